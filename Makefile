@@ -1,0 +1,44 @@
+# `make demo` and `make test` do all set-up themselves. `make help` lists the rest.
+PY ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.kerege-ready
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+setup: $(STAMP) ## a virtual environment in this checkout, with every pinned dependency
+
+$(STAMP): requirements/lock.txt pyproject.toml tools/setup.sh
+	@PY="$(PY)" sh tools/setup.sh $(VENV)
+	@touch $(STAMP)
+
+demo: $(STAMP) ## the country in a box, with its pages in the browser until Ctrl-C
+	$(BIN)/kerege demo
+
+test: $(STAMP) ## all tests (fast ones, journeys through real processes and a browser)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+check: $(STAMP) ## ruff, mypy --strict, the import staircase
+	$(BIN)/ruff check src tests bench tools
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## let ruff mend what it can
+	$(BIN)/ruff check --fix src tests bench tools
+	$(BIN)/ruff format src tests bench tools
+
+evaluate: $(STAMP) ## codes and columns matched on real registers in ../shared/data (says "not there" when they are not)
+	$(BIN)/python bench/evaluate.py
+
+lock: $(STAMP) ## renew requirements/lock.txt
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile requirements/dev.in -q --generate-hashes --no-annotate --no-emit-index-url --no-header --python-version 3.11 --upgrade -o requirements/lock.txt
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help setup demo test check format evaluate lock clean

@@ -1,0 +1,31 @@
+"""Time: aware UTC inside, Asia/Bishkek in what people read. Decisions take `now` as an argument; only edges ask a clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+BISHKEK: Final = ZoneInfo("Asia/Bishkek")
+
+
+def now() -> datetime:
+    """The present instant, aware UTC."""
+    return datetime.now(UTC)
+
+
+def require_utc(moment: datetime, name: str = "now") -> datetime:
+    """`moment` unchanged when aware, else ValueError: a naive time is a bug, not an input error."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} must carry a time zone (aware UTC), got a naive datetime")
+    return moment
+
+
+def iso(moment: datetime) -> str:
+    """RFC 3339 in UTC with `Z`, microseconds kept when there are any."""
+    return require_utc(moment, "moment").astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def local_date(moment: datetime) -> date:
+    """The calendar day people in Kyrgyzstan would write for `moment`."""
+    return require_utc(moment, "moment").astimezone(BISHKEK).date()

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Sets up a virtual environment in the checkout with every pinned, hashed dependency.
+# Debian packages are installed only where this runs as root; otherwise it says what to ask for.
+set -eu
+venv="$1"
+py="${PY:-python3.11}"
+
+say() { printf '%s\n' "kerege setup: $*" >&2; }
+
+debian_packages() { # names of Debian packages
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        say "installing Debian packages: $*"
+        apt-get update -qq || say "apt-get update failed; trying with the package lists at hand"
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    else
+        return 1
+    fi
+}
+
+command -v "$py" >/dev/null 2>&1 || py=python3
+if ! "$py" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || ! "$py" -c 'import venv, ensurepip' 2>/dev/null; then
+    debian_packages python3 python3-venv || {
+        say "Python 3.11 with venv is needed. Ask an administrator for: apt-get install python3 python3-venv"
+        exit 1
+    }
+    py=python3
+fi
+
+[ -x "$venv/bin/python" ] || "$py" -m venv "$venv"
+"$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements/lock.txt
+"$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+
+# The browser journeys need Chromium and a font with Kyrgyz letters; without them those tests say so and are skipped.
+if ! command -v chromium >/dev/null 2>&1; then
+    debian_packages chromium fonts-noto-core || say "no chromium here: browser journeys will be skipped (apt-get install chromium fonts-noto-core)"
+fi
+say "ready in $venv"
