@@ -1,1 +1,16 @@
-"""To be written."""
+"""Who is in the exchange network and what the nodes must obey: members, subsystems, servers, rights, contracts, permits.
+
+The central services' share of the house (ARCHITECTURE.md section 2): every change is a doing that leaves a ledger entry, and
+`publish_configuration` turns the tables into one picture that is signed and handed to the nodes. Nodes obey the published
+picture only, never this database.
+
+The face of the room:
+- `picture`  the network as a value, and its rules as the JSON part `KEREGE-RULES` (pure)
+- `states`   what a traffic permit may be
+- `doings`   register_member, register_subsystem, register_server, host_client, register_public_service, grant_right,
+             revoke_right, set_contract, set_permit, publish_configuration
+- `queries`  network_view, current_permit
+
+Leaves to others: signing and file layout of the configuration (`exchange`, through `publish`), whether a permit is deserved
+(`delivery`), enforcement (`exchange`, in the node).
+"""

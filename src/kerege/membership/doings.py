@@ -1,0 +1,272 @@
+"""What changes in the network's register, one transaction each; registrations may be repeated without harm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from django.db import transaction
+
+from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.ground.clock import iso, require_utc
+from kerege.ground.errors import KeregeError
+from kerege.ground.ids import new_id
+from kerege.ground.text import Text
+from kerege.identity import receipts
+from kerege.membership.errors import (
+    ContractInvalid,
+    NotRegistered,
+    OtherOwner,
+    PermitInvalid,
+    PublishFailed,
+    RightInvalid,
+)
+from kerege.membership.models import (
+    Contract,
+    Member,
+    Permit,
+    Publication,
+    PublicServiceClient,
+    Right,
+    SecurityServer,
+    Subsystem,
+)
+from kerege.membership.picture import At
+from kerege.membership.publish import Publisher
+from kerege.membership.queries import picture
+from kerege.membership.states import PermitState
+
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "*"})
+
+
+def register_member(member: MemberId, name: Text, now: datetime) -> Member:
+    """The member with its name as given now."""
+    row, _ = Member.objects.update_or_create(
+        code=str(member),
+        defaults={"name_ky": name.ky, "name_ru": name.ru, "name_en": name.en},
+        create_defaults={
+            "name_ky": name.ky,
+            "name_ru": name.ru,
+            "name_en": name.en,
+            "registered_at": require_utc(now),
+        },
+    )
+    return row
+
+
+@transaction.atomic
+def register_subsystem(subsystem: SubsystemId, now: datetime) -> Subsystem:
+    """The subsystem of a registered member."""
+    member = Member.objects.filter(code=str(subsystem.member)).first()
+    if member is None:
+        raise NotRegistered(kind="The member", name=subsystem.member)
+    row, _ = Subsystem.objects.get_or_create(
+        code=str(subsystem), defaults={"member": member, "registered_at": require_utc(now)}
+    )
+    return row
+
+
+@transaction.atomic
+def register_server(
+    server: ServerId, address: str, now: datetime, auth_cert_sha256: Sequence[str] = ()
+) -> SecurityServer:
+    """The security server with its address and certificates as given now."""
+    owner = Member.objects.filter(code=str(server.owner)).first()
+    if owner is None:
+        raise NotRegistered(kind="The member", name=server.owner)
+    row = SecurityServer.objects.filter(code=str(server)).select_related("owner").first()
+    if row is None:
+        row = SecurityServer(code=str(server), owner=owner, registered_at=require_utc(now))
+    elif row.owner != owner:
+        raise OtherOwner(server=server, owner=row.owner.code, asked=owner.code)
+    row.address = address
+    row.auth_cert_sha256 = sorted(set(auth_cert_sha256))
+    row.save()
+    return row
+
+
+@transaction.atomic
+def host_client(server: ServerId, subsystem: SubsystemId) -> None:
+    """Let the server speak for the subsystem."""
+    node = SecurityServer.objects.filter(code=str(server)).first()
+    if node is None:
+        raise NotRegistered(kind="The security server", name=server)
+    node.clients.add(_subsystem(subsystem))
+
+
+@transaction.atomic
+def register_public_service(public_service: str, client: SubsystemId) -> PublicServiceClient:
+    """From now on the client's traffic needs a permit of this public service."""
+    subsystem = _subsystem(client)
+    row, _ = PublicServiceClient.objects.get_or_create(client=subsystem, defaults={"public_service": public_service})
+    if row.public_service != public_service:
+        raise PermitInvalid(
+            public_service=public_service,
+            state="none",
+            reason=f"{client} already acts for {row.public_service}; give this public service a subsystem of its own",
+        )
+    return row
+
+
+@transaction.atomic
+def grant_right(
+    holder: SubsystemId,
+    data_service: DataServiceId,
+    until: datetime,
+    *,
+    ledger: receipts.LedgerWriter,
+    now: datetime,
+    method: str = "*",
+    path: str = "**",
+) -> Right:
+    """Let `holder` call `method` `path` of `data_service` until `until`, inclusive. `*` is any method, `**` any path."""
+    require_utc(now)
+    params = {"holder": holder, "data_service": data_service}
+    if until <= now:
+        raise RightInvalid(**params, reason="it would end before it begins")
+    if method not in METHODS:
+        raise RightInvalid(**params, reason=f"the method {method} is not one of {', '.join(sorted(METHODS))}")
+    if not path or ".." in path.split("/") or "?" in path or "#" in path:
+        raise RightInvalid(**params, reason="its path is empty, climbs (..) or holds a query")
+    holding, giving = _subsystem(holder), _subsystem(data_service.provider)
+    body = {
+        "holder": str(holder),
+        "data_service": str(data_service),
+        "method": method,
+        "path": path,
+        "until": iso(until),
+    }
+    receipt = receipts.write(ledger, "right", body, now)
+    return Right.objects.create(
+        right_id=new_id("right"),
+        holder=holding,
+        provider=giving,
+        data_service=str(data_service),
+        method=method,
+        path=path,
+        valid_until=until,
+        granted_at=now,
+        ledger_index=receipt.index,
+    )
+
+
+@transaction.atomic
+def revoke_right(right_id: str, *, ledger: receipts.LedgerWriter, now: datetime) -> Right:
+    """End a right; it leaves the configuration with the next publication."""
+    right = Right.objects.filter(right_id=right_id).first()
+    if right is None:
+        raise NotRegistered(kind="The right", name=right_id)
+    if right.revoked_at is None:
+        receipts.write(ledger, "right-revoked", {"right": right.ledger_index}, now)
+        right.revoked_at = require_utc(now)
+        right.save(update_fields=["revoked_at"])
+    return right
+
+
+@transaction.atomic
+def set_contract(
+    data_service: DataServiceId,
+    path: str,
+    mapping: str,
+    *,
+    owner: str,
+    legal_basis: str,
+    now: datetime,
+    at: At = "consumer",
+) -> Contract:
+    """Which mapping the answers under `path` go through; one contract per data service and path."""
+    for field, value in (("owner", owner), ("legal basis", legal_basis), ("mapping", mapping), ("path", path)):
+        if not value.strip():
+            raise ContractInvalid(data_service=data_service, path=path, reason=f"it has no {field}")
+    row, _ = Contract.objects.update_or_create(
+        data_service=str(data_service),
+        path=path,
+        defaults={
+            "provider": _subsystem(data_service.provider),
+            "mapping": mapping,
+            "at": at,
+            "owner": owner,
+            "legal_basis": legal_basis,
+            "set_at": require_utc(now),
+        },
+    )
+    return row
+
+
+@transaction.atomic
+def set_permit(
+    public_service: str,
+    client: SubsystemId,
+    state: PermitState,
+    data_services: Sequence[DataServiceId],
+    until: datetime,
+    verdict: receipts.Receipt,
+    now: datetime,
+) -> Permit:
+    """Write the permit in force from now on; `verdict` says where its ground stands in the ledger.
+
+    Called by the gate (`delivery.doings`) only. A state that carries traffic needs data services and an end in the future;
+    closing always succeeds for a registered client, because stopping must never fail on a formality.
+    """
+    require_utc(now)
+    params = {"public_service": public_service, "state": state.value}
+    row = PublicServiceClient.objects.filter(client__code=str(client)).first()
+    if row is None or row.public_service != public_service:
+        raise PermitInvalid(**params, reason=f"{client} is not registered as its client")
+    if state.carries:
+        if not data_services:
+            raise PermitInvalid(**params, reason="it names no data service")
+        if until <= now:
+            raise PermitInvalid(**params, reason="it would end before it begins")
+        for data_service in data_services:
+            _subsystem(data_service.provider)
+    return Permit.objects.create(
+        public_service=public_service,
+        client=str(client),
+        state=state.value,
+        data_services=sorted(str(d) for d in data_services),
+        until=until,
+        verdict_index=verdict.index,
+        verdict_leaf=verdict.leaf,
+        set_at=now,
+    )
+
+
+def publish_configuration(
+    folder: Path,
+    now: datetime,
+    publisher: Publisher,
+    ledger: receipts.LedgerWriter | None = None,
+    *,
+    instance: str = "KG",
+) -> Publication:
+    """Have the picture of now signed and written to `folder`, and note version and digest.
+
+    An unchanged picture is signed again, because configurations expire, and enters the ledger only when it changed.
+    Raises PublishFailed and notes nothing when the publisher fails; the nodes keep what they have.
+    """
+    require_utc(now)
+    current = picture(instance, now)
+    try:
+        publisher(current, current.rules_bytes(), folder, now)
+    except KeregeError as fault:
+        raise PublishFailed(folder=folder, reason=fault.text) from fault
+    except OSError as fault:
+        raise PublishFailed(folder=folder, reason=fault.strerror or type(fault).__name__) from fault
+    with transaction.atomic():
+        last = Publication.objects.order_by("-version").first()
+        version = last.version + 1 if last else 1
+        index: int | None = last.ledger_index if last else None
+        if ledger is not None and (last is None or last.digest != current.digest()):
+            index = receipts.write(ledger, "configuration", {"version": version, "digest": current.digest()}, now).index
+        return Publication.objects.create(
+            version=version, digest=current.digest(), published_at=now, ledger_index=index
+        )
+
+
+def _subsystem(subsystem: SubsystemId) -> Subsystem:
+    row = Subsystem.objects.filter(code=str(subsystem)).first()
+    if row is None:
+        raise NotRegistered(kind="The subsystem", name=subsystem)
+    return row

@@ -1,0 +1,45 @@
+"""What can go wrong when the network's picture is changed or published."""
+
+from __future__ import annotations
+
+from kerege.ground.errors import KeregeError
+
+
+class MembershipError(KeregeError):
+    """Any error of this room."""
+
+
+class NotRegistered(MembershipError):
+    code = "membership.not_registered"
+    message = "{kind} {name} is not registered in the network."
+    hint = "Register it first; the configuration was not changed."
+
+
+class OtherOwner(MembershipError):
+    code = "membership.other_owner"
+    message = "The security server {server} already belongs to {owner}, not to {asked}."
+    hint = "Register the new server under a name of its own."
+
+
+class RightInvalid(MembershipError):
+    code = "membership.right_invalid"
+    message = "The right of {holder} to {data_service} was not granted: {reason}."
+    hint = "A right names one subsystem, one data service, a method, a path and an end in the future."
+
+
+class ContractInvalid(MembershipError):
+    code = "membership.contract_invalid"
+    message = "The contract for {data_service} {path} was not set: {reason}."
+    hint = "A contract names its mapping, where it is applied (provider or consumer), its owner and its legal basis."
+
+
+class PermitInvalid(MembershipError):
+    code = "membership.permit_invalid"
+    message = "The permit of {public_service} was not set to {state}: {reason}."
+    hint = "Permits are set by the gate: see `kerege gate show {public_service}`."
+
+
+class PublishFailed(MembershipError):
+    code = "membership.publish_failed"
+    message = "The configuration could not be published to {folder}: {reason}."
+    hint = "Nodes go on with the last configuration until it expires. Mend the cause and publish again."

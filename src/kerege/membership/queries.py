@@ -1,0 +1,113 @@
+"""What others may ask this room, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from kerege.membership.models import (
+    Contract,
+    Member,
+    Permit,
+    Publication,
+    PublicServiceClient,
+    Right,
+    SecurityServer,
+    Subsystem,
+)
+from kerege.membership.picture import At, ContractRow, MemberRow, PermitRow, Picture, RightRow, ServerRow
+from kerege.membership.states import PermitState
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """The network for a page: the picture, and what was last published of it."""
+
+    picture: Picture
+    version: int | None
+    published_at: datetime | None
+    published_digest: str | None
+
+    @property
+    def unpublished_changes(self) -> bool:
+        """Whether the nodes obey something else than these tables say."""
+        return self.published_digest != self.picture.digest()
+
+
+def network_view(now: datetime, instance: str = "KG") -> NetworkView:
+    """The network as it stands, rights that ended left out."""
+    last = Publication.objects.order_by("-version").first()
+    return NetworkView(
+        picture=picture(instance, now),
+        version=last.version if last else None,
+        published_at=last.published_at if last else None,
+        published_digest=last.digest if last else None,
+    )
+
+
+def current_permit(public_service: str) -> PermitRow | None:
+    """The permit in force as last set, whether published or not."""
+    row = Permit.objects.filter(public_service=public_service).order_by("-pk").first()
+    return _permit(row) if row else None
+
+
+def permit_history(public_service: str) -> tuple[PermitRow, ...]:
+    """Every setting of the permit, oldest first."""
+    return tuple(_permit(row) for row in Permit.objects.filter(public_service=public_service).order_by("pk"))
+
+
+def clients_of(public_service: str) -> tuple[str, ...]:
+    """The subsystems that act for a public service."""
+    rows = PublicServiceClient.objects.filter(public_service=public_service)
+    return tuple(rows.order_by("client__code").values_list("client__code", flat=True))
+
+
+def picture(instance: str, now: datetime) -> Picture:
+    """The tables as one value; rights that were revoked or ended are not part of it."""
+    prefix = f"{instance}/"
+    rights = Right.objects.filter(revoked_at=None, valid_until__gte=now).select_related("holder")
+    servers = SecurityServer.objects.filter(code__startswith=prefix).select_related("owner").prefetch_related("clients")
+    newest = {row.client: row for row in Permit.objects.order_by("pk")}
+    return Picture(
+        instance=instance,
+        members=tuple(
+            MemberRow(code=m.code, name_en=m.name_en, name_ky=m.name_ky, name_ru=m.name_ru)
+            for m in Member.objects.filter(code__startswith=prefix).order_by("code")
+        ),
+        subsystems=tuple(
+            Subsystem.objects.filter(code__startswith=prefix).order_by("code").values_list("code", flat=True)
+        ),
+        servers=tuple(
+            ServerRow(
+                code=s.code,
+                owner=s.owner.code,
+                address=s.address,
+                auth_cert_sha256=tuple(s.auth_cert_sha256),
+                clients=tuple(sorted(c.code for c in s.clients.all())),
+            )
+            for s in servers.order_by("code")
+        ),
+        rights=tuple(sorted(RightRow(r.holder.code, r.data_service, r.method, r.path, r.valid_until) for r in rights)),
+        permits=tuple(sorted(_permit(row) for row in newest.values())),
+        public_services=tuple(
+            PublicServiceClient.objects.order_by("public_service").values_list("public_service", "client__code")
+        ),
+        contracts=tuple(
+            ContractRow(c.data_service, c.path, c.mapping, cast(At, c.at), c.owner, c.legal_basis)
+            for c in Contract.objects.order_by("data_service", "path")
+        ),
+    )
+
+
+def _permit(row: Permit) -> PermitRow:
+    return PermitRow(
+        public_service=row.public_service,
+        client=row.client,
+        state=PermitState(row.state),
+        data_services=tuple(row.data_services),
+        until=row.until,
+        verdict_index=row.verdict_index,
+        verdict_leaf=row.verdict_leaf,
+        set_at=row.set_at,
+    )
