@@ -1,0 +1,72 @@
+"""Documents are held to the code: what a person can type, set or read in an error stands in docs/reference."""
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+import kerege
+from kerege.cli import COMMANDS, main
+from kerege.ground.errors import KeregeError
+from kerege.ground.settings import SETTINGS
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs/reference").glob("*.md")))
+
+
+def all_modules():
+    skip = ("kerege.__main__", "kerege.demo.agencies.")
+    for module in pkgutil.walk_packages(kerege.__path__, "kerege."):
+        if not module.name.startswith(skip) and ".migrations" not in module.name:
+            yield module.name
+
+
+def test_every_command_is_in_the_reference():
+    context = click.Context(main)
+    for name in COMMANDS:
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.help, f"kerege {name} has no help"
+        assert f"`kerege {name}" in REFERENCE, f"kerege {name} is not in docs/reference"
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert any(flag in REFERENCE for flag in option.opts), f"kerege {name} {option.opts} is not in docs/reference"
+
+
+def test_every_setting_is_in_the_reference():
+    for setting in SETTINGS:
+        assert f"`{setting.variable}`" in REFERENCE
+
+
+def test_every_error_code_is_in_the_reference():
+    for name in all_modules():
+        importlib.import_module(name)
+    missing = sorted(
+        code for code, cls in KeregeError.catalogue().items() if cls.__module__.startswith("kerege.") and f"`{code}`" not in REFERENCE
+    )
+    assert missing == []
+
+
+def test_every_gate_criterion_is_in_the_reference():
+    for file in (ROOT / "src/kerege/country/kg/gates").glob("*.yaml"):
+        for criterion in yaml.safe_load(file.read_text(encoding="utf-8"))["criteria"]:
+            assert f"`{criterion['id']}`" in REFERENCE
+
+
+def test_links_between_pages_lead_somewhere():
+    broken = []
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)} -> {target}")
+    assert broken == []
+
+
+@pytest.mark.parametrize("file", [p for p in ROOT.rglob("*.py") if ".venv" not in p.parts and "migrations" not in p.parts], ids=str)
+def test_modules_stay_small_enough_to_read(file):
+    lines = len(file.read_text(encoding="utf-8").splitlines())
+    assert lines <= 600, f"{file.relative_to(ROOT)} has {lines} lines; split it"
