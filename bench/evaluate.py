@@ -1,0 +1,371 @@
+"""Codes and columns matched on real registers that nobody here made: `make evaluate`.
+
+Reads ../shared/data (Welsh schools in two languages and two codings; UK local authorities in many codings with hand-made maps) and prints,
+per set, how many codes there are in the gold, how many were right at rank 1, accepted right, accepted wrong and left open; and for columns
+hit@1 and hit@5. The gold is never shown to the matcher: it is the publishers' own maps, the position of a column in two language editions
+of one sheet, and records linked by school number. Last line: one JSON object. Without the data it says so and ends with status 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerege.catalogue.profile import as_column, profile_table, sketch
+from kerege.catalogue.sources import open_source
+from kerege.semantics.suggest_codes import CodeRow, suggest_codes
+from kerege.semantics.suggest_columns import ColumnProfile, suggest_columns
+from kerege.semantics.suggest_links import induce_from_links
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+UK = DATA / "uk_local_authority"
+WALES = DATA / "wales_schools"
+
+# coding -> (the agency's own list as received, code column, label column, kind column or "")
+UK_LISTS = {
+    "edubase": ("lists/edubase/local-authorities.tsv", "code", "name", ""),
+    "food-authority": ("lists/food-standards/local-authorities.tsv", "food-authority", "name", ""),
+    "gaz50k": ("lists/gaz50k/local-authorities.tsv", "gaz50k", "name", ""),
+    "gss": ("lists/ons-api-admin-areas/ward-hierarchy.tsv", "item-code", "name", "area-type-name"),
+    "iso-code": ("lists/iso/second_level_divisions.tsv", "iso-code", "name", "category"),
+    "local-custodian": ("lists/geoplace/local-custodian.tsv", "local-custodian", "name", ""),
+    "opendatacommunities": ("lists/opendatacommunities/opendatacommunities.tsv", "ONS_Code", "Local_Authority_Name", "LA_Type_Label"),
+    "os": ("lists/os-open-names/os.tsv", "os", "name", "type"),
+    "registration-district": ("lists/registration-district/registration-district.tsv", "registration-district", "name", ""),
+    "snac": ("lists/local-directgov/local-authorities.tsv", "snac", "name", ""),
+    "street-administrative-area": (
+        "lists/addressbase-street-area/street-administrative-area.tsv", "street-administrative-area", "street-administrative-area", "",
+    ),
+    "name": ("maps/name.tsv", "name", "name", ""),
+}  # fmt: skip
+
+REGISTER = (
+    ("local-authority-eng", "local-authority-eng/local-authorities"),
+    ("local-authority-nir", "local-authority-nir/local-authorities"),
+    ("local-authority-sct", "local-authority-sct/local-authority-sct"),
+    ("principal-local-authority", "principal-local-authority/principal-local-authority"),
+)
+
+
+@dataclass
+class Score:
+    """One set's result. `asked` codes stand in both the gold and the list as received."""
+
+    name: str
+    gold: int
+    asked: int
+    first: int
+    right: int
+    wrong: int
+    beyond: int  # accepted for codes the gold says nothing of
+    seconds: float
+
+    @property
+    def open(self) -> int:
+        return self.asked - self.right - self.wrong
+
+
+def progress(text: str) -> None:
+    """What runs now, on the terminal's last line only."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.flush()
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [
+            {k: v or "" for k, v in r.items() if k}
+            for r in csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t")
+        ]
+
+
+def uk_register() -> list[CodeRow]:
+    """The register: 444 authorities, in English and where there is one in Welsh, with their type in words."""
+    kinds = {
+        r["local-authority-type"]: r["name"]
+        for r in rows_of(UK / "data/local-authority-type/local-authority-types.tsv")
+    }
+    rows = []
+    for prefix, file in REGISTER:
+        for r in rows_of(UK / "data" / f"{file}.tsv"):
+            also = tuple(r[c] for c in ("official-name", "name-cy", "official-name-cy") if r.get(c))
+            kind = kinds.get(r.get("local-authority-type", ""), "")
+            rows.append(CodeRow(f"{prefix}:{r[prefix]}", r["name"], None, also, kind, bool(r["end-date"])))
+    return rows
+
+
+def uk_gold(coding: str, register: list[CodeRow]) -> tuple[dict[str, str], int]:
+    """(source code -> register code, rows left out). The map of names was made before some codes were renamed; the publishers' own
+    migration table brings it up to date. Rows whose code the register does not hold, or that name two, are left out and counted."""
+    known = {r.code for r in register}
+    short = {r.code.split(":")[1]: r.code for r in register}
+    renamed: dict[str, str] = {}
+    if coding == "name":
+        renamed = {r["old_id"]: r["new_id"] for r in rows_of(UK / "maps/id_migrataion_2016-10-10.tsv")}
+    found: dict[str, set[str]] = {}
+    for r in rows_of(UK / "maps" / f"{coding}.tsv"):
+        target = r["local-authority"]
+        if renamed:
+            old = target.split(":")[-1]
+            target = short.get(renamed.get(old, old), target)
+        found.setdefault(r[coding], set()).add(target)
+    gold = {code: next(iter(t)) for code, t in found.items() if code and len(t) == 1 and t <= known}
+    return gold, len(found) - len(gold)
+
+
+def score(name: str, source: list[CodeRow], target: list[CodeRow], gold: dict[str, str]) -> Score:
+    began = time.perf_counter()
+    suggestions = suggest_codes(source, target)
+    seconds = time.perf_counter() - began
+    asked = [s for s in suggestions if s.source_code in gold]
+    accepted = [s for s in asked if s.decision == "accept"]
+    wrong = [s for s in accepted if s.best != gold[s.source_code]]
+    if os.environ.get("EVALUATE_SHOW"):
+        labels = {r.code: r.label for r in source}
+        for s in asked:
+            if s.best != gold[s.source_code] or s.decision != "accept":
+                print(
+                    "   ",
+                    s.decision,
+                    s.reason,
+                    labels[s.source_code],
+                    "->",
+                    s.candidates[:2],
+                    "gold",
+                    gold[s.source_code],
+                )
+    return Score(
+        name, len(gold), len(asked), sum(s.best == gold[s.source_code] for s in asked), len(accepted) - len(wrong), len(wrong),
+        sum(s.decision == "accept" for s in suggestions if s.source_code not in gold), seconds,
+    )  # fmt: skip
+
+
+def uk_codes() -> list[Score]:
+    register = uk_register()
+    scores = []
+    for coding, (file, code, label, kind) in UK_LISTS.items():
+        progress(f"codes: {coding}")
+        source: dict[str, CodeRow] = {}
+        for r in rows_of(UK / file):
+            if r[code] and r[code] not in source:
+                source[r[code]] = CodeRow(r[code], r[label], kind=r.get(kind, "") if kind else "")
+        gold, _ = uk_gold(coding, register)
+        scores.append(score(coding, list(source.values()), register, gold))
+    return scores
+
+
+def linked() -> tuple[list[dict[str, str]], list[dict[str, str]], dict[str, dict[str, str]]]:
+    """English and Welsh edition and the register's schools by number."""
+    return (
+        rows_of(WALES / "wales_maintained_en.csv"),
+        rows_of(WALES / "wales_maintained_cy.csv"),
+        {r["school-wls"]: r for r in rows_of(WALES / "school-wls.tsv")},
+    )
+
+
+def majority(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Gold from linked records: the target nearly all records of a code agree on; codes that split say nothing."""
+    votes: dict[str, Counter[str]] = {}
+    for a, b in pairs:
+        if a and b:
+            votes.setdefault(a, Counter())[b] += 1
+    return {a: c.most_common(1)[0][0] for a, c in votes.items() if c.most_common(1)[0][1] >= 0.9 * c.total()}
+
+
+def wales_codes() -> list[Score]:
+    """Labels in the English or the Welsh edition against the register's own codes, which carry both names. Gold: school number."""
+    english, welsh, schools = linked()
+    authorities = [r for r in uk_register() if r.code.startswith("principal-local-authority:")]
+    types = [
+        CodeRow(r["school-type-wls"], r["name"], also=(r["name-cy"],) if r["name-cy"] else ())
+        for r in rows_of(WALES / "school-type-wls.tsv")
+    ]
+    scores = []
+    for edition, rows, number, authority, kind in (
+        ("English", english, "School Number", "Local Authority", "School Type"),
+        ("Welsh", welsh, "Rhif yr ysgol", "Awdurdod Lleol", "Math o ysgol"),
+    ):
+        for what, column, target, field, prefix in (
+            ("authority", authority, authorities, "principal-local-authority", "principal-local-authority:"),
+            ("school type", kind, types, "school-type-wls", ""),
+        ):
+            progress(f"codes: Wales, {what}, {edition}")
+            pairs = [
+                (r[column], prefix + schools[r[number]][field])
+                for r in rows
+                if r[number] in schools and schools[r[number]][field]
+            ]
+            source = [CodeRow(v, v) for v in sorted({r[column] for r in rows if r[column]})]
+            scores.append(score(f"Wales {what}, {edition}", source, target, majority(pairs)))
+    return scores
+
+
+# Code columns of the English sheet and the place of the same column in the Welsh one; the position is the gold for columns as well.
+LINK_COLUMNS = (
+    "Local Authority",
+    "Sector",
+    "Governance - see notes",
+    "Welsh Medium Type - see notes",
+    "School Type",
+    "Religious Character",
+)
+
+
+@dataclass
+class LinkScore:
+    name: str
+    gold: int
+    right: int
+    wrong: int
+    links: int
+
+
+def codes_by_links() -> list[LinkScore]:
+    """English label -> Welsh label, from records linked by number. One half of the schools votes, the other half is the gold."""
+    english, welsh, _ = linked()
+    by_number = {r["Rhif yr ysgol"]: list(r.values()) for r in welsh}
+    scores = []
+    for column in LINK_COLUMNS:
+        at = list(english[0]).index(column)
+        pairs = [(r[column], by_number[r["School Number"]][at]) for r in english if r["School Number"] in by_number]
+        voting, judging = pairs[0::2], pairs[1::2]
+        gold = majority(judging)
+        induced = {i.source_code: i.target for i in induce_from_links(voting) if i.decision == "accept"}
+        right = sum(gold[c] == t for c, t in induced.items() if c in gold)
+        wrong = sum(gold[c] != t for c, t in induced.items() if c in gold)
+        scores.append(LinkScore(column, len(gold), right, wrong, len(voting)))
+    return scores
+
+
+def columns_of(path: Path, key: bytes) -> list[ColumnProfile]:
+    """Profiles with a keyed sketch of the values, as `kerege suggest` makes them."""
+    table = open_source(str(path)).tables()[0]
+    rows = list(table.rows())
+    profile = profile_table(table.name, table.heads, rows)
+    values = list(zip(*rows, strict=True)) or [()] * len(table.heads)
+    return [as_column(f, table.name, sketch(values[i], key)) for i, f in enumerate(profile.fields)]
+
+
+@dataclass
+class ColumnScore:
+    name: str
+    gold: int
+    hit1: int
+    hit5: int
+    of: int
+
+
+def wales_columns() -> list[ColumnScore]:
+    """English sheet -> Welsh sheet (gold: same position), and each edition -> the register (gold: the register's documented fields)."""
+    key = os.urandom(16)
+    english, welsh = (
+        columns_of(WALES / "wales_maintained_en.csv", key),
+        columns_of(WALES / "wales_maintained_cy.csv", key),
+    )
+    register = columns_of(WALES / "school-wls.tsv", key)
+    pairs = {a.name: {b.name} for a, b in zip(english, welsh, strict=True)}
+    back = {b.name: {a.name} for a, b in zip(english, welsh, strict=True)}
+    documented = {0: {"school-wls"}, 1: {"name", "name-cy"}, 3: {"principal-local-authority"}, 8: {"school-type-wls"}}
+    return [
+        column_score("Wales sheet, English to Welsh", english, welsh, pairs),
+        column_score("Wales sheet, Welsh to English", welsh, english, back),
+        column_score(
+            "Wales sheet (English) to register", english, register, {english[i].name: t for i, t in documented.items()}
+        ),
+        column_score(
+            "Wales sheet (Welsh) to register", welsh, register, {welsh[i].name: t for i, t in documented.items()}
+        ),
+    ]
+
+
+def uk_columns() -> list[ColumnScore]:
+    """Each agency's list -> the English register. Gold: the publishers' meta.yml, which says what is the list's name and type column."""
+    key = os.urandom(16)
+    target = columns_of(UK / "data/local-authority-eng/local-authorities.tsv", key)
+    meaning = {"name": {"name"}, "type": {"local-authority-type"}}
+    total = ColumnScore("UK lists (name, type) to register", 0, 0, 0, len(target))
+    for meta in sorted((UK / "lists").glob("*/meta.yml")):
+        files = sorted(meta.parent.glob("*.tsv"))
+        if len(files) != 1:
+            continue
+        progress(f"columns: {meta.parent.name}")
+        source = columns_of(files[0], key)
+        told = dict(line.split(": ", 1) for line in meta.read_text().splitlines() if ": " in line)
+        names = {c.name.replace("-", "_"): c.name for c in source}
+        gold = {
+            names[c]: meaning[w]
+            for w, c in ((w, told[w].strip().replace("-", "_")) for w in meaning if w in told)
+            if c in names
+        }
+        one = column_score(meta.parent.name, source, target, gold)
+        total.gold, total.hit1, total.hit5 = total.gold + one.gold, total.hit1 + one.hit1, total.hit5 + one.hit5
+    return [total]
+
+
+def column_score(
+    name: str, source: list[ColumnProfile], target: list[ColumnProfile], gold: dict[str, set[str]]
+) -> ColumnScore:
+    result = ColumnScore(name, len(gold), 0, 0, len(target))
+    for suggestion in suggest_columns(source, target, top=5):
+        if suggestion.column in gold:
+            ranked = [c.column for c in suggestion.candidates]
+            result.hit1 += bool(ranked) and ranked[0] in gold[suggestion.column]
+            result.hit5 += any(c in gold[suggestion.column] for c in ranked)
+            if os.environ.get("EVALUATE_SHOW") and ranked[0] not in gold[suggestion.column]:
+                print(
+                    "   ", suggestion.column, [(c.column, c.score, c.witnesses[:3]) for c in suggestion.candidates[:3]]
+                )
+    return result
+
+
+def main() -> int:
+    if not UK.is_dir() or not WALES.is_dir():
+        print(f"not there: {DATA} (real registers for the evaluation); nothing was measured")
+        return 0
+    codes = [*uk_codes(), *wales_codes()]
+    links = codes_by_links()
+    columns = [*wales_columns(), *uk_columns()]
+    progress("")
+    print(
+        "Codes by label        gold  asked  right first  accepted right  accepted wrong  left open  not in gold  seconds"
+    )
+    for s in codes:
+        print(
+            f"{s.name:28}{s.gold:5}{s.asked:7}{s.first:9} {s.first / s.asked:4.0%}{s.right:11} {s.right / s.asked:4.0%}"
+            f"{s.wrong:15}{s.open:12}{s.beyond:12}{s.seconds:9.1f}"
+        )
+    asked, first, right, wrong = (sum(getattr(s, f) for s in codes) for f in ("asked", "first", "right", "wrong"))
+    print(
+        f"{'all':28}{sum(s.gold for s in codes):5}{asked:7}{first:9} {first / asked:4.0%}{right:11} {right / asked:4.0%}{wrong:15}"
+    )
+    print("not asked: discovery (a list of codes without labels), website (addresses, not codes)")
+    print("\nCodes by linked records (English label to Welsh label; half of the schools vote, half judge)")
+    for link in links:
+        print(
+            f"{link.name:32} gold {link.gold:3}  right {link.right:3}  wrong {link.wrong:2}  open {link.gold - link.right - link.wrong:2}"
+        )
+    print("\nColumns                             gold  of columns  hit@1        hit@5")
+    for c in columns:
+        print(f"{c.name:36}{c.gold:4}{c.of:10}{c.hit1:9} {c.hit1 / c.gold:4.0%}{c.hit5:8} {c.hit5 / c.gold:4.0%}")
+    gold, hit1, hit5 = (sum(getattr(c, f) for c in columns) for f in ("gold", "hit1", "hit5"))
+    print(f"{'all':36}{gold:4}{'':10}{hit1:9} {hit1 / gold:4.0%}{hit5:8} {hit5 / gold:4.0%}\n")
+    result = {
+        "codes_right_first": round(first / asked, 4),
+        "codes_wrong_accepted": wrong + sum(x.wrong for x in links),
+        "columns_hit1": round(hit1 / gold, 4),
+        "columns_hit5": round(hit5 / gold, 4),
+    }
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

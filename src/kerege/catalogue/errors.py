@@ -1,0 +1,168 @@
+"""What can go wrong between a register and the catalogue, each with the place (file, row, column) and the next step.
+
+Values never stand in these messages, with one exception: a code of a code list, which is what the steward has to look up.
+"""
+
+from __future__ import annotations
+
+from kerege.ground.errors import KeregeError
+
+
+class CatalogueError(KeregeError):
+    """Any error of this room, for `except`."""
+
+
+class SourceError(CatalogueError):
+    """The source could not be read as it stands; nothing was changed here."""
+
+
+class SourceMissing(SourceError):
+    code = "catalogue.source_missing"
+    message = "{source}: there is no such file or table."
+    hint = "Check the path. {known}"
+
+
+class FormatUnknown(SourceError):
+    code = "catalogue.format_unknown"
+    message = "{source}: this kind of source is not known (SQLite, PostgreSQL URL, CSV, TSV, XLSX, ODS are)."
+    hint = "Rename the file to its true ending, or export it as CSV."
+
+
+class SourceDown(SourceError):
+    code = "catalogue.source_down"
+    message = "{source}: the register does not answer ({reason})."
+    hint = "The catalogue is as it was. Ask the register's technical owner, then run the same command again."
+
+
+class SourceRefused(SourceError):
+    code = "catalogue.source_refused"
+    message = "{source}: the register refuses this account ({reason})."
+    hint = "Ask the register's owner for a read-only account with SELECT on its tables."
+
+
+class SourceSlow(SourceError):
+    code = "catalogue.source_slow"
+    message = "{source}, table {table}: no answer within {seconds} s; the query was cancelled."
+    hint = "The catalogue is as it was. Try outside working hours, or take a smaller sample: --rows 10000."
+
+
+class FileTruncated(SourceError):
+    code = "catalogue.file_truncated"
+    message = "{source}, row {row}: this looks like half a file ({reason})."
+    hint = "Fetch it again and compare its size with the sender's; nothing of it was taken over."
+
+
+class RowRagged(SourceError):
+    code = "catalogue.row_ragged"
+    message = (
+        "{source}, row {row}: {found} cells where the header has {expected} columns (last readable column: {column})."
+    )
+    hint = "Look at that row for an unquoted separator or a line break inside a cell; correct it at the source."
+
+
+class EncodingWrong(SourceError):
+    code = "catalogue.encoding_wrong"
+    message = "{source}, row {row}, column {column}: the bytes are not {encoding}."
+    hint = "Name the right encoding, for example --encoding {guess}."
+
+
+class CellTooLarge(SourceError):
+    code = "catalogue.cell_too_large"
+    message = "{source}, row {row}, column {column}: a cell is larger than {limit} characters."
+    hint = "If that is meant, allow it with --max-cell; otherwise look for a missing closing quote or a file stored in a cell."
+
+
+class HeaderMerged(SourceError):
+    code = "catalogue.header_merged"
+    message = "{source}, row {row}, column {column}: the header has merged or empty cells, so columns have no names of their own."
+    hint = "Say which row holds one name per column with --header-row N, or unmerge the header in the sheet."
+
+
+class HeaderTwice(SourceError):
+    code = "catalogue.header_twice"
+    message = "{source}, row {row}: two columns are called {column}."
+    hint = "Rename one of them at the source, or choose another header row with --header-row N."
+
+
+class TableEmpty(SourceError):
+    code = "catalogue.table_empty"
+    message = "{source}, table {table}: it has no rows{before}."
+    hint = "An empty delivery is usually a broken one. If it is meant, say so with --accept-empty."
+
+
+class ColumnVanished(SourceError):
+    code = "catalogue.column_vanished"
+    message = "{source}: the column {column} is not there any more. Columns now: {columns}."
+    hint = "Check whether it was renamed (kerege suggest shows likely successors), then name the new one."
+
+
+class KeyDuplicate(SourceError):
+    code = "catalogue.key_duplicate"
+    message = "{source}, row {row}, column {column}: the same key stands in row {first} already."
+    hint = "A key names one record. Correct the source, or name other key columns with --key."
+
+
+class CodeUnknown(CatalogueError):
+    code = "catalogue.code_unknown"
+    message = "{source}, row {row}, column {column}: the code {value} is not in the crosswalk {crosswalk}."
+    hint = "Settle it with: kerege crosswalk accept {crosswalk} {value} TARGET. Or let it pass marked: --policy flag."
+
+
+class OutputExists(CatalogueError):
+    code = "catalogue.output_exists"
+    message = "{path}: this file is there already and is left as it was."
+    hint = "Name another file with --out, or move the old one away."
+
+
+class CrosswalkBroken(CatalogueError):
+    code = "catalogue.crosswalk_broken"
+    message = "{file}, row {row}, column {column}: {reason}."
+    hint = "A crosswalk is an SSSOM TSV; correct the row, or make it anew with: kerege crosswalk suggest."
+
+
+class PlanUnknown(CatalogueError):
+    code = "catalogue.plan_unknown"
+    message = "There is no plan {plan}."
+    hint = "List the open plans with: kerege harvest --list."
+
+
+class PlanDone(CatalogueError):
+    code = "catalogue.plan_done"
+    message = "The plan {plan} is {status} already."
+    hint = "Make a new one with: kerege harvest SOURCE --plan."
+
+
+class PlanStale(CatalogueError):
+    code = "catalogue.plan_stale"
+    message = "{plan} was made from what {source} was then; {what} changed since. Nothing was applied."
+    hint = "Look at the difference with a new plan: kerege harvest {source} --plan."
+
+
+class OwnerTaken(CatalogueError):
+    code = "catalogue.owner_taken"
+    message = "The attribute {attribute} has an owner already: {owner}."
+    hint = "An attribute has one owner. Let that owner hand it over, naming the legal basis, before another is named."
+
+
+class SourceOfTruthTaken(CatalogueError):
+    code = "catalogue.source_of_truth_taken"
+    message = "The concept {concept} has a source of truth already: {dataset}, column {column}."
+    hint = "A concept has one. End the old declaration with its legal basis before making a new one."
+
+
+class ConceptUnknown(CatalogueError):
+    code = "catalogue.concept_unknown"
+    message = "The country pack knows no concept {concept}."
+    hint = "Concepts stand in the country pack's concepts.yaml; add it there first, in three languages."
+
+
+class DatasetUnknown(CatalogueError):
+    code = "catalogue.dataset_unknown"
+    message = "The catalogue holds no {what} {name}."
+    hint = "Harvest it first: kerege harvest SOURCE --plan."
+
+
+class LegalBasisMissing(CatalogueError):
+    code = "catalogue.legal_basis_missing"
+    message = "Naming {what} needs its legal basis, and none came."
+    hint = "Name the act and article with --legal-basis."

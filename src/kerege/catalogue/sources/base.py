@@ -1,0 +1,108 @@
+"""What every source offers, and how much of it may be read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from kerege.catalogue.errors import HeaderMerged, HeaderTwice, SourceMissing
+from kerege.catalogue.profile import Cell, ColumnHead
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one reading may cost, here and at the register.
+
+    rows      most rows read per table; a larger database table is sampled, a larger file is cut (and said to be)
+    cell      most characters of one cell
+    seconds   longest one query or connection attempt may take
+    """
+
+    rows: int = 200_000
+    cell: int = 1_000_000
+    seconds: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read a source: what the person who runs the command may say about it."""
+
+    limits: Limits = field(default_factory=Limits)
+    encoding: str = "utf-8"
+    delimiter: str = ""
+    header_row: int = 0  # 1-based; 0: the first row that is not blank
+    tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table, its columns, and a way to stream its rows (each call starts anew).
+
+    first_row   the number people see beside the first data row, in a file or sheet
+    total_rows  None when only reading tells
+    sampled     rows are a sample, not all
+    """
+
+    name: str
+    heads: tuple[ColumnHead, ...]
+    rows: Callable[[], Iterator[Sequence[Cell]]]
+    first_row: int = 2
+    total_rows: int | None = None
+    sampled: bool = False
+    key: tuple[str, ...] = ()
+    description: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(h.name for h in self.heads)
+
+
+class Source(Protocol):
+    """A register or file that can be read."""
+
+    name: str  # what messages and the catalogue call it; never holds a password
+    kind: str  # csv, sheet, sqlite, postgresql
+
+    def tables(self) -> list[Table]:
+        """Every table, or those `Reading.tables` names."""
+
+    def fingerprint(self) -> str:
+        """A digest that changes when the file's bytes change; "" where only the profile can tell (databases)."""
+
+
+_CHUNK: Final = 1 << 20
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check_header(source: str, row: int, cells: Sequence[str]) -> tuple[ColumnHead, ...]:
+    """Column heads from a header row; every column needs a name of its own."""
+    names = [c.strip() for c in cells]
+    for i, name in enumerate(names):
+        if not name:
+            raise HeaderMerged(source=source, row=row, column=i + 1)
+        if name in names[:i]:
+            raise HeaderTwice(source=source, row=row, column=name)
+    return tuple(ColumnHead(n) for n in names)
+
+
+def pick(source: Source, table: str | None = None) -> Table:
+    """The table called `table`, or the only one."""
+    tables = source.tables()
+    if table is None and len(tables) == 1:
+        return tables[0]
+    for candidate in tables:
+        if candidate.name == table:
+            return candidate
+    known = "Tables: " + ", ".join(t.name for t in tables[:20]) + ". Name one as SOURCE#TABLE."
+    raise SourceMissing(source=f"{source.name}#{table or '?'}", known=known)

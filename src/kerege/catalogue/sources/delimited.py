@@ -1,0 +1,188 @@
+"""CSV and TSV files, read strictly: a file that is not what it says stops with its row and column.
+
+Lines are read as bytes with an upper bound, so a cell of 200 MB is refused after its first megabyte and not after memory is gone.
+A last line `#ROWS;<n>` (a sender's own count) is checked and not taken for data.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from kerege.catalogue.errors import CellTooLarge, EncodingWrong, FileTruncated, RowRagged, SourceMissing, TableEmpty
+from kerege.catalogue.profile import Cell
+from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
+
+_DELIMITERS: Final = ("\t", ";", ",", "|")
+_TRAILER: Final = "#ROWS"
+
+
+class DelimitedFile:
+    """One CSV or TSV file as a source with one table."""
+
+    kind = "csv"
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self._path, self._reading = path, reading
+        self.name = path.name
+        self.encoding = reading.encoding
+
+    def fingerprint(self) -> str:
+        return file_digest(self._path)
+
+    def tables(self) -> list[Table]:
+        if self._reading.tables and self._path.stem not in self._reading.tables:
+            raise SourceMissing(
+                source=f"{self.name}#{self._reading.tables[0]}", known=f"Its table is {self._path.stem}."
+            )
+        wanted = self._reading.header_row
+        for row, cells in self._parsed():
+            if (wanted and row < wanted) or not any(c.strip() for c in cells):
+                continue
+            heads = check_header(self.name, row, cells)
+            rows = partial(self._rows, row, len(heads))
+            return [Table(self._path.stem, heads, rows, first_row=row + 1)]
+        raise TableEmpty(source=self.name, table=self._path.stem, before=" and no header")
+
+    @property
+    def delimiter(self) -> str:
+        """The separator given, or the one the first line has most of."""
+        if self._reading.delimiter:
+            return self._reading.delimiter
+        with self._path.open("rb") as file:
+            line = file.readline(65536).decode("latin-1")
+        return max(_DELIMITERS, key=lambda d: (line.count(d), -_DELIMITERS.index(d)))
+
+    def _rows(self, header_row: int, width: int) -> Iterator[list[Cell]]:
+        trailer: int | None = None
+        count = 0
+        previous: tuple[int, list[str]] | None = None
+        for row, cells in self._parsed():
+            if row <= header_row or not cells:
+                continue
+            if trailer is not None:
+                raise FileTruncated(source=self.name, row=row, reason="rows follow after the sender's own count")
+            if previous is not None:
+                yield self._checked(*previous, width, last=False)
+                count += 1
+                previous = None
+                if count >= self._reading.limits.rows:
+                    return
+            if cells[0] == _TRAILER and len(cells) == 2 and cells[1].strip().isdecimal():
+                trailer = int(cells[1])
+                if trailer != count:
+                    reason = f"the sender counted {trailer} rows, {count} came"
+                    raise FileTruncated(source=self.name, row=row, reason=reason)
+                continue
+            previous = (row, cells)
+        if previous is not None:
+            yield self._checked(*previous, width, last=True)
+
+    def _checked(self, row: int, cells: list[str], width: int, *, last: bool) -> list[Cell]:
+        if len(cells) == width:
+            return [c if c else None for c in cells]
+        if last and len(cells) < width and not self._ends_with_newline():
+            reason = f"the last row stops after {len(cells)} of {width} columns, with no line end"
+            raise FileTruncated(source=self.name, row=row, reason=reason)
+        raise RowRagged(source=self.name, row=row, found=len(cells), expected=width, column=min(len(cells), width))
+
+    def _ends_with_newline(self) -> bool:
+        with self._path.open("rb") as file:
+            file.seek(-1, 2)
+            return file.read(1) in b"\r\n"
+
+    def _parsed(self) -> Iterator[tuple[int, list[str]]]:
+        """(number of the line a row starts on, its cells)."""
+        limit = self._reading.limits.cell
+        csv.field_size_limit(limit)  # the csv module keeps one limit for the process; every reading sets its own first
+        reader = csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
+        start = 1
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if "field larger" in str(error):
+                    raise CellTooLarge(source=self.name, row=start, column="?", limit=limit) from error
+                if "unexpected end" in str(error):
+                    reason = "a quoted cell is opened and never closed"
+                    raise FileTruncated(source=self.name, row=start, reason=reason) from error
+                raise RowRagged(
+                    source=self.name, row=start, found="unreadable", expected="readable", column="?"
+                ) from error
+            yield start, cells
+            start = reader.line_num + 1
+
+    def _lines(self) -> Iterator[str]:
+        limit = self._reading.limits.cell
+        encoding = self._reading.encoding
+        with self._path.open("rb") as file:
+            start = file.read(3)
+            file.seek(3 if start == b"\xef\xbb\xbf" else 0)
+            if start[:2] in (b"\xff\xfe", b"\xfe\xff") and not encoding.startswith("utf-16"):
+                raise EncodingWrong(source=self.name, row=1, column=1, encoding=encoding, guess="utf-16")
+            if encoding.startswith("utf-16"):
+                file.seek(0)
+                yield from self._wide_lines()
+                return
+            number = 0
+            while line := file.readline(2 * limit + 65536):
+                number += 1
+                if not line.endswith(b"\n") and len(line) >= 2 * limit + 65536:
+                    self._refuse_long(line, number, limit)
+                yield self._decoded(line, number)
+
+    def _wide_lines(self) -> Iterator[str]:
+        number = 0
+        with self._path.open(encoding="utf-16", newline="") as file:
+            try:
+                for line in file:
+                    number += 1
+                    yield line
+            except UnicodeError as error:
+                raise EncodingWrong(
+                    source=self.name, row=number + 1, column=1, encoding="utf-16", guess="utf-8"
+                ) from error
+
+    def _refuse_long(self, line: bytes, number: int, limit: int) -> None:
+        """Name the column in which a line without end runs over."""
+        cells = line.split(self.delimiter.encode())
+        widest = max(range(len(cells)), key=lambda i: len(cells[i]))
+        raise CellTooLarge(source=self.name, row=number, column=widest + 1, limit=limit)
+
+    def _decoded(self, line: bytes, number: int) -> str:
+        encoding = self._reading.encoding
+        try:
+            text = line.decode(encoding)
+        except UnicodeDecodeError as error:
+            column = line[: error.start].count(self.delimiter.encode()) + 1
+            raise EncodingWrong(
+                source=self.name, row=number, column=column, encoding=encoding, guess=_guess(line)
+            ) from error
+        if not line.isascii() and not encoding.casefold().startswith("utf"):
+            # Any byte is a letter in windows-1251; bytes that are good UTF-8 with letters in it are almost never anything else.
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return text
+            first = next(i for i, b in enumerate(line) if b > 127)
+            column = line[:first].count(self.delimiter.encode()) + 1
+            raise EncodingWrong(source=self.name, row=number, column=column, encoding=encoding, guess="utf-8")
+        return text
+
+
+def _guess(line: bytes) -> str:
+    """A likely encoding of bytes that are not UTF-8: the one that makes the most Cyrillic small letters of them."""
+    if b"\x00" in line:
+        return "utf-16"
+
+    def letters(encoding: str) -> int:
+        text = line.decode(encoding, errors="replace")
+        return sum(1 for c in text if "а" <= c <= "я") - 2 * sum(1 for c in text if c == "\ufffd")
+
+    best = max(("cp1251", "cp866", "koi8-r"), key=letters)
+    return best if letters(best) > 0 else "latin-1"

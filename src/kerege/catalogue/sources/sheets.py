@@ -1,0 +1,131 @@
+"""Spreadsheets (XLSX, ODS and their older kin), one table per sheet.
+
+A header spread over merged cells has no name per column; it is refused with its place rather than guessed. Dates become ISO dates,
+whole floats lose their ".0" (a spreadsheet has only floats), so that a code 660 is "660".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum
+
+from kerege.catalogue.errors import CellTooLarge, FileTruncated, HeaderMerged, SourceMissing
+from kerege.catalogue.profile import Cell
+from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
+
+_MOST_UNPACKED: Final = 1 << 30  # a sheet that unpacks to more than this is a mistake or an attack
+
+
+class Workbook:
+    """A spreadsheet file as a source; blank sheets are left out."""
+
+    kind = "sheet"
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self._path, self._reading = path, reading
+        self.name = path.name
+
+    def fingerprint(self) -> str:
+        return file_digest(self._path)
+
+    def tables(self) -> list[Table]:
+        self._check_package()
+        try:
+            book = CalamineWorkbook.from_path(str(self._path))
+        except (CalamineError, OSError, ValueError) as error:
+            raise FileTruncated(source=self.name, row="?", reason="the spreadsheet cannot be opened") from error
+        names = [m.name for m in book.sheets_metadata if m.typ == SheetTypeEnum.WorkSheet]
+        for wanted in self._reading.tables:
+            if wanted not in names:
+                raise SourceMissing(source=f"{self.name}#{wanted}", known="Sheets: " + ", ".join(names) + ".")
+        found = []
+        for name in self._reading.tables or names:
+            sheet = book.get_sheet_by_name(name)
+            if sheet.height and sheet.width:
+                found.append(self._table(name, sheet))
+        return found
+
+    def _check_package(self) -> None:
+        if self._path.suffix.casefold() == ".xls":
+            return
+        try:
+            with zipfile.ZipFile(self._path) as package:
+                unpacked = sum(i.file_size for i in package.infolist())
+                broken = package.testzip() if unpacked <= _MOST_UNPACKED else None
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+            raise FileTruncated(source=self.name, row="?", reason="its zip container has no end") from error
+        except Exception as error:  # zlib.error and friends: a container that breaks in the middle
+            raise FileTruncated(source=self.name, row="?", reason="its zip container is damaged") from error
+        if broken is not None:
+            raise FileTruncated(source=self.name, row="?", reason=f"the part {broken} is damaged")
+        if unpacked > _MOST_UNPACKED:
+            raise CellTooLarge(source=self.name, row="?", column="?", limit=_MOST_UNPACKED)
+
+    def _table(self, name: str, sheet: CalamineSheet) -> Table:
+        where = f"{self.name}#{name}"
+        rows = list(_numbered(sheet))
+        wanted = self._reading.header_row
+        for number, cells in rows:
+            if (wanted and number < wanted) or not any(c is not None for c in cells):
+                continue
+            self._refuse_merged(where, sheet, number)
+            heads = check_header(where, number, _header_cells(cells))
+            stream = partial(self._rows, where, rows, number, len(heads))
+            return Table(name, heads, stream, first_row=number + 1)
+        return Table(name, (), lambda: iter(()))
+
+    def _refuse_merged(self, where: str, sheet: CalamineSheet, header: int) -> None:
+        for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
+            if top <= header - 1 <= bottom and right > left:
+                raise HeaderMerged(source=where, row=header, column=left + 1)
+
+    def _rows(self, where: str, rows: list[tuple[int, list[Cell]]], header: int, width: int) -> Iterator[list[Cell]]:
+        limit = self._reading.limits.cell
+        count = 0
+        for number, cells in rows:
+            if number <= header or not any(c is not None for c in cells):
+                continue
+            for i, cell in enumerate(cells):
+                if cell is not None and len(cell) > limit:
+                    raise CellTooLarge(source=where, row=number, column=i + 1, limit=limit)
+            if any(c is not None for c in cells[width:]):
+                column = next(i for i, c in enumerate(cells) if i >= width and c is not None)
+                raise HeaderMerged(source=where, row=header, column=column + 1)
+            yield [*cells[:width], *(None,) * (width - len(cells))]
+            count += 1
+            if count >= self._reading.limits.rows:
+                return
+
+
+def _header_cells(cells: list[Cell]) -> list[str]:
+    """The header up to its last filled cell."""
+    names = [c or "" for c in cells]
+    while names and not names[-1].strip():
+        names.pop()
+    return names
+
+
+def _numbered(sheet: CalamineSheet) -> Iterator[tuple[int, list[Cell]]]:
+    """(row number as the spreadsheet shows it, cells as text from column A on)."""
+    for number, cells in enumerate(sheet.to_python(skip_empty_area=False), start=1):
+        yield number, [_text(c) for c in cells]
+
+
+def _text(value: Any) -> Cell:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, dt.datetime):
+        return value.date().isoformat() if value.time() == dt.time() else value.isoformat()
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return str(value)
