@@ -6,7 +6,6 @@ fails, the ledger holds one commitment too many, which is harmless; a row that t
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -19,6 +18,7 @@ from kerege.identity import receipts
 from kerege.identity.errors import GrantRefused, NotKnown, ReadIncomplete
 from kerege.identity.models import Grant, Organisation, Person, PersonalDataRead, Role
 from kerege.identity.reads import Read
+from kerege.ledger.commitment import commit, new_salt
 
 
 def register_organisation(code: str, name: Text) -> Organisation:
@@ -123,8 +123,8 @@ def record_reads(reads: Sequence[Read], ledger: receipts.LedgerWriter, now: date
             raise ReadIncomplete(position=position, field=field, expected=expected)
     if not reads:
         return None
-    salts = [secrets.token_bytes(16) for _ in reads]
-    commitments = [read.commitment(salt) for read, salt in zip(reads, salts, strict=True)]
+    salts = [new_salt() for _ in reads]
+    commitments = [commit(read.as_value(), salt) for read, salt in zip(reads, salts, strict=True)]
     body = {"count": len(reads), "commitments": commitments}
     receipt = receipts.write(ledger, "personal-data-reads", body, now)
     PersonalDataRead.objects.bulk_create(

@@ -85,8 +85,8 @@ class PersonalDataRead(AppendOnly):
     message_id = models.CharField(max_length=190, blank=True)
     at = models.DateTimeField()
     channel = models.CharField(max_length=16, choices=[(c, c) for c in CHANNELS])
-    salt = models.CharField(max_length=32)
-    commitment = models.CharField(max_length=64)
+    salt = models.CharField(max_length=64)
+    commitment = models.CharField(max_length=80)
     ledger_index = models.BigIntegerField()
     ledger_leaf = models.CharField(max_length=64)
 

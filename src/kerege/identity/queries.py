@@ -10,6 +10,7 @@ from kerege.identity.access import Access, GrantFacts, may
 from kerege.identity.errors import AccessRefused
 from kerege.identity.models import Grant, PersonalDataRead
 from kerege.identity.reads import Channel, Read
+from kerege.ledger.commitment import opens
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +104,5 @@ def _view(row: PersonalDataRead) -> ReadView:
         ledger_index=row.ledger_index,
         ledger_leaf=row.ledger_leaf,
         commitment=row.commitment,
-        intact=read.commitment(bytes.fromhex(row.salt)) == row.commitment,
+        intact=opens(row.commitment, read.as_value(), bytes.fromhex(row.salt)),
     )

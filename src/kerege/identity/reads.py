@@ -2,19 +2,17 @@
 
 The ledger gets a salted commitment per read, never the read itself: without the salt nobody can tell from the public log
 whose data was read, with it the parent's page can show that the row was not changed since. Erasing the salt erases the
-link, and the tree still verifies. Source: delivery discipline, audit log (salted commitments).
+link, and the tree still verifies (`ledger.commitment` makes and opens them).
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from kerege.ground.clock import iso
-from kerege.ground.ids import canonical_json
 
 Channel = Literal["exchange", "desk", "portal", "job"]
 CHANNELS: Final[tuple[Channel, ...]] = ("exchange", "desk", "portal", "job")
@@ -55,9 +53,9 @@ class Read:
             found.append(("at", "an aware time"))
         return found
 
-    def commitment(self, salt: bytes) -> str:
-        """SHA-256 over `salt` and the canonical read: what the ledger holds of it."""
-        body = {
+    def as_value(self) -> dict[str, str]:
+        """The read as canonical JSON takes it: what a commitment is made of."""
+        return {
             "member": self.member,
             "reader": self.reader,
             "about": self.about,
@@ -68,4 +66,3 @@ class Read:
             "at": iso(self.at),
             "channel": self.channel,
         }
-        return hashlib.sha256(b"kerege/read/1\x00" + salt + canonical_json(body)).hexdigest()
