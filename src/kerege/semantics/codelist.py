@@ -191,7 +191,7 @@ def _concept_of(row: dict[str, str], file: str, number: int) -> Concept:
     except ValueError as error:
         raise CodeListInvalid(file=file, reason=f"line {number}: validity must be written yyyy-mm-dd") from error
     alternatives = tuple(("", w.strip()) for w in (row.get("alt") or "").split("|") if w.strip())
-    labels = {language: row[language].strip() for language in LANGUAGES if (row.get(language) or "").strip()}
+    labels = {str(lang): row[lang].strip() for lang in LANGUAGES if (row.get(lang) or "").strip()}
     return Concept(row["notation"].strip(), labels, alternatives, row.get("broader") or None, valid_from, valid_to)
 
 
@@ -208,7 +208,7 @@ def read_turtle(path: Path) -> CodeList:
     graph = _Graph(store)
     scheme = schemes[0]
     nodes = {q.subject for q in store.quads_for_pattern(None, ox.NamedNode(SKOS + "inScheme"), scheme)}
-    notation = {node: graph.text(node, SKOS + "notation") or _local(node) for node in nodes}
+    notation: dict[object, str] = {node: graph.text(node, SKOS + "notation") or _local(node) for node in nodes}
     concepts = tuple(sorted((_concept_from(graph, node, notation) for node in nodes), key=lambda c: c.notation))
     list_id = graph.text(scheme, DCTERMS + "identifier") or _local(scheme)
     title = graph.labels(scheme, SKOS + "prefLabel") or graph.labels(scheme, DCTERMS + "title")
@@ -230,7 +230,7 @@ class _Graph:
 
     def labels(self, subject: object, predicate: str) -> dict[str, str]:
         found = [o for o in self.objects(subject, predicate) if isinstance(o, ox.Literal)]
-        order = {language: n for n, language in enumerate(LANGUAGES)}
+        order = {str(language): n for n, language in enumerate(LANGUAGES)}
         found.sort(key=lambda o: (order.get(o.language or "", 9), o.language or "", o.value))
         return {o.language or "": o.value for o in reversed(found)} if found else {}
 

@@ -92,7 +92,7 @@ class Policy:
     @property
     def severity(self) -> Literal["flag", "quarantine", "reject"]:
         """How heavily an unmapped code weighs on its record."""
-        return self.kind if self.kind in ("reject", "quarantine") else "flag"  # type: ignore[return-value]
+        return self.kind if self.kind in ("reject", "quarantine") else "flag"
 
     def value(self, source: str) -> str | None:
         """The value that goes on in place of the unmapped `source`."""
@@ -270,10 +270,10 @@ def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Ite
         number = above + reader.line_num
         if not cells:
             continue
-        if len(cells) != len(columns):
+        if len(cells) > len(columns):  # fewer: trailing empty cells may be left out, as an example of SSSOM itself does
             reason = f"{len(columns)} cells were expected, {len(cells)} came"
             raise CrosswalkInvalid(file=name, line=number, reason=reason)
-        yield _row(shared, dict(zip(columns, cells, strict=True)), name, number)
+        yield _row(shared, dict(zip(columns, cells, strict=False)), name, number)
 
 
 def _row(shared: dict[str, str], cell: dict[str, str], name: str, number: int) -> Row:
@@ -351,7 +351,14 @@ def write_sssom(crosswalk: Crosswalk, subject_prefix: str = "source", object_pre
     out = io.StringIO()
     out.writelines(f"#{line}\n" for line in dumped.splitlines())
     table = [_cells(row, subject_prefix, object_prefix) for row in crosswalk.rows]
-    order = ("subject_id", "subject_label", "predicate_modifier", "predicate_id", "object_id", "object_label")
+    order: tuple[str, ...] = (
+        "subject_id",
+        "subject_label",
+        "predicate_modifier",
+        "predicate_id",
+        "object_id",
+        "object_label",
+    )
     order += ("mapping_justification", "author_id", "reviewer_id", "subject_type", "confidence", "comment")
     extra = sorted({key for cells in table for key in cells} - set(order))
     always = {"subject_id", "predicate_id", "object_id", "mapping_justification"}
