@@ -102,23 +102,35 @@ def uk_register() -> list[CodeRow]:
     return rows
 
 
-def uk_gold(coding: str, register: list[CodeRow]) -> tuple[dict[str, str], int]:
-    """(source code -> register code, rows left out). The map of names was made before some codes were renamed; the publishers' own
-    migration table brings it up to date. Rows whose code the register does not hold, or that name two, are left out and counted."""
+def uk_gold(coding: str, register: list[CodeRow]) -> dict[str, str]:
+    """Source code -> register code by the publishers' map. Left out: rows whose code the register does not hold, or that name two.
+
+    The map of name variants was made before many register codes were renamed, and some old codes were given to other authorities since.
+    It is brought up to date through three other maps by codes alone (`renamed`), so that no name has a say in the gold for names.
+    """
     known = {r.code for r in register}
-    short = {r.code.split(":")[1]: r.code for r in register}
-    renamed: dict[str, str] = {}
-    if coding == "name":
-        renamed = {r["old_id"]: r["new_id"] for r in rows_of(UK / "maps/id_migrataion_2016-10-10.tsv")}
+    now = renamed() if coding == "name" else {}
     found: dict[str, set[str]] = {}
     for r in rows_of(UK / "maps" / f"{coding}.tsv"):
         target = r["local-authority"]
-        if renamed:
-            old = target.split(":")[-1]
-            target = short.get(renamed.get(old, old), target)
-        found.setdefault(r[coding], set()).add(target)
-    gold = {code: next(iter(t)) for code, t in found.items() if code and len(t) == 1 and t <= known}
-    return gold, len(found) - len(gold)
+        found.setdefault(r[coding], set()).add(now.get(target, "") if now else target)
+    return {code: next(iter(t)) for code, t in found.items() if code and len(t) == 1 and t <= known}
+
+
+def renamed() -> dict[str, str]:
+    """Old register code -> present one: discovery code "WSX-UB" -> county WSX by ISO code -> its SNAC "45" -> SNAC "45UB" -> present code."""
+    snac = {r["snac"]: r["local-authority"] for r in rows_of(UK / "maps/snac.tsv") if r["snac"]}
+    by_code = {code: number for number, code in snac.items()}
+    iso = {r["iso-code"].removeprefix("GB-"): r["local-authority"] for r in rows_of(UK / "maps/iso-code.tsv")}
+    present = {}
+    for r in rows_of(UK / "maps/discovery.tsv"):
+        county, _, rest = r["local-authority-discovery"].partition("-")
+        if county not in iso:
+            continue
+        new = snac.get(by_code.get(iso[county], "?") + rest) if rest else iso[county]
+        if new:
+            present[r["local-authority"]] = new
+    return present
 
 
 def score(name: str, source: list[CodeRow], target: list[CodeRow], gold: dict[str, str]) -> Score:
@@ -157,8 +169,7 @@ def uk_codes() -> list[Score]:
         for r in rows_of(UK / file):
             if r[code] and r[code] not in source:
                 source[r[code]] = CodeRow(r[code], r[label], kind=r.get(kind, "") if kind else "")
-        gold, _ = uk_gold(coding, register)
-        scores.append(score(coding, list(source.values()), register, gold))
+        scores.append(score(coding, list(source.values()), register, uk_gold(coding, register)))
     return scores
 
 
