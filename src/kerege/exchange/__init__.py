@@ -1,1 +1,16 @@
-"""To be written."""
+"""The exchange engine: X-Road's protocols as plain values. Bytes in, values out; no sockets, no clock of its own.
+
+ids          who is meant: members, subsystems, servers, data services
+rest         the REST message protocol: targets, headers, signed byte form, request hash
+multipart    the message transport between security servers
+hashchain    hash chains over a message and its attachments, and over batches
+xades        signatures: made from a canonical template; `xades_verify` checks ours and foreign ones
+certs, ocsp  chains, signing rights of a certificate, revocation and its freshness
+globalconf   shared and private parameters; `confdir` the signed directory; `rules` Kerege's own part
+access       who may call what; `permits` whether a public service's traffic is open
+messagelog   the durable log; `asic` containers for a logged record; `opmon` monitoring records
+faults       X-Road fault codes in both spellings
+pki          a TEST network's authority; never for production
+
+What a process does with these (sockets, threads, timers, files of keys) is `kerege.node`'s affair.
+"""

@@ -1,0 +1,158 @@
+"""Certificates: which authority stands behind one, what it may be used for, and which member it speaks for.
+
+Implements the certificate rules of X-Road's verifiers: chain to an approved authority of the global configuration, validity at
+the moment that counts, key usage (content commitment for signing), and the subject read the way the authority's certificate
+profile says (certificateProfileInfo). Revocation is `ocsp`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from kerege.exchange.errors import CertificateInvalid, ConfigurationMalformed
+from kerege.exchange.globalconf import ApprovedAuthority
+from kerege.exchange.ids import MemberId
+
+
+def load(data: bytes, part: str = "certificate") -> x509.Certificate:
+    """A certificate from DER or PEM (shared parameters carry both)."""
+    try:
+        if data.lstrip().startswith(b"-----BEGIN"):
+            return x509.load_pem_x509_certificate(data)
+        return x509.load_der_x509_certificate(data)
+    except ValueError:
+        raise ConfigurationMalformed(part=part, reason="a certificate cannot be read") from None
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
+
+
+def auth_hashes(certificate: x509.Certificate | bytes) -> tuple[str, str]:
+    """The two forms in which `authCertHash` names a certificate: SHA-256 (v3 and later) and SHA-1 (v2), base64."""
+    data = certificate if isinstance(certificate, bytes) else der(certificate)
+    old = hashlib.sha1(data, usedforsecurity=False).digest()
+    return base64.b64encode(hashlib.sha256(data).digest()).decode(), base64.b64encode(old).decode()
+
+
+def subject(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string()
+
+
+def _one(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
+    values = name.get_attributes_for_oid(oid)
+    return str(values[0].value) if len(values) == 1 else ""
+
+
+def signer_of(certificate: x509.Certificate, authority: ApprovedAuthority, instance: str) -> MemberId:
+    """The member a signing certificate belongs to, by its authority's certificate profile. Raises CertificateInvalid."""
+    name, profile = certificate.subject, authority.profile
+    code = _one(name, NameOID.COMMON_NAME)
+    if "FiVRK" in profile:
+        parts = _one(name, NameOID.SERIAL_NUMBER).split("/")
+        if len(parts) == 3 and code and parts[0] == instance:
+            return MemberId(parts[0], parts[2], code)
+    elif "Ejbca" in profile or "Basic" in profile or "Test" in profile:
+        country, member_class = _one(name, NameOID.COUNTRY_NAME), _one(name, NameOID.ORGANIZATION_NAME)
+        if "Test" in profile and member_class:
+            # X-Road's own test profile names only the member; its class is the one the member has in the configuration
+            return MemberId(instance, "", code)
+        if country == instance and member_class and code:
+            return MemberId(instance, member_class, code)
+    else:
+        raise CertificateInvalid(
+            role="signing", subject=subject(certificate), reason=f"the certificate profile {profile} is not known"
+        )
+    raise CertificateInvalid(
+        role="signing", subject=subject(certificate), reason="its subject does not name a member of this instance"
+    )
+
+
+def check_use(certificate: x509.Certificate, role: str) -> None:
+    """A signing certificate must say content commitment; an authentication one must not be for signing only."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        raise CertificateInvalid(role=role, subject=subject(certificate), reason="it has no key usage") from None
+    if role == "signing" and not usage.content_commitment:
+        raise CertificateInvalid(role=role, subject=subject(certificate), reason="its key usage is not for signing")
+    if role == "authentication" and not (usage.digital_signature or usage.key_encipherment or usage.data_encipherment):
+        raise CertificateInvalid(
+            role=role, subject=subject(certificate), reason="its key usage is not for authentication"
+        )
+
+
+def check_validity(certificate: x509.Certificate, role: str, now: datetime) -> None:
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        raise CertificateInvalid(
+            role=role,
+            subject=subject(certificate),
+            reason=f"it is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M:%SZ} "
+            f"to {certificate.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}, the moment that counts is {now:%Y-%m-%d %H:%M:%SZ}",
+        )
+
+
+def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` signed `certificate` (names and signature)."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def chain_to_authority(
+    certificate: x509.Certificate,
+    extra: Sequence[x509.Certificate],
+    authorities: Sequence[ApprovedAuthority],
+    role: str,
+    now: datetime,
+) -> tuple[ApprovedAuthority, x509.Certificate]:
+    """The approved authority behind `certificate` and its direct issuer. Raises CertificateInvalid with the reason.
+
+    extra   intermediates that came with the signature; each must be valid, a CA, and chain on
+    """
+    check_validity(certificate, role, now)
+    for authority in authorities:
+        if authority.authentication_only and role == "signing":
+            continue
+        known = [authority.top.certificate, *(c.certificate for c in authority.intermediates)]
+        for candidate in known:
+            if issued_by(certificate, candidate) and _leads_up(candidate, known, now):
+                return authority, candidate
+        for middle in extra:
+            if issued_by(certificate, middle) and _is_ca(middle) and _leads_up(middle, [*known, *extra], now):
+                return authority, middle
+    raise CertificateInvalid(
+        role=role, subject=subject(certificate), reason="no approved certification authority stands behind it"
+    )
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _leads_up(certificate: x509.Certificate, pool: Sequence[x509.Certificate], now: datetime, depth: int = 0) -> bool:
+    """Whether `certificate` is the approved top (first of `pool`) or is signed, step by step, up to it."""
+    if depth > 8 or not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        return False
+    if certificate == pool[0]:
+        return True
+    return any(
+        issuer != certificate
+        and _is_ca(issuer)
+        and issued_by(certificate, issuer)
+        and _leads_up(issuer, pool, now, depth + 1)
+        for issuer in pool
+    )

@@ -1,0 +1,213 @@
+"""What can be wrong with a message, a signature, a configuration or a call. Fault codes are added in `faults`, at the edge."""
+
+from __future__ import annotations
+
+from kerege.ground.errors import KeregeError
+
+
+class ExchangeError(KeregeError):
+    """Anything the exchange engine refuses on purpose."""
+
+
+class IdentifierInvalid(ExchangeError):
+    code = "exchange.identifier_invalid"
+    message = "The {what} cannot be used: {reason}."
+    hint = "Write it as instance/class/member[/subsystem[/service]], each part percent-encoded on its own."
+
+
+class TargetInvalid(ExchangeError):
+    code = "exchange.target_invalid"
+    message = "The request target is not a data service call: {reason}."
+    hint = "Call /r1/{{instance}}/{{class}}/{{member}}/{{subsystem}}/{{service}}[/path][?query]."
+
+
+class PathRefused(ExchangeError):
+    code = "exchange.path_refused"
+    message = "The path after the service code is refused: {reason}."
+    hint = "Send the path normalised: no dot segments, no empty segments, no encoded slashes or backslashes."
+
+
+class HeaderMissing(ExchangeError):
+    code = "exchange.header_missing"
+    message = "The header {header} is required and did not come."
+    hint = "Add {header}: instance/class/member[/subsystem]."
+
+
+class HeaderInvalid(ExchangeError):
+    code = "exchange.header_invalid"
+    message = "The header {header} cannot be used: {reason}."
+    hint = "Correct or remove the header {header}."
+
+
+class MessageMalformed(ExchangeError):
+    code = "exchange.message_malformed"
+    message = "The message between servers is malformed at {where}: {reason}."
+    hint = (
+        "Nothing was carried out. Look at the sending server's version and at anything that rewrites bodies on the way."
+    )
+
+
+class MessageTooLarge(ExchangeError):
+    code = "exchange.message_too_large"
+    message = "The {what} is larger than the limit of {limit} bytes."
+    hint = "Ask for less at a time, or raise limits.body_megabytes at both nodes."
+
+
+class HashChainInvalid(ExchangeError):
+    code = "exchange.hash_chain_invalid"
+    message = "The hash chain does not hold ({check}): {reason}."
+    hint = (
+        "The message or its signature was changed after signing. Ask the sender to send again; keep both log records."
+    )
+
+
+class HashChainMalformed(ExchangeError):
+    code = "exchange.hash_chain_malformed"
+    message = "The hash chain cannot be read: {reason}."
+    hint = "Look at the sending server's version; nothing was carried out."
+
+
+class SignatureMalformed(ExchangeError):
+    code = "exchange.signature_malformed"
+    message = "The signature cannot be read: {reason}."
+    hint = "Look at the sending server's version; nothing was carried out."
+
+
+class SignatureInvalid(ExchangeError):
+    code = "exchange.signature_invalid"
+    message = "The signature does not hold ({check}): {reason}."
+    hint = "The message is refused. Compare both servers' log records for this request id."
+
+
+class SignerWrong(ExchangeError):
+    code = "exchange.signer_wrong"
+    message = "The message names {expected} as sender, its signing certificate belongs to {found}."
+    hint = "The sending server must sign with a certificate of the member it speaks for."
+
+
+class CertificateInvalid(ExchangeError):
+    code = "exchange.certificate_invalid"
+    message = "The {role} certificate {subject} is not accepted: {reason}."
+    hint = "Renew or register the certificate; compare with approved authorities in the global configuration."
+
+
+class RevocationUnknown(ExchangeError):
+    code = "exchange.revocation_unknown"
+    message = "The revocation answer for {subject} is not accepted: {reason}."
+    hint = "See that the server reaches its authority's OCSP responder and that both clocks are right."
+
+
+class ConfigurationMalformed(ExchangeError):
+    code = "exchange.configuration_malformed"
+    message = "The global configuration cannot be read ({part}): {reason}."
+    hint = "The last good configuration stays in use. Publish a correct one at the central server."
+
+
+class ConfigurationForged(ExchangeError):
+    code = "exchange.configuration_forged"
+    message = "The global configuration from {source} is refused: {reason}."
+    hint = (
+        "The last good configuration stays in use. Compare the anchor's verification certificate with the publisher's."
+    )
+
+
+class ConfigurationOlder(ExchangeError):
+    code = "exchange.configuration_older"
+    message = "The global configuration from {source} is older ({found}) than the one in use ({current})."
+    hint = "The newer one stays in use. Someone may be replaying old configuration; look at the publisher."
+
+
+class ConfigurationExpired(ExchangeError):
+    code = "exchange.configuration_expired"
+    message = "The global configuration expired at {expired}; it is now {now}. No message is exchanged on a stale map."
+    hint = "See that the node reaches its configuration source: POST /refresh on the admin port says what is wrong."
+
+
+class ConfigurationMissing(ExchangeError):
+    code = "exchange.configuration_missing"
+    message = "The node has no valid global configuration yet (source: {source}; last problem: {problem})."
+    hint = "See that the anchor's download address answers; POST /refresh on the admin port tries again now."
+
+
+class ClientUnknown(ExchangeError):
+    code = "exchange.client_unknown"
+    message = "{client} is not a client of this node, or not registered in the global configuration."
+    hint = "Register the subsystem at this node (clients: in its configuration) and at the central server."
+
+
+class ServiceUnknown(ExchangeError):
+    code = "exchange.service_unknown"
+    message = "No data service {service}: {reason}."
+    hint = "Look the service up in the catalogue; the provider adds it under services: in its node's configuration."
+
+
+class MemberUnknown(ExchangeError):
+    code = "exchange.member_unknown"
+    message = "No server is registered for {subsystem}."
+    hint = "Check the identifier; the provider registers its subsystem at the central server."
+
+
+class AccessDenied(ExchangeError):
+    code = "exchange.access_denied"
+    message = "{client} may not call {service} ({reason})."
+    hint = "The owner of the data service grants a right; see the rights page of the hub."
+
+
+class PermitClosed(ExchangeError):
+    code = "exchange.permit_closed"
+    message = "Traffic of {client} for the public service {public_service} is closed ({reason})."
+    hint = "The stage gate of {public_service} must pass and both owners sign; see the gate's page of the hub."
+
+
+class ResponseInconsistent(ExchangeError):
+    code = "exchange.response_inconsistent"
+    message = "The response does not answer the request that was sent: {field} differs."
+    hint = "The response is refused. Compare both servers' log records for this request id."
+
+
+class PeerUnreachable(ExchangeError):
+    code = "exchange.peer_unreachable"
+    message = "The server {server} at {address} could not be reached: {reason}."
+    hint = "See that it runs and that its address and port are right in the global configuration."
+
+
+class PeerFault(ExchangeError):
+    """The other server answered with a fault of its own; `fault_code` and `detail` are carried on unchanged."""
+
+    code = "exchange.peer_fault"
+    message = "{fault_string}"
+    hint = "{detail}"
+
+
+class PeerUntrusted(ExchangeError):
+    code = "exchange.peer_untrusted"
+    message = "The connection with {peer} is refused: {reason}."
+    hint = "The server's authentication certificate must be registered for it in the global configuration."
+
+
+class ProviderFailed(ExchangeError):
+    code = "exchange.provider_failed"
+    message = "The agency's system behind {service} {reason}."
+    hint = (
+        "The request was not retried. The provider looks at its system and at url and timeout_seconds of the service."
+    )
+
+
+class LogFailed(ExchangeError):
+    code = "exchange.log_failed"
+    message = "The message could not be logged durably: {reason}. It was not passed on."
+    hint = "Free space or mend the disk under the message log folder; the node refuses traffic until it can write."
+
+
+class LogDamaged(ExchangeError):
+    code = "exchange.log_damaged"
+    message = "The message log {file} is damaged at byte {offset}: {reason}."
+    hint = (
+        "Keep the file as it is; records before that byte are whole. A cut last record is dropped when the node starts."
+    )
+
+
+class LogBusy(ExchangeError):
+    code = "exchange.log_busy"
+    message = "The message log folder {folder} is in use by another process."
+    hint = "Stop the other node, or give this one a folder of its own."

@@ -1,0 +1,167 @@
+"""Revocation: OCSP requests, and whether an OCSP answer says that a certificate is good, now and from someone entitled.
+
+Implements what X-Road's verifiers check: certID match, status good, signature by a listed responder, by the authority itself or
+by a delegate with the OCSP signing purpose; freshness measured from thisUpdate against ocspFreshnessSeconds (the code's
+behaviour, not producedAt). Fetching is the node's affair.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from kerege.exchange.certs import issued_by, subject
+from kerege.exchange.errors import RevocationUnknown
+
+_SKEW = timedelta(seconds=60)
+
+
+def request_for(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
+    """The DER OCSP request for one certificate (SHA-1 certID as every responder knows it, no nonce)."""
+    builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())  # noqa: S303
+    return builder.build().public_bytes(serialization.Encoding.DER)
+
+
+def get_path(request: bytes) -> str:
+    """The path under a responder's URL for a GET request (RFC 6960, appendix A.1)."""
+    return quote(base64.b64encode(request), safe="")
+
+
+def file_name(request: bytes) -> str:
+    """The name under which a static publisher keeps the answer to `request`: URL-safe, so that it is one path segment."""
+    return base64.urlsafe_b64encode(request).decode().rstrip("=")
+
+
+def check(
+    response_der: bytes,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    listed: Sequence[x509.Certificate],
+    now: datetime,
+    freshness: timedelta,
+) -> datetime:
+    """Check that the answer says `certificate` is good, and return the moment until which it may be used.
+
+    listed      responder certificates named for this authority in the global configuration
+    freshness   how old thisUpdate may be
+
+    Raises RevocationUnknown with the check that failed.
+    """
+
+    def refuse(reason: str) -> RevocationUnknown:
+        return RevocationUnknown(subject=subject(certificate), reason=reason)
+
+    try:
+        answer = ocsp.load_der_ocsp_response(response_der)
+    except ValueError:
+        raise refuse("it cannot be read") from None
+    if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        raise refuse(f"the responder answered {answer.response_status.name}")
+    single = next((r for r in answer.responses if _is_about(r, certificate, issuer)), None)
+    if single is None:
+        raise refuse("it is about another certificate")
+    if not _signed_by_entitled(answer, issuer, listed, now):
+        raise refuse("it is not signed by a responder entitled to answer for the authority")
+    if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
+        when = single.revocation_time_utc
+        raise refuse("the certificate is revoked" + (f" since {when:%Y-%m-%d %H:%M:%SZ}" if when else ""))
+    if single.certificate_status is not ocsp.OCSPCertStatus.GOOD:
+        raise refuse("the responder does not know the certificate")
+    this_update = single.this_update_utc
+    if this_update - _SKEW > now:
+        raise refuse(f"it is from the future ({this_update:%Y-%m-%d %H:%M:%SZ})")
+    until = this_update + freshness
+    if until < now:
+        raise refuse(
+            f"it is too old: from {this_update:%Y-%m-%d %H:%M:%SZ}, {int(freshness.total_seconds())} s are allowed"
+        )
+    return until
+
+
+def this_update(response_der: bytes) -> datetime:
+    """When the (first) status in an answer was true; used to see what needs fetching, not to trust it."""
+    return next(iter(ocsp.load_der_ocsp_response(response_der).responses)).this_update_utc
+
+
+def _is_about(single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    if single.serial_number != certificate.serial_number:
+        return False
+    algorithm = single.hash_algorithm
+    if isinstance(algorithm, hashes.SHA1):
+        name = "sha1"
+    elif isinstance(algorithm, hashes.SHA256):
+        name = "sha256"
+    else:
+        return False
+    key = issuer.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return (
+        single.issuer_name_hash == hashlib.new(name, issuer.subject.public_bytes(), usedforsecurity=False).digest()
+        and single.issuer_key_hash == hashlib.new(name, _key_bits(key), usedforsecurity=False).digest()
+    )
+
+
+def _key_bits(spki: bytes) -> bytes:
+    """The BIT STRING content of a SubjectPublicKeyInfo: what issuerKeyHash is over."""
+
+    def head(data: bytes, at: int) -> tuple[int, int]:
+        first = data[at + 1]
+        if first < 0x80:
+            return at + 2, first
+        count = first & 0x7F
+        return at + 2 + count, int.from_bytes(data[at + 2 : at + 2 + count], "big")
+
+    start, _ = head(spki, 0)
+    algorithm_start, algorithm_size = head(spki, start)
+    bits_start, bits_size = head(spki, algorithm_start + algorithm_size)
+    return spki[bits_start + 1 : bits_start + bits_size]
+
+
+def _signed_by_entitled(
+    answer: ocsp.OCSPResponse, issuer: x509.Certificate, listed: Sequence[x509.Certificate], now: datetime
+) -> bool:
+    for responder in (*listed, issuer):
+        if _verifies(answer, responder):
+            return True
+    for responder in answer.certificates:
+        if (
+            _may_sign_ocsp(responder)
+            and responder.not_valid_before_utc <= now <= responder.not_valid_after_utc
+            and issued_by(responder, issuer)
+            and _verifies(answer, responder)
+        ):
+            return True
+    return False
+
+
+def _may_sign_ocsp(certificate: x509.Certificate) -> bool:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    return ExtendedKeyUsageOID.OCSP_SIGNING in usage
+
+
+def _verifies(answer: ocsp.OCSPResponse, responder: x509.Certificate) -> bool:
+    key, algorithm = responder.public_key(), answer.signature_hash_algorithm
+    if algorithm is None:
+        return False
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(answer.signature, answer.tbs_response_bytes, padding.PKCS1v15(), algorithm)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(answer.signature, answer.tbs_response_bytes, ec.ECDSA(algorithm))
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
