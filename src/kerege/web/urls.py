@@ -1,5 +1,34 @@
-"""Addresses of the hub."""
+"""Addresses of the hub, built from the one table in `routes`; the first segment of a page is its language."""
 
-from django.urls import URLPattern, URLResolver
+from __future__ import annotations
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from typing import Final
+
+from django.urls import URLPattern, URLResolver, path, register_converter
+
+from kerege.ground.text import LANGUAGES
+from kerege.web import access, routes
+
+
+class LanguageSegment:
+    """Exactly one of the hub's languages."""
+
+    regex = "|".join(LANGUAGES)
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return str(value)
+
+
+register_converter(LanguageSegment, "language")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *(path(f"<language:language>/{route}", access.page(view, audience), name=name) for route, view, name, audience in routes.PAGES),
+    *(path(route, access.page(view, audience), name=name) for route, view, name, audience in routes.BARE),
+]
+
+handler403: Final = "kerege.web.portal.faults.refused"
+handler404: Final = "kerege.web.portal.faults.not_found"
+handler500: Final = "kerege.web.portal.faults.broken"

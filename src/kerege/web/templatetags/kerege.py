@@ -1,5 +1,98 @@
-"""Template tags of the hub's pages."""
+"""Template tags of the hub's pages: wording, numbers, moments, addresses that keep the language, bars. Built into every template."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from django import template
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from kerege.web import assets, charts, formats, labels, words
 
 register = template.Library()
+
+
+@register.simple_tag
+def t(key: str, **values: object) -> str:
+    """`{% t "home.title" %}`: the line in the page's language."""
+    return words.word(key, **values)
+
+
+@register.simple_tag
+def term(group: str, value: object) -> str:
+    """`{% term "outcome" case.outcome %}`: the wording of a coded value."""
+    return words.term(group, value)
+
+
+@register.simple_tag
+def to(name: str, *args: object) -> str:
+    """`{% to "case" case.id %}`: the page's address in the current language."""
+    return reverse(name, args=(words.language(), *args))
+
+
+@register.simple_tag
+def asset(name: str) -> str:
+    """The address of a static file with its fingerprint, so browsers may keep it for ever."""
+    return assets.address(name)
+
+
+@register.simple_tag
+def one_bar(share: float | None, kind: str, look: str = "") -> SafeString:
+    """A bar of one part."""
+    return charts.bar((charts.Part(kind, share or 0.0),), look)
+
+
+@register.simple_tag
+def class_bar(counts: dict[str, int], look: str = "") -> SafeString:
+    """A stacked bar of the five comparison classes."""
+    return charts.bar(charts.parts(counts), look)
+
+
+@register.filter
+def say(value: Any) -> str:
+    """A text of the data in the page's language."""
+    return words.say(value)
+
+
+@register.filter
+def field_name(value: Any) -> str:
+    """A field of the canonical records, in words."""
+    return labels.field(str(value))
+
+
+@register.filter
+def register_name(value: Any) -> str:
+    """A register by its code or subsystem, in words."""
+    return labels.register(str(value))
+
+
+@register.filter
+def number(value: Any, digits: int = 0) -> str:
+    return formats.number(value, digits)
+
+
+@register.filter
+def percent(value: Any, digits: int = 1) -> str:
+    return formats.percent(value, digits)
+
+
+@register.filter
+def moment(value: Any) -> str:
+    return formats.moment(value)
+
+
+@register.filter
+def day(value: Any) -> str:
+    return formats.day(value)
+
+
+@register.filter
+def duration(value: Any) -> str:
+    return formats.duration(value)
+
+
+@register.filter
+def at(mapping: Any, key: Any) -> Any:
+    """`{{ counts|at:kind }}`: one entry of a mapping, nothing when it is absent."""
+    return mapping.get(key) if hasattr(mapping, "get") else None

@@ -1,0 +1,1 @@
+"""Addresses for machines: health, the run's figures, signed configuration, static files."""

@@ -1,0 +1,1 @@
+"""Pages for those who run it: catalogue, discrepancies, network, applications, gate and measures."""

@@ -1,0 +1,69 @@
+"""The network page: members, nodes, rights, contracts and permits as the nodes' signed configuration has them."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from kerege.ground import clock
+from kerege.membership import queries
+from kerege.web import labels
+
+
+def overview(request: HttpRequest) -> HttpResponse:
+    view = queries.network_view(clock.now())
+    picture = view.picture
+    known = labels.organisations()
+    members = [
+        {
+            "code": member.code,
+            "name": member.name,
+            "subsystems": [labels.register(code) for code in picture.subsystems if code.startswith(f"{member.code}/")],
+        }
+        for member in picture.members
+    ]
+    nodes = [
+        {
+            "name": server.code.rsplit("/", 1)[-1],
+            "code": server.code,
+            "owner": labels.organisation(server.owner, known),
+            "address": server.address,
+            "clients": [labels.register(code) for code in server.clients],
+        }
+        for server in picture.servers
+    ]
+    rights = [
+        {
+            "client": labels.register(right.holder),
+            "client_of": labels.organisation(right.holder, known),
+            "service": labels.data_service(right.data_service),
+            "call": f"{right.method} {right.path}",
+            "until": right.until,
+        }
+        for right in picture.rights
+    ]
+    contracts = [
+        {
+            "service": labels.data_service(contract.data_service),
+            "path": contract.path,
+            "mapping": contract.mapping,
+            "at": contract.at,
+            "owner": labels.organisation(contract.owner, known),
+            "legal_basis": contract.legal_basis,
+        }
+        for contract in picture.contracts
+    ]
+    permits = [
+        {"service": permit.public_service, "state": permit.state.value, "until": permit.until, "client": labels.register(permit.client)}
+        for permit in picture.permits
+    ]
+    context = {
+        "view": view,
+        "members": members,
+        "nodes": nodes,
+        "rights": rights,
+        "contracts": contracts,
+        "permits": permits,
+        "expires": None,
+    }
+    return render(request, "desks/network.html", context)

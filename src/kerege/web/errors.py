@@ -1,0 +1,27 @@
+"""What the hub refuses on purpose."""
+
+from kerege.ground.errors import KeregeError
+
+
+class PeopleFileInvalid(KeregeError):
+    code = "web.people_file_invalid"
+    message = "{file}, person {position}: {expected}."
+    hint = "Correct the file, or delete it: without it the demonstration sign-in is off and nobody can sign in."
+
+
+class SummaryInvalid(KeregeError):
+    code = "web.summary_invalid"
+    message = "{file} is not a run summary: {expected}."
+    hint = "Run `kerege demo` again; it writes the file anew. Until then the home page shows no figures."
+
+
+class SecretTooShort(KeregeError):
+    code = "web.secret_too_short"
+    message = "{file} should hold at least 32 characters, it holds {length}."
+    hint = "Delete the file; `kerege hub` writes a new one (everybody has to sign in again)."
+
+
+class PortTaken(KeregeError):
+    code = "web.port_taken"
+    message = "The hub cannot listen on {host}:{port}: {reason}."
+    hint = "Name another port with --port."

@@ -1,0 +1,7 @@
+"""Placeholder."""
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+def overview(request: HttpRequest, **k: object) -> HttpResponse:
+    return render(request, "404.html")
+def download(request: HttpRequest, **k: object) -> HttpResponse:
+    return render(request, "404.html")

@@ -1,0 +1,5 @@
+"""Placeholder."""
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+def verify(request: HttpRequest, **k: object) -> HttpResponse:
+    return render(request, "404.html")

@@ -1,0 +1,41 @@
+"""Every address of the hub in one table: path, view, name, and for whom it is. Nothing is served that is not listed here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kerege.web.access import Audience, View
+from kerege.web.api import machine
+from kerege.web.desks import applications, catalogue, delivery, discrepancies, network
+from kerege.web.portal import child, home, signin, verify
+
+EVERYONE, OFFICER, PARENT = Audience.EVERYONE, Audience.OFFICER, Audience.PARENT
+
+# Pages in three languages: everything below /<language>/.
+PAGES: Final[tuple[tuple[str, View, str, Audience], ...]] = (
+    ("", home.home, "home", EVERYONE),
+    ("catalogue/", catalogue.overview, "catalogue", EVERYONE),
+    ("catalogue/datasets/<path:dataset_id>/", catalogue.dataset, "catalogue-dataset", EVERYONE),
+    ("catalogue/concepts/<path:concept_id>/", catalogue.concept, "catalogue-concept", EVERYONE),
+    ("discrepancies/", discrepancies.overview, "discrepancies", EVERYONE),
+    ("network/", network.overview, "network", EVERYONE),
+    ("gate/", delivery.gate, "gate", EVERYONE),
+    ("measures/", delivery.measures, "measures", EVERYONE),
+    ("verify/", verify.verify, "verify", EVERYONE),
+    ("applications/", applications.listing, "applications", OFFICER),
+    ("applications/<str:case_id>/", applications.story, "applications-story", OFFICER),
+    ("my-child/", child.overview, "child", PARENT),
+    ("my-child/<str:case_id>/document/", child.download, "child-document", PARENT),
+    ("sign-in/", signin.sign_in, "sign-in", EVERYONE),
+    ("sign-out/", signin.sign_out, "sign-out", EVERYONE),
+)
+
+# For machines and browsers: no language in the address.
+BARE: Final[tuple[tuple[str, View, str, Audience], ...]] = (
+    ("", home.choose_language, "start", EVERYONE),
+    ("health", machine.health, "health", EVERYONE),
+    ("api/summary", machine.summary, "summary", EVERYONE),
+    ("internalconf", machine.configuration, "internalconf", EVERYONE),
+    ("internalconf/<path:name>", machine.configuration, "internalconf-file", EVERYONE),
+    ("static/<path:name>", machine.static, "static", EVERYONE),
+)

@@ -1,0 +1,130 @@
+"""The run summary that the demo leaves in `KEREGE_HOME/summary.json`, read with care: it feeds the home page and `/api/summary`.
+
+The shape is the one the demo prints: for each of the two ways the counts, and per field the five comparison classes. A file that
+is not there is simply "nothing yet"; a file that is there but wrong is an error that says what was expected.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+
+from kerege.web.charts import CLASSES
+from kerege.web.errors import SummaryInvalid
+
+WAYS: Final = ("integration_only", "data_first")
+COUNTS: Final = ("straight_through", "manual", "asked_again", "wrong_automatic")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What one way of deciding came to."""
+
+    straight_through: int
+    manual: int
+    asked_again: int
+    wrong_automatic: int
+    seconds_per_application: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldAgreement:
+    """How often registers agreed on one field, and the same as shares of what could be compared."""
+
+    field: str
+    counts: Mapping[str, int]
+
+    @property
+    def comparable(self) -> int:
+        return self.counts["equal"] + self.counts["equal_after_harmonising"] + self.counts["conflict"]
+
+    @property
+    def before(self) -> float | None:
+        return self.counts["equal"] / self.comparable if self.comparable else None
+
+    @property
+    def after(self) -> float | None:
+        agreed = self.counts["equal"] + self.counts["equal_after_harmonising"]
+        return agreed / self.comparable if self.comparable else None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One run of the demo."""
+
+    applications: int
+    seed: int | None
+    ways: Mapping[str, Way]
+    fields: tuple[FieldAgreement, ...]
+    dirt: tuple[tuple[str, float], ...]
+    chosen_case: str | None
+    raw: Mapping[str, Any]
+
+
+def read(file: Path | None = None) -> Summary | None:
+    """The summary in the home folder; None when no demo has run yet. Raises SummaryInvalid for a broken one."""
+    file = file or Path(settings.HOME) / "summary.json"
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as fault:
+        raise SummaryInvalid(file=file, expected="it is not JSON") from fault
+    if not isinstance(raw, dict):
+        raise SummaryInvalid(file=file, expected="expected an object")
+    total = raw.get("applications")
+    if not isinstance(total, int) or isinstance(total, bool) or total < 1:
+        raise SummaryInvalid(file=file, expected="applications should be a count of one or more")
+    return Summary(
+        applications=total,
+        seed=raw["seed"] if isinstance(raw.get("seed"), int) else None,
+        ways={name: _way(file, name, raw.get(name)) for name in WAYS},
+        fields=tuple(_field(file, name, counts) for name, counts in _mapping(file, "fields", raw.get("fields")).items()),
+        dirt=tuple(sorted(_rates("", raw.get("dirt")))),
+        chosen_case=_case(raw.get("chosen_case")),
+        raw=raw,
+    )
+
+
+def _way(file: Path, name: str, raw: object) -> Way:
+    given = _mapping(file, name, raw)
+    counts = {count: _count(file, f"{name}.{count}", given.get(count)) for count in COUNTS}
+    seconds = given.get("seconds_per_application")
+    return Way(**counts, seconds_per_application=float(seconds) if isinstance(seconds, int | float) else None)
+
+
+def _field(file: Path, name: str, raw: object) -> FieldAgreement:
+    given = _mapping(file, f"fields.{name}", raw)
+    return FieldAgreement(name, {kind: _count(file, f"fields.{name}.{kind}", given.get(kind, 0)) for kind in CLASSES})
+
+
+def _mapping(file: Path, name: str, raw: object) -> Mapping[str, Any]:
+    if not isinstance(raw, dict):
+        raise SummaryInvalid(file=file, expected=f"{name} should be an object")
+    return raw
+
+
+def _count(file: Path, name: str, raw: object) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool) or raw < 0:
+        raise SummaryInvalid(file=file, expected=f"{name} should be a count")
+    return raw
+
+
+def _rates(prefix: str, raw: object) -> list[tuple[str, float]]:
+    """Every rate in the dirt file, by its dotted name; what is not a rate between 0 and 1 is left out."""
+    if isinstance(raw, dict):
+        return [rate for key, item in raw.items() for rate in _rates(f"{prefix}.{key}" if prefix else str(key), item)]
+    if isinstance(raw, int | float) and not isinstance(raw, bool) and 0 <= raw <= 1:
+        return [(prefix, float(raw))]
+    return []
+
+
+def _case(raw: object) -> str | None:
+    if isinstance(raw, dict):
+        raw = raw.get("case_id") or raw.get("id")
+    return raw if isinstance(raw, str) and raw else None
