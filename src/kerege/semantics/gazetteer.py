@@ -28,10 +28,16 @@ _LEVEL_OF: Final[dict[str, Level]] = {
     "Village": "village",
     **{level: level for level in LEVELS},
 }
-# Words that say what kind of place it is, folded; they are no part of the name.
-_KIND: Final = frozenset(
-    ["область", "обл", "обл.", "облусу", "облус", "oblast", "oblasty", "region", "район", "районунун", "району", "р-н", "р-ну", "raion", "rayon", "district", "dist", "город", "г", "г.", "гор", "гор.", "шаар", "шаары", "ш", "ш.", "city", "town", "gorod", "айылный", "айыльный", "аильный", "аймак", "аймагы", "а/а", "аа", "айыл", "айылы", "аил", "айыл-аймагы", "aiyl", "aiyly", "aimak", "aimagy", "ayil", "село", "с", "с.", "selo", "village", "vill", "пгт", "пгт.", "поселок", "пос", "пос.", "кыштак", "кыштагы", "участок", "г.о.", "им", "им.", "имени"]
-) | {fold("айыл өкмөтү"), fold("өкмөтү")}
+# Words that say what kind of place it is, folded and without a full stop; they are no part of the name.
+_WORDS: Final = {
+    "region": "область обл облусу облус oblast oblasty region",
+    "district": "район районуну району р-н р-ну raion rayon district dist",
+    "city": "город г гор шаар шаары ш city town gorod",
+    "community": "айылный айыльный аильный аймак аймагы а/а аа айыл айылы аил айыл-аймагы окмоту aiyl aiyly aimak aimagy aimag okmotu",
+    "village": "село с selo s village vill пгт поселок пос кыштак кыштагы участок уч-к",
+    "": "им имени атындагы",
+}
+KIND_WORDS: Final = {fold(word): kind for kind, words in _WORDS.items() for word in words.split()}
 _ADJECTIVE: Final = re.compile("(?:skaia|skii|skogo|skoi|skoe|ski)$")
 
 
@@ -66,10 +72,23 @@ class Resolution:
 
 def bare_name(text: str) -> str:
     """A place's name without the words for its kind: "Ак-Суйский айылный аймак" is "Ак-Суйский"; doubled words are undone."""
-    words = [w for w in collapse(text.replace(".", ". ").replace(",", " ")).split(" ") if w]
-    kept = [w for w in words if fold(w) not in _KIND and fold(w).rstrip(".") not in _KIND]
-    kept = [w for w in kept if not (w.startswith("район") and len(w) > 5 and w.count("район") > 1)]
+    words = collapse(text.replace(".", ". ").replace(",", " ")).split(" ")
+    kept = [w for w in words if fold(w).rstrip(".") not in KIND_WORDS and not _doubled_kind(w)]
     return " ".join(dict.fromkeys(kept)) or collapse(text)
+
+
+def kind_of(text: str) -> str | None:
+    """What kind of place the wording says it is (region, district, city, community, village), or None."""
+    for word in collapse(text.replace(".", ". ").replace(",", " ")).split(" "):
+        kind = KIND_WORDS.get(fold(word).rstrip("."))
+        if kind:
+            return kind
+    return None
+
+
+def _doubled_kind(word: str) -> bool:
+    half, odd = divmod(len(word), 2)
+    return not odd and half > 2 and word[:half] == word[half:] and fold(word[:half]) in KIND_WORDS
 
 
 def place_keys(text: str) -> tuple[str, ...]:
@@ -155,17 +174,19 @@ class Gazetteer:
         return any(place.soate == self.canonical(above) for place in self.path(soate))
 
     def find(self, name: str, within: str | None = None, level: Level | None = None) -> tuple[Place, ...]:
-        """Every place bearing `name` (compared by `place_keys`), under `within` and of `level` when given."""
+        """Every place bearing `name` (compared by `place_keys`), under `within` and of `level` when given.
+
+        When the wording says its kind ("г. Ош", "Ош облусу"), places of that kind are preferred.
+        """
+        found: dict[str, Place] = {}
         for key in place_keys(name):
-            found = [
-                place
-                for place in self._by_key.get(key, ())
-                if (level is None or place.level == level)
-                and (within is None or (place.soate != within and self.is_within(place.soate, within)))
-            ]
-            if found:
-                return tuple(found)
-        return ()
+            for place in self._by_key.get(key, ()):
+                above = within is None or (place.soate != within and self.is_within(place.soate, within))
+                if above and (level is None or place.level == level):
+                    found[place.soate] = place
+        kind = kind_of(name)
+        fitting = [place for place in found.values() if kind is None or _fits(place, kind)]
+        return tuple(fitting or found.values())
 
     def resolve(self, name: str, within: str | None = None, level: Level | None = None) -> Resolution:
         """The one place that `name` can mean. Of a place and others below it bearing its name, the upper one is meant."""
@@ -193,6 +214,8 @@ class Gazetteer:
 
     def _candidates(self, name: str, kind: str, above: list[Place] | None) -> list[Place]:
         found = [p for p in self.find(name) if _fits(p, kind)]
+        if kind == "city" and any(p.is_city() for p in found):
+            found = [p for p in found if p.is_city()]
         if above is not None:
             found = [p for p in found if any(p is not a and self.is_within(p.soate, a.soate) for a in above)]
         return found
@@ -203,8 +226,8 @@ def _fits(place: Place, kind: str) -> bool:
         return True
     if kind == "city":
         return place.is_city() or place.level == "village"
-    if kind == "district":
-        return place.level == "district" and not place.is_city()
+    if kind in ("district", "region"):
+        return place.level == kind and not place.is_city()
     return place.level == kind
 
 

@@ -150,11 +150,8 @@ def _groups(text: str) -> tuple[list[str], list[int]]:
             fathers.append(len(groups) - 1)
             continue
         groups.append(word)
-        if (
-            (key.endswith(_RUSSIAN_SURE)
-            and len(key) > 5)
-            or (re.search("(?:uulu|kizi)$", spelled_key(word))
-            and len(key) > 6)
+        if (key.endswith(_RUSSIAN_SURE) and len(key) > 5) or (
+            re.search("(?:uulu|kizi)$", spelled_key(word)) and len(key) > 6
         ):
             fathers.append(len(groups) - 1)
     return groups, sorted(set(fathers))
