@@ -60,14 +60,9 @@ def test_events_come_back_as_they_were_recorded() -> None:
     ],
 )
 def test_one_faulty_event_refuses_the_batch_and_names_its_place(change: dict[str, Any], field: str) -> None:
-    events = journey(1)
+    faulty = replace(journey(2)[0], **change)
     with pytest.raises(EventInvalid) as caught:
-        doings.record_events(
-            [*events[:2], replace(events[0], event_id="e-x", **change)][:3]
-            if "event_id" not in change
-            else [*events[:2], replace(events[0], **change)],
-            NOW,
-        )
+        doings.record_events([*journey(1)[:2], faulty], NOW)
     assert (caught.value.params["position"], caught.value.params["field"]) == (3, field)
     assert "20101198500001" not in str(caught.value)
     assert not Event.objects.exists()
