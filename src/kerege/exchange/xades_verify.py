@@ -304,11 +304,15 @@ def verify(
     message: bytes | Digest,
     attachments: tuple[bytes | Digest, ...] = (),
     chain: HashChain | None = None,
+    *,
+    attachments_kept: bool = True,
 ) -> SignatureFacts:
     """Check that `xml` signs exactly this message and these attachments, and return what it says about the signer.
 
     message, attachments   the exact bytes, or their digests when they were hashed on the way in
     chain                  the two hash chain files when the signature is over one
+
+    attachments_kept       see `hashchain.verify`
 
     Raises SignatureMalformed, SignatureInvalid, HashChainMalformed or HashChainInvalid.
     """
@@ -326,7 +330,8 @@ def verify(
         if hashchain.digest_with(algorithm, chain.result) != digest:
             raise SignatureInvalid(check="hash chain result", reason="the digest of the hash chain result differs")
         if not _is_plain_chain(chain, inputs):
-            hashchain.verify(chain.result, inputs, {hashchain.CHAIN_URI: chain.chain}.get)
+            files = {hashchain.CHAIN_URI: chain.chain}
+            hashchain.verify(chain.result, inputs, files.get, attachments_kept=attachments_kept)
         return parsed.facts
     if chain is not None:
         raise SignatureInvalid(check="reference", reason="a hash chain came that the signature does not cover")
