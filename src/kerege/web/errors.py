@@ -17,8 +17,14 @@ class SummaryInvalid(KeregeError):
 
 class SecretTooShort(KeregeError):
     code = "web.secret_too_short"
-    message = "{file} should hold at least 32 characters, it holds {length}."
+    message = "{file} should hold at least {least} characters, it holds {length}."
     hint = "Delete the file; `kerege hub` writes a new one (everybody has to sign in again)."
+
+
+class SecretExposed(KeregeError):
+    code = "web.secret_exposed"
+    message = "{file} may be read by others on this machine (mode {mode}, expected 0600)."
+    hint = "If nobody read it: chmod 600 {file}. If in doubt delete it; `kerege hub` writes a new one."
 
 
 class PortTaken(KeregeError):

@@ -7,6 +7,7 @@ which reads the members once per page.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -14,9 +15,9 @@ from kerege.ground.errors import KeregeError
 from kerege.ground.text import Text
 from kerege.membership.models import Member
 from kerege.reconcile import fields
+from kerege.services import definitions
+from kerege.services.definitions import AdmissionDefinition
 from kerege.web.words import has, say, word
-
-_REGISTERS = ("civil", "population", "education", "emis", "health", "admission", "application")
 
 
 def organisations() -> dict[str, Text]:
@@ -40,9 +41,26 @@ def data_service(code: str) -> str:
 
 
 def organisation(code: str, known: Mapping[str, Text]) -> str:
-    """The member behind a member, subsystem or server code; the code itself when the member is not known."""
-    member = "/".join(code.split("/")[:3])
+    """The member behind a member, subsystem or server code, or behind its bare number; the code itself when it is not known."""
+    parts = code.split("/")
+    if len(parts) == 1:
+        return next((say(name) for member, name in known.items() if member.rsplit("/", 1)[-1] == code), code)
+    member = "/".join(parts[:3])
     return say(known[member]) if member in known else code
+
+
+def dataset(table: str, description: str = "") -> str:
+    """A dataset by its table's name: worded where the demo's agencies are known, else as its owner described it."""
+    return word(f"dataset.{table}") if has(f"dataset.{table}") else description or table
+
+
+def legal(code: str, service: str = "grade1-admission") -> str:
+    """A legal act by its short code, as the public service's definition cites it; other text as it is."""
+    try:
+        acts = definition_of(service).legal_basis
+    except KeregeError:
+        return code
+    return acts[code].title if code in acts else code
 
 
 def field(name: str) -> str:
@@ -59,3 +77,31 @@ def _compared() -> dict[str, Text]:
         return {name: spec.titles for name, spec in fields.of_country().fields.items()}
     except KeregeError:  # a country pack without compared fields: the interface's own words serve
         return {}
+
+
+def cause(code: str, definition: AdmissionDefinition) -> str:
+    """A reason's code in words: the public service's own text first, a pair of fields (`civil:population:sex`), or the code."""
+    if code in definition.reasons:
+        return say(definition.reasons[code].text)
+    if code in definition.open_reasons:
+        return say(definition.open_reasons[code])
+    if has(f"cause.{code}"):
+        return word(f"cause.{code}")
+    parts = [part for part in re.split(r"[:/]", code) if part]
+    if len(parts) > 1:
+        return " – ".join(word(f"register.{p}") if has(f"register.{p}") else field(p) for p in parts)
+    return word(f"register.{code}") if has(f"register.{code}") else field(code)
+
+
+def public_service(code: str) -> Text | str:
+    """A public service by its identifier, in the words of its definition."""
+    try:
+        return definition_of(code).titles
+    except KeregeError:
+        return code
+
+
+@lru_cache(maxsize=8)
+def definition_of(code: str) -> AdmissionDefinition:
+    """The public service's definition, read once per process: the country pack does not change while the hub runs."""
+    return definitions.of(code)

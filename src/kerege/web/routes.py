@@ -6,7 +6,7 @@ from typing import Final
 
 from kerege.web.access import Audience, View
 from kerege.web.api import machine
-from kerege.web.desks import applications, catalogue, delivery, discrepancies, network
+from kerege.web.desks import applications, catalogue, discrepancies, gate, measures, network
 from kerege.web.portal import child, home, signin, verify
 
 EVERYONE, OFFICER, PARENT = Audience.EVERYONE, Audience.OFFICER, Audience.PARENT
@@ -15,12 +15,12 @@ EVERYONE, OFFICER, PARENT = Audience.EVERYONE, Audience.OFFICER, Audience.PARENT
 PAGES: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("", home.home, "home", EVERYONE),
     ("catalogue/", catalogue.overview, "catalogue", EVERYONE),
-    ("catalogue/datasets/<path:dataset_id>/", catalogue.dataset, "catalogue-dataset", EVERYONE),
+    ("catalogue/datasets/<int:dataset_id>/", catalogue.dataset, "catalogue-dataset", EVERYONE),
     ("catalogue/concepts/<path:concept_id>/", catalogue.concept, "catalogue-concept", EVERYONE),
     ("discrepancies/", discrepancies.overview, "discrepancies", EVERYONE),
     ("network/", network.overview, "network", EVERYONE),
-    ("gate/", delivery.gate, "gate", EVERYONE),
-    ("measures/", delivery.measures, "measures", EVERYONE),
+    ("gate/", gate.gate, "gate", EVERYONE),
+    ("measures/", measures.measures, "measures", EVERYONE),
     ("verify/", verify.verify, "verify", EVERYONE),
     ("applications/", applications.listing, "applications", OFFICER),
     ("applications/<str:case_id>/", applications.story, "applications-story", OFFICER),

@@ -54,7 +54,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         for contract in picture.contracts
     ]
     permits = [
-        {"service": permit.public_service, "state": permit.state.value, "until": permit.until, "client": labels.register(permit.client)}
+        {
+            "service": labels.public_service(permit.public_service),
+            "state": permit.state.value,
+            "carries": permit.state.carries,
+            "until": permit.until,
+        }
         for permit in picture.permits
     ]
     context = {
@@ -64,6 +69,5 @@ def overview(request: HttpRequest) -> HttpResponse:
         "rights": rights,
         "contracts": contracts,
         "permits": permits,
-        "expires": None,
     }
     return render(request, "desks/network.html", context)
