@@ -16,6 +16,12 @@ from kerege.ground.errors import KeregeError
 
 # command -> "module:function"; one line of help per command is its docstring's first line
 COMMANDS: Final[dict[str, str]] = {
+    "apply": "kerege.cli.catalogue:apply_plan",
+    "crosswalk": "kerege.cli.catalogue:crosswalk",
+    "harmonise": "kerege.cli.catalogue:harmonise",
+    "harvest": "kerege.cli.catalogue:harvest",
+    "profile": "kerege.cli.catalogue:profile",
+    "suggest": "kerege.cli.catalogue:suggest",
     "settings": "kerege.cli.ground:settings",
 }
 

@@ -1,0 +1,57 @@
+"""Concepts of the country pack: what attributes can mean, in three languages. The file belongs to the pack; here it is only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import kerege.country
+from kerege.ground import settings
+from kerege.ground.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A concept: its id (`person.birth_date`) and wording."""
+
+    id: str
+    text: Text
+
+
+def load_concepts(folder: Path | None = None) -> dict[str, Concept]:
+    """Concepts by id from `concepts.yaml` in the pack's folder; a pack without the file has none."""
+    if folder is None:
+        folder = Path(next(iter(kerege.country.__path__))) / settings.get("country")
+    path = folder / "concepts.yaml"
+    return _read(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _changed: int) -> dict[str, Concept]:
+    raw = yaml.safe_load(path.read_text("utf-8"))
+    found = {}
+    for concept_id, entry in _entries(raw):
+        text = (
+            entry.get("text")
+            or entry.get("label")
+            or entry.get("labels")
+            or {k: entry.get(k) for k in ("ky", "ru", "en")}
+        )
+        if concept_id and isinstance(text, dict) and all(text.get(k) for k in ("ky", "ru", "en")):
+            found[concept_id] = Concept(concept_id, Text(str(text["ky"]), str(text["ru"]), str(text["en"])))
+    return found
+
+
+def _entries(raw: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(id, entry) from a list of entries with `id`, or a mapping of id to entry, at the top or under `concepts`."""
+    if isinstance(raw, dict) and "concepts" in raw:
+        raw = raw["concepts"]
+    if isinstance(raw, dict):
+        yield from ((str(k), v) for k, v in raw.items() if isinstance(v, dict))
+    elif isinstance(raw, list):
+        yield from ((str(e.get("id", "")), e) for e in raw if isinstance(e, dict))

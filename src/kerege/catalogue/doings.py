@@ -1,0 +1,261 @@
+"""What changes the catalogue, one transaction each. Every doing says what it did; none of them reads a register's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.errors import (
+    ConceptUnknown,
+    DatasetUnknown,
+    LegalBasisMissing,
+    OwnerTaken,
+    PlanDone,
+    PlanStale,
+    PlanUnknown,
+    SourceOfTruthTaken,
+)
+from kerege.catalogue.harvest import Harvest, Options, harvest_source
+from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Owner, Plan, SourceOfTruth
+from kerege.catalogue.plans import Change, diff
+from kerege.catalogue.profile import TableProfile
+from kerege.ground.clock import require_utc
+from kerege.ground.ids import digest, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class NewFinding:
+    """A finding to record: where, what, how many records."""
+
+    kind: str
+    records: int = 1
+    column: str = ""
+    detail: str = ""
+
+
+def known_tables(source: str) -> list[TableProfile]:
+    """What the catalogue knows of a source: its present tables and columns, as harvested."""
+    tables = []
+    for dataset in Dataset.objects.filter(source=source, vanished=False).order_by("table"):
+        fields = [f.profile for f in dataset.fields.filter(vanished=False).order_by("position")]
+        tables.append(TableProfile.from_dict({**dataset.profile, "fields": fields}))
+    return tables
+
+
+def _digest(tables: Iterable[TableProfile]) -> str:
+    return digest([t.as_dict() for t in tables])
+
+
+@transaction.atomic
+def make_plan(
+    harvest: Harvest, options: Options, now: datetime, *, location: str = "", accept_empty: bool = False
+) -> Plan:
+    """Store the difference between the catalogue and `harvest` as a frozen plan. The catalogue itself stays as it is.
+
+    location   absolute path of a file, so that `apply` can read it again; databases are named anew when applying
+    """
+    known = known_tables(harvest.source)
+    changes = diff(harvest.source, known, harvest.tables, accept_empty=accept_empty)
+    return Plan.objects.create(
+        plan_id=new_id("plan"), source=harvest.source, kind=harvest.kind, location=location, options=options.as_dict(),
+        fingerprint=harvest.fingerprint, profile_digest=harvest.digest, base_digest=_digest(known),
+        profile=[t.as_dict() for t in harvest.tables], changes=[c.as_dict() for c in changes], made_at=require_utc(now),
+    )  # fmt: skip
+
+
+def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]:
+    """Bring exactly what the plan says into the catalogue; returns the changes applied.
+
+    The source is read again first, outside the transaction. PlanStale, and nothing changed, when the file's bytes, the register's profile
+    or the catalogue's own knowledge of it are not what they were; PlanDone when it was applied before.
+    """
+    plan = Plan.objects.filter(plan_id=plan_id).first()
+    if plan is None:
+        raise PlanUnknown(plan=plan_id)
+    if plan.status != Plan.OPEN:
+        raise PlanDone(plan=plan_id, status=plan.status)
+    text = source or plan.location
+    if not text or ("://" not in text and not Path(text).is_file()):
+        raise PlanStale(
+            plan=plan_id, source=plan.source, what="the source is not where it was (name it anew); it may have"
+        )
+    seen = harvest_source(text, Options.from_dict(plan.options))
+    if seen.source != plan.source:
+        raise PlanStale(plan=plan_id, source=plan.source, what="this is another source; what it is")
+    if seen.fingerprint != plan.fingerprint:
+        raise PlanStale(plan=plan_id, source=plan.source, what="the file's bytes")
+    if seen.digest != plan.profile_digest:
+        raise PlanStale(plan=plan_id, source=plan.source, what="the register's tables or counts")
+    with transaction.atomic():
+        locked = Plan.objects.select_for_update().get(pk=plan.pk)
+        if locked.status != Plan.OPEN:
+            raise PlanDone(plan=plan_id, status=locked.status)
+        if _digest(known_tables(plan.source)) != plan.base_digest:
+            raise PlanStale(plan=plan_id, source=plan.source, what="what the catalogue knows of it")
+        changes = [Change.from_dict(c) for c in locked.changes]
+        _write(locked, now)
+        _note(locked.source, changes, now)
+        locked.status, locked.applied_at = Plan.APPLIED, require_utc(now)
+        locked.save(update_fields=["status", "applied_at"])
+    return changes
+
+
+def _write(plan: Plan, now: datetime) -> None:
+    tables = [TableProfile.from_dict(t) for t in plan.profile]
+    for table in tables:
+        frame: dict[str, Any] = {k: v for k, v in table.as_dict().items() if k != "fields"}
+        dataset, _ = Dataset.objects.update_or_create(
+            source=plan.source, table=table.name,
+            defaults={
+                "kind": plan.kind, "rows": table.total_rows, "profile": frame, "description": table.description,
+                "vanished": False, "harvested_at": now,
+            },
+        )  # fmt: skip
+        for field in table.fields:
+            Field.objects.update_or_create(
+                dataset=dataset, name=field.name,
+                defaults={
+                    "position": field.position, "profile": field.as_dict(), "personal": field.personal, "vanished": False,
+                },
+            )  # fmt: skip
+        dataset.fields.exclude(name__in=[f.name for f in table.fields]).update(vanished=True)
+    Dataset.objects.filter(source=plan.source).exclude(table__in=[t.name for t in tables]).update(vanished=True)
+
+
+# Changes that a steward should look at even after they were applied.
+_NOTED = {
+    "column-vanished",
+    "table-vanished",
+    "codes-new",
+    "emptied",
+    "type-changed",
+    "date-format-changed",
+    "shape-changed",
+}
+
+
+def _note(source: str, changes: Iterable[Change], now: datetime) -> None:
+    for change in changes:
+        if change.kind in _NOTED:
+            new = NewFinding(change.kind, 1, change.column, change.reason[:500])
+            record_findings(source, change.table, [new], now, found_by="harvest")
+
+
+def _dataset(source: str, table: str) -> Dataset:
+    found = Dataset.objects.filter(source=source, table=table).first()
+    if found is None:
+        raise DatasetUnknown(what="dataset", name=f"{source}#{table}")
+    return found
+
+
+def _field(source: str, table: str, column: str) -> Field:
+    found = _dataset(source, table).fields.filter(name=column).first()
+    if found is None:
+        raise DatasetUnknown(what="attribute", name=f"{source}#{table}.{column}")
+    return found
+
+
+def _basis(text: str, what: str) -> str:
+    if not text.strip():
+        raise LegalBasisMissing(what=what)
+    return text.strip()
+
+
+@transaction.atomic
+def name_owner(
+    source: str, table: str, column: str, organisation: str, unit: str, legal_basis: str, now: datetime
+) -> Owner:
+    """Name the one data owner of an attribute. A second is refused with OwnerTaken; `hand_over` ends the first."""
+    field = _field(source, table, column)
+    present = field.owners.filter(until=None).first()
+    if present is not None:
+        raise OwnerTaken(attribute=str(field), owner=f"{present.organisation} {present.unit}")
+    basis = _basis(legal_basis, "an owner")
+    try:
+        with transaction.atomic():
+            return Owner.objects.create(
+                field=field, organisation=organisation, unit=unit, legal_basis=basis, since=require_utc(now)
+            )
+    except IntegrityError as error:  # two at the same moment: the database keeps one
+        raise OwnerTaken(attribute=str(field), owner="named this moment") from error
+
+
+@transaction.atomic
+def hand_over(
+    source: str, table: str, column: str, organisation: str, unit: str, legal_basis: str, now: datetime
+) -> Owner:
+    """End the present owner of an attribute and name the next in one step."""
+    basis = _basis(legal_basis, "an owner")
+    _field(source, table, column).owners.filter(until=None).update(until=require_utc(now))
+    return name_owner(source, table, column, organisation, unit, basis, now)
+
+
+@transaction.atomic
+def link_concept(
+    source: str, table: str, column: str, concept: str, said_by: str, now: datetime, codelist: str = ""
+) -> ConceptLink:
+    """Say what an attribute means. A pack that ships concepts is asked whether it knows this one."""
+    concepts = load_concepts()
+    if concepts and concept not in concepts:
+        raise ConceptUnknown(concept=concept)
+    field = _field(source, table, column)
+    if codelist:
+        field.codelist = codelist
+        field.save(update_fields=["codelist"])
+    link, _ = ConceptLink.objects.update_or_create(
+        field=field, defaults={"concept": concept, "said_by": said_by, "linked_at": require_utc(now)}
+    )
+    return link
+
+
+@transaction.atomic
+def declare_source_of_truth(
+    concept: str, source: str, table: str, column: str, legal_basis: str, now: datetime, *, replace: bool = False
+) -> SourceOfTruth:
+    """Declare which attribute decides for a concept, by what law. One per concept; `replace` ends the former declaration."""
+    concepts = load_concepts()
+    if concepts and concept not in concepts:
+        raise ConceptUnknown(concept=concept)
+    basis = _basis(legal_basis, "a source of truth")
+    field = _field(source, table, column)
+    present = SourceOfTruth.objects.filter(concept=concept, until=None).select_related("field__dataset").first()
+    if present is not None:
+        if not replace:
+            raise SourceOfTruthTaken(concept=concept, dataset=str(present.field.dataset), column=present.field.name)
+        present.until = require_utc(now)
+        present.save(update_fields=["until"])
+    return SourceOfTruth.objects.create(concept=concept, field=field, legal_basis=basis, since=require_utc(now))
+
+
+@transaction.atomic
+def set_organisation(source: str, organisation: str) -> int:
+    """Say which agency runs a source; returns the number of datasets it names."""
+    return Dataset.objects.filter(source=source).update(organisation=organisation)
+
+
+@transaction.atomic
+def record_findings(source: str, table: str, findings: Iterable[NewFinding], now: datetime, *, found_by: str) -> int:
+    """Record findings on a dataset. An open finding of the same kind, column and detail is counted up, not repeated."""
+    dataset = _dataset(source, table)
+    count = 0
+    for new in findings:
+        field = dataset.fields.filter(name=new.column).first() if new.column else None
+        same = Finding.objects.filter(
+            dataset=dataset, field=field, kind=new.kind, detail=new.detail, found_by=found_by, settled_at=None
+        ).first()
+        if same is not None:
+            same.records, same.found_at = same.records + new.records, require_utc(now)
+            same.save(update_fields=["records", "found_at"])
+        else:
+            Finding.objects.create(
+                dataset=dataset, field=field, kind=new.kind, detail=new.detail, records=new.records, found_by=found_by,
+                found_at=require_utc(now),
+            )  # fmt: skip
+        count += 1
+    return count

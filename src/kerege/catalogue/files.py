@@ -1,0 +1,40 @@
+"""Writing files whole or not at all: to a temporary name beside the target, then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from kerege.catalogue.errors import OutputExists
+
+
+@contextmanager
+def written_whole(path: Path, *, replace: bool = False) -> Iterator[TextIO]:
+    """A UTF-8 text file that appears at `path` when the block ends well, and leaves nothing behind when it does not.
+
+    Raises OutputExists when something is there already, unless `replace`.
+    """
+    if path.exists() and not replace:
+        raise OutputExists(path=str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            os.replace(temporary, path)
+        else:
+            try:
+                os.link(temporary, path)  # unlike a rename it fails when somebody made the file meanwhile
+            except FileExistsError as error:
+                raise OutputExists(path=str(path)) from error
+            os.unlink(temporary)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

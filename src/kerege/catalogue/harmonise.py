@@ -1,0 +1,165 @@
+"""Running crosswalks over a file into a new file: every value translated or accounted for, the original untouched.
+
+What happens to a code without a target is the crosswalk's policy: `reject` stops the run at the row and writes nothing; `quarantine` puts
+the row into a second file with its number and reason; `pass-and-flag`, `null-and-flag` and `default` write the row and name the column in
+a `problems` column. Each unmapped code is counted. An empty cell is empty, not unknown.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from kerege.catalogue.errors import CodeUnknown, KeyDuplicate, OutputExists, TableEmpty
+from kerege.catalogue.files import written_whole
+from kerege.catalogue.profile import Cell
+from kerege.catalogue.sources import Source, Table
+from kerege.catalogue.tables import column_index
+from kerege.semantics.crosswalk import Crosswalk, Policy
+
+PROBLEMS: Final = "problems"
+ROW: Final = "row"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Translate `column` by `crosswalk` into the column `to` (the same name replaces the value)."""
+
+    column: str
+    crosswalk: Crosswalk
+    to: str
+
+
+@dataclass(slots=True)
+class StepCount:
+    """What one step did."""
+
+    column: str
+    crosswalk: str
+    policy: str
+    mapped: int = 0
+    empty: int = 0
+    unmapped: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "column": self.column, "crosswalk": self.crosswalk, "policy": self.policy, "mapped": self.mapped,
+            "empty": self.empty, "unmapped": dict(sorted(self.unmapped.items(), key=lambda x: (-x[1], x[0]))),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The run in figures: read = written + quarantined."""
+
+    read: int
+    written: int
+    flagged: int
+    quarantined: int
+    steps: tuple[StepCount, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "read": self.read, "written": self.written, "flagged": self.flagged, "quarantined": self.quarantined,
+            "steps": [s.as_dict() for s in self.steps],
+        }  # fmt: skip
+
+
+def quarantine_path(out: Path) -> Path:
+    """Where rows put aside go: beside the output, `name.quarantine.csv`."""
+    return out.with_name(f"{out.stem}.quarantine.csv")
+
+
+def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *, key: Sequence[str] = ()) -> Report:
+    """Write `table` with `steps` applied to `out` (CSV, UTF-8) and rows put aside beside it.
+
+    Raises OutputExists, ColumnVanished, TableEmpty, KeyDuplicate (with `key`), CodeUnknown (policy reject) or a SourceError; in every
+    case neither output file appears.
+    """
+    aside = quarantine_path(out)
+    for path in (out, aside):
+        if path.exists():
+            raise OutputExists(path=str(path))
+    at = [column_index(source.name, table, s.column) for s in steps]
+    keys_at = [column_index(source.name, table, k) for k in key]
+    columns = [*table.columns, *(s.to for s in steps if s.to not in table.columns)]
+    to = [columns.index(s.to) for s in steps]
+    counts = tuple(StepCount(s.column, s.crosswalk.id, str(s.crosswalk.policy)) for s in steps)
+    seen: dict[tuple[Cell, ...], int] = {}
+    read = written = flagged = quarantined = 0
+    with ExitStack() as files:
+        main = csv.writer(files.enter_context(written_whole(out)), lineterminator="\n")
+        main.writerow([*columns, PROBLEMS])
+        put_aside: Any = None
+        for number, row in enumerate(table.rows(), start=table.first_row):
+            read += 1
+            if keys_at:
+                _check_key(source, tuple(row[i] for i in keys_at), number, key, seen)
+            cells, problems, severe = _translate(source, table, row, number, columns, steps, at, to, counts)
+            if severe:
+                if put_aside is None:
+                    put_aside = csv.writer(files.enter_context(written_whole(aside)), lineterminator="\n")
+                    put_aside.writerow([ROW, *table.columns, PROBLEMS])
+                put_aside.writerow([number, *("" if c is None else c for c in row), "; ".join(problems)])
+                quarantined += 1
+                continue
+            main.writerow([*("" if c is None else c for c in cells), "; ".join(problems)])
+            written += 1
+            flagged += bool(problems)
+        if not read:
+            raise TableEmpty(source=source.name, table=table.name, before="")
+    return Report(read, written, flagged, quarantined, counts)
+
+
+def _check_key(
+    source: Source, identity: tuple[Cell, ...], number: int, key: Sequence[str], seen: dict[tuple[Cell, ...], int]
+) -> None:
+    if identity in seen:
+        raise KeyDuplicate(source=source.name, row=number, column=", ".join(key), first=seen[identity])
+    seen[identity] = number
+
+
+def _translate(
+    source: Source, table: Table, row: Sequence[Cell], number: int, columns: Sequence[str], steps: Sequence[Step],
+    at: Sequence[int], to: Sequence[int], counts: Sequence[StepCount],
+) -> tuple[list[Cell], list[str], bool]:  # fmt: skip
+    """(cells, problems as "column: unknown code", whether the row is to be put aside)."""
+    cells: list[Cell] = [*row, *(None,) * (len(columns) - len(row))]
+    problems: list[str] = []
+    severe = False
+    for step, i, j, count in zip(steps, at, to, counts, strict=True):
+        value = (row[i] or "").strip()
+        if not value:
+            count.empty += 1
+            cells[j] = None
+            continue
+        found, known = step.crosswalk.translate(value)
+        if known:
+            count.mapped += 1
+        else:
+            count.unmapped[value] += 1
+            severity = step.crosswalk.policy.severity
+            if severity == "reject":
+                raise CodeUnknown(
+                    source=f"{source.name}#{table.name}", row=number, column=step.column, value=_shown(value),
+                    crosswalk=step.crosswalk.id,
+                )  # fmt: skip
+            severe = severe or severity == "quarantine"
+            problems.append(f"{step.column}: unknown code")
+        cells[j] = found
+    return cells, problems, severe
+
+
+def _shown(value: str) -> str:
+    """A code as a message shows it; what is too long to be a code is not repeated."""
+    return repr(value) if len(value) <= 40 else f"of {len(value)} characters"
+
+
+def with_policy(crosswalk: Crosswalk, policy: str) -> Crosswalk:
+    """The crosswalk under another policy for this run; ValueError for one that is not known."""
+    return replace(crosswalk, policy=Policy.parse(policy), unmapped=Counter())

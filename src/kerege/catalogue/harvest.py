@@ -1,0 +1,88 @@
+"""One reading of a whole source: every table profiled, nothing copied, nothing changed.
+
+The result has canonical bytes and a digest; two readings of the same data with the same options give the same digest, which is what lets
+a plan be checked before it is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kerege.catalogue.profile import K_THRESHOLD, TableProfile, profile_table
+from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
+from kerege.ground.ids import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person who harvests decides; kept with the plan, so that its check reads the same way.
+
+    share   "table.column" or "column" names whose values the owner allows into the catalogue
+    key     columns that name a record, for sources that do not say so themselves
+    """
+
+    reading: Reading = field(default_factory=Reading)
+    k: int = K_THRESHOLD
+    share: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        r = self.reading
+        return {
+            "rows": r.limits.rows, "cell": r.limits.cell, "seconds": r.limits.seconds, "encoding": r.encoding,
+            "delimiter": r.delimiter, "header_row": r.header_row, "tables": list(r.tables), "k": self.k,
+            "share": list(self.share), "key": list(self.key),
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Options:
+        limits = Limits(rows=raw["rows"], cell=raw["cell"], seconds=raw["seconds"])
+        reading = Reading(limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(raw["tables"]))
+        return cls(reading, raw["k"], tuple(raw["share"]), tuple(raw["key"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """What one reading found. `fingerprint` is the file's digest, "" for databases."""
+
+    source: str
+    kind: str
+    fingerprint: str
+    tables: tuple[TableProfile, ...]
+
+    @property
+    def digest(self) -> str:
+        return digest([t.as_dict() for t in self.tables])
+
+    @property
+    def columns(self) -> int:
+        return sum(len(t.fields) for t in self.tables)
+
+    @property
+    def values_told(self) -> int:
+        """Distinct values that are in this profile: codes only, 0 where nothing looks like a code list."""
+        return sum(len(f.codes) for t in self.tables for f in t.fields)
+
+
+def harvest_source(text: str, options: Options | None = None, progress: Callable[[str], None] | None = None) -> Harvest:
+    """Read the source at `text` (path or URL) and profile every table. Raises a SourceError naming the place of any trouble."""
+    options = options or Options()
+    source = open_source(text, options.reading)
+    before = source.fingerprint()
+    tables = []
+    for table in source.tables():
+        if progress:
+            progress(table.name)
+        tables.append(_profiled(source, table, options))
+    return Harvest(source.name, source.kind, before, tuple(sorted(tables, key=lambda t: t.name)))
+
+
+def _profiled(source: Source, table: Table, options: Options) -> TableProfile:
+    key = tuple(k for k in options.key if k in table.columns) if options.key else table.key
+    share = [s.removeprefix(f"{table.name}.") for s in options.share]
+    return profile_table(
+        table.name, table.heads, table.rows(), total_rows=table.total_rows, sampled=table.sampled, key=key,
+        description=table.description, k=options.k, share=share, source=source.name, first_row=table.first_row,
+    )  # fmt: skip

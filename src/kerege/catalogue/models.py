@@ -1,0 +1,119 @@
+"""What the catalogue stores. Rows change only through `doings`."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+
+class Dataset(models.Model):
+    """One table of one source, as last harvested. A vanished one stays, marked."""
+
+    source = models.CharField(max_length=300)  # file name or postgresql://host:port/database, never a password
+    kind = models.CharField(max_length=20)
+    table = models.CharField(max_length=200)
+    organisation = models.CharField(max_length=20, blank=True)  # member code of the agency that runs the register
+    description = models.TextField(blank=True)
+    rows = models.BigIntegerField(default=0)
+    profile = models.JSONField()  # TableProfile.as_dict() without its fields
+    vanished = models.BooleanField(default=False)
+    harvested_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["source", "table"], name="one_dataset_per_table"),)
+
+    def __str__(self) -> str:
+        return f"{self.source}#{self.table}"
+
+
+class Field(models.Model):
+    """One attribute of a dataset."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="fields")
+    name = models.CharField(max_length=200)
+    position = models.IntegerField()
+    profile = models.JSONField()  # FieldProfile.as_dict()
+    personal = models.BooleanField(default=False)
+    codelist = models.CharField(max_length=200, blank=True)
+    vanished = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["dataset", "name"], name="one_field_per_column"),)
+
+    def __str__(self) -> str:
+        return f"{self.dataset}.{self.name}"
+
+
+class ConceptLink(models.Model):
+    """What an attribute means: a concept of the country pack, and who said so."""
+
+    field = models.OneToOneField(Field, on_delete=models.PROTECT, related_name="concept_link")
+    concept = models.CharField(max_length=200)
+    said_by = models.CharField(max_length=200)
+    linked_at = models.DateTimeField()
+
+
+class Owner(models.Model):
+    """The one data owner of an attribute. A former owner stays, with the day it ended."""
+
+    field = models.ForeignKey(Field, on_delete=models.PROTECT, related_name="owners")
+    organisation = models.CharField(max_length=20)
+    unit = models.CharField(max_length=200)  # the post or unit that answers, not a person's name
+    legal_basis = models.CharField(max_length=500)
+    since = models.DateTimeField()
+    until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["field"], condition=Q(until=None), name="one_owner_per_attribute"),
+        )
+
+
+class SourceOfTruth(models.Model):
+    """Which attribute of which dataset decides for a concept, and by what law."""
+
+    concept = models.CharField(max_length=200)
+    field = models.ForeignKey(Field, on_delete=models.PROTECT, related_name="truth_of")
+    legal_basis = models.CharField(max_length=500)
+    since = models.DateTimeField()
+    until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["concept"], condition=Q(until=None), name="one_source_of_truth_per_concept"
+            ),
+        )
+
+
+class Plan(models.Model):
+    """A frozen difference between the catalogue and one harvest."""
+
+    OPEN, APPLIED = "open", "applied"
+
+    plan_id = models.CharField(max_length=40, unique=True)
+    source = models.CharField(max_length=300)
+    kind = models.CharField(max_length=20)
+    location = models.CharField(max_length=1000, blank=True)  # absolute path of a file; empty for a database
+    options = models.JSONField()
+    fingerprint = models.CharField(max_length=64, blank=True)
+    profile_digest = models.CharField(max_length=64)
+    base_digest = models.CharField(max_length=64)  # of what the catalogue knew of this source when the plan was made
+    profile = models.JSONField()
+    changes = models.JSONField()
+    status = models.CharField(max_length=10, default=OPEN)
+    made_at = models.DateTimeField()
+    applied_at = models.DateTimeField(null=True)
+
+
+class Finding(models.Model):
+    """Something wrong, counted: an unknown code, an emptied column, a breach of a contract."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="findings")
+    field = models.ForeignKey(Field, on_delete=models.PROTECT, null=True, related_name="findings")
+    kind = models.CharField(max_length=60)
+    detail = models.CharField(max_length=500, blank=True)
+    records = models.BigIntegerField(default=1)
+    found_by = models.CharField(max_length=60)  # harvest, harmonise, exchange, reconcile
+    found_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
