@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.exchange.rules import Rules, build, parse
 from kerege.ground.text import Text
 from kerege.identity.errors import HistoryFixed
 from kerege.identity.receipts import Receipt
@@ -70,8 +70,8 @@ def test_a_server_is_named_by_its_owner_so_two_owners_may_use_one_code(network: 
 
 def test_a_granted_right_stands_in_the_rules_until_it_is_revoked(network: None, ledger: Any) -> None:
     right = doings.grant_right(ADMISSION, PERSONS, SOON, ledger=ledger, now=NOW, method="GET", path="/api/persons/*")
-    [rule] = queries.network_view(NOW).picture.rules()["rights"]
-    assert (rule["holder"], rule["data_service"], rule["method"]) == (str(ADMISSION), str(PERSONS), "GET")
+    [rule] = queries.network_view(NOW).picture.rules().rights
+    assert (rule.holder, rule.service, rule.method, rule.id) == (ADMISSION, PERSONS, "GET", right.right_id)
     doings.revoke_right(right.right_id, ledger=ledger, now=NOW)
     doings.revoke_right(right.right_id, ledger=ledger, now=SOON)
     assert queries.network_view(NOW).picture.rights == ()
@@ -86,7 +86,7 @@ def test_a_right_leaves_the_picture_only_after_its_last_moment(network: None, le
 
 @pytest.mark.parametrize(
     "change",
-    [{"until": NOW}, {"method": "READ"}, {"path": ""}, {"path": "/a/../b"}, {"path": "/a?b=c"}],
+    [{"until": NOW}, {"method": "READ"}, {"path": "api"}, {"path": "/a/../b"}, {"path": "/a?b=c"}],
 )
 def test_a_malformed_right_is_refused_and_leaves_no_trace(network: None, ledger: Any, change: dict[str, Any]) -> None:
     call: dict[str, Any] = {"until": SOON, "ledger": ledger, "now": NOW} | change
@@ -105,7 +105,7 @@ def test_a_contract_without_owner_or_legal_basis_is_refused(network: None) -> No
     with pytest.raises(ContractInvalid, match="legal basis"):
         doings.set_contract(PERSONS, "/", "kg:population.person", owner="aida", legal_basis=" ", now=NOW)
     doings.set_contract(PERSONS, "/", "kg:population.person", owner="aida", legal_basis="law-1", now=NOW)
-    assert queries.network_view(NOW).picture.rules()["contracts"][0]["mapping"] == "kg:population.person"
+    assert queries.network_view(NOW).picture.rules().contracts[0].mapping == "kg:population.person"
 
 
 def test_the_newest_permit_is_in_force_and_the_history_stays(network: None) -> None:
@@ -115,7 +115,7 @@ def test_the_newest_permit_is_in_force_and_the_history_stays(network: None) -> N
     assert permit is not None
     assert permit.state is PermitState.CLOSED
     assert [p.state.value for p in queries.permit_history("grade1-admission")] == ["pilot", "closed"]
-    assert [p["state"] for p in queries.network_view(NOW).picture.rules()["permits"]] == ["closed"]
+    assert [p.state for p in queries.network_view(NOW).picture.rules().permits] == ["closed"]
     with pytest.raises(HistoryFixed):
         Permit.objects.update(state="national")
 
@@ -148,8 +148,8 @@ def test_one_subsystem_serves_one_public_service(network: None) -> None:
         doings.register_public_service("school-transfer", ADMISSION)
 
 
-def _write(picture: Picture, rules: bytes, folder: Path, now: datetime) -> None:
-    (folder / "rules.json").write_bytes(rules)
+def _write(picture: Picture, rules: Rules, folder: Path, now: datetime) -> None:
+    (folder / "rules.json").write_bytes(build(rules))
 
 
 def test_publishing_hands_the_rules_over_and_notes_version_and_digest(
@@ -158,7 +158,7 @@ def test_publishing_hands_the_rules_over_and_notes_version_and_digest(
     doings.grant_right(ADMISSION, PERSONS, SOON, ledger=ledger, now=NOW)
     assert queries.network_view(NOW).unpublished_changes
     doings.publish_configuration(tmp_path, NOW, _write, ledger)
-    assert len(json.loads((tmp_path / "rules.json").read_bytes())["rights"]) == 1
+    assert len(parse((tmp_path / "rules.json").read_bytes()).rights) == 1
     view = queries.network_view(NOW)
     assert (view.version, view.unpublished_changes) == (1, False)
 
@@ -171,7 +171,7 @@ def test_an_unchanged_picture_is_published_again_without_a_new_ledger_entry(
     assert ledger.kinds() == ["configuration"]
     doings.set_permit("grade1-admission", ADMISSION, PermitState.PILOT, [PERSONS], SOON, GROUND, NOW)
     third = doings.publish_configuration(tmp_path, SOON, _write, ledger)
-    assert (third.version, ledger.kinds()) == (3, ["configuration", "configuration"])
+    assert (third.version, ledger.kinds()) == (2, ["configuration", "configuration"])
 
 
 def test_when_publishing_fails_nothing_is_noted(network: None, ledger: Any, tmp_path: Path) -> None:

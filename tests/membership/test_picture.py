@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kerege.exchange import rules
+from kerege.exchange.ids import DataServiceId, SubsystemId
+from kerege.exchange.permits import decide_permit
 from kerege.membership.picture import ContractRow, PermitRow, Picture, RightRow
 from kerege.membership.states import PermitState
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 ADMISSION = "KG/GOV/70000003/admission"
+ADMISSION_ID = SubsystemId.parse(ADMISSION)
+PERSONS = DataServiceId("KG", "GOV", "70000002", "population", "persons")
 RIGHTS = tuple(
-    RightRow(ADMISSION, f"KG/GOV/7000000{n}/x/y", "GET", "/api/**", NOW + timedelta(days=n)) for n in range(1, 5)
+    RightRow(
+        ADMISSION, f"KG/GOV/7000000{n}/population/persons", "GET", "/api/**", NOW + timedelta(days=n), f"right-{n}"
+    )
+    for n in range(1, 5)
 )
 PERMIT = PermitRow(
     "grade1-admission",
@@ -39,41 +47,43 @@ PICTURE = Picture(
 )
 
 
-def test_the_rules_have_the_shape_the_nodes_read() -> None:
-    rules = json.loads(PICTURE.rules_bytes())
-    assert set(rules) == {"rights", "permits", "public_services", "contracts"}
-    assert rules["rights"][0] == {
-        "holder": ADMISSION,
-        "data_service": "KG/GOV/70000001/x/y",
-        "method": "GET",
-        "path": "/api/**",
-        "until": "2026-11-23T04:00:00Z",
-    }
-    assert rules["permits"] == [
-        {
-            "public_service": "grade1-admission",
-            "client": ADMISSION,
-            "state": "pilot",
-            "data_services": ["KG/GOV/70000001/civil/birth-records", "KG/GOV/70000002/population/persons"],
-            "until": "2027-02-20T04:00:00Z",
-            "verdict": {"index": 7, "leaf": "ab" * 32},
-        }
-    ]
-    assert rules["public_services"] == [{"id": "grade1-admission", "client": ADMISSION}]
-    assert rules["contracts"] == [
-        {
-            "data_service": "KG/GOV/70000002/population/persons",
-            "path": "/",
-            "mapping": "kg:population.person",
-            "at": "consumer",
-        }
-    ]
+def test_the_rules_survive_the_journey_to_the_nodes() -> None:
+    parsed = rules.parse(rules.build(PICTURE.rules(3)))
+    assert parsed == PICTURE.rules(3)
+    assert (parsed.version, parsed.bindings[0].public_service) == (3, "grade1-admission")
+    assert parsed.mapping_for(PERSONS, "/api/persons") == "kg:population.person"
+
+
+def test_a_permit_that_carries_traffic_is_open_and_names_its_ground() -> None:
+    [permit] = PICTURE.rules().permits
+    assert (permit.state, permit.id, permit.reason) == ("open", "permit-7", "pilot, ledger entry 7")
+    assert decide_permit(ADMISSION_ID.client, PICTURE.rules(), NOW).allowed
+
+
+@pytest.mark.parametrize("state", list(PermitState))
+def test_the_nodes_refuse_exactly_where_the_state_carries_nothing(state: PermitState) -> None:
+    picture = replace(PICTURE, permits=(replace(PERMIT, state=state),))
+    assert decide_permit(ADMISSION_ID.client, picture.rules(), NOW).allowed is state.carries
+
+
+def test_without_a_permit_the_bound_client_is_refused() -> None:
+    assert decide_permit(ADMISSION_ID.client, replace(PICTURE, permits=()).rules(), NOW).reason == "no_permit"
+
+
+def test_while_it_carries_a_permit_narrows_the_rights_to_its_data_services() -> None:
+    assert {str(r.service) for r in PICTURE.rules().rights} == {str(PERSONS)}
+    assert len(replace(PICTURE, permits=()).rules().rights) == len(RIGHTS)
+
+
+def test_rights_of_other_holders_are_not_narrowed() -> None:
+    other = replace(RIGHTS[0], holder="KG/GOV/70000004/health")
+    assert other.as_rule() in replace(PICTURE, rights=(*RIGHTS, other)).rules().rights
 
 
 @given(st.permutations(RIGHTS))
 def test_the_order_of_the_tables_changes_no_byte(rights: list[RightRow]) -> None:
     other = replace(PICTURE, rights=tuple(rights))
-    assert other.rules_bytes() == PICTURE.rules_bytes()
+    assert other.rules() == PICTURE.rules()
     assert other.digest() == PICTURE.digest()
 
 

@@ -5,12 +5,13 @@ The central services' share of the house (ARCHITECTURE.md section 2): every chan
 picture only, never this database.
 
 The face of the room:
-- `picture`  the network as a value, and its rules as the JSON part `KEREGE-RULES` (pure)
+- `picture`  the network as a value, and the rules it gives the nodes (pure)
+- `publish`  having them signed, and put where the nodes fetch them
 - `states`   what a traffic permit may be
 - `doings`   register_member, register_subsystem, register_server, host_client, register_public_service, grant_right,
              revoke_right, set_contract, set_permit, publish_configuration
 - `queries`  network_view, current_permit
 
-Leaves to others: signing and file layout of the configuration (`exchange`, through `publish`), whether a permit is deserved
+Leaves to others: the configuration's format and signature (`exchange`, `node.network`), whether a permit is deserved
 (`delivery`), enforcement (`exchange`, in the node).
 """

@@ -118,17 +118,18 @@ def grant_right(
     ledger: receipts.LedgerWriter,
     now: datetime,
     method: str = "*",
-    path: str = "**",
+    path: str = "/**",
 ) -> Right:
-    """Let `holder` call `method` `path` of `data_service` until `until`, inclusive. `*` is any method, `**` any path."""
+    """Let `holder` call `method` `path` of `data_service` until `until`, inclusive. `*` is any method; in
+    a path, `*` is anything within a segment and `**` across segments."""
     require_utc(now)
     params = {"holder": holder, "data_service": data_service}
     if until <= now:
         raise RightInvalid(**params, reason="it would end before it begins")
     if method not in METHODS:
         raise RightInvalid(**params, reason=f"the method {method} is not one of {', '.join(sorted(METHODS))}")
-    if not path or ".." in path.split("/") or "?" in path or "#" in path:
-        raise RightInvalid(**params, reason="its path is empty, climbs (..) or holds a query")
+    if not path.startswith("/") or ".." in path.split("/") or "?" in path or "#" in path:
+        raise RightInvalid(**params, reason="its path does not begin with /, climbs (..) or holds a query")
     holding, giving = _subsystem(holder), _subsystem(data_service.provider)
     body = {
         "holder": str(holder),
@@ -248,17 +249,18 @@ def publish_configuration(
     """
     require_utc(now)
     current = picture(instance, now)
+    last = Publication.objects.order_by("-pk").first()
+    changed = last is None or last.digest != current.digest()
+    version = (last.version if last else 0) + changed
     try:
-        publisher(current, current.rules_bytes(), folder, now)
+        publisher(current, current.rules(version), folder, now)
     except KeregeError as fault:
         raise PublishFailed(folder=folder, reason=fault.text) from fault
     except OSError as fault:
         raise PublishFailed(folder=folder, reason=fault.strerror or type(fault).__name__) from fault
     with transaction.atomic():
-        last = Publication.objects.order_by("-version").first()
-        version = last.version + 1 if last else 1
-        index: int | None = last.ledger_index if last else None
-        if ledger is not None and (last is None or last.digest != current.digest()):
+        index = last.ledger_index if last else None
+        if ledger is not None and changed:
             index = receipts.write(ledger, "configuration", {"version": version, "digest": current.digest()}, now).index
         return Publication.objects.create(
             version=version, digest=current.digest(), published_at=now, ledger_index=index

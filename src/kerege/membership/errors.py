@@ -43,3 +43,9 @@ class PublishFailed(MembershipError):
     code = "membership.publish_failed"
     message = "The configuration could not be published to {folder}: {reason}."
     hint = "Nodes go on with the last configuration until it expires. Mend the cause and publish again."
+
+
+class PlanDiffers(MembershipError):
+    code = "membership.plan_differs"
+    message = "The network plan holds {name}, which the register does not."
+    hint = "Register it first, or take it out of the plan."

@@ -121,9 +121,9 @@ class Permit(AppendOnly):
 
 
 class Publication(AppendOnly):
-    """One publication of the configuration to the nodes."""
+    """One publication of the configuration to the nodes; the version grows when the picture changed."""
 
-    version = models.PositiveIntegerField(unique=True)
+    version = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
     published_at = models.DateTimeField()
     ledger_index = models.BigIntegerField(null=True, blank=True)

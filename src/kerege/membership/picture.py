@@ -1,21 +1,24 @@
-"""The network as one value, and its rules as canonical JSON: the part `KEREGE-RULES` of the signed configuration.
+"""The network as one value, and the rules it gives the nodes (`exchange.rules`).
 
-Pure: the doings load it from the tables, the publisher writes it, the nodes parse it (`exchange.permits` owns the parsing).
-The same tables always give the same bytes, so a digest says whether anything changed.
+Pure: the queries load it from the tables, a publisher signs it. The same tables always give the same digest, so anyone can see
+whether the nodes obey what the register says.
+
+A permit says more than open or closed: it names the data services it was given for. A node knows rights and an open permit, so
+while a permit carries traffic, the rights of its client to any other data service are left out of the rules.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from kerege.ground.clock import iso
-from kerege.ground.ids import canonical_json, digest
+from kerege.exchange import rules as exchange_rules
+from kerege.exchange.ids import DataServiceId, SubsystemId
+from kerege.ground.ids import digest
 from kerege.ground.text import Text
 from kerege.membership.states import PermitState
 
-RULES_PART: Final = "KEREGE-RULES"
 At = Literal["consumer", "provider"]
 
 
@@ -53,15 +56,17 @@ class RightRow:
     method: str
     path: str
     until: datetime
+    right_id: str
 
-    def as_rule(self) -> dict[str, Any]:
-        return {
-            "holder": self.holder,
-            "data_service": self.data_service,
-            "method": self.method,
-            "path": self.path,
-            "until": iso(self.until),
-        }
+    def as_rule(self) -> exchange_rules.Right:
+        return exchange_rules.Right(
+            id=self.right_id,
+            holder=SubsystemId.parse(self.holder),
+            service=DataServiceId.parse(self.data_service),
+            method=self.method,
+            path=self.path,
+            valid_until=self.until,
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,8 +80,8 @@ class ContractRow:
     owner: str
     legal_basis: str
 
-    def as_rule(self) -> dict[str, Any]:
-        return {"data_service": self.data_service, "path": self.path, "mapping": self.mapping, "at": self.at}
+    def as_rule(self) -> exchange_rules.WireContract:
+        return exchange_rules.WireContract(DataServiceId.parse(self.data_service), self.path, self.mapping)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,15 +97,15 @@ class PermitRow:
     verdict_leaf: str
     set_at: datetime
 
-    def as_rule(self) -> dict[str, Any]:
-        return {
-            "public_service": self.public_service,
-            "client": self.client,
-            "state": self.state.value,
-            "data_services": sorted(self.data_services),
-            "until": iso(self.until),
-            "verdict": {"index": self.verdict_index, "leaf": self.verdict_leaf},
-        }
+    def as_rule(self) -> exchange_rules.Permit:
+        return exchange_rules.Permit(
+            id=f"permit-{self.verdict_index}",
+            client=SubsystemId.parse(self.client),
+            public_service=self.public_service,
+            state="open" if self.state.carries else "closed",
+            valid_until=self.until,
+            reason=f"{self.state.value}, ledger entry {self.verdict_index}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +121,22 @@ class Picture:
     public_services: tuple[tuple[str, str], ...]
     contracts: tuple[ContractRow, ...]
 
-    def rules(self) -> dict[str, Any]:
-        """Rights, permits, the public services that need a permit, and contracts."""
-        return {
-            "rights": [right.as_rule() for right in sorted(self.rights)],
-            "permits": [permit.as_rule() for permit in sorted(self.permits)],
-            "public_services": [{"id": name, "client": client} for name, client in sorted(self.public_services)],
-            "contracts": [contract.as_rule() for contract in sorted(self.contracts)],
-        }
+    def rules(self, version: int = 0) -> exchange_rules.Rules:
+        """What the nodes are told, as publication number `version`."""
+        return exchange_rules.Rules(
+            instance=self.instance,
+            version=version,
+            rights=tuple(right.as_rule() for right in sorted(self.rights) if self._permitted(right)),
+            bindings=tuple(
+                exchange_rules.Binding(SubsystemId.parse(client), name) for name, client in sorted(self.public_services)
+            ),
+            permits=tuple(permit.as_rule() for permit in sorted(self.permits)),
+            contracts=tuple(contract.as_rule() for contract in sorted(self.contracts) if contract.at == "consumer"),
+        )
 
-    def rules_bytes(self) -> bytes:
-        return canonical_json(self.rules())
+    def _permitted(self, right: RightRow) -> bool:
+        permit = next((p for p in self.permits if p.client == right.holder and p.state.carries), None)
+        return permit is None or right.data_service in permit.data_services
 
     def digest(self) -> str:
         """One hash over network and rules: equal exactly when a node would behave the same."""
@@ -141,12 +151,5 @@ class Picture:
             for server in sorted(self.servers)
         ]
         members = [{"code": member.code, "name": member.name.as_dict()} for member in sorted(self.members)]
-        return digest(
-            {
-                "instance": self.instance,
-                "members": members,
-                "subsystems": sorted(self.subsystems),
-                "servers": servers,
-                "rules": self.rules(),
-            }
-        )
+        network: dict[str, Any] = {"members": members, "subsystems": sorted(self.subsystems), "servers": servers}
+        return digest({"network": network, "rules": exchange_rules.build(self.rules()).decode()})

@@ -1,15 +1,74 @@
-"""Handing the picture to whoever signs and writes it: one function shape, so this room knows no file layout.
+"""Handing the picture to whoever signs it, and putting what was signed where the nodes fetch it.
 
-A publisher takes the picture, its rules as bytes, the folder and the moment, and leaves there what the nodes load; it writes
-aside and renames, so a failure leaves the last configuration in place.
+A publisher takes the picture, the rules with their version, the folder to serve and the moment. `node_publisher` is the one of
+this house: `kerege.node.network` signs, this module writes. In the folder, `directory` is what answers at the configuration URL
+and every other file answers at its path below that URL; the directory is replaced last and by rename, so a reader sees either
+the old publication or the new one, and files of the last publications stay for whoever is still reading.
 """
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
+from kerege.exchange.rules import Rules
+from kerege.membership.errors import PlanDiffers
 from kerege.membership.picture import Picture
+from kerege.node.network import NetworkPlan, Published
+from kerege.node.network import publish as sign
 
-Publisher = Callable[[Picture, bytes, Path, datetime], None]
+Publisher = Callable[[Picture, Rules, Path, datetime], None]
+
+DIRECTORY: Final = "directory"
+GENERATIONS_KEPT: Final = 3
+
+
+def node_publisher(network_folder: Path, plan: NetworkPlan) -> Publisher:
+    """A publisher for a network laid out in `network_folder` from `plan`."""
+
+    def publish(picture: Picture, rules: Rules, folder: Path, now: datetime) -> None:
+        check_plan(picture, plan)
+        write(sign(network_folder, plan, rules, now, rules.version), folder)
+
+    return publish
+
+
+def check_plan(picture: Picture, plan: NetworkPlan) -> None:
+    """The plan may lay out no more than is registered. Raises PlanDiffers naming the first stranger."""
+    members = {member.code for member in picture.members}
+    subsystems = set(picture.subsystems)
+    servers = {server.code: set(server.clients) for server in picture.servers}
+    for member in plan.members:
+        if str(member.id) not in members:
+            raise PlanDiffers(name=member.id)
+        for code in member.subsystems:
+            if f"{member.id}/{code}" not in subsystems:
+                raise PlanDiffers(name=f"{member.id}/{code}")
+    for server in plan.servers:
+        if str(server.id) not in servers:
+            raise PlanDiffers(name=server.id)
+        for client in server.clients:
+            if str(client) not in servers[str(server.id)]:
+                raise PlanDiffers(name=f"{client} at {server.id}")
+
+
+def write(published: Published, folder: Path) -> None:
+    """Put a publication into `folder`, files first, directory last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in sorted(published.files.items()):
+        _replace(folder / name, content)
+    _replace(folder / DIRECTORY, published.directory)
+    generations = sorted(path for path in folder.glob("V*/*") if path.is_dir())
+    for old in generations[:-GENERATIONS_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    aside.write_bytes(content)
+    aside.replace(path)

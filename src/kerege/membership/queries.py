@@ -37,7 +37,7 @@ class NetworkView:
 
 def network_view(now: datetime, instance: str = "KG") -> NetworkView:
     """The network as it stands, rights that ended left out."""
-    last = Publication.objects.order_by("-version").first()
+    last = Publication.objects.order_by("-pk").first()
     return NetworkView(
         picture=picture(instance, now),
         version=last.version if last else None,
@@ -88,7 +88,9 @@ def picture(instance: str, now: datetime) -> Picture:
             )
             for s in servers.order_by("code")
         ),
-        rights=tuple(sorted(RightRow(r.holder.code, r.data_service, r.method, r.path, r.valid_until) for r in rights)),
+        rights=tuple(
+            sorted(RightRow(r.holder.code, r.data_service, r.method, r.path, r.valid_until, r.right_id) for r in rights)
+        ),
         permits=tuple(sorted(_permit(row) for row in newest.values())),
         public_services=tuple(
             PublicServiceClient.objects.order_by("public_service").values_list("public_service", "client__code")
