@@ -130,6 +130,7 @@ class Rules:
     age_under: int
     vaccination_counts: frozenset[str]
     enrolment_counts: frozenset[str]
+    grades_before: frozenset[str]
     grade: str
 
     def age_class(self, birth_date: date) -> str:
@@ -285,6 +286,7 @@ class _Reader:
             age_under=self.integer(item.get("age_under"), "rules.age_under"),
             vaccination_counts=frozenset(self.strings(item.get("vaccination_counts"), "rules.vaccination_counts")),
             enrolment_counts=frozenset(self.strings(item.get("enrolment_counts"), "rules.enrolment_counts")),
+            grades_before=frozenset(self.strings(item.get("grades_before"), "rules.grades_before")),
             grade=self.string(item.get("grade"), "rules.grade"),
         )
         if rules.age_under <= rules.age_at_least:

@@ -1,0 +1,77 @@
+"""Which fields are compared between which registers: the country's list, loaded and checked whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import kerege
+from kerege.ground import settings
+from kerege.ground.text import Text
+from kerege.reconcile.errors import FieldsInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """A compared field: its name, the canonical field that carries its meaning, the register that is its source of truth."""
+
+    name: str
+    key: str
+    owner: str
+    titles: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    left: str
+    right: str
+    fields: tuple[FieldSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedFields:
+    version: str
+    fields: Mapping[str, FieldSpec]
+    pairs: tuple[Pair, ...]
+
+
+def of_country(country: str | None = None) -> ComparedFields:
+    """The list of the installation's country pack."""
+    return load(
+        Path(kerege.__file__).parent / "country" / (country or settings.get("country")) / "reconcile" / "fields.yaml"
+    )
+
+
+def load(path: Path) -> ComparedFields:
+    """Read and check the list; raises with all its faults, or returns it whole."""
+    faults: list[str] = []
+    fields: dict[str, FieldSpec] = {}
+    pairs: list[Pair] = []
+    raw: Any = {}
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        faults.append(f"cannot be read as YAML ({type(error).__name__})")
+    if not isinstance(raw, dict) or not isinstance(raw.get("fields"), dict) or not isinstance(raw.get("pairs"), list):
+        faults.append("expected the keys version, fields and pairs")
+        raise FieldsInvalid(file=path.name, count=len(faults), faults="; ".join(faults))
+    for name, item in raw["fields"].items():
+        try:
+            fields[str(name)] = FieldSpec(str(name), str(item["key"]), str(item["owner"]), Text.of(item["titles"]))
+        except (KeyError, TypeError, ValueError) as error:
+            faults.append(f"fields.{name}: {type(error).__name__}: key, owner and titles in ky, ru, en are needed")
+    for number, item in enumerate(raw["pairs"]):
+        unknown = [f for f in item.get("fields", []) if f not in fields]
+        if unknown or not item.get("left") or not item.get("right") or not item.get("fields"):
+            faults.append(
+                f"pairs[{number}]: left, right and known fields are needed; unknown: {', '.join(unknown) or 'none'}"
+            )
+            continue
+        pairs.append(Pair(str(item["left"]), str(item["right"]), tuple(fields[f] for f in item["fields"])))
+    if faults:
+        raise FieldsInvalid(file=path.name, count=len(faults), faults="; ".join(faults))
+    return ComparedFields(str(raw.get("version", "")), fields, tuple(pairs))
