@@ -260,7 +260,7 @@ def columns_of(path: Path, key: bytes) -> list[ColumnProfile]:
     """Profiles with a keyed sketch of the values, as `kerege suggest` makes them."""
     table = open_source(str(path)).tables()[0]
     rows = list(table.rows())
-    profile = profile_table(table.name, table.heads, rows)
+    profile = profile_table(table.name, table.heads, enumerate(rows))
     values = list(zip(*rows, strict=True)) or [()] * len(table.heads)
     return [as_column(f, table.name, sketch(values[i], key)) for i, f in enumerate(profile.fields)]
 

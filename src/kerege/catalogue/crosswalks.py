@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from kerege.catalogue.errors import CrosswalkBroken, KeyDuplicate, TableEmpty
+from kerege.catalogue.errors import CodeTwice, CrosswalkBroken, TableEmpty
 from kerege.catalogue.files import written_whole
 from kerege.catalogue.sources.base import Table
 from kerege.catalogue.tables import column_index
@@ -28,15 +28,17 @@ LINKED: Final = "semapv:InstanceBasedMatching"
 
 
 def code_rows(
-    source: str, table: Table, code: str, *, label: str = "", parent: str = "", kind: str = "", also: Sequence[str] = ()
-) -> list[CodeRow]:
+    source: str, table: Table, code: str, *, label: str = "", parent: str = "", kind: str = "", also: Sequence[str] = (),
+    merge_labels: bool = False,
+) -> list[CodeRow]:  # fmt: skip
     """The codes of a table: from a list (one row per code, with label) or a register (values repeat; the label must then agree).
 
-    Raises ColumnVanished, TableEmpty, and KeyDuplicate when one code stands with two labels.
+    Raises ColumnVanished, TableEmpty, and CodeTwice when one code stands with two labels, unless `merge_labels` says that both name the
+    same thing (a list that gives two languages in two rows).
     """
     at = {name: column_index(source, table, name) for name in (code, label, parent, kind, *also) if name}
     found: dict[str, tuple[int, CodeRow]] = {}
-    for number, row in enumerate(table.rows(), start=table.first_row):
+    for number, row in table.numbered():
         value = (row[at[code]] or "").strip()
         if not value:
             continue
@@ -51,9 +53,11 @@ def code_rows(
             tuple(c for c in map(cell, also) if c),
             cell(kind),
         )
-        if value in found and label and found[value][1].label != entry.label:
-            raise KeyDuplicate(source=source, row=number, column=code, first=found[value][0])
-        found.setdefault(value, (number, entry))
+        first, known = found.setdefault(value, (number, entry))
+        if label and known.label != entry.label:
+            if not merge_labels:
+                raise CodeTwice(source=source, row=number, column=code, first=first)
+            found[value] = first, replace(known, also=tuple(dict.fromkeys((*known.also, entry.label))))
     if not found:
         raise TableEmpty(source=source, table=table.name, before=f" with a value in {code}")
     return [entry for _, entry in found.values()]

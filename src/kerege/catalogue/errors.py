@@ -102,6 +102,12 @@ class KeyDuplicate(SourceError):
     hint = "A key names one record. Correct the source, or name other key columns with --key."
 
 
+class CodeTwice(SourceError):
+    code = "catalogue.code_twice"
+    message = "{source}, row {row}, column {column}: this code stands in row {first} already, with another label."
+    hint = "If both labels name the same thing (two languages), say so with --merge-labels; otherwise correct the list."
+
+
 class CodeUnknown(CatalogueError):
     code = "catalogue.code_unknown"
     message = "{source}, row {row}, column {column}: the code {value} is not in the crosswalk {crosswalk}."

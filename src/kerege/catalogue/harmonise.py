@@ -96,7 +96,7 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
         main = csv.writer(files.enter_context(written_whole(out)), lineterminator="\n")
         main.writerow([*columns, PROBLEMS])
         put_aside: Any = None
-        for number, row in enumerate(table.rows(), start=table.first_row):
+        for number, row in table.numbered():
             read += 1
             if keys_at:
                 _check_key(source, tuple(row[i] for i in keys_at), number, key, seen)

@@ -83,6 +83,6 @@ def _profiled(source: Source, table: Table, options: Options) -> TableProfile:
     key = tuple(k for k in options.key if k in table.columns) if options.key else table.key
     share = [s.removeprefix(f"{table.name}.") for s in options.share]
     return profile_table(
-        table.name, table.heads, table.rows(), total_rows=table.total_rows, sampled=table.sampled, key=key,
-        description=table.description, k=options.k, share=share, source=source.name, first_row=table.first_row,
+        table.name, table.heads, table.numbered(), total_rows=table.total_rows, sampled=table.sampled, key=key,
+        description=table.description, k=options.k, share=share, source=source.name,
     )  # fmt: skip

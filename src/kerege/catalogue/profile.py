@@ -193,7 +193,7 @@ def _per_mille(counts: Counter[str], filled: int) -> list[tuple[str, int]]:
 def profile_table(
     name: str,
     heads: Sequence[ColumnHead],
-    rows: Iterable[Sequence[Cell]],
+    rows: Iterable[tuple[int, Sequence[Cell]]],
     *,
     total_rows: int | None = None,
     sampled: bool = False,
@@ -202,11 +202,10 @@ def profile_table(
     k: int = K_THRESHOLD,
     share: Iterable[str] = (),
     source: str = "",
-    first_row: int = 2,
 ) -> TableProfile:
-    """Profile `rows` of a table in one pass.
+    """Profile `rows` (number, cells) of a table in one pass.
 
-    key        columns that name a record; a second row with the same key raises KeyDuplicate (rows counted from `first_row`)
+    key        columns that name a record; a second row with the same key raises KeyDuplicate, except in a sample
     share      columns whose values the owner allows to be told in full
     """
     tallies = [_Tally() for _ in heads]
@@ -216,12 +215,11 @@ def profile_table(
     count = 0
     iterator = iter(rows)
     while batch := list(islice(iterator, _BATCH)):
-        for column, tally in zip(zip(*batch, strict=True), tallies, strict=True):
+        for column, tally in zip(zip(*(cells for _, cells in batch), strict=True), tallies, strict=True):
             tally.take(column)
         if key_at and not sampled:
-            for offset, row in enumerate(batch):
+            for at, row in batch:
                 identity = tuple(row[i] for i in key_at)
-                at = first_row + count + offset
                 if identity in keys:
                     raise KeyDuplicate(source=source or name, row=at, column=", ".join(key), first=keys[identity])
                 keys[identity] = at

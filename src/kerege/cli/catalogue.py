@@ -244,7 +244,12 @@ def _columns(source: str, key: bytes, raw: dict[str, Any]) -> list[Any]:
         if not rows:
             continue
         found = profile_table(
-            table.name, table.heads, rows, total_rows=table.total_rows, sampled=table.sampled, source=opened.name
+            table.name,
+            table.heads,
+            enumerate(rows),
+            total_rows=table.total_rows,
+            sampled=table.sampled,
+            source=opened.name,
         )
         columns += [
             as_column(f, table.name, sketch(values, key))
@@ -274,11 +279,12 @@ def crosswalk() -> None:
 @click.option("--to-kind", default="", help="Column of TARGET that says what the code is.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="New SSSOM TSV file.")
 @click.option("--id", "crosswalk_id", default="", help="Identifier of the crosswalk; default: the file's name.")
+@click.option("--merge-labels", is_flag=True, help="One code with two labels names one thing (two languages).")
 @click.option("--policy", default="quarantine", show_default=True, help="What happens to an unmapped code.")
 @_reading_options
 def crosswalk_suggest(
     source: str, target: str, code: str, label: str, parent: str, kind: str, to_code: str, to_label: str, to_also: tuple[str, ...],
-    to_parent: str, to_kind: str, out: Path, crosswalk_id: str, policy: str, **raw: Any,
+    to_parent: str, to_kind: str, out: Path, crosswalk_id: str, merge_labels: bool, policy: str, **raw: Any,
 ) -> None:  # fmt: skip
     """Suggest a crosswalk from SOURCE's codes to TARGET's and write it; what is not sure stays open in it."""
     from kerege.catalogue import crosswalks
@@ -286,9 +292,18 @@ def crosswalk_suggest(
 
     left, left_table = _open(source, raw)
     right, right_table = _open(target, raw)
-    own = crosswalks.code_rows(left.name, left_table, code, label=label, parent=parent, kind=kind)
+    own = crosswalks.code_rows(
+        left.name, left_table, code, label=label, parent=parent, kind=kind, merge_labels=merge_labels
+    )
     theirs = crosswalks.code_rows(
-        right.name, right_table, to_code, label=to_label, parent=to_parent, kind=to_kind, also=to_also
+        right.name,
+        right_table,
+        to_code,
+        label=to_label,
+        parent=to_parent,
+        kind=to_kind,
+        also=to_also,
+        merge_labels=merge_labels,
     )
     suggestions = suggest_codes(own, theirs)
     name = crosswalk_id or out.name.removesuffix(".tsv").removesuffix(".sssom")

@@ -7,7 +7,8 @@ speaks against it; "unsure" is a queue at a desk; "none" means no candidate look
    that both occur as words of the other list are two words and never a spelling of each other ("Sutton", "Dutton").
 2. *Margin.* The best candidate is ahead of the next by at least `MARGIN`; two equal candidates are never settled by chance.
 3. *Mutual best.* No other source code fits the candidate better.
-4. *Context.* A kind that contradicts (district, village), or a parent known to lie elsewhere, stops the acceptance.
+4. *Context.* A kind that contradicts (district, village), a parent known to lie elsewhere, or another level of two trees that have
+   equally many levels, stops the acceptance.
 
 No threshold knows any data set. Evidence from linked records is `suggest_links`. Pure: rapidfuzz and the standard library only.
 """
@@ -85,6 +86,7 @@ class _Pair:
     exact: bool
     kind_conflict: bool = False
     off_parent: bool = False
+    off_level: bool = False
 
 
 @dataclass(slots=True)
@@ -93,6 +95,11 @@ class _List:
     vocabulary: frozenset[str]
     index: dict[str, list[int]] = field(default_factory=dict)
     ancestors: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def depth(self) -> int:
+        """Levels of the tree; 0 for a flat list."""
+        return max((len(line) for line in self.ancestors.values()), default=0)
 
 
 def _prepare(rows: Sequence[CodeRow]) -> _List:
@@ -130,9 +137,10 @@ def suggest_codes(source: Sequence[CodeRow], target: Sequence[CodeRow], *, top: 
     left, right = _prepare(source), _prepare(target)
     weights = _word_weights(left, right)
     settled: dict[str, str] = {}  # source code -> accepted target code
+    same_levels = 0 < left.depth == right.depth
     result: dict[int, Suggestion] = {}
     for level in _by_level(left):
-        pairs = {i: _candidates(left.entries[i], left, right, weights, settled) for i in level}
+        pairs = {i: _candidates(left.entries[i], left, right, weights, settled, same_levels) for i in level}
         suggestions = _decide(level, pairs, left, right, top)
         for i, suggestion in suggestions.items():
             result[i] = suggestion
@@ -161,7 +169,7 @@ def _word_weights(left: _List, right: _List) -> dict[str, float]:
 
 
 def _candidates(
-    entry: _Entry, left: _List, right: _List, weights: dict[str, float], settled: dict[str, str]
+    entry: _Entry, left: _List, right: _List, weights: dict[str, float], settled: dict[str, str], same_levels: bool
 ) -> list[tuple[int, _Pair]]:
     """Target indexes with their pair, best first."""
     votes: dict[int, float] = defaultdict(float)
@@ -180,8 +188,11 @@ def _candidates(
     scored = []
     for i in pool:
         pair = _compare(entry, right.entries[i], left, right, weights)
+        code = right.entries[i].row.code
+        if same_levels and len(right.ancestors[code]) != len(left.ancestors[entry.row.code]):
+            pair.off_level = True
+            pair.score *= 0.8
         if home is not None:
-            code = right.entries[i].row.code
             inside = home in right.ancestors[code]
             pair.off_parent = not inside
             if not inside:
@@ -268,6 +279,10 @@ def _alike(p: str, q: str, left: _List, right: _List) -> float:
     """Likeness of two words: 1 when equal; a spelling at 0.75 and more; two words known to both lists at most 0.6."""
     if p == q:
         return 1.0
+    if (p.endswith("in") and q == p[:-2] + "a") or (q.endswith("in") and p == q[:-2] + "a"):
+        return 0.95  # Russian "Ата" -> "Атинский": the adjective's root against the name
+    if p + "i" == q or q + "i" == p:
+        return 0.95  # "Ой" -> "Ойский": whether the glide is the name's or the ending's cannot be seen
     likeness = DamerauLevenshtein.normalized_similarity(p, q)
     if q in left.vocabulary or p in right.vocabulary:
         return min(0.6, likeness)
@@ -305,12 +320,14 @@ def _verdict(found: list[tuple[int, _Pair]], best_for: dict[int, float]) -> tupl
         return "unsure", "kind-differs"
     if first.off_parent:
         return "unsure", "outside-parent"
+    if first.off_level:
+        return "unsure", "another-level"
     if not first.explained:
         return "unsure", "word-unexplained"
     if first.score < ACCEPT:
         return "unsure", "not-alike-enough"
     # an equal name outruns a merely similar one; a tie between equals stays a tie
-    rival_equal = any(p.exact and not p.kind_conflict and not p.off_parent for _, p in found[1:2])
+    rival_equal = any(p.exact and not (p.kind_conflict or p.off_parent or p.off_level) for _, p in found[1:2])
     needed = MARGIN if (not first.exact or rival_equal) else MARGIN / 2
     if first.score - second < needed:
         return "unsure", "too-close-to-call"

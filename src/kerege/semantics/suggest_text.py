@@ -2,8 +2,8 @@
 
 A label of a code list is a short name in some language and script ("Жайылский район", "Jayyl district", "Bwrdeistref Caerffili"). The
 fold is coarse on purpose: Kyrgyz, Russian and Latin spellings of one name should fall together, and where two different names fall
-together as well, the margin rule of `suggest_codes` sees two equal candidates and leaves the code open. Pure; people's names are not
-folded here but in `semantics.names`.
+together as well, the margin rule of `suggest_codes` sees two equal candidates and leaves the code open. Letters are folded by
+`semantics.folding`; people's names by `semantics.names`. Pure.
 
 Kinds ("district", "oblast", "village") are words that say what a thing is and not what it is called. The table below is a closed list in
 ky, ru, en and cy; it decides ties and raises doubts, it never makes two names equal.
@@ -16,20 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-_CYRILLIC: Final = str.maketrans(
-    {
-        "а": "a", "б": "b", "в": "v", "г": "g", "д": "d", "е": "e", "ё": "e", "ж": "j", "з": "z", "и": "i", "й": "i",
-        "к": "k", "л": "l", "м": "m", "н": "n", "ң": "n", "о": "o", "ө": "o", "п": "p", "р": "r", "с": "s", "т": "t",
-        "у": "u", "ү": "u", "ф": "f", "х": "h", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "sh", "ъ": "", "ы": "i", "ь": "",
-        "э": "e", "ю": "iu", "я": "ia",
-    }
-)  # fmt: skip
-
-# Latin ways to write one Cyrillic letter, made one. Order matters: longer first.
-_LATIN: Final = (
-    ("shch", "sh"), ("dzh", "j"), ("zh", "j"), ("kh", "h"), ("yu", "iu"), ("ju", "iu"), ("ya", "ia"), ("yo", "e"),
-    ("ye", "e"), ("y", "i"), ("ts", "ts"),
-)  # fmt: skip
+from kerege.semantics.folding import spelled_key
 
 # Endings by which Russian makes an adjective of a place name: "Жайылский район" is the district of Жайыл.
 _ADJECTIVE: Final = ("skaia", "skogo", "skoe", "skii", "skoi", "skie", "ski", "skiy")
@@ -57,29 +44,23 @@ _OFFICE: Final = frozenset(
 
 @lru_cache(maxsize=65536)
 def fold(text: str) -> str:
-    """One way to write `text`: lower-case Latin letters and digits, one space between words.
+    """One way to write `text`: the words' keys (`folding.spelled_key`), one space between.
 
-    >>> fold("Жайылский"), fold("Jayylskiy"), fold("Ынтымак")
-    ('jaiilskii', 'jaiilskii', 'intimak')
+    >>> fold("Жайылский"), fold("Jayylskiy"), fold("Dzhany-Dzher"), fold("Джаны-Джер")
+    ('jaiilskii', 'jaiilskii', 'jani jer', 'jani jer')
     """
-    lowered = text.casefold().replace("&", " and ").replace("’", "").replace("'", "").replace("ʼ", "")
-    latin = lowered.translate(_CYRILLIC)
-    cyrillic_came = latin != lowered
-    plain = "".join(c for c in unicodedata.normalize("NFKD", latin) if not unicodedata.combining(c))
-    if not cyrillic_came or not plain.isascii():
-        plain = plain.replace("ı", "i")
-    for written, one in _LATIN:
-        plain = plain.replace(written, one)
-    return " ".join("".join(c if c.isalnum() else " " for c in plain).split())
-
-
-_FOLDED_KINDS: Final = {fold(word).replace(" ", ""): kind for word, kind in _KINDS.items()}
-_FOLDED_OFFICE: Final = frozenset(fold(word) for word in _OFFICE)
+    apart = text.replace("&", " and ").replace("’", "").replace("'", "").replace("ʼ", "")
+    words = "".join(c if c.isalnum() or unicodedata.combining(c) else " " for c in apart).split()
+    return " ".join(key for key in map(spelled_key, words) if key)
 
 
 def squeeze(word: str) -> str:
     """`word` with doubled letters made single: "suu" and "su", "issik" and "isik" are one word to a listener."""
     return "".join(c for i, c in enumerate(word) if i == 0 or c != word[i - 1])
+
+
+_FOLDED_KINDS: Final = {squeeze(fold(word).replace(" ", "")): kind for word, kind in _KINDS.items()}
+_FOLDED_OFFICE: Final = frozenset(squeeze(fold(word)) for word in _OFFICE)
 
 
 def root(word: str) -> str:
@@ -117,9 +98,11 @@ class Label:
 def read_label(text: str) -> Label:
     """`text` as a `Label`. A label of kind words only ("City") keeps them as its name."""
     words = [w for w in fold(_open_abbreviations(text)).split() if w]
-    kinds = frozenset(_FOLDED_KINDS[w] for w in words if w in _FOLDED_KINDS)
-    office = frozenset(w for w in words if w in _FOLDED_OFFICE)
-    names = tuple(w for w in words if w not in _FOLDED_KINDS and w not in _FOLDED_OFFICE) or tuple(words)
+    kinds = frozenset(_FOLDED_KINDS[squeeze(w)] for w in words if squeeze(w) in _FOLDED_KINDS)
+    office = frozenset(w for w in words if squeeze(w) in _FOLDED_OFFICE)
+    names = tuple(w for w in words if squeeze(w) not in _FOLDED_KINDS and squeeze(w) not in _FOLDED_OFFICE) or tuple(
+        words
+    )
     return Label(names, tuple(root(w) for w in names), kinds, office)
 
 

@@ -41,15 +41,14 @@ class Reading:
 class Table:
     """One table, its columns, and a way to stream its rows (each call starts anew).
 
-    first_row   the number people see beside the first data row, in a file or sheet
+    numbered    (number people see beside the row in a file or sheet, cells); in a database the order of reading
     total_rows  None when only reading tells
     sampled     rows are a sample, not all
     """
 
     name: str
     heads: tuple[ColumnHead, ...]
-    rows: Callable[[], Iterator[Sequence[Cell]]]
-    first_row: int = 2
+    numbered: Callable[[], Iterator[tuple[int, Sequence[Cell]]]]
     total_rows: int | None = None
     sampled: bool = False
     key: tuple[str, ...] = ()
@@ -58,6 +57,10 @@ class Table:
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(h.name for h in self.heads)
+
+    def rows(self) -> Iterator[Sequence[Cell]]:
+        """The cells alone."""
+        return (cells for _, cells in self.numbered())
 
 
 class Source(Protocol):

@@ -104,7 +104,7 @@ class Database:
         total = self._count(connection, schema, name)
         sampled = total > self._reading.limits.rows
         return Table(
-            name=shown, heads=heads, rows=lambda: self._rows(schema, name, shown, heads, total), first_row=1,
+            name=shown, heads=heads, numbered=lambda: self._rows(schema, name, shown, heads, total),
             total_rows=total, sampled=sampled, key=key, description=description,
         )  # fmt: skip
 
@@ -123,7 +123,7 @@ class Database:
 
     def _rows(
         self, schema: str | None, name: str, shown: str, heads: Sequence[ColumnHead], total: int
-    ) -> Iterator[Sequence[Cell]]:
+    ) -> Iterator[tuple[int, Sequence[Cell]]]:
         limits = self._reading.limits
         query = self._query(schema, name, heads, total)
         with self._connected(shown) as connection:
@@ -135,7 +135,7 @@ class Database:
                         raise CellTooLarge(
                             source=f"{self.name}#{shown}", row=number, column=heads[i].name, limit=limits.cell
                         )
-                yield cells
+                yield number, cells
 
     def _query(self, schema: str | None, name: str, heads: Sequence[ColumnHead], total: int) -> sa.Select[Any]:
         limits = self._reading.limits

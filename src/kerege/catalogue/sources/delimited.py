@@ -44,7 +44,7 @@ class DelimitedFile:
                 continue
             heads = check_header(self.name, row, cells)
             rows = partial(self._rows, row, len(heads))
-            return [Table(self._path.stem, heads, rows, first_row=row + 1)]
+            return [Table(self._path.stem, heads, rows)]
         raise TableEmpty(source=self.name, table=self._path.stem, before=" and no header")
 
     @property
@@ -56,7 +56,7 @@ class DelimitedFile:
             line = file.readline(65536).decode("latin-1")
         return max(_DELIMITERS, key=lambda d: (line.count(d), -_DELIMITERS.index(d)))
 
-    def _rows(self, header_row: int, width: int) -> Iterator[list[Cell]]:
+    def _rows(self, header_row: int, width: int) -> Iterator[tuple[int, list[Cell]]]:
         trailer: int | None = None
         count = 0
         previous: tuple[int, list[str]] | None = None
@@ -66,7 +66,7 @@ class DelimitedFile:
             if trailer is not None:
                 raise FileTruncated(source=self.name, row=row, reason="rows follow after the sender's own count")
             if previous is not None:
-                yield self._checked(*previous, width, last=False)
+                yield previous[0], self._checked(*previous, width, last=False)
                 count += 1
                 previous = None
                 if count >= self._reading.limits.rows:
@@ -79,7 +79,7 @@ class DelimitedFile:
                 continue
             previous = (row, cells)
         if previous is not None:
-            yield self._checked(*previous, width, last=True)
+            yield previous[0], self._checked(*previous, width, last=True)
 
     def _checked(self, row: int, cells: list[str], width: int, *, last: bool) -> list[Cell]:
         if len(cells) == width:

@@ -77,7 +77,7 @@ class Workbook:
             self._refuse_merged(where, sheet, number)
             heads = check_header(where, number, _header_cells(cells))
             stream = partial(self._rows, where, rows, number, len(heads))
-            return Table(name, heads, stream, first_row=number + 1)
+            return Table(name, heads, stream)
         return Table(name, (), lambda: iter(()))
 
     def _refuse_merged(self, where: str, sheet: CalamineSheet, header: int) -> None:
@@ -85,7 +85,9 @@ class Workbook:
             if top <= header - 1 <= bottom and right > left:
                 raise HeaderMerged(source=where, row=header, column=left + 1)
 
-    def _rows(self, where: str, rows: list[tuple[int, list[Cell]]], header: int, width: int) -> Iterator[list[Cell]]:
+    def _rows(
+        self, where: str, rows: list[tuple[int, list[Cell]]], header: int, width: int
+    ) -> Iterator[tuple[int, list[Cell]]]:
         limit = self._reading.limits.cell
         count = 0
         for number, cells in rows:
@@ -97,7 +99,7 @@ class Workbook:
             if any(c is not None for c in cells[width:]):
                 column = next(i for i, c in enumerate(cells) if i >= width and c is not None)
                 raise HeaderMerged(source=where, row=header, column=column + 1)
-            yield [*cells[:width], *(None,) * (width - len(cells))]
+            yield number, [*cells[:width], *(None,) * (width - len(cells))]
             count += 1
             if count >= self._reading.limits.rows:
                 return
