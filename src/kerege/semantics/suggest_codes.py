@@ -8,7 +8,7 @@ speaks against it; "unsure" is a queue at a desk; "none" means no candidate look
 2. *Margin.* The best candidate is ahead of the next by at least `MARGIN`; two equal candidates are never settled by chance.
 3. *Mutual best.* No other source code fits the candidate better.
 4. *Context.* A kind that contradicts (district, village), a parent known to lie elsewhere, or another level of two trees that have
-   equally many levels, stops the acceptance.
+   equally many levels, stops the acceptance. Children accepted under one target speak for a parent whose name does not.
 
 No threshold knows any data set. Evidence from linked records is `suggest_links`. Pure: rapidfuzz and the standard library only.
 """
@@ -16,7 +16,7 @@ No threshold knows any data set. Evidence from linked records is `suggest_links`
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -31,6 +31,8 @@ ACCEPT: Final = 0.90  # at least this alike ...
 MARGIN: Final = 0.08  # ... and this far ahead of the next candidate
 NONE_BELOW: Final = 0.45  # below this nothing is suggested
 SPELLING: Final = 0.75  # two words this alike may be two spellings of one
+_CHILDREN: Final = 3  # children that speak for a parent ...
+_AGREE: Final = 0.8  # ... and how many of them must agree
 _POOL: Final = 40  # candidates looked at closely per code
 
 
@@ -146,7 +148,39 @@ def suggest_codes(source: Sequence[CodeRow], target: Sequence[CodeRow], *, top: 
             result[i] = suggestion
             if suggestion.decision == "accept" and suggestion.best is not None:
                 settled[left.entries[i].row.code] = suggestion.best
+    _hear_children(left, right, result)
     return [result[i] for i in range(len(left.entries))]
+
+
+def _hear_children(left: _List, right: _List, result: dict[int, Suggestion]) -> None:
+    """A parent whose name could not be settled is known by its children, and children strayed from their siblings are doubted.
+
+    At least `_CHILDREN` accepted children, `_AGREE` of them under one target that is among the parent's own candidates and nobody
+    else's. Where not even that is known, and no ancestor is settled, a child's acceptance rests on its name in the whole country: reopened.
+    """
+    at = {entry.row.code: i for i, entry in enumerate(left.entries)}
+    parents = {entry.row.code: entry.row.parent for entry in right.entries}
+    taken = {s.best for s in result.values() if s.decision == "accept"}
+    families: dict[int, list[int]] = defaultdict(list)
+    for i, entry in enumerate(left.entries):
+        if entry.row.parent in at and result[at[entry.row.parent]].decision != "accept":
+            families[at[entry.row.parent]].append(i)
+    for home, children in families.items():
+        accepted = [i for i in children if result[i].decision == "accept"]
+        votes = Counter(parents.get(result[i].best or "") for i in accepted)
+        known = {c.code for c in result[home].candidates} - taken
+        chosen, agreeing = votes.most_common(1)[0] if votes else (None, 0)
+        if chosen in known and agreeing >= _CHILDREN and agreeing >= _AGREE * len(accepted):
+            front = [c for c in result[home].candidates if c.code == chosen]
+            rest = [c for c in result[home].candidates if c.code != chosen]
+            result[home] = replace(result[home], candidates=(*front, *rest), decision="accept", reason="children-agree")
+            strayed = [i for i in accepted if parents.get(result[i].best or "") != chosen]
+        else:
+            line = left.ancestors[left.entries[home].row.code]
+            rootless = not any(result[at[a]].decision == "accept" for a in line if a in at)
+            strayed = accepted if rootless else []
+        for i in strayed:
+            result[i] = reopened(result[i], "parent-open")
 
 
 def _by_level(rows: _List) -> list[list[int]]:
