@@ -17,7 +17,7 @@ from kerege.demo.world.errors import AreaFileBroken
 from kerege.demo.world.model import Area
 
 PACK_TOP: Final = Path(__file__).parents[2] / "country" / "kg" / "soate-top.csv"
-_LEVELS: Final = {"RegionAndCity": 1, "District": 2, "Countryside": 3, "Village": 4, "1": 1, "2": 2, "3": 3, "4": 4}
+_LEVELS: Final = {"RegionAndCity": 1, "District": 2, "Countryside": 3, "Village": 4, "region": 1, "district": 2}
 
 _FEW: Final = (
     Area("41711000000000", "г. Бишкек", 1, None),
