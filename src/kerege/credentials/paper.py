@@ -8,7 +8,7 @@ message of the same key passes for a document. The key itself is on the trust li
 
 Rules
 - What a passer-by may read off a sheet is the least there can be: no personal number, no address.
-- One way to write a document: the payload must be canonical CBOR, or it is refused.
+- One way to write a document: every part must be canonical CBOR, or it is refused.
 """
 
 from __future__ import annotations
@@ -165,22 +165,19 @@ def _to_sign(protected: bytes, body: bytes) -> bytes:
 
 
 def _decode(raw: bytes) -> Any:
-    reader = io.BytesIO(raw)
+    """The one value in `raw`, which must be written canonically: nothing after it, no name twice, no longer form."""
     try:
-        found = cbor2.CBORDecoder(reader).decode()
+        found = cbor2.loads(raw)
+        same = cbor2.dumps(found, canonical=True) == raw
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, EOFError, ArithmeticError):
-        raise CredentialRefused("credentials.malformed") from None
-    if not isinstance(found, cbor2.CBORTag | dict):
+        same = False
+    if not same:
         raise CredentialRefused("credentials.malformed")
     return found
 
 
 def _canonical_map(raw: bytes) -> dict[Any, Any]:
     found = _decode(raw)
-    try:
-        same = cbor2.dumps(found, canonical=True) == raw
-    except (cbor2.CBORError, ValueError, TypeError):
-        same = False
-    if not isinstance(found, dict) or not same:
+    if not isinstance(found, dict):
         raise CredentialRefused("credentials.malformed")
     return found

@@ -103,10 +103,19 @@ def _verify_paper(
     if wants_proof:  # paper cannot prove who holds it
         raise CredentialRefused("credentials.holder_proof_missing")
     type_, claims = payload.get("type"), payload.get("claims")
-    if not isinstance(claims, dict) or not all(isinstance(name, str) for name in claims):
+    if not isinstance(claims, dict) or not _is_plain(claims):
         raise CredentialRefused("credentials.malformed")
     dates = {"exp": payload.get(paper.EXP), "iat": payload.get(paper.IAT)}
     return _judge("paper", type_, issuer, dates, claims, payload.get(paper.STATUS), (trust, source, now))
+
+
+def _is_plain(value: object) -> bool:
+    """Whether `value` is what JSON can say too; CBOR could bring dates, fractions, byte strings."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, str | int)
 
 
 def _verify_sd_jwt(
