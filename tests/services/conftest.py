@@ -31,7 +31,9 @@ Translate = Callable[[str, bytes, str], tuple[list[Mapping[str, str | None]], li
 
 
 @lru_cache(maxsize=8)
-def make_world(seed: int, dirt_key: tuple[tuple[str, float], ...] = (), persons: int = 2500, applications: int = 120) -> World:
+def make_world(
+    seed: int, dirt_key: tuple[tuple[str, float], ...] = (), persons: int = 2500, applications: int = 120
+) -> World:
     """A world; `dirt_key` overlays the shipped dirt: ("pin_missing", 0.6) for every register, ("case:twins", 0.2) for a case,
     ("*", 3.0) multiplies every rate of dirt (kept to 1)."""
     from kerege.demo.world import load_dirt
@@ -106,7 +108,8 @@ class MemoryCountry:
         columns = {"ParentPin": ("MatPin", "OtPin"), "ChildPin": ("Pin",), "BirthDate": ("DataRozhd",)}[name]
         rows = [row for column in columns for row in self._find("civil.births", column, value)]
         body = "".join(
-            "<z:Birth>" + "".join(f"<z:{k}>{escape(str(v))}</z:{k}>" for k, v in row.items()) + "</z:Birth>" for row in rows
+            "<z:Birth>" + "".join(f"<z:{k}>{escape(str(v))}</z:{k}>" for k, v in row.items()) + "</z:Birth>"
+            for row in rows
         )
         xml = (
             '<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>'
@@ -121,7 +124,12 @@ class MemoryCountry:
 
         if call.path:
             rows = self._find("population.persons", "pin", call.path)
-            return (200 if rows else 404), "kg:population.person", orjson.dumps(person(rows[0]) if rows else {}), "application/json"
+            return (
+                (200 if rows else 404),
+                "kg:population.person",
+                orjson.dumps(person(rows[0]) if rows else {}),
+                "application/json",
+            )
         items = [person(row) for row in self._find("population.persons", "dob", dict(call.query)["dob"])]
         return 200, "kg:population.person", orjson.dumps({"items": items}), "application/json"
 

@@ -15,6 +15,7 @@ from kerege.reconcile.link import (
     Entry,
     Linked,
     NoneThere,
+    Unsure,
     clearly_other,
     name_relation,
     pick_one,
@@ -43,7 +44,6 @@ class Child:
     parent: Entry | None = None
     guardian: bool | None = None
     found_by_parent: bool = False
-    siblings: tuple[Entry, ...] = ()
     reasons: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
 
@@ -86,38 +86,37 @@ class Identifier:
     # -- the birth record -----------------------------------------------------------------------------------------
 
     def _birth_by_parent(self) -> bool:
+        """The record carries the applicant's PIN, and its name is the claimed one: what nearly every application is."""
         child = self.child
         reply = self._ask("child.birth", "by_parent_pin", pin=self._parent_pin)
         if not reply.ok:
             child.reasons.append("register_unavailable")
             return False
-        picked = pick_one((child.claim,), reply.entries, kin=True)
-        if isinstance(picked, Linked):
-            child.found_by_parent = True
-            self._take_birth(picked.records[0], reply.source, picked.reasons)
-            child.siblings = tuple(entry for entry in reply.entries if entry is not child.birth)
-            return True
-        if not isinstance(picked, NoneThere):
-            child.reasons.append("child_ambiguous")
-            child.links.extend(picked.reasons)
-        return False
+        picked = pick_one((child.claim,), reply.entries, same_wins=True)
+        if not isinstance(picked, Linked):
+            return False
+        self._take_birth(picked.records[0], reply.source, picked.reasons)
+        return True
 
     def _birth_by_date(self) -> bool:
-        """The record does not carry the applicant's PIN, or the applicant is no parent: look among all born that day."""
+        """Among all born that day: the record may lack the applicant's PIN (its twin's need not), the name may be misspelled,
+        or the applicant may be no parent. A similar name is accepted only of the sole record that also names the applicant."""
         child = self.child
         if child.reasons:
             return False
         reply = self._births_on(child.claim.get("birth_date") or "")
-        if not reply.ok:
+        if not reply.ok or not reply.complete:
             child.reasons.append("register_unavailable")
             return False
-        candidates = reply.entries
-        picked = pick_one((child.claim,), candidates)
-        if not isinstance(picked, Linked):
-            # Several fit, or none well: the applicant's own name beside a parent's tells which is meant.
-            candidates = tuple(entry for entry in candidates if self._parent_fits(entry))
-            picked = pick_one((child.claim,), candidates, kin=True)
-        if isinstance(picked, Linked) and reply.complete:
+        picked = pick_one((child.claim,), reply.entries)
+        if isinstance(picked, Unsure):
+            own = tuple(entry for entry in picked.maybe if self._parent_fits(entry))
+            among_own = pick_one((child.claim,), own, same_wins=True)
+            if len(own) == 1 or isinstance(among_own, Linked):
+                entry = among_own.records[0] if isinstance(among_own, Linked) else own[0]
+                self._take_birth(entry, reply.source, (*picked.reasons, "names_the_applicant"))
+                return True
+        if isinstance(picked, Linked):
             self._take_birth(picked.records[0], reply.source, picked.reasons)
             return True
         child.reasons.append("child_not_found" if isinstance(picked, NoneThere) else "child_ambiguous")
@@ -126,6 +125,7 @@ class Identifier:
 
     def _take_birth(self, entry: Entry, source: Source, reasons: Sequence[str]) -> None:
         self.child.birth, self.child.birth_source = entry, source
+        self.child.found_by_parent = any(named.get("pin") == self._parent_pin for named in named_parents(entry))
         self.child.links.extend(f"civil:{reason}" for reason in reasons)
 
     def _births_on(self, day: str) -> Reply:
@@ -214,7 +214,7 @@ class Identifier:
         child = self.child
         assert child.birth is not None
         recorded = named_parents(child.birth)
-        if any(named.get("pin") == self._parent_pin for named in recorded):
+        if child.found_by_parent:
             child.guardian = True
             return
         parent = self._parent()

@@ -10,6 +10,7 @@ problems. Source: X-Road message protocol for REST (headers), reference services
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -43,6 +44,7 @@ class Answer:
     """What came back. `records` and `problems` when canonical, `body` when raw.
 
     status   HTTP status; 0 when there was no answer at all
+    withheld places, in the original payload, of records the translation left out; problems name places in the payload too
     fault    a stable code when the exchange or the register failed (no answer, 5xx, a fault header), else ""
     """
 
@@ -51,6 +53,7 @@ class Answer:
     message_id: str = ""
     records: tuple[Mapping[str, str | None], ...] = ()
     problems: tuple[Mapping[str, Any], ...] = ()
+    withheld: tuple[int, ...] = ()
     body: bytes = b""
     content_type: str = ""
     mapping_id: str = ""
@@ -162,16 +165,23 @@ class Gatherer:
 
 
 def _canonical(answer: Answer, source: Source) -> Reply:
+    """Entries with their own problems. Problems name places in the original payload, so the withheld ones are counted past."""
     flagged: dict[int, set[tuple[str, str]]] = {}
-    complete = True
+    gone = set(answer.withheld)
+    stray = False
     for problem in answer.problems:
-        index = problem.get("record")
-        if isinstance(index, int) and 0 <= index < len(answer.records):
-            flagged.setdefault(index, set()).add((str(problem.get("field") or ""), str(problem.get("code") or "")))
-        if problem.get("severity") in DROPPED or not isinstance(index, int) or index >= len(answer.records):
-            complete = False
-    entries = tuple(Entry(record, frozenset(flagged.get(index, ()))) for index, record in enumerate(answer.records))
-    return Reply(True, source, entries=entries, complete=complete)
+        place = problem.get("record")
+        if not isinstance(place, int):
+            stray = True  # a problem of the payload as a whole
+            continue
+        if problem.get("severity") in DROPPED:
+            gone.add(place)
+        flagged.setdefault(place, set()).add((str(problem.get("field") or ""), str(problem.get("code") or "")))
+    places = itertools.islice((n for n in itertools.count() if n not in gone), len(answer.records))
+    entries = tuple(
+        Entry(record, frozenset(flagged.get(place, ()))) for place, record in zip(places, answer.records, strict=True)
+    )
+    return Reply(True, source, entries=entries, complete=not gone and not stray)
 
 
 def _call(

@@ -102,10 +102,11 @@ def read_answer(status: int, headers: dict[str, str], body: bytes, message_id: s
                 {str(k): v if v is None else str(v) for k, v in record.items()} for record in message["records"]
             ),
             problems=tuple(message.get("problems") or ()),
+            withheld=tuple(int(item["record"]) for item in message.get("withheld") or ()),
             content_type=content_type,
             mapping_id=str(mapping["id"]),
             mapping_version=str(mapping["version"]),
             original_sha256=str(original["sha256"]),
         )
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError):
         return Answer(status, at, message_id, content_type=content_type, fault="services.not_canonical")
