@@ -53,8 +53,8 @@ def page(view: View, audience: Audience) -> View:
         answer = may_open(audience, who(request) if audience is not Audience.EVERYONE else None)
         if answer is Answer.SIGN_IN:
             onward = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
-            return HttpResponseRedirect(f"{reverse('sign-in', args=(words.language(),))}?{onward}")
-        if answer is Answer.REFUSED:
+            response: HttpResponse = HttpResponseRedirect(f"{reverse('sign-in', args=(words.language(),))}?{onward}")
+        elif answer is Answer.REFUSED:
             response = render(request, "403.html", status=403)
         else:
             response = view(request, *args, **kwargs)

@@ -90,7 +90,20 @@
       out.set(chunk, at);
       at += chunk.length;
     }
+    if (!endsWithChecksum(data, out)) throw malformed();
     return out;
+  }
+
+  /* zlib ends with the Adler-32 of what it holds. Not every engine refuses bytes after that end, so it is looked at here. */
+  function endsWithChecksum(data, out) {
+    let a = 1;
+    let b = 0;
+    for (const byte of out) {
+      a = (a + byte) % 65521;
+      b = (b + a) % 65521;
+    }
+    const end = [b >> 8, b & 255, a >> 8, a & 255];
+    return data.length >= 6 && end.every((byte, place) => data[data.length - 4 + place] === byte);
   }
 
   /* CBOR, the deterministic subset paper uses: whole numbers, byte and text strings, arrays, maps, tags, true, false, null.

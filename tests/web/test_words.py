@@ -1,0 +1,75 @@
+"""Every line of the interface is there in three languages, and every key that a page asks for exists."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+from django.utils import translation
+
+import kerege.web
+from kerege.ground.text import Text
+from kerege.web import words
+
+ROOM = Path(kerege.web.__file__).parent
+TEMPLATES = sorted((ROOM / "templates").rglob("*.html"))
+KYRGYZ = set("ңөүҢӨҮ")
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda p: p.name)
+def test_every_key_in_a_template_is_worded(template):
+    asked = set(re.findall(r'\{%\s*t\s+"([^"]+)"', template.read_text(encoding="utf-8")))
+    assert sorted(asked - set(words.catalogue())) == []
+
+
+def test_every_key_in_the_code_is_worded():
+    asked = set()
+    for file in ROOM.rglob("*.py"):
+        asked |= set(re.findall(r'(?<![\w.])word\(\s*"([^"{]+)"', file.read_text(encoding="utf-8")))
+    assert len(asked) > 10
+    assert sorted(asked - set(words.catalogue())) == []
+
+
+def test_the_same_places_are_filled_in_all_three_languages():
+    def places(line):
+        return {name for _, name, _, _ in string.Formatter().parse(line) if name}
+
+    for key, text in words.catalogue().items():
+        assert places(text.ky) == places(text.ru) == places(text.en), key
+
+
+def test_no_line_was_left_in_another_language():
+    cyrillic = re.compile("[а-яА-ЯёЁңөүҢӨҮ]")
+    for key, text in words.catalogue().items():
+        assert not cyrillic.search(text.en.replace("ЕСИ", "")), key
+        assert not KYRGYZ & set(text.ru), key
+        if len(KYRGYZ & set(text.ky)) or len(text.ky.split()) > 3:
+            assert text.ky != text.ru, key
+
+
+def test_a_word_comes_in_the_language_of_the_page():
+    seen = set()
+    for language in ("ky", "ru", "en"):
+        with translation.override(language):
+            seen.add(words.word("home.title"))
+    assert len(seen) == 3
+
+
+def test_a_key_nobody_worded_is_a_programming_error():
+    with pytest.raises(KeyError):
+        words.word("home.no_such_line")
+
+
+def test_a_code_without_wording_is_shown_readable():
+    with translation.override("en"):
+        assert words.term("outcome", "admit") == "Admitted"
+        assert words.term("outcome", "sent_back") == "sent back"
+
+
+def test_texts_of_the_data_speak_the_language_of_the_page():
+    text = Text(ky="бала", ru="ребёнок", en="child")
+    with translation.override("ru"):
+        assert words.say(text) == "ребёнок"
+        assert words.say(text.as_dict()) == "ребёнок"
+        assert words.say("as it is") == "as it is"
+        assert words.say(None) == ""
