@@ -1,1 +1,43 @@
-"""Semantics: what registers mean. Mappings, code lists, crosswalks and named normalisers, run per message and per table alike."""
+"""Semantics: what registers mean. Mappings, code lists, crosswalks and named normalisers, run per message and per table alike.
+
+An engine: takes values, returns values; no Django, no database server, no network. The names below are its face.
+
+    pack = load_pack(country_dir, data_dir=..., overlay=...)
+    translate(pack, "kg:civil.birth-record", payload, "text/xml").records
+    compile_record(pack.mapping(id), pack)({"Fam": "АСАНОВ", ...}).values
+    compile_duckdb(pack.mapping(id), pack).run(connection, "relation")
+"""
+
+from __future__ import annotations
+
+from kerege.semantics import addresses, dates, names
+from kerege.semantics.codelist import CodeList, Concept
+from kerege.semantics.crosswalk import Crosswalk, Policy
+from kerege.semantics.emit_python import Mapped, Mapper, compile_record
+from kerege.semantics.kg import okpo, pin
+from kerege.semantics.mapping import Mapping
+from kerege.semantics.pack import Pack, load_pack
+from kerege.semantics.problems import Problem
+from kerege.semantics.translate import CANONICAL, Translation, translate
+
+__all__ = [
+    "CANONICAL",
+    "CodeList",
+    "Concept",
+    "Crosswalk",
+    "Mapped",
+    "Mapper",
+    "Mapping",
+    "Pack",
+    "Policy",
+    "Problem",
+    "Translation",
+    "addresses",
+    "compile_record",
+    "dates",
+    "load_pack",
+    "names",
+    "okpo",
+    "pin",
+    "translate",
+]

@@ -20,30 +20,33 @@ Kind = Literal[
 ]
 Side = Literal["before", "after"]  # where the name stands, seen from the marker, when both sides have one
 
-# marker (folded, no full stop) -> what it marks and on which side its name usually stands
+# Each marker, what it marks, and on which side its name usually stands.
+_MARKER_WORDS: Final[tuple[tuple[Kind, Side, str], ...]] = (
+    ("region", "before", "область обл облусу облус oblast oblasty region"),
+    ("district", "before", "район районуну району р-н р-ну raion rayon district dist"),
+    ("community", "before", "аймак аймагы а/а өкмөтү aimak aimagy aiyl-aimagy"),
+    ("community", "after", "айыльный айылный аильный"),
+    ("village", "after", "с село пос поселок пгт дер деревня selo vill"),
+    ("village", "before", "айылы айыл а кыштагы кыштак aiyly aiyl ayil ayyl village"),
+    ("city", "after", "г гор город gor"),
+    ("city", "before", "ш шаар шаары city town shaary shaar"),
+    ("street", "after", "ул улица ul ulitsa пр-т пр просп проспект б-р бул бульвар ш-се шоссе pr prosp bulvar"),
+    (
+        "street",
+        "before",
+        "көч көчөсү көчө koch kochosu str st street ave avenue av blvd boulevard проспектиси бульвары prospekt",
+    ),
+    ("lane", "after", "пер переулок проезд пр-д туп тупик per pereulok тар"),
+    ("lane", "before", "lane ln чолок туюгу"),
+    ("area", "after", "мкр мкр-н м-н микрорайон ж/м жм жилмассив mkr microdistrict mikroraion mkrn"),
+    ("area", "before", "кичирайону кичирайон к/р турак-жай"),
+    ("house", "after", "д дом үй д-м house h no № n dom uy ui"),
+    ("building", "after", "к корп корпус стр строение блок korp bldg building"),
+    ("flat", "after", "кв квартира батир бат kv apt apartment flat ap"),
+)
 _MARKERS: Final[dict[str, tuple[Kind, Side]]] = {
-    fold(word): (kind, side)
-    for kind, side, words in (
-        ("region", "before", "область обл облусу облус oblast oblasty region"),
-        ("district", "before", "район районуну району р-н р-ну raion rayon district dist"),
-        ("community", "before", "аймак аймагы а/а өкмөтү aimak aimagy aiyl-aimagy"),
-        ("community", "after", "айыльный айылный аильный"),
-        ("village", "after", "с село пос поселок пгт дер деревня selo village vill"),
-        ("village", "before", "айылы айыл а кыштагы кыштак aiyly aiyl ayil ayyl"),
-        ("city", "after", "г гор город gor"),
-        ("city", "before", "ш шаар шаары city town shaary shaar"),
-        ("street", "after", "ул улица ul ulitsa пр-т пр просп проспект б-р бул бульвар ш-се шоссе pr prosp bulvar"),
-        ("street", "before", "көч көчөсү көчө koch kochosu str st street ave avenue av blvd boulevard проспектиси бульвары prospekt"),
-        ("lane", "after", "пер переулок проезд пр-д туп тупик per pereulok тар"),
-        ("lane", "before", "lane ln чолок туюгу"),
-        ("area", "after", "мкр мкр-н м-н микрорайон ж/м жм жилмассив mkr microdistrict mikroraion mkrn"),
-        ("area", "before", "кичирайону кичирайон к/р турак-жай"),
-        ("house", "after", "д дом үй д-м house h no № n dom uy ui"),
-        ("building", "after", "к корп корпус стр строение блок korp bldg building"),
-        ("flat", "after", "кв квартира батир бат kv apt apartment flat ap"),
-    )
-    for word in words.split()
-}  # fmt: skip
+    fold(word): (kind, side) for kind, side, words in _MARKER_WORDS for word in words.split()
+}
 _AFTER_NUMBER: Final = frozenset(fold(w) for w in ("үй", "батир", "бат", "дом", "кв"))  # 125-үй, 14-батир
 _NUMBERED: Final = frozenset({"house", "building", "flat"})
 _PLACES: Final[dict[str, str]] = {
@@ -52,6 +55,7 @@ _PLACES: Final[dict[str, str]] = {
     "community": "community",
     "village": "village",
 }
+_ENGLISH_STREET: Final = frozenset({"st", "str", "street", "ave", "avenue", "av", "blvd", "boulevard", "lane", "ln"})
 _DIGITS: Final = frozenset("0123456789")
 _PLAIN_LETTERS: Final = str.maketrans("абвгдежзик", "abvgdejzik")
 
@@ -102,11 +106,13 @@ def parse(text: str, gazetteer: Gazetteer | None = None) -> Address:
 def locate(address: Address, gazetteer: Gazetteer) -> Resolution:
     """Which place the address names, by its place names from the widest to the narrowest."""
     chain: list[tuple[str, Level | Literal["city", "any"]]] = []
-    for name, kind in ((address.region, "region"), (address.district, "district"), (address.community, "community")):
+    upper: tuple[tuple[str | None, Level], ...]
+    upper = ((address.region, "region"), (address.district, "district"), (address.community, "community"))
+    for name, kind in upper:
         if name:
-            chain.append((name, kind))  # type: ignore[arg-type]
+            chain.append((name, kind))
     if address.settlement:
-        chain.append((address.settlement, address.settlement_kind))  # type: ignore[arg-type]
+        chain.append((address.settlement, address.settlement_kind))
     return gazetteer.resolve_path(chain)
 
 

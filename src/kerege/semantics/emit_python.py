@@ -1,0 +1,193 @@
+"""Compile a mapping to one Python function of one record: generated source, no interpretation of the tree at run time.
+
+The function reads each source cell once, then computes the canonical fields in order, straight-line code with an `if` only where an
+operator asks for one. What the operators compute is `operators`; this module only strings them together. `emit_duckdb` must give the same
+values and the same problems in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kerege.semantics import ir, problems
+from kerege.semantics.folding import WHITESPACE
+from kerege.semantics.mapping import Mapping as FieldMapping
+from kerege.semantics.operators import Lists, function_of, plain_of
+from kerege.semantics.problems import Problem, Verdict, verdict_of
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """One record translated: canonical values, what was wrong, and what follows for the record."""
+
+    values: dict[str, str | None]
+    problems: tuple[Problem, ...]
+    verdict: Verdict
+
+
+Mapper = Callable[[Mapping[str, str | None]], Mapped]
+_RECORD: Final = "record"
+
+
+def compile_record(mapping: FieldMapping, pack: Lists) -> Mapper:
+    """One function that takes a record (cell name to text or None) and answers its `Mapped`."""
+    source, names = _Writer(mapping, pack).write()
+    namespace: dict[str, Any] = dict(names)
+    exec(compile(source, f"<mapping {mapping.id}>", "exec"), namespace)  # noqa: S102 - our own text, built from closed operators
+    mapper: Mapper = namespace["mapper"]
+    return mapper
+
+
+def source_of(mapping: FieldMapping, pack: Lists) -> str:
+    """The generated source, for people who want to see what runs."""
+    return _Writer(mapping, pack).write()[0]
+
+
+class _Writer:
+    """Writes the function: every helper it calls is bound to a short name in the function's globals."""
+
+    def __init__(self, mapping: FieldMapping, pack: Lists) -> None:
+        self.mapping, self.pack = mapping, pack
+        self.lines: list[str] = []
+        self.bound: dict[str, Any] = {
+            "Mapped": Mapped,
+            "Problem": Problem,
+            "verdict_of": verdict_of,
+            "WS": WHITESPACE,
+            "NONE": (),
+        }
+        self.count = 0
+        self.cells: dict[str, str] = {}
+        self.target = ""
+
+    def write(self) -> tuple[str, dict[str, Any]]:
+        out = self.lines
+        for field in self.mapping.fields:
+            for expr in field.expr.walk():
+                if isinstance(expr, ir.Field):
+                    self.cells.setdefault(expr.cell, f"s{len(self.cells)}")
+        for cell, name in self.cells.items():
+            out += [
+                f"    {name} = get({cell!r}); {name}_long = False",
+                f"    if {name} is not None:",
+                f"        if len({name}) > {self.mapping.cell_limit}: {name} = None; {name}_long = True",
+                f"        elif not {name}.strip(WS): {name} = None",
+            ]
+        self.slots = {field.name: f"t{n}" for n, field in enumerate(self.mapping.fields)}
+        for field in self.mapping.fields:
+            self.target = field.name
+            value = self.emit(field.expr, "    ")
+            out.append(f"    {self.slots[field.name]} = {value}")
+            if field.required is not None:
+                problem = self.bind(Problem(field.name, problems.REQUIRED, None, field.required))
+                out.append(f"    if {self.slots[field.name]} is None: issues.append({problem})")
+        pairs = ", ".join(f"{name!r}: {slot}" for name, slot in self.slots.items())
+        head = ["def mapper(record):", "    get = record.get", "    issues = []"]
+        tail = [
+            f"    values = {{{pairs}}}",
+            "    if not issues: return Mapped(values, NONE, 'ok')",
+            "    return Mapped(values, tuple(issues), verdict_of(issues))",
+        ]
+        return "\n".join([*head, *out, *tail]) + "\n", self.bound
+
+    def bind(self, thing: Any) -> str:
+        self.count += 1
+        name = f"g{self.count}"
+        self.bound[name] = thing
+        return name
+
+    def fresh(self) -> str:
+        self.count += 1
+        return f"v{self.count}"
+
+    def emit(self, expr: ir.Expr, indent: str) -> str:
+        """Write what computes `expr`; answers the name of the variable that holds it."""
+        if isinstance(expr, ir.Field):
+            return self.field(expr, indent)
+        if isinstance(expr, ir.Target):
+            return self.slots[expr.field]
+        if isinstance(expr, ir.Const):
+            return repr(expr.text or None)
+        if isinstance(expr, ir.Concat):
+            return self.concat(expr, indent)
+        if isinstance(expr, ir.Coalesce):
+            return self.coalesce(expr, indent)
+        if isinstance(expr, ir.When):
+            return self.when(expr, indent)
+        if isinstance(expr, ir.Pin):
+            return self.pin(expr, indent)
+        return self.one_input(expr, indent)
+
+    def field(self, expr: ir.Field, indent: str) -> str:
+        name = self.cells[expr.cell]
+        problem = self.bind(Problem(self.target, problems.TOO_LONG))
+        self.lines.append(f"{indent}if {name}_long: issues.append({problem})")
+        return name
+
+    def one_input(self, expr: ir.Expr, indent: str) -> str:
+        (of,) = expr.inputs()
+        source, out = self.emit(of, indent), self.fresh()
+        plain = plain_of(expr)
+        if plain is not None:
+            function = self.bind(plain)
+            self.lines.append(f"{indent}{out} = ({function}({source}) or None) if {source} is not None else None")
+            return out
+        function = self.bind(function_of(expr, self.pack))
+        self.lines += [
+            f"{indent}{out} = None",
+            f"{indent}if {source} is not None:",
+            f"{indent}    {out}, issue = {function}({source})",
+            f"{indent}    if issue is not None: issues.append(Problem({self.target!r}, *issue))",
+        ]
+        return out
+
+    def concat(self, expr: ir.Concat, indent: str) -> str:
+        parts, out = [self.emit(part, indent) for part in expr.parts], self.fresh()
+        listed = ", ".join(parts)
+        self.lines.append(f"{indent}{out} = {expr.separator!r}.join([p for p in ({listed},) if p is not None]) or None")
+        return out
+
+    def coalesce(self, expr: ir.Coalesce, indent: str) -> str:
+        out = self.fresh()
+        self.lines.append(f"{indent}{out} = None")
+        for part in expr.parts:
+            self.lines.append(f"{indent}if {out} is None:")
+            value = self.emit(part, indent + "    ")
+            self.lines.append(f"{indent}    {out} = {value}")
+        return out
+
+    def when(self, expr: ir.When, indent: str) -> str:
+        test, out = self.emit(expr.test, indent), self.fresh()
+        condition = f"{test} in {self.bind(frozenset(expr.values))}" if expr.values else f"{test} is not None"
+        self.lines.append(f"{indent}if {condition}:")
+        self.lines.append(f"{indent}    {out} = {self.emit(expr.then, indent + '    ')}")
+        self.lines.append(f"{indent}else:")
+        other = "None" if expr.otherwise is None else self.emit(expr.otherwise, indent + "    ")
+        self.lines.append(f"{indent}    {out} = {other}")
+        return out
+
+    def pin(self, expr: ir.Pin, indent: str) -> str:
+        """The number itself, then what it says against what the record says; only both known can contradict."""
+        source, out = self.emit(expr.of, indent), self.fresh()
+        birth = self.emit(expr.birth_date, indent) if expr.birth_date is not None else "None"
+        sex = self.emit(expr.sex, indent) if expr.sex is not None else "None"
+        function = self.bind(function_of(expr, self.pack))
+        problem = self.bind(Problem(self.target, problems.PIN_CONTRADICTS))
+        contradicts = self.bind(pin_contradicts)
+        self.lines += [
+            f"{indent}{out} = None",
+            f"{indent}if {source} is not None:",
+            f"{indent}    {out}, issue = {function}({source})",
+            f"{indent}    if issue is not None: issues.append(Problem({self.target!r}, *issue))",
+            f"{indent}    elif {contradicts}({out}, {birth}, {sex}): issues.append({problem})",
+        ]
+        return out
+
+
+def pin_contradicts(pin: str, birth_date: str | None, sex: str | None) -> bool:
+    """Whether the date or sex inside a well-formed PIN differs from the record's ISO date or ISO 5218 sex; `0` and `9` say nothing."""
+    if birth_date is not None and f"{pin[5:9]}-{pin[3:5]}-{pin[1:3]}" != birth_date:
+        return True
+    return sex in ("1", "2") and pin[0] == sex  # digit 2 male, ISO 1 male: equal digits are opposite sexes

@@ -1,0 +1,187 @@
+"""Mapping documents: YAML that says, field by field, how an agency's record becomes a canonical one.
+
+A document has `id`, `version`, `title`, a `source` section (format, where the records are, each cell's path; read by `shape`), and
+`fields`: canonical field -> pipeline. A pipeline is a list of steps; the first gives a value (`field`, `target`, `const`, `coalesce`,
+`concat`, `when`), each next step works on it. Reading checks everything and names file and field; the content's fingerprint is the version's hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import yaml
+
+from kerege.ground.ids import digest
+from kerege.ground.text import Text
+from kerege.semantics import ir
+from kerege.semantics.errors import MappingInvalid
+from kerege.semantics.pipelines import Reader, pipeline
+from kerege.semantics.problems import Severity
+
+CELL_LIMIT: Final = 20_000
+Format = Literal["json", "xml", "csv"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How a payload is laid out. `cells` maps each cell name to its path in a record (dotted for JSON, tags for XML, a header for CSV)."""
+
+    format: Format
+    records: str = ""  # JSON: dotted path to the list; XML: the record element's local name; CSV: unused
+    cells: dict[str, str] = field(default_factory=dict)
+    one: bool = False  # JSON: a single object at `records` is one record
+    namespace: str = ""
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    trailer: str = ""  # CSV: the first cell of the last line, followed by the number of rows
+    optional: tuple[str, ...] = ()  # cells whose absence from the whole payload is no error
+
+
+@dataclass(frozen=True, slots=True)
+class TargetField:
+    """One canonical field: its pipeline, and what it weighs when there is no value."""
+
+    name: str
+    expr: ir.Expr
+    required: Severity | None = None
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A mapping as read and checked. `version` is the declared one with the content's fingerprint after a plus sign."""
+
+    id: str
+    declared_version: str
+    title: Text
+    source: Source
+    fields: tuple[TargetField, ...]
+    cell_limit: int = CELL_LIMIT
+    file: str = ""
+    fingerprint: str = ""
+
+    @property
+    def version(self) -> str:
+        return f"{self.declared_version}+{self.fingerprint[:12]}"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Every source cell the mapping reads, in order of first use."""
+        found = (e.cell for f in self.fields for e in f.expr.walk() if isinstance(e, ir.Field))
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def crosswalks(self) -> tuple[str, ...]:
+        """The ids of the crosswalks it uses."""
+        found = (e.crosswalk for f in self.fields for e in f.expr.walk() if isinstance(e, ir.Recode))
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def codelists(self) -> tuple[str, ...]:
+        """The ids of the code lists it uses."""
+        found = (e.codelist for f in self.fields for e in f.expr.walk() if isinstance(e, ir.Lookup | ir.Member))
+        return tuple(dict.fromkeys(found))
+
+    def sources_of(self, target: str) -> tuple[str, ...]:
+        """Which source cells a canonical field is made of, through other canonical fields too: its lineage."""
+        by_name = {f.name: f.expr for f in self.fields}
+        out: dict[str, None] = {}
+        for expr in by_name[target].walk():
+            if isinstance(expr, ir.Field):
+                out[expr.cell] = None
+            elif isinstance(expr, ir.Target):
+                out.update(dict.fromkeys(self.sources_of(expr.field)))
+        return tuple(out)
+
+
+def read_mapping(path: Path) -> Mapping:
+    """The mapping in a YAML file; MappingInvalid names the file and the field."""
+    try:
+        document = yaml.safe_load(path.read_bytes().decode("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark else "the file"
+        raise MappingInvalid(file=path.name, field="(document)", reason=f"{where} is not YAML in UTF-8") from error
+    return parse_mapping(document, path.name)
+
+
+def parse_mapping(document: Any, file: str = "(mapping)") -> Mapping:
+    """The mapping in a parsed document."""
+    top = Reader(file, "(document)")
+    if not isinstance(document, dict):
+        raise top.wrong("the document must be a mapping with id, version, title, source and fields")
+    top.only(document, {"id", "version", "title", "source", "fields", "cell_limit"})
+    mapping_id, version = top.text(document, "id"), str(document.get("version") or "")
+    if not version:
+        raise top.wrong("version is missing")
+    try:
+        title = Text.of(document.get("title") or {})
+    except ValueError as error:
+        raise top.wrong(f"title: {error}") from error
+    fields = _fields(document.get("fields"), file)
+    source = _source(document.get("source"), file)
+    limit = document.get("cell_limit", CELL_LIMIT)
+    if not isinstance(limit, int) or not 1 <= limit <= 10_000_000:
+        raise top.wrong("cell_limit must be a whole number of characters")
+    mapping = Mapping(mapping_id, version, title, source, fields, limit, file)
+    unread = [cell for cell in mapping.cells if cell not in source.cells]
+    if unread:
+        raise top.wrong(f"cells used but not in source.cells: {', '.join(unread)}")
+    described = [[f.name, ir.describe(f.expr), f.required] for f in fields]
+    content = [
+        mapping_id,
+        version,
+        limit,
+        described,
+        [source.format, source.records, source.cells, source.one, source.namespace],
+    ]
+    content.append([source.encoding, source.delimiter, source.trailer, list(source.optional)])
+    return replace(mapping, fingerprint=digest(content))
+
+
+def _source(raw: Any, file: str) -> Source:
+    at = Reader(file, "source")
+    if not isinstance(raw, dict):
+        raise at.wrong("source must be a mapping with format and cells")
+    at.only(raw, {"format", "records", "cells", "one", "namespace", "encoding", "delimiter", "trailer", "optional"})
+    cells = raw.get("cells")
+    if isinstance(cells, list):
+        cells = {name: name for name in cells}
+    if not isinstance(cells, dict) or not cells or not all(isinstance(x, str) for pair in cells.items() for x in pair):
+        raise at.wrong("cells must be a list of names, or a mapping of names to paths")
+    format_ = at.one_of(raw.get("format"), get_args(Format), "format")
+    optional = tuple(raw.get("optional") or ())
+    if set(optional) - set(cells):
+        raise at.wrong("optional names cells that are not in cells")
+    delimiter = at.text(raw, "delimiter", ",")
+    if len(delimiter) != 1:
+        raise at.wrong("delimiter must be one character")
+    encoding = at.text(raw, "encoding", "utf-8").lower()
+    at.one_of(encoding, ("utf-8", "utf-16", "windows-1251", "koi8-r", "cp866"), "encoding")
+    texts = {key: at.text(raw, key, "") for key in ("records", "namespace", "trailer")}
+    return Source(
+        format_,
+        cells=cells,
+        one=bool(raw.get("one")),
+        encoding=encoding,
+        delimiter=delimiter,
+        optional=optional,
+        **texts,
+    )
+
+
+def _fields(raw: Any, file: str) -> tuple[TargetField, ...]:
+    if not isinstance(raw, dict) or not raw:
+        raise MappingInvalid(file=file, field="fields", reason="fields must map canonical names to pipelines")
+    out: list[TargetField] = []
+    for name, spec in raw.items():
+        at = Reader(file, str(name))
+        required: Severity | None = None
+        if isinstance(spec, dict) and "do" in spec:
+            at.only(spec, {"do", "required"})
+            if "required" in spec:
+                required = at.one_of(spec["required"], get_args(Severity), "required")
+            spec = spec["do"]
+        out.append(TargetField(str(name), pipeline(spec, at, tuple(f.name for f in out)), required))
+    return tuple(out)

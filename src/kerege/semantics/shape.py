@@ -1,0 +1,282 @@
+"""From a payload's bytes to flat records of text: JSON, XML and CSV, by a mapping's `source` section.
+
+Strict where it protects: half a file, a wrong encoding, a header twice, a column that vanished, a fault in place of an answer, an outsized
+cell, a NUL, a DTD or an entity stop the whole payload with an error that says where. Lenient where registers are: columns nobody asked
+for, keys left out of single JSON objects. What the cells mean is the mapping's pipelines' to say.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import orjson
+from lxml import etree
+
+from kerege.semantics.errors import (
+    PayloadBroken,
+    PayloadColumns,
+    PayloadEncoding,
+    PayloadIncomplete,
+    PayloadRefused,
+)
+from kerege.semantics.mapping import Mapping, Source
+
+CELL_MAXIMUM: Final = 131_072  # characters; a cell beyond it stops the payload (a quote never closed swallows a file)
+Record = dict[str, str | None]
+_FAMILY: Final = {"json": "json", "xml": "xml", "soap+xml": "xml", "csv": "csv"}
+
+
+def decode(payload: bytes, content_type: str, mapping: Mapping) -> list[Record]:
+    """The payload's records, one dict of cells each, in order."""
+    source = mapping.source
+    said = _family(content_type)
+    if said is not None and said != source.format:
+        reason = f"the content type says {said}"
+        raise PayloadBroken(format=source.format.upper(), reason=reason, where="the content type")
+    records = list(_READERS[source.format](payload, source, mapping.id))
+    _check_cells(records, source)
+    return records
+
+
+def _family(content_type: str) -> str | None:
+    subtype = content_type.partition(";")[0].strip().lower().partition("/")[2]
+    return "html" if subtype == "html" else _FAMILY.get(subtype) or _FAMILY.get(subtype.rpartition("+")[2])
+
+
+def _check_cells(records: list[Record], source: Source) -> None:
+    for number, record in enumerate(records, start=1):
+        for cell, value in record.items():
+            if value is None:
+                continue
+            if len(value) > CELL_MAXIMUM:
+                reason = f"a cell of {len(value)} characters; at most {CELL_MAXIMUM} are taken"
+                raise PayloadRefused(reason=reason, record=number, field=cell)
+            if "\0" in value:
+                raise PayloadRefused(reason="a NUL character inside a cell", record=number, field=cell)
+
+
+def _text(payload: bytes, encoding: str) -> str:
+    try:
+        return payload.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except UnicodeDecodeError as error:
+        raise PayloadEncoding(expected=encoding, offset=error.start) from error
+
+
+def _vanished(cells: list[str], mapping_id: str) -> PayloadColumns:
+    return PayloadColumns(reason=f"none of the records has {', '.join(cells)}", mapping=mapping_id)
+
+
+def _check_vanished(records: list[Record], present: set[str], source: Source, mapping_id: str) -> None:
+    gone = [cell for cell in source.cells if cell not in present and cell not in source.optional]
+    if records and gone:
+        raise _vanished(gone, mapping_id)
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------------------
+
+
+def _json(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
+    text = _text(payload, source.encoding)
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if not text.strip() or error.pos >= len(text.rstrip()) or "end of data" in error.msg:
+            raise PayloadIncomplete(
+                reason=f"the JSON text ends at character {len(text)}, in the middle of it"
+            ) from error
+        where = f"line {error.lineno}, column {error.colno}"
+        raise PayloadBroken(format="JSON", reason="it does not parse", where=where) from error
+    found: list[Record] = []
+    present: set[str] = set()
+    for number, item in enumerate(_json_items(document, source, mapping_id), start=1):
+        if not isinstance(item, dict):
+            raise PayloadBroken(format="JSON", reason="a record is not an object", where=f"record {number}")
+        found.append(_json_record(item, source, present, number))
+    _check_vanished(found, present, source, mapping_id)
+    return iter(found)
+
+
+def _json_items(document: Any, source: Source, mapping_id: str) -> list[Any]:
+    here = document
+    for key in source.records.split(".") if source.records else ():
+        if not isinstance(here, dict) or key not in here:
+            if source.one and isinstance(document, dict):
+                return [document]
+            raise PayloadColumns(reason=f"there is no {source.records} in the answer", mapping=mapping_id)
+        here = here[key]
+    if isinstance(here, list):
+        return here
+    if source.one and isinstance(here, dict):
+        return [here]
+    raise PayloadBroken(format="JSON", reason="a list of records was expected", where=source.records or "the top")
+
+
+def _json_record(item: dict[str, Any], source: Source, present: set[str], number: int) -> Record:
+    record: Record = {}
+    for cell, path in source.cells.items():
+        value: Any = item
+        for key in path.split("."):
+            if not isinstance(value, dict) or key not in value:
+                value = None
+                break
+            value = value[key]
+        else:
+            present.add(cell)
+        record[cell] = _json_text(value, cell, number)
+    return record
+
+
+def _json_text(value: Any, cell: str, number: int) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    raise PayloadRefused(reason="a list or object stands where a plain value was agreed", record=number, field=cell)
+
+
+# --- XML --------------------------------------------------------------------------------------------------------------------------
+
+
+def _xml(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
+    )
+    try:
+        root = etree.fromstring(payload, parser)
+    except etree.XMLSyntaxError as error:
+        raise _xml_error(error, len(payload)) from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise PayloadRefused(reason="it carries a document type declaration", record=0, field="(document)")
+    container, _, name = source.records.rpartition("/")
+    above = [root] if not container else [e for e in _elements(root) if _is(e, container, source)]
+    if not above:
+        fault = next((e for e in _elements(root) if etree.QName(e).localname == "Fault"), None)
+        if fault is not None:
+            raise PayloadBroken(format="XML", reason="the provider answered with a SOAP fault", where="soap:Fault")
+        raise PayloadColumns(reason=f"there is no element {container}", mapping=mapping_id)
+    found: list[Record] = []
+    present: set[str] = set()
+    for element in (e for part in above for e in (part if container else _elements(part)) if _is(e, name, source)):
+        found.append(_xml_record(element, source, present, len(found) + 1))
+    _check_vanished(found, present, source, mapping_id)
+    return iter(found)
+
+
+def _xml_error(error: etree.XMLSyntaxError, size: int) -> Exception:
+    line, column = error.position if error.position else (0, 0)
+    said = str(error.msg or "")
+    if not size or "Premature end" in said or "Document is empty" in said or "EndTag: '</' not found" in said:
+        return PayloadIncomplete(reason=f"the XML ends at line {line}, in the middle of it")
+    if "encod" in said.lower() or "not proper UTF-8" in said:
+        return PayloadEncoding(expected="XML's declared", offset=f"{column} of line {line}")
+    if "huge" in said.lower() or "too long" in said.lower():
+        return PayloadRefused(reason="a text beyond what is taken", record="?", field=f"line {line}")
+    return PayloadBroken(format="XML", reason="it does not parse", where=f"line {line}, column {column}")
+
+
+def _elements(root: Any) -> Iterator[Any]:
+    return (e for e in root.iter() if isinstance(e.tag, str))
+
+
+def _is(element: Any, name: str, source: Source) -> bool:
+    if not isinstance(element.tag, str):
+        return False
+    tag = etree.QName(element)
+    return tag.localname == name and (not source.namespace or tag.namespace == source.namespace)
+
+
+def _xml_record(element: Any, source: Source, present: set[str], number: int) -> Record:
+    record: Record = {}
+    for cell, path in source.cells.items():
+        here: Any = element
+        value: str | None = None
+        for step in path.split("/"):
+            if step.startswith("@"):
+                value, here = here.get(step[1:]), None
+                break
+            matching = [e for e in here if _is(e, step, source)]
+            if len(matching) > 1:
+                raise PayloadRefused(reason="an element that may stand once stands twice", record=number, field=cell)
+            here = matching[0] if matching else None
+            if here is None:
+                break
+        if here is not None:
+            if any(isinstance(child.tag, str) for child in here):
+                raise PayloadRefused(reason="elements stand where plain text was agreed", record=number, field=cell)
+            if any(child.tag is etree.Entity for child in here):
+                raise PayloadRefused(reason="an entity reference inside a cell", record=number, field=cell)
+            value = "".join(here.itertext()) if len(here) else (here.text or "")
+        if value is not None:
+            present.add(cell)
+        record[cell] = value
+    return record
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------------------
+
+
+def _csv(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
+    text = _text(payload, source.encoding)
+    if not text.strip():
+        raise PayloadIncomplete(reason="it is empty, not even a header")
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise PayloadRefused(reason="a NUL character", record=f"line {line}", field="?")
+    rows, lines = _csv_rows(text, source)
+    header = [name.strip() for name in rows[0]]
+    twice = sorted({name for name in header if header.count(name) > 1 and name in source.cells.values()})
+    if twice:
+        raise PayloadColumns(reason=f"the header names {', '.join(twice)} twice", mapping=mapping_id)
+    gone = [path for cell, path in source.cells.items() if path not in header and cell not in source.optional]
+    if gone:
+        raise PayloadColumns(reason=f"the header lacks {', '.join(gone)}", mapping=mapping_id)
+    body, numbers = rows[1:], lines[1:]
+    if source.trailer:
+        body, numbers = _check_trailer(body, numbers, source)
+    place = {cell: header.index(path) for cell, path in source.cells.items() if path in header}
+    for row, line in zip(body, numbers, strict=True):
+        if len(row) != len(header):
+            reason = f"{len(header)} cells were expected, {len(row)} came"
+            raise PayloadBroken(format="CSV", reason=reason, where=f"line {line}")
+    return ({cell: row[place[cell]] if cell in place else None for cell in source.cells} for row in body)
+
+
+def _csv_rows(text: str, source: Source) -> tuple[list[list[str]], list[int]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter, strict=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        if "field limit" in str(error):
+            reason = f"a cell of more than {csv.field_size_limit()} characters, or a quote that is never closed"
+            raise PayloadRefused(reason=reason, record=f"near line {reader.line_num}", field="?") from error
+        if "unexpected end" in str(error):
+            raise PayloadIncomplete(reason=f"a quote is still open at its end, line {reader.line_num}") from error
+        raise PayloadBroken(format="CSV", reason=str(error), where=f"line {reader.line_num}") from error
+    return rows, lines
+
+
+def _check_trailer(body: list[list[str]], lines: list[int], source: Source) -> tuple[list[list[str]], list[int]]:
+    """The rows before the trailer; the trailer must be the last line and count them right."""
+    places = [n for n, row in enumerate(body) if row[0] == source.trailer]
+    if not places:
+        raise PayloadIncomplete(reason=f"the last line {source.trailer} with the number of rows is missing")
+    first = places[0]
+    if first != len(body) - 1:
+        raise PayloadBroken(format="CSV", reason="rows stand after the last line", where=f"line {lines[first + 1]}")
+    said = body[first][1].strip() if len(body[first]) > 1 else ""
+    if said != str(first):
+        raise PayloadIncomplete(reason=f"its last line says {said[:12] or 'nothing'} rows, {first} are there")
+    return body[:first], lines[:first]
+
+
+_READERS: Final[dict[str, Callable[[bytes, Source, str], Iterator[Record]]]] = {"json": _json, "xml": _xml, "csv": _csv}
