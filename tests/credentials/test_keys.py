@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kerege.credentials import TrustList, create_issuer, keys, load_issuer, verify
+from kerege.credentials import TrustList, create_issuer, keys, load_issuer, open_issuer, verify
 from kerege.credentials.chain import check_chain
 from kerege.credentials.errors import (
     CredentialRefused,
@@ -40,6 +40,13 @@ def test_keys_are_made_once_and_readable_by_their_owner_only(tmp_path: Path) -> 
     assert (tmp_path / "issuer.key").read_bytes() == before
     again = load_issuer(tmp_path)
     assert (again.issuer_id, again.chain) == (made.issuer_id, made.chain) == (URI, made.chain)
+
+
+def test_opening_makes_an_issuer_once_and_never_takes_anothers(tmp_path: Path) -> None:
+    made = open_issuer(tmp_path, URI, "Ministry of Education", NOW)
+    assert open_issuer(tmp_path, URI, "Ministry of Education", NOW).chain == made.chain
+    with pytest.raises(IssuerKeyInvalid, match="it is the key of"):
+        open_issuer(tmp_path, "https://other.example.kg", "Other", NOW)
 
 
 def test_a_key_others_may_read_is_refused(tmp_path: Path) -> None:

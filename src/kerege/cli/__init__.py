@@ -20,9 +20,12 @@ COMMANDS: Final[dict[str, str]] = {
     "crosswalk": "kerege.cli.catalogue:crosswalk",
     "harmonise": "kerege.cli.catalogue:harmonise",
     "harvest": "kerege.cli.catalogue:harvest",
+    "ledger": "kerege.cli.ledger:ledger",
+    "node": "kerege.cli.node:node",
     "profile": "kerege.cli.catalogue:profile",
     "suggest": "kerege.cli.catalogue:suggest",
     "settings": "kerege.cli.ground:settings",
+    "verify": "kerege.cli.credentials:verify",
 }
 
 

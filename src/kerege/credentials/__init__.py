@@ -3,7 +3,7 @@
 Face of the room:
 
 - `Issuer` signs two forms of one document: an SD-JWT VC for a wallet (`credentials.sdjwt`) and a QR for paper (`credentials.paper`)
-- `create_issuer`, `load_issuer`: a key folder with a certificate authority of its own (`credentials.keys`)
+- `open_issuer`, `create_issuer`, `load_issuer`: a key folder with a certificate authority of its own (`credentials.keys`)
 - `StatusList` says what was revoked (`credentials.status`)
 - `TrustList` says whose signature counts, and for which types (`credentials.trust`)
 - `verify` is the one entry for checking: whatever comes in, a `Verdict` comes out (`credentials.verify`)
@@ -12,7 +12,7 @@ An engine: it knows no admissions, no diplomas, no people. Which claims a docume
 """
 
 from kerege.credentials.issuer import Issuer
-from kerege.credentials.keys import create_issuer, load_issuer
+from kerege.credentials.keys import create_issuer, load_issuer, open_issuer
 from kerege.credentials.paper import PaperCredential
 from kerege.credentials.sdjwt import present
 from kerege.credentials.status import StatusList, StatusRef, StatusSource, status_from_texts
@@ -30,6 +30,7 @@ __all__ = [
     "Verdict",
     "create_issuer",
     "load_issuer",
+    "open_issuer",
     "present",
     "status_from_texts",
     "verify",

@@ -65,6 +65,16 @@ def create_issuer(folder: Path, issuer_id: str, organisation: str, now: datetime
     return load_issuer(folder)
 
 
+def open_issuer(folder: Path, issuer_id: str, organisation: str, now: datetime) -> Issuer:
+    """The issuer in `folder`, made when the folder has none. Refuses a folder that belongs to another issuer."""
+    if not (folder / "issuer.key").exists():
+        return create_issuer(folder, issuer_id, organisation, now)
+    found = load_issuer(folder)
+    if found.issuer_id != issuer_id:
+        raise IssuerKeyInvalid(folder=folder, reason=f"it is the key of {found.issuer_id}")
+    return found
+
+
 def load_issuer(folder: Path) -> Issuer:
     """The issuer whose keys are in `folder`. Refuses a private key that others may read."""
     path = folder / "issuer.key"

@@ -4,7 +4,7 @@ Face of the room:
 
 - `Ledger.open(folder)` appends, reads and proves (`ledger.log`)
 - `merkle` has the hashes, proofs and their verifiers, pure
-- `checkpoint` signs and verifies tree heads (C2SP signed notes), `witness` counter-signs them for another administration
+- `checkpoint` signs and verifies tree heads (C2SP signed notes; `open_key` keeps the key), `witness` counter-signs them for another administration
 - `commitment` keeps personal content out of the tree: `commit`, `Openings`
 - `audit` recomputes a whole folder and names the first bad record (`ledger.verify`)
 
@@ -13,6 +13,7 @@ An engine: plain Python and files. Who may read a record, and what is worth reco
 
 from kerege.ledger.checkpoint import Checkpoint, SigningKey, VerifierKey, verify_checkpoint
 from kerege.ledger.commitment import Openings, commit, new_salt, opens
+from kerege.ledger.keys import open_key
 from kerege.ledger.log import Entry, Ledger
 from kerege.ledger.verify import Audit, Finding, audit
 from kerege.ledger.witness import Witness
@@ -30,6 +31,7 @@ __all__ = [
     "audit",
     "commit",
     "new_salt",
+    "open_key",
     "opens",
     "verify_checkpoint",
 ]

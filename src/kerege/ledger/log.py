@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,7 +93,7 @@ class Ledger:
             for place, ((kind, body, _), leaf) in enumerate(zip(written, leaves, strict=True))
         ]
 
-    def entries(self, start: int = 0, stop: int | None = None) -> Iterable[Entry]:
+    def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """The records [start, stop), by default all that are there now; read in blocks, so any number may be asked for."""
         size = self.size
         end = size if stop is None else stop
@@ -101,7 +101,7 @@ class Ledger:
             raise IndexOutOfRange(folder=self.folder, size=size, asked=f"[{start}, {end})")
         return self._read(start, end)
 
-    def _read(self, start: int, end: int) -> Iterable[Entry]:
+    def _read(self, start: int, end: int) -> Iterator[Entry]:
         for block in range(start, end, _READ_AT_ONCE):
             for place, line in enumerate(self._storage.lines(block, min(end, block + _READ_AT_ONCE))):
                 index = block + place
@@ -113,7 +113,7 @@ class Ledger:
 
     def entry(self, index: int) -> Entry:
         """Record number `index`."""
-        return next(iter(self.entries(index, index + 1)))
+        return next(self.entries(index, index + 1))
 
     def root(self, size: int | None = None) -> bytes:
         """The root of the first `size` records, by default of all."""

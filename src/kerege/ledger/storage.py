@@ -134,9 +134,8 @@ class Storage:
     def sync(self) -> None:
         """Put the caches on disk and note how far they go; the lock must be held."""
         size = self.size()
-        for name in list(self._files):
-            if name == "ends" or name.startswith("level-"):
-                os.fsync(self._files[name])
+        for name in ["ends", *(path.name for path in self.folder.glob("level-*"))]:  # other processes' writes too
+            os.fsync(self._file(name))
         beside = self._synced.with_suffix(".new")
         with beside.open("w", encoding="utf-8") as file:
             json.dump({"size": size}, file)
