@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kerege.exchange.ids import ServerId
-from kerege.exchange.rest import RestRequest, header
+from kerege.exchange.rest import RestRequest, header, masked_path
 
 VERSION: Final = "7.8.0"
 CLIENT: Final = "Client"
@@ -81,8 +81,8 @@ def _names(request: RestRequest, side: str) -> dict[str, Any]:
         "serviceSubsystemCode": service.subsystem,
         "serviceCode": service.service,
         "restMethod": request.verb,
-        # the path, not the query: queries carry what was asked about a person
-        "restPath": (request.path or "/") if side == PRODUCER else None,
+        # no query, and no segment that may name a person: monitoring is read by many
+        "restPath": masked_path(request.path) if side == PRODUCER else None,
         "representedPartyClass": party_class if slash else None,
         "representedPartyCode": (party_code if slash else party_class) or None,
         "messageId": request.message_id,

@@ -120,6 +120,11 @@ def decision_path(path: str) -> str:
     return decoded
 
 
+def masked_path(path: str) -> str:
+    """`path` for monitoring and messages: segments that may name a person (long digit runs, encoded characters) become `*`."""
+    return "/".join("*" if re.search(r"\d{5}|[^!-~]|%", segment) else segment for segment in path.split("/")) or "/"
+
+
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The last value of header `name` (lower case), as X-Road reads repeated headers."""
     for key, value in reversed(headers):

@@ -1,1 +1,12 @@
-"""To be written."""
+"""The exchange node: a process that relays, signs, verifies, logs, enforces access and permits, and translates.
+
+Puts the engines together around sockets and a clock. Needs its own folder only: no hub, no database, no web framework.
+
+network    lay out and publish a (test) network
+config     the node's one YAML file
+serve      start and stop the process; `consumer`, `provider` and `admin` answer its three listeners
+keeper     the global configuration in use; `revocation` OCSP answers; `keys` the node's own keys
+commit     group commit of the message log; `monitoring` one record per exchange
+httpserver, httpclient   raw HTTP on the event loop
+translate  answers in canonical records, by the semantics engine
+"""

@@ -1,0 +1,51 @@
+"""What can be wrong with a node's own configuration, keys and translation."""
+
+from __future__ import annotations
+
+from kerege.ground.errors import KeregeError
+
+
+class NodeError(KeregeError):
+    """Anything the node refuses on purpose that is not a matter of the protocol."""
+
+
+class NodeConfigInvalid(NodeError):
+    code = "node.config_invalid"
+    message = "{file}: {key}: {reason}."
+    hint = "Correct {key} in {file}; docs/reference/node.md lists every key with its form and default."
+
+
+class NodeKeyInvalid(NodeError):
+    code = "node.key_invalid"
+    message = "The key or certificate {file} cannot be used: {reason}."
+    hint = "Put a PEM key and the certificate that belongs to it where the node's configuration says."
+
+
+class AddressInUse(NodeError):
+    code = "node.address_in_use"
+    message = "The node cannot listen on {address} for {purpose}: {reason}."
+    hint = "Stop what listens there, or give listen.{purpose} another address."
+
+
+class TranslationMissing(NodeError):
+    code = "node.translation_missing"
+    message = "No mapping is agreed for {service} at {path}, so the answer cannot be given in canonical records."
+    hint = "Ask without Accept: application/vnd.kerege.canonical+json, or add a contract for this path to the rules."
+
+
+class TranslationFailed(NodeError):
+    code = "node.translation_failed"
+    message = "The answer of {service} could not be translated by {mapping}: {reason}."
+    hint = "The signed original is in the message log (request id {request_id}). Compare the mapping with what the provider sends."
+
+
+class ConfigurationUnreachable(NodeError):
+    code = "node.configuration_unreachable"
+    message = "The global configuration could not be fetched from {url}: {reason}."
+    hint = "The last good configuration stays in use until it expires. See that the central server answers at that address."
+
+
+class KeyNotReady(NodeError):
+    code = "node.key_not_ready"
+    message = "The node cannot sign for {member}: {reason}."
+    hint = "Give the node a signing key for this member (keys.sign), and see that the OCSP responder answers."

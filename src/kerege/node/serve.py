@@ -1,0 +1,188 @@
+"""The node's process: puts the parts together, opens the three listeners, keeps configuration and OCSP answers fresh, stops cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import uvloop
+
+from kerege.exchange import confdir
+from kerege.exchange.messagelog import LogWriter
+from kerege.node.admin import Admin
+from kerege.node.commit import CommitLog
+from kerege.node.config import Address, NodeConfig
+from kerege.node.consumer import Consumer
+from kerege.node.core import Core, utc_now
+from kerege.node.errors import AddressInUse, NodeConfigInvalid
+from kerege.node.httpclient import Pool
+from kerege.node.httpserver import Handler, HttpProtocol, ServerLimits
+from kerege.node.keeper import Keeper, Picture, RefreshResult
+from kerege.node.keys import add_authorities, load_keys, tls_context
+from kerege.node.monitoring import Monitor
+from kerege.node.provider import Provider
+from kerege.node.revocation import Revocation
+from kerege.node.translate import TranslatorLoader, WireTranslation, load_semantics
+
+_LOG: Final = logging.getLogger("kerege.node")
+_LEAVE_SECONDS: Final = 10.0
+
+
+class Node:
+    """One exchange node. `start`, then `stop`; or `run` until a signal."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        translator: TranslatorLoader = load_semantics,
+    ) -> None:
+        self._config, self._clock, self._translator = config, clock, translator
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[HttpProtocol] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.core: Core
+
+    async def start(self) -> None:
+        """Everything up and listening, the configuration fetched if it could be. Raises errors that name what to mend."""
+        config = self._config
+        keys = load_keys(config)
+        try:
+            anchor = confdir.parse_anchor(config.anchor.read_bytes())
+        except OSError as problem:
+            raise NodeConfigInvalid(
+                file=config.anchor, key="configuration.anchor", reason=problem.strerror or "it cannot be read"
+            ) from None
+        server_tls, client_tls = tls_context(config, server=True), tls_context(config, server=False)
+        writer = LogWriter(config.log_folder, config.segment_bytes)
+        if writer.recovered:
+            _LOG.warning("message log: %s", writer.recovered)
+        room = config.body_bytes + 4 * 1024 * 1024  # a message's other parts beside its body
+        self.core = core = Core(
+            config=config,
+            keys=keys,
+            keeper=Keeper(anchor, config.state, self._clock),
+            revocation=Revocation(keys, self._clock),
+            log=CommitLog(writer),
+            monitor=Monitor(config.monitoring_file, config.server),
+            peers=Pool(room, config.connect_seconds, client_tls),
+            agencies=Pool(config.body_bytes, config.connect_seconds),
+            translation=WireTranslation(config.translation, self._translator),
+            clock=self._clock,
+        )
+
+        async def prepare(picture: Picture) -> None:
+            authorities = [
+                certificate.certificate
+                for authority in picture.shared.authorities
+                for certificate in (authority.top, *authority.intermediates)
+            ]
+            add_authorities(server_tls, authorities)
+            add_authorities(client_tls, authorities)
+            await core.revocation.refresh_own(picture.trust)
+
+        core.keeper.on_change(prepare)
+        try:
+            await asyncio.to_thread(core.translation.reload)
+            await core.keeper.start()
+            client_limits = ServerLimits(config.body_bytes, config.connections)
+            server_limits = ServerLimits(room, config.connections)
+            await self._listen(config.clients_address, "clients", Consumer(core).handle, client_limits)
+            await self._listen(config.servers_address, "servers", Provider(core).handle, server_limits, server_tls)
+            await self._listen(config.admin_address, "admin", Admin(core, self.refresh).handle, ServerLimits(65536, 64))
+        except BaseException:
+            await self.stop()
+            raise
+        self._tasks.append(asyncio.create_task(core.keeper.run(config.poll_seconds)))
+        _LOG.info(
+            "%s listens for clients on %s, for servers on %s",
+            config.server,
+            config.clients_address,
+            config.servers_address,
+        )
+
+    async def _listen(
+        self, address: Address, purpose: str, handler: Handler, limits: ServerLimits, tls: ssl.SSLContext | None = None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        mine: set[HttpProtocol] = set()
+        connections = self._connections
+
+        class Tracked(HttpProtocol):
+            """Counts towards its own listener's limit and is known to the node for stopping."""
+
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                connections.add(self)
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                connections.discard(self)
+                super().connection_lost(exc)
+
+        try:
+            server = await loop.create_server(
+                lambda: Tracked(handler, limits, mine),
+                address.host,
+                address.port,
+                ssl=tls,
+                backlog=1024,
+                reuse_address=True,
+            )
+        except OSError as problem:
+            raise AddressInUse(address=address, purpose=purpose, reason=problem.strerror or "refused") from None
+        self._servers.append(server)
+
+    async def refresh(self) -> RefreshResult:
+        """Read the country pack and fetch the configuration again, now."""
+        await asyncio.to_thread(self.core.translation.reload)
+        return await self.core.keeper.refresh()
+
+    async def stop(self) -> None:
+        """Stop listening, let answers under way finish, write what waits, close the log."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                while any(connection.busy for connection in self._connections):
+                    await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        core = self.core
+        core.peers.close()
+        core.agencies.close()
+        await asyncio.to_thread(core.log.close)
+        core.monitor.close()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; SIGHUP refreshes."""
+        await self.start()
+        loop = asyncio.get_running_loop()
+        leave = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, leave.set)
+        refreshing: set[asyncio.Task[RefreshResult]] = set()
+
+        def again() -> None:
+            task = loop.create_task(self.refresh())
+            refreshing.add(task)
+            task.add_done_callback(refreshing.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, again)
+        await leave.wait()
+        await self.stop()
+
+
+def run(config: NodeConfig) -> None:
+    """Run a node in this process until it is told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvloop.run(Node(config).run())

@@ -1,0 +1,141 @@
+"""Answers in canonical records: the consumer's node translates what it has verified, by a mapping both sides agreed on.
+
+The semantics engine is behind a small protocol, so that a node without translation needs no country pack and tests may pass
+their own. The original is never lost: it is in the message log, and its digest stands in the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from typing import Any, Final, Protocol
+
+import orjson
+
+from kerege.exchange.ids import DataServiceId
+from kerege.exchange.rest import masked_path
+from kerege.exchange.rules import Rules, WireContract
+from kerege.ground.errors import KeregeError
+from kerege.node.config import Translation
+from kerege.node.errors import TranslationFailed, TranslationMissing
+
+CANONICAL: Final = "application/vnd.kerege.canonical+json"
+
+
+class Translated(Protocol):
+    """What the semantics engine gives back for one payload."""
+
+    @property
+    def records(self) -> Any: ...
+    @property
+    def problems(self) -> Any: ...
+    @property
+    def mapping_id(self) -> str: ...
+    @property
+    def mapping_version(self) -> Any: ...
+
+
+class Translator(Protocol):
+    """Translates one payload by a mapping's identifier; raises KeregeError when it cannot."""
+
+    def __call__(self, mapping_id: str, payload: bytes, content_type: str) -> Translated: ...
+
+
+TranslatorLoader = Callable[[Translation], Translator]
+
+
+def load_semantics(translation: Translation) -> Translator:
+    """The real translator: the country pack with the installation's overlay, read now."""
+    semantics = importlib.import_module("kerege.semantics")
+    pack = semantics.load_pack(translation.pack, data_dir=translation.data, overlay=translation.overlay)
+
+    def run(mapping_id: str, payload: bytes, content_type: str) -> Translated:
+        translated: Translated = semantics.translate(pack, mapping_id, payload, content_type)
+        return translated
+
+    return run
+
+
+def wants_canonical(accept: str) -> bool:
+    return any(part.split(";")[0].strip().lower() == CANONICAL for part in accept.split(","))
+
+
+def forwarded_accept(accept: str) -> bytes:
+    """The Accept header that goes on to the provider, who knows nothing of canonical records."""
+    kept = [p.strip() for p in accept.split(",") if p.split(";")[0].strip().lower() != CANONICAL and p.strip()]
+    return ", ".join(kept).encode("latin-1") or b"*/*"
+
+
+class WireTranslation:
+    """Which mapping applies, and its application. `reload` reads pack and overlay again; when that fails the old stay."""
+
+    def __init__(self, translation: Translation | None, loader: TranslatorLoader = load_semantics) -> None:
+        self._translation, self._loader = translation, loader
+        self._translator: Translator | None = None
+        self.problem: str | None = None
+
+    def reload(self) -> None:
+        if self._translation is None:
+            return
+        try:
+            self._translator = self._loader(self._translation)
+            self.problem = None
+        except KeregeError as problem:
+            self.problem = str(problem)
+        except Exception as problem:  # noqa: BLE001 - a broken pack must not stop the exchange of originals
+            self.problem = f"{type(problem).__name__}: {problem}"
+
+    def mapping_for(self, service: DataServiceId, path: str, rules: Rules) -> str:
+        """The mapping agreed for this path. The signed rules come first, then the node's own file."""
+        found = rules.mapping_for(service, path)
+        if found is None and self._translation is not None:
+            local = Rules(rules.instance, 0, contracts=tuple(WireContract(*c) for c in self._translation.contracts))
+            found = local.mapping_for(service, path)
+        if found is None:
+            raise TranslationMissing(service=service, path=masked_path(path))
+        return found
+
+    def run(
+        self, mapping: str, service: DataServiceId, payload: bytes, content_type: str, message_id: str, request_id: str
+    ) -> bytes:
+        """The canonical JSON body for a verified answer. Raises TranslationFailed."""
+
+        def fail(reason: str) -> TranslationFailed:
+            return TranslationFailed(service=service, mapping=mapping, reason=reason, request_id=request_id)
+
+        if self._translator is None:
+            raise fail(self.problem or "this node has no translation in its configuration")
+        try:
+            done = self._translator(mapping, payload, content_type)
+        except KeregeError as problem:
+            raise fail(f"{problem.text} [{problem.code}]") from None
+        return orjson.dumps(
+            {
+                "records": list(done.records),
+                "problems": [_problem(item) for item in done.problems],
+                "mapping": {"id": done.mapping_id, "version": done.mapping_version},
+                "original": {
+                    "sha256": hashlib.sha256(payload).hexdigest(),
+                    "content_type": content_type,
+                    "message_id": message_id,
+                    "request_id": request_id,
+                },
+            },
+            default=_plain,
+        )
+
+
+def _problem(item: Any) -> Any:
+    if is_dataclass(item) and not isinstance(item, type):
+        return {key: value for key, value in asdict(item).items() if value is not None}
+    return item
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    return str(value)

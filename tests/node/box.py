@@ -1,0 +1,286 @@
+"""A network in a box: two real node processes, an agency's HTTP server and a configuration server, on free loopback ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.exchange.rules import Binding, Permit, Right, Rules, WireContract
+from kerege.node.network import (
+    LaidOut,
+    NetworkPlan,
+    PlannedMember,
+    PlannedServer,
+    PlannedService,
+    lay_out,
+    publish,
+)
+
+EDU, POP, CIVIL = (MemberId("KG", "GOV", code) for code in ("70000003", "70000002", "70000001"))
+ADMISSION = SubsystemId.parse("KG/GOV/70000003/admission")
+EMIS = SubsystemId.parse("KG/GOV/70000003/emis")
+POPULATION = SubsystemId.parse("KG/GOV/70000002/population")
+PERSONS = DataServiceId.parse("KG/GOV/70000002/population/persons")
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@dataclass
+class Seen:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Agency:
+    """An agency's own system: answers with what it was asked, or as told."""
+
+    def __init__(self) -> None:
+        agency = self
+        self.seen: list[Seen] = []
+        self.delay = 0.0
+        self.answer: tuple[int, dict[str, str], bytes] | None = None
+
+        class Handler(_Quiet):
+            def do_GET(self) -> None:
+                length = int(self.headers.get("content-length") or 0)
+                body = self.rfile.read(length)
+                agency.seen.append(Seen(self.command, self.path, dict(self.headers.items()), body))
+                if agency.delay:
+                    time.sleep(agency.delay)
+                status, headers, content = agency.answer or (
+                    200,
+                    {"Content-Type": "application/json", "X-Agency": "yes"},
+                    json.dumps({"path": self.path, "method": self.command, "got": len(body)}).encode(),
+                )
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                if status not in (204, 304):
+                    self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if status not in (204, 304) and self.command != "HEAD":
+                    self.wfile.write(content)
+
+            do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_GET
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/api"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Publisher:
+    """Serves /internalconf and what lies below it, from memory."""
+
+    def __init__(self) -> None:
+        publisher = self
+        self.files: dict[str, bytes] = {}
+
+        class Handler(_Quiet):
+            def do_GET(self) -> None:
+                content = publisher.files.get(self.path.partition("?")[0])
+                self.send_response(404 if content is None else 200)
+                self.send_header("Content-Length", str(len(content or b"")))
+                self.end_headers()
+                self.wfile.write(content or b"")
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/internalconf"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, object]:
+        found = json.loads(self.body)
+        assert isinstance(found, dict)
+        return found
+
+
+def http(method: str, url: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=20) as answer:
+            return Answer(answer.status, dict(answer.headers.items()), answer.read())
+    except urllib.error.HTTPError as answer:
+        return Answer(answer.code, dict(answer.headers.items()), answer.read())
+
+
+@dataclass
+class Box:
+    """The network. Start nodes by server code; publish new rules; call as the admission subsystem."""
+
+    folder: Path
+    plan: NetworkPlan
+    laid: LaidOut
+    agency: Agency
+    publisher: Publisher
+    rules: Rules
+    version: int = 0
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def publish(
+        self,
+        rules: Rules | None = None,
+        *,
+        now: datetime | None = None,
+        version: int | None = None,
+        refresh: bool = True,
+    ) -> None:
+        """Publish (the same or new rules) and have running nodes take it up."""
+        self.rules = rules or self.rules
+        self.version = self.version + 1 if version is None else version
+        done = publish(self.folder, self.plan, self.rules, now or datetime.now(UTC), self.version)
+        files = {f"/internalconf/{path}": content for path, content in done.files.items()}
+        self.publisher.files = {**files, "/internalconf": done.directory}
+        if refresh:
+            for code in self.processes:
+                answer = self.admin(code, "POST", "/refresh")
+                assert answer.status == 200, answer.body
+
+    def start(self, code: str) -> None:
+        node = self.laid.nodes[code]
+        log = (node.folder / "output.txt").open("ab")
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+        command = [sys.executable, "-m", "kerege", "node", "--config", str(node.config)]
+        self.processes[code] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        log.close()
+
+    def wait(self, code: str, *, ok: bool = True) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            assert self.processes[code].poll() is None, (self.laid.nodes[code].folder / "output.txt").read_text()
+            try:
+                answer = self.admin(code, "GET", "/health")
+            except OSError:
+                time.sleep(0.05)
+                continue
+            if answer.json["ok"] or not ok:
+                return
+            time.sleep(0.05)
+        raise AssertionError((self.laid.nodes[code].folder / "output.txt").read_text())
+
+    def stop(self, code: str, how: int = signal.SIGTERM) -> None:
+        process = self.processes.pop(code)
+        process.send_signal(how)
+        process.wait(20)
+
+    def admin(self, code: str, method: str, path: str) -> Answer:
+        return http(method, self.laid.nodes[code].admin_url + path, body=b"" if method == "POST" else None)
+
+    def call(
+        self,
+        path: str = "/12345?part=name",
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        client: str = str(ADMISSION),
+        service: str = str(PERSONS),
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        url = f"{self.laid.nodes['node-edu'].client_url}/r1/{service}{path}"
+        return http(method, url, {"X-Road-Client": client, "Accept": "application/json", **(headers or {})}, body)
+
+    def close(self) -> None:
+        for code in list(self.processes):
+            self.stop(code)
+        self.agency.close()
+        self.publisher.close()
+
+
+def far() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+
+
+def open_permit(number: int = 1) -> Permit:
+    return Permit(f"permit-{number}", ADMISSION, "grade1-admission", "open", far())
+
+
+def closed_permit(number: int = 2) -> Permit:
+    return Permit(f"permit-{number}", ADMISSION, "grade1-admission", "closed", far(), "criterion C4 fails")
+
+
+def base_rules() -> Rules:
+    return Rules(
+        "KG",
+        0,
+        rights=(Right("right-1", ADMISSION, PERSONS, "*", "/**", far()),),
+        bindings=(Binding(ADMISSION, "grade1-admission"),),
+        permits=(open_permit(),),
+        contracts=(WireContract(PERSONS, "/12345", "kg:population.person"),),
+    )
+
+
+def make_box(folder: Path, **changes: object) -> Box:
+    agency, publisher = Agency(), Publisher()
+    ports = free_ports(6)
+    plan = NetworkPlan(
+        instance="KG",
+        configuration_url=publisher.url,
+        members=(
+            PlannedMember(EDU, "Ministry of Education", ("emis", "admission")),
+            PlannedMember(POP, "Population register", ("population",)),
+            PlannedMember(CIVIL, "Civil registry", ("civil",)),
+        ),
+        servers=(
+            PlannedServer(ServerId.parse("KG/GOV/70000003/node-edu"), (EMIS, ADMISSION), (), *ports[:3]),
+            PlannedServer(
+                ServerId.parse("KG/GOV/70000002/node-reg"),
+                (POPULATION, SubsystemId.parse("KG/GOV/70000001/civil")),
+                (PlannedService(PERSONS, agency.url + "/persons", 2.0),),
+                *ports[3:],
+            ),
+        ),
+        poll_seconds=3600.0,
+    )
+    plan = replace(plan, **changes)  # type: ignore[arg-type]
+    laid = lay_out(folder, plan, datetime.now(UTC))
+    box = Box(folder, plan, laid, agency, publisher, base_rules())
+    box.publish()
+    return box
