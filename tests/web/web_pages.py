@@ -2,8 +2,12 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+
+import kerege
 
 CLASSES = ("equal", "equal_after_harmonising", "conflict", "missing", "not_comparable")
+GATES = sorted((Path(kerege.__file__).parent / "country/kg/gates").glob("*.yaml"))
 RUN = {
     "applications": 1000,
     "seed": 7,

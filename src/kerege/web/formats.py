@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.utils.safestring import SafeString, mark_safe
 
 from kerege.ground.clock import BISHKEK
-from kerege.web.words import language, word
+from kerege.web.words import language, say, word
 
 _NBSP: Final = "\N{NO-BREAK SPACE}"
 _MONTHS: Final = {
@@ -103,3 +103,8 @@ def duration(seconds: float | None) -> str:
     if seconds < 172800:
         return word("measures.hours", n=number(seconds / 3600, 0))
     return word("measures.days", n=number(seconds / 86400, 1))
+
+
+def text(value: Any) -> str:
+    """A text of the data in the page's language; nothing for nothing."""
+    return say(value)

@@ -1,10 +1,115 @@
-"""The gate page: owners, criteria with their verdicts and the facts behind, signatures, the permit's history."""
+"""The gate page: owners, criteria with their verdicts and the facts behind, signatures, the permit's history with its ledger entries.
+
+Shows the live look and the assessment last written down; decides nothing (`delivery.gates` does).
+"""
 
 from __future__ import annotations
+
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from kerege.delivery import queries
+from kerege.delivery.criteria import Criterion, Layer
+from kerege.delivery.errors import NotThere
+from kerege.delivery.evaluate import Verdict
+from kerege.delivery.queries import CriterionView, GateView
+from kerege.ground import clock
+from kerege.membership.picture import PermitRow
+from kerege.web import formats, labels
+from kerege.web.words import has, term, word
+
+SERVICE: Final = "grade1-admission"
+_LOOKS: Final = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.NO_EVIDENCE: "wait"}
+
 
 def gate(request: HttpRequest) -> HttpResponse:
-    return render(request, "desks/gate.html", {"view": None})
+    try:
+        view = queries.gate_view(SERVICE, clock.now())
+    except NotThere:
+        return render(request, "desks/gate.html", {"view": None})
+    passed = sum(c.evaluation.verdict is Verdict.PASS for c in view.criteria)
+    context = {
+        "view": view,
+        "verdict": view.now.verdict.value,
+        "look": _LOOKS[view.now.verdict],
+        "carries": view.permit is not None and view.permit.state.carries,
+        "state": view.permit.state.value if view.permit else "none",
+        "passed": passed,
+        "owners": _owners(view),
+        "criteria": [_criterion(criterion) for criterion in view.criteria],
+        "signatures": view.signatures,
+        "history": [_permit(row) for row in reversed(view.permit_history)],
+    }
+    return render(request, "desks/gate.html", context)
+
+
+def _owners(view: GateView) -> list[dict[str, str]]:
+    """Both owners with their deputies, by name, and the office as the public service's definition words it."""
+    definition = labels.definition_of(SERVICE) if labels.public_service(SERVICE) != SERVICE else None
+    posts = {"policy": definition.policy_owner.post, "technical": definition.technical_owner.post} if definition else {}
+    named = (
+        ("policy", Layer.POL, view.owners.policy_owner, view.owners.policy_deputy),
+        ("technical", Layer.TECH, view.owners.technical_owner, view.owners.technical_deputy),
+    )
+    return [
+        {
+            "layer": term("layer", layer.value),
+            "name": view.owner_names.get(owner, owner),
+            "deputy": view.owner_names.get(deputy, deputy),
+            "post": formats.text(posts.get(kind)),
+        }
+        for kind, layer, owner, deputy in named
+    ]
+
+
+def _criterion(shown: CriterionView) -> dict[str, Any]:
+    criterion, evaluation = shown.criterion, shown.evaluation
+    return {
+        "id": criterion.id,
+        "version": criterion.version,
+        "title": criterion.title,
+        "layer": term("layer", criterion.layer.value),
+        "measured": criterion.measured,
+        "verdict": evaluation.verdict.value,
+        "look": _LOOKS[evaluation.verdict],
+        "waived": shown.waived,
+        "reasons": list(dict.fromkeys(_reason(reason) for reason in evaluation.reasons)),
+        "facts": [(fact_name(name), fact_value(value)) for name, value in evaluation.facts.items()],
+        "sample": evaluation.sample,
+        "asked": [_condition(criterion, i) for i in range(len(criterion.conditions))],
+    }
+
+
+def _reason(code: str) -> str:
+    """A reason of a verdict in words; the fact it names, in words too."""
+    kind, _, detail = code.partition(": ")
+    wording = term("verdict", kind)
+    name = detail.split(" ", 1)[0]
+    return f"{wording}: {fact_name(name)}" if has(f"fact.{name}") else wording
+
+
+def _condition(criterion: Criterion, index: int) -> str:
+    condition = criterion.conditions[index]
+    return word(f"gate.{condition.comparator}", fact=fact_name(condition.fact), value=fact_value(condition.value))
+
+
+def fact_name(name: str) -> str:
+    return term("fact", name)
+
+
+def fact_value(value: bool | int | str) -> str:
+    if isinstance(value, bool):
+        return word("common.yes" if value else "common.no")
+    return formats.number(value) if isinstance(value, int) else str(value)
+
+
+def _permit(row: PermitRow) -> dict[str, Any]:
+    return {
+        "state": row.state.value,
+        "carries": row.state.carries,
+        "at": row.set_at,
+        "until": row.until,
+        "ledger": row.verdict_index,
+    }
