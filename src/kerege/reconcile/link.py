@@ -29,7 +29,6 @@ DIFFERENT: Final = "different"
 UNSURE: Final = "unsure"
 
 PIN_SLIP: Final = 2  # edits (a digit, a missing or doubled one, a transposition) that a slip of the pen explains
-NAME_FAR: Final = 0.5  # below this score two names have nothing in common that a misspelling could explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +126,7 @@ def name_relation(left: Entry, right: Entry) -> tuple[str, float]:
     if not any(left.get(k) for k in _NAME_KEYS) or not any(right.get(k) for k in _NAME_KEYS):
         return "unknown", 0.0
     match = names.compare(left.values, right.values)
-    verdict, score = str(match.verdict), float(match.score)
-    if verdict == "different" and score >= NAME_FAR:
-        verdict = "similar"
-    return verdict, score
+    return str(match.verdict), float(match.score)
 
 
 _NAME_KEYS: Final = ("surname_key", "given_name_key")
@@ -229,25 +225,19 @@ def _among_rivals(link: Link, candidate: Entry, rivals: Sequence[Entry]) -> str:
     return UNSURE  # it fits nobody born that day: it may be mine, under a name written very badly
 
 
-def pick_one(me: Sequence[Entry], candidates: Sequence[Entry], *, kin: bool = False) -> Picked:
+def pick_one(me: Sequence[Entry], candidates: Sequence[Entry], *, same_wins: bool = False) -> Picked:
     """Which record of a register with *one record per person* is this person's: the records are each other's rivals.
 
-    An equal PIN settles it. Names alone settle it when no other record may be meant.
-
-    kin   the candidates are already known to be the claimant's own children: then the only one born that day, or the only one of
-          that name, is meant even if the claim is misspelled, as long as it is not clearly another
+    An equal PIN settles it. Names and date alone settle it when no other record may be meant; or, with `same_wins`, when one name
+    is the same and the others only similar: for candidates already known to be of one family, such as twins.
     """
     links = [(_best(me, candidate), candidate) for candidate in candidates]
     same = [(link, c) for link, c in links if link.verdict == SAME]
     strong = [(link, c) for link, c in same if link.strong]
     maybe = [(link, c) for link, c in links if link.verdict == UNSURE]
-    reasons = tuple(f"{link.verdict}:{'+'.join(link.reasons)}" for link, _ in (*same, *maybe))
-    if len(strong) == 1 or (len(same) == 1 and (kin or not maybe)):
+    reasons = tuple(f"{link.verdict}:{'+'.join(link.reasons)}" for link, _ in (*(strong or same), *maybe))
+    if len(strong) == 1 or (not strong and len(same) == 1 and (same_wins or not maybe)):
         return Linked(((strong or same)[0][1],), reasons)
-    if same:
+    if same or maybe:
         return Unsure((), tuple(c for _, c in (*same, *maybe)), reasons)
-    if len(maybe) == 1 and kin and "name_different" not in maybe[0][0].reasons:
-        return Linked((maybe[0][1],), (*reasons, "only_child_that_fits"))
-    if maybe:
-        return Unsure((), tuple(c for _, c in maybe), reasons)
     return NoneThere(reasons)

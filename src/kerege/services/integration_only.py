@@ -34,6 +34,7 @@ Row = Mapping[str, str | None]
 # What the script's author knows of each agency's own codes.
 _VACCINATED: Final = frozenset({"д", "о"})
 _ENROLLED: Final = frozenset({"current", "pending_transfer"})
+_PIN_LENGTH: Final = 14
 _BEFORE: Final = frozenset({"0"})
 
 
@@ -114,7 +115,7 @@ class _Case:
             birth_date=born,
             in_catchment=in_catchment,
             vaccinated=self._vaccinated(birth, pin, certificates, reply),
-            enrolled_elsewhere=self._enrolled(birth, pin, born),
+            enrolled_elsewhere=self._enrolled(birth, pin),
             guardian=True,
             stage=stage,
         )
@@ -144,10 +145,11 @@ class _Case:
         if registered and typed and registered != typed:
             self._open("field_differs")
             return None
-        if not registered and not typed:
+        pin = registered or typed
+        if len(pin) != _PIN_LENGTH or not pin.isdecimal():
             self._ask_again()
             return None
-        return registered or typed
+        return pin
 
     def _in_catchment(self, birth: Row, pin: str | None, lines: dict[str, list[Row]] | None) -> bool | None:
         if pin is None:
@@ -192,14 +194,14 @@ class _Case:
             return None
         return bool(good)
 
-    def _enrolled(self, birth: Row, pin: str | None, born: date) -> bool | None:
+    def _enrolled(self, birth: Row, pin: str | None) -> bool | None:
         if pin is None:
             return None
-        reply = self.gatherer.ask("child.enrolment", "by_birth_date", date=born.isoformat())
+        reply = self.gatherer.ask("child.enrolment", "by_pin", pin=pin)
         if not reply.ok:
             self._open("register_unavailable")
             return None
-        own = [row for row in reply.raw if same_raw(row.get("identity_number"), pin)]
+        own = reply.raw
         if own:
             self._see("education", own[0], reply, "child.enrolment", "student_id")
         active = [
