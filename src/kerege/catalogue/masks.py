@@ -41,7 +41,7 @@ _PERSONAL_WORDS: Final = frozenset(
         *("surname", "lastname", "firstname", "middlename", "patronymic", "fullname", "fio", "matfio", "otfio"),
         *("fam", "imya", "otch", "фио", "фамилия", "имя", "отчество", "аты", "жөнү", "атасынын"),
         *("birth", "born", "dob", "datarozhd", "rozhd", "рождения", "туулган"),
-        *("phone", "telephone", "tel", "телефон", "mobile", "email", "mail", "почта"),
+        *("phone", "telephone", "telefon", "tel", "телефон", "mobile", "email", "mail", "почта"),
         *("address", "адрес", "дарек", "street", "house", "flat", "квартира"),
         *("mother", "father", "parent", "guardian", "мать", "отец", "эне", "ата"),
     ]
@@ -59,6 +59,8 @@ def mask(value: str) -> str:
             pieces.append("9" * len(piece))
         elif first.isalpha():
             pieces.append(_word_mask(piece))
+        elif first.isalnum():  # fractions, Roman numerals and their like
+            pieces.append("9" * len(piece))
         else:
             pieces.append(" " if first.isspace() else first)
     shape = "".join(pieces)

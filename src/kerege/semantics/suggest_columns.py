@@ -151,7 +151,7 @@ def _blend(
         doubt *= 1 - WEIGHTS[witness] * likeness
     score = 1 - doubt
     if a.identifier and b.identifier and a.identifier != b.identifier:
-        score *= 0.5
+        score *= 0.3
     if a.rows and b.rows and not _types_agree(a.type, b.type):
         score *= 0.7
     told = tuple(

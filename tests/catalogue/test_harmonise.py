@@ -1,0 +1,117 @@
+"""Every value is translated or accounted for; what was there before is untouched."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kerege.catalogue import errors
+from kerege.catalogue.harmonise import Report, Step, harmonise, quarantine_path, with_policy
+from kerege.catalogue.sources import open_source
+from kerege.catalogue.sources.base import pick
+from kerege.semantics.crosswalk import Crosswalk, Row
+
+WriteCsv = Callable[..., Path]
+WALK = Crosswalk("sex", (Row("М", "1"), Row("Ж", "2")))
+
+
+def run(path: Path, out: Path, policy: str = "quarantine", to: str = "sex", **how: object) -> Report:
+    source = open_source(str(path))
+    return harmonise(source, pick(source), [Step("pol", with_policy(WALK, policy), to)], out, **how)  # type: ignore[arg-type]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def register(write_csv: WriteCsv) -> Path:
+    return write_csv("r.csv", ["id", "pol"], [[1, "М"], [2, "Ж"], [3, "Х"], [4, ""], [5, "Х"]])
+
+
+def test_rows_with_an_unknown_code_are_put_aside_with_their_row_number(register: Path, tmp_path: Path) -> None:
+    report = run(register, tmp_path / "out.csv")
+    assert (report.read, report.written, report.quarantined) == (5, 3, 2)
+    assert dict(report.steps[0].unmapped) == {"Х": 2}
+    assert report.steps[0].empty == 1
+    assert [r["sex"] for r in rows_of(tmp_path / "out.csv")] == ["1", "2", ""]
+    assert [(r["row"], r["problems"]) for r in rows_of(quarantine_path(tmp_path / "out.csv"))] == [
+        ("4", "pol: unknown code"),
+        ("6", "pol: unknown code"),
+    ]
+
+
+@pytest.mark.parametrize(("policy", "value"), [("pass-and-flag", "Х"), ("null-and-flag", ""), ("default 9", "9")])
+def test_flagging_policies_write_the_row_and_name_the_column(
+    register: Path, tmp_path: Path, policy: str, value: str
+) -> None:
+    report = run(register, tmp_path / "out.csv", policy)
+    assert (report.written, report.flagged) == (5, 2)
+    assert rows_of(tmp_path / "out.csv")[2] == {"id": "3", "pol": "Х", "sex": value, "problems": "pol: unknown code"}
+
+
+def test_reject_names_file_row_column_and_code_and_writes_nothing(register: Path, tmp_path: Path) -> None:
+    with pytest.raises(errors.CodeUnknown) as error:
+        run(register, tmp_path / "out.csv", "reject")
+    assert "r.csv#r, row 4, column pol" in error.value.text
+    assert "kerege crosswalk accept" in error.value.next_step
+    assert {p.name for p in tmp_path.iterdir()} == {"r.csv"}
+
+
+def test_a_value_too_long_to_be_a_code_is_not_repeated_in_the_message(write_csv: WriteCsv, tmp_path: Path) -> None:
+    path = write_csv("r.csv", ["pol"], [["Асанов " * 20]])
+    with pytest.raises(errors.CodeUnknown) as error:
+        run(path, tmp_path / "out.csv", "reject")
+    assert "Асанов" not in error.value.text
+
+
+def test_a_column_can_be_replaced_in_place(register: Path, tmp_path: Path) -> None:
+    run(register, tmp_path / "out.csv", "null-and-flag", to="pol")
+    assert [r["pol"] for r in rows_of(tmp_path / "out.csv")] == ["1", "2", "", "", ""]
+
+
+def test_a_file_that_breaks_half_way_leaves_no_output(register: Path, tmp_path: Path) -> None:
+    register.write_text(register.read_text() + "6")
+    with pytest.raises(errors.FileTruncated):
+        run(register, tmp_path / "out.csv")
+    assert {p.name for p in tmp_path.iterdir()} == {"r.csv"}
+
+
+def test_an_output_that_is_there_is_left_as_it_was(register: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("precious")
+    with pytest.raises(errors.OutputExists):
+        run(register, out)
+    assert out.read_text() == "precious"
+
+
+def test_a_vanished_column_an_empty_table_and_a_repeated_key_stop_the_run(write_csv: WriteCsv, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with pytest.raises(errors.ColumnVanished, match="Columns now: id, gender"):
+        run(write_csv("a.csv", ["id", "gender"], [[1, "М"]]), out)
+    with pytest.raises(errors.TableEmpty):
+        run(write_csv("b.csv", ["id", "pol"], []), out)
+    with pytest.raises(errors.KeyDuplicate) as error:
+        run(write_csv("c.csv", ["id", "pol"], [[1, "М"], [2, "Ж"], [1, "Ж"]]), out, key=["id"])
+    assert (error.value.params["row"], error.value.params["first"]) == (4, 2)
+    assert not out.exists()
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["М", "Ж", "Х", "", "0"]), min_size=1, max_size=30))
+def test_every_row_read_is_written_or_put_aside_and_every_cell_counted(
+    tmp_path_factory: pytest.TempPathFactory, codes: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("law")
+    path = folder / "r.csv"
+    path.write_text("id,pol\n" + "".join(f"{i},{c}\n" for i, c in enumerate(codes)), encoding="utf-8")
+    report = run(path, folder / "out.csv")
+    step = report.steps[0]
+    assert report.read == report.written + report.quarantined == len(codes)
+    assert step.mapped + step.empty + step.unmapped.total() == len(codes)

@@ -1,0 +1,60 @@
+"""Masks show what values look like and never what they are."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerege.catalogue.masks import date_format, identifier_of, mask, name_suggests_person, type_of
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        ("14.03.2019", "99.99.9999"),
+        ("Асанов", "Аа"),
+        ("ЧУЙСКАЯ ОБЛ.", "АА АА."),
+        ("Asanov Bek", "Aa Aa"),
+        ("KGA-0412-03", "AA-9999-99"),
+        ("Acанов", "Аa"),
+        ("Т", "А"),
+    ],
+)
+def test_a_mask_keeps_digits_and_punctuation_and_forgets_letters(value: str, shape: str) -> None:
+    assert mask(value) == shape
+
+
+@given(st.text(max_size=60))
+def test_no_letter_or_digit_of_the_value_survives_in_its_mask(value: str) -> None:
+    assert all(not c.isalnum() or c in "9AaАа" for c in mask(value))
+    assert len(mask(value)) <= 41
+
+
+def test_a_leading_zero_makes_digits_a_code_and_not_a_number() -> None:
+    assert type_of("021") == "text"
+    assert type_of("21") == "integer"
+    assert type_of("41708223863010") == "integer"
+
+
+def test_a_day_that_does_not_exist_is_not_a_date() -> None:
+    assert date_format("31.02.2019") is None
+    assert date_format("28.02.2019") == "%d.%m.%Y"
+
+
+def test_a_pin_is_told_from_a_soate_code_by_its_date() -> None:
+    assert identifier_of("21403201900017") == "pin"
+    assert identifier_of("41708223863010") == "soate"
+    assert identifier_of("23113201900017") == ""
+    assert identifier_of("+996 555 123456") == "phone"
+    assert identifier_of("a@b.kg") == "email"
+
+
+@pytest.mark.parametrize("name", ["MatPin", "DATA_R", "lastName", "Фамилия", "birth_date", "telefon", "FIO"])
+def test_names_that_speak_of_a_person_are_seen(name: str) -> None:
+    assert name_suggests_person(name)
+
+
+@pytest.mark.parametrize("name", ["school_code", "region", "capacity", "STATUS"])
+def test_names_that_speak_of_things_are_not(name: str) -> None:
+    assert not name_suggests_person(name)

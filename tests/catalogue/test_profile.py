@@ -1,0 +1,69 @@
+"""A profile tells what is in a register; it never tells whose."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kerege.catalogue.errors import KeyDuplicate
+from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.profile import ColumnHead, FieldProfile, TableProfile, profile_table, sketch
+
+
+def fields(path: Path, **options: object) -> dict[str, FieldProfile]:
+    return {f.name: f for f in harvest_source(str(path), Options(**options)).tables[0].fields}  # type: ignore[arg-type]
+
+
+def test_no_personal_value_stands_in_a_profile(people: Path) -> None:
+    text = json.dumps([t.as_dict() for t in harvest_source(str(people)).tables], ensure_ascii=False)
+    assert "Асанов" not in text
+    assert "555" not in text
+    assert "1990" not in text
+
+
+def test_likely_types_identifiers_and_personal_data_are_found(people: Path) -> None:
+    found = fields(people)
+    assert found["pin"].identifier == "pin"
+    assert found["telefon"].identifier == "phone"
+    assert found["birth"].date_format == "%d.%m.%Y"
+    assert {n for n, f in found.items() if f.personal} == {"pin", "fio", "birth", "telefon"}
+
+
+def test_a_code_list_is_told_and_a_code_few_records_share_is_withheld(people: Path) -> None:
+    region = fields(people)["region"]
+    assert {c for c, _ in region.codes} == {"41702", "41703", "41708"}
+    assert region.codes_withheld == 1
+
+
+def test_values_of_a_shared_column_are_told_in_full(people: Path) -> None:
+    assert fields(people, share=("region",))["region"].codes[-1] == ("41799", 1)
+
+
+def test_two_readings_of_the_same_file_have_one_digest(people: Path) -> None:
+    assert harvest_source(str(people)).digest == harvest_source(str(people)).digest
+
+
+def test_a_profile_survives_storage(people: Path) -> None:
+    table = harvest_source(str(people)).tables[0]
+    assert TableProfile.from_dict(json.loads(json.dumps(table.as_dict()))) == table
+
+
+def test_counts_hold_across_batches() -> None:
+    rows = ((i, (str(i % 7), None if i % 10 == 0 else "x")) for i in range(45_000))
+    table = profile_table("t", [ColumnHead("a"), ColumnHead("b")], rows)
+    assert (table.rows, table.fields[0].distinct, table.fields[1].nulls) == (45_000, 7, 4_500)
+
+
+def test_a_repeated_key_names_both_rows() -> None:
+    rows = [(2, ("1", "a")), (3, ("2", "b")), (5, ("1", "c"))]
+    with pytest.raises(KeyDuplicate) as error:
+        profile_table("t", [ColumnHead("id"), ColumnHead("b")], rows, key=["id"], source="t.csv")
+    assert (error.value.params["row"], error.value.params["first"]) == (5, 2)
+
+
+def test_a_sketch_is_useless_without_its_key_and_equal_with_it() -> None:
+    values = ["a", "b", None, " A "]
+    assert sketch(values, b"one") == sketch(["b", "a"], b"one")
+    assert not sketch(values, b"one") & sketch(values, b"two")
