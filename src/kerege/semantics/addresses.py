@@ -20,7 +20,8 @@ Kind = Literal[
 ]
 Side = Literal["before", "after"]  # where the name stands, seen from the marker, when both sides have one
 
-# Each marker, what it marks, and on which side its name usually stands.
+# Each marker, what it marks, and on which side its name usually stands. They are known by their Latin key, so that an address put into
+# Latin letters by any habit (kochosu, köchösü; r-n; oblusu) is read with the same words.
 _MARKER_WORDS: Final[tuple[tuple[Kind, Side, str], ...]] = (
     ("region", "before", "область обл облусу облус oblast oblasty region"),
     ("district", "before", "район районуну району р-н р-ну raion rayon district dist"),
@@ -40,14 +41,14 @@ _MARKER_WORDS: Final[tuple[tuple[Kind, Side, str], ...]] = (
     ("lane", "before", "lane ln чолок туюгу"),
     ("area", "after", "мкр мкр-н м-н микрорайон ж/м жм жилмассив mkr microdistrict mikroraion mkrn"),
     ("area", "before", "кичирайону кичирайон к/р турак-жай"),
-    ("house", "after", "д дом үй д-м house h no № n dom uy ui"),
+    ("house", "after", "д дом үй д-м house h no № dom uy"),
     ("building", "after", "к корп корпус стр строение блок korp bldg building"),
     ("flat", "after", "кв квартира батир бат kv apt apartment flat ap"),
 )
 _MARKERS: Final[dict[str, tuple[Kind, Side]]] = {
-    fold(word): (kind, side) for kind, side, words in _MARKER_WORDS for word in words.split()
+    latin_key(word) or word: (kind, side) for kind, side, words in _MARKER_WORDS for word in words.split()
 }
-_AFTER_NUMBER: Final = frozenset(fold(w) for w in ("үй", "батир", "бат", "дом", "кв"))  # 125-үй, 14-батир
+_AFTER_NUMBER: Final = frozenset(latin_key(w) for w in ("үй", "батир", "бат", "дом", "кв"))  # 125-үй, 14-батир
 _NUMBERED: Final = frozenset({"house", "building", "flat"})
 _PLACES: Final[dict[str, str]] = {
     "region": "region",
@@ -169,21 +170,22 @@ def _tokens(piece: str) -> list[_Token]:
         key = fold(word)
         if key[0] in _DIGITS:
             out.extend(_number_tokens(word, key))
-        elif key in _MARKERS:
-            out.append(_Token(word, "word", _MARKERS[key]))
+        elif (mark := latin_key(word) or word) in _MARKERS:
+            out.append(_Token(word, "word", _MARKERS[mark]))
         else:
             out.extend(_glued(word, key))
     return out
 
 
 def _number_tokens(word: str, key: str) -> list[_Token]:
-    head, dash, tail = key.partition("-")
+    head, dash, rest = key.partition("-")
+    tail = latin_key(rest)
     if dash and tail in _AFTER_NUMBER:
         kind = _MARKERS[tail]
         return [_Token("", "word", kind), _Token(head, "number")]
     if dash and tail in _MARKERS and _MARKERS[tail][0] == "area":
         return [_Token(head, "word"), _Token(word, "word", _MARKERS[tail])]
-    if dash and len(tail) > 1 and tail[0] not in _DIGITS:  # 8-Марта, 3-я: part of a name
+    if dash and len(rest) > 1 and rest[0] not in _DIGITS:  # 8-Марта, 3-я: part of a name
         return [_Token(word, "word")]
     return [_Token(word, "number")]
 
@@ -191,8 +193,9 @@ def _number_tokens(word: str, key: str) -> list[_Token]:
 def _glued(word: str, key: str) -> list[_Token]:
     """A marker written onto its number, as in "кв14" or "д125"."""
     place = next((n for n, char in enumerate(key) if char in _DIGITS), 0)
-    if place and key[:place] in _MARKERS and _MARKERS[key[:place]][0] in _NUMBERED:
-        return [_Token(word[:place], "word", _MARKERS[key[:place]]), _Token(word[place:], "number")]
+    marker = _MARKERS.get(latin_key(key[:place]) or key[:place]) if place else None
+    if marker is not None and marker[0] in _NUMBERED and len(word) == len(key):
+        return [_Token(word[:place], "word", marker), _Token(word[place:], "number")]
     return [_Token(word, "word")]
 
 
@@ -210,6 +213,10 @@ class _Builder:
         if kind in ("street", "lane", "area"):
             self._put_street(kind, value)
             return
+        if kind in ("city", "village") and "settlement" in self.parts and self.settlement_kind == "any":
+            self.parts.setdefault(
+                "district", self.parts.pop("settlement")
+            )  # an unmarked place before a marked one is wider
         if part in self.parts or not value:
             if value:
                 self.rest.append(value)
@@ -245,7 +252,8 @@ class _Builder:
             self.put("flat", house_form(value))
         elif "house" not in self.parts:
             house, dash, flat = value.partition("-")
-            if dash and house and flat and _DIGITS.issuperset(house + flat) and "flat" not in self.parts:
+            plain = house if house[-1:] in _DIGITS else house[:-1]  # 20А-21
+            if dash and plain and flat and _DIGITS.issuperset(plain + flat) and "flat" not in self.parts:
                 self.put("house", house_form(house))
                 self.put("flat", house_form(flat))
             else:
@@ -328,7 +336,7 @@ def _marked(tokens: list[_Token], at: int, pending: list[str], build: _Builder) 
             _unmarked(pending, build, before_number=True)
             build.number(following.text, kind)
             return at + 2
-        if kind == "house" and fold(tokens[at].text) == "д" and following is not None and following.marker is None:
+        if kind == "house" and latin_key(tokens[at].text) == "d" and following is not None and following.marker is None:
             kind, side = "village", "after"  # "д." before a word is a village (деревня)
         elif following is not None and following.marker is None and kind != "house" and len(following.text) <= 2:
             build.number(following.text, kind)  # корп. А
@@ -338,7 +346,7 @@ def _marked(tokens: list[_Token], at: int, pending: list[str], build: _Builder) 
             return at + 1
     after, end = _words_after(tokens, at + 1, kind)
     if pending and (side == "before" or not after):
-        if len(pending) > 1 and fold(tokens[at].text) in _ENGLISH_STREET and _DIGITS.issuperset(pending[0]):
+        if len(pending) > 1 and lower(tokens[at].text) in _ENGLISH_STREET and _DIGITS.issuperset(pending[0]):
             build.number(pending.pop(0))  # 125 Toktogul Street
         build.put(kind, " ".join(pending))
         pending.clear()
@@ -389,7 +397,9 @@ def _unmarked(pending: list[str], build: _Builder, *, before_number: bool) -> No
     pending.clear()
     if before_number and "street" not in build.parts:
         build.put("street", name)
-    elif before_number or "settlement" in build.parts:
+    elif before_number or {"settlement", "district"} <= build.parts.keys():
         build.rest.append(name)
+    elif "settlement" in build.parts:  # "Бишкек, Ленинский, ...": a district of the city
+        build.put("district", name)
     else:
         build.put("place", name)

@@ -105,7 +105,18 @@ _CYRILLIC: Final = str.maketrans(
 _AS_CYRILLIC: Final = str.maketrans("aceopxykmhbt", "асеорхукмнвт")
 _AS_LATIN: Final = str.maketrans("асеорхукмнвт", "aceopxykmhbt")
 _LATIN: Final = {
-    **{"shch": "sh", "sch": "sh", "dzh": "j", "zh": "j", "dj": "j", "kh": "h", "gh": "g", "ng": "n", "tch": "ch"},
+    **{
+        "shch": "sh",
+        "sch": "sh",
+        "dzh": "j",
+        "zh": "j",
+        "dj": "j",
+        "kh": "h",
+        "gh": "g",
+        "ngg": "n",
+        "ng": "n",
+        "tch": "ch",
+    },
     **{"sh": "sh", "ch": "ch", "ck": "k", "c": "k", "q": "k", "w": "v", "x": "ks", "y": "i"},
 }
 _DIGRAPHS: Final = re.compile("|".join(sorted(_LATIN, key=len, reverse=True)))

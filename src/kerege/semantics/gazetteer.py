@@ -197,27 +197,30 @@ class Gazetteer:
         return Resolution(None, found, "several" if found else "none")
 
     def resolve_path(self, names: Iterable[tuple[str, Level | Literal["city", "any"]]]) -> Resolution:
-        """The place that a chain of names, widest first, leads to. A link that names nothing known is stepped over.
+        """The place that a chain of names, widest first, leads to.
 
-        Each link narrows the one before; a link with several candidates may be settled by the next one.
+        Each link narrows the one before, or names a place above it and confirms it. A wider link that names nothing known is stepped
+        over; when the narrowest names nothing known, nothing is found: the place above it is not the place meant.
         """
         here: list[Place] | None = None
-        seen: tuple[Place, ...] = ()
+        last = "none"
         for name, kind in names:
-            found = self._candidates(name, kind, here)
-            if found:
-                here, seen = found, tuple(found)
-        if here is None:
+            found = self._candidates(name, kind)
+            if here is not None and found:
+                below = [p for p in found if any(p is not a and self.is_within(p.soate, a.soate) for a in here)]
+                confirmed = [p for p in here if any(self.is_within(p.soate, a.soate) for a in found)]
+                found = below or confirmed
+            last = "found" if found else "none"
+            here = found or here
+        if here is None or last == "none":
             return Resolution(None, (), "none")
         top = [p for p in here if not any(q is not p and self.is_within(p.soate, q.soate) for q in here)]
-        return Resolution(top[0], seen, "found") if len(top) == 1 else Resolution(None, seen, "several")
+        return Resolution(top[0], tuple(here), "found") if len(top) == 1 else Resolution(None, tuple(here), "several")
 
-    def _candidates(self, name: str, kind: str, above: list[Place] | None) -> list[Place]:
+    def _candidates(self, name: str, kind: str) -> list[Place]:
         found = [p for p in self.find(name) if _fits(p, kind)]
-        if kind == "city" and any(p.is_city() for p in found):
-            found = [p for p in found if p.is_city()]
-        if above is not None:
-            found = [p for p in found if any(p is not a and self.is_within(p.soate, a.soate) for a in above)]
+        if kind in ("city", "any") and any(p.is_city() for p in found):  # "Талас, Манас 5": the city, not the region
+            return [p for p in found if p.is_city()]
         return found
 
 

@@ -251,7 +251,7 @@ def _verdict(
 ) -> Verdict:
     others = (surname.word, patronymic.word)
     if given.word == "unlike":
-        return "similar" if _across(a, b) else "different"
+        return "similar" if _across(a, b) and others != ("unlike", "unlike") else "different"
     if others == ("unlike", "unlike"):
         return "different"
     if given.word != "equal":

@@ -192,29 +192,46 @@ def _is(element: Any, name: str, source: Source) -> bool:
 
 def _xml_record(element: Any, source: Source, present: set[str], number: int) -> Record:
     record: Record = {}
+    below = _children(element, source)
     for cell, path in source.cells.items():
-        here: Any = element
-        value: str | None = None
-        for step in path.split("/"):
-            if step.startswith("@"):
-                value, here = here.get(step[1:]), None
-                break
-            matching = [e for e in here if _is(e, step, source)]
-            if len(matching) > 1:
-                raise PayloadRefused(reason="an element that may stand once stands twice", record=number, field=cell)
-            here = matching[0] if matching else None
-            if here is None:
-                break
-        if here is not None:
-            if any(isinstance(child.tag, str) for child in here):
-                raise PayloadRefused(reason="elements stand where plain text was agreed", record=number, field=cell)
-            if any(child.tag is etree.Entity for child in here):
-                raise PayloadRefused(reason="an entity reference inside a cell", record=number, field=cell)
-            value = "".join(here.itertext()) if len(here) else (here.text or "")
+        value = _xml_value(element, below, path, source, (number, cell))
         if value is not None:
             present.add(cell)
         record[cell] = value
     return record
+
+
+def _children(element: Any, source: Source) -> dict[str, list[Any]]:
+    """The child elements by local name, of the agreed namespace when there is one."""
+    prefix = f"{{{source.namespace}}}" if source.namespace else ""
+    out: dict[str, list[Any]] = {}
+    for child in element:
+        tag = child.tag
+        if isinstance(tag, str) and tag.startswith(prefix):
+            out.setdefault(tag.rpartition("}")[2], []).append(child)
+    return out
+
+
+def _xml_value(element: Any, below: dict[str, list[Any]], path: str, source: Source, at: tuple[int, str]) -> str | None:
+    here, children = element, below
+    for step in path.split("/"):
+        if step.startswith("@"):
+            attribute: str | None = here.get(step[1:])
+            return attribute
+        matching = children.get(step)
+        if matching is None:
+            return None
+        if len(matching) > 1:
+            raise PayloadRefused(reason="an element that may stand once stands twice", record=at[0], field=at[1])
+        here = matching[0]
+        children = _children(here, source) if "/" in path else {}
+    if len(here):
+        if any(isinstance(child.tag, str) for child in here):
+            raise PayloadRefused(reason="elements stand where plain text was agreed", record=at[0], field=at[1])
+        if any(child.tag is etree.Entity for child in here):
+            raise PayloadRefused(reason="an entity reference inside a cell", record=at[0], field=at[1])
+        return "".join(here.itertext(etree.Element))
+    return here.text or ""
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------------------
