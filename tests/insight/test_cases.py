@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,31 @@ def test_asking_the_applicant_again_is_a_step_of_a_person_even_when_the_system_a
     history = one([*STRAIGHT, event(EventType.INFO_REQUESTED, 1.2, reason_code="once-only:population")])
     assert history.manual_steps == 1
     assert history.asked_despite_register == ("population",)
+
+
+def test_a_case_handed_to_a_desk_is_no_longer_straight_through_and_names_why() -> None:
+    handed = event(EventType.CHECK_REQUESTED, 1.5, step="manual", reason_code="address_conflict")
+    history = one([*STRAIGHT[:4], handed])
+    assert (history.manual_steps, history.reconciled_by_hand) == (1, ("address_conflict",))
+    commission = one([*STRAIGHT[:4], event(EventType.CHECK_REQUESTED, 1.5, step="commission")])
+    assert (commission.manual_steps, commission.reconciled_by_hand) == (1, ())
+    assert one([*STRAIGHT[:4], event(EventType.CHECK_REQUESTED, 1.5, step="civil")]).manual_steps == 0
+
+
+def test_an_event_is_made_from_plain_data() -> None:
+    plain = {
+        "event_id": "run-1/data_first/a-1/1",
+        "case_ref": REF,
+        "public_service": "grade1-admission",
+        "type": "decided",
+        "qualifier": "granted",
+        "occurred_at": T0,
+        "actor_kind": "system",
+    }
+    facts = EventFacts.of(plain)
+    assert (facts.type, facts.actor_kind, facts.faults()) == (EventType.DECIDED, ActorKind.SYSTEM, [])
+    with pytest.raises(ValueError, match="levitated"):
+        EventFacts.of(plain | {"type": "levitated"})
 
 
 def test_waiting_for_the_applicant_ends_with_the_answer_and_else_with_the_decision() -> None:

@@ -46,7 +46,7 @@ SAMPLE = [GRANTED, GRANTED, REFUSED, OPEN, WITHDRAWN, UNSENT]
         ("M01", 3, 6),  # a refusal completes, a withdrawal does not
         ("M01b", 2, 3),
         ("M05", 1, 3),
-        ("M11", 2, 3),
+        ("M11", 2, 3),  # decided, and none waits at a desk
         ("M12", 1, 5),  # of the submitted, the withdrawn with them
         ("M13", 1, 5),
     ],
@@ -75,6 +75,12 @@ def test_cases_too_young_to_have_ended_are_left_out_and_counted() -> None:
 def test_synthetic_cases_never_count() -> None:
     result = measure("M11", [GRANTED, replace(GRANTED, synthetic=True)], COHORT)
     assert (result.n, result.excluded) == (1, {"synthetic": 1})
+
+
+def test_a_case_that_waits_at_a_desk_counts_against_straight_through_before_it_is_decided() -> None:
+    waiting = replace(OPEN, manual_steps=1)
+    result = measure("M11", [GRANTED, waiting, OPEN], COHORT)
+    assert (result.values["numerator"], result.n, result.excluded) == (1, 2, {"undecided": 1})
 
 
 def test_an_empty_cohort_gives_no_percentage_rather_than_zero() -> None:

@@ -18,6 +18,8 @@ Channel = Literal["exchange", "desk", "portal", "job"]
 CHANNELS: Final[tuple[Channel, ...]] = ("exchange", "desk", "portal", "job")
 
 PSEUDONYM: Final = re.compile(r"[0-9a-f]{64}\Z")
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,190}\Z")  # a legal basis may be an act's name
+_PIN: Final = re.compile(r"\d{14}")
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:/._-]{0,190}\Z")
 
 
@@ -42,7 +44,9 @@ class Read:
             found.append(("member", "a subsystem, INSTANCE/CLASS/MEMBER/SUBSYSTEM"))
         if not PSEUDONYM.match(self.about):
             found.append(("about", "a keyed pseudonym of 64 hex digits, not a person's number"))
-        for name in ("reader", "purpose", "legal_basis", "data_service"):
+        if not self.legal_basis.strip() or not _NAME.match(self.legal_basis) or _PIN.search(self.legal_basis):
+            found.append(("legal_basis", "the act and article, at most 190 characters"))
+        for name in ("reader", "purpose", "data_service"):
             if not _CODE.match(str(getattr(self, name))):
                 found.append((name, "a code of letters, digits and : / . _ -"))
         if self.channel not in CHANNELS:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from kerege.insight.events import ONCE_ONLY, ActorKind, EventFacts, EventType
+from kerege.insight.events import ONCE_ONLY, RECONCILE_BY_HAND, TO_A_PERSON, ActorKind, EventFacts, EventType
 
 _ORDER: Final = {kind: place for place, kind in enumerate(EventType)}
 _ANSWERS: Final = frozenset({EventType.INFO_RECEIVED, EventType.SUBMITTED})
@@ -95,7 +95,10 @@ def _history(events: Sequence[EventFacts], as_of: datetime) -> CaseHistory:
         waiting=_waiting(between, decision.occurred_at if decision else as_of),
         manual_steps=sum(_is_manual(e) for e in between),
         reconciled_by_hand=tuple(
-            e.reason_code for e in events if e.type is EventType.RECONCILED and e.actor_kind is not ActorKind.SYSTEM
+            e.reason_code
+            for e in events
+            if (e.type is EventType.RECONCILED and e.actor_kind is not ActorKind.SYSTEM)
+            or (e.type is EventType.CHECK_REQUESTED and e.step == RECONCILE_BY_HAND)
         ),
         asked_despite_register=tuple(
             e.reason_code.removeprefix(ONCE_ONLY)
@@ -107,10 +110,19 @@ def _history(events: Sequence[EventFacts], as_of: datetime) -> CaseHistory:
 
 
 def _is_manual(event: EventFacts) -> bool:
-    """A person acted: an official, an assistant, or the applicant who was asked again."""
+    """A person acts or must: an official, an assistant, the applicant who is asked again, a desk the case was handed to."""
     if event.type in (EventType.NOTIFIED, EventType.APPEALED):
         return False
-    return event.actor_kind is not ActorKind.SYSTEM or event.qualifier == "manual" or event.type in _ASKS
+    return (
+        event.actor_kind is not ActorKind.SYSTEM
+        or event.qualifier == "manual"
+        or event.type in _ASKS
+        or _handed_over(event)
+    )
+
+
+def _handed_over(event: EventFacts) -> bool:
+    return event.type is EventType.CHECK_REQUESTED and event.step in TO_A_PERSON
 
 
 def _waiting(events: Sequence[EventFacts], end: datetime) -> timedelta:

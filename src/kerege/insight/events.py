@@ -7,10 +7,11 @@ fourteen digits in a row is refused, because that is what a PIN looks like.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from kerege.identity.pseudonyms import PseudonymKey
 
@@ -49,7 +50,11 @@ QUALIFIERS: Final[dict[EventType, frozenset[str]]] = {
 }
 ONCE_ONLY: Final = "once-only:"  # a reason of info_requested: a connected register could have given it
 
-_CODE: Final = re.compile(r"[a-z0-9][a-zA-Z0-9:/._-]{0,99}\Z")
+# the step of a check_requested by which a case leaves the rules and goes to a person's desk
+TO_A_PERSON: Final = frozenset({"manual", "commission"})
+RECONCILE_BY_HAND: Final = "manual"
+
+_CODE: Final = re.compile(r"[A-Za-z0-9][a-zA-Z0-9:/._-]{0,99}\Z")
 _REF: Final = re.compile(r"[0-9a-f]{64}\Z")
 _PIN: Final = re.compile(r"\d{14}")
 _AREA: Final = re.compile(r"\d{2,14}\Z")
@@ -77,6 +82,12 @@ class EventFacts:
     prev_case_ref: str = ""
     correction_of: str = ""
     synthetic: bool = False
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> EventFacts:
+        """From plain data with the same field names, `type` and `actor_kind` by their codes (`services.events` makes such)."""
+        coded = {"type": EventType(raw["type"]), "actor_kind": ActorKind(raw["actor_kind"])}
+        return cls(**{**raw, **coded})
 
     def faults(self) -> list[tuple[str, str]]:
         """(field, what it should be) for everything missing or malformed."""
