@@ -6,7 +6,6 @@ education's areas taken from the world's truth: what is tested here is deciding,
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -21,13 +20,38 @@ import orjson
 import pytest
 from lxml import etree
 
+import kerege
 from kerege.demo.world import Dirt, World, generate
+from kerege.ground.errors import KeregeError
+from kerege.reconcile.link import Entry
+from kerege.semantics.crosswalk import Crosswalk, Policy, Row, write_sssom
+from kerege.semantics.pack import Pack, load_pack
+from kerege.semantics.translate import Translation
+from kerege.services.admission import read_application
 from kerege.services.evidence import Answer, Call
+from kerege.services.node_client import CANONICAL, read_answer
 
 SOATE = Path(__file__).parents[2] / ".." / "shared" / "data" / "kg" / "soate.csv"
 AT = datetime(2026, 6, 1, tzinfo=UTC)
-Row = dict[str, Any]
-Translate = Callable[[str, bytes, str], tuple[list[Mapping[str, str | None]], list[Mapping[str, Any]], str]]
+Plain = dict[str, Any]
+COUNTRY = Path(kerege.__file__).parent / "country" / "kg"
+Translate = Callable[[str, bytes, str], Translation]
+
+
+def pack_for(world: World, overlay: Path) -> Pack:
+    """The country pack, with the crosswalk of education's areas as a perfect steward would have made it."""
+    overlay.mkdir(parents=True, exist_ok=True)
+    rows = tuple(Row(area.code, area.soate) for area in world.education_areas if area.soate)
+    crosswalk = Crosswalk(
+        "kg:education-area--soate", rows, "kg:education-area", "kg:soate", Policy("null-and-flag"), license="none"
+    )
+    (overlay / "areas.sssom.tsv").write_bytes(write_sssom(crosswalk, "kga", "soate"))
+    return load_pack(COUNTRY, data_dir=SOATE.parent, overlay=overlay)
+
+
+def reader(pack: Pack) -> Callable[[Mapping[str, str | None]], Entry]:
+    """Reads a form by the pack's own mapping, as the hub does."""
+    return read_application(pack.mapper("kg:application"))
 
 
 @lru_cache(maxsize=8)
@@ -60,21 +84,21 @@ class MemoryCountry:
     world: World
     translate: Translate
     broken: frozenset[str] = frozenset()
-    corrupt: Callable[[str, Row], Row] = lambda table, row: row
+    corrupt: Callable[[str, Plain], Plain] = lambda table, row: row
     calls: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._tables: dict[str, list[Row]] = {}
+        self._tables: dict[str, list[Plain]] = {}
         for table, records in self.world.registers.items():
             self._tables[table] = [self.corrupt(table, dict(record.row)) for record in records]
-        self._index: dict[tuple[str, str], dict[str, list[Row]]] = {}
+        self._index: dict[tuple[str, str], dict[str, list[Plain]]] = {}
         self._cache: dict[tuple[object, ...], Answer] = {}
 
-    def _find(self, table: str, column: str, value: str) -> list[Row]:
+    def _find(self, table: str, column: str, value: str) -> list[Plain]:
         key = (table, column)
         if key not in self._index:
-            index: dict[str, list[Row]] = defaultdict(list)
+            index: dict[str, list[Plain]] = defaultdict(list)
             for row in self._tables[table]:
                 index[str(row[column])].append(row)
             self._index[key] = index
@@ -95,11 +119,17 @@ class MemoryCountry:
         status, mapping, body, content_type = getattr(self, register)(call)
         if not call.canonical or status != 200:
             return Answer(status, AT, body=body, content_type=content_type)
-        records, problems, version = self.translate(mapping, body, content_type)
-        return Answer(
-            200, AT, records=tuple(records), problems=tuple(problems), content_type="application/json", mapping_id=mapping,
-            mapping_version=version, original_sha256=hashlib.sha256(body).hexdigest(),
-        )  # fmt: skip
+        try:
+            done = self.translate(mapping, body, content_type)
+        except KeregeError as error:
+            return Answer(500, AT, fault=error.code)
+        message = {
+            "records": done.records,
+            "problems": done.problems,
+            "mapping": {"id": done.mapping_id, "version": done.mapping_version},
+            "original": {"sha256": done.original_sha256, "content_type": content_type, "message_id": "m"},
+        }
+        return read_answer(200, {"content-type": CANONICAL}, orjson.dumps(message), "m", canonical=True)
 
     def civil(self, call: Call) -> tuple[int, str, bytes, str]:
         root = etree.fromstring(call.body or b"")
@@ -118,7 +148,7 @@ class MemoryCountry:
         return 200, "kg:civil.birth-record", xml.encode(), "text/xml; charset=utf-8"
 
     def population(self, call: Call) -> tuple[int, str, bytes, str]:
-        def person(row: Row) -> Row:
+        def person(row: Plain) -> Plain:
             flat = {k: v for k, v in row.items() if k not in {"soate", "text"}}
             return flat | {"address": {"soate": row["soate"], "text": row["text"]}}
 

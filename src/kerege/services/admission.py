@@ -7,13 +7,14 @@ given out afterwards, over all applications, by `run`. Source: issue 2, item 1; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from kerege.ground.clock import BISHKEK
 from kerege.reconcile.compare import FieldComparison, RecordView
+from kerege.reconcile.link import Entry
 from kerege.services import places, rules
 from kerege.services.definitions import AdmissionDefinition
 from kerege.services.evidence import Reply, Source, Value
@@ -154,6 +155,16 @@ def free_from(reply: Reply, grade: str) -> dict[str, int | None]:
 
 def _count(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+def read_application(mapper: Callable[[Mapping[str, str | None]], Any]) -> Callable[[Mapping[str, str | None]], Entry]:
+    """A reader of forms from a compiled mapping of `kg:application` (semantics), for `DataFirst`."""
+
+    def read(raw: Mapping[str, str | None]) -> Entry:
+        mapped = mapper(dict(raw))
+        return Entry(mapped.values, frozenset((problem.field, problem.code) for problem in mapped.problems))
+
+    return read
 
 
 def iso_date(text: str | None) -> date | None:

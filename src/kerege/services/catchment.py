@@ -2,6 +2,8 @@
 
 Yes: one of the school's lines surely covers the address. No: none of its lines can cover it, *and* a line of another school surely
 does; an address that lies nowhere is more likely one that was read badly than one the country forgot. Else: not known.
+A line without a street is the whole unit, but only where nothing speaks against it: it has no house range, and no line of that unit
+names a street. A list whose streets were lost on the way would else put every house of a town into every school.
 What an address means (unit, street key, house) is `semantics`'.
 """
 
@@ -42,6 +44,7 @@ class Catchments:
     incomplete: bool = False
     _by_school: dict[str, list[Entry]] = field(init=False, repr=False, compare=False)
     _by_unit: dict[str | None, list[Entry]] = field(init=False, repr=False, compare=False)
+    _split: frozenset[str | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_school: dict[str, list[Entry]] = defaultdict(list)
@@ -49,18 +52,35 @@ class Catchments:
         for line in self.lines:
             by_school[line.get("school_code") or ""].append(line)
             by_unit[line.get("soate")].append(line)
+        split = {unit for unit, lines in by_unit.items() if not all(_whole(line) for line in lines)}
+        # One school naming the same unit twice without streets has lost them just as surely.
+        split |= {
+            unit for unit, lines in by_unit.items() if len({line.get("school_code") for line in lines}) < len(lines)
+        }
         object.__setattr__(self, "_by_school", dict(by_school))
         object.__setattr__(self, "_by_unit", dict(by_unit))
+        object.__setattr__(self, "_split", frozenset(split))
 
     def contains(self, school_code: str, place: Place) -> bool | None:
         """Whether `place` is in the catchment of `school_code`; None when that cannot be said."""
-        own = [covers(line, place) for line in self._by_school.get(school_code, ())]
+        own = [self._covers(line, place) for line in self._by_school.get(school_code, ())]
         if any(verdict is True for verdict in own):
             return True
         if self.incomplete or place.soate is None or any(verdict is None for verdict in own) or not own:
             return None
         elsewhere = (line for line in self._by_unit.get(place.soate, ()) if line.get("school_code") != school_code)
-        return False if any(covers(line, place) is True for line in elsewhere) else None
+        return False if any(self._covers(line, place) is True for line in elsewhere) else None
+
+    def _covers(self, line: Entry, place: Place) -> bool | None:
+        verdict = covers(line, place)
+        lost = line.get("street_key") is None and (line.get("soate") in self._split or not _whole(line))
+        return None if verdict and lost else verdict
+
+
+def _whole(line: Entry) -> bool:
+    """Whether a line reads as "the whole unit": no street at all, no range, every house."""
+    named = line.get("street") or line.get("street_key")
+    return not named and line.get("house_from") is None and line.get("house_to") is None and line.get("parity") == "all"
 
 
 def covers(line: Entry, place: Place) -> bool | None:

@@ -39,7 +39,7 @@ _SHOWN: Final[dict[str, tuple[str, ...]]] = {
 _RECORD_ID: Final = {
     "civil": "act_number",
     "population": "pin",
-    "education": "pupil_id",
+    "emis": "pupil_id",
     "health": "certificate_no",
 }
 
@@ -184,7 +184,7 @@ class _Case:
         picked = self._pick(active, lambda e: self._counts(e) is True)
         sure = _sure(picked)
         if sure:
-            self._note("education", "child.enrolment", sure[0], _source_of(replies, sure[0]).source)
+            self._note("emis", "child.enrolment", sure[0], _source_of(replies, sure[0]).source)
         if any(self._counts(entry) for entry in sure):
             return True
         if isinstance(picked, NoneThere) and all(reply.complete for reply in replies):

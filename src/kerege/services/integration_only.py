@@ -203,7 +203,7 @@ class _Case:
             return None
         own = reply.raw
         if own:
-            self._see("education", own[0], reply, "child.enrolment", "student_id")
+            self._see("emis", own[0], reply, "child.enrolment", "student_id")
         active = [
             row
             for row in own
@@ -321,7 +321,7 @@ RAW_FIELDS: Final[dict[str, Callable[[Row], dict[str, str | None]]]] = {
         pin="pin",
         locality="soate",
     ),
-    "education": _reader(
+    "emis": _reader(
         surname="last_name",
         given_name="first_name",
         patronymic="middle_name",
