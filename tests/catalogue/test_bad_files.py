@@ -59,6 +59,13 @@ def test_the_senders_count_is_checked_and_is_no_data(tmp_path: Path) -> None:
     assert "counted 2 rows, 1 came" in refused(errors.FileTruncated, path).text
 
 
+def test_a_file_that_must_be_counted_and_is_not_is_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "nightly.csv"
+    path.write_text("N_SPR;STATUS\n1;Д\n2;П\n", encoding="utf-8")
+    assert read(path) == 2
+    assert "#ROWS;<n>" in refused(errors.FileTruncated, path, counted=True).text
+
+
 def test_a_row_with_another_number_of_cells_is_named(tmp_path: Path) -> None:
     path = tmp_path / "ragged.csv"
     path.write_text("a,b\n1,2\n1,2,3\n4,5\n")

@@ -33,13 +33,15 @@ class Options:
         return {
             "rows": r.limits.rows, "cell": r.limits.cell, "seconds": r.limits.seconds, "encoding": r.encoding,
             "delimiter": r.delimiter, "header_row": r.header_row, "tables": list(r.tables), "k": self.k,
-            "share": list(self.share), "key": list(self.key),
+            "share": list(self.share), "key": list(self.key), "counted": r.counted,
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Options:
         limits = Limits(rows=raw["rows"], cell=raw["cell"], seconds=raw["seconds"])
-        reading = Reading(limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(raw["tables"]))
+        reading = Reading(
+            limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(raw["tables"]), raw["counted"]
+        )
         return cls(reading, raw["k"], tuple(raw["share"]), tuple(raw["key"]))
 
 

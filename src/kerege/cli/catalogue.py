@@ -48,7 +48,7 @@ def _reading_options(function: _F) -> _F:
 
 def _reading(raw: dict[str, Any], tables: Sequence[str] = ()) -> Reading:
     limits = Limits(rows=raw["rows"], cell=raw["max_cell"], seconds=raw["seconds"])
-    return Reading(limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(tables))
+    return Reading(limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(tables), raw["counted"])
 
 
 def _split(source: str) -> tuple[str, tuple[str, ...]]:
@@ -372,10 +372,10 @@ def crosswalk_refuse(file: Path, code: str, target: str | None, by: str) -> None
     "--column",
     "pairs",
     multiple=True,
-    required=True,
     metavar="COLUMN[=NEW]:CROSSWALK",
     help="Translate COLUMN by a crosswalk file (repeat).",
 )
+@click.option("--mapping", default="", metavar="ID", help="Run a whole mapping of the country pack instead.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="New CSV file.")
 @click.option("--policy", default="", help="Policy for unmapped codes instead of the crosswalk's own.")
 @click.option("--key", multiple=True, help="Column that names a record; a repeated key stops the run.")
@@ -383,20 +383,18 @@ def crosswalk_refuse(file: Path, code: str, target: str | None, by: str) -> None
 @click.option("--record", is_flag=True, help="Record unmapped codes as findings in the catalogue.")
 @_reading_options
 def harmonise(
-    source: str,
-    pairs: tuple[str, ...],
-    out: Path,
-    policy: str,
-    key: tuple[str, ...],
-    as_json: bool,
-    record: bool,
-    **raw: Any,
-) -> None:
-    """Translate code columns of SOURCE into a new file, with a count for every unmapped code."""
+    source: str, pairs: tuple[str, ...], mapping: str, out: Path, policy: str, key: tuple[str, ...], as_json: bool, record: bool, **raw: Any,
+) -> None:  # fmt: skip
+    """Translate SOURCE into a new file, by crosswalks or by a mapping, with a count for every unmapped code."""
     from kerege.catalogue import crosswalks
     from kerege.catalogue import harmonise as engine
 
-    raw["rows"] = max(raw["rows"], 1 << 62) if "://" not in source else raw["rows"]
+    if bool(pairs) == bool(mapping):
+        raise click.UsageError("Give either --column COLUMN:CROSSWALK or --mapping ID.")
+    raw["rows"] = 1 << 62  # a file is translated whole
+    if mapping:
+        _map(source, mapping, out, as_json, raw)
+        return
     steps = []
     for pair in pairs:
         column, _, file = pair.partition(":")
@@ -423,6 +421,29 @@ def harmonise(
             click.echo(f"    {n:8}  {value[:40]}")
     if report.quarantined:
         click.echo(f"Put aside: {engine.quarantine_path(out)}")
+
+
+def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any]) -> None:
+    import kerege.country
+    from kerege.catalogue.mapped import map_table
+    from kerege.ground import settings
+    from kerege.semantics.pack import load_pack
+
+    folder = Path(next(iter(kerege.country.__path__))) / settings.get("country")
+    data = settings.get("country_data")
+    pack = load_pack(folder, data_dir=Path(data) if data else None)
+    raw["counted"] = raw["counted"] or bool(pack.mapping(mapping).source.trailer)
+    opened, table = _open(source, raw)
+    report = map_table(opened, table, pack, mapping, out)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
+        return
+    verdicts = ", ".join(f"{n} {v}" for v, n in sorted(report.verdicts.items()))
+    click.echo(f"{report.read} records read by {report.mapping} {report.version}: {verdicts}")
+    for (name, code), n in report.problems.most_common():
+        click.echo(f"    {n:8}  {name}: {code}")
+    for (name, code), n in report.unmapped.most_common(20):
+        click.echo(f"    {n:8}  {name}: unmapped {code}")
 
 
 def _record(source: str, table: str, report: Any) -> None:

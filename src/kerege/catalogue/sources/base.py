@@ -35,6 +35,9 @@ class Reading:
     delimiter: str = ""
     header_row: int = 0  # 1-based; 0: the first row that is not blank
     tables: tuple[str, ...] = ()
+    counted: bool = (
+        False  # a CSV file must end with its sender's own count (`#ROWS;<n>`); one without it is half a file
+    )
 
 
 @dataclass(frozen=True, slots=True)

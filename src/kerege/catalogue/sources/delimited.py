@@ -60,6 +60,7 @@ class DelimitedFile:
         trailer: int | None = None
         count = 0
         previous: tuple[int, list[str]] | None = None
+        row = header_row
         for row, cells in self._parsed():
             if row <= header_row or not cells:
                 continue
@@ -80,6 +81,9 @@ class DelimitedFile:
             previous = (row, cells)
         if previous is not None:
             yield previous[0], self._checked(*previous, width, last=True)
+        if trailer is None and self._reading.counted:
+            reason = f"the last line should be the sender's count, {_TRAILER}{self.delimiter}<n>"
+            raise FileTruncated(source=self.name, row=row, reason=reason)
 
     def _checked(self, row: int, cells: list[str], width: int, *, last: bool) -> list[Cell]:
         if len(cells) == width:

@@ -1,0 +1,82 @@
+"""Running a mapping of the country pack over a file: canonical records out, every problem counted, the original untouched.
+
+The mapping is the same that translates messages on the wire (`semantics.emit_python`). Records it quarantines or rejects go to a second
+file with their row number, the source's own cells and what was wrong; flagged ones are written with their problems named.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kerege.catalogue.errors import OutputExists, TableEmpty
+from kerege.catalogue.files import written_whole
+from kerege.catalogue.harmonise import PROBLEMS, ROW, quarantine_path
+from kerege.catalogue.sources import Source, Table
+from kerege.catalogue.tables import column_index
+from kerege.semantics.pack import Pack
+
+
+@dataclass(slots=True)
+class MappedReport:
+    """The run in figures: read = ok + flagged + quarantined + rejected."""
+
+    mapping: str
+    version: str
+    read: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    problems: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, problem code)
+    unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, the source's code)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "mapping": self.mapping, "version": self.version, "read": self.read, "verdicts": dict(sorted(self.verdicts.items())),
+            "problems": [{"field": f, "code": c, "records": n} for (f, c), n in sorted(self.problems.items())],
+            "unmapped": [{"field": f, "source_code": c, "records": n} for (f, c), n in self.unmapped.most_common()],
+        }  # fmt: skip
+
+
+def map_table(source: Source, table: Table, pack: Pack, mapping_id: str, out: Path) -> MappedReport:
+    """Write the canonical records of `table` to `out` (CSV, UTF-8), those put aside beside it.
+
+    Raises ColumnVanished when the table lacks a cell the mapping names, OutputExists, TableEmpty or a SourceError; then no file appears.
+    """
+    aside_path = quarantine_path(out)
+    for path in (out, aside_path):
+        if path.exists():
+            raise OutputExists(path=str(path))
+    mapping = pack.mapping(mapping_id)
+    at: dict[str, int | None] = {}
+    for cell, column in mapping.source.cells.items():
+        absent = cell in mapping.source.optional and column not in table.columns
+        at[cell] = None if absent else column_index(source.name, table, column)
+    mapper = pack.mapper(mapping_id)
+    report = MappedReport(mapping_id, pack.version(mapping_id))
+    columns = [f.name for f in mapping.fields]
+    with ExitStack() as files:
+        main = csv.writer(files.enter_context(written_whole(out)), lineterminator="\n")
+        main.writerow([*columns, PROBLEMS])
+        aside: Any = None
+        for number, cells in table.numbered():
+            report.read += 1
+            mapped = mapper({cell: None if i is None else cells[i] for cell, i in at.items()})
+            report.verdicts[mapped.verdict] += 1
+            for problem in mapped.problems:
+                report.problems[problem.field, problem.code] += 1
+                if problem.source_code is not None:
+                    report.unmapped[problem.field, problem.source_code] += 1
+            told = "; ".join(f"{p.field}: {p.code}" for p in mapped.problems)
+            if mapped.verdict in ("quarantined", "rejected"):
+                if aside is None:
+                    aside = csv.writer(files.enter_context(written_whole(aside_path)), lineterminator="\n")
+                    aside.writerow([ROW, *table.columns, PROBLEMS])
+                aside.writerow([number, *("" if c is None else c for c in cells), told])
+                continue
+            main.writerow([*(mapped.values[c] or "" for c in columns), told])
+        if not report.read:
+            raise TableEmpty(source=source.name, table=table.name, before="")
+    return report
