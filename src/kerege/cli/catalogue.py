@@ -37,6 +37,7 @@ def _reading_options(function: _F) -> _F:
             click.option("--max-cell", default=1_000_000, show_default=True, help="Most characters of one cell."),
             click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a CSV or TSV file."),
             click.option("--delimiter", default="", help="Separator of a CSV file; found out when not given."),
+            click.option("--counted", is_flag=True, help="A CSV file must end with its sender's count, #ROWS;<n>."),
             click.option(
                 "--header-row", default=0, help="Row that holds one name per column; default: the first filled."
             ),
