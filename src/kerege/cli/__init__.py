@@ -18,9 +18,12 @@ from kerege.ground.errors import KeregeError
 COMMANDS: Final[dict[str, str]] = {
     "apply": "kerege.cli.catalogue:apply_plan",
     "crosswalk": "kerege.cli.catalogue:crosswalk",
+    "gate": "kerege.cli.delivery:gate",
     "harmonise": "kerege.cli.catalogue:harmonise",
     "harvest": "kerege.cli.catalogue:harvest",
     "ledger": "kerege.cli.ledger:ledger",
+    "measures": "kerege.cli.insight:measures",
+    "network": "kerege.cli.membership:network",
     "node": "kerege.cli.node:node",
     "profile": "kerege.cli.catalogue:profile",
     "suggest": "kerege.cli.catalogue:suggest",

@@ -1,0 +1,60 @@
+"""`kerege network`: who is registered, who may call what, which permits are in force."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from kerege.ground import clock
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: the rules as the nodes get them.")
+def network(as_json: bool) -> None:
+    """The network as registered: members, servers, rights, contracts, permits."""
+    open_database()
+    from kerege.exchange import rules
+    from kerege.membership.queries import network_view
+
+    view = network_view(clock.now())
+    picture = view.picture
+    if as_json:
+        click.echo(json.dumps(json.loads(rules.build(picture.rules(view.version or 0))), ensure_ascii=False, indent=2))
+        return
+    published = "never published" if view.version is None else f"version {view.version}"
+    changes = ", changed since it was published" if view.version is not None and view.unpublished_changes else ""
+    click.echo(
+        f"{len(picture.members)} members, {len(picture.subsystems)} subsystems, {len(picture.servers)} servers; {published}{changes}"
+    )
+    for server in picture.servers:
+        click.echo(f"  server {server.code} at {server.address} for {', '.join(server.clients) or 'nobody'}")
+    for right in picture.rights:
+        click.echo(
+            f"  right  {right.holder} -> {right.data_service} {right.method} {right.path} until {clock.iso(right.until)}"
+        )
+    for contract in picture.contracts:
+        click.echo(f"  contract {contract.data_service} {contract.path} -> {contract.mapping} at the {contract.at}")
+    for permit in picture.permits:
+        click.echo(
+            f"  permit {permit.public_service} {permit.state.value} until {clock.iso(permit.until)}, ledger entry {permit.verdict_index}"
+        )
+
+
+def open_database() -> None:
+    """Django with the hub's database; a fresh home folder gets its tables."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kerege.web.settings")
+    import django
+    from django.apps import apps
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.db import connection
+
+    if not apps.ready:
+        django.setup()
+    if connection.vendor == "sqlite":
+        Path(settings.HOME).mkdir(parents=True, exist_ok=True)
+    if "delivery_assessmentrecord" not in connection.introspection.table_names():
+        call_command("migrate", interactive=False, verbosity=0)
