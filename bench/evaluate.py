@@ -9,13 +9,14 @@ of one sheet, and records linked by school number. Last line: one JSON object. W
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerege.catalogue.profile import as_column, profile_table, sketch
@@ -173,6 +174,30 @@ def uk_codes() -> list[Score]:
     return scores
 
 
+def uk_missing() -> tuple[int, int, list[str]]:
+    """Half of the register taken away (by the parity of a digest of the code): codes whose counterpart is gone, and how many of them
+    were accepted for something else all the same."""
+    register = uk_register()
+    kept = [r for r in register if hashlib.sha256(r.code.encode()).digest()[0] % 2]
+    there = {r.code for r in kept}
+    gone = 0
+    wrong: list[str] = []
+    for coding, (file, code, label, kind) in UK_LISTS.items():
+        progress(f"codes without a counterpart: {coding}")
+        gold = uk_gold(coding, register)
+        source = {
+            r[code]: CodeRow(r[code], r[label], kind=r.get(kind, "") if kind else "")
+            for r in rows_of(UK / file)
+            if r[code]
+        }
+        for s in suggest_codes(list(source.values()), kept):
+            if s.source_code in gold and gold[s.source_code] not in there:
+                gone += 1
+                if s.decision == "accept":
+                    wrong.append(f"{coding} {source[s.source_code].label} -> {s.best}")
+    return gone, len(wrong), wrong
+
+
 def linked() -> tuple[list[dict[str, str]], list[dict[str, str]], dict[str, dict[str, str]]]:
     """English and Welsh edition and the register's schools by number."""
     return (
@@ -274,14 +299,21 @@ class ColumnScore:
     of: int
 
 
-def wales_columns() -> list[ColumnScore]:
-    """English sheet -> Welsh sheet (gold: same position), and each edition -> the register (gold: the register's documented fields)."""
+def wales_columns(*, values: bool = True) -> list[ColumnScore]:
+    """English sheet -> Welsh sheet (gold: same position), and each edition -> the register (gold: the register's documented fields).
+
+    values   whether the owners let keyed hashes of their values be compared; without, only names, shapes and frequencies speak
+    """
     key = os.urandom(16)
     english, welsh = (
         columns_of(WALES / "wales_maintained_en.csv", key),
         columns_of(WALES / "wales_maintained_cy.csv", key),
     )
     register = columns_of(WALES / "school-wls.tsv", key)
+    if not values:
+        english, welsh, register = (
+            [replace(c, values=frozenset()) for c in columns] for columns in (english, welsh, register)
+        )
     pairs = {a.name: {b.name} for a, b in zip(english, welsh, strict=True)}
     back = {b.name: {a.name} for a, b in zip(english, welsh, strict=True)}
     documented = {0: {"school-wls"}, 1: {"name", "name-cy"}, 3: {"principal-local-authority"}, 8: {"school-type-wls"}}
@@ -342,6 +374,7 @@ def main() -> int:
         print(f"not there: {DATA} (real registers for the evaluation); nothing was measured")
         return 0
     codes = [*uk_codes(), *wales_codes()]
+    gone, astray, examples = uk_missing()
     links = codes_by_links()
     columns = [*wales_columns(), *uk_columns()]
     progress("")
@@ -358,6 +391,9 @@ def main() -> int:
         f"{'all':28}{sum(s.gold for s in codes):5}{asked:7}{first:9} {first / asked:4.0%}{right:11} {right / asked:4.0%}{wrong:15}"
     )
     print("not asked: discovery (a list of codes without labels), website (addresses, not codes)")
+    print(
+        f"half of the register taken away: {gone} codes without a counterpart, {astray} accepted all the same {examples[:5] or ''}"
+    )
     print("\nCodes by linked records (English label to Welsh label; half of the schools vote, half judge)")
     for link in links:
         print(
@@ -368,9 +404,13 @@ def main() -> int:
         print(f"{c.name:36}{c.gold:4}{c.of:10}{c.hit1:9} {c.hit1 / c.gold:4.0%}{c.hit5:8} {c.hit5 / c.gold:4.0%}")
     gold, hit1, hit5 = (sum(getattr(c, f) for c in columns) for f in ("gold", "hit1", "hit5"))
     print(f"{'all':36}{gold:4}{'':10}{hit1:9} {hit1 / gold:4.0%}{hit5:8} {hit5 / gold:4.0%}\n")
+    print("The same Welsh columns when no values are compared (not in the figures below)")
+    for c in wales_columns(values=False):
+        print(f"{c.name:36}{c.gold:4}{c.of:10}{c.hit1:9} {c.hit1 / c.gold:4.0%}{c.hit5:8} {c.hit5 / c.gold:4.0%}")
+    print()
     result = {
         "codes_right_first": round(first / asked, 4),
-        "codes_wrong_accepted": wrong + sum(x.wrong for x in links),
+        "codes_wrong_accepted": wrong + astray + sum(x.wrong for x in links),
         "columns_hit1": round(hit1 / gold, 4),
         "columns_hit5": round(hit5 / gold, 4),
     }
