@@ -13,6 +13,7 @@ from __future__ import annotations
 from kerege.semantics import addresses, dates, names
 from kerege.semantics.codelist import CodeList, Concept
 from kerege.semantics.crosswalk import Crosswalk, Policy
+from kerege.semantics.emit_duckdb import DuckTable, TableResult, compile_duckdb
 from kerege.semantics.emit_python import Mapped, Mapper, compile_record
 from kerege.semantics.kg import okpo, pin
 from kerege.semantics.mapping import Mapping
@@ -25,14 +26,17 @@ __all__ = [
     "CodeList",
     "Concept",
     "Crosswalk",
+    "DuckTable",
     "Mapped",
     "Mapper",
     "Mapping",
     "Pack",
     "Policy",
     "Problem",
+    "TableResult",
     "Translation",
     "addresses",
+    "compile_duckdb",
     "compile_record",
     "dates",
     "load_pack",
