@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from kerege.ground.text import Text
 from kerege.identity import doings, queries
@@ -14,6 +16,7 @@ from kerege.identity.errors import AccessRefused, GrantRefused, HistoryFixed, No
 from kerege.identity.models import PersonalDataRead
 from kerege.identity.pseudonyms import PseudonymKey
 from kerege.identity.reads import Read
+from kerege.ledger.log import Ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -68,8 +71,6 @@ def test_the_same_read_twice_gives_two_different_commitments(ledger: Any) -> Non
 
 def test_a_changed_row_no_longer_matches_its_commitment(ledger: Any) -> None:
     doings.record_reads([READ], ledger, NOW)
-    from django.db import connection
-
     with connection.cursor() as cursor:  # past the model, as someone with the database's password would
         cursor.execute("UPDATE identity_personaldataread SET purpose = 'curiosity'")
     [line] = queries.reads_about(READ.about)
@@ -127,6 +128,20 @@ def test_a_recorded_read_is_neither_changed_nor_deleted(ledger: Any) -> None:
         with pytest.raises(HistoryFixed):
             act()
     assert PersonalDataRead.objects.get().purpose == READ.purpose
+
+
+def test_a_read_taken_out_of_the_table_or_slipped_in_shows_against_the_ledger(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as log:
+        doings.record_reads([READ, replace(READ, message_id="msg-2")], log, NOW)
+        doings.record_reads([replace(READ, message_id="msg-3")], log, NOW)
+        assert queries.read_gaps(log.entries()).none
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM identity_personaldataread WHERE message_id = 'msg-2'")
+        assert queries.read_gaps(log.entries()).entries_with_missing_reads == (0,)
+        row = PersonalDataRead.objects.get(message_id="msg-3")
+        row.pk, row._state.adding, row.commitment = None, True, "hmac-sha256:" + "0" * 64
+        row.save()
+        assert queries.read_gaps(log.entries()).reads_without_entry == 1
 
 
 def test_which_messages_have_a_recorded_read(ledger: Any) -> None:

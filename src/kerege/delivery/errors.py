@@ -36,7 +36,7 @@ class OwnersInvalid(DeliveryError):
 class NotThere(DeliveryError):
     code = "delivery.not_there"
     message = "There is no {kind} {name}."
-    hint = "See `kerege gate show` for what there is."
+    hint = "Register it first. The demo (`kerege demo`) registers grade1-admission with its gate."
 
 
 class EvidenceRefused(DeliveryError):

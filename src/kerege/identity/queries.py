@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, Protocol, cast
 
 from kerege.identity.access import Access, GrantFacts, may
 from kerege.identity.errors import AccessRefused
@@ -45,6 +46,41 @@ def read_messages(message_ids: set[str]) -> set[str]:
         chunk = listed[start : start + 500]
         found.update(PersonalDataRead.objects.filter(message_id__in=chunk).values_list("message_id", flat=True))
     return found
+
+
+class LedgerRecord(Protocol):
+    """What the gap check needs of a ledger's entry."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def body(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadGaps:
+    """Where table and ledger disagree: ledger entries whose reads were taken out, and rows no entry speaks for."""
+
+    entries_with_missing_reads: tuple[int, ...]
+    reads_without_entry: int
+
+    @property
+    def none(self) -> bool:
+        return not self.entries_with_missing_reads and not self.reads_without_entry
+
+
+def read_gaps(entries: Iterable[LedgerRecord]) -> ReadGaps:
+    """Compare every recorded read with the ledger: a read deleted from the table, or slipped into it, shows here."""
+    listed = {e.index: set(e.body["commitments"]) for e in entries if e.kind == "personal-data-reads"}
+    held: dict[int, set[str]] = {}
+    for index, commitment in PersonalDataRead.objects.values_list("ledger_index", "commitment").iterator():
+        held.setdefault(index, set()).add(commitment)
+    missing = tuple(sorted(index for index, marks in listed.items() if marks - held.get(index, set())))
+    return ReadGaps(missing, sum(len(marks - listed.get(index, set())) for index, marks in held.items()))
 
 
 def grants_of(person: str) -> tuple[GrantFacts, ...]:
