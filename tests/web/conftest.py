@@ -21,9 +21,11 @@ from kerege.web import assets
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `web_pages`, which the tests beside this file share
 
-from web_pages import PEOPLE, RUN  # noqa: E402
+import web_country as country
+from web_pages import PEOPLE, RUN
 
 GATE_FILE = Path(kerege.__file__).parent / "country/kg/gates/grade1-admission.yaml"
+
 
 @pytest.fixture
 def home(tmp_path, settings):
@@ -129,3 +131,8 @@ def gate(network, ledger):
     row = delivery.assess(service, ledger, now)
     delivery.sign(row.assessment_id, "policy", Layer.POL, ledger, now)
     return row
+
+
+@pytest.fixture
+def cases(network):
+    return country.lay_cases()

@@ -88,7 +88,9 @@ def test_signing_in_leads_on_to_the_page_that_was_asked_for(visitor, people):
     assert response.headers["Location"] == "/ky/applications/?kind=manual"
 
 
-@pytest.mark.parametrize("onward", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)", "\\\\elsewhere"])
+@pytest.mark.parametrize(
+    "onward", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)", "\\\\elsewhere"]
+)
 def test_signing_in_never_leads_to_another_host(visitor, people, onward):
     response = visitor.post("/en/sign-in/", {"person": "parent-1", "next": onward})
     assert response.headers["Location"] == "/en/my-child/"
@@ -133,7 +135,13 @@ def test_a_parent_sees_no_officers_desk_in_the_sections(parent):
 
 @pytest.mark.parametrize(
     "raw",
-    ["{", "[1]", '{"people": 3}', '{"people": [{"roles": ["officer"]}]}', '{"people": [{"id": "x", "roles": ["admin"]}]}'],
+    [
+        "{",
+        "[1]",
+        '{"people": 3}',
+        '{"people": [{"roles": ["officer"]}]}',
+        '{"people": [{"id": "x", "roles": ["admin"]}]}',
+    ],
 )
 def test_a_wrong_people_file_signs_nobody_in(visitor, home, raw):
     (home / "demo-people.json").write_text(raw, encoding="utf-8")

@@ -46,7 +46,8 @@ def test_a_moment_without_a_zone_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.0312, "31 ms"), (0.0012, "1.2 ms"), (12, "12.0 s"), (600, "10 min"), (10800, "3 h"), (259200, "3.0 days")]
+    ("seconds", "shown"),
+    [(0.0312, "31 ms"), (0.0012, "1.2 ms"), (12, "12.0 s"), (600, "10 min"), (10800, "3 h"), (259200, "3.0 days")],
 )
 def test_a_length_of_time_is_told_in_the_unit_a_person_would_choose(seconds, shown):
     with translation.override("en"):

@@ -41,7 +41,17 @@ def test_configuration_is_served_byte_for_byte(visitor, published):
 
 @pytest.mark.parametrize(
     "name",
-    ["../keys/secret", "V2/../../keys/secret", "%2e%2e/keys/secret", "..%2fkeys%2fsecret", "/etc/passwd", "V2", ".hidden", "V2/%00", "nothing"],
+    [
+        "../keys/secret",
+        "V2/../../keys/secret",
+        "%2e%2e/keys/secret",
+        "..%2fkeys%2fsecret",
+        "/etc/passwd",
+        "V2",
+        ".hidden",
+        "V2/%00",
+        "nothing",
+    ],
 )
 def test_configuration_never_leaves_its_folder(visitor, published, name):
     (published / ".hidden").write_text("no")

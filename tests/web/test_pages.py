@@ -70,14 +70,24 @@ def test_the_page_one_is_on_is_marked_in_the_sections(visitor):
 
 @pytest.mark.parametrize(
     ("header", "language"),
-    [("en-GB,en;q=0.9", "en"), ("ru", "ru"), ("ky-KG", "ky"), ("de,ru;q=0.5", "ru"), ("ja", "ky"), ("", "ky"), ("*;;;", "ky")],
+    [
+        ("en-GB,en;q=0.9", "en"),
+        ("ru", "ru"),
+        ("ky-KG", "ky"),
+        ("de,ru;q=0.5", "ru"),
+        ("ja", "ky"),
+        ("", "ky"),
+        ("*;;;", "ky"),
+    ],
 )
 def test_the_bare_address_leads_to_the_browsers_language(visitor, header, language):
     response = visitor.get("/", headers={"accept-language": header})
     assert response.headers["Location"] == f"/{language}/"
 
 
-@pytest.mark.parametrize("path", ["/en/no-such-page/", "/ru/catalogue/datasets/999/", "/ky/catalogue/concepts/no.such/"])
+@pytest.mark.parametrize(
+    "path", ["/en/no-such-page/", "/ru/catalogue/datasets/999/", "/ky/catalogue/concepts/no.such/"]
+)
 def test_a_missing_page_says_so_in_its_language(visitor, path):
     response = visitor.get(path)
     assert response.status_code == 404

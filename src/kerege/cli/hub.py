@@ -6,6 +6,7 @@ secret goes into the environment before Django's settings are read, here and in 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -74,10 +75,8 @@ def secret_file(home: Path) -> Path:
                 out.write(secrets.token_urlsafe(48) + "\n")
                 out.flush()
                 os.fsync(out.fileno())
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(aside, file)  # a link never replaces: of two processes that start together, one secret wins
-            except FileExistsError:
-                pass
         finally:
             aside.unlink()
     mode = stat.S_IMODE(file.stat().st_mode)

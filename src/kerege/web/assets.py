@@ -41,7 +41,9 @@ def table() -> dict[str, Asset]:
         content_type = _TYPES.get(file.suffix)
         if file.is_file() and content_type:
             body = file.read_bytes()
-            found[file.relative_to(_FOLDER).as_posix()] = Asset(body, content_type, hashlib.sha256(body).hexdigest()[:16])
+            found[file.relative_to(_FOLDER).as_posix()] = Asset(
+                body, content_type, hashlib.sha256(body).hexdigest()[:16]
+            )
     return found
 
 

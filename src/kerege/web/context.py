@@ -61,5 +61,7 @@ def _sections(request: HttpRequest, language: str, person: Person | None) -> lis
         if answer is Answer.REFUSED or (answer is Answer.SIGN_IN and audience is Audience.PARENT):
             continue
         current = "page" if here == name else "true" if here.startswith(f"{name}-") else ""
-        items.append({"name": words.word(f"nav.{name}"), "address": reverse(name, args=(language,)), "current": current})
+        items.append(
+            {"name": words.word(f"nav.{name}"), "address": reverse(name, args=(language,)), "current": current}
+        )
     return items

@@ -78,7 +78,7 @@ def moment(value: Any) -> SafeString | str:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            return value
+            return str(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("a moment must carry its time zone")

@@ -7,9 +7,13 @@ which reads the members once per page.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
 
 from kerege.ground.errors import KeregeError
 from kerege.ground.text import Text
@@ -105,3 +109,29 @@ def public_service(code: str) -> Text | str:
 def definition_of(code: str) -> AdmissionDefinition:
     """The public service's definition, read once per process: the country pack does not change while the hub runs."""
     return definitions.of(code)
+
+
+def school(code: str) -> str:
+    """A school by its name as the education register gave it; its code where no name is at hand."""
+    return _schools(_schools_stamp()).get(code) or word("applications.school_code", code=code)
+
+
+def _schools_file() -> Path:
+    return Path(settings.HOME) / "schools.json"
+
+
+def _schools_stamp() -> int:
+    file = _schools_file()
+    return file.stat().st_mtime_ns if file.is_file() else 0
+
+
+@lru_cache(maxsize=2)
+def _schools(stamp: int) -> dict[str, str]:
+    """School code -> name, from `KEREGE_HOME/schools.json`, read again when the file changes."""
+    if not stamp:
+        return {}
+    try:
+        raw = json.loads(_schools_file().read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return {str(code): str(name) for code, name in raw.items()} if isinstance(raw, dict) else {}

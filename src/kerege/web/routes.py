@@ -37,5 +37,7 @@ BARE: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("api/summary", machine.summary, "summary", EVERYONE),
     ("internalconf", machine.configuration, "internalconf", EVERYONE),
     ("internalconf/<path:name>", machine.configuration, "internalconf-file", EVERYONE),
+    ("trust.json", machine.trust, "trust", EVERYONE),
+    ("status/<str:name>", machine.status_list, "status-list", EVERYONE),
     ("static/<path:name>", machine.static, "static", EVERYONE),
 )

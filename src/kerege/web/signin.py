@@ -31,13 +31,15 @@ _SESSION_KEY: Final = "signed_in"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone signed in. `cases` are a parent's own applications; `children` the keyed pseudonyms of their children."""
+    """Someone signed in. A parent's own applications are those kept under the pseudonym `holder` and those listed in `cases`;
+    `children` are the keyed pseudonyms of their children."""
 
     id: str
     name: Text | str
     roles: frozenset[str]
     office: Text | str | None = None
     member: str = ""
+    holder: str = ""
     cases: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
 
@@ -156,6 +158,7 @@ def _person(file: Path, position: int, raw: Any) -> Person:
         roles=roles,
         office=_text(raw.get("office")),
         member=str(raw.get("member", "")),
+        holder=str(raw.get("holder", "")),
         cases=tuple(str(case) for case in raw.get("cases", ())),
         children=tuple(str(child) for child in raw.get("children", ())),
     )

@@ -84,7 +84,9 @@ def read(file: Path | None = None) -> Summary | None:
         applications=total,
         seed=raw["seed"] if isinstance(raw.get("seed"), int) else None,
         ways={name: _way(file, name, raw.get(name)) for name in WAYS},
-        fields=tuple(_field(file, name, counts) for name, counts in _mapping(file, "fields", raw.get("fields")).items()),
+        fields=tuple(
+            _field(file, name, counts) for name, counts in _mapping(file, "fields", raw.get("fields")).items()
+        ),
         dirt=tuple(sorted(_rates("", raw.get("dirt")))),
         chosen_case=_case(raw.get("chosen_case")),
         raw=raw,

@@ -25,7 +25,10 @@ class LanguageSegment:
 register_converter(LanguageSegment, "language")
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *(path(f"<language:language>/{route}", access.page(view, audience), name=name) for route, view, name, audience in routes.PAGES),
+    *(
+        path(f"<language:language>/{route}", access.page(view, audience), name=name)
+        for route, view, name, audience in routes.PAGES
+    ),
     *(path(route, access.page(view, audience), name=name) for route, view, name, audience in routes.BARE),
 ]
 

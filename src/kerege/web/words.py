@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import yaml
 from django.utils import translation
@@ -22,7 +22,7 @@ _FOLDER: Final = Path(__file__).parent / "wording"
 def language() -> Language:
     """The language of the page being made; Kyrgyz where none was chosen."""
     active = (translation.get_language() or "ky").split("-")[0]
-    return cast(Language, active) if active in LANGUAGES else "ky"
+    return active if active in LANGUAGES else "ky"
 
 
 @lru_cache(maxsize=1)

@@ -7,10 +7,17 @@ from typing import Final
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotModified, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseNotModified,
+    JsonResponse,
+)
 
 import kerege
-from kerege.web import assets
+from kerege.web import assets, trusted
 from kerege.web import summary as run_summary
 
 _YEAR: Final = 31_536_000
@@ -32,24 +39,43 @@ def summary(request: HttpRequest) -> HttpResponse:
         return HttpResponseNotAllowed(["GET", "HEAD"])
     run = run_summary.read()
     if run is None:
-        return JsonResponse({"code": "web.no_run_yet", "message": "No demo has run in this home folder yet."}, status=404)
+        return JsonResponse(
+            {"code": "web.no_run_yet", "message": "No demo has run in this home folder yet."}, status=404
+        )
     return JsonResponse(dict(run.raw), json_dumps_params={"ensure_ascii": False})
 
 
 def configuration(request: HttpRequest, name: str = "") -> HttpResponse:
     """The signed global configuration, byte for byte as membership published it; nodes check the signatures themselves.
 
-    Only regular files that really lie in the folder: the path is resolved, links and all, before it is compared.
+    The bare address gives the file `internalconf`, the directory of the others.
     """
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
-    folder = (Path(settings.HOME) / "globalconf").resolve()
+    return _file(Path(settings.HOME) / "globalconf", name or "internalconf", "application/octet-stream")
+
+
+def trust(request: HttpRequest) -> HttpResponse:
+    """The trust list: whose documents count."""
+    return _file(trusted.folder(), "trust.json", "application/json")
+
+
+def status_list(request: HttpRequest, name: str) -> HttpResponse:
+    """One issuer's signed list of what was revoked. Asking for it does not say about which document."""
+    if not name.endswith(".jwt"):
+        raise Http404
+    return _file(trusted.folder() / "status", name, "application/statuslist+jwt")
+
+
+def _file(folder: Path, name: str, content_type: str) -> HttpResponse:
+    """A regular file that really lies in `folder`: resolved, links and all, before it is compared; never a hidden one."""
     if "\x00" in name or any(part.startswith(".") for part in name.split("/")):
         raise Http404
-    file = (folder / (name or "internalconf")).resolve()
+    folder = folder.resolve()
+    file = (folder / name).resolve()
     if not file.is_relative_to(folder) or not file.is_file():
         raise Http404
-    response = HttpResponse(file.read_bytes(), content_type="application/octet-stream")
+    response = HttpResponse(file.read_bytes(), content_type=content_type)
     response["Cache-Control"] = "no-cache"
     return response
 

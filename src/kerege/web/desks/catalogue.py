@@ -58,7 +58,11 @@ def concept(request: HttpRequest, concept_id: str) -> HttpResponse:
     known = labels.organisations()
     truth = next((t for t in view.truths if t.concept == concept_id), None)
     holders = [
-        {"dataset": _card(d, known), "field": _field(field, d, {}, known), "is_truth": bool(truth and concept_id in field.truth_of)}
+        {
+            "dataset": _card(d, known),
+            "field": _field(field, d, {}, known),
+            "is_truth": bool(truth and concept_id in field.truth_of),
+        }
         for d in view.datasets
         for field in d.fields
         if field.concept == concept_id and not field.vanished
@@ -125,7 +129,9 @@ def _concepts(datasets: Iterable[DatasetView], truths: Iterable[TruthView]) -> l
     for view in datasets:
         for field in view.fields:
             if field.concept and not field.vanished:
-                row = found.setdefault(field.concept, {"id": field.concept, "name": _concept_name(field), "holders": set()})
+                row = found.setdefault(
+                    field.concept, {"id": field.concept, "name": _concept_name(field), "holders": set()}
+                )
                 row["holders"].add(view.id)
     for row in found.values():
         truth = decided.get(row["id"])

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from kerege.reconcile import queries
 from kerege.web import labels, summary
 from kerege.web.charts import CLASSES
 from kerege.web.errors import SummaryInvalid
@@ -41,19 +42,31 @@ def overview(request: HttpRequest) -> HttpResponse:
         "pairs": sorted(pairs.items(), key=lambda item: item[1]),
         "chosen": chosen,
         "fields": [_line(labels.field(name), counts) for name, counts in _sum(kept, "field")],
-        "by_pair": [] if chosen else [_line(pairs[pair], counts) for pair, counts in _sum(kept, "pair") if pair in pairs],
+        "by_pair": []
+        if chosen
+        else [_line(pairs[pair], counts) for pair, counts in _sum(kept, "pair") if pair in pairs],
     }
     return render(request, "desks/discrepancies.html", context)
 
 
 def _rows() -> Iterable[Row]:
-    """From the last run's summary."""
+    """One row per field and pair from what reconcile recorded; without any, the last run's summary, which knows no pairs."""
+    recorded = [field for field in queries.discrepancies_by_field() if field.total]
+    for field in recorded:
+        counts: dict[tuple[str, str], dict[str, int]] = {}
+        for left, right, kind, number in field.pairs:
+            counts.setdefault((left, right), dict.fromkeys(CLASSES, 0))[kind] += number
+        for (left, right), classes in counts.items():
+            yield Row(field.field, left, right, classes)
+    if recorded:
+        return
     try:
         run = summary.read()
     except SummaryInvalid:
         return
-    for field in run.fields if run else ():
-        yield Row(field.field, "", "", dict(field.counts))
+    for agreement in run.fields if run else ():
+        if sum(agreement.counts.values()):
+            yield Row(agreement.field, "", "", dict(agreement.counts))
 
 
 def _pair_name(row: Row) -> str:

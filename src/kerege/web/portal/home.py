@@ -45,7 +45,11 @@ def home(request: HttpRequest) -> HttpResponse:
     if run:
         for name in ("manual", "asked_again", "wrong_automatic"):
             ways = [
-                {"way": way, "count": getattr(run.ways[way], name), "share": getattr(run.ways[way], name) / run.applications}
+                {
+                    "way": way,
+                    "count": getattr(run.ways[way], name),
+                    "share": getattr(run.ways[way], name) / run.applications,
+                }
                 for way in summary.WAYS
             ]
             measures.append({"name": f"home.{name}", "note": f"home.{name}_note", "ways": ways})

@@ -45,7 +45,12 @@ def _result(document: str) -> dict[str, Any]:
     except TrustListInvalid:
         verdict = None
     if verdict is None:
-        return {"state": "not_checked", "look": "grey", "title": word("verify.not_checked"), "note": word("verify.not_set_up")}
+        return {
+            "state": "not_checked",
+            "look": "grey",
+            "title": word("verify.not_checked"),
+            "note": word("verify.not_set_up"),
+        }
     return {
         "state": verdict.state,
         "look": _LOOKS[verdict.state],
@@ -85,5 +90,14 @@ def claims(verdict: Verdict) -> list[tuple[str, str]]:
         if value is None or isinstance(value, list):
             continue
         shown = say(value) if isinstance(value, dict) else str(value)
-        found.append((word(f"claim.{name}") if has(f"claim.{name}") else word(f"field.{name}") if has(f"field.{name}") else name, shown))
+        found.append(
+            (
+                word(f"claim.{name}")
+                if has(f"claim.{name}")
+                else word(f"field.{name}")
+                if has(f"field.{name}")
+                else name,
+                shown,
+            )
+        )
     return found

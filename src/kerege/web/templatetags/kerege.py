@@ -68,6 +68,13 @@ def register_name(value: Any) -> str:
 
 
 @register.filter
+def run_name(value: Any) -> str:
+    """A stored run by the way it was processed: `data_first-7` is the data-first way."""
+    way = next((way for way in ("data_first", "integration_only") if str(value).replace("-", "_").startswith(way)), "")
+    return words.term("way", way) if way else str(value)
+
+
+@register.filter
 def number(value: Any, digits: int = 0) -> str:
     return formats.number(value, digits)
 

@@ -1,0 +1,105 @@
+"""One case as pages show it: actions, decision, checks and evidence in words. No HTML here, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kerege.ground.text import Text
+from kerege.services.queries import ActionLine, CaseRow, CaseStory, DecisionLine, EvidenceLine
+from kerege.web import labels, values
+from kerege.web.words import has, say, term, word
+
+_CHECKS = ("guardian", "age_class", "in_catchment", "vaccinated", "enrolled_elsewhere")
+
+
+def of(story: CaseStory) -> dict[str, Any]:
+    """What the templates of the officer's and the parent's pages need."""
+    decision = story.decisions[-1] if story.decisions else None
+    return {
+        "story": story,
+        "row": story.row,
+        "title": story.titles,
+        "school": labels.school(story.row.school_code),
+        "look": look(story.row),
+        "outcome": story.row.decision or story.row.status,
+        "child": child_name(story),
+        "decision": decision,
+        "checks": list(_checks(decision)) if decision else [],
+        "actions": [_action(action) for action in story.actions],
+        "evidence": _evidence(story.evidence),
+        "waiting": _open_texts(story.actions) if decision is None else [],
+    }
+
+
+def look(row: CaseRow) -> str:
+    """The colour of an outcome; the word beside it says the same."""
+    if row.decision == "admit":
+        return "good"
+    if row.decision in {"refuse", "no-place"}:
+        return "bad"
+    return "wait"
+
+
+def child_name(story: CaseStory) -> str:
+    """The child's name as the civil registry has it, for a heading; empty where no birth record was found."""
+    parts = {line.field: line.value for line in story.evidence if line.concept == "child.birth"}
+    return " ".join(part for name in ("surname", "given_name", "patronymic") if (part := parts.get(name)))
+
+
+def _checks(decision: DecisionLine) -> Iterable[dict[str, str]]:
+    """Each rule's fact as it stood: met, not met, or not established."""
+    for name in _CHECKS:
+        value = decision.facts.get(name)
+        if name == "age_class":
+            state = {"ok": "holds", None: "undecided"}.get(value if value is None else str(value), "fails")
+        elif value is None:
+            state = "undecided"
+        else:
+            state = "holds" if bool(value) is not (name == "enrolled_elsewhere") else "fails"
+        look_ = {"holds": "good", "fails": "bad", "undecided": "wait"}[state]
+        yield {"name": word(f"check.{name}"), "state": word(f"story.{state}"), "look": look_}
+
+
+def _action(action: ActionLine) -> dict[str, Any]:
+    actor = term("actor", action.actor) if has(f"actor.{action.actor}") else term("actor", "officer")
+    if action.kind == "evidence_gathered":
+        told: list[str | Text] = [labels.register(code) for code in action.codes]
+    else:
+        told = list(action.texts)
+    return {"name": term("action", action.kind), "at": action.at, "actor": actor, "told": [say(line) for line in told]}
+
+
+def _open_texts(actions: Iterable[ActionLine]) -> list[Text]:
+    """Why the case waits: the texts of the last action that sent it to a person."""
+    last: list[Text] = []
+    for action in actions:
+        if action.kind in {"sent_to_officer", "applicant_asked"}:
+            last = list(action.texts)
+    return last
+
+
+def _evidence(lines: Iterable[EvidenceLine]) -> list[dict[str, Any]]:
+    """Evidence grouped by what was asked, of whom, in which message: values together, their common origin told once."""
+    groups: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        key = (line.concept, line.register, line.message_id, line.record_no)
+        group = groups.setdefault(
+            key,
+            {
+                "name": line.preview or line.concept,
+                "register": labels.register(line.register),
+                "data_service": labels.data_service(line.data_service),
+                "service_code": line.data_service,
+                "message_id": line.message_id,
+                "mapping": line.mapping_id,
+                "mapping_version": line.mapping_version,
+                "original": line.original_sha256,
+                "fetched_at": line.fetched_at,
+                "values": [],
+                "problems": [],
+            },
+        )
+        group["values"].append((labels.field(line.field), values.shown(line.concept, line.field, line.value)))
+        group["problems"] += [(labels.field(line.field), term("problem", problem)) for problem in line.problems]
+    return list(groups.values())

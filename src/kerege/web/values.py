@@ -1,0 +1,74 @@
+"""Canonical values in words: codes by the country pack's code lists, places by its gazetteer, dates in the page's language.
+
+A canonical record holds codes (`1`, `valid`, `41708203850010`); a person reads words. What the pack does not know is shown as it is.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import kerege
+from kerege.ground import settings
+from kerege.ground.errors import KeregeError
+from kerege.semantics import Pack, load_pack
+from kerege.web import formats
+from kerege.web.words import language
+
+_LISTS: Final = {
+    ("*", "sex"): "kg:sex",
+    ("child.vaccination", "status"): "kg:vaccination-status",
+    ("child.enrolment", "status"): "kg:enrolment-status",
+    ("*", "language"): "kg:language",
+}
+_DATES: Final = frozenset({"birth_date", "act_date", "issued", "registered_since"})
+_PLACES: Final = frozenset({"soate", "region_soate", "area_soate"})
+
+
+@lru_cache(maxsize=1)
+def pack() -> Pack | None:
+    """The country pack, read once per process; None where it cannot be read (its own commands say why)."""
+    folder = Path(kerege.__file__).parent / "country" / settings.get("country")
+    data = settings.get("country_data")
+    try:
+        return load_pack(folder, data_dir=Path(data) if data else None)
+    except KeregeError:
+        return None
+
+
+def shown(concept: str, field: str, value: str | None) -> str:
+    """`value` of a canonical `field` as a person reads it."""
+    if value is None or value == "":
+        return "–"
+    if field in _DATES:
+        try:
+            return formats.day(date.fromisoformat(value))
+        except ValueError:
+            return value
+    if field in _PLACES:
+        return place(value)
+    codelist = _LISTS.get((concept, field)) or _LISTS.get(("*", field))
+    return code(codelist, value) if codelist else value
+
+
+def code(codelist: str, value: str) -> str:
+    """A code's label; the code where the list does not have it."""
+    known = pack()
+    if known is None:
+        return value
+    found = known.codelist(codelist).get(value)
+    return found.label(language()) if found else value
+
+
+def place(soate: str) -> str:
+    """A place with the places above it, the smallest first; the code where the gazetteer does not have it."""
+    known = pack()
+    if known is None or known.gazetteer.get(soate) is None:
+        return soate
+    names = []
+    for part in known.gazetteer.path(soate):
+        by_language = {"ky": part.name_ky, "ru": part.name_ru, "en": part.name_en}
+        names.append(by_language[language()] or part.name_ru or part.name_ky)
+    return ", ".join(reversed(names)) or soate
