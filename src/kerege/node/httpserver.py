@@ -236,7 +236,7 @@ class HttpProtocol(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         if not keep:
-            self._transport.close()
+            transport.close()
             return
         self._arm(self._limits.idle_seconds)
         if self._queue:

@@ -32,6 +32,8 @@ class Translated(Protocol):
     @property
     def problems(self) -> Any: ...
     @property
+    def withheld(self) -> Any: ...
+    @property
     def mapping_id(self) -> str: ...
     @property
     def mapping_version(self) -> Any: ...
@@ -115,6 +117,8 @@ class WireTranslation:
             {
                 "records": list(done.records),
                 "problems": [_problem(item) for item in done.problems],
+                # records a rule held back: their absence is not a fact about the register
+                "withheld": list(done.withheld),
                 "mapping": {"id": done.mapping_id, "version": done.mapping_version},
                 "original": {
                     "sha256": hashlib.sha256(payload).hexdigest(),

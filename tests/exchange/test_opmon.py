@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import orjson
+import pytest
+
+from kerege.exchange import opmon, rest
+from kerege.exchange.ids import ServerId
+from kerege.exchange.opmon import Exchange
+
+SERVER = ServerId.parse("KG/GOV/70000003/node-edu")
+REQUEST = rest.request_from_client(
+    "GET",
+    "/r1/KG/GOV/70000002/population/persons/21203198000017?part=name",
+    (
+        (b"X-Road-Client", b"KG/GOV/70000003/admission"),
+        (b"X-Road-UserId", b"officer-1"),
+        (b"X-Road-Issue", b"case-1"),
+        (b"X-Road-Represented-Party", b"COM/42"),
+    ),
+    new_message_id="m",
+    request_id="r",
+)
+
+
+def exchange(side: str = opmon.PRODUCER, **changes: object) -> Exchange:
+    made = Exchange(side, 1_000, REQUEST, 1_001, 1_002, 1_003, 10, 20, "127.0.0.1", "127.0.0.2", 200)
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_the_query_and_segments_that_name_a_person_stay_out() -> None:
+    record = opmon.record(exchange(), SERVER)
+    assert record["restPath"] == "/*"
+    assert b"21203198000017" not in orjson.dumps(record)
+
+
+def test_the_path_stands_in_the_producers_record_only() -> None:
+    assert "restPath" not in opmon.record(exchange(opmon.CLIENT), SERVER)
+
+
+def test_unknown_fields_are_absent() -> None:
+    record = opmon.record(
+        Exchange(opmon.CLIENT, 1_000, response_out=1_001, fault_code="x", fault_string="y" * 5000), SERVER
+    )
+    assert None not in record.values()
+    assert "statusCode" not in record
+    assert record["succeeded"] is False
+    assert len(record["faultString"]) == 2048
+
+
+@pytest.mark.parametrize(("status", "succeeded"), [(200, True), (302, True), (404, False), (500, False)])
+def test_a_providers_error_status_is_no_success_and_no_fault(status: int, succeeded: bool) -> None:
+    record = opmon.record(exchange(status=status), SERVER)
+    assert record["succeeded"] is succeeded
+    assert "faultCode" not in record
+
+
+@pytest.mark.vectors
+def test_the_fields_are_those_a_live_pair_writes(vectors: Path) -> None:
+    lines = (vectors / "live-7.3.2/opmon/records.jsonl").read_bytes().splitlines()
+    theirs = {name for line in lines for name in orjson.loads(line)}
+    ours = set(opmon.record(exchange(), SERVER)) | {"faultCode", "faultString"}
+    assert theirs - ours <= {"requestMimeSize", "responseMimeSize", "serviceVersion"}, "SOAP's fields come with SOAP"

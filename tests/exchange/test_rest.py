@@ -1,0 +1,196 @@
+import base64
+import contextlib
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerege.exchange import rest
+from kerege.exchange.errors import (
+    ExchangeError,
+    HeaderInvalid,
+    HeaderMissing,
+    IdentifierInvalid,
+    MessageMalformed,
+    PathRefused,
+    ResponseInconsistent,
+    TargetInvalid,
+)
+from kerege.exchange.rest import RestRequest
+
+TARGET = "/r1/KG/GOV/70000002/population/persons/a%20b?q=1&z=%C3%A4"
+HEADERS = ((b"X-Road-Client", b"KG/GOV/70000003/admission"), (b"Accept", b"*/*"))
+
+
+def make(headers: rest.Headers = HEADERS, target: str = TARGET, verb: str = "GET") -> RestRequest:
+    return rest.request_from_client(verb, target, headers, new_message_id="m-1", request_id="r-1")
+
+
+def test_the_signed_form_has_no_space_after_the_colon_no_version_and_no_blank_line() -> None:
+    assert make().encode() == (
+        b"GET\r\n/r1/KG/GOV/70000002/population/persons/a%20b?q=1&z=%C3%A4\r\n"
+        b"X-Road-Client:KG/GOV/70000003/admission\r\nAccept:*/*\r\nx-road-id:KG-m-1\r\nx-road-request-id:r-1\r\n"
+    )
+
+
+def test_what_was_signed_reads_back_the_same() -> None:
+    request = make()
+    assert rest.decode_request(request.encode()) == request
+
+
+def test_hop_by_hop_headers_and_a_clients_own_request_id_do_not_travel() -> None:
+    dropped = [(name, b"x") for name in rest.HOP_BY_HOP] + [
+        (b"X-Road-Request-Id", b"evil"),
+        (b"x-road-request-hash", b"evil"),
+    ]
+    request = make((*HEADERS, *dropped, (b"Authorization", b"kept"), (b"Cookie", b"kept"), (b"Date", b"kept")))
+    names = [name.lower() for name, _ in request.headers]
+    assert names == [
+        b"x-road-client",
+        b"accept",
+        b"authorization",
+        b"cookie",
+        b"date",
+        b"x-road-id",
+        b"x-road-request-id",
+    ]
+    assert request.request_id == "r-1"
+
+
+def test_of_repeated_client_headers_the_last_wins() -> None:
+    assert make(((b"x-road-client", b"KG/GOV/1/a"), (b"X-Road-Client", b"KG/GOV/2/b"))).client.member_code == "2"
+
+
+def test_the_clients_message_id_is_kept_and_otherwise_made_from_the_instance() -> None:
+    assert make((*HEADERS, (b"X-Road-Id", b"mine"))).message_id == "mine"
+    assert make().message_id == "KG-m-1"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/r1/KG/GOV/70000002/population",
+        "/r1/KG/GOV/70000002",
+        "/r2/KG/GOV/70000002/population/persons",
+        "//r1/KG/GOV/70000002/population/persons",
+        "http://other/r1/KG/GOV/70000002/population/persons",
+        "/r1/KG/GOV/70000002/population/persons#x",
+        "/r1/KG/GOV/70000002/population/persons x",
+        '/r1/KG/GOV/70000002/population/persons/"',
+    ],
+)
+def test_a_target_without_all_five_parts_is_refused(target: str) -> None:
+    with pytest.raises(TargetInvalid):
+        make(target=target)
+
+
+def test_an_encoded_slash_in_an_identifier_is_refused() -> None:
+    with pytest.raises(IdentifierInvalid):
+        make(target="/r1/KG/GOV/70000002%2Fpopulation/persons/x/y")
+
+
+def test_a_call_without_client_is_refused() -> None:
+    with pytest.raises(HeaderMissing):
+        make(((b"Accept", b"*/*"),))
+
+
+@pytest.mark.parametrize("value", [b"a\r\nX-Road-Client:KG/GOV/2/b", b"a\nb", b"a\x00b"])
+def test_a_header_that_could_be_two_is_refused(value: bytes) -> None:
+    with pytest.raises(HeaderInvalid):
+        make((*HEADERS, (b"X-Thing", value)))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a/../b",
+        "/a/./b",
+        "/..",
+        "/%2e%2e/b",
+        "/a/%2E%2E",
+        "/a%2Fb",
+        "/a%2fb",
+        "/a%5Cb",
+        "/a//b",
+        "/a/%252e%252e/b",
+        "/a%252Fb",
+        "/a%00b",
+        "/a%0Ab",
+        "/a/..;x=1/b",
+        "/%C0%AE%C0%AE/",
+        "/a%zz",
+    ],
+)
+def test_a_path_two_readers_could_read_in_two_ways_is_refused(path: str) -> None:
+    with pytest.raises(PathRefused):
+        rest.decision_path(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "decided"),
+    [("", "/"), ("/", "/"), ("/a%20b", "/a b"), ("/a/b/", "/a/b/"), ("/%D0%B1", "/б"), ("/a..b/...", "/a..b/...")],
+)
+def test_an_honest_path_is_decided_on_decoded(path: str, decided: str) -> None:
+    assert rest.decision_path(path) == decided
+
+
+def test_the_request_hash_covers_the_body_only_when_there_is_one() -> None:
+    head, body = hashlib.sha512(b"head").digest(), hashlib.sha512(b"body").digest()
+    assert rest.request_hash(head, None) == base64.b64encode(head).decode()
+    assert rest.request_hash(head, body) == base64.b64encode(hashlib.sha512(head + body).digest()).decode()
+
+
+def answer(request: RestRequest, **changes: bytes) -> rest.RestResponse:
+    made = rest.response_from_provider(
+        200, "OK", ((b"Content-Type", b"text/plain"), (b"X-Road-Id", b"evil")), request, "hash"
+    )
+    headers = tuple((n, changes.get(n.decode().replace("-", "_"), v)) for n, v in made.headers)
+    return rest.RestResponse(made.status, made.reason, headers)
+
+
+def test_the_providers_own_x_road_headers_are_replaced_by_the_servers_in_order() -> None:
+    assert [name for name, _ in answer(make()).headers] == [
+        b"Content-Type",
+        b"x-road-id",
+        b"x-road-client",
+        b"x-road-service",
+        b"x-road-request-id",
+        b"x-road-request-hash",
+    ]
+
+
+def test_a_response_to_this_request_is_consistent() -> None:
+    request = make()
+    response = answer(request)
+    rest.check_consistent(request, "hash", rest.decode_response(response.encode()))
+
+
+@pytest.mark.parametrize(
+    "field", ["x_road_id", "x_road_client", "x_road_service", "x_road_request_id", "x_road_request_hash"]
+)
+def test_a_response_to_another_request_is_refused(field: str) -> None:
+    request = make()
+    other = b"KG/GOV/1/a/b" if field == "x_road_service" else b"KG/GOV/1/a"
+    with pytest.raises(ResponseInconsistent):
+        rest.check_consistent(request, "hash", answer(request, **{field: other}))
+
+
+def test_segments_that_may_name_a_person_are_masked() -> None:
+    assert rest.masked_path("/persons/21203198000017") == "/persons/*"
+    assert rest.masked_path("/by-name/%D0%90") == "/by-name/*"
+    assert rest.masked_path("") == "/"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_but_never_break_the_reader(data: bytes) -> None:
+    for read in (rest.decode_request, rest.decode_response):
+        with contextlib.suppress(ExchangeError):
+            assert read(data).encode() == data
+
+
+def test_a_first_digit_tells_a_response() -> None:
+    assert rest.is_response(b"200\r\n")
+    assert not rest.is_response(b"GET\r\n")
+    with pytest.raises(MessageMalformed):
+        rest.decode_response(b"20\r\nOK\r\n")

@@ -1,0 +1,176 @@
+"""Chains, OCSP answers and signers, on a test authority and on a live X-Road 7.3.2 pair's messages."""
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httptools
+import pytest
+
+from kerege.exchange import certs, globalconf, multipart, ocsp, rest
+from kerege.exchange.errors import CertificateInvalid, ExchangeError, RevocationUnknown, SignerWrong
+from kerege.exchange.globalconf import SharedParameters
+from kerege.exchange.ids import MemberId, ServerId
+from kerege.exchange.pki import KeyPair, TestAuthority
+from kerege.exchange.trust import Trust
+from kerege.exchange.xades import Signer
+from kerege.exchange.xades_verify import verify
+
+from .conftest import NOW
+
+EDU, POP = MemberId("KG", "GOV", "70000003"), MemberId("KG", "GOV", "70000002")
+
+
+@pytest.fixture(scope="module")
+def pair(authority: TestAuthority) -> KeyPair:
+    return authority.sign_certificate(EDU, "Education", "node-edu", NOW)
+
+
+def signed(pair: KeyPair, answers: list[bytes]) -> bytes:
+    signer = Signer(pair.key, pair.certificate)
+    signer.with_ocsp(answers)
+    return signer.sign(hashlib.sha512(b"m").digest(), (), NOW).xml
+
+
+def test_a_member_with_a_good_certificate_is_believed(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    xml = signed(pair, [authority.ocsp_response(pair.certificate, NOW)])
+    Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+
+
+def test_a_member_may_not_sign_for_another(authority: TestAuthority, shared: SharedParameters, pair: KeyPair) -> None:
+    xml = signed(pair, [authority.ocsp_response(pair.certificate, NOW)])
+    with pytest.raises(SignerWrong, match="70000002"):
+        Trust(shared).check_signature(xml, b"m", (), None, POP, NOW)
+
+
+def test_what_was_believed_once_is_not_believed_for_ever(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    xml = signed(pair, [authority.ocsp_response(pair.certificate, NOW)])
+    trust = Trust(shared)
+    trust.check_signature(xml, b"m", (), None, EDU, NOW)
+    last = NOW + timedelta(seconds=shared.ocsp_freshness_seconds)
+    trust.check_signature(xml, b"m", (), None, EDU, last)
+    with pytest.raises(RevocationUnknown, match="too old"):
+        trust.check_signature(xml, b"m", (), None, EDU, last + timedelta(seconds=1))
+
+
+def test_a_revoked_certificate_is_refused(authority: TestAuthority, shared: SharedParameters, pair: KeyPair) -> None:
+    xml = signed(pair, [authority.ocsp_response(pair.certificate, NOW, NOW - timedelta(days=1))])
+    with pytest.raises(RevocationUnknown, match=f"revoked since {NOW - timedelta(days=1):%Y-%m-%d}"):
+        Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+
+
+def test_an_answer_about_another_certificate_does_not_help(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    other = authority.sign_certificate(EDU, "Education", "node-edu", NOW)
+    xml = signed(pair, [authority.ocsp_response(other.certificate, NOW)])
+    with pytest.raises(RevocationUnknown, match="another certificate"):
+        Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+
+
+def test_an_answer_from_the_future_is_refused(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    answer = authority.ocsp_response(pair.certificate, NOW)
+    trust = Trust(shared)
+    producible = ocsp.this_update(answer)
+    with pytest.raises(RevocationUnknown, match="future"):
+        trust.check_own_ocsp(pair.certificate, "signing", answer, producible - timedelta(hours=12))
+
+
+def test_a_strangers_authority_is_not_believed(shared: SharedParameters) -> None:
+    stranger = TestAuthority.create("KG", NOW)  # the very same names, other keys
+    pair = stranger.sign_certificate(EDU, "Education", "node-edu", NOW)
+    xml = signed(pair, [stranger.ocsp_response(pair.certificate, NOW)])
+    with pytest.raises(CertificateInvalid, match="no approved"):
+        Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+
+
+def test_a_strangers_responder_is_not_believed(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    stranger = replace(authority, responder=TestAuthority.create("KG", NOW).responder)
+    xml = signed(pair, [stranger.ocsp_response(pair.certificate, NOW)])
+    with pytest.raises(RevocationUnknown, match="entitled"):
+        Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+
+
+def test_an_authentication_certificate_does_not_sign_and_a_signing_one_does_not_authenticate(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    auth = authority.auth_certificate(ServerId.parse("KG/GOV/70000003/node-edu"), "Education", NOW)
+    xml = signed(auth, [authority.ocsp_response(auth.certificate, NOW)])
+    with pytest.raises(CertificateInvalid, match="not for signing"):
+        Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+    with pytest.raises(CertificateInvalid, match="not for authentication"):
+        Trust(shared).check_auth(pair.certificate, (authority.ocsp_response(pair.certificate, NOW),), NOW)
+
+
+def test_an_authority_for_authentication_only_does_not_stand_behind_signatures(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    only = replace(shared, authorities=(replace(shared.authorities[0], authentication_only=True),))
+    xml = signed(pair, [authority.ocsp_response(pair.certificate, NOW)])
+    with pytest.raises(CertificateInvalid):
+        Trust(only).check_signature(xml, b"m", (), None, EDU, NOW)
+
+
+def test_a_certificate_counts_only_while_it_is_valid(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    with pytest.raises(CertificateInvalid, match="valid from"):
+        certs.check_validity(pair.certificate, "signing", NOW + timedelta(days=4000))
+
+
+# --- a live X-Road 7.3.2 pair ---
+
+
+class _Message:
+    def __init__(self) -> None:
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.lower()] = value
+
+    def on_body(self, data: bytes) -> None:
+        self.body += data
+
+
+def wire(folder: Path, name: str) -> _Message:
+    found = _Message()
+    parser = httptools.HttpRequestParser if name.endswith("req") else httptools.HttpResponseParser
+    parser(found).feed_data((folder / "live-7.3.2/wire" / name).read_bytes())
+    return found
+
+
+def message(found: _Message) -> multipart.TransportMessage:
+    decoder = multipart.Decoder(multipart.boundary_of(found.headers[b"content-type"].decode()))
+    decoder.feed(found.body)
+    return decoder.finish()
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("number", ["001", "002", "003", "004"])
+def test_a_live_exchange_verifies_to_the_last_check(vectors: Path, number: str) -> None:
+    shared = globalconf.parse_shared((vectors / "live-7.3.2/globalconf/EE/shared-params.xml").read_bytes())
+    trust = Trust(shared)
+    sent, answered = message(wire(vectors, f"{number}.req")), message(wire(vectors, f"{number}.resp"))
+    request, response = rest.decode_request(sent.message), rest.decode_response(answered.message)
+    assert request.encode() == sent.message
+    assert response.encode() == answered.message
+    for found, expected in ((sent, request.client.member), (answered, request.service.provider.member)):
+        attachments = () if found.body is None else (found.body,)
+        when = verify(found.signature, found.message, attachments, found.hash_chain).signing_time + timedelta(seconds=1)
+        trust.check_signature(found.signature, found.message, attachments, found.hash_chain, expected, when)
+        with pytest.raises(ExchangeError):
+            trust.check_signature(found.signature, found.message + b" ", attachments, found.hash_chain, expected, when)
+    body_digest = None if sent.body is None else hashlib.sha512(sent.body).digest()
+    rest.check_consistent(request, rest.request_hash(hashlib.sha512(sent.message).digest(), body_digest), response)
+    assert (response.status == 404) == (number == "004")
+    assert (answered.body is None) == (number == "003")  # a 204 has no body part, an empty entity has an empty one
