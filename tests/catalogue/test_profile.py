@@ -67,3 +67,12 @@ def test_a_sketch_is_useless_without_its_key_and_equal_with_it() -> None:
     values = ["a", "b", None, " A "]
     assert sketch(values, b"one") == sketch(["b", "a"], b"one")
     assert not sketch(values, b"one") & sketch(values, b"two")
+
+
+def test_a_file_longer_than_the_limit_is_cut_and_says_so(people: Path) -> None:
+    from kerege.catalogue.sources import Limits, Reading
+
+    cut = harvest_source(str(people), Options(Reading(Limits(rows=20)))).tables[0]
+    whole = harvest_source(str(people), Options(Reading(Limits(rows=60)))).tables[0]
+    assert (cut.rows, cut.sampled) == (20, True)
+    assert (whole.rows, whole.sampled) == (60, False)

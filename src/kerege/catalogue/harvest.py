@@ -7,7 +7,7 @@ a plan be checked before it is applied.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kerege.catalogue.profile import K_THRESHOLD, TableProfile, profile_table
@@ -84,7 +84,8 @@ def harvest_source(text: str, options: Options | None = None, progress: Callable
 def _profiled(source: Source, table: Table, options: Options) -> TableProfile:
     key = tuple(k for k in options.key if k in table.columns) if options.key else table.key
     share = [s.removeprefix(f"{table.name}.") for s in options.share]
-    return profile_table(
+    found = profile_table(
         table.name, table.heads, table.numbered(), total_rows=table.total_rows, sampled=table.sampled, key=key,
         description=table.description, k=options.k, share=share, source=source.name,
     )  # fmt: skip
+    return replace(found, sampled=True) if table.name in source.cut else found

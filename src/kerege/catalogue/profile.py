@@ -25,6 +25,7 @@ _CODE_LENGTH: Final = 80
 _BATCH: Final = 20_000
 _TOP_MASKS: Final = 8
 _SKETCH: Final = 2048
+_LOOKED: Final = 5000
 
 Cell = str | None
 
@@ -117,6 +118,7 @@ class _Tally:
     types: Counter[str] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
     identifiers: Counter[str] = field(default_factory=Counter)
+    looked: int = 0
     codes: Counter[str] | None = field(default_factory=Counter)
 
     def take(self, values: Sequence[Cell]) -> None:
@@ -133,7 +135,9 @@ class _Tally:
             self.types[kind] += times
             if kind in ("date", "integer"):
                 self.formats[date_format(text) or ""] += times
-            self.identifiers[identifier_of(text)] += times
+            if self.looked < _LOOKED:  # the costly question; some thousand different values answer it
+                self.looked += 1
+                self.identifiers[identifier_of(text)] += times
             if self.codes is not None:
                 self.codes[text] += times
         if self.codes is not None and len(self.codes) > 20 * MOST_CODES:
@@ -146,7 +150,7 @@ class _Tally:
         kind, fmt, identifier = self._type(filled), "", ""
         if self.formats and self.formats.most_common(1)[0][0] and self.formats.most_common(1)[0][1] >= 0.9 * filled:
             fmt = self.formats.most_common(1)[0][0]
-        found = [(n, name) for name, n in self.identifiers.items() if name and n >= 0.8 * filled]
+        found = [(n, name) for name, n in self.identifiers.items() if name and n >= 0.8 * self.identifiers.total()]
         if found:
             identifier = max(found)[1]
         personal = name_suggests_person(head.name) or identifier in ("pin", "phone", "email")

@@ -71,6 +71,7 @@ class Source(Protocol):
 
     name: str  # what messages and the catalogue call it; never holds a password
     kind: str  # csv, sheet, sqlite, postgresql
+    cut: set[str]  # tables of which reading stopped at `Limits.rows`, known after reading
 
     def tables(self) -> list[Table]:
         """Every table, or those `Reading.tables` names."""

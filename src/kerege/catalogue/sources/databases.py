@@ -33,6 +33,7 @@ class Database:
     def __init__(self, name: str, kind: str, engine: Engine, reading: Reading) -> None:
         self.name, self.kind = name, kind
         self._engine, self._reading = engine, reading
+        self.cut: set[str] = set()  # a database says beforehand which tables it samples
 
     @classmethod
     def at_path(cls, path: Path, reading: Reading) -> Database:

@@ -28,7 +28,7 @@ class DelimitedFile:
     def __init__(self, path: Path, reading: Reading) -> None:
         self._path, self._reading = path, reading
         self.name = path.name
-        self.encoding = reading.encoding
+        self.cut: set[str] = set()
 
     def fingerprint(self) -> str:
         return file_digest(self._path)
@@ -71,6 +71,7 @@ class DelimitedFile:
                 count += 1
                 previous = None
                 if count >= self._reading.limits.rows:
+                    self.cut.add(self._path.stem)
                     return
             if cells[0] == _TRAILER and len(cells) == 2 and cells[1].strip().isdecimal():
                 trailer = int(cells[1])

@@ -30,6 +30,7 @@ class Workbook:
     def __init__(self, path: Path, reading: Reading) -> None:
         self._path, self._reading = path, reading
         self.name = path.name
+        self.cut: set[str] = set()
 
     def fingerprint(self) -> str:
         return file_digest(self._path)
@@ -99,10 +100,11 @@ class Workbook:
             if any(c is not None for c in cells[width:]):
                 column = next(i for i, c in enumerate(cells) if i >= width and c is not None)
                 raise HeaderMerged(source=where, row=header, column=column + 1)
+            if count >= self._reading.limits.rows:
+                self.cut.add(where.partition("#")[2])
+                return
             yield number, [*cells[:width], *(None,) * (width - len(cells))]
             count += 1
-            if count >= self._reading.limits.rows:
-                return
 
 
 def _header_cells(cells: list[Cell]) -> list[str]:
