@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -54,6 +55,33 @@ class _Quiet(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    """Quiet about callers that went away, and rid of kept connections when closed."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.open: set[socket.socket] = set()
+        super().__init__(address, handler)
+
+    def process_request(self, request: object, client_address: object) -> None:
+        assert isinstance(request, socket.socket)
+        self.open.add(request)
+        super().process_request(request, client_address)  # type: ignore[arg-type]
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+    def end(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for one in list(self.open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
 @dataclass
 class Seen:
     method: str
@@ -65,7 +93,7 @@ class Seen:
 class Agency:
     """An agency's own system: answers with what it was asked, or as told."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         agency = self
         self.seen: list[Seen] = []
         self.delay = 0.0
@@ -94,14 +122,12 @@ class Agency:
 
             do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_GET
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", port), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/api"
 
     def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.end()
 
 
 class Publisher:
@@ -119,14 +145,12 @@ class Publisher:
                 self.end_headers()
                 self.wfile.write(content or b"")
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/internalconf"
 
     def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.end()
 
 
 @dataclass
