@@ -1,7 +1,7 @@
 """Handing the picture to whoever signs it, and putting what was signed where the nodes fetch it.
 
 A publisher takes the picture, the rules with their version, the folder to serve and the moment. `node_publisher` is the one of
-this house: `kerege.node.network` signs, this module writes. In the folder, `directory` is what answers at the configuration URL
+this house: `kerege.node.network` signs, this module writes. In the folder, `internalconf` is what answers at the configuration URL
 and every other file answers at its path below that URL; the directory is replaced last and by rename, so a reader sees either
 the old publication or the new one, and files of the last publications stay for whoever is still reading.
 """
@@ -23,7 +23,7 @@ from kerege.node.network import publish as sign
 
 Publisher = Callable[[Picture, Rules, Path, datetime], None]
 
-DIRECTORY: Final = "directory"
+DIRECTORY: Final = "internalconf"  # the name the hub serves at the configuration URL itself
 GENERATIONS_KEPT: Final = 3
 
 
