@@ -195,6 +195,23 @@ def test_a_concept_the_pack_does_not_know_is_refused(
         doings.link_concept("people.csv", "people", "fio", "person.hat_size", "steward", NOW)
 
 
+def test_a_plan_hints_at_the_concept_of_a_new_column(
+    write_csv: WriteCsv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kerege.catalogue import concepts
+
+    (tmp_path / "concepts.yaml").write_text(
+        "- {id: person.birth_date, text: {ky: Туулган күнү, ru: Дата рождения, en: Date of birth}}\n", encoding="utf-8"
+    )
+    known = concepts.load_concepts(tmp_path)
+    monkeypatch.setattr(doings, "load_concepts", lambda: known)
+    made = plan(write_csv("r.csv", ["birthDate", "Дата рождения", "capacity"], [["2019-03-14", "2019-03-14", 3]]))
+    reasons = {c["column"]: c["reason"] for c in made.changes if c["kind"] == "column-new"}
+    assert reasons["birthDate"].endswith("perhaps person.birth_date")
+    assert reasons["Дата рождения"].endswith("perhaps person.birth_date")
+    assert reasons["capacity"].endswith("no concept yet")
+
+
 def test_findings_of_one_kind_are_counted_up_and_not_repeated(people: Path) -> None:
     learn(people)
     for _ in range(2):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 import kerege.country
 from kerege.ground import settings
 from kerege.ground.text import Text
+from kerege.semantics.suggest_columns import ColumnProfile, suggest_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +56,24 @@ def _entries(raw: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((str(k), v) for k, v in raw.items() if isinstance(v, dict))
     elif isinstance(raw, list):
         yield from ((str(e.get("id", "")), e) for e in raw if isinstance(e, dict))
+
+
+LIKELY: Final = 0.45  # below this a hint would only be noise
+
+
+def likely_concepts(columns: Sequence[ColumnProfile], concepts: Mapping[str, Concept]) -> dict[tuple[str, str], str]:
+    """(table, column) -> concept that its name most likely means, by the concept's id and its wording in three languages.
+
+    A hint for the steward who reads a plan; nothing is linked by it.
+    """
+    wordings = [
+        ColumnProfile(name, table=concept.id)
+        for concept in concepts.values()
+        for name in dict.fromkeys((concept.id.rsplit(".", 1)[-1], *concept.text.as_dict().values()))
+    ]
+    bare = [ColumnProfile(c.name, table=c.table, description=c.description) for c in columns]
+    return {
+        (s.table, s.column): s.candidates[0].table
+        for s in suggest_columns(bare, wordings, top=1)
+        if s.candidates and s.candidates[0].score >= LIKELY
+    }

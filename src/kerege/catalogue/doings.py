@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.concepts import likely_concepts, load_concepts
 from kerege.catalogue.errors import (
     ConceptUnknown,
     DatasetUnknown,
@@ -24,7 +24,7 @@ from kerege.catalogue.errors import (
 from kerege.catalogue.harvest import Harvest, Options, harvest_source
 from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Owner, Plan, SourceOfTruth
 from kerege.catalogue.plans import Change, diff
-from kerege.catalogue.profile import TableProfile
+from kerege.catalogue.profile import TableProfile, as_column
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest, new_id
 
@@ -62,11 +62,28 @@ def make_plan(
     """
     known = known_tables(harvest.source)
     changes = diff(harvest.source, known, harvest.tables, accept_empty=accept_empty)
+    changes = _with_hints(changes, harvest)
     return Plan.objects.create(
         plan_id=new_id("plan"), source=harvest.source, kind=harvest.kind, location=location, options=options.as_dict(),
         fingerprint=harvest.fingerprint, profile_digest=harvest.digest, base_digest=_digest(known),
         profile=[t.as_dict() for t in harvest.tables], changes=[c.as_dict() for c in changes], made_at=require_utc(now),
     )  # fmt: skip
+
+
+def _with_hints(changes: list[Change], harvest: Harvest) -> list[Change]:
+    """New columns with the concept their name most likely means; not when the pack has no concepts."""
+    concepts = load_concepts()
+    fresh = {(c.table, c.column) for c in changes if c.kind == "column-new"}
+    if not concepts or not fresh:
+        return changes
+    columns = [as_column(f, t.name, frozenset()) for t in harvest.tables for f in t.fields if (t.name, f.name) in fresh]
+    likely = likely_concepts(columns, concepts)
+    return [
+        replace(c, reason=f"{c.reason}; perhaps {likely[c.table, c.column]}" if (c.table, c.column) in likely else f"{c.reason}; no concept yet")
+        if c.kind == "column-new"
+        else c
+        for c in changes
+    ]  # fmt: skip
 
 
 def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]:
