@@ -17,9 +17,11 @@ from kerege.ground.errors import KeregeError
 # command -> "module:function"; one line of help per command is its docstring's first line
 COMMANDS: Final[dict[str, str]] = {
     "apply": "kerege.cli.catalogue:apply_plan",
+    "demo": "kerege.cli.demo:demo",
     "crosswalk": "kerege.cli.catalogue:crosswalk",
     "gate": "kerege.cli.delivery:gate",
     "harmonise": "kerege.cli.catalogue:harmonise",
+    "hub": "kerege.cli.hub:hub",
     "harvest": "kerege.cli.catalogue:harvest",
     "ledger": "kerege.cli.ledger:ledger",
     "measures": "kerege.cli.insight:measures",

@@ -38,7 +38,9 @@ class Processes:
     logs: Path
     _running: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
-    def start(self, name: str, arguments: list[str], *, environ: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, arguments: list[str], *, environ: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start `python -m arguments...` with its log in `<logs>/<name>.log`; standard output stays readable here."""
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
@@ -102,5 +104,7 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()

@@ -1,0 +1,55 @@
+"""A home folder made ready for the hub: the folder, the secret that signs sessions, the database's tables.
+
+Order matters: the secret goes into the environment before Django's settings are read, here and in the worker that inherits it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from kerege.web.errors import SecretExposed, SecretTooShort
+
+_LEAST: Final = 32
+
+
+def prepare(home: Path) -> None:
+    """The folder, the secret and the tables; running it again changes nothing that is in order."""
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["KEREGE_HOME"] = str(home)
+    if "KEREGE_SECRET_KEY" not in os.environ and not os.environ.get("KEREGE_SECRET_KEY_FILE"):
+        os.environ["KEREGE_SECRET_KEY_FILE"] = str(secret_file(home))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kerege.web.settings")
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", interactive=False, verbosity=0)
+
+
+def secret_file(home: Path) -> Path:
+    """`home`/keys/session.secret, made on first use; a file that is too short or open to others is refused, never replaced."""
+    file = home / "keys" / "session.secret"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        aside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+        try:
+            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+                out.write(secrets.token_urlsafe(48) + "\n")
+                out.flush()
+                os.fsync(out.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, file)  # a link never replaces: of two processes that start together, one secret wins
+        finally:
+            aside.unlink()
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        raise SecretExposed(file=file, mode=f"{mode:04o}")
+    length = len(file.read_text(encoding="utf-8").strip())
+    if length < _LEAST:
+        raise SecretTooShort(file=file, least=_LEAST, length=length)
+    return file
