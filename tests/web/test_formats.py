@@ -33,7 +33,9 @@ def test_a_day_in_words():
 def test_a_moment_is_shown_in_bishkek_and_kept_in_utc():
     with translation.override("en"):
         shown = formats.moment(datetime(2026, 11, 2, 20, 30, tzinfo=UTC))
-    assert shown == '<time datetime="2026-11-02T20:30:00+00:00">3 November 2026, 02:30</time>'
+    assert (
+        shown == '<time datetime="2026-11-02T20:30:00+00:00"><span class="nowrap">3 November 2026</span>, 02:30</time>'
+    )
 
 
 def test_text_that_is_no_moment_stays_text_and_is_not_trusted_as_html():

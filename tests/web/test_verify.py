@@ -38,7 +38,7 @@ def test_a_revoked_document_is_told_so(visitor, cases, home):
 
 def test_without_a_status_list_nothing_is_called_valid(visitor, cases, home):
     paper = country.lay_document(home, cases).paper
-    (home / "status" / "1.jwt").unlink()
+    (home / "credentials/public/status/1.jwt").unlink()
     text = check(visitor.post("/en/verify/", {"document": paper}), "en").text
     assert "The document was not checked" in text
     assert TITLE["valid"] not in text
@@ -55,7 +55,7 @@ def test_any_text_gets_an_answer(visitor, cases, home, text):
 
 def test_a_broken_trust_list_checks_nothing(visitor, cases, home):
     paper = country.lay_document(home, cases).paper
-    (home / "trust.json").write_text("{}", encoding="utf-8")
+    (home / "credentials/public/trust.json").write_text("{}", encoding="utf-8")
     assert "was not checked" in check(visitor.post("/en/verify/", {"document": paper}), "en").text
 
 

@@ -122,10 +122,11 @@ def lay_document(home, row, revoked=False):
     wallet = issuer.issue_sd_jwt_vc(TYPE, claims, ["child_name"], expires, at, now=now)
     if revoked:
         status.revoke(at)
-    (home / "status").mkdir(exist_ok=True)
-    (home / "status" / "1.jwt").write_text(status.to_jwt(issuer, now, timedelta(days=1)), encoding="ascii")
+    public = home / "credentials" / "public"
+    (public / "status").mkdir(parents=True, exist_ok=True)
+    (public / "status" / "1.jwt").write_text(status.to_jwt(issuer, now, timedelta(days=1)), encoding="ascii")
     name = Text(ky="Билим берүү министрлиги", ru="Министерство образования", en="Ministry of Education")
-    (home / "trust.json").write_text(TrustList((issuer.as_trusted(name, [TYPE]),)).to_json(), encoding="utf-8")
+    (public / "trust.json").write_text(TrustList((issuer.as_trusted(name, [TYPE]),)).to_json(), encoding="utf-8")
     Document.objects.create(case=row, kind="grade1-admission", credential_ref="doc-1", issued_at=now)
     file = documents.file_of("doc-1")
     file.parent.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
 """What checking a document needs, as the issuers published it: the trust list and the signed status lists, files in the home folder.
 
-    KEREGE_HOME/trust.json       whose signature counts (`credentials.trust`)
-    KEREGE_HOME/status/*.jwt     which documents were revoked, signed by their issuers
+    KEREGE_HOME/credentials/public/trust.json        whose signature counts (`credentials.trust`)
+    KEREGE_HOME/credentials/public/status/*.jwt      which documents were revoked, signed by their issuers
 
 The hub checks nothing of its own accord here: a forged or stale list is `credentials.check_status`'s to refuse. The same files are
 served to browsers, so that a document can be checked without leaving the device.
@@ -18,7 +18,7 @@ from kerege.credentials import TrustList, Verdict, status_from_texts, verify
 
 
 def folder() -> Path:
-    return Path(settings.HOME)
+    return Path(settings.HOME) / "credentials" / "public"
 
 
 def trust_list() -> TrustList | None:
