@@ -185,3 +185,10 @@ def test_a_similar_twin_blocks_the_same_name_unless_both_are_of_one_family() -> 
 def test_clearly_other_needs_two_parts_unlike_so_one_miswritten_value_is_not_enough() -> None:
     assert not clearly_other(CHILD, person(given="Каухар"))
     assert clearly_other(CHILD, person("Жумабеков", "Каухар", "Бакытович"))
+
+
+def test_a_far_pin_seen_by_one_view_outweighs_the_names_of_the_others() -> None:
+    without = person(pin=None)
+    stranger = person(pin="20305201967891")
+    assert isinstance(pick((without,), (stranger,), ()), Linked)
+    assert isinstance(pick((without, CHILD), (stranger,), ()), Unsure)

@@ -186,3 +186,11 @@ def soate_file() -> Path:
     if not SOATE.exists():
         pytest.skip("not there: ../shared/data/kg/soate.csv")
     return SOATE
+
+
+@pytest.fixture(scope="session")
+def small_country() -> Any:
+    """This module's tools, for tests that cannot import it."""
+    import types
+
+    return types.SimpleNamespace(make_world=make_world, pack_for=pack_for, reader=reader, MemoryCountry=MemoryCountry)

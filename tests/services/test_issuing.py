@@ -14,7 +14,9 @@ KIND = "urn:kg:admission"
 
 @pytest.fixture
 def office(tmp_path):
-    return DocumentOffice(tmp_path, "https://edu.example.kg", Text(ky="Министрлик", ru="Министерство", en="Ministry"), NOW)
+    return DocumentOffice(
+        tmp_path, "https://edu.example.kg", Text(ky="Министрлик", ru="Министерство", en="Ministry"), NOW
+    )
 
 
 def check(home, text, now=NOW):

@@ -49,6 +49,10 @@ class Entry:
             return None
         return self.get("pin")
 
+    def with_pin(self, pin: str) -> Entry:
+        """The same record with a PIN that is known from elsewhere to be this person's."""
+        return Entry({**self.values, "pin": pin}, frozenset(item for item in self.flagged if item[0] != "pin"))
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -200,11 +204,17 @@ def pick(me: Sequence[Entry], candidates: Sequence[Entry], rivals: Sequence[Entr
 
 
 def _best(me: Sequence[Entry], candidate: Entry) -> Link:
-    """The judgement over all views of the person: one view that fits is enough, all must agree that it is another."""
+    """The judgement over all views of the person: one view that fits is enough, all must agree that it is another.
+
+    A PIN that is far from one view's outweighs the names of all: that view has the PIN the others lack.
+    """
     links = [same_person(view, candidate) for view in me]
     same = [link for link in links if link.verdict == SAME]
+    strong = next((link for link in same if link.strong), None)
+    if strong is not None:
+        return strong
     if same:
-        return next((link for link in same if link.strong), same[0])
+        return next((Link(UNSURE, False, link.reasons) for link in links if "pin_far" in link.reasons), same[0])
     if links and all(link.verdict == DIFFERENT for link in links):
         return next((link for link in links if not link.strong), links[0])
     return next((link for link in links if link.verdict == UNSURE), Link(UNSURE, False, ("no_view",)))

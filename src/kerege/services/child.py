@@ -48,8 +48,14 @@ class Child:
     links: list[str] = field(default_factory=list)
 
     def views(self) -> tuple[Entry, ...]:
-        """The records known to be of this child, the source of truth first; the claim too, once a birth record was found for it."""
-        return tuple(entry for entry in (self.birth, self.person, self.claim) if entry is not None)
+        """The records known to be of this child, the source of truth first; the claim too, once a birth record was found for it.
+
+        The PIN of the linked person record, the population register's own key, stands in every view: where another record lacks it
+        or has it mistyped, a stranger's PIN would else go unnoticed.
+        """
+        known = [entry for entry in (self.birth, self.person, self.claim) if entry is not None]
+        pin = self.person.usable_pin if self.person is not None else None
+        return tuple(entry.with_pin(pin) for entry in known) if pin else tuple(known)
 
 
 class Identifier:
