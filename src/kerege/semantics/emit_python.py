@@ -109,7 +109,7 @@ class _Writer:
         if isinstance(expr, ir.Target):
             return self.slots[expr.field]
         if isinstance(expr, ir.Const):
-            return repr(expr.text or None)
+            return self.bind(expr.text or None)
         if isinstance(expr, ir.Concat):
             return self.concat(expr, indent)
         if isinstance(expr, ir.Coalesce):
