@@ -7,6 +7,7 @@ percent-encoded on its own. Characters that let one identifier pass for another 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from kerege.exchange.errors import IdentifierInvalid
@@ -60,6 +61,7 @@ def _bad() -> bytes:
     raise ValueError
 
 
+@lru_cache(maxsize=8192)
 def encode_part(part: str) -> str:
     """One part, percent-encoded for a path or a header."""
     return quote(part, safe="")

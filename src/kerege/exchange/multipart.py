@@ -72,8 +72,12 @@ class TransportMessage:
         return HashChain(self.chain_result, self.chain)
 
 
+_LETTERS: Final = bytes(string.ascii_letters[i % 52].encode()[0] for i in range(256))
+
+
 def new_boundary() -> str:
-    return "xtop" + "".join(secrets.choice(string.ascii_letters) for _ in range(30))
+    """`xtop` and thirty letters nobody can guess, so that no body can hold the boundary on purpose."""
+    return "xtop" + secrets.token_bytes(30).translate(_LETTERS).decode()
 
 
 def content_type(boundary: str) -> str:

@@ -1,0 +1,127 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kerege.exchange import confdir
+from kerege.exchange.faults import Spelling
+from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.exchange.rules import Rules
+from kerege.node.config import Address, load
+from kerege.node.errors import NodeConfigInvalid, NodeKeyInvalid
+from kerege.node.keys import load_keys
+from kerege.node.network import NetworkPlan, PlannedMember, PlannedServer, PlannedService, lay_out, publish
+
+EDU = MemberId("KG", "GOV", "70000003")
+EMIS = SubsystemId.parse("KG/GOV/70000003/emis")
+REGISTER = DataServiceId.parse("KG/GOV/70000003/emis/register")
+NOW = datetime.now(UTC)
+
+PLAN = NetworkPlan(
+    "KG",
+    "http://127.0.0.1:8000/internalconf",
+    (PlannedMember(EDU, "Билим берүү министрлиги", ("emis",)),),
+    (
+        PlannedServer(
+            ServerId.parse("KG/GOV/70000003/node-edu"),
+            (EMIS,),
+            (PlannedService(REGISTER, "http://127.0.0.1:9003/api/v5", 3.5),),
+            8080,
+            5500,
+            8081,
+        ),
+    ),
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return lay_out(tmp_path, PLAN, NOW).nodes["node-edu"].config
+
+
+def test_what_is_laid_out_loads_whole(file: Path) -> None:
+    config = load(file)
+    assert config.server == ServerId.parse("KG/GOV/70000003/node-edu")
+    assert config.servers_address == Address("127.0.0.1", 5500)
+    assert config.clients == {EMIS}
+    assert config.services[REGISTER].url == "http://127.0.0.1:9003/api/v5"
+    assert config.services[REGISTER].timeout_seconds == 3.5
+    assert config.fault_spelling is Spelling.SNAKE
+    assert config.log_folder == file.parent / "log"
+    assert list(load_keys(config).signers) == [EDU]
+
+
+def test_private_keys_are_readable_by_their_owner_only(file: Path) -> None:
+    assert {path.stat().st_mode & 0o777 for path in (file.parent / "keys").glob("*.key")} == {0o600}
+
+
+def test_laying_out_again_keeps_keys_and_adds_what_is_new(tmp_path: Path, file: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (file.parent / "keys").iterdir()}
+    lay_out(tmp_path, PLAN, NOW)
+    assert {path.name: path.read_bytes() for path in (file.parent / "keys").iterdir()} == before
+
+
+def test_a_publication_verifies_under_the_anchor_and_its_files_are_those_it_names(tmp_path: Path, file: Path) -> None:
+    done = publish(tmp_path, PLAN, Rules("KG", 0), NOW, 41)
+    anchor = confdir.parse_anchor((file.parent / "anchor.xml").read_bytes())
+    directory = confdir.verify_directory(done.directory, [certificate for _, certificate in anchor.sources], "test")
+    assert {part.identifier for part in directory.parts} == {confdir.SHARED, confdir.PRIVATE, confdir.RULES}
+    for part in directory.parts:
+        confdir.check_file(part, done.files[part.location.lstrip("/")], "test")
+    assert b'"version":41' in next(content for name, content in done.files.items() if name.endswith(".json"))
+    assert sum(name.startswith("ocsp/") for name in done.files) == 2
+    assert not any("/" in name[5:] for name in done.files if name.startswith("ocsp/"))
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "words"),
+    [
+        ({"server": None}, "server", "expected a text"),
+        ({"server": "KG/GOV"}, "server", "parts"),
+        ({"listen": {"clients": "8080"}}, "listen.clients", "host:port"),
+        ({"listen": {"clients": "127.0.0.1:99999"}}, "listen.clients", "host:port"),
+        ({"keys": {"auth": {"key": "a"}}}, "keys.auth.certificate", "required"),
+        ({"clients": "KG/GOV/1/a"}, "clients", "list"),
+        ({"clients": []}, "services", "not among clients"),
+        ({"services": {str(REGISTER): {"url": "ftp://x"}}}, "url", "http"),
+        ({"services": {str(REGISTER): {"url": "http://x/?q"}}}, "url", "without query"),
+        ({"services": {str(REGISTER): {"url": "http://x", "timeout_seconds": 0}}}, "timeout_seconds", "at least"),
+        ({"services": {str(REGISTER): {"url": "http://x", "timeot": 1}}}, "timeot", "not known"),
+        ({"colour": "red"}, "colour", "not known"),
+        ({"fault_spelling": "7.9"}, "fault_spelling", "7.8"),
+        ({"limits": {"body_megabytes": "lots"}}, "limits.body_megabytes", "number"),
+    ],
+)
+def test_a_mistake_is_named_by_its_key(file: Path, change: dict[str, object], key: str, words: str) -> None:
+    data = {**yaml.safe_load(file.read_text(encoding="utf-8")), **change}
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    with pytest.raises(NodeConfigInvalid) as refused:
+        load(file)
+    assert key in str(refused.value.params["key"])
+    assert words in refused.value.text
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "a: [", "a: \t b"])
+def test_what_is_not_a_mapping_or_not_yaml_is_refused(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(NodeConfigInvalid):
+        load(file)
+
+
+def test_a_file_that_is_not_there_or_not_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NodeConfigInvalid, match="No such file"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(NodeConfigInvalid, match="UTF-8"):
+        load(tmp_path / "bad.yaml")
+
+
+def test_a_key_of_another_certificate_is_refused_by_file(file: Path) -> None:
+    keys = file.parent / "keys"
+    (keys / "auth.key").write_bytes((keys / "sign-GOV-70000003.key").read_bytes())
+    with pytest.raises(NodeKeyInvalid, match=r"auth\.key.*another key"):
+        load_keys(load(file))
+    (keys / "auth.key").unlink()
+    with pytest.raises(NodeKeyInvalid, match=r"auth\.key"):
+        load_keys(load(file))

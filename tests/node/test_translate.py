@@ -1,0 +1,130 @@
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from box import PERSONS, Box
+
+from kerege.exchange.rules import Rules, WireContract
+from kerege.ground.errors import KeregeError
+from kerege.node.config import Translation
+from kerege.node.errors import TranslationFailed, TranslationMissing
+from kerege.node.translate import CANONICAL, Translator, WireTranslation, forwarded_accept, wants_canonical
+
+
+@dataclass
+class Done:
+    records: list[dict[str, str | None]]
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    withheld: list[dict[str, Any]] = field(default_factory=list)
+    mapping_id: str = "kg:population.person"
+    mapping_version: str = "1"
+
+
+class Refused(KeregeError):
+    code = "test.refused"
+    message = "Line {line} is cut."
+    hint = "Ask again."
+
+
+def translator_of(loads: list[Translation]) -> Any:
+    def load(translation: Translation) -> Translator:
+        loads.append(translation)
+
+        def run(mapping_id: str, payload: bytes, content_type: str) -> Done:
+            if payload == b"cut":
+                raise Refused(line=3)
+            return Done(
+                [{"pin": payload.decode(), "n": str(len(loads))}], [{"record": 0, "code": "x"}], [{"record": 1}]
+            )
+
+        return run
+
+    return load
+
+
+PLACE = Translation(Path("pack"), None, Path("overlay"), ((PERSONS, "/own", "kg:own"),))
+RULES = Rules("KG", 1, contracts=(WireContract(PERSONS, "/api", "kg:population.person"),))
+
+
+def run(wire: WireTranslation, payload: bytes = b"1") -> dict[str, Any]:
+    found = orjson.loads(wire.run("kg:m", PERSONS, payload, "text/plain", "mid", "rid"))
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_translated_message_says_what_it_came_from() -> None:
+    wire = WireTranslation(PLACE, translator_of([]))
+    wire.reload()
+    assert run(wire) == {
+        "records": [{"pin": "1", "n": "1"}],
+        "problems": [{"record": 0, "code": "x"}],
+        "withheld": [{"record": 1}],
+        "mapping": {"id": "kg:population.person", "version": "1"},
+        "original": {
+            "sha256": hashlib.sha256(b"1").hexdigest(),
+            "content_type": "text/plain",
+            "message_id": "mid",
+            "request_id": "rid",
+        },
+    }
+
+
+def test_a_reload_takes_up_a_new_overlay_and_a_broken_one_leaves_the_old() -> None:
+    loads: list[Translation] = []
+    wire = WireTranslation(PLACE, translator_of(loads))
+    wire.reload()
+    wire.reload()
+    assert run(wire)["records"][0]["n"] == "2"
+
+    def broken(_: Translation) -> Translator:
+        raise Refused(line=7)
+
+    wire._loader = broken
+    wire.reload()
+    assert "Line 7" in str(wire.problem)
+    assert run(wire)["records"][0]["n"] == "2"
+
+
+def test_a_payload_that_cannot_be_translated_is_refused_with_the_reason() -> None:
+    wire = WireTranslation(PLACE, translator_of([]))
+    wire.reload()
+    with pytest.raises(TranslationFailed, match=r"Line 3 is cut\. \[test\.refused\].*request id rid"):
+        run(wire, b"cut")
+
+
+def test_the_signed_rules_name_the_mapping_and_the_nodes_own_file_is_second() -> None:
+    wire = WireTranslation(PLACE, translator_of([]))
+    assert wire.mapping_for(PERSONS, "/api/x", RULES) == "kg:population.person"
+    assert wire.mapping_for(PERSONS, "/own", RULES) == "kg:own"
+    with pytest.raises(TranslationMissing) as refused:
+        wire.mapping_for(PERSONS, "/21203198000017", RULES)
+    assert "21203198000017" not in str(refused.value)
+
+
+def test_a_node_without_translation_says_so() -> None:
+    with pytest.raises(TranslationFailed, match="no translation in its configuration"):
+        run(WireTranslation(None))
+
+
+def test_the_canonical_media_type_is_for_the_node_not_for_the_provider() -> None:
+    accept = f"text/csv;q=0.5, {CANONICAL};v=1"
+    assert wants_canonical(accept)
+    assert not wants_canonical("application/json")
+    assert forwarded_accept(accept) == b"text/csv;q=0.5"
+    assert forwarded_accept(CANONICAL) == b"*/*"
+
+
+@pytest.mark.journey
+def test_a_node_that_cannot_translate_answers_406_or_500_and_originals_still_pass(box: Box) -> None:
+    unagreed = box.call("/other", headers={"Accept": CANONICAL})
+    assert unagreed.status == 406
+    assert "node.translation_missing" in str(unagreed.json["detail"])
+    assert box.agency.seen == []  # refused before anything was asked
+    unable = box.call("/12345", headers={"Accept": CANONICAL})
+    assert unable.status == 500
+    assert "node.translation_failed" in str(unable.json["detail"])
+    assert box.agency.seen[0].headers["Accept"] == "*/*"
+    assert box.call("/12345").status == 200
