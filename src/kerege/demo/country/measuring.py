@@ -6,10 +6,10 @@ Every number here is counted from real answers of real nodes; a probe that got n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 import urllib3
@@ -30,8 +30,7 @@ from kerege.demo.country.network import (
     DATA_SERVICES,
     EMIS,
     PERSONS,
-    RUNNER,
-    STRANGER,
+    STRANGERS,
     VACCINATIONS,
 )
 from kerege.exchange import messagelog
@@ -41,6 +40,10 @@ from kerege.services import contract_tests
 from kerege.services.contract_tests import ContractReport, Probe
 from kerege.services.evidence import Answer, Call, ExchangeClient, soap_request
 
+ClientFor = Callable[[str, str], ExchangeClient]
+Outcome = Literal["denied", "answered", "error"]
+
+_PATHS: Final = {BIRTHS: "", PERSONS: "", EMIS: "institutions"}
 _DAYS: Final = 12  # birth dates a contract test asks for, spread over the years of the applicants
 _MAPPINGS: Final = tuple(mapping for _, _, mapping, _ in CONTRACTS)
 
@@ -88,38 +91,27 @@ def code_list_facts(report: ContractReport, pack: Pack) -> CodeListFacts:
     return CodeListFacts(counts, contract_tests.used_crosswalks(_MAPPINGS, pack))
 
 
-def denial_probes(client_url: str, peer_url: str, client_for: Any) -> list[DenialProbe]:
-    """Calls that the rules must refuse, each through a real node.
+def denial_probes(peer_url: str, client_for: ClientFor) -> list[DenialProbe]:
+    """Calls that the access rules must refuse: registered subsystems, each calling data services nobody granted it.
 
-    A member without any right calls every data service; the admission service calls a data service nobody granted; and a path that
-    tries to climb out of its data service.
+    All exist and answer their rightful callers at the same time, so a refusal can only come from the rules.
     """
-    stranger: ExchangeClient = client_for(peer_url, str(STRANGER))
-    runner: ExchangeClient = client_for(client_url, str(RUNNER))
     found = []
-    for data_service in (BIRTHS, PERSONS, EMIS):
-        answer = stranger.send(Call(str(data_service), path="probe", canonical=False, issue="denial-probe"))
-        found.append(DenialProbe(str(STRANGER), str(data_service), outcome(answer)))
-    for service, path in (
-        ("KG/GOV/70000002/population/households", ""),
-        ("KG/GOV/70000003/emis/staff", ""),
-        (str(EMIS), "%2e%2e/%2e%2e/admin"),
-    ):
-        answer = runner.send(Call(service, path=path, canonical=False, issue="denial-probe"))
-        found.append(DenialProbe(str(RUNNER), service, outcome(answer)))
+    for subsystem in STRANGERS:
+        client = client_for(peer_url, str(subsystem))
+        for data_service in (BIRTHS, PERSONS, EMIS):
+            if data_service.provider == subsystem:
+                continue
+            call = Call(str(data_service), path=_PATHS[data_service], canonical=False, issue="denial-probe")
+            found.append(DenialProbe(str(subsystem), str(data_service), outcome(client.send(call))))
     return found
 
 
-def outcome(answer: Answer) -> Any:
-    """ "denied" only when a node refused by its rules; a real answer is "answered"; all else, silence too, is "error"."""
-    fault = answer.fault.lower()
-    if any(
-        word in fault for word in ("access_denied", "accessdenied", "unknown_service", "unknownservice", "bad_request")
-    ):
+def outcome(answer: Answer) -> Outcome:
+    """ "denied" only when a node refused by its access rules; a real answer is "answered"; all else, silence too, is "error"."""
+    if answer.fault.lower().replace("_", "").endswith("accessdenied"):
         return "denied"
-    if not answer.fault and 200 <= answer.status < 500:
-        return "answered"
-    return "error"
+    return "answered" if not answer.fault and 200 <= answer.status < 500 else "error"
 
 
 def traffic_allowed(client: ExchangeClient) -> Answer:
@@ -167,7 +159,7 @@ def summed(facts: Sequence[NodeMessages]) -> tuple[int, int, int]:
 
 def refused(answer: Answer) -> bool:
     """Whether the node refused the call for want of rights or a permit."""
-    return bool(outcome(answer) == "denied")
+    return outcome(answer) == "denied"
 
 
 __all__ = [

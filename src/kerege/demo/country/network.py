@@ -29,9 +29,11 @@ PUBLIC_SERVICE: Final = "grade1-admission"
 
 ADMISSION: Final = SubsystemId.parse("KG/GOV/70000003/admission")
 RUNNER: Final = SubsystemId.parse("KG/GOV/70000003/contract-tests")
-STRANGER: Final = SubsystemId.parse(
-    "KG/GOV/70000004/health"
-)  # a member with no right to anything: the denial probes use it
+# Registered subsystems without any right: the denial probes call as them.
+STRANGERS: Final = tuple(
+    SubsystemId.parse(f"KG/GOV/{path}") for path in ("70000001/civil", "70000002/population", "70000004/health")
+)
+STRANGER: Final = STRANGERS[-1]
 
 BIRTHS: Final = DataServiceId.parse("KG/GOV/70000001/civil/birth-records")
 PERSONS: Final = DataServiceId.parse("KG/GOV/70000002/population/persons")

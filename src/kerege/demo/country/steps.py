@@ -29,7 +29,6 @@ from kerege.services.run import RunResult, compare_fields, field_counters, proce
 ISSUER: Final = "https://edu.example.kg/issuer"
 MINISTRY: Final = Text(ky="Агартуу министрлиги", ru="Министерство просвещения", en="Ministry of Education")
 CONFIRMATION: Final = "urn:kerege:kg:admission-confirmation:1"
-RUNS: Final = {"data_first": "data-first", "integration_only": "integration-only"}
 
 
 def areas_of(country: Country) -> list[Mapping[str, str | None]]:
@@ -57,7 +56,7 @@ def measure(country: Country, report: contract_tests.ContractReport) -> gate.Mea
     return gate.Measured(
         measuring.contract_facts(report),
         measuring.code_list_facts(report, country.pack),
-        measuring.denial_probes(country.edu, country.reg, country.client),
+        measuring.denial_probes(country.reg, country.client),
         measuring.message_log_facts(nodes, country.trust),
     )
 

@@ -1,0 +1,161 @@
+"""Commands of the semantics engine: translate files with a mapping, look at and check code lists and mappings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import mimetypes
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+import kerege
+from kerege.ground import settings
+from kerege.semantics.codelist import CodeList, read_csv, read_turtle
+from kerege.semantics.errors import CodeListInvalid
+from kerege.semantics.pack import Pack, load_pack
+from kerege.semantics.translate import Translation, translate
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_TYPES = {".json": "application/json", ".xml": "text/xml", ".csv": "text/csv", ".tsv": "text/csv"}
+
+
+def open_pack(country_data: Path | None = None, overlay: Path | None = None) -> Pack:
+    """The pack of the installation's country (settings `country`, `country_data`), with an overlay when there is one."""
+    folder = Path(kerege.__file__).parent / "country" / settings.get("country")
+    data = country_data or (Path(found) if (found := settings.get("country_data")) else None)
+    return load_pack(folder, data_dir=data, overlay=overlay)
+
+
+@click.command("map")
+@click.argument("mapping")
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["json", "csv"]),
+    default="json",
+    help="How the canonical records are written.",
+)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; standard output without it."
+)
+@click.option("--country-data", type=_FOLDER, help="Folder with the full soate.csv.")
+@click.option("--overlay", type=_FOLDER, help="Folder with the installation's own crosswalks (*.sssom.tsv).")
+def map_files(
+    mapping: str,
+    files: tuple[Path, ...],
+    format_: str,
+    output: Path | None,
+    country_data: Path | None,
+    overlay: Path | None,
+) -> None:
+    """Translate files with MAPPING and write the canonical records.
+
+    Problems are counted per field on standard error. Nothing is written when one of the files cannot be read whole.
+    """
+    pack = open_pack(country_data, overlay)
+    pack.mapping(mapping)
+    done = [(path, translate(pack, mapping, path.read_bytes(), _content_type(path))) for path in files]
+    write = _as_json if format_ == "json" else _as_csv
+    body = write([translation for _, translation in done], [field.name for field in pack.mapping(mapping).fields])
+    if output is None:
+        click.echo(body, nl=False)
+    else:
+        aside = output.with_name(output.name + ".new")
+        aside.write_text(body, "utf-8")
+        os.replace(aside, output)
+    for path, translation in done:
+        _report(path, translation)
+
+
+def _content_type(path: Path) -> str:
+    return _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or ""
+
+
+def _as_json(translations: list[Translation], _fields: list[str]) -> str:
+    documents: list[dict[str, Any]] = [translation.as_dict() for translation in translations]
+    return orjson.dumps(documents[0] if len(documents) == 1 else documents, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _as_csv(translations: list[Translation], fields: list[str]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fields, lineterminator="\n")
+    writer.writeheader()
+    for translation in translations:
+        writer.writerows(translation.records)
+    return out.getvalue()
+
+
+def _report(path: Path, translation: Translation) -> None:
+    total, kept = translation.total, len(translation.records)
+    click.echo(f"{path.name}: {total} records, {kept} translated, {total - kept} withheld", err=True)
+    click.echo(f"  by {translation.mapping_id} {translation.mapping_version}", err=True)
+    counted = Counter((problem["field"], problem["code"]) for problem in translation.problems)
+    for (field, code), times in counted.most_common():
+        click.echo(f"  {times:>7}  {field}: {code}", err=True)
+    codes = Counter((p["field"], p["source_code"]) for p in translation.problems if "source_code" in p)
+    for (field, code), times in codes.most_common(10):
+        click.echo(f"  {times:>7}  {field}: no counterpart for {code!r}", err=True)
+
+
+@click.group()
+def codelist() -> None:
+    """Code lists of the country pack: list, show, check."""
+
+
+@codelist.command("list")
+def codelist_list() -> None:
+    """Every code list with its number of codes, every crosswalk with its rows and policy, every mapping with its version."""
+    pack = open_pack()
+    for list_id, found in sorted(pack.codelists.items()):
+        click.echo(f"code list  {list_id:<40} {len(found):>5} codes  {found.title.get('en', '')}")
+    for walk_id, walk in sorted(pack.crosswalks.items()):
+        click.echo(f"crosswalk  {walk_id:<40} {len(walk.rows):>5} rows   unmapped: {walk.policy}")
+    for mapping_id in sorted(pack.mappings):
+        click.echo(
+            f"mapping    {mapping_id:<40} {len(pack.mapping(mapping_id).fields):>5} fields {pack.version(mapping_id)}"
+        )
+
+
+@codelist.command("show")
+@click.argument("list_id")
+@click.option("--language", type=click.Choice(["ky", "ru", "en"]), default="en")
+def codelist_show(list_id: str, language: str) -> None:
+    """The codes of one list with their labels."""
+    for concept in open_pack().codelist(list_id):
+        click.echo(f"{concept.notation:<16} {concept.label(language)}")
+
+
+@codelist.command("check")
+@click.argument("files", nargs=-1, type=_FILE)
+def codelist_check(files: tuple[Path, ...]) -> None:
+    """Check code lists (Turtle or CSV files, or without FILES the whole pack): duplicate codes, missing labels, cycles.
+
+    Ends with status 1 when a list has an error; warnings alone do not fail.
+    """
+    lists = [_read(path) for path in files] if files else list(open_pack().codelists.values())
+    errors = 0
+    for found in lists:
+        findings = found.check()
+        errors += sum(finding.severity == "error" for finding in findings)
+        click.echo(f"{found.id}: {len(found)} codes, {len(findings)} findings")
+        for finding in findings[:20]:
+            click.echo(f"  {finding.severity:<8} {finding.code:<18} {finding.notation or '(list)'}: {finding.message}")
+        if len(findings) > 20:
+            click.echo(f"  ... and {len(findings) - 20} more")
+    if errors:
+        raise SystemExit(1)
+
+
+def _read(path: Path) -> CodeList:
+    if path.suffix == ".ttl":
+        return read_turtle(path)
+    if path.suffix == ".csv":
+        return read_csv(path, path.stem)
+    raise CodeListInvalid(file=path.name, reason="the name should end in .ttl or .csv")

@@ -1,0 +1,171 @@
+"""The demo told from beginning to end: every step with what it showed, then the figures, then the pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kerege.demo.country import inventory, measuring, network, people, steps, storing
+from kerege.demo.country.options import Options
+from kerege.demo.country.report import Report
+from kerege.demo.country.run import Country, first_birth_date, raise_country, write_summary
+from kerege.ground.clock import now
+from kerege.identity import pseudonyms
+from kerege.services.admission import Processed
+from kerege.services.run import RunResult
+
+
+def tell(options: Options, wait: Callable[[], object], report: Report | None = None) -> dict[str, Any]:
+    """Run it all; returns the summary. With `options.once` false, `wait` is called while the pages are up."""
+    say = report or Report()
+    with raise_country(options, say) as country:
+        _introduce(country)
+        definition = steps.definition()
+        _data_first(country)
+        gate_story = _gate(country, definition)
+        plain, meant, client = steps.process(country, definition)
+        summary = steps.summarise(country, definition, plain, meant)
+        with say.step("Cases, discrepancies, events, reads of personal data; confirmations issued"):
+            case_ids = storing.store(country, definition, plain, meant)
+            office, issued = steps.issue(country, meant, case_ids)
+            chosen = _chosen(meant)
+            summary["chosen_case"] = case_ids[chosen.application.id]
+            _write_people(country, chosen, case_ids)
+        summary["documents"] = {"issued": len(issued)}
+        if chosen.application.id in issued:
+            summary["documents"] |= steps.show_documents(country, office, issued, chosen.application.id)
+        with say.step("One criterion broken on purpose, and mended"):
+            summary["gate"] = {**gate_story, **steps.break_and_mend(country)}
+        summary["exchange"] = {
+            "nodes": steps.messages(country),
+            "calls": dict(client.calls),
+            "faults": dict(client.faults),
+        }
+        summary["seconds"] = round(say.seconds, 1)
+        write_summary(country, summary)
+        _conclude(country, summary, chosen)
+        if not options.once:
+            say.say("Everything stays up until you press Ctrl-C.")
+            wait()
+    return summary
+
+
+def _introduce(country: Country) -> None:
+    world, say = country.world, country.report.say
+    say(
+        f"{len(world.persons):,} people in {len(world.households):,} families, {len(world.schools)} schools, "
+        f"{len(world.areas):,} areas ({world.soate_source})"
+    )
+    for name, agency in country.agencies.items():
+        note = f" ({agency.note})" if agency.note else ""
+        say(f"{name}: process {agency.pid}, {agency.database}{note}")
+
+
+def _data_first(country: Country) -> None:
+    """Inventory and harmonising, before anything is decided."""
+    say = country.report
+    with say.step("Inventory of the registers: what exists, what it means, whose it is"):
+        runner = country.client(country.edu, str(network.RUNNER))
+        datasets, columns = inventory.take_inventory(runner, country.pack, first_birth_date(country.world), now())
+    say.say(f"{datasets} datasets, {columns} columns; rows were looked at and not kept")
+    with say.step("The education register's areas mapped to SOATE"):
+        match = steps.map_areas(country)
+    say.say(
+        f"{match.accepted:,} codes accepted, {match.unsure} unsure and {match.none} unlike anything left to a steward"
+    )
+
+
+def _gate(country: Country, definition: Any) -> dict[str, Any]:
+    say = country.report
+    before = steps.try_traffic(country)
+    with say.step("The gate: measured, signed by every layer, permit in signed configuration"):
+        opened = steps.open_gate(country, definition)
+    after = steps.try_traffic(country)
+    refused = measuring.refused(before)
+    say.say(f"before the permit the node {'refused' if refused else 'DID NOT REFUSE'}: {before.fault or before.status}")
+    passed = sum(verdict == "PASS" for verdict in opened.verdicts.values())
+    waived = f", waived by two layers: {', '.join(opened.waived)}" if opened.waived else ""
+    say.say(f"{passed} of {len(opened.verdicts)} criteria PASS{waived}; permit {opened.permit.state.value}")
+    say.say(f"after the permit the node {'carried' if after.ok else 'DID NOT CARRY'} the same call")
+    return {
+        "refused_before": refused,
+        "carried_after": after.ok,
+        "verdicts": opened.verdicts,
+        "waived": list(opened.waived),
+    }
+
+
+def _chosen(run: RunResult) -> Processed:
+    """An application worth telling: admitted, with evidence from the most registers; else the one with the most evidence."""
+    admitted = [item for item in run.processed if item.decision is not None and item.decision.kind == "admit"]
+    return max(
+        admitted or run.processed,
+        key=lambda item: (len({v.source.register for v in item.evidence}), len(item.evidence)),
+    )
+
+
+def _write_people(country: Country, chosen: Processed, case_ids: Mapping[str, str]) -> None:
+    """The invented people who may sign in to the demo's hub."""
+    key = pseudonyms.open_key(country.options.home)
+    pins = [v.value for v in chosen.evidence if v.concept == "child.birth" and v.field == "pin" and v.value]
+    ministry = {"ky": "Агартуу министрлиги", "ru": "Министерство просвещения", "en": "Ministry of Education"}
+    listed = [
+        {
+            "id": "parent-1",
+            "name": {
+                "ky": "Ата-эне (тандалган арыз)",
+                "ru": "Родитель (выбранное заявление)",
+                "en": "A parent (the chosen application)",
+            },
+            "roles": ["parent"],
+            "holder": key.of(chosen.application.parent_pin),
+            "cases": [case_ids[chosen.application.id]],
+            "children": [key.of(pin) for pin in pins],
+        },
+        {
+            "id": people.OFFICER,
+            "name": people.NAMES[people.OFFICER],
+            "roles": ["officer"],
+            "office": ministry,
+            "member": str(network.ADMISSION),
+        },
+        {
+            "id": people.POLICY_OWNER,
+            "name": people.NAMES[people.POLICY_OWNER],
+            "roles": ["policy-owner"],
+            "office": ministry,
+            "member": str(network.ADMISSION),
+        },
+        {
+            "id": people.TECHNICAL_OWNER,
+            "name": people.NAMES[people.TECHNICAL_OWNER],
+            "roles": ["technical-owner", "steward"],
+            "office": ministry,
+            "member": str(network.ADMISSION),
+        },
+    ]
+    path = country.options.home / "demo-people.json"
+    path.write_text(json.dumps({"people": listed}, ensure_ascii=False, indent=1), encoding="utf-8")
+    path.chmod(0o600)
+
+
+def _conclude(country: Country, summary: Mapping[str, Any], chosen: Processed) -> None:
+    report, gate, documents = country.report, summary["gate"], summary["documents"]
+    report.dirt(summary["measured_dirt"])
+    report.figures(summary)
+    report.provenance(chosen)
+    report.say(
+        f"criterion broken on purpose: {', '.join(gate['failed'])}; permit {gate['closed']}, node "
+        f"{'refused' if gate['refused'] else 'DID NOT REFUSE'}; mended: permit {gate['reopened']}, node "
+        f"{'carried' if gate['carried'] else 'DID NOT CARRY'}"
+    )
+    checked = ", ".join(f"{name}: {state}" for name, state in documents.items() if name != "issued")
+    report.say(f"{documents['issued']} confirmations issued; checked offline: {checked}")
+    for node, seen in summary["exchange"]["nodes"].items():
+        report.say(f"{node}: {seen['exchanges']:,} exchanges signed and logged, {seen['failed']} failed or refused")
+    report.say(f"{summary['seconds']} s in all")
+    if not country.options.once:
+        for language in ("ky", "ru", "en"):
+            report.say(f"pages: {country.hub_url}/{language}/")
+        report.say(f"folder: {country.options.folder}")
