@@ -57,6 +57,9 @@ _PLACES: Final[dict[str, str]] = {
     "village": "village",
 }
 _ENGLISH_STREET: Final = frozenset({"st", "str", "street", "ave", "avenue", "av", "blvd", "boulevard", "lane", "ln"})
+_MONTHS: Final = frozenset(
+    {"ian", "fev", "mar", "apr", "mai", "iun", "iul", "avg", "sen", "okt", "noi", "dek"}
+)  # 7 апреля is a name
 _DIGITS: Final = frozenset("0123456789")
 _PLAIN_LETTERS: Final = str.maketrans("абвгдежзик", "abvgdejzik")
 
@@ -346,7 +349,8 @@ def _marked(tokens: list[_Token], at: int, pending: list[str], build: _Builder) 
             return at + 1
     after, end = _words_after(tokens, at + 1, kind)
     if pending and (side == "before" or not after):
-        if len(pending) > 1 and lower(tokens[at].text) in _ENGLISH_STREET and _DIGITS.issuperset(pending[0]):
+        english = lower(tokens[at].text) in _ENGLISH_STREET
+        if english and len(pending) > 1 and _DIGITS.issuperset(pending[0]) and latin_key(pending[1])[:3] not in _MONTHS:
             build.number(pending.pop(0))  # 125 Toktogul Street
         build.put(kind, " ".join(pending))
         pending.clear()
