@@ -19,7 +19,7 @@ def test_a_run_is_read_whole(run):
     assert read.applications == 1000
     assert read.ways["data_first"].straight_through == 931
     assert read.chosen_case == "case-7fq2m9k4xw3d"
-    assert dict(read.dirt) == {"names.transliteration": 0.12, "pin_missing": 0.08}
+    assert read.dirt == (("spelling_loss", (("civil", 0.5),)), ("pin_missing", (("health", 0.3),)))
 
 
 def test_agreement_counts_only_what_can_be_compared(run):

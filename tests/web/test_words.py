@@ -40,9 +40,15 @@ def test_the_same_places_are_filled_in_all_three_languages():
 
 def test_no_line_was_left_in_another_language():
     cyrillic = re.compile("[а-яА-ЯёЁңөүҢӨҮ]")
+    about_letters = {
+        "dirt.spelling_loss",
+        "dirt.patronymic_style",
+        "signin.demo_warning",
+    }  # these name Cyrillic on purpose
     for key, text in words.catalogue().items():
-        assert not cyrillic.search(text.en.replace("ЕСИ", "")), key
-        assert not KYRGYZ & set(text.ru), key
+        if key not in about_letters:
+            assert not cyrillic.search(text.en), key
+            assert not KYRGYZ & set(text.ru), key
         if len(KYRGYZ & set(text.ky)) or len(text.ky.split()) > 3:
             assert text.ky != text.ru, key
 

@@ -23,7 +23,7 @@ RUN = {
         "sex": dict(zip(CLASSES, (0, 2880, 5, 0, 0), strict=True)),
         "pin": dict(zip(CLASSES, (0, 0, 0, 360, 5), strict=True)),
     },
-    "dirt": {"names": {"transliteration": 0.12}, "pin_missing": 0.08},
+    "dirt": {"version": 1, "dirt": {"spelling_loss": {"civil": 0.5, "health": 0}, "pin_missing": {"health": 0.3}}, "cases": {"twins": 0.03}},
     "chosen_case": "case-7fq2m9k4xw3d",
 }  # fmt: skip
 PEOPLE = {

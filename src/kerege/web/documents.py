@@ -33,7 +33,9 @@ class IssuedDocument:
         """The QR of the paper form as SVG; drawn by `segno` from the text alone."""
         svg = PaperCredential(self.paper).svg(scale=4, title=title)
         # The picture shall stretch with the page, its quiet zone with it: a fixed size becomes a view box.
-        svg = re.sub(r'<svg ([^>]*?)width="(\d+)" height="(\d+)"', r'<svg role="img" \1viewBox="0 0 \2 \3"', svg, count=1)
+        svg = re.sub(
+            r'<svg ([^>]*?)width="(\d+)" height="(\d+)"', r'<svg role="img" \1viewBox="0 0 \2 \3"', svg, count=1
+        )
         return mark_safe(svg)  # noqa: S308 - drawn by segno from modules; the title is escaped by it
 
 

@@ -84,7 +84,9 @@ def moment(value: Any) -> SafeString | str:
             raise ValueError("a moment must carry its time zone")
         local = value.astimezone(BISHKEK)
         # Nothing of this comes from outside: a formatted datetime and month names of our own.
-        return mark_safe(f'<time datetime="{value.isoformat()}"><span class="nowrap">{day(value)}</span>, {local:%H:%M}</time>')  # noqa: S308
+        return mark_safe(
+            f'<time datetime="{value.isoformat()}"><span class="nowrap">{day(value)}</span>, {local:%H:%M}</time>'
+        )
     if isinstance(value, date):
         return mark_safe(f'<time datetime="{value.isoformat()}">{day(value)}</time>')  # noqa: S308
     return str(value)

@@ -113,7 +113,8 @@ def definition_of(code: str) -> AdmissionDefinition:
 
 def school(code: str) -> str:
     """A school by its name as the education register gave it; its code where no name is at hand."""
-    return _schools(_schools_stamp()).get(code) or word("applications.school_code", code=code)
+    name = _schools(_schools_stamp()).get(code)
+    return say(name) if name else word("applications.school_code", code=code)
 
 
 def _schools_file() -> Path:
@@ -126,12 +127,14 @@ def _schools_stamp() -> int:
 
 
 @lru_cache(maxsize=2)
-def _schools(stamp: int) -> dict[str, str]:
-    """School code -> name, from `KEREGE_HOME/schools.json`, read again when the file changes."""
+def _schools(stamp: int) -> dict[str, str | dict[str, str]]:
+    """School code -> name (one, or one per language), from `KEREGE_HOME/schools.json`, read again when the file changes."""
     if not stamp:
         return {}
     try:
         raw = json.loads(_schools_file().read_text(encoding="utf-8"))
     except ValueError:
         return {}
-    return {str(code): str(name) for code, name in raw.items()} if isinstance(raw, dict) else {}
+    if not isinstance(raw, dict):
+        return {}
+    return {str(code): name for code, name in raw.items() if isinstance(name, str | dict)}

@@ -61,7 +61,7 @@ class Summary:
     seed: int | None
     ways: Mapping[str, Way]
     fields: tuple[FieldAgreement, ...]
-    dirt: tuple[tuple[str, float], ...]
+    dirt: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]
     chosen_case: str | None
     raw: Mapping[str, Any]
 
@@ -87,7 +87,7 @@ def read(file: Path | None = None) -> Summary | None:
         fields=tuple(
             _field(file, name, counts) for name, counts in _mapping(file, "fields", raw.get("fields")).items()
         ),
-        dirt=tuple(sorted(_rates("", raw.get("dirt")))),
+        dirt=tuple(_dirt(raw.get("dirt"))),
         chosen_case=_case(raw.get("chosen_case")),
         raw=raw,
     )
@@ -117,13 +117,20 @@ def _count(file: Path, name: str, raw: object) -> int:
     return raw
 
 
-def _rates(prefix: str, raw: object) -> list[tuple[str, float]]:
-    """Every rate in the dirt file, by its dotted name; what is not a rate between 0 and 1 is left out."""
-    if isinstance(raw, dict):
-        return [rate for key, item in raw.items() for rate in _rates(f"{prefix}.{key}" if prefix else str(key), item)]
-    if isinstance(raw, int | float) and not isinstance(raw, bool) and 0 <= raw <= 1:
-        return [(prefix, float(raw))]
-    return []
+def _dirt(raw: object) -> list[tuple[str, tuple[tuple[str, float], ...]]]:
+    """Each kind of dirt with its rate per register, as in the dirt file; what is not a rate between 0 and 1 is left out."""
+    kinds = raw.get("dirt") if isinstance(raw, dict) else None
+    found = []
+    for kind, rates in kinds.items() if isinstance(kinds, dict) else ():
+        if isinstance(rates, dict):
+            kept = tuple((str(register), float(rate)) for register, rate in rates.items() if _is_rate(rate))
+            if kept:
+                found.append((str(kind), kept))
+    return found
+
+
+def _is_rate(raw: object) -> bool:
+    return isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw <= 1
 
 
 def _case(raw: object) -> str | None:

@@ -14,7 +14,7 @@ from kerege.credentials import Verdict
 from kerege.credentials.errors import TrustListInvalid
 from kerege.credentials.reasons import REASONS
 from kerege.ground import clock
-from kerege.web import trusted
+from kerege.web import labels, trusted
 from kerege.web.words import catalogue, has, language, say, word
 
 _MOST: Final = 64_000  # characters; a QR holds at most some thousand, an SD-JWT VC some tens of thousands
@@ -89,7 +89,7 @@ def claims(verdict: Verdict) -> list[tuple[str, str]]:
     for name, value in verdict.claims.items():
         if value is None or isinstance(value, list):
             continue
-        shown = say(value) if isinstance(value, dict) else str(value)
+        shown = labels.school(str(value)) if name == "school" else say(value) if isinstance(value, dict) else str(value)
         found.append(
             (
                 word(f"claim.{name}")
