@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from kerege.exchange import confdir, globalconf
+from kerege.exchange import confdir, confwrite, globalconf
 from kerege.exchange.errors import ConfigurationMalformed
 from kerege.exchange.globalconf import PrivateParameters, SharedParameters
 from kerege.exchange.ids import ClientId, SubsystemId
@@ -11,7 +11,7 @@ from kerege.exchange.pki import TestAuthority
 
 
 def test_what_is_written_reads_back_equal(shared: SharedParameters) -> None:
-    assert globalconf.parse_shared(globalconf.build_shared(shared)) == shared
+    assert globalconf.parse_shared(confwrite.build_shared(shared)) == shared
 
 
 def test_questions_are_answered_from_the_parameters(shared: SharedParameters) -> None:
@@ -45,9 +45,9 @@ def test_what_is_written_is_valid_against_x_roads_schema(
     shared: SharedParameters, authority: TestAuthority, vectors: Path
 ) -> None:
     schema = schema_of(vectors, "v6/shared-parameters.xsd")
-    schema.assertValid(etree.fromstring(globalconf.build_shared(shared)))
+    schema.assertValid(etree.fromstring(confwrite.build_shared(shared)))
     private = PrivateParameters("KG", SubsystemId.parse("KG/GOV/70000000/management"), "https://cs:4001/")
-    data = globalconf.build_private(private, authority.ca.certificate)
+    data = confwrite.build_private(private, authority.ca.certificate)
     schema = schema_of(vectors, "v3/private-parameters.xsd")
     schema.assertValid(etree.fromstring(data))
     assert globalconf.parse_private(data) == private
@@ -62,7 +62,7 @@ def test_every_version_of_x_roads_parameters_is_read(vectors: Path, version: int
     assert found.instance == "EE"
     assert found.members
     assert found.servers
-    again = globalconf.parse_shared(globalconf.build_shared(found))
+    again = globalconf.parse_shared(confwrite.build_shared(found))
     assert [s.clients for s in again.servers] == [s.clients for s in found.servers]
 
 

@@ -6,7 +6,7 @@ multipart    the message transport between security servers
 hashchain    hash chains over a message and its attachments, and over batches
 xades        signatures: made from a canonical template; `xades_verify` checks ours and foreign ones
 certs, ocsp  chains, signing rights of a certificate, revocation and its freshness
-globalconf   shared and private parameters; `confdir` the signed directory; `rules` Kerege's own part
+globalconf   shared and private parameters (`confwrite` writes them); `confdir` the signed directory; `rules` Kerege's own part
 access       who may call what; `permits` whether a public service's traffic is open
 messagelog   the durable log; `asic` containers for a logged record; `opmon` monitoring records
 faults       X-Road fault codes in both spellings

@@ -36,6 +36,11 @@ def der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
 
+def der_sha256(certificate: x509.Certificate) -> str:
+    """SHA-256 of the DER certificate, hex: a name for files about it."""
+    return hashlib.sha256(der(certificate)).hexdigest()
+
+
 def auth_hashes(certificate: x509.Certificate | bytes) -> tuple[str, str]:
     """The two forms in which `authCertHash` names a certificate: SHA-256 (v3 and later) and SHA-1 (v2), base64."""
     data = certificate if isinstance(certificate, bytes) else der(certificate)

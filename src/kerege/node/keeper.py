@@ -135,6 +135,8 @@ class Keeper:
             if problem is not None and (self.problem is None or self.problem.text != problem.text):
                 _LOG.warning("configuration: %s", problem)
             self.problem = problem
+            if self._picture is not None:
+                await self._take(self._picture)  # OCSP answers are kept fresh while the publisher is away
             return RefreshResult(False, problem)
 
     async def run(self, poll_seconds: float) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from cryptography import x509
 
-from kerege.exchange import certs, confdir, globalconf, ocsp
+from kerege.exchange import certs, confdir, confwrite, globalconf, ocsp
 from kerege.exchange import rules as rules_format
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.pki import TestAuthority, load_pair, save_pair
@@ -250,10 +250,10 @@ def publish(folder: Path, plan: NetworkPlan, rules: Rules, now: datetime, versio
     authority = TestAuthority.load(folder / "authority")
     numbered = Rules(rules.instance, version, rules.rights, rules.bindings, rules.permits, rules.contracts)
     contents = (
-        (confdir.SHARED, globalconf.build_shared(shared_parameters(folder, plan))),
+        (confdir.SHARED, confwrite.build_shared(shared_parameters(folder, plan))),
         (
             confdir.PRIVATE,
-            globalconf.build_private(globalconf.PrivateParameters(plan.instance), authority.ca.certificate),
+            confwrite.build_private(globalconf.PrivateParameters(plan.instance), authority.ca.certificate),
         ),
         (confdir.RULES, rules_format.build(numbered)),
     )

@@ -69,7 +69,7 @@ class Node:
             config=config,
             keys=keys,
             keeper=Keeper(anchor, config.state, self._clock),
-            revocation=Revocation(keys, self._clock),
+            revocation=Revocation(keys, config.state, self._clock),
             log=CommitLog(writer),
             monitor=Monitor(config.monitoring_file, config.server),
             peers=Pool(room, config.connect_seconds, client_tls),
