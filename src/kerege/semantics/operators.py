@@ -90,7 +90,7 @@ def _name_key(expr: ir.NameKey) -> Plain:
 
 def _street_key(expr: ir.StreetKey) -> Plain:
     def key(text: str) -> str | None:
-        found = addresses.parse(text + ", 1")  # with a number after it, a bare name is read as a street
+        found = addresses.parse(text + " 1")  # with a number right after it, a bare name is read as a street
         return found.street_key
 
     return key
