@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Final
 
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from kerege.ground.clock import BISHKEK
 from kerege.web.words import language, say, word
@@ -83,12 +84,14 @@ def moment(value: Any) -> SafeString | str:
         if value.tzinfo is None:
             raise ValueError("a moment must carry its time zone")
         local = value.astimezone(BISHKEK)
-        # Nothing of this comes from outside: a formatted datetime and month names of our own.
-        return mark_safe(
-            f'<time datetime="{value.isoformat()}"><span class="nowrap">{day(value)}</span>, {local:%H:%M}</time>'
+        return format_html(
+            '<time datetime="{}"><span class="nowrap">{}</span>, {}</time>',
+            value.isoformat(),
+            day(value),
+            f"{local:%H:%M}",
         )
     if isinstance(value, date):
-        return mark_safe(f'<time datetime="{value.isoformat()}">{day(value)}</time>')  # noqa: S308
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), day(value))
     return str(value)
 
 
