@@ -63,6 +63,12 @@ def test_a_link_out_of_the_folder_is_not_followed(visitor, published, home):
     assert visitor.get("/internalconf/tempting").status_code == 404
 
 
+def test_configuration_is_also_found_where_a_signed_directory_says(visitor, published):
+    assert visitor.get("/V2/shared-params.xml").content == b"<conf/>"
+    assert visitor.get("/V2/../../keys/secret").status_code == 404
+    assert visitor.get("/V3/shared-params.xml").status_code == 404
+
+
 def test_configuration_that_was_never_published_is_not_there(visitor):
     assert visitor.get("/internalconf").status_code == 404
 

@@ -37,6 +37,8 @@ BARE: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("api/summary", machine.summary, "summary", EVERYONE),
     ("internalconf", machine.configuration, "internalconf", EVERYONE),
     ("internalconf/<path:name>", machine.configuration, "internalconf-file", EVERYONE),
+    # X-Road's configuration clients look for the files at the host's root, as the directory names them.
+    ("V<int:version>/<path:name>", machine.configuration_part, "configuration-part", EVERYONE),
     ("trust.json", machine.trust, "trust", EVERYONE),
     ("status/<str:name>", machine.status_list, "status-list", EVERYONE),
     ("static/<path:name>", machine.static, "static", EVERYONE),

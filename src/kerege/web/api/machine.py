@@ -55,6 +55,11 @@ def configuration(request: HttpRequest, name: str = "") -> HttpResponse:
     return _file(Path(settings.HOME) / "globalconf", name or "internalconf", "application/octet-stream")
 
 
+def configuration_part(request: HttpRequest, version: int, name: str) -> HttpResponse:
+    """The same files at `/V<version>/...`: a signed directory names its files from the host's root."""
+    return configuration(request, f"V{version}/{name}")
+
+
 def trust(request: HttpRequest) -> HttpResponse:
     """The trust list: whose documents count."""
     return _file(trusted.folder(), "trust.json", "application/json")
