@@ -232,7 +232,10 @@ class _Graph:
         found = [o for o in self.objects(subject, predicate) if isinstance(o, ox.Literal)]
         order = {str(language): n for n, language in enumerate(LANGUAGES)}
         found.sort(key=lambda o: (order.get(o.language or "", 9), o.language or "", o.value))
-        return {o.language or "": o.value for o in reversed(found)} if found else {}
+        out: dict[str, str] = {}
+        for literal in found:
+            out.setdefault(literal.language or "", literal.value)
+        return out
 
     def day(self, subject: object, predicate: str) -> date | None:
         raw = self.text(subject, predicate)

@@ -265,7 +265,8 @@ def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Ite
         raise CrosswalkInvalid(file=name, line=above + 1, reason="a column name stands twice")
     if not {"subject_id", "subject_label"} & set(columns) or "object_id" not in columns:
         raise CrosswalkInvalid(file=name, line=above + 1, reason="the columns subject_id and object_id are needed")
-    shared = {k: str(v) for k, v in header.items() if k not in columns and isinstance(v, str | int | float)}
+    # of the slots that SSSOM propagates from the set to its mappings, those that decide how a row is read
+    shared = {k: str(header[k]) for k in ("subject_type", "object_type") if k in header and k not in columns}
     for cells in reader:
         number = above + reader.line_num
         if not cells:

@@ -21,6 +21,7 @@ from kerege.semantics.errors import (
     PayloadEncoding,
     PayloadIncomplete,
     PayloadRefused,
+    SemanticsError,
 )
 from kerege.semantics.mapping import Mapping, Source
 
@@ -149,7 +150,7 @@ def _xml(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
     try:
         root = etree.fromstring(payload, parser)
     except etree.XMLSyntaxError as error:
-        raise _xml_error(error, len(payload)) from error
+        raise _xml_error(error, payload.rstrip(b" \t\r\n\0")) from error
     if root.getroottree().docinfo.internalDTD is not None:
         raise PayloadRefused(reason="it carries a document type declaration", record=0, field="(document)")
     container, _, name = source.records.rpartition("/")
@@ -167,13 +168,16 @@ def _xml(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
     return iter(found)
 
 
-def _xml_error(error: etree.XMLSyntaxError, size: int) -> Exception:
+def _xml_error(error: etree.XMLSyntaxError, payload: bytes) -> SemanticsError:
     line, column = error.position if error.position else (0, 0)
     said = str(error.msg or "")
-    if not size or "Premature end" in said or "Document is empty" in said or "EndTag: '</' not found" in said:
+    cut = not payload.endswith(b">") and payload.lstrip().startswith(b"<")
+    if not payload or "Premature end" in said or "Document is empty" in said:
         return PayloadIncomplete(reason=f"the XML ends at line {line}, in the middle of it")
     if "encod" in said.lower() or "not proper UTF-8" in said:
         return PayloadEncoding(expected="XML's declared", offset=f"{column} of line {line}")
+    if cut:
+        return PayloadIncomplete(reason=f"the XML ends at line {line}, in the middle of it")
     if "huge" in said.lower() or "too long" in said.lower():
         return PayloadRefused(reason="a text beyond what is taken", record="?", field=f"line {line}")
     return PayloadBroken(format="XML", reason="it does not parse", where=f"line {line}, column {column}")

@@ -1,0 +1,107 @@
+"""Mapping documents: read, checked, named by their content."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kerege.semantics.errors import MappingInvalid
+from kerege.semantics.mapping import parse_mapping, read_mapping
+
+from .support import COUNTRY, country_pack
+
+DOCUMENT: dict[str, Any] = {
+    "id": "t:m",
+    "version": "1",
+    "title": {"ky": "т", "ru": "т", "en": "t"},
+    "source": {"format": "json", "records": "data", "cells": ["a", "b"]},
+    "fields": {"x": [{"field": "a"}, "trim"], "y": {"do": [{"target": "x"}, "upper"], "required": "flag"}},
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    document = deepcopy(DOCUMENT)
+    *above, last = path.split(".")
+    here = document
+    for key in above:
+        here = here[key]
+    here[last] = value
+    return document
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ("version", "", "version is missing"),
+        ("title", {"ky": "т"}, "lacks its ru wording"),
+        ("extra", 1, "unknown keys extra"),
+        ("cell_limit", "many", "cell_limit"),
+        ("source.format", "sql", "source: format must be one of json, xml, csv"),
+        ("source.cells", [], "cells must be a list"),
+        ("source.cells", ["b"], "cells used but not in source.cells: a"),
+        ("source.optional", ["z"], "optional names cells"),
+        ("source.delimiter", ";;", "one character"),
+        ("source.encoding", "ebcdic", "encoding must be one of"),
+        ("fields", {}, "fields must map"),
+        ("fields.x", [], "field x: the pipeline is empty"),
+        ("fields.x", ["trim"], "a pipeline begins with one of"),
+        ("fields.x", [{"field": "a"}, "shout"], "field x: unknown operator 'shout'"),
+        ("fields.x", [{"field": "a"}, {"field": "b"}], "only begins a pipeline"),
+        ("fields.x", [{"field": "a"}, {"regex": ".*"}], "unknown operator 'regex'"),
+        ("fields.x", [{"field": "a"}, {"sql": "x"}], "unknown operator 'sql'"),
+        ("fields.x", [{"target": "y"}], "target y is not a field above"),
+        ("fields.x", [{"field": "a"}, {"parse_date": "mm/dd/yy"}], "parse_date takes formats out of"),
+        ("fields.x", [{"field": "a"}, {"split": {"on": "-", "part": 0}}], "part counts from 1"),
+        ("fields.x", [{"field": "a"}, {"take": {"start": 0, "length": 1}}], "count from 1"),
+        ("fields.x", [{"field": "a"}, {"take": {"start": "1", "length": 1}}], "start must be a whole number"),
+        ("fields.x", [{"field": "a"}, {"pad": {"width": 3, "with": "00"}}], "one character"),
+        ("fields.x", [{"field": "a"}, {"code": {"alphabet": "greek"}}], "alphabet must be one of"),
+        ("fields.x", [{"field": "a"}, {"name_part": "middle"}], "name_part must be one of"),
+        ("fields.x", [{"field": "a"}, {"lookup": {"codelist": "t:l", "give": "xx"}}], "give must be one of"),
+        ("fields.x", [{"field": "a"}, {"pin": {"sex": "nobody"}}], "target nobody is not a field above"),
+        ("fields.x", [{"field": "a", "trim": 1}], "one operator with its argument"),
+        ("fields.x", {"do": [{"field": "a"}], "required": "maybe"}, "required must be one of"),
+        ("fields.x", [{"when": {"test": [{"field": "a"}]}}], "when needs test and then"),
+        ("fields.x", [{"concat": {"parts": []}}], "concat needs parts"),
+    ],
+)
+def test_a_wrong_document_is_refused_with_file_and_field(path: str, value: Any, reason: str) -> None:
+    with pytest.raises(MappingInvalid, match=reason) as caught:
+        parse_mapping(changed(path, value), "m.yaml")
+    assert str(caught.value).startswith("m.yaml: field ")
+
+
+@pytest.mark.parametrize("content", [b"id: [", b"\xff\xfe", b"- a\n- b\n"])
+def test_a_file_that_is_no_document_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_bytes(content)
+    with pytest.raises(MappingInvalid, match=r"m\.yaml"):
+        read_mapping(path)
+
+
+def test_the_version_follows_the_content_and_nothing_else() -> None:
+    first = parse_mapping(DOCUMENT)
+    assert parse_mapping(deepcopy(DOCUMENT), "elsewhere.yaml").version == first.version
+    assert first.version.startswith("1+")
+    for path, value in (
+        ("fields.x", [{"field": "b"}, "trim"]),
+        ("source.records", "items"),
+        ("fields.x", [{"field": "a"}]),
+    ):
+        assert parse_mapping(changed(path, value)).version != first.version
+    assert parse_mapping(changed("title", {"ky": "a", "ru": "b", "en": "c"})).version == first.version
+
+
+def test_lineage_goes_through_other_fields_to_the_cells() -> None:
+    mapping = parse_mapping(changed("fields.y", [{"concat": {"parts": [[{"target": "x"}], [{"field": "b"}]]}}]))
+    assert mapping.sources_of("y") == ("a", "b")
+    birth = country_pack().mapping("kg:civil.birth-record")
+    assert birth.sources_of("pin") == ("Pin", "DataRozhd", "Pol")
+
+
+def test_every_mapping_of_the_pack_is_read_and_named() -> None:
+    files = sorted((COUNTRY / "mappings").glob("*.yaml"))
+    assert sorted(read_mapping(path).id for path in files) == sorted(country_pack().mappings)
