@@ -193,3 +193,8 @@ def test_values_come_through_csv_as_they_were(rows: list[tuple[str, str]]) -> No
     if any(a == "#ROWS" for a, _ in clean):
         return
     assert shape.decode(payload, "text/csv", CSV) == expected
+
+
+def test_an_xml_text_of_many_megabytes_is_refused_by_the_parser_already() -> None:
+    with pytest.raises(PayloadRefused, match="beyond what is taken"):
+        shape.decode(xml(f"<Row><a>{'x' * 10_500_000}</a><b/></Row>"), "text/xml", XML)

@@ -266,7 +266,9 @@ def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Ite
     if not {"subject_id", "subject_label"} & set(columns) or "object_id" not in columns:
         raise CrosswalkInvalid(file=name, line=above + 1, reason="the columns subject_id and object_id are needed")
     # of the slots that SSSOM propagates from the set to its mappings, those that decide how a row is read
-    shared = {k: str(header[k]) for k in ("subject_type", "object_type") if k in header and k not in columns}
+    shared: dict[str, str] = {
+        k: str(header[k]) for k in ("subject_type", "object_type") if k in header and k not in columns
+    }
     for cells in reader:
         number = above + reader.line_num
         if not cells:
