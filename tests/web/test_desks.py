@@ -1,7 +1,15 @@
 """The desks with something on them: network, gate. Names instead of codes, and nothing better than it is."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import translation
 from web_pages import GATES, check
+
+from kerege.ground import clock
+from kerege.insight.doings import record_events
+from kerege.insight.events import ActorKind, EventFacts, EventType
+from kerege.web import words
 
 LANGUAGES = ("ky", "ru", "en")
 
@@ -54,3 +62,52 @@ def test_every_fact_and_reason_of_a_gate_is_worded(visitor, gate):
 
     facts = {c.fact for file in GATES for criterion in load_gate(file).criteria for c in criterion.conditions}
     assert sorted(f for f in facts if not has(f"fact.{f}")) == []
+
+
+def _events(synthetic):
+    """Twelve cases of yesterday: nine decided at once, two refused, one handled by a person."""
+    events = []
+    start = clock.now() - timedelta(days=1)
+    for i in range(12):
+        ref = f"{i:064x}"
+        outcome, reason = ("refused", "outside_catchment") if i < 2 else ("granted", "")
+        steps = [(EventType.STARTED, ActorKind.CITIZEN, "", ""), (EventType.SUBMITTED, ActorKind.CITIZEN, "", "")]
+        if i == 11:
+            steps.append((EventType.RECONCILED, ActorKind.OFFICIAL, "", "civil:population:surname"))
+        steps.append((EventType.DECIDED, ActorKind.SYSTEM, outcome, reason))
+        for n, (kind, actor, qualifier, code) in enumerate(steps):
+            events.append(
+                EventFacts(
+                    event_id=f"event-{i}-{n}",
+                    case_ref=ref,
+                    public_service="grade1-admission",
+                    type=kind,
+                    occurred_at=start + timedelta(minutes=n),
+                    actor_kind=actor,
+                    qualifier=qualifier,
+                    reason_code=code,
+                    release="1",
+                    synthetic=synthetic,
+                )
+            )
+    record_events(events, clock.now())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("synthetic", "told"), [(True, "invented"), (False, "young")])
+def test_measures_say_what_they_count_and_what_is_out_of_the_ordinary(visitor, db, language, synthetic, told):
+    _events(synthetic)
+    page = check(visitor.get(f"/{language}/measures/"), language)
+    with translation.override(language):
+        assert words.word(f"measures.{told}") in page.text
+        assert words.word("measures.n", n="12") in page.text
+        assert words.word("measures.definition", version="1") in page.text
+    share = "91.7%" if language == "en" else "91,7"
+    assert share in page.text
+
+
+def test_a_cause_of_rejection_is_told_in_the_words_of_the_law(visitor, db):
+    _events(False)
+    text = check(visitor.get("/en/measures/"), "en").text
+    assert "The child's registered address is outside the school's catchment" in text
+    assert "outside_catchment" not in text

@@ -63,12 +63,22 @@ def code(codelist: str, value: str) -> str:
 
 
 def place(soate: str) -> str:
-    """A place with the places above it, the smallest first; the code where the gazetteer does not have it."""
+    """A place with the places above it, the smallest first. Where the gazetteer ends above it, the nearest place above and the code."""
     known = pack()
-    if known is None or known.gazetteer.get(soate) is None:
+    if known is None:
         return soate
+    for known_digits in range(len(soate), 4, -1):
+        above = soate[:known_digits].ljust(len(soate), "0")
+        if known.gazetteer.get(above) is not None:
+            named = ", ".join(_names(known, above))
+            return named if known_digits == len(soate) or above == soate else f"{named} ({soate})"
+    return soate
+
+
+def _names(known: Pack, soate: str) -> list[str]:
+    """The place and all above it in the page's language, the smallest first."""
     names = []
-    for part in known.gazetteer.path(soate):
+    for part in reversed(known.gazetteer.path(soate)):
         by_language = {"ky": part.name_ky, "ru": part.name_ru, "en": part.name_en}
         names.append(by_language[language()] or part.name_ru or part.name_ky)
-    return ", ".join(reversed(names)) or soate
+    return names

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +12,10 @@ from django.shortcuts import render
 
 from kerege.ground import clock
 from kerege.insight import queries
-from kerege.insight.measures import Measurement
+from kerege.insight.cases import fold
+from kerege.insight.cohorts import MATURITY, Cohort
+from kerege.insight.measures import MEASURES, Measurement, measure
+from kerege.insight.queries import MeasuresView
 from kerege.services import definitions
 from kerege.web import labels
 from kerege.web.words import has, word
@@ -22,22 +26,42 @@ _FIRST: Final = ("M11", "M02", "M05", "M12", "M13", "M03")
 
 
 def measures(request: HttpRequest) -> HttpResponse:
-    now = clock.now()
-    view = queries.measures_view(SERVICE, now)
-    young = False
-    if view.events and not any(measurement.n for measurement in view.measurements):
-        # Nothing is a month old yet, as after a first run: say so, and show what there is.
-        view, young = queries.measures_view(SERVICE, now, maturity=timedelta()), True
+    view, note = _view(clock.now())
     order = {name: place for place, name in enumerate(_FIRST)}
     listed = sorted(view.measurements, key=lambda m: order.get(m.definition.id, len(order)))
     definition = labels.definition_of(SERVICE)
     context = {
         "service": definition,
         "view": view,
-        "young": young,
+        "note": word(note) if note else "",
         "measures": [_show(measurement, definition) for measurement in listed],
     }
     return render(request, "desks/measures.html", context)
+
+
+def _view(now: datetime) -> tuple[MeasuresView, str]:
+    """The measures, and the wording's key of what is out of the ordinary about them.
+
+    Where the regular cohort counts nobody, the page shows what there is and says so: cases that are all invented, as in the
+    demonstration, or all younger than a cohort takes. Nothing of this is stored; `kerege measures` and reports keep to the rule.
+    """
+    regular = queries.measures_view(SERVICE, now)
+    if not regular.events or _counts_anybody(regular.measurements):
+        return regular, ""
+    events = queries.events_of(SERVICE)
+    invented = all(event.synthetic for event in events)
+    cases = fold([replace(event, synthetic=False) for event in events] if invented else events, now)
+    for maturity in (MATURITY, timedelta()):
+        cohort = Cohort.everything(now, maturity)
+        taken = tuple(measure(name, cases, cohort) for name in MEASURES)
+        if _counts_anybody(taken):
+            break
+    return MeasuresView(SERVICE, cohort, len(events), taken), "measures.invented" if invented else "measures.young"
+
+
+def _counts_anybody(measurements: Iterable[Measurement]) -> bool:
+    """Whether the cohort has cases: the widest measure, of all that started, rests on some."""
+    return any(measurement.n for measurement in measurements if measurement.definition.id == "M01")
 
 
 def _show(measurement: Measurement, definition: definitions.AdmissionDefinition) -> dict[str, Any]:

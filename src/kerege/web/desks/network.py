@@ -37,7 +37,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             "client": labels.register(right.holder),
             "client_of": labels.organisation(right.holder, known),
             "service": labels.data_service(right.data_service),
-            "call": f"{right.method} {right.path}",
+            "call": "" if (right.method, right.path) == ("*", "/**") else f"{right.method} {right.path}",
             "until": right.until,
         }
         for right in picture.rights
