@@ -179,6 +179,8 @@ def test_a_response_to_another_request_is_refused(field: str) -> None:
 def test_segments_that_may_name_a_person_are_masked() -> None:
     assert rest.masked_path("/persons/21203198000017") == "/persons/*"
     assert rest.masked_path("/by-name/%D0%90") == "/by-name/*"
+    assert [rest.masked_path(f"/born/{day}") for day in ("2019-05-03", "03.05.2019", "20190503")] == ["/born/*"] * 3
+    assert rest.masked_path("/v5/institution_students/search") == "/v5/institution_students/search"
     assert rest.masked_path("") == "/"
 
 

@@ -34,7 +34,8 @@ def test_rules_written_read_back_equal_and_equal_rules_give_equal_bytes() -> Non
 
 def test_the_longest_prefix_on_a_segment_border_names_the_mapping() -> None:
     assert FULL.mapping_for(REGISTER, "/institution_students") == "kg:education.pupil"
-    assert FULL.mapping_for(REGISTER, "/institution_students/5") == "kg:education.pupil"
+    assert FULL.mapping_for(REGISTER, "/institution_students/search") == "kg:education.pupil"
+    assert {FULL.mapping_for(REGISTER, path) for path in ("", "/", "/search")} == {"kg:all"}
     assert FULL.mapping_for(REGISTER, "/institution_students2") == "kg:all"
     assert FULL.mapping_for(DataServiceId.parse("KG/GOV/1/a/b"), "/") is None
 

@@ -120,9 +120,12 @@ def decision_path(path: str) -> str:
     return decoded
 
 
+_PERSONAL: Final = re.compile(r"\d(?:[-._]?\d){4}|[^!-~]|%")
+
+
 def masked_path(path: str) -> str:
-    """`path` for monitoring and messages: segments that may name a person (long digit runs, encoded characters) become `*`."""
-    return "/".join("*" if re.search(r"\d{5}|[^!-~]|%", segment) else segment for segment in path.split("/")) or "/"
+    """`path` for monitoring and messages: segments that may name a person (long digit runs, dates, encoded characters) become `*`."""
+    return "/".join("*" if _PERSONAL.search(segment) else segment for segment in path.split("/")) or "/"
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:
