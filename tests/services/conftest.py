@@ -126,6 +126,7 @@ class MemoryCountry:
         message = {
             "records": done.records,
             "problems": done.problems,
+            "withheld": done.withheld,
             "mapping": {"id": done.mapping_id, "version": done.mapping_version},
             "original": {"sha256": done.original_sha256, "content_type": content_type, "message_id": "m"},
         }
@@ -152,26 +153,23 @@ class MemoryCountry:
             flat = {k: v for k, v in row.items() if k not in {"soate", "text"}}
             return flat | {"address": {"soate": row["soate"], "text": row["text"]}}
 
-        if call.path:
-            rows = self._find("population.persons", "pin", call.path)
-            return (
-                (200 if rows else 404),
-                "kg:population.person",
-                orjson.dumps(person(rows[0]) if rows else {}),
-                "application/json",
-            )
-        items = [person(row) for row in self._find("population.persons", "dob", dict(call.query)["dob"])]
+        assert (call.method, call.path, call.query) == ("POST", "search", ())
+        ((column, value),) = orjson.loads(call.body or b"").items()
+        items = [person(row) for row in self._find("population.persons", column, value)]
         return 200, "kg:population.person", orjson.dumps({"items": items}), "application/json"
 
     def emis(self, call: Call) -> tuple[int, str, bytes, str]:
+        table, _, search = call.path.partition("/")
+        assert (call.method, search, call.query) in {("GET", "", ()), ("POST", "search", ())}
         mapping = {
             "institution_students": "kg:education.pupil",
             "institution_places": "kg:education.places",
             "institution_catchments": "kg:education.catchment",
-        }[call.path]
-        rows = self._tables[f"education.{call.path}"]
-        for column, value in call.query:
-            rows = self._find(f"education.{call.path}", column, value)
+        }[table]
+        rows = self._tables[f"education.{table}"]
+        if search:
+            ((column, value),) = orjson.loads(call.body or b"").items()
+            rows = self._find(f"education.{table}", column, value)
         return 200, mapping, orjson.dumps({"data": rows, "total": len(rows)}), "application/json"
 
     def health(self, call: Call) -> tuple[int, str, bytes, str]:

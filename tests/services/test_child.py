@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import orjson
+
 from kerege.reconcile.link import Entry
 from kerege.semantics import names
 from kerege.services import definitions
@@ -60,12 +62,9 @@ class Registers:
                 found = [b for b in self.births if f">{b['mother_pin']}<" in body or f">{b['father_pin']}<" in body]
             else:
                 found = [b for b in self.births if f">{'.'.join(reversed(str(b['birth_date']).split('-')))}<" in body]
-        elif call.path:
-            found = [p for p in self.people if p["pin"] == call.path]
-            if not found:
-                return Answer(404, AT)
         else:
-            found = [p for p in self.people if p["birth_date"] == dict(call.query)["dob"]]
+            ((asked, value),) = orjson.loads(call.body or b"").items()
+            found = [p for p in self.people if p[{"pin": "pin", "dob": "birth_date"}[asked]] == value]
         return Answer(200, AT, "m", records=tuple(found), mapping_id="m", mapping_version="1", original_sha256="0" * 64)
 
 

@@ -19,6 +19,8 @@ def test_the_country_packs_definition_loads_with_all_its_parts() -> None:
     assert definition.rules.age_on == date(2026, 9, 1)
     assert definition.stages[1].by == "catchment"
     assert definition.evidence["person.registered_address"].register == "population"
+    by_pin = definition.evidence["person.registered_address"].request("by_pin")
+    assert (by_pin.method, by_pin.path, by_pin.query, by_pin.json) == ("POST", "search", (), (("pin", "{pin}"),))
     assert next(iter(definition.reasons)) == "not_guardian"
     assert definition.policy_owner.organisation == "70000003"
 
@@ -71,6 +73,41 @@ def test_a_text_without_one_of_the_three_languages_is_refused(tmp_path: Path) ->
     file.write_text(FILE.read_text(encoding="utf-8").replace("  ky: 1-класска кабыл алуу\n", ""), encoding="utf-8")
     with pytest.raises(DefinitionInvalid, match="titles"):
         definitions.load(file)
+
+
+BY_PIN = 'by_pin: {method: POST, path: search, json: {pin: "{pin}"}}'
+
+
+@pytest.mark.parametrize(
+    ("request_line", "fault"),
+    [
+        ('by_pin: {method: GET, path: "{pin}"}', "requests.by_pin.path: has a placeholder"),
+        ('by_pin: {method: GET, path: "by/{date}/x"}', "requests.by_pin.path: has a placeholder"),
+        ('by_pin: {method: GET, query: {number: "{pin}"}}', "requests.by_pin.query.number: has a placeholder"),
+        ('by_pin: {method: GET, query: {"{date}": "1"}}', "has a placeholder"),
+        ('by_pin: {method: GET, query: {number: "{pin!r}"}}', "requests.by_pin.query.number: has a placeholder"),
+        ('by_pin: {method: GET, json: {pin: "{pin}"}}', "requests.by_pin.method: expected POST"),
+        ('by_pin: {method: POST, json: {pin: "{name}"}}', "requests.by_pin.json.pin: expected no other placeholders"),
+        ('by_pin: {method: POST, json: {pin: "{pin.x}"}}', "requests.by_pin.json.pin: expected no other placeholders"),
+        ('by_pin: {method: POST, json: {pin: "{pin:>{date}}"}}', "requests.by_pin.json.pin: expected no other"),
+        ('by_pin: {method: POST, json: {pin: "{"}}', "requests.by_pin.json.pin: expected no other placeholders"),
+        ('by_pin: {method: POST, json: ["{pin}"]}', "requests.by_pin.json: expected a mapping"),
+        (
+            'by_pin: {method: POST, json: {pin: "{pin}"}, soap: {namespace: "u", element: A, field: B}}',
+            "requests.by_pin: expected json or soap, not both",
+        ),
+    ],
+)
+def test_a_request_that_would_put_a_person_into_an_address_or_a_body_nobody_reads_is_refused(
+    tmp_path: Path, request_line: str, fault: str
+) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    assert text.count(BY_PIN) == 1
+    file = tmp_path / "service.yaml"
+    file.write_text(text.replace(BY_PIN, request_line), encoding="utf-8")
+    with pytest.raises(DefinitionInvalid) as caught:
+        definitions.load(file)
+    assert f"{fault}" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b"a: [1,"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 from lxml import etree
 
@@ -41,15 +42,40 @@ def test_a_soap_request_carries_the_date_as_the_agency_writes_it() -> None:
     assert (call.method, call.data_service) == ("POST", "KG/GOV/70000001/civil/birth-records")
 
 
-def test_rest_requests_fill_path_and_query_and_carry_the_case_as_issue() -> None:
+def test_a_search_carries_what_is_asked_in_its_body_and_the_case_as_issue() -> None:
     client = OneAnswer(GOOD)
     gatherer = Gatherer(client, DEFINITION, "A-1")
     gatherer.ask("person.registered_address", "by_pin", pin="123")
     gatherer.ask("child.enrolment", "by_birth_date", date="2019-05-03")
-    assert [(c.path, c.query, c.issue) for c in client.calls] == [
-        ("123", (), "A-1"),
-        ("institution_students", (("date_of_birth", "2019-05-03"),), "A-1"),
+    assert [(c.method, c.path, orjson.loads(c.body or b""), c.issue) for c in client.calls] == [
+        ("POST", "search", {"pin": "123"}, "A-1"),
+        ("POST", "institution_students/search", {"date_of_birth": "2019-05-03"}, "A-1"),
     ]
+    assert {c.content_type for c in client.calls} == {"application/json"}
+
+
+def test_a_value_with_quotes_and_braces_stays_one_value_of_the_body() -> None:
+    client = OneAnswer(GOOD)
+    Gatherer(client, DEFINITION, "A-1").ask("person.registered_address", "by_pin", pin='1", "dob": "{date}')
+    assert orjson.loads(client.calls[0].body or b"") == {"pin": '1", "dob": "{date}'}
+
+
+REQUESTS = [(evidence.id, name) for evidence in DEFINITION.evidence.values() for name in evidence.requests]
+
+
+@pytest.mark.parametrize(("evidence", "request_name"), REQUESTS)
+def test_no_request_of_the_definition_puts_what_it_asks_for_into_its_address(evidence: str, request_name: str) -> None:
+    client = OneAnswer(GOOD)
+    kind = "pin" if request_name.endswith("_pin") else "date"
+    value = {"pin": "20305201911111", "date": "2019-05-03"}[kind]
+    params = {} if request_name == "all" else {kind: value}
+    Gatherer(client, DEFINITION, "A-1").ask(evidence, request_name, **params)
+    (call,) = client.calls
+    address = f"{call.path}?{call.query}"
+    written = [value, value.replace("-", ""), ".".join(reversed(value.split("-"))), value.split("-")[0]]
+    assert not [form for form in written if form in address]
+    asked = (call.body or b"").decode()
+    assert any(form in asked for form in written) is bool(params)
 
 
 def test_a_request_the_definition_does_not_know_is_a_named_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -57,13 +58,15 @@ class Agencies:
             head = "N_SPR;FIO;DATA_R;POL;OBLAST;PIN;DATA_VYD;STATUS"
             return "\n".join([head, *self.certificates, f"#ROWS;{len(self.certificates)}"]).encode()
         if "population" in call.data_service:
-            return orjson.dumps(PERSON)
+            return orjson.dumps({"items": [PERSON]})
         places = [{"institution_code": "KGS-1", "grade": "1", "capacity": 30, "taken": 1}]
         lines = [{"institution_code": "KGS-1", "area_administrative_code": "KGA-01", "street": None, "parity": "all"}]
-        rows = {"institution_places": places, "institution_catchments": lines, "institution_students": self.pupils}[
-            call.path
-        ]
-        return orjson.dumps({"data": rows, "total": len(rows)})
+        found: list[Any] = {
+            "institution_places": places,
+            "institution_catchments": lines,
+            "institution_students": self.pupils,
+        }[call.path.removesuffix("/search")]
+        return orjson.dumps({"data": found, "total": len(found)})
 
 
 def process(

@@ -58,10 +58,10 @@ def node() -> Iterator[str]:
 
 def test_a_call_speaks_the_protocol_and_its_answer_keeps_the_provenance(node: str) -> None:
     client = NodeClient(node, "KG/GOV/70000003/admission")
-    answer = client.send(Call(SERVICE, path="123", issue="A-1", canonical=True))
+    answer = client.send(Call(SERVICE, path="institutions", issue="A-1", canonical=True))
     client.close()
     ((method, path, headers, _),) = Node.seen
-    assert (method, path) == ("GET", f"/r1/{SERVICE}/123")
+    assert (method, path) == ("GET", f"/r1/{SERVICE}/institutions")
     assert headers["x-road-client"] == "KG/GOV/70000003/admission"
     assert headers["x-road-issue"] == "A-1"
     assert len(headers["x-road-id"]) == 36
@@ -74,11 +74,11 @@ def test_a_call_speaks_the_protocol_and_its_answer_keeps_the_provenance(node: st
 def test_a_body_travels_with_its_content_type_and_a_query_is_encoded(node: str) -> None:
     client = NodeClient(node, "KG/GOV/70000003/admission")
     answer = client.send(
-        Call(SERVICE, "POST", query=(("dob", "a b"),), body=b"<x/>", content_type="text/xml", canonical=False)
+        Call(SERVICE, "POST", query=(("part", "a b"),), body=b"<x/>", content_type="text/xml", canonical=False)
     )
     client.close()
     ((method, path, headers, body),) = Node.seen
-    assert (method, path, headers["content-type"], body) == ("POST", f"/r1/{SERVICE}?dob=a+b", "text/xml", b"<x/>")
+    assert (method, path, headers["content-type"], body) == ("POST", f"/r1/{SERVICE}?part=a+b", "text/xml", b"<x/>")
     assert (answer.ok, answer.body) == (True, Node.body)
 
 
@@ -115,6 +115,19 @@ def test_a_node_that_is_not_there_is_a_fault_and_not_an_exception() -> None:
     client = NodeClient("http://127.0.0.1:9", "KG/GOV/70000003/admission", timeout=1)
     answer = client.send(Call(SERVICE))
     assert (answer.ok, answer.fault) == (False, "services.exchange_unreachable")
+
+
+def test_records_the_translation_held_back_are_known_by_their_place() -> None:
+    held = [{"record": 0, "verdict": "quarantined"}, {"record": 4, "verdict": "rejected"}]
+    body = orjson.dumps(MESSAGE | {"withheld": held})
+    assert read_answer(200, {}, body, "m", canonical=True).withheld == (0, 4)
+    assert read_answer(200, {}, orjson.dumps(MESSAGE), "m", canonical=True).withheld == ()
+
+
+@pytest.mark.parametrize("withheld", [5, [5], [{"verdict": "rejected"}], [{"record": None}], [{"record": "x"}]])
+def test_an_unreadable_list_of_what_was_held_back_is_no_canonical_answer(withheld: object) -> None:
+    answer = read_answer(200, {}, orjson.dumps(MESSAGE | {"withheld": withheld}), "m", canonical=True)
+    assert (answer.ok, answer.fault) == (False, "services.not_canonical")
 
 
 def test_not_found_at_the_provider_is_an_answer() -> None:

@@ -48,13 +48,13 @@ def test_an_xml_bomb_is_refused_without_being_expanded() -> None:
         raw.births(bomb)
 
 
-def test_json_answers_of_one_object_of_items_and_of_data_read_alike() -> None:
-    assert raw.json_rows(b'{"pin":"1","address":{"soate":"2"}}') == ({"pin": "1", "soate": "2"},)
+def test_json_answers_of_items_and_of_data_read_alike() -> None:
+    assert raw.json_rows(b'{"items":[{"pin":"1","address":{"soate":"2"}}]}') == ({"pin": "1", "soate": "2"},)
     assert raw.json_rows(b'{"items":[]}') == ()
     assert raw.json_rows(b'{"data":[{"capacity":30,"street":null}],"total":1}') == ({"capacity": "30", "street": None},)
 
 
-@pytest.mark.parametrize("body", [b"", b"[1", b"[]", b'{"data":[{"a":1}],"total":2}'])
+@pytest.mark.parametrize("body", [b"", b"[1", b"[]", b'{"error":"x"}', b'{"data":[{"a":1}],"total":2}'])
 def test_a_cut_json_message_or_a_wrong_total_is_refused(body: bytes) -> None:
     with pytest.raises(PayloadUnreadable):
         raw.json_rows(body)

@@ -7,6 +7,7 @@ parameters is `services.rules`; how requests travel is `services.node_client`.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -29,6 +30,8 @@ REASON_ORDER: Final = (
     "outside_catchment",
     "not_vaccinated",
 )
+# What a request may be filled with. Both tell of a person: they may stand in a body only, never in an address that others log.
+PARAMETERS: Final = ("pin", "date")
 OUTCOME_KINDS: Final = ("admit", "refuse", "commission", "no-place")
 EVIDENCE_IDS: Final = (
     "child.birth",
@@ -89,10 +92,13 @@ class SoapCall:
 
 @dataclass(frozen=True, slots=True)
 class RequestTemplate:
+    """One call. `path` and `query` are fixed; what is asked for stands in the body: `json` (name, template with {pin} or {date}) or `soap`."""
+
     method: str
     path: str = ""
     query: tuple[tuple[str, str], ...] = ()
     soap: SoapCall | None = None
+    json: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,15 @@ def load(path: Path) -> AdmissionDefinition:
     if reader.faults or definition is None:
         raise DefinitionInvalid(file=path.name, count=len(reader.faults), faults="; ".join(reader.faults))
     return definition
+
+
+def _fillable(template: str) -> bool:
+    """Whether `template` has no placeholders but {pin} and {date}, plain."""
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError:
+        return False
+    return all(name is None or (name in PARAMETERS and not spec and not how) for _, name, spec, how in parts)
 
 
 class _Reader:
@@ -331,8 +346,24 @@ class _Reader:
                 self.string(call.get("field"), f"{where}.soap.field"),
                 call.get("date"),
             )
-        query = tuple((str(k), str(v)) for k, v in self.mapping(item.get("query", {}), f"{where}.query").items())
-        return RequestTemplate(str(item.get("method")), str(item.get("path", "")), query, soap)
+        path, query = str(item.get("path", "")), self.pairs(item, "query", where)
+        for name, text in (("path", path), *((f"query.{key}", f"{key} {value}") for key, value in query)):
+            if "{" in text or "}" in text:
+                self.fault(
+                    f"{where}.{name}", "has a placeholder; what tells of a person stands in the body (json, soap)"
+                )
+        body = self.pairs(item, "json", where)
+        for key, value in body:
+            if not _fillable(value):
+                self.fault(f"{where}.json.{key}", f"expected no other placeholders than {', '.join(PARAMETERS)}")
+        if ("json" in item or "soap" in item) and item.get("method") != "POST":
+            self.fault(f"{where}.method", "expected POST with a body (json, soap)")
+        if "json" in item and "soap" in item:
+            self.fault(where, "expected json or soap, not both")
+        return RequestTemplate(str(item.get("method")), path, query, soap, body)
+
+    def pairs(self, item: Mapping[Any, Any], name: str, where: str) -> tuple[tuple[str, str], ...]:
+        return tuple((str(k), str(v)) for k, v in self.mapping(item.get(name, {}), f"{where}.{name}").items())
 
     def legal_ref(self, raw: Any, where: str, legal: Mapping[str, LegalAct]) -> str:
         if raw not in legal:

@@ -14,19 +14,23 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from xml.sax.saxutils import escape
+
+import orjson
 
 from kerege.reconcile.link import Entry
 from kerege.services.definitions import AdmissionDefinition, RequestTemplate
 from kerege.services.errors import PayloadUnreadable
+
+JSON: Final = "application/json"
 
 RawDecoder = Callable[[str, "Answer"], tuple[dict[str, str | None], ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to a data service, ready to travel. `purpose` and `issue` go into the message and the logs, never a person's data."""
+    """One call to a data service, ready to travel. A person's data stands in `body` only: all else goes into logs on the way."""
 
     data_service: str
     method: str = "GET"
@@ -187,7 +191,6 @@ def _canonical(answer: Answer, source: Source) -> Reply:
 def _call(
     template: RequestTemplate, data_service: str, params: Mapping[str, str], canonical: bool, purpose: str, issue: str
 ) -> Call:
-    query = tuple((name, value.format(**params)) for name, value in template.query)
     body = None
     content_type = None
     if template.soap is not None:
@@ -196,8 +199,18 @@ def _call(
             value = date.fromisoformat(value).strftime(template.soap.date_format)
         body = soap_request(template.soap.namespace, template.soap.element, template.soap.field, value)
         content_type = "text/xml; charset=utf-8"
-    path = template.path.format(**params) if template.soap is None else template.path
-    return Call(data_service, template.method, path, query, body, content_type, canonical, purpose, issue)
+    elif template.json:
+        body = json_request({name: value.format(**params) for name, value in template.json})
+        content_type = JSON
+    # Path and query come from the definition as they are: an address is logged on the way, so it never names a person.
+    return Call(
+        data_service, template.method, template.path, template.query, body, content_type, canonical, purpose, issue
+    )
+
+
+def json_request(question: Mapping[str, str]) -> bytes:
+    """A JSON object of texts; its content type is `JSON`."""
+    return orjson.dumps(dict(question))
 
 
 def soap_request(namespace: str, element: str, name: str, value: str) -> bytes:

@@ -51,16 +51,18 @@ def births(body: bytes) -> tuple[Row, ...]:
 
 
 def json_rows(body: bytes) -> tuple[Row, ...]:
-    """The rows of a JSON answer: one object, `items`, or `data` with its `total`; an address object is laid flat."""
+    """The rows of a JSON answer: `items`, or `data` with its `total`; an address object is laid flat."""
     try:
         message: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise PayloadUnreadable(data_service="JSON", detail="it is not JSON") from error
     if not isinstance(message, dict):
         raise PayloadUnreadable(data_service="JSON", detail="expected an object")
-    rows = message.get("data", message.get("items", [message]))
+    rows = message.get("data", message.get("items"))
     total = message.get("total")
-    if not isinstance(rows, list) or (isinstance(total, int) and total != len(rows)):
+    if not isinstance(rows, list):
+        raise PayloadUnreadable(data_service="JSON", detail="it has neither data nor items")
+    if isinstance(total, int) and total != len(rows):
         raise PayloadUnreadable(data_service="JSON", detail="its total and its rows differ")
     return tuple(_flat(row) for row in rows if isinstance(row, dict))
 

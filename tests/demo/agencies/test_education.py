@@ -1,3 +1,4 @@
+import orjson
 import pytest
 
 from kerege.demo.agencies.education import RESOURCES
@@ -7,6 +8,12 @@ def get(http, agency, path):
     return http.request("GET", agency.url + path)
 
 
+def search(http, agency, filters, resource="institution_students", tail="", content_type="application/json"):
+    body = filters if isinstance(filters, bytes) else orjson.dumps(filters)
+    url = f"{agency.url}/api/v5/{resource}/search{tail}"
+    return http.request("POST", url, body=body, headers={"Content-Type": content_type})
+
+
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_a_whole_resource_comes_field_for_field_with_its_total(running, world, http, resource):
     answer = get(http, running["education"], f"/api/v5/{resource}").json()
@@ -14,12 +21,61 @@ def test_a_whole_resource_comes_field_for_field_with_its_total(running, world, h
     assert answer == {"data": expected, "total": len(expected)}
 
 
-def test_pupils_are_filtered_by_birth_date_and_places_by_school(running, world, http):
+def test_pupils_are_searched_by_what_names_them_alone_or_together(running, world, http):
     students = [dict(r.row) for r in world.registers["education.institution_students"]]
-    day = students[5]["date_of_birth"]
-    answer = get(http, running["education"], f"/api/v5/institution_students?date_of_birth={day}").json()
-    assert answer["data"] == [s for s in students if s["date_of_birth"] == day]
-    code = students[5]["institution_code"]
+    one = next(s for s in students if s["identity_number"])
+    for names in (("date_of_birth",), ("identity_number",), ("student_id",), ("date_of_birth", "institution_code")):
+        filters = {name: one[name] for name in names}
+        found = [s for s in students if all(s[name] == value for name, value in filters.items())]
+        assert search(http, running["education"], filters).json() == {"data": found, "total": len(found)}
+    assert search(http, running["education"], {"student_id": "none"}).json() == {"data": [], "total": 0}
+
+
+def test_a_search_comes_in_pages_too(running, world, http):
+    code = world.registers["education.institution_students"][0].row["institution_code"]
+    whole = search(http, running["education"], {"institution_code": code}).json()
+    page = search(http, running["education"], {"institution_code": code}, tail="?_page=2&_limit=1").json()
+    assert page == {"data": whole["data"][1:2], "total": whole["total"]}
+
+
+@pytest.mark.parametrize("name", ["date_of_birth", "identity_number", "student_id"])
+def test_what_names_a_person_is_refused_in_a_query_and_not_repeated(running, http, name):
+    for answer in (
+        get(http, running["education"], f"/api/v5/institution_students?{name}=2019-05-03"),
+        search(http, running["education"], {"institution_code": "x"}, tail=f"?{name}=2019-05-03"),
+    ):
+        assert answer.status == 400
+        assert "2019" not in answer.data.decode()
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        b"", b"{", b"[]", b"null", b"\xff", {}, {"last_name": "Asanov"}, {"date_of_birth": None}, {"date_of_birth": 2019},
+        {"date_of_birth": ["2019-05-03"]}, {"_limit": "1"}, {"1=1;--": "Asanov"}, {"student_id": "1", "address": "Asanov"},
+    ],
+)  # fmt: skip
+def test_a_search_it_cannot_read_is_a_400_that_repeats_nothing(running, http, filters):
+    answer = search(http, running["education"], filters)
+    assert answer.status == 400
+    assert set(answer.json()) == {"error", "message"}
+    for part in ("Asanov", "2019", "1=1"):
+        assert part not in answer.data.decode()
+
+
+def test_a_search_is_a_post_of_json_to_a_resource_that_names_people(running, http):
+    agency = running["education"]
+    filters = {"institution_code": "x"}
+    assert search(http, agency, filters, tail="?institution_code=x").status == 400
+    assert search(http, agency, filters, content_type="text/plain").status == 415
+    assert search(http, agency, filters, resource="institution_places").status == 404
+    assert search(http, agency, filters, tail="/search").status == 404
+    assert get(http, agency, "/api/v5/institution_students/search").status == 405
+    assert get(http, agency, "/api/v5/search").status == 404
+
+
+def test_places_are_filtered_by_school(running, world, http):
+    code = world.registers["education.institution_students"][5].row["institution_code"]
     places = get(http, running["education"], f"/api/v5/institution_places?institution_code={code}&grade=1").json()
     assert [p["institution_code"] for p in places["data"]] == [code]
     assert get(http, running["education"], "/api/v5/institution_places?institution_code=none").json() == {

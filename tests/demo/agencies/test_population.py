@@ -4,6 +4,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import orjson
 import psutil
 import pytest
 
@@ -22,19 +23,28 @@ def as_json(record):
     }  # fmt: skip
 
 
+def search(http, url, question, **more):
+    body = question if isinstance(question, bytes) else orjson.dumps(question)
+    headers = {"Content-Type": more.pop("content_type", "application/json")}
+    return http.request(
+        more.pop("method", "POST"), url + more.pop("path", "/api/persons/search"), body=body, headers=headers
+    )
+
+
 def check_answers(http, url, world):
     records = world.registers["population.persons"]
     for record in records[:20]:
-        answer = http.request("GET", f"{url}/api/persons/{record.row['pin']}")
+        answer = search(http, url, {"pin": record.row["pin"]})
         assert answer.status == 200
-        assert answer.json() == as_json(record)
+        assert answer.json() == {"items": [as_json(record)]}
     day = records[3].row["dob"]
-    items = http.request("GET", f"{url}/api/persons?dob={day}").json()["items"]
+    items = search(http, url, {"dob": day}).json()["items"]
     assert sorted(items, key=lambda p: p["pin"]) == sorted(
         (as_json(r) for r in records if r.row["dob"] == day), key=lambda p: p["pin"]
     )
-    assert http.request("GET", f"{url}/api/persons?dob=1899-01-01").json() == {"items": []}
-    assert http.request("GET", f"{url}/api/persons/10101190000000").status == 404
+    for nobody in ({"dob": "1899-01-01"}, {"pin": "10101190000000"}):
+        answer = search(http, url, nobody)
+        assert (answer.status, answer.json()) == (200, {"items": []})
 
 
 def test_persons_are_found_by_pin_and_by_birth_date(running, world, http):
@@ -43,25 +53,52 @@ def test_persons_are_found_by_pin_and_by_birth_date(running, world, http):
 
 
 @pytest.mark.parametrize(
-    "path",
+    "question",
     [
-        "/api/persons", "/api/persons?dob=05.01.2020", "/api/persons?dob=2020-02-30", "/api/persons?name=x", "/api/persons/123",
-        "/api/persons/1010119000000x", "/api/persons?dob=2020-01-01&x=1", "/api/persons?dob='%20OR%201=1", "/api/persons?dob",
+        b"", b"{", b"[]", b"null", b'"10101190000000"', b"\xff", {}, {"name": "x"}, {"pin": "10101190000000", "dob": "2020-01-01"},
+        {"pin": "10101190000000", "x": 1}, {"pin": "123"}, {"pin": "1010119000000x"}, {"pin": "1010119000000\u0660"},
+        {"pin": "10101190000000\n"}, {"pin": 10101190000000}, {"pin": ["10101190000000"]}, {"pin": None}, {"pin": "' OR 1=1"},
+        {"dob": "05.01.2020"}, {"dob": "2020-02-30"}, {"dob": "2020-01-01 "}, {"dob": 2020}, {"dob": {"$gt": ""}}, {"dob": ""},
     ],
 )  # fmt: skip
-def test_a_bad_question_is_a_400_that_repeats_nothing(running, http, path):
-    answer = http.request("GET", running["population"].url + path)
+def test_a_bad_question_is_a_400_that_repeats_nothing(running, http, question):
+    answer = search(http, running["population"].url, question)
     assert answer.status == 400
     assert set(answer.json()) == {"error", "message"}
-    assert "1010119" not in answer.data.decode()
-    assert "OR 1=1" not in answer.data.decode()
+    for part in ("1010119", "OR 1=1", "2020", "gt"):
+        assert part not in answer.data.decode()
+
+
+@pytest.mark.parametrize(
+    "address", ["?dob=2020-01-01", "?pin=10101190000000", "?x", "/../persons/search", "/10101190000000"]
+)
+def test_nothing_may_stand_in_the_address_even_of_a_good_question(running, http, address):
+    answer = search(http, running["population"].url, {"dob": "2020-01-01"}, path=f"/api/persons/search{address}")
+    assert answer.status in {400, 404}
+    assert "items" not in answer.json()
+    assert "2020" not in answer.data.decode()
+
+
+def test_a_question_that_does_not_say_it_is_json_is_not_read(running, http):
+    url = running["population"].url
+    for content_type, status in (
+        ("application/json; charset=utf-8", 200),
+        ("application/x-www-form-urlencoded", 415),
+        ("text/json", 415),
+        ("", 415),
+    ):
+        assert search(http, url, {"dob": "2020-01-01"}, content_type=content_type).status == status
 
 
 def test_other_paths_and_methods_are_refused(running, http):
     url = running["population"].url
     assert http.request("GET", url + "/").status == 404
     assert http.request("GET", url + "/api/personsx").status == 404
-    assert http.request("DELETE", url + "/api/persons/10101190000000").status == 405
+    for path in ("/api/persons", "/api/persons/10101190000000", "/api/persons?dob=2020-01-01", "/api/persons/search"):
+        for method in ("GET", "DELETE", "PUT", "HEAD"):
+            assert search(http, url, {"pin": "10101190000000"}, method=method, path=path).status == 405
+    for path in ("/api/persons", "/api/persons/", "/api/persons/10101190000000", "/api/persons/search/"):
+        assert search(http, url, {"pin": "10101190000000"}, path=path).status == 404
 
 
 def test_the_load_file_carries_every_value_through(folder, world):

@@ -64,7 +64,7 @@ def test_an_agency_that_is_down_closes_the_connection(running, folder, http):
 
 def test_a_busy_agency_says_503(running, folder, http):
     with fault(folder, "population", "busy"):
-        assert http.request("GET", running["population"].url + "/api/persons/10101190000000").status == 503
+        assert http.request("POST", running["population"].url + "/api/persons/search").status == 503
 
 
 def test_half_an_answer_is_seen_as_broken(running, folder, http):

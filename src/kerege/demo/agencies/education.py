@@ -2,11 +2,14 @@
 
 `GET /api/v5/{resource}` answers `{"data": [...], "total": n}`. Filters stand per resource; others are refused, because a filter
 silently ignored answers another question. Without a filter the whole resource comes, unless `_page` and `_limit` are given.
+Filters that name a person are refused in a query, which ends up in logs and monitoring: they stand in the JSON object of
+`POST /api/v5/{resource}/search`, for resources that have such filters.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,16 +17,18 @@ import orjson
 
 from kerege.demo.agencies.errors import AgencyDataMissing
 from kerege.demo.agencies.process import Arguments, Opened, serve
-from kerege.demo.agencies.server import Request, Response, problem
+from kerege.demo.agencies.server import Request, Response, is_json, problem
 
 DATABASE: Final = "emis.sqlite3"
 PREFIX: Final = "/api/v5/"
+SEARCH: Final = "/search"
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
     columns: tuple[str, ...]
     filters: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()  # filters of a search only
 
 
 RESOURCES: Final = {
@@ -31,7 +36,8 @@ RESOURCES: Final = {
     "institution_students": Resource(
         ("student_id", "first_name", "middle_name", "last_name", "gender_id", "date_of_birth", "identity_number",
          "institution_code", "education_grade", "student_status", "area_administrative_code", "address"),
-        ("date_of_birth", "identity_number", "student_id", "institution_code"),
+        ("institution_code",),
+        ("date_of_birth", "identity_number", "student_id"),
     ),
     "institution_places": Resource(("institution_code", "grade", "capacity", "taken"), ("institution_code", "grade")),
     "institution_catchments": Resource(
@@ -71,22 +77,35 @@ class EducationRegister:
         self._connection = connection
 
     def __call__(self, request: Request) -> Response:
-        resource = RESOURCES.get(request.path.removeprefix(PREFIX)) if request.path.startswith(PREFIX) else None
-        if resource is None:
+        tail = request.path.removeprefix(PREFIX) if request.path.startswith(PREFIX) else ""
+        name, search = tail.removesuffix(SEARCH), tail.endswith(SEARCH)
+        resource = RESOURCES.get(name)
+        if resource is None or (search and not resource.personal):
             return problem(404, f"No such resource; known under {PREFIX}: {', '.join(RESOURCES)}.")
-        if request.method != "GET":
-            return problem(405, "The register is read with GET.")
-        name = request.path.removeprefix(PREFIX)
+        if request.method != ("POST" if search else "GET"):
+            return problem(405, "A search is asked with POST." if search else "A list is read with GET.")
         query = dict(request.query)
         page, limit = query.pop("_page", "1"), query.pop("_limit", "")
         if not _small(page) or not (limit == "" or _small(limit)):
             return problem(400, "_page and _limit must be positive whole numbers of at most six digits.")
-        unknown = [key for key in query if key not in resource.filters]
-        if unknown:
-            return problem(400, f"This resource is filtered by: {', '.join(resource.filters)}.")
+        if any(key in resource.personal for key in query):
+            return problem(400, f"What names a person is asked with POST at {PREFIX}{name}{SEARCH}.")
+        if search:
+            if query:
+                return problem(400, "The filters of a search stand in its body.")
+            if not is_json(request.content_type):
+                return problem(415, "The filters must be application/json.")
+            filters = read_filters(request.body)
+            if isinstance(filters, str):
+                return problem(400, filters)
+            query, known = filters, (*resource.filters, *resource.personal)
+        else:
+            known = resource.filters
+        if any(key not in known for key in query):
+            return problem(400, f"This resource is filtered by: {', '.join(known)}.")
         return Response(200, self._answer(name, resource, query, int(page), int(limit) if limit else None))
 
-    def _answer(self, name: str, resource: Resource, query: dict[str, str], page: int, limit: int | None) -> bytes:
+    def _answer(self, name: str, resource: Resource, query: Mapping[str, str], page: int, limit: int | None) -> bytes:
         # Names of the table and columns come from RESOURCES, never from the request.
         where = " AND ".join(f"{key} = ?" for key in query)
         tail = f" FROM {name}" + (f" WHERE {where}" if where else "")
@@ -100,6 +119,17 @@ class EducationRegister:
             total = self._connection.execute(f"SELECT count(*){tail}", values).fetchone()[0]
         data = [dict(zip(resource.columns, row, strict=True)) for row in rows]
         return orjson.dumps({"data": data, "total": total})
+
+
+def read_filters(body: bytes) -> dict[str, str] | str:
+    """The filters of a search; or, as one string that repeats nothing, what is wrong with the body."""
+    try:
+        filters = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "The body is not JSON."
+    if not isinstance(filters, dict) or not filters or not all(isinstance(value, str) for value in filters.values()):
+        return "The body must be an object of filters, each a text, and not empty."
+    return filters
 
 
 def _small(number: str) -> bool:

@@ -53,6 +53,10 @@ def json_response(value: object, status: int = 200) -> Response:
     return Response(status, orjson.dumps(value))
 
 
+def is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip() == "application/json"
+
+
 def problem(status: int, message: str) -> Response:
     """An error in JSON; `message` never repeats what was asked, because that may be a person."""
     return json_response({"error": _REASONS[status], "message": message}, status)

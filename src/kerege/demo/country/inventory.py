@@ -17,6 +17,7 @@ from typing import Final
 from kerege.catalogue import doings
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.harvest import Options, harvest_source
+from kerege.demo.country.measuring import searching
 from kerege.demo.country.network import BIRTHS, EMIS, PERSONS, VACCINATIONS
 from kerege.exchange.ids import DataServiceId
 from kerege.semantics import ir
@@ -118,6 +119,7 @@ OWN: Final[dict[tuple[str, str], str]] = {
     ("kg:education.pupil", "area_soate"): "person.registered_area",
     ("kg:education.pupil", "street_key"): "person.registered_address",
     ("kg:education.catchment", "soate"): "catchment.area",
+    ("kg:education.catchment", "street"): "catchment.street",
     ("kg:education.area", "name"): "area.name",
 }
 # concept -> the table whose column decides
@@ -209,12 +211,11 @@ def _rows(client: ExchangeClient, service: DataServiceId, table: str, first: dat
             call = Call(str(service), "POST", body=soap, content_type="text/xml; charset=utf-8", canonical=False)
             yield from raw.births(_body(client.send(call)))
         elif service == PERSONS:
-            yield from raw.json_rows(
-                _body(client.send(Call(str(service), query=(("dob", day.isoformat()),), canonical=False)))
-            )
+            call = searching(service, "search", dob=day.isoformat(), canonical=False)
+            yield from raw.json_rows(_body(client.send(call)))
         else:
-            query = (("date_of_birth", day.isoformat()),)
-            yield from raw.json_rows(_body(client.send(Call(str(service), path=table, query=query, canonical=False))))
+            call = searching(service, f"{table}/search", date_of_birth=day.isoformat(), canonical=False)
+            yield from raw.json_rows(_body(client.send(call)))
 
 
 def _body(answer: Answer) -> bytes:

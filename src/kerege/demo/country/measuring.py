@@ -34,11 +34,12 @@ from kerege.demo.country.network import (
     VACCINATIONS,
 )
 from kerege.exchange import messagelog
+from kerege.exchange.ids import DataServiceId
 from kerege.exchange.trust import Trust
 from kerege.semantics.pack import Pack
 from kerege.services import contract_tests
 from kerege.services.contract_tests import ContractReport, Probe
-from kerege.services.evidence import Answer, Call, ExchangeClient, soap_request
+from kerege.services.evidence import JSON, Answer, Call, ExchangeClient, json_request, soap_request
 
 ClientFor = Callable[[str, str], ExchangeClient]
 Outcome = Literal["denied", "answered", "error"]
@@ -64,13 +65,18 @@ def probes(first: date) -> list[Probe]:
             Probe(
                 Call(str(BIRTHS), "POST", body=soap, content_type="text/xml; charset=utf-8"), "kg:civil.birth-record"
             ),
-            Probe(Call(str(PERSONS), query=(("dob", day.isoformat()),)), "kg:population.person"),
+            Probe(searching(PERSONS, "search", dob=day.isoformat()), "kg:population.person"),
             Probe(
-                Call(str(EMIS), path="institution_students", query=(("date_of_birth", day.isoformat()),)),
+                searching(EMIS, "institution_students/search", date_of_birth=day.isoformat()),
                 "kg:education.pupil",
             ),
         ]
     return found
+
+
+def searching(data_service: DataServiceId, path: str, *, canonical: bool = True, **asked: str) -> Call:
+    """A search whose question stands in the body: addresses are logged on the way."""
+    return Call(str(data_service), "POST", path, body=json_request(asked), content_type=JSON, canonical=canonical)
 
 
 def contract_facts(report: ContractReport) -> ContractTestFacts:
@@ -173,6 +179,7 @@ __all__ = [
     "outcome",
     "probes",
     "refused",
+    "searching",
     "summed",
     "traffic_allowed",
 ]
