@@ -66,6 +66,13 @@ def test_lines_whose_streets_were_lost_put_nobody_in_and_nobody_out() -> None:
     assert ranged.contains("S1", Place(UNIT, "manas", "5")) is None
 
 
+def test_a_line_whose_street_is_written_but_has_no_key_is_not_the_whole_unit() -> None:
+    lost = Catchments((line("S1", street="???"), line("S2", "manas")))
+    assert lost.contains("S1", Place(UNIT, "toktogul", "5")) is None
+    assert lost.contains("S2", Place(UNIT, "toktogul", "5")) is None
+    assert Catchments((line("S1", street="???"),)).contains("S1", Place(UNIT, "toktogul", "5")) is None
+
+
 def test_two_schools_may_share_a_whole_unit() -> None:
     shared = Catchments((line("S1"), line("S2")))
     assert shared.contains("S1", Place(UNIT, "manas", "5")) is True
