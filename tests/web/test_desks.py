@@ -6,6 +6,7 @@ import pytest
 from django.utils import translation
 from web_pages import GATES, check
 
+from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Owner, SourceOfTruth
 from kerege.ground import clock
 from kerege.insight.doings import record_events
 from kerege.insight.events import ActorKind, EventFacts, EventType
@@ -111,3 +112,73 @@ def test_a_cause_of_rejection_is_told_in_the_words_of_the_law(visitor, db):
     text = check(visitor.get("/en/measures/"), "en").text
     assert "The child's registered address is outside the school's catchment" in text
     assert "outside_catchment" not in text
+
+
+@pytest.fixture
+def dataset(network):
+    """The civil registry's births, of which only the sex has a concept, a code list and an owner."""
+    births = Dataset.objects.create(
+        source="births.csv", kind="csv", table="births", organisation="70000001", rows=1200, profile={"sampled": True},
+        harvested_at=network,
+    )  # fmt: skip
+    blank = {
+        "declared_type": "text", "description": "", "rows": 1200, "nulls": 0, "distinct": 2, "min_length": 1, "max_length": 1,
+        "type": "text", "date_format": "", "identifier": "", "personal": True, "masks": [], "codes": [], "codes_withheld": 0,
+    }  # fmt: skip
+    for position, name in enumerate(("Pol", "MatFio")):
+        field = Field.objects.create(
+            dataset=births, name=name, position=position, profile={"name": name, "position": position, **blank},
+            personal=name == "MatFio", codelist="kg:sex" if name == "Pol" else "",
+        )  # fmt: skip
+        if name == "Pol":
+            ConceptLink.objects.create(field=field, concept="person.sex", said_by="steward", linked_at=network)
+            Owner.objects.create(
+                field=field, organisation="70000001", unit="Archive", legal_basis="education-law", since=network
+            )
+            SourceOfTruth.objects.create(concept="person.sex", field=field, legal_basis="education-law", since=network)
+            Finding.objects.create(
+                dataset=births,
+                field=field,
+                kind="unmapped-code",
+                detail="",
+                records=12,
+                found_by="harvest",
+                found_at=network,
+            )
+    return births
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_catalogues_pages_are_whole(visitor, dataset, language):
+    for path in ("catalogue/", f"catalogue/datasets/{dataset.pk}/", "catalogue/concepts/person.sex/"):
+        check(visitor.get(f"/{language}/{path}"), language)
+
+
+def test_a_dataset_tells_owner_concept_code_list_and_what_is_missing(visitor, dataset):
+    text = check(visitor.get(f"/en/catalogue/datasets/{dataset.pk}/"), "en").text
+    for told in (
+        "Birth records",
+        "Civil registry office",
+        "1,200",
+        "from a sample",
+        "this dataset",
+        "Sex (ISO/IEC 5218)",
+        "no concept yet",
+    ):
+        assert told in text
+
+
+def test_a_concept_tells_who_holds_it_who_decides_and_by_which_law(visitor, dataset):
+    text = check(visitor.get("/en/catalogue/concepts/person.sex/"), "en").text
+    for told in ("Birth records", "Source of truth", "Law of the Kyrgyz Republic on education"):
+        assert told in text
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("туулуу", True), ("birth", True), ("ЗАГС", True), ("pol", True), ("sex births", True), ("vehicle", False)],
+)
+def test_search_finds_a_dataset_by_any_of_its_names(visitor, dataset, query, found):
+    language = "ky" if query == "туулуу" else "ru" if query == "ЗАГС" else "en"
+    page = check(visitor.get(f"/{language}/catalogue/", {"q": query}), language)
+    assert (f"/{language}/catalogue/datasets/{dataset.pk}/" in {a.get("href") for a in page.all("a")}) == found

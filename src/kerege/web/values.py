@@ -62,6 +62,16 @@ def code(codelist: str, value: str) -> str:
     return found.label(language()) if found else value
 
 
+def codelist_name(codelist: str) -> str:
+    """What a code list is called; its identifier where the pack does not have it."""
+    known = pack()
+    try:
+        title = known.codelist(codelist).title.get(language(), "") if known else ""
+    except KeregeError:
+        return codelist
+    return title or codelist
+
+
 def place(soate: str) -> str:
     """A place with the places above it, the smallest first. Where the gazetteer ends above it, the nearest place above and the code."""
     known = pack()

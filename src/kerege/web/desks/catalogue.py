@@ -13,7 +13,7 @@ from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.queries import DatasetView, FieldView, TruthView
 from kerege.ground.text import Text
-from kerege.web import labels
+from kerege.web import labels, values
 from kerege.web.words import say
 
 _QUERY_MOST = 200
@@ -90,6 +90,7 @@ def _card(view: DatasetView, known: dict[str, Text]) -> dict[str, Any]:
         "table": view.table,
         "agency": labels.organisation(view.organisation, known) if view.organisation else "",
         "rows": view.rows,
+        "sampled": view.sampled,
         "fields": len(fields),
         "personal": any(field.personal for field in fields),
         "findings": view.finding_count,
@@ -111,6 +112,7 @@ def _field(field: FieldView, view: DatasetView, truths: dict[str, TruthView], kn
         "truth_name": labels.dataset(truth.table) if truth and truth.dataset_id != view.id else "",
         "truth_id": truth.dataset_id if truth else None,
         "codelist": field.codelist,
+        "codelist_name": values.codelist_name(field.codelist) if field.codelist else "",
         "personal": field.personal,
         "findings": field.findings,
     }

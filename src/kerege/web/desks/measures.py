@@ -22,7 +22,7 @@ from kerege.web.words import has, word
 
 SERVICE: Final = "grade1-admission"
 # What people ask first comes first; the rest in the order of the definitions.
-_FIRST: Final = ("M11", "M02", "M05", "M12", "M13", "M03")
+_FIRST: Final = ("M11", "M02", "M05", "M12", "M13", "M01", "M01b")
 
 
 def measures(request: HttpRequest) -> HttpResponse:
