@@ -61,11 +61,12 @@ class Agencies:
             return orjson.dumps({"items": [PERSON]})
         places = [{"institution_code": "KGS-1", "grade": "1", "capacity": 30, "taken": 1}]
         lines = [{"institution_code": "KGS-1", "area_administrative_code": "KGA-01", "street": None, "parity": "all"}]
-        found: list[Any] = {
+        tables: dict[str, list[Any]] = {
             "institution_places": places,
             "institution_catchments": lines,
             "institution_students": self.pupils,
-        }[call.path.removesuffix("/search")]
+        }
+        found = tables[call.path.removesuffix("/search")]
         return orjson.dumps({"data": found, "total": len(found)})
 
 
