@@ -16,7 +16,7 @@ from kerege.ground import settings
 from kerege.web.errors import PortTaken
 from kerege.web.installation import prepare
 
-_THREADS: Final = 8  # pages wait for the database, not for the processor; SQLite has one writer at a time anyway
+_THREADS: Final = 4  # pages wait for the database, not for the processor; SQLite has one writer at a time anyway
 
 
 @click.command()
