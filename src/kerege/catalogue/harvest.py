@@ -21,19 +21,21 @@ class Options:
 
     share   "table.column" or "column" names whose values the owner allows into the catalogue
     key     columns that name a record, for sources that do not say so themselves
+    sample  what is given is itself a sample of the register, as answers of a data service are
     """
 
     reading: Reading = field(default_factory=Reading)
     k: int = K_THRESHOLD
     share: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    sample: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         r = self.reading
         return {
             "rows": r.limits.rows, "cell": r.limits.cell, "seconds": r.limits.seconds, "encoding": r.encoding,
             "delimiter": r.delimiter, "header_row": r.header_row, "tables": list(r.tables), "k": self.k,
-            "share": list(self.share), "key": list(self.key), "counted": r.counted,
+            "share": list(self.share), "key": list(self.key), "sample": self.sample, "counted": r.counted,
         }  # fmt: skip
 
     @classmethod
@@ -42,7 +44,7 @@ class Options:
         reading = Reading(
             limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(raw["tables"]), raw["counted"]
         )
-        return cls(reading, raw["k"], tuple(raw["share"]), tuple(raw["key"]))
+        return cls(reading, raw["k"], tuple(raw["share"]), tuple(raw["key"]), bool(raw.get("sample", False)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +90,4 @@ def _profiled(source: Source, table: Table, options: Options) -> TableProfile:
         table.name, table.heads, table.numbered(), total_rows=table.total_rows, sampled=table.sampled, key=key,
         description=table.description, k=options.k, share=share, source=source.name,
     )  # fmt: skip
-    return replace(found, sampled=True) if table.name in source.cut else found
+    return replace(found, sampled=True) if options.sample or table.name in source.cut else found

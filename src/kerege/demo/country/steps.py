@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kerege.credentials import TrustList, status_from_texts, verify
 from kerege.delivery import doings as delivery
-from kerege.demo.country import gate, harmonise, measuring, network, people, score
+from kerege.demo.country import gate, harmonise, linking, measuring, network, people, score
 from kerege.demo.country.evidence_client import Counting
 from kerege.demo.country.run import Country, first_birth_date
 from kerege.demo.world import measure_dirt
@@ -47,6 +47,17 @@ def map_areas(country: Country) -> harmonise.AreaMatch:
     country.reload_pack()
     country.refresh()
     return match
+
+
+def settle_by_links(country: Country, areas: harmonise.AreaMatch) -> list[linking.Settled]:
+    """Settle codes that names left open by records linked through the population register."""
+    runner = country.client(country.edu, str(network.RUNNER))
+    schools = linking.schools_with_open_areas(runner)
+    answers = linking.answers_with_codes(runner, schools)
+    found = linking.settle(runner, answers, country.pack, areas, country.options.overlay)
+    country.reload_pack()
+    country.refresh()
+    return found
 
 
 def measure(country: Country, report: contract_tests.ContractReport) -> gate.Measured:
@@ -153,7 +164,7 @@ def show_documents(
     tampered = good.paper[:middle] + swapped + good.paper[middle + 1 :]
     other = next((document for key, document in issued.items() if key != chosen), None)
     found = {
-        "issued": check_document(country, good.paper),
+        "paper": check_document(country, good.paper),
         "wallet": check_document(country, good.sd_jwt),
         "tampered": check_document(country, tampered),
     }

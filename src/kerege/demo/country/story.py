@@ -71,9 +71,11 @@ def _data_first(country: Country) -> None:
     say.say(f"{datasets} datasets, {columns} columns; rows were looked at and not kept")
     with say.step("The education register's areas mapped to SOATE"):
         match = steps.map_areas(country)
-    say.say(
-        f"{match.accepted:,} codes accepted, {match.unsure} unsure and {match.none} unlike anything left to a steward"
-    )
+    say.say(f"{match.accepted:,} codes accepted by name and parent, {match.unsure + match.none} left open")
+    with say.step("Codes that names left open, settled by linked records"):
+        settled = steps.settle_by_links(country, match)
+    for found in settled:
+        say.say(f"{found.crosswalk}: {len(found.accepted)} codes settled, {len(found.open)} left to a steward")
 
 
 def _gate(country: Country, definition: Any) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""The whole country in a box, with real processes, once; every claim the demo prints is checked here."""
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("country")]
+APPLICATIONS = 60
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """`kerege demo --once` as a person would start it; returns (summary, folder, what it printed)."""
+    home = tmp_path_factory.mktemp("country")
+    command = [
+        sys.executable, "-m", "kerege", "demo", "--once", "--applications", str(APPLICATIONS), "--persons", "6000",
+        "--seed", "11", "--folder", str(home / "box"), "--json", str(home / "out.json"), "--database", "sqlite",
+    ]  # fmt: skip
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("KEREGE_", "DJANGO_"))}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=home, env=environ)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return json.loads((home / "out.json").read_text()), home / "box", done.stdout
+
+
+def test_the_three_outcomes_exclude_each_other_and_add_up(run):
+    summary, _, _ = run
+    assert summary["applications"] == APPLICATIONS
+    for way in ("integration_only", "data_first"):
+        found = summary[way]
+        assert found["straight_through"] + found["manual"] + found["asked_again"] == APPLICATIONS
+        assert found["seconds_per_application"] > 0
+
+
+def test_data_first_decides_more_and_nothing_wrong(run):
+    summary, _, _ = run
+    assert summary["data_first"]["straight_through"] > summary["integration_only"]["straight_through"]
+    assert summary["data_first"]["wrong_automatic"] == 0
+
+
+def test_every_field_has_the_five_classes(run):
+    summary, _, _ = run
+    classes = {"equal", "equal_after_harmonising", "conflict", "missing", "not_comparable"}
+    assert summary["fields"]
+    for counts in summary["fields"].values():
+        assert set(counts) == classes
+        assert sum(counts.values()) > 0
+
+
+def test_the_node_refuses_before_the_permit_carries_after_and_refuses_when_a_criterion_breaks(run):
+    gate = run[0]["gate"]
+    assert gate["refused_before"]
+    assert gate["carried_after"]
+    assert gate["leaked"] == 1
+    assert "G2-04" in gate["failed"]
+    assert gate["closed"] == "closed"
+    assert gate["refused"]
+    assert gate["reopened"] == "pilot"
+    assert gate["carried"]
+
+
+def test_a_good_document_verifies_and_a_tampered_or_revoked_one_does_not(run):
+    documents = run[0]["documents"]
+    assert (documents["paper"], documents["wallet"]) == ("valid", "valid")
+    assert documents["tampered"] == "refused"
+    assert documents["revoked"] == "revoked"
+
+
+def test_what_verifies_in_the_demo_verifies_with_the_command_too(run, tmp_path):
+    _, folder, _ = run
+    public = folder / "home/credentials/public"
+    document = json.loads(next((folder / "home/documents").glob("*.json")).read_text())
+    paper = tmp_path / "paper.txt"
+    paper.write_text(document["paper"])
+    status = next((public / "status").glob("*.jwt"))
+    command = [
+        sys.executable,
+        "-m",
+        "kerege",
+        "verify",
+        str(paper),
+        "--trust",
+        str(public / "trust.json"),
+        "--status",
+        str(status),
+    ]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout)["state"] in {"valid", "revoked"}
+
+
+def test_the_ledger_of_the_run_audits_clean(run):
+    done = subprocess.run(
+        [sys.executable, "-m", "kerege", "ledger", "verify", str(run[1] / "home/ledger")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_message_logs_of_both_nodes_verify(run):
+    for node in ("node-edu", "node-reg"):
+        config = run[1] / "network/nodes" / node / "node.yaml"
+        done = subprocess.run(
+            [sys.executable, "-m", "kerege", "node", "--config", str(config), "verify-log"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        records, verified = re.search(r"(\d+) records .*, (\d+) verified", done.stdout).groups()
+        assert int(records) == int(verified) > 0
+
+
+def test_every_value_of_a_stored_case_names_its_message_mapping_and_original(run):
+    with sqlite3.connect(run[1] / "home/hub.sqlite3") as db:
+        rows = db.execute(
+            "select message_id, mapping_id, mapping_version, original_sha256 from services_evidencerecord"
+        ).fetchall()
+    assert len(rows) > APPLICATIONS
+    assert all(len(cell) > 0 for row in rows for cell in row)
+
+
+def test_every_read_of_personal_data_stands_in_the_ledger(run):
+    with sqlite3.connect(run[1] / "home/hub.sqlite3") as db:
+        reads, without = db.execute(
+            "select count(*), sum(ledger_index is null) from identity_personaldataread"
+        ).fetchone()
+    assert reads > APPLICATIONS
+    assert without == 0
+
+
+def test_no_personal_number_is_in_logs_addresses_or_printed_lines(run):
+    """A PIN has 14 digits, the first a sex digit and the next eight a birth date; none may stand outside stored messages and databases."""
+    _, folder, printed = run
+    pin = re.compile(r"(?<!\d)[12](0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])(19|20)\d\d\d{5}(?!\d)")
+    texts = [printed, *(p.read_text(errors="replace") for p in (folder / "logs").glob("*.log"))]
+    texts += [p.read_text(errors="replace") for p in Path(folder, "network").rglob("*.jsonl")]
+    assert len(texts) > 3
+    assert [m.group()[:1] for text in texts for m in pin.finditer(text)] == []
+
+
+def test_the_truth_is_nowhere_but_in_its_own_folder(run):
+    _, folder, _ = run
+    names = {p.name for p in folder.rglob("applications.jsonl")}
+    assert names == {"applications.jsonl"}
+    assert [p.parent.name for p in folder.rglob("applications.jsonl")] == ["truth"]
