@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kerege.semantics import addresses
@@ -117,6 +117,7 @@ def test_a_city_is_meant_before_the_region_of_its_name() -> None:
 
 
 @given(st.text(max_size=80))
+@example("\xad")
 def test_any_text_can_be_taken_apart(text: str) -> None:
     found = addresses.parse(text)
     assert found == addresses.parse(text)

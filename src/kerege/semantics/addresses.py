@@ -171,6 +171,8 @@ def _tokens(piece: str) -> list[_Token]:
         if not word:
             continue
         key = fold(word)
+        if not key:  # nothing but marks that folding takes away
+            continue
         if key[0] in _DIGITS:
             out.extend(_number_tokens(word, key))
         elif (mark := latin_key(word) or word) in _MARKERS:

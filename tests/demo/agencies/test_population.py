@@ -118,12 +118,20 @@ def has_postgresql():
     return True
 
 
+@pytest.fixture
+def own_temporary(monkeypatch):
+    """A temporary folder that no other process uses, and that an unprivileged server may enter."""
+    with tempfile.TemporaryDirectory(prefix="kerege-test-") as name:
+        Path(name).chmod(0o711)
+        monkeypatch.setenv("TMPDIR", name)
+        yield Path(name)
+
+
 needs_postgresql = pytest.mark.skipif(not has_postgresql(), reason="not there: PostgreSQL's programs")
 
 
 @needs_postgresql
-def test_on_postgresql_the_answers_are_the_same_and_nothing_is_left_running(folder, world, http):
-    before = {p.name for p in Path(tempfile.gettempdir()).glob("kerege-pg-*")}
+def test_on_postgresql_the_answers_are_the_same_and_nothing_is_left_running(folder, world, http, own_temporary):
     began = time.monotonic()
     agency = start_agency("population", folder / "population", database="postgresql")
     try:
@@ -139,7 +147,7 @@ def test_on_postgresql_the_answers_are_the_same_and_nothing_is_left_running(fold
         status = agency.stop()
     assert status == 0
     assert not [p for p in servers if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-    assert {p.name for p in Path(tempfile.gettempdir()).glob("kerege-pg-*")} <= before
+    assert list(own_temporary.glob("kerege-pg-*")) == []
 
 
 @needs_postgresql
