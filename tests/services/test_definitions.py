@@ -32,6 +32,25 @@ def test_every_reason_reads_in_three_languages_and_cites_an_act_of_the_legal_bas
         assert len({reason.text.ky, reason.text.ru, reason.text.en}) == 3
 
 
+def test_every_act_is_named_in_three_languages_and_none_claims_a_lawyers_check() -> None:
+    acts = definitions.of("grade1-admission", "kg").legal_basis
+    assert {"education-law", "admission-order", "civil-acts", "population-registration", "public-health"} <= set(acts)
+    for act in acts.values():
+        assert len({act.title.ky, act.title.ru, act.title.en}) == 3
+        assert act.verified is False
+
+
+def test_an_act_without_its_title_in_one_language_is_a_fault(tmp_path: Path) -> None:
+    line = '      ky: "«Билим берүү жөнүндө» Кыргыз Республикасынын Мыйзамы"\n'
+    text = FILE.read_text(encoding="utf-8")
+    assert line in text
+    file = tmp_path / "service.yaml"
+    file.write_text(text.replace(line, ""), encoding="utf-8")
+    with pytest.raises(DefinitionInvalid) as caught:
+        definitions.load(file)
+    assert "legal_basis.education-law.title" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("born", "expected"),
     [

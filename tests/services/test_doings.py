@@ -81,7 +81,8 @@ def test_a_story_tells_actions_values_with_provenance_and_reasons_in_three_langu
     (decision,) = story.decisions
     assert [reason.code for reason in decision.reasons] == ["under_age", "not_vaccinated"]
     assert decision.reasons[0].text.ky
-    assert decision.reasons[0].legal_title.startswith("Law")
+    assert decision.reasons[0].legal_title.en.startswith("Law")
+    assert decision.reasons[0].legal_title.ru.startswith("Закон")
     assert decision.facts["guardian"] is True
     manual = queries.case_story(queries.case_list(run="r1", status="with_officer")[0].case_id)
     assert manual.actions[-1].texts[0].en == DEFINITION.open_reasons["guardian"].en

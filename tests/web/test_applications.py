@@ -108,7 +108,8 @@ def test_codes_are_shown_in_words_and_dates_in_the_language(officer, cases):
 def test_a_decision_gives_its_reasons_and_their_law_in_the_language(officer, cases):
     text = check(officer.get(f"/ky/applications/{country.REFUSE}/"), "ky").text
     assert "мектептин аймагына кирбейт" in text
-    assert "Order on admission" in text
+    assert "Балдарды жалпы билим берүү уюмдарына кабыл алуунун тартиби" in text
+    assert "Order on admission" not in text
     assert "Аткарылган жок" in text
 
 

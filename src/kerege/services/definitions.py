@@ -62,8 +62,10 @@ OPEN_REASONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LegalAct:
+    """An act the service rests on. `verified`: a lawyer has compared the citation with the official text."""
+
     id: str
-    title: str
+    title: Text
     verified: bool
 
 
@@ -247,7 +249,7 @@ class _Reader:
         legal = {
             str(key): LegalAct(
                 str(key),
-                self.string(self.mapping(item, f"legal_basis.{key}").get("title"), f"legal_basis.{key}.title"),
+                self.text(self.mapping(item, f"legal_basis.{key}").get("title"), f"legal_basis.{key}.title"),
                 bool(self.mapping(item, f"legal_basis.{key}").get("verified", False)),
             )
             for key, item in self.mapping(top.get("legal_basis"), "legal_basis").items()

@@ -64,7 +64,7 @@ class ReasonLine:
     code: str
     text: Text
     legal_ref: str
-    legal_title: str
+    legal_title: Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def legal(code: str, service: str = "grade1-admission") -> str:
         acts = definition_of(service).legal_basis
     except KeregeError:
         return code
-    return acts[code].title if code in acts else code
+    return say(acts[code].title) if code in acts else code
 
 
 def field(name: str) -> str:
