@@ -1,6 +1,6 @@
 """What the exchange tests share: the vectors' folder, and a small test authority made once."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from kerege.exchange.ids import ClientId, MemberId, ServerId
 from kerege.exchange.pki import TestAuthority
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "xroad"
-NOW = datetime.now(UTC).replace(microsecond=0)  # an OCSP answer is produced at the real moment
+# An OCSP answer is produced at the real moment, which must not be after NOW however long the tests before took.
+NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)
 
 
 @pytest.fixture(scope="session")

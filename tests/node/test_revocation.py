@@ -15,7 +15,7 @@ from kerege.node import revocation
 from kerege.node.keys import NodeKeys
 from kerege.node.revocation import Revocation
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)  # after the real moment at which OCSP answers are produced
 EDU = MemberId("KG", "GOV", "70000003")
 
 
