@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from kerege.services.admission import Processed
+from kerege.services.evidence import Source
 
 
 class Report:
@@ -97,13 +98,15 @@ class Report:
         decision = case.decision
         outcome = f"{decision.kind} ({', '.join(decision.reasons)})" if decision else case.kind
         table = Table(title=f"Application {case.application.id}: {outcome}", title_justify="left")
-        for name in ("evidence", "field", "register", "data service", "message", "mapping", "hash of the original"):
+        for name in ("evidence", "fields", "register", "data service", "message", "mapping", "original"):
             table.add_column(name, overflow="fold")
+        by_message: dict[tuple[str, Source], list[str]] = {}
         for value in case.evidence:
-            source = value.source
+            by_message.setdefault((value.concept, value.source), []).append(value.field)
+        for (concept, source), fields in by_message.items():
             table.add_row(
-                value.concept,
-                value.field,
+                concept,
+                ", ".join(fields),
                 source.register,
                 "/".join(source.data_service.split("/")[-2:]),
                 source.message_id[:8],

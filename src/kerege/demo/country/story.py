@@ -165,7 +165,7 @@ def _conclude(country: Country, summary: Mapping[str, Any], chosen: Processed) -
     checked = ", ".join(f"{name}: {state}" for name, state in documents.items() if name != "issued")
     report.say(f"{documents['issued']} confirmations issued; checked offline: {checked}")
     for node, seen in summary["exchange"]["nodes"].items():
-        report.say(f"{node}: {seen['exchanges']:,} exchanges signed and logged, {seen['failed']} failed or refused")
+        report.say(f"{node}: {seen['exchanges']:,} exchanges, {seen['failed']} of them refused or failed")
     report.say(f"{summary['seconds']} s in all")
     if not country.options.once:
         for language in ("ky", "ru", "en"):
