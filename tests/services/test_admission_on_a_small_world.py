@@ -7,6 +7,8 @@ decisions is, is printed by the demo; here only a floor guards it against fallin
 from __future__ import annotations
 
 import random
+import re
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from kerege.semantics.pack import Pack
 from kerege.semantics.translate import translate
 from kerege.services import definitions
 from kerege.services.admission import MANUAL, Application, Processed
+from kerege.services.came_as import came_as
 from kerege.services.data_first import DataFirst
 from kerege.services.integration_only import IntegrationOnly
 from kerege.services.places import NO_PLACE, Claim, allocate
@@ -175,6 +178,22 @@ def test_fields_are_compared_raw_and_canonical_and_every_comparison_has_one_clas
     assert counters["birth_date"]["conflict"] == 0
     assert counters["pin"]["missing"] > 0
     assert all(comparison.cls in {"conflict", "not_comparable"} for _, comparison in findings(run))
+
+
+def test_what_a_decision_shows_can_be_told_as_the_registers_wrote_it(country: Callable[..., Country]) -> None:
+    here = country(1)
+    run = compare_fields(here.data_first(), here.integration_only(), of_country("kg"))
+    written: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for item in run.processed:
+        for value in item.evidence:
+            if letters := came_as(value, item.views):
+                written[(value.concept, value.field)].add(letters)
+    assert written[("child.birth", "sex")] == {"М", "Ж"}
+    assert all(name == name.upper() for name in written[("child.birth", "surname")])
+    assert all(re.fullmatch(r"\d\d\.\d\d\.\d{4}", day) for day in written[("child.birth", "birth_date")])
+    assert written[("child.vaccination", "status")] <= {"Д", "П", "О", "Н"}
+    assert all(re.search(r"\d", line) for line in written[("person.registered_address", "house")])
+    assert {"soate", "street"} <= {field for concept, field in written if concept == "person.registered_address"}
 
 
 def test_the_result_does_not_depend_on_threads_or_on_the_order_in_which_forms_are_given(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from kerege.identity.errors import HistoryFixed
+from kerege.reconcile.compare import RecordView
 from kerege.services import definitions, doings, queries
 from kerege.services.admission import Application, Decision, Processed
 from kerege.services.errors import CaseUnknown, RunAlreadyStored
@@ -86,6 +88,17 @@ def test_a_story_tells_actions_values_with_provenance_and_reasons_in_three_langu
     assert decision.facts["guardian"] is True
     manual = queries.case_story(queries.case_list(run="r1", status="with_officer")[0].case_id)
     assert manual.actions[-1].texts[0].en == DEFINITION.open_reasons["guardian"].en
+
+
+def test_a_value_is_stored_beside_the_registers_own_letters() -> None:
+    item = RUN.processed[0]
+    view = RecordView("civil", "2019-1", {"surname": "АСАНОВ"}, {"surname": "Асанов"})
+    seen = RunResult("data_first", (replace(item, views={"civil": view}),), 1.0)
+    numbers = doings.store_run(seen, DEFINITION, run_id="seen", now=NOW, holder_of=lambda _: "ps")
+    (line,) = queries.case_story(numbers["A-1"]).evidence
+    assert (line.value, line.came_as) == ("Асанов", "АСАНОВ")
+    (unseen,) = queries.case_story(store()["A-1"]).evidence
+    assert unseen.came_as is None
 
 
 def test_the_applicants_pin_is_not_stored_with_the_case() -> None:

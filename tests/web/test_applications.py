@@ -105,6 +105,25 @@ def test_codes_are_shown_in_words_and_dates_in_the_language(officer, cases):
     assert "41711000000000" not in text
 
 
+@pytest.mark.parametrize(("language", "told"), [("ky", "Келген калыбында"), ("ru", "Как пришло"), ("en", "As it came")])
+def test_a_value_the_register_wrote_otherwise_is_shown_as_it_came(officer, cases, language, told):
+    text = check(officer.get(f"/{language}/applications/{country.ADMIT}/"), language).text
+    for written in ("ТОКТОСУНОВА", "15.09.2019", "Ж", "Д"):
+        assert f"{told}: {written}" in text
+
+
+def test_a_value_that_came_as_it_is_or_was_not_looked_at_is_shown_once(officer, cases):
+    html = officer.get(f"/en/applications/{country.ADMIT}/").content.decode()
+    assert html.count(country.CHILD_PIN) == 1  # written by the register as it is
+    assert html.count("Айпери</b></dd>") == 1  # its letters were not looked at, so none are shown
+    assert html.count("As it came") == 5
+
+
+def test_a_line_read_into_street_and_house_is_shown_once_and_never_taken_for_html(officer, cases):
+    html = officer.get(f"/en/applications/{country.ADMIT}/").content.decode()
+    assert html.count("г. Бишкек, пр. &lt;Чуй&gt;, д. 12") == 1
+
+
 def test_a_decision_gives_its_reasons_and_their_law_in_the_language(officer, cases):
     text = check(officer.get(f"/ky/applications/{country.REFUSE}/"), "ky").text
     assert "мектептин аймагына кирбейт" in text

@@ -33,6 +33,15 @@ _VALUES = {
     "person.registered_address": {"soate": "41711000000000", "street": "<b>Чүй проспектиси</b>", "house": "12"},
     "child.vaccination": {"certificate_no": "ВС-004711", "status": "valid", "issued": "2026-03-02"},
 }
+_CAME_AS = {
+    ("child.birth", "surname"): "ТОКТОСУНОВА",
+    ("child.birth", "birth_date"): "15.09.2019",
+    ("child.birth", "sex"): "Ж",
+    ("child.birth", "pin"): CHILD_PIN,
+    ("person.registered_address", "street"): "г. Бишкек, пр. <Чуй>, д. 12",
+    ("person.registered_address", "house"): "г. Бишкек, пр. <Чуй>, д. 12",
+    ("child.vaccination", "status"): "Д",
+}
 _ORIGIN = {
     "child.birth": ("civil", "KG/GOV/70000001/civil/birth-records", "kg:civil.birth-record"),
     "person.registered_address": ("population", "KG/GOV/70000002/population/persons", "kg:population.person"),
@@ -76,6 +85,7 @@ def lay_cases():
         for field, value in fields.items():
             EvidenceRecord.objects.create(
                 case=admitted, concept=concept, field=field, value=value, register=register, data_service=service,
+                came_as=_CAME_AS.get((concept, field)),
                 message_id=f"KG-{register}-0f9a41d2-6b1e-4a55-9a3e-000000000001", mapping_id=mapping, mapping_version="1.2",
                 original_sha256="5e88" * 16, fetched_at=clock.now(), record_no="1",
             )  # fmt: skip

@@ -13,6 +13,7 @@ from kerege.ground.clock import require_utc
 from kerege.ground.ids import new_id
 from kerege.services import cases
 from kerege.services.admission import ASKED_AGAIN, MANUAL, Processed
+from kerege.services.came_as import came_as
 from kerege.services.definitions import AdmissionDefinition
 from kerege.services.errors import CaseUnknown, RunAlreadyStored
 from kerege.services.models import Case, CaseAction, Decision, Document, EvidenceRecord
@@ -169,6 +170,7 @@ def _evidence(item: Processed, case_pk: int) -> list[EvidenceRecord]:
             concept=value.concept,
             field=value.field,
             value=value.value,
+            came_as=came_as(value, item.views),
             register=value.source.register,
             data_service=value.source.data_service,
             message_id=value.source.message_id,

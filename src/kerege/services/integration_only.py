@@ -294,6 +294,8 @@ def _health_fields(row: Row) -> dict[str, str | None]:
         "pin": row.get("PIN"),
         "region": row.get("OBLAST"),
         "status": row.get("STATUS"),
+        "certificate_no": row.get("N_SPR"),
+        "issued": row.get("DATA_VYD"),
     }
 
 
@@ -301,7 +303,7 @@ def _reader(**names: str) -> Callable[[Row], dict[str, str | None]]:
     return lambda row: {field: row.get(source) for field, source in names.items()}
 
 
-# A register's raw row -> the compared fields, as written.
+# A register's raw row -> the compared fields and those a decision shows, as written.
 RAW_FIELDS: Final[dict[str, Callable[[Row], dict[str, str | None]]]] = {
     "civil": _reader(
         surname="Fam",
@@ -320,6 +322,7 @@ RAW_FIELDS: Final[dict[str, Callable[[Row], dict[str, str | None]]]] = {
         sex="gender",
         pin="pin",
         locality="soate",
+        address="text",
     ),
     "emis": _reader(
         surname="last_name",
@@ -330,6 +333,8 @@ RAW_FIELDS: Final[dict[str, Callable[[Row], dict[str, str | None]]]] = {
         pin="identity_number",
         locality="area_administrative_code",
         status="student_status",
+        school_code="institution_code",
+        grade="education_grade",
     ),
     "health": _health_fields,
 }

@@ -60,12 +60,13 @@ class CaseAction(AppendOnly):
 
 
 class EvidenceRecord(AppendOnly):
-    """One value a decision used, and where it came from."""
+    """One value a decision used, and where it came from. `came_as`: the register's own letters, where they were looked at."""
 
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="+")
     concept = models.CharField(max_length=64)
     field = models.CharField(max_length=64)
     value = models.TextField(null=True)
+    came_as = models.TextField(null=True)
     register = models.CharField(max_length=64)
     data_service = models.CharField(max_length=190)
     message_id = models.CharField(max_length=190)

@@ -42,12 +42,13 @@ class ActionLine:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceLine:
-    """One value with where it came from. `preview`: what this evidence is called for people."""
+    """One value with where it came from. `preview`: what this evidence is called for people; `came_as`: as the register wrote it."""
 
     concept: str
     preview: Text | None
     field: str
     value: str | None
+    came_as: str | None
     register: str
     data_service: str
     message_id: str
@@ -217,6 +218,7 @@ def _evidence(record: EvidenceRecord, definition: AdmissionDefinition) -> Eviden
         source.preview if source else None,
         record.field,
         record.value,
+        record.came_as,
         record.register,
         record.data_service,
         record.message_id,

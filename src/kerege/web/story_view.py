@@ -10,6 +10,7 @@ from kerege.services.queries import ActionLine, CaseRow, CaseStory, DecisionLine
 from kerege.web import labels, values
 from kerege.web.words import has, say, term, word
 
+_ONE_LINE = frozenset({"street", "house", "flat"})  # read from one line of the register
 _CHECKS = ("guardian", "age_class", "in_catchment", "vaccinated", "enrolled_elsewhere")
 
 
@@ -97,9 +98,25 @@ def _evidence(lines: Iterable[EvidenceLine]) -> list[dict[str, Any]]:
                 "original": line.original_sha256,
                 "fetched_at": line.fetched_at,
                 "values": [],
+                "written": set(),
                 "problems": [],
             },
         )
-        group["values"].append((labels.field(line.field), values.shown(line.concept, line.field, line.value)))
+        group["values"].append(
+            {
+                "name": labels.field(line.field),
+                "shown": values.shown(line.concept, line.field, line.value),
+                "came_as": _came_as(line, group["written"]),
+            }
+        )
         group["problems"] += [(labels.field(line.field), term("problem", problem)) for problem in line.problems]
     return list(groups.values())
+
+
+def _came_as(line: EvidenceLine, told: set[str]) -> str:
+    """The register's own letters where they differ from the canonical value; a line several values were read from is told once."""
+    written = (line.came_as or "").strip()
+    if not written or written == line.value or (line.field in _ONE_LINE and written in told):
+        return ""
+    told.add(written)
+    return written
