@@ -60,7 +60,13 @@ def signed_in(person_id):
 
 
 @pytest.fixture
-def officer(people, db):
+def desk(home, db):
+    """Identity's grant that opens the officer's desk."""
+    return country.grant_desk(home)
+
+
+@pytest.fixture
+def officer(people, desk):
     return signed_in("officer-1")
 
 

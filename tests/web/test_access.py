@@ -1,17 +1,26 @@
 """Denied by default: each address for each role, signing in and out, and what a session is worth."""
 
 import json
+from datetime import timedelta
 
 import pytest
+import web_country as country
 from django.test import Client
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 from web_pages import PEOPLE, check
 
-from kerege.web import routes
-from kerege.web.access import Answer, Audience, may_open
+from kerege.ground import clock
+from kerege.identity.access import Access
+from kerege.identity.doings import revoke_grant
+from kerege.identity.models import Grant, PersonalDataRead
+from kerege.ledger.log import Ledger
+from kerege.web import routes, words
+from kerege.web.access import RIGHTS, Answer, Audience, may_open
 from kerege.web.signin import ROLES, Person
 
+GRANTED = Access(True, "granted", "grant-1")
 PRIVATE = [
     (route.replace("<str:case_id>", "case-7fq2m9k4xw3d"), audience)
     for route, _, _, audience in routes.PAGES
@@ -22,8 +31,20 @@ PRIVATE = [
 @given(st.sampled_from(list(Audience)), st.sets(st.sampled_from(ROLES), min_size=1))
 def test_a_page_opens_only_to_its_own_role(audience, roles):
     person = Person("p", "P", frozenset(roles))
-    open_ = may_open(audience, person) is Answer.OPEN
+    open_ = may_open(audience, person, GRANTED) is Answer.OPEN
     assert open_ == (audience is Audience.EVERYONE or audience.value in roles)
+
+
+@pytest.mark.parametrize("right", [None, Access(False, "no_grant"), Access(False, "ended")])
+def test_the_role_alone_opens_no_officers_page(right):
+    officer = Person("p", "P", frozenset(ROLES))
+    assert may_open(Audience.OFFICER, officer, right) is Answer.REFUSED
+    assert may_open(Audience.OFFICER, officer, GRANTED) is Answer.OPEN
+
+
+def test_a_grant_alone_opens_no_officers_page_either():
+    assert may_open(Audience.OFFICER, Person("p", "P", frozenset({"steward"})), GRANTED) is Answer.REFUSED
+    assert may_open(Audience.OFFICER, None, GRANTED) is Answer.SIGN_IN
 
 
 @pytest.mark.parametrize("audience", list(Audience))
@@ -55,6 +76,84 @@ def test_another_role_is_refused_in_words(request, who, route, audience):
     response = client.get(f"/en/{route}")
     assert response.status_code == 403
     check(response, "en")
+
+
+DESK = ("applications/", f"applications/{country.ADMIT}/")
+
+
+def refused_for(client, reason):
+    """Both desk pages refused in every language, with the reason, nothing of a case, no trace of a read, no way kept in a cache."""
+    for path in DESK:
+        for language in ("ky", "ru", "en"):
+            response = client.get(f"/{language}/{path}")
+            assert response.status_code == 403
+            assert response.headers["Cache-Control"] == "no-store"
+            page = check(response, language)
+            with translation.override(language):
+                assert words.word(f"no-right.{reason}") in page.text
+            assert "A-2026-000101" not in page.text
+            assert f"/{language}/applications/" not in {a.get("href") for a in page.all("a")}
+    assert not PersonalDataRead.objects.exists()
+
+
+@pytest.fixture
+def ungranted(people, cases):
+    """Signed in as an officer by the list of people; identity knows of no grant."""
+    client = Client()
+    assert client.post("/en/sign-in/", {"person": "officer-1"}).status_code == 302
+    return client
+
+
+def test_an_officer_without_a_grant_is_refused_and_told_why(ungranted):
+    refused_for(ungranted, "no_grant")
+
+
+def test_a_grant_for_another_public_service_does_not_open_the_desk(ungranted, home):
+    country.grant_desk(home, scope="public-service:pension")
+    refused_for(ungranted, "other_scope")
+
+
+def test_a_grant_for_another_action_does_not_open_the_desk(ungranted, home):
+    country.grant_desk(home, actions=("services.case.decide",))
+    refused_for(ungranted, "no_grant")
+
+
+def test_a_grant_of_somebody_else_does_not_open_the_desk(ungranted, home):
+    country.grant_desk(home, person="officer-2")
+    refused_for(ungranted, "no_grant")
+
+
+def test_an_expired_grant_shuts_the_desk(officer, cases):
+    assert officer.get("/en/applications/").status_code == 200
+    now = clock.now()
+    Grant.objects.update(valid_from=now - timedelta(days=1), valid_until=now - timedelta(seconds=1))
+    refused_for(officer, "ended")
+
+
+def test_a_grant_that_has_not_begun_opens_nothing(officer, cases):
+    Grant.objects.update(valid_from=clock.now() + timedelta(hours=1))
+    refused_for(officer, "not_yet")
+
+
+def test_a_revoked_grant_shuts_the_desk_at_once(officer, desk, cases, home):
+    assert officer.get("/en/applications/").status_code == 200
+    with Ledger.open(home / "ledger") as ledger:
+        revoke_grant(desk.grant_id, by="policy", ledger=ledger, now=clock.now())
+    refused_for(officer, "revoked")
+
+
+def test_the_demos_officer_holds_exactly_the_right_to_look_into_cases(home, db):
+    from kerege.demo.country import people as demo
+    from kerege.identity.queries import access, grants_of
+
+    now = clock.now()
+    with Ledger.open(home / "ledger") as ledger:
+        demo.appoint(ledger, now)
+    right = RIGHTS[Audience.OFFICER]
+    assert access(demo.OFFICER, right.action, right.scope, now).allowed
+    assert [grant.actions for grant in grants_of(demo.OFFICER)] == [frozenset({"services.case.read"})]
+    for other in (demo.POLICY_OWNER, demo.TECHNICAL_OWNER, demo.SECRETARY):
+        assert not access(other, right.action, right.scope, now).allowed
 
 
 def test_every_page_behind_an_address_knows_its_audience():

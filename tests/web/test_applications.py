@@ -65,6 +65,19 @@ def test_the_list_never_counts_further_than_its_limit(officer, network, monkeypa
     assert "More than 3 applications" in check(officer.get("/en/applications/"), "en").text
 
 
+def test_cases_of_another_public_service_are_not_on_this_desk(officer, cases):
+    from kerege.services.models import Case
+
+    other = Case.objects.create(
+        case_id="case-pension000001", public_service="pension", definition_version="1", application_no="P-1", run="data_first-7",
+        holder="e" * 64, school_code="", stage=1, submitted_at=cases.submitted_at,
+    )  # fmt: skip
+    assert "P-1" not in check(officer.get("/en/applications/"), "en").text
+    officer.raise_request_exception = False
+    assert officer.get(f"/en/applications/{other.case_id}/").status_code == 404
+    assert not PersonalDataRead.objects.exists()
+
+
 def test_a_page_after_a_case_nobody_knows_is_not_there(officer, cases):
     assert officer.get("/en/applications/?after=case-unknown").status_code == 404
 

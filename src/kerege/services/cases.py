@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+READ_CASES: Final = "services.case.read"  # the action a role must contain for a person to look into cases
+
 SUBMITTED: Final = "submitted"
 EVIDENCE: Final = "evidence_gathered"
 DECIDED: Final = "decided"

@@ -102,6 +102,7 @@ class CaseStory:
 
 def case_list(
     *,
+    public_service: str | None = None,
     run: str | None = None,
     status: str | None = None,
     holder: str | None = None,
@@ -110,6 +111,8 @@ def case_list(
 ) -> list[CaseRow]:
     """Cases by time of submission. `after`: the case id a previous page ended with. `status` is filtered after it is computed."""
     found = Case.objects.order_by("submitted_at", "case_id")
+    if public_service is not None:
+        found = found.filter(public_service=public_service)
     if run is not None:
         found = found.filter(run=run)
     if holder is not None:

@@ -1,20 +1,29 @@
 """Who may open which page. Denied by default: a page is reachable only through `page`, which asks for its audience.
 
 Pure decision `may_open`, and the wrapper that carries it out: somebody who is not signed in is asked to sign in, somebody
-in another role is told so. Which case a parent may see is decided in the parent's own pages, from the cases of that parent only.
+in another role is told so. An officer needs more than the role that signing in brings: a grant in force (`identity`) for the action and
+the scope that `RIGHTS` names, asked for on every request, so a grant that ends or is revoked shuts the desk at once. Which case a
+parent may see is decided in the parent's own pages, from the cases of that parent only.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
+from kerege.delivery.doings import scope_of
+from kerege.ground import clock
+from kerege.identity.access import Access
+from kerege.identity.queries import access
+from kerege.services.cases import READ_CASES
 from kerege.web import words
 from kerege.web.signin import Person, who
 
@@ -29,19 +38,49 @@ class Audience(Enum):
     PARENT = "parent"
 
 
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What must have been granted besides the role: an action in a scope."""
+
+    action: str
+    scope: str
+
+
+OFFICERS_SERVICE: Final = "grade1-admission"  # the public service whose cases the officer's desk shows
+RIGHTS: Final = {Audience.OFFICER: Right(READ_CASES, scope_of(OFFICERS_SERVICE))}
+
+
 class Answer(Enum):
     OPEN = "open"
     SIGN_IN = "sign in"
     REFUSED = "refused"
 
 
-def may_open(audience: Audience, person: Person | None) -> Answer:
-    """Whether `person` (None: nobody signed in) may open a page made for `audience`."""
+def may_open(audience: Audience, person: Person | None, right: Access | None = None) -> Answer:
+    """Whether `person` (None: nobody signed in) may open a page made for `audience`.
+
+    right   identity's word on what `RIGHTS` asks for this audience; None is no right
+    """
     if audience is Audience.EVERYONE:
         return Answer.OPEN
     if person is None:
         return Answer.SIGN_IN
-    return Answer.OPEN if audience.value in person.roles else Answer.REFUSED
+    if audience.value not in person.roles:
+        return Answer.REFUSED
+    granted = audience not in RIGHTS or (right is not None and right.allowed)
+    return Answer.OPEN if granted else Answer.REFUSED
+
+
+def right_of(request: HttpRequest, audience: Audience) -> Access | None:
+    """Identity's word on what `audience` needs for whoever is signed in, asked once per request; None where it is not asked."""
+    needed = RIGHTS.get(audience)
+    person = who(request) if needed is not None else None
+    if needed is None or person is None or audience.value not in person.roles:
+        return None
+    told: dict[Audience, Access] = request.__dict__.setdefault("_kerege_rights", {})
+    if audience not in told:
+        told[audience] = access(person.id, needed.action, needed.scope, clock.now())
+    return told[audience]
 
 
 def page(view: View, audience: Audience) -> View:
@@ -50,12 +89,13 @@ def page(view: View, audience: Audience) -> View:
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: object, language: str = "", **kwargs: object) -> HttpResponse:
         # `language` was put to use by the middleware; it stays in the address so links can be built, views need not know it.
-        answer = may_open(audience, who(request) if audience is not Audience.EVERYONE else None)
+        right = right_of(request, audience)
+        answer = may_open(audience, who(request) if audience is not Audience.EVERYONE else None, right)
         if answer is Answer.SIGN_IN:
             onward = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
             response: HttpResponse = HttpResponseRedirect(f"{reverse('sign-in', args=(words.language(),))}?{onward}")
         elif answer is Answer.REFUSED:
-            response = render(request, "403.html", status=403)
+            response = render(request, "403.html", {"missing": right.reason if right else ""}, status=403)
         else:
             response = view(request, *args, **kwargs)
         if audience is not Audience.EVERYONE:

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from kerege.ground.text import LANGUAGES
 from kerege.web import words
-from kerege.web.access import Answer, Audience, may_open
+from kerege.web.access import Answer, Audience, may_open, right_of
 from kerege.web.signin import Person, who
 
 _NAMES: Final = {"ky": "Кыргызча", "ru": "Русский", "en": "English"}
@@ -56,7 +56,7 @@ def _sections(request: HttpRequest, language: str, person: Person | None) -> lis
     here = (match.url_name or "") if match else ""
     items: list[dict[str, Any]] = []
     for name, audience in _SECTIONS:
-        answer = may_open(audience, person)
+        answer = may_open(audience, person, right_of(request, audience))
         # An officer's desk is announced to visitors too (the link leads to the sign-in); other people's own pages are not.
         if answer is Answer.REFUSED or (answer is Answer.SIGN_IN and audience is Audience.PARENT):
             continue

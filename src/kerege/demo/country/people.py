@@ -1,4 +1,4 @@
-"""The demo's officers: who owns the admission service, who signs for which layer, who collects the documents. Invented people."""
+"""The demo's officers: who owns the admission service, who signs for which layer, who collects documents, who looks into cases. Invented."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kerege.demo.country.network import MEMBERS, PUBLIC_SERVICE
 from kerege.ground.text import Text
 from kerege.identity import doings
 from kerege.identity.receipts import LedgerWriter
+from kerege.services.cases import READ_CASES
 
 POLICY_OWNER: Final = "person-policy-owner"
 POLICY_DEPUTY: Final = "person-policy-deputy"
@@ -21,6 +22,7 @@ LEGAL: Final = "person-legal"
 DPO: Final = "person-data-protection"
 SECRETARY: Final = "person-secretary"
 OFFICER: Final = "person-officer"
+ADMISSIONS_OFFICER: Final = "admissions-officer"
 
 OWNERS: Final = Owners(POLICY_OWNER, POLICY_DEPUTY, TECHNICAL_OWNER, TECHNICAL_DEPUTY)
 MINISTRY: Final = "70000003"
@@ -60,6 +62,14 @@ def appoint(ledger: LedgerWriter, now: datetime) -> None:
     )
     doings.grant_role(
         SECRETARY, "evidence-collector", scope_of(PUBLIC_SERVICE), until, granted_by=None, ledger=ledger, now=now
+    )
+    doings.define_role(
+        ADMISSIONS_OFFICER,
+        Text(ky="Кабыл алуу боюнча адис", ru="Специалист по приёму", en="Admissions officer"),
+        [READ_CASES],
+    )
+    doings.grant_role(
+        OFFICER, ADMISSIONS_OFFICER, scope_of(PUBLIC_SERVICE), until, granted_by=None, ledger=ledger, now=now
     )
     register_service(
         PUBLIC_SERVICE,

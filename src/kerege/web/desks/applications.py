@@ -22,6 +22,7 @@ from kerege.services.errors import CaseUnknown
 from kerege.services.models import Case
 from kerege.services.queries import CaseRow
 from kerege.web import labels, reading, story_view
+from kerege.web.access import OFFICERS_SERVICE
 from kerege.web.signin import who
 
 PAGE: Final = 25
@@ -31,7 +32,9 @@ _SCAN: Final = 200
 
 def listing(request: HttpRequest) -> HttpResponse:
     """One page of the applications that match the filter."""
-    runs = tuple(Case.objects.order_by("run").values_list("run", flat=True).distinct())
+    runs = tuple(
+        Case.objects.filter(public_service=OFFICERS_SERVICE).order_by("run").values_list("run", flat=True).distinct()
+    )
     chosen = {
         "status": _one_of(request.GET.get("status", ""), STATUSES),
         "outcome": _one_of(request.GET.get("outcome", ""), OUTCOME_KINDS),
@@ -61,6 +64,8 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 def story(request: HttpRequest, case_id: str) -> HttpResponse:
     """One application: what happened, on which values, from where, and why it was decided so."""
+    if not Case.objects.filter(case_id=case_id, public_service=OFFICERS_SERVICE).exists():
+        raise Http404  # not there, or of a public service that the grant which opened this desk is not for
     try:
         found = queries.case_story(case_id)
     except CaseUnknown as error:
@@ -81,6 +86,7 @@ def _matching(chosen: dict[str, str], after: str | None) -> Any:
     """Case rows that match, lazily and in order; the decision is matched here, as the query matches the status only."""
     while True:
         page = queries.case_list(
+            public_service=OFFICERS_SERVICE,
             run=chosen["way"] or None,
             status=chosen["status"] or None,
             after=after,
@@ -93,7 +99,7 @@ def _matching(chosen: dict[str, str], after: str | None) -> Any:
 
 
 def _row(row: CaseRow) -> dict[str, Any]:
-    definition = labels.definition_of("grade1-admission")
+    definition = labels.definition_of(OFFICERS_SERVICE)
     reason = definition.reasons.get(row.primary_reason or "")
     return {
         "row": row,
