@@ -1,5 +1,6 @@
 """The desks with something on them: network, gate. Names instead of codes, and nothing better than it is."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -27,6 +28,28 @@ def test_the_network_is_told_in_names(visitor, network, language, words):
     page = check(visitor.get(f"/{language}/network/"), language)
     for word in words:
         assert word in page.text
+
+
+@pytest.mark.parametrize(("language", "told"), [("ky", "5 821"), ("ru", "5 821"), ("en", "5,821")])
+def test_the_network_tells_what_its_nodes_counted_in_the_last_run(visitor, network, run, language, told):
+    text = check(visitor.get(f"/{language}/network/"), language).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert told in text
+    assert "4103" not in text.replace(" ", "").replace(",", "")  # of a node that this network does not have
+    with translation.override(language):
+        assert words.word("network.run_failed") in text
+
+
+@pytest.mark.parametrize("left", [None, "{", '{"applications": 3}', "without"])
+def test_without_counts_the_network_says_nothing_of_them(visitor, network, home, run, left):
+    file = home / "summary.json"
+    if left is None:
+        file.unlink()
+    else:
+        raw = {key: value for key, value in run.items() if key != "exchange"}
+        file.write_text(json.dumps(raw) if left == "without" else left, encoding="utf-8")
+    text = check(visitor.get("/en/network/"), "en").text
+    assert "node-edu" in text
+    assert "Failed or refused" not in text
 
 
 def test_a_right_that_ended_is_not_shown(visitor, network):

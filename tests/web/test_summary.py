@@ -19,6 +19,7 @@ def test_a_run_is_read_whole(run):
     assert read.applications == 1000
     assert read.ways["data_first"].straight_through == 931
     assert read.chosen_case == "case-7fq2m9k4xw3d"
+    assert read.nodes["node-edu"] == summary.NodeTraffic(5821, 17)
     assert read.dirt == (("spelling_loss", (("civil", 0.5),)), ("pin_missing", (("health", 0.3),)))
 
 
@@ -39,6 +40,8 @@ def test_agreement_counts_only_what_can_be_compared(run):
         (("data_first", "manual"), -1, "data_first.manual"),
         (("integration_only", "straight_through"), "213", "integration_only.straight_through"),
         (("fields", "sex", "equal"), None, "fields.sex.equal"),
+        (("exchange", "nodes", "node-edu", "failed"), -3, "exchange.nodes.node-edu.failed"),
+        (("exchange", "nodes", "node-reg"), 7, "exchange.nodes.node-reg"),
     ],
 )
 def test_a_wrong_figure_is_named(home, path, value, named):

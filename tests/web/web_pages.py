@@ -24,6 +24,7 @@ RUN = {
         "pin": dict(zip(CLASSES, (0, 0, 0, 360, 5), strict=True)),
     },
     "dirt": {"version": 1, "dirt": {"spelling_loss": {"civil": 0.5, "health": 0}, "pin_missing": {"health": 0.3}}, "cases": {"twins": 0.03}},
+    "exchange": {"nodes": {"node-edu": {"exchanges": 5821, "failed": 17}, "node-reg": {"exchanges": 4103, "failed": 14}}},
     "chosen_case": "case-7fq2m9k4xw3d",
 }  # fmt: skip
 PEOPLE = {

@@ -7,7 +7,7 @@ is not there is simply "nothing yet"; a file that is there but wrong is an error
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +54,14 @@ class FieldAgreement:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeTraffic:
+    """What one node's monitoring counted during the run; `failed` counts refusals too, the intended ones as well."""
+
+    exchanges: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """One run of the demo."""
 
@@ -63,6 +71,7 @@ class Summary:
     fields: tuple[FieldAgreement, ...]
     dirt: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]
     chosen_case: str | None
+    nodes: Mapping[str, NodeTraffic]
     raw: Mapping[str, Any]
 
 
@@ -89,6 +98,7 @@ def read(file: Path | None = None) -> Summary | None:
         ),
         dirt=tuple(_dirt(raw.get("dirt"))),
         chosen_case=_case(raw.get("chosen_case")),
+        nodes=dict(_nodes(file, raw.get("exchange"))),
         raw=raw,
     )
 
@@ -131,6 +141,15 @@ def _dirt(raw: object) -> list[tuple[str, tuple[tuple[str, float], ...]]]:
 
 def _is_rate(raw: object) -> bool:
     return isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw <= 1
+
+
+def _nodes(file: Path, exchange: object) -> Iterator[tuple[str, NodeTraffic]]:
+    """Each node's counts; an older summary, or one of a run that did not get so far, has none."""
+    nodes = exchange.get("nodes") if isinstance(exchange, dict) else None
+    for name, raw in nodes.items() if isinstance(nodes, dict) else ():
+        given = _mapping(file, f"exchange.nodes.{name}", raw)
+        exchanges, failed = (_count(file, f"exchange.nodes.{name}.{k}", given.get(k)) for k in ("exchanges", "failed"))
+        yield str(name), NodeTraffic(exchanges, failed)
 
 
 def _case(raw: object) -> str | None:

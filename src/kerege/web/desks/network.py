@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from kerege.ground import clock
 from kerege.membership import queries
-from kerege.web import labels
+from kerege.web import labels, summary
+from kerege.web.errors import SummaryInvalid
+from kerege.web.summary import NodeTraffic
 
 
 def overview(request: HttpRequest) -> HttpResponse:
     view = queries.network_view(clock.now())
     picture = view.picture
     known = labels.organisations()
+    traffic = _traffic()
     members = [
         {
             "code": member.code,
@@ -29,6 +34,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             "owner": labels.organisation(server.owner, known),
             "address": server.address,
             "clients": [labels.register(code) for code in server.clients],
+            "traffic": traffic.get(server.code.rsplit("/", 1)[-1]),
         }
         for server in picture.servers
     ]
@@ -66,8 +72,18 @@ def overview(request: HttpRequest) -> HttpResponse:
         "view": view,
         "members": members,
         "nodes": nodes,
+        "counted": any(node["traffic"] for node in nodes),
         "rights": rights,
         "contracts": contracts,
         "permits": permits,
     }
     return render(request, "desks/network.html", context)
+
+
+def _traffic() -> Mapping[str, NodeTraffic]:
+    """What the nodes counted in the last run; nothing where there was none, or where its summary is broken (the home page says so)."""
+    try:
+        run = summary.read()
+    except SummaryInvalid:
+        return {}
+    return run.nodes if run else {}
