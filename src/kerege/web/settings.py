@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from kerege.ground import settings as kerege_settings
+from kerege.web import database
 
 HOME = Path(kerege_settings.get("home")).absolute()
 
@@ -64,19 +65,7 @@ TEMPLATES = [
 
 _database_url = kerege_settings.get("database_url")
 if _database_url:
-    from urllib.parse import unquote, urlsplit
-
-    _url = urlsplit(_database_url)
-    DATABASES: dict[str, dict[str, object]] = {
-        "default": {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": _url.path.lstrip("/"),
-            "USER": unquote(_url.username or ""),
-            "PASSWORD": unquote(_url.password or ""),
-            "HOST": _url.hostname or "",
-            "PORT": str(_url.port or ""),
-        }
-    }
+    DATABASES: dict[str, dict[str, object]] = {"default": database.from_url(_database_url)}
 else:
     DATABASES = {
         "default": {
