@@ -195,6 +195,21 @@ def test_a_concept_the_pack_does_not_know_is_refused(
         doings.link_concept("people.csv", "people", "fio", "person.hat_size", "steward", NOW)
 
 
+def test_whether_a_column_is_personal_is_its_concepts_word_and_a_guess_before(people: Path) -> None:
+    learn(people)
+
+    def personal() -> dict[str, bool]:
+        (view,) = queries.overview().datasets
+        return {field.name: field.personal for field in view.fields}
+
+    guessed = personal()
+    assert guessed["fio"] is True
+    doings.link_concept("people.csv", "people", "fio", "school.name", "steward", NOW)
+    assert personal() == guessed | {"fio": False}
+    doings.link_concept("people.csv", "people", "fio", "person.name", "steward", NOW)
+    assert personal() == guessed
+
+
 def test_a_plan_hints_at_the_concept_of_a_new_column(
     write_csv: WriteCsv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,10 +18,18 @@ from kerege.semantics.suggest_columns import ColumnProfile, suggest_columns
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A concept: its id (`person.birth_date`) and wording."""
+    """A concept: its id (`person.birth_date`) and wording.
+
+    personal   its values are about an identifiable person; None where the pack does not say
+    codelist   the list its values come from, or ""
+    fields     canonical fields that carry it, `mapping#field`
+    """
 
     id: str
     text: Text
+    personal: bool | None = None
+    codelist: str = ""
+    fields: tuple[str, ...] = ()
 
 
 def load_concepts(folder: Path | None = None) -> dict[str, Concept]:
@@ -44,7 +52,14 @@ def _read(path: Path, _changed: int) -> dict[str, Concept]:
             or {k: entry.get(k) for k in ("ky", "ru", "en")}
         )
         if concept_id and isinstance(text, dict) and all(text.get(k) for k in ("ky", "ru", "en")):
-            found[concept_id] = Concept(concept_id, Text(str(text["ky"]), str(text["ru"]), str(text["en"])))
+            personal = entry.get("personal")
+            found[concept_id] = Concept(
+                concept_id,
+                Text(str(text["ky"]), str(text["ru"]), str(text["en"])),
+                personal if isinstance(personal, bool) else None,
+                str(entry.get("codelist") or ""),
+                tuple(str(name) for name in entry.get("fields") or ()),
+            )
     return found
 
 

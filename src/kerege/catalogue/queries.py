@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Sum
 
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.concepts import Concept, load_concepts
 from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.models import Dataset, Field, Finding, Owner, Plan, SourceOfTruth
 from kerege.catalogue.plans import Change, describe
@@ -27,7 +27,8 @@ class OwnerView:
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """An attribute as a screen shows it. `concept_text` is None where no concept is linked or the pack does not know it."""
+    """An attribute as a screen shows it. `concept_text` is None where no concept is linked or the pack does not know it; `personal` is
+    the concept's word where it has one, else what the column's name and values suggest."""
 
     id: int
     name: str
@@ -228,15 +229,21 @@ def _dataset_view(row: Dataset, fields: tuple[FieldView, ...], findings: list[Fi
 
 
 def _field_view(
-    row: Field, concepts: dict[str, Any], owners: dict[int, Owner], truths: dict[int, list[str]], findings: Counter[int]
+    row: Field,
+    concepts: dict[str, Concept],
+    owners: dict[int, Owner],
+    truths: dict[int, list[str]],
+    findings: Counter[int],
 ) -> FieldView:
     profile = FieldProfile.from_dict(row.profile)
     link = getattr(row, "concept_link", None)
     concept = link.concept if link else ""
+    known = concepts.get(concept)
     owner = owners.get(row.pk)
     return FieldView(
-        id=row.pk, name=row.name, summary=describe(profile), profile=profile, personal=row.personal, vanished=row.vanished,
-        concept=concept, concept_text=concepts[concept].text if concept in concepts else None, codelist=row.codelist,
+        id=row.pk, name=row.name, summary=describe(profile), profile=profile, vanished=row.vanished,
+        personal=row.personal if known is None or known.personal is None else known.personal,
+        concept=concept, concept_text=known.text if known else None, codelist=row.codelist,
         owner=OwnerView(owner.organisation, owner.unit, owner.legal_basis, owner.since) if owner else None,
         truth_of=tuple(sorted(truths.get(row.pk, ()))), findings=findings[row.pk],
     )  # fmt: skip

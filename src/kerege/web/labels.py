@@ -58,6 +58,11 @@ def dataset(table: str, description: str = "") -> str:
     return word(f"dataset.{table}") if has(f"dataset.{table}") else description or table
 
 
+def unit(code: str) -> str:
+    """A unit that answers for data, in words where the interface knows it."""
+    return word(f"unit.{code}") if has(f"unit.{code}") else code
+
+
 def legal(code: str, service: str = "grade1-admission") -> str:
     """A legal act by its short code, as the public service's definition cites it; other text as it is."""
     try:

@@ -1,8 +1,9 @@
 """Taking inventory of the four registers through the nodes: what is in them, what each column means, who owns it.
 
 Rows come over the exchange as the contract-test runner may read them, lie in a private temporary folder while they are profiled, and are
-deleted; the catalogue keeps masks, counts and code lists. What a column means follows from the mappings: the canonical field it
-feeds has a concept. The source of truth of a concept is the register the country's law names, one attribute each.
+deleted; the catalogue keeps masks, counts and code lists. What a column means follows from the country pack: its mapping says which
+canonical fields the column feeds, `concepts.yaml` which concept such a field carries. Columns that hold more than one canonical field, or
+none, are told here. The source of truth of a concept is one attribute of one register.
 """
 
 from __future__ import annotations
@@ -10,142 +11,81 @@ from __future__ import annotations
 import csv
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from kerege.catalogue import doings
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.concepts import Concept, load_concepts
 from kerege.catalogue.harvest import Options, harvest_source
 from kerege.demo.country.measuring import searching
 from kerege.demo.country.network import BIRTHS, EMIS, PERSONS, VACCINATIONS
 from kerege.exchange.ids import DataServiceId
-from kerege.semantics import ir
 from kerege.semantics.pack import Pack
 from kerege.services import raw
 from kerege.services.evidence import Answer, Call, ExchangeClient, soap_request
 
 Row = Mapping[str, str | None]
 
-# table -> (data service, mapping, key columns, the agency, its unit that answers for the data, on what legal ground)
-TABLES: Final[dict[str, tuple[DataServiceId, str, tuple[str, ...], str, str, str]]] = {
-    "births": (
-        BIRTHS,
-        "kg:civil.birth-record",
-        ("ActNo",),
-        "KG/GOV/70000001",
-        "civil acts",
-        "Law on acts of civil status",
-    ),
-    "persons": (
-        PERSONS,
-        "kg:population.person",
-        ("pin",),
-        "KG/GOV/70000002",
-        "registration",
-        "Law on registration of the population",
-    ),
-    "institutions": (EMIS, "kg:education.school", ("code",), "KG/GOV/70000003", "school network", "Law on education"),
-    "institution_students": (
-        EMIS,
-        "kg:education.pupil",
-        ("student_id",),
-        "KG/GOV/70000003",
-        "pupils",
-        "Law on education",
-    ),
-    "institution_places": (EMIS, "kg:education.places", (), "KG/GOV/70000003", "school network", "Law on education"),
-    "institution_catchments": (
-        EMIS,
-        "kg:education.catchment",
-        (),
-        "KG/GOV/70000003",
-        "school network",
-        "Law on education",
-    ),
-    "area_administratives": (
-        EMIS,
-        "kg:education.area",
-        ("code",),
-        "KG/GOV/70000003",
-        "school network",
-        "Law on education",
-    ),
-    "vaccinations": (
-        VACCINATIONS,
-        "kg:health.vaccination",
-        ("N_SPR",),
-        "KG/GOV/70000004",
-        "immunisation",
-        "Law on public health",
-    ),
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of an agency: how it is asked for, which mapping reads it, who answers for it on what legal ground (a code of the pack)."""
+
+    service: DataServiceId
+    mapping: str
+    key: tuple[str, ...]
+    organisation: str
+    unit: str
+    legal_basis: str
+
+
+_CIVIL, _POPULATION = "KG/GOV/70000001", "KG/GOV/70000002"
+_EDUCATION, _HEALTH = "KG/GOV/70000003", "KG/GOV/70000004"
+
+
+def _school(table: str, *key: str) -> Table:
+    return Table(EMIS, f"kg:education.{table}", key, _EDUCATION, "school-network", "education-law")
+
+
+TABLES: Final[dict[str, Table]] = {
+    "births": Table(BIRTHS, "kg:civil.birth-record", ("ActNo",), _CIVIL, "civil-acts", "civil-acts"),
+    "persons": Table(PERSONS, "kg:population.person", ("pin",), _POPULATION, "registration", "population-registration"),
+    "institutions": _school("school", "code"),
+    "institution_students": Table(EMIS, "kg:education.pupil", ("student_id",), _EDUCATION, "pupils", "education-law"),
+    "institution_places": _school("places"),
+    "institution_catchments": _school("catchment"),
+    "area_administratives": _school("area", "code"),
+    "vaccinations": Table(VACCINATIONS, "kg:health.vaccination", ("N_SPR",), _HEALTH, "immunisation", "public-health"),
 }
 
 SAMPLED: Final = frozenset({"births", "persons", "institution_students"})  # asked for by some birth dates only
 
-# canonical field -> concept, by mapping where the same name means different things
-CONCEPTS: Final[dict[str, str]] = {
-    "pin": "person.pin",
-    "surname": "person.surname",
-    "given_name": "person.given_name",
-    "patronymic": "person.patronymic",
-    "birth_date": "person.birth_date",
-    "sex": "person.sex",
-    "soate": "person.registered_area",
-    "street": "person.registered_address",
-    "act_number": "birth.act_number",
-    "act_date": "birth.act_date",
-    "mother_pin": "birth.mother",
-    "father_pin": "birth.father",
-    "region_soate": "birth.region",
-    "registered_since": "person.registered_since",
-    "pupil_id": "enrolment.pupil_id",
-    "school_code": "school.code",
-    "grade": "enrolment.grade",
-    "status": "enrolment.status",
-    "area_soate": "school.area",
-    "name": "school.name",
-    "language": "school.language",
-    "capacity": "school.capacity",
-    "taken": "school.taken",
-    "parity": "catchment.houses",
-    "street_key": "catchment.street",
-    "code": "area.code",
-    "parent_code": "area.parent",
-    "certificate_no": "vaccination.certificate",
-    "issued": "vaccination.issued",
+# Columns that the mappings do not tell: several canonical fields in one cell, or a code nothing is made of.
+COLUMNS: Final[dict[tuple[str, str], str]] = {
+    ("persons", "text"): "person.registered_address",
+    ("institution_students", "address"): "person.registered_address",
+    ("vaccinations", "FIO"): "person.name",
+    ("institutions", "area_code"): "school.education_area",
 }
-OWN: Final[dict[tuple[str, str], str]] = {
-    ("kg:health.vaccination", "status"): "vaccination.status",
-    ("kg:health.vaccination", "region_soate"): "vaccination.region",
-    ("kg:education.pupil", "area_soate"): "person.registered_area",
-    ("kg:education.pupil", "street_key"): "person.registered_address",
-    ("kg:education.catchment", "soate"): "catchment.area",
-    ("kg:education.catchment", "street"): "catchment.street",
-    ("kg:education.area", "name"): "area.name",
-}
-# concept -> the table whose column decides
-TRUTH: Final[dict[str, str]] = {
-    "person.pin": "persons",
-    "person.surname": "births",
-    "person.given_name": "births",
-    "person.patronymic": "births",
-    "person.birth_date": "births",
-    "person.sex": "births",
-    "person.registered_area": "persons",
-    "person.registered_address": "persons",
-    "birth.act_number": "births",
-    "birth.mother": "births",
-    "birth.father": "births",
-    "school.code": "institutions",
-    "school.capacity": "institution_places",
-    "school.taken": "institution_places",
-    "enrolment.status": "institution_students",
-    "enrolment.grade": "institution_students",
-    "catchment.street": "institution_catchments",
-    "catchment.area": "institution_catchments",
-    "vaccination.status": "vaccinations",
-    "vaccination.certificate": "vaccinations",
+
+# table -> the concepts it decides, each by the first column that carries it
+TRUTH: Final[dict[str, tuple[str, ...]]] = {
+    "births": (
+        *("person.surname", "person.given_name", "person.patronymic", "person.birth_date", "person.sex"),
+        *("birth.act_number", "birth.act_date", "birth.region"),
+        *("birth.mother_pin", "birth.mother_name", "birth.father_pin", "birth.father_name"),
+    ),
+    "persons": (*("person.pin", "person.registered_place", "person.registered_address", "person.registered_since"),),
+    "institutions": ("school.code", "school.name", "school.place", "school.language", "school.education_area"),
+    "institution_students": ("enrolment.pupil_id", "enrolment.school", "enrolment.grade", "enrolment.status"),
+    "institution_places": ("school.grade", "school.capacity", "school.taken"),
+    "institution_catchments": (
+        *("catchment.place", "catchment.street", "catchment.parity", "catchment.house_from", "catchment.house_to"),
+    ),
+    "area_administratives": ("area.code", "area.name", "area.parent", "area.level"),
+    "vaccinations": (*("vaccination.certificate", "vaccination.status", "vaccination.region", "vaccination.issued"),),
 }
 
 
@@ -153,48 +93,55 @@ def take_inventory(client: ExchangeClient, pack: Pack, first: date, now: datetim
     """Harvest, plan, apply, say what columns mean and whose they are. Returns (datasets, columns)."""
     concepts = load_concepts()
     columns = 0
-    told: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="kerege-inventory-") as folder:
-        for table, (service, mapping, key, organisation, unit, basis) in TABLES.items():
-            rows = list(_rows(client, service, table, first))
+        for name, table in TABLES.items():
+            rows = list(_rows(client, table.service, name, first))
             if not rows:
                 continue
-            path = Path(folder) / f"{table}.csv"
+            path = Path(folder) / f"{name}.csv"
             _write(path, rows)
-            options = Options(key=key, sample=table in SAMPLED)
+            options = Options(key=table.key, sample=name in SAMPLED)
             harvest = harvest_source(str(path), options)
             plan = doings.make_plan(harvest, options, now, location=str(path))
             doings.apply_plan(plan.plan_id, now)
-            doings.set_organisation(harvest.source, organisation)
+            doings.set_organisation(harvest.source, table.organisation)
             columns += harvest.columns
-            told_now = _meanings(pack, mapping)
-            for column in rows[0]:
-                doings.name_owner(harvest.source, table, column, organisation, unit, basis, now)
-                found = told_now.get(column)
-                if found is None or (concepts and found[0] not in concepts):
-                    continue
-                concept, codelist = found
-                doings.link_concept(harvest.source, table, column, concept, "mapping", now, codelist=codelist)
-                if TRUTH.get(concept) == table and concept not in told:
-                    doings.declare_source_of_truth(concept, harvest.source, table, column, basis, now)
-                    told.add(concept)
+            _describe(harvest.source, name, list(rows[0]), meanings(name, pack, concepts), concepts, now)
     return len(TABLES), columns
 
 
-def _meanings(pack: Pack, mapping_id: str) -> dict[str, tuple[str, str]]:
-    """Source column -> (concept, code list), from the canonical fields it feeds; the first field that has a concept wins."""
-    mapping = pack.mapping(mapping_id)
-    found: dict[str, tuple[str, str]] = {}
-    for target in mapping.fields:
-        concept = OWN.get((mapping_id, target.name)) or CONCEPTS.get(target.name)
+def _describe(
+    source: str,
+    name: str,
+    columns: Sequence[str],
+    meant: Mapping[str, str],
+    concepts: Mapping[str, Concept],
+    now: datetime,
+) -> None:
+    """Name the owner of every column, link the concept it carries, and declare what this table decides."""
+    table, undecided = TABLES[name], set(TRUTH[name])
+    for column in columns:
+        doings.name_owner(source, name, column, table.organisation, table.unit, table.legal_basis, now)
+        concept = meant.get(column)
         if concept is None:
             continue
-        codelist = ""
-        if isinstance(target.expr, ir.Recode):
-            codelist = pack.crosswalk(target.expr.crosswalk).object_source
-        for cell in mapping.sources_of(target.name):
-            column = mapping.source.cells.get(cell, cell)
-            found.setdefault(column, (concept, codelist))
+        codelist = concepts[concept].codelist
+        doings.link_concept(source, name, column, concept, "mapping", now, codelist=codelist)
+        if concept in undecided:
+            doings.declare_source_of_truth(concept, source, name, column, table.legal_basis, now)
+            undecided.discard(concept)
+
+
+def meanings(name: str, pack: Pack, concepts: Mapping[str, Concept]) -> dict[str, str]:
+    """Column of the table -> concept: told in `COLUMNS`, else of the first canonical field it feeds that carries one."""
+    mapping = pack.mapping(TABLES[name].mapping)
+    carried = {field: concept.id for concept in concepts.values() for field in concept.fields}
+    found = {column: concept for (table, column), concept in COLUMNS.items() if table == name and concept in concepts}
+    for target in mapping.fields:
+        concept = carried.get(f"{mapping.id}#{target.name}")
+        for cell in mapping.sources_of(target.name) if concept else ():
+            column = mapping.source.cells.get(cell, cell).rsplit(".", 1)[-1]  # rows come flat
+            found.setdefault(column, str(concept))
     return found
 
 

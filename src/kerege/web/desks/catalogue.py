@@ -106,7 +106,7 @@ def _field(field: FieldView, view: DatasetView, truths: dict[str, TruthView], kn
         "concept": field.concept,
         "concept_name": _concept_name(field),
         "owner": labels.organisation(field.owner.organisation, known) if field.owner else "",
-        "unit": field.owner.unit if field.owner else "",
+        "unit": labels.unit(field.owner.unit) if field.owner else "",
         "legal": labels.legal(field.owner.legal_basis) if field.owner else "",
         "is_truth": field.concept in field.truth_of,
         "truth_name": labels.dataset(truth.table) if truth and truth.dataset_id != view.id else "",
