@@ -117,6 +117,42 @@ def test_message_logs_of_both_nodes_verify(run):
         assert int(records) == int(verified) > 0
 
 
+def test_the_hub_has_a_name_for_every_school_a_case_names(run):
+    names = json.loads((run[1] / "home/schools.json").read_text(encoding="utf-8"))
+    with sqlite3.connect(run[1] / "home/hub.sqlite3") as db:
+        codes = {row[0] for row in db.execute("select distinct school_code from services_case")}
+    assert codes
+    assert codes <= set(names)
+    assert all(re.search(r"No \d+", name) for name in names.values())
+
+
+def test_values_stand_beside_the_registers_own_letters(run):
+    with sqlite3.connect(run[1] / "home/hub.sqlite3") as db:
+        pairs = db.execute(
+            "select value, came_as from services_evidencerecord where concept = 'child.birth' and field = 'sex'"
+        ).fetchall()
+    told = {pair for pair in pairs if pair[1] is not None}
+    assert told == {("1", "М"), ("2", "Ж")}
+
+
+def test_every_column_in_the_catalogue_has_its_concept_but_what_nobody_named(run):
+    with sqlite3.connect(run[1] / "home/hub.sqlite3") as db:
+        bare = db.execute(
+            'select d."table", f.name from catalogue_field f join catalogue_dataset d on d.id = f.dataset_id '
+            "left join catalogue_conceptlink c on c.field_id = f.id where c.id is null"
+        ).fetchall()
+    assert bare == []
+
+
+def test_the_officer_may_open_the_desk_by_a_grant(run):
+    with sqlite3.connect(run[1] / "home/hub.sqlite3") as db:
+        rows = db.execute(
+            "select p.person_id, r.actions, g.scope from identity_grant g join identity_person p on p.id = g.person_id "
+            "join identity_role r on r.id = g.role_id where r.code = 'admissions-officer'"
+        ).fetchall()
+    assert rows == [("person-officer", '["services.case.read"]', "public-service:grade1-admission")]
+
+
 def test_every_value_of_a_stored_case_names_its_message_mapping_and_original(run):
     with sqlite3.connect(run[1] / "home/hub.sqlite3") as db:
         rows = db.execute(
@@ -131,8 +167,10 @@ def test_every_read_of_personal_data_stands_in_the_ledger(run):
         reads, without = db.execute(
             "select count(*), sum(ledger_index is null) from identity_personaldataread"
         ).fetchone()
+        bases = {row[0] for row in db.execute("select distinct legal_basis from identity_personaldataread")}
     assert reads > APPLICATIONS
     assert without == 0
+    assert bases == {"admission-order"}
 
 
 def test_no_personal_number_is_in_logs_addresses_or_printed_lines(run):

@@ -142,9 +142,7 @@ def _network(
     country = Country(options, report, world, processes, agencies, plan, laid_out, ledger, hub_url, started, pack)
     network.register(plan, now(), ledger)
     publish_configuration(options.home / "globalconf", now(), node_publisher(options.network, plan), ledger)
-    hub = processes.start(
-        "hub", ["kerege", "hub", "--port", str(ports.hub)], environ={"KEREGE_HOME": str(options.home)}
-    )
+    hub = processes.start("hub", ["kerege", "hub", "--port", str(ports.hub)], environ=hub_environment(options))
     processes.wait_for("hub", hub, f"{hub_url}/health")
     nodes = {
         code: processes.start(code, ["kerege", "node", "--config", str(node.config)])
@@ -153,6 +151,12 @@ def _network(
     for code, process in nodes.items():
         processes.wait_for(code, process, f"{laid_out.nodes[code].admin_url}/health")
     return country
+
+
+def hub_environment(options: Options) -> dict[str, str]:
+    """What the hub is told: its home, and the country's full lists where the demo has them, so that villages have names there too."""
+    told = {"KEREGE_HOME": str(options.home)}
+    return told | ({"KEREGE_COUNTRY_DATA": str(options.data.absolute())} if options.data else {})
 
 
 def first_birth_date(world: World) -> date:

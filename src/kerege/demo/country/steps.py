@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -47,6 +47,20 @@ def map_areas(country: Country) -> harmonise.AreaMatch:
     country.reload_pack()
     country.refresh()
     return match
+
+
+def school_names(country: Country) -> dict[str, str]:
+    """School code -> name as the education register gives it, over the node; a school without a name is left out."""
+    runner = country.client(country.edu, str(network.RUNNER))
+    answer = runner.send(Call(str(network.EMIS), path="institutions", purpose="school-names"))
+    _must(answer)
+    return named(answer.records)
+
+
+def named(schools: Iterable[Mapping[str, str | None]]) -> dict[str, str]:
+    """Code -> name of canonical school records, by code."""
+    found = {code: name for school in schools if (code := school.get("school_code")) and (name := school.get("name"))}
+    return dict(sorted(found.items()))
 
 
 def settle_by_links(country: Country, areas: harmonise.AreaMatch) -> list[linking.Settled]:

@@ -71,14 +71,14 @@ def _reads(item: Processed, key: PseudonymKey, definition: AdmissionDefinition) 
     """One read per message that was about this child; under the child's pseudonym where the child is known, else the applicant's."""
     born = {v.field: v.value for v in item.evidence if v.concept == "child.birth" and v.value}
     about = key.of(born.get("pin") or born.get("Pin") or item.application.parent_pin)
-    basis = next(iter(definition.legal_basis))
+    basis = {evidence.data_service: evidence.legal_ref for evidence in definition.evidence.values()}
     return [
         Read(
             member=str(network.ADMISSION),
             reader=f"process:{RUNS[item.way]}",
             about=about,
             purpose=network.PUBLIC_SERVICE,
-            legal_basis=basis,
+            legal_basis=basis[source.data_service],
             data_service=source.data_service,
             message_id=source.message_id,
             at=source.fetched_at,

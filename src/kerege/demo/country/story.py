@@ -32,6 +32,7 @@ def tell(options: Options, wait: Callable[[], object], report: Report | None = N
             chosen = _chosen(meant)
             summary["chosen_case"] = case_ids[chosen.application.id]
             _write_people(country, chosen, case_ids)
+            _write_schools(country)
         summary["documents"] = {"issued": len(issued)}
         if chosen.application.id in issued:
             summary["documents"] |= steps.show_documents(country, office, issued, chosen.application.id)
@@ -150,6 +151,14 @@ def _write_people(country: Country, chosen: Processed, case_ids: Mapping[str, st
     path = country.options.home / "demo-people.json"
     path.write_text(json.dumps({"people": listed}, ensure_ascii=False, indent=1), encoding="utf-8")
     path.chmod(0o600)
+
+
+def _write_schools(country: Country) -> None:
+    """Names for the hub's pages to show where a case has a school's code."""
+    path = country.options.home / "schools.json"
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_text(json.dumps(steps.school_names(country), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    aside.replace(path)
 
 
 def _conclude(country: Country, summary: Mapping[str, Any], chosen: Processed) -> None:
