@@ -101,6 +101,14 @@ def test_a_value_is_stored_beside_the_registers_own_letters() -> None:
     assert unseen.came_as is None
 
 
+def test_registers_whose_lists_were_asked_for_once_are_named_among_those_that_gave_evidence() -> None:
+    item = RUN.processed[0]
+    listed = Value("child.vaccination", "status", "valid", replace(SOURCE, register="health"), "06-1")
+    seen = RunResult("data_first", (replace(item, evidence=(*item.evidence, listed)),), 1.0)
+    numbers = doings.store_run(seen, DEFINITION, run_id="listed", now=NOW, holder_of=lambda _: "ps")
+    assert queries.case_story(numbers["A-1"]).actions[1].codes == ("civil", "health")
+
+
 def test_the_applicants_pin_is_not_stored_with_the_case() -> None:
     store()
     assert {case.holder for case in Case.objects.all()} == {"ps-14"}

@@ -150,7 +150,9 @@ def _actions(item: Processed, case_pk: int, now: datetime) -> list[CaseAction]:
     rows: list[tuple[str, datetime, str, list[str]]] = [
         (cases.SUBMITTED, item.application.submitted_at, "applicant", [])
     ]
-    rows.append((cases.EVIDENCE, now, "system", sorted({source.register for source in item.sources})))
+    # Values also come from lists asked for once per run, which are no source of this application alone.
+    registers = {source.register for source in item.sources} | {value.source.register for value in item.evidence}
+    rows.append((cases.EVIDENCE, now, "system", sorted(registers)))
     if item.decision is not None:
         rows.append((cases.DECIDED, now, "system", [item.decision.kind, *item.decision.reasons]))
     elif item.kind == MANUAL:
