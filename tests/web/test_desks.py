@@ -191,6 +191,18 @@ def test_a_dataset_tells_owner_concept_code_list_and_what_is_missing(visitor, da
         assert told in text
 
 
+def test_an_owner_of_every_field_is_named_once_in_the_language(visitor, dataset, network):
+    assert check(visitor.get(f"/ru/catalogue/datasets/{dataset.pk}/"), "ru").text.count("ЗАГС") > 1
+    other = Field.objects.get(name="MatFio")
+    Owner.objects.filter(field__name="Pol").update(unit="civil-acts")
+    Owner.objects.create(
+        field=other, organisation="70000001", unit="civil-acts", legal_basis="education-law", since=network
+    )
+    text = check(visitor.get(f"/ru/catalogue/datasets/{dataset.pk}/"), "ru").text
+    assert text.count("Отдел актов гражданского состояния") == 1
+    assert "Закон Кыргызской Республики «Об образовании»" in text
+
+
 def test_a_concept_tells_who_holds_it_who_decides_and_by_which_law(visitor, dataset):
     text = check(visitor.get("/en/catalogue/concepts/person.sex/"), "en").text
     for told in ("Birth records", "Source of truth", "Law of the Kyrgyz Republic on education"):

@@ -44,10 +44,12 @@ def dataset(request: HttpRequest, dataset_id: int) -> HttpResponse:
         raise Http404 from error
     known = labels.organisations()
     truths = {truth.concept: truth for truth in queries.sources_of_truth()}
+    fields = [_field(field, view, truths, known) for field in view.fields if not field.vanished]
     context = {
         "card": _card(view, known),
         "view": view,
-        "fields": [_field(field, view, truths, known) for field in view.fields if not field.vanished],
+        "fields": fields,
+        "owner": _owner_of_all(fields),
         "findings": view.findings,
     }
     return render(request, "desks/catalogue_dataset.html", context)
@@ -80,6 +82,12 @@ def concept(request: HttpRequest, concept_id: str) -> HttpResponse:
         "holders": holders,
     }
     return render(request, "desks/catalogue_concept.html", context)
+
+
+def _owner_of_all(fields: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The one who owns every field, to be named once; None where owners differ or a field has none."""
+    owners = {(field["owner"], field["unit"], field["legal"]) for field in fields}
+    return fields[0] if len(owners) == 1 and fields[0]["owner"] else None
 
 
 def _card(view: DatasetView, known: dict[str, Text]) -> dict[str, Any]:
