@@ -17,7 +17,7 @@ docs/decisions/0071 says why rules and not weights. Blocking, that is finding th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from rapidfuzz.distance import OSA
@@ -33,10 +33,14 @@ PIN_SLIP: Final = 2  # edits (a digit, a missing or doubled one, a transposition
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record about a person in canonical form. `flagged`: (field, problem code) pairs of its translation."""
+    """One record about a person in canonical form. `flagged`: (field, problem code) pairs of its translation.
+
+    `source`: the register's own cells of the record, where the message brought them; never looked at in linking.
+    """
 
     values: Mapping[str, str | None]
     flagged: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    source: Mapping[str, str | None] | None = field(default=None, compare=False)
 
     def get(self, name: str) -> str | None:
         value = self.values.get(name)
@@ -51,7 +55,8 @@ class Entry:
 
     def with_pin(self, pin: str) -> Entry:
         """The same record with a PIN that is known from elsewhere to be this person's."""
-        return Entry({**self.values, "pin": pin}, frozenset(item for item in self.flagged if item[0] != "pin"))
+        kept = frozenset(item for item in self.flagged if item[0] != "pin")
+        return replace(self, values={**self.values, "pin": pin}, flagged=kept)
 
 
 @dataclass(frozen=True, slots=True)
