@@ -11,15 +11,31 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from kerege.exchange.errors import CertificateInvalid, ConfigurationMalformed
 from kerege.exchange.globalconf import ApprovedAuthority
 from kerege.exchange.ids import MemberId
+
+# what the library raises, late, from a certificate or an OCSP answer that loads but cannot be read in every field
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+MOST_EXTRA: Final = 4  # intermediates a signature may bring; real chains need one or two
+_PROFILES: Final = "ee.ria.xroad.common.certificateprofile.impl."
+FIVRK: Final = _PROFILES + "FiVRKCertificateProfileInfoProvider"
+EJBCA: Final = _PROFILES + "EjbcaCertificateProfileInfoProvider"
+BASIC: Final = _PROFILES + "BasicCertificateProfileInfoProvider"
+TEST: Final = _PROFILES + "TestCertificateProfileInfoProvider"
 
 
 def load(data: bytes, part: str = "certificate") -> x509.Certificate:
@@ -30,6 +46,18 @@ def load(data: bytes, part: str = "certificate") -> x509.Certificate:
         return x509.load_der_x509_certificate(data)
     except ValueError:
         raise ConfigurationMalformed(part=part, reason="a certificate cannot be read") from None
+
+
+def readable(certificate: x509.Certificate) -> bool:
+    """Whether every field that is looked at can be read; the library reads them late and one by one."""
+    try:
+        certificate.subject.rfc4514_string()
+        certificate.issuer.rfc4514_string()
+        _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions)
+        certificate.public_key()
+    except UNREADABLE:
+        return False
+    return True
 
 
 def der(certificate: x509.Certificate) -> bytes:
@@ -61,13 +89,13 @@ def signer_of(certificate: x509.Certificate, authority: ApprovedAuthority, insta
     """The member a signing certificate belongs to, by its authority's certificate profile. Raises CertificateInvalid."""
     name, profile = certificate.subject, authority.profile
     code = _one(name, NameOID.COMMON_NAME)
-    if "FiVRK" in profile:
+    if profile == FIVRK:
         parts = _one(name, NameOID.SERIAL_NUMBER).split("/")
         if len(parts) == 3 and code and parts[0] == instance:
             return MemberId(parts[0], parts[2], code)
-    elif "Ejbca" in profile or "Basic" in profile or "Test" in profile:
+    elif profile in (EJBCA, BASIC, TEST):
         country, member_class = _one(name, NameOID.COUNTRY_NAME), _one(name, NameOID.ORGANIZATION_NAME)
-        if "Test" in profile and member_class:
+        if profile == TEST and member_class and code:
             # X-Road's own test profile names only the member; its class is the one the member has in the configuration
             return MemberId(instance, "", code)
         if country == instance and member_class and code:
@@ -85,7 +113,7 @@ def check_use(certificate: x509.Certificate, role: str) -> None:
     """A signing certificate must say content commitment; an authentication one must not be for signing only."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
+    except (*UNREADABLE, x509.ExtensionNotFound):
         raise CertificateInvalid(role=role, subject=subject(certificate), reason="it has no key usage") from None
     if role == "signing" and not usage.content_commitment:
         raise CertificateInvalid(role=role, subject=subject(certificate), reason="its key usage is not for signing")
@@ -106,10 +134,12 @@ def check_validity(certificate: x509.Certificate, role: str, now: datetime) -> N
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether `issuer` signed `certificate` (names and signature)."""
+    """Whether `issuer` signed `certificate` (names first, they cost nothing, then the signature)."""
     try:
+        if certificate.issuer != issuer.subject:
+            return False
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*UNREADABLE, InvalidSignature):
         return False
     return True
 
@@ -123,19 +153,28 @@ def chain_to_authority(
 ) -> tuple[ApprovedAuthority, x509.Certificate]:
     """The approved authority behind `certificate` and its direct issuer. Raises CertificateInvalid with the reason.
 
-    extra   intermediates that came with the signature; each must be valid, a CA, and chain on
+    extra   intermediates that came with the signature, at most MOST_EXTRA; each must be valid, a CA, and chain on
+
+    The extra ones are a stranger's choice until the chain is found, so each is looked at once per authority.
     """
+    if not readable(certificate):
+        raise CertificateInvalid(role=role, subject="(unreadable)", reason="it cannot be read in full")
     check_validity(certificate, role, now)
+    if len(extra) > MOST_EXTRA:
+        raise CertificateInvalid(
+            role=role,
+            subject=subject(certificate),
+            reason=f"{len(extra)} more certificates came with it, at most {MOST_EXTRA} are looked at",
+        )
+    middles = [middle for middle in dict.fromkeys(extra) if readable(middle) and _is_ca(middle)]
     for authority in authorities:
         if authority.authentication_only and role == "signing":
             continue
         known = [authority.top.certificate, *(c.certificate for c in authority.intermediates)]
-        for candidate in known:
-            if issued_by(certificate, candidate) and _leads_up(candidate, known, now):
-                return authority, candidate
-        for middle in extra:
-            if issued_by(certificate, middle) and _is_ca(middle) and _leads_up(middle, [*known, *extra], now):
-                return authority, middle
+        seen: set[x509.Certificate] = set()
+        for issuer in [*known, *middles]:
+            if issued_by(certificate, issuer) and _leads_up(issuer, [*known, *middles], now, seen):
+                return authority, issuer
     raise CertificateInvalid(
         role=role, subject=subject(certificate), reason="no approved certification authority stands behind it"
     )
@@ -144,20 +183,26 @@ def chain_to_authority(
 def _is_ca(certificate: x509.Certificate) -> bool:
     try:
         return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
-    except x509.ExtensionNotFound:
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return False
 
 
-def _leads_up(certificate: x509.Certificate, pool: Sequence[x509.Certificate], now: datetime, depth: int = 0) -> bool:
-    """Whether `certificate` is the approved top (first of `pool`) or is signed, step by step, up to it."""
-    if depth > 8 or not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        return False
-    if certificate == pool[0]:
-        return True
-    return any(
-        issuer != certificate
-        and _is_ca(issuer)
-        and issued_by(certificate, issuer)
-        and _leads_up(issuer, pool, now, depth + 1)
-        for issuer in pool
-    )
+def _leads_up(
+    start: x509.Certificate, pool: Sequence[x509.Certificate], now: datetime, seen: set[x509.Certificate]
+) -> bool:
+    """Whether `start` is the approved top (first of `pool`) or is signed, step by step, up to it.
+
+    seen   certificates already found not to lead up; a certificate is walked from once, so n of them cost n² checks
+    """
+    waiting = [start]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if not current.not_valid_before_utc <= now <= current.not_valid_after_utc:
+            continue
+        if current == pool[0]:
+            return True
+        waiting += [one for one in pool if one not in seen and _is_ca(one) and issued_by(current, one)]
+    return False

@@ -2,15 +2,17 @@
 
 Implements what X-Road's verifiers check: certID match, status good, signature by a listed responder, by the authority itself or
 by a delegate with the OCSP signing purpose; freshness measured from thisUpdate against ocspFreshnessSeconds (the code's
-behaviour, not producedAt). Fetching is the node's affair.
+behaviour, not producedAt). Answers signed over SHA-1 are refused. An answer is a stranger's bytes until its signature has held:
+whatever cannot be read in it, however deep, is an answer that is not accepted. Fetching is the node's affair.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -19,10 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from kerege.exchange.certs import issued_by, subject
+from kerege.exchange.certs import UNREADABLE, issued_by, subject
 from kerege.exchange.errors import RevocationUnknown
 
-_SKEW = timedelta(seconds=60)
+MOST_RESPONDERS: Final = 4  # certificates in one answer that are looked at
+_SKEW: Final = timedelta(seconds=60)
 
 
 def request_for(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
@@ -56,14 +59,28 @@ def check(
         return RevocationUnknown(subject=subject(certificate), reason=reason)
 
     try:
-        answer = ocsp.load_der_ocsp_response(response_der)
-    except ValueError:
+        return _check(response_der, certificate, issuer, listed, now, freshness, refuse)
+    except UNREADABLE:
         raise refuse("it cannot be read") from None
+
+
+def _check(
+    response_der: bytes,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    listed: Sequence[x509.Certificate],
+    now: datetime,
+    freshness: timedelta,
+    refuse: Callable[[str], RevocationUnknown],
+) -> datetime:
+    answer = ocsp.load_der_ocsp_response(response_der)
     if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise refuse(f"the responder answered {answer.response_status.name}")
     single = next((r for r in answer.responses if _is_about(r, certificate, issuer)), None)
     if single is None:
         raise refuse("it is about another certificate")
+    if not isinstance(answer.signature_hash_algorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512):
+        raise refuse("it is signed over a digest that is not SHA-256, SHA-384 or SHA-512")
     if not _signed_by_entitled(answer, issuer, listed, now):
         raise refuse("it is not signed by a responder entitled to answer for the authority")
     if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
@@ -84,8 +101,14 @@ def check(
 
 
 def this_update(response_der: bytes) -> datetime:
-    """When the (first) status in an answer was true; used to see what needs fetching, not to trust it."""
-    return next(iter(ocsp.load_der_ocsp_response(response_der).responses)).this_update_utc
+    """When the (first) status in an answer was true; used to see what needs fetching, not to trust it.
+
+    Raises RevocationUnknown when the answer cannot be read or holds no status.
+    """
+    try:
+        return next(iter(ocsp.load_der_ocsp_response(response_der).responses)).this_update_utc
+    except (*UNREADABLE, StopIteration):
+        raise RevocationUnknown(subject="(unread)", reason="it cannot be read") from None
 
 
 def _is_about(single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -127,7 +150,7 @@ def _signed_by_entitled(
     for responder in (*listed, issuer):
         if _verifies(answer, responder):
             return True
-    for responder in answer.certificates:
+    for responder in answer.certificates[:MOST_RESPONDERS]:
         if (
             _may_sign_ocsp(responder)
             and responder.not_valid_before_utc <= now <= responder.not_valid_after_utc

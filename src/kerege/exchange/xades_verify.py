@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
-from kerege.exchange import hashchain, xades
+from kerege.exchange import certs, hashchain, xades
 from kerege.exchange.errors import SignatureInvalid, SignatureMalformed
 from kerege.exchange.hashchain import Digest, HashChain
 from kerege.exchange.safexml import parse_xml
@@ -69,9 +69,12 @@ class _Parsed:
 def certificate_from_base64(text: bytes) -> x509.Certificate:
     """A DER certificate in base64; remembered, because the same few sign nearly everything."""
     try:
-        return x509.load_der_x509_certificate(base64.b64decode(text))
-    except ValueError:
+        certificate = x509.load_der_x509_certificate(base64.b64decode(text))
+    except certs.UNREADABLE:
         raise SignatureMalformed(reason="its certificate cannot be read") from None
+    if not certs.readable(certificate):
+        raise SignatureMalformed(reason="its certificate cannot be read")
+    return certificate
 
 
 def _pattern() -> re.Pattern[bytes]:
