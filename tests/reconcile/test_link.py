@@ -161,6 +161,57 @@ def test_knowing_more_people_never_makes_a_strangers_record_mine(candidates: lis
     assert all(any(record is kept for kept in mine_alone) for record in mine_among)
 
 
+CONTRADICTS = frozenset({("pin", "semantics.pin_contradicts")})
+
+
+def test_a_record_with_the_childs_pin_is_never_waved_away_for_the_date_it_contradicts() -> None:
+    miswritten = person("Asanov", "Uson", None, born="2016-11-20", flagged=CONTRADICTS)
+    assert same_person(CHILD, miswritten).verdict == UNSURE
+    assert isinstance(pick((CHILD,), (miswritten,), ()), Unsure)
+    assert isinstance(pick_one((CHILD,), (miswritten,)), Unsure)
+
+
+def test_a_record_with_the_childs_pin_and_the_twins_name_is_not_said_to_be_the_twins() -> None:
+    child, twin = person(given="Хасан"), person(given="Хусан", pin="20305201967891")
+    mixed = person(given="Бермет", patronymic="Нурович")
+    for record in (mixed, person(given="Хусан", sex="2", flagged=CONTRADICTS)):
+        assert isinstance(
+            pick((child,), (record,), (twin, person(given="Бермет", patronymic="Нурович", pin=None))), Unsure
+        )
+
+
+FLAGGED_OR_NOT = st.sampled_from([frozenset(), CONTRADICTS])
+
+
+@given(
+    ANY_PERSON,
+    FLAGGED_OR_NOT,
+    FLAGGED_OR_NOT,
+    st.lists(ANY_PERSON, max_size=3),
+    st.lists(ANY_PERSON, max_size=3) | st.none(),
+)
+def test_no_record_in_which_the_childs_pin_is_written_is_ever_dropped(
+    record: Entry,
+    record_flag: frozenset[tuple[str, str]],
+    view_flag: frozenset[tuple[str, str]],
+    others: list[Entry],
+    rivals: list[Entry] | None,
+) -> None:
+    written = Entry({**record.values, "pin": PIN}, record_flag)
+    me = Entry(CHILD.values, view_flag)
+    assert same_person(me, written).verdict != DIFFERENT
+    picked = pick((me,), [*others, written], rivals)
+    kept = (
+        picked.records
+        if isinstance(picked, Linked)
+        else ()
+        if isinstance(picked, NoneThere)
+        else picked.sure + picked.maybe
+    )
+    assert any(entry is written for entry in kept)
+    assert not isinstance(pick_one((me,), [*others, written]), NoneThere)
+
+
 # -- pick_one: one record per person -------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,8 @@ nobody can undo a decision taken on a stranger's record:
 
 - An equal PIN is proof only while the names do not contradict it. A PIN that is missing, or differs by a slip of the pen (up to two
   edits), proves nothing. A PIN that differs by more, beside the same name and date, is a namesake or a wrong PIN: unsure.
+- A record in which exactly this person's PIN is written is never said to be another's, even where the PIN contradicts the record's
+  own date or sex: one of the two is miswritten, and it need not be the PIN.
 - Name and date alone are proof only when nobody else fits: `pick` is given the *rivals*, the other people born that day, and
   a record that fits a rival as well is unsure; one that fits a rival better is the rival's.
 - "Nobody's record" is said only when every candidate surely belongs to someone else.
@@ -149,7 +151,14 @@ def same_person(left: Entry, right: Entry) -> Link:
     name, _ = name_relation(left, right)
     reasons = (f"pin_{pin}", f"date_{born}", f"sex_{sex}", f"name_{name}")
     verdict, strong = _judge(pin, born, sex, name)
+    if verdict == DIFFERENT and same_pin_written(left, right):
+        return Link(UNSURE, False, (*reasons, "pin_written_equal"))
     return Link(verdict, strong, reasons)
+
+
+def same_pin_written(left: Entry, right: Entry) -> bool:
+    """Whether one PIN stands in both, also where a mapping flagged that it contradicts its own record."""
+    return left.get("pin") is not None and left.get("pin") == right.get("pin")
 
 
 def _judge(pin: str, born: str, sex: str, name: str) -> tuple[str, bool]:
@@ -180,8 +189,8 @@ def pick(me: Sequence[Entry], candidates: Sequence[Entry], rivals: Sequence[Entr
 
     me          views of the person that are already known to be of one person (the civil record first)
     candidates  every record that could be the person's: the caller's blocking must not leave one out
-    rivals      everybody else born that day, by the source of truth; None: not looked up, then nothing that rests on names
-                alone is settled and the answer says that rivals would help
+    rivals      everybody else born that day whom any register of people knows; None: not looked up, then nothing that rests on
+                names alone is settled and the answer says that rivals would help
     """
     sure: list[Entry] = []
     maybe: list[Entry] = []
@@ -195,6 +204,8 @@ def pick(me: Sequence[Entry], candidates: Sequence[Entry], rivals: Sequence[Entr
             verdict, rivals_needed = UNSURE, True
         else:
             verdict = _among_rivals(link, candidate, rivals)
+            if verdict == DIFFERENT and any(same_pin_written(view, candidate) for view in me):
+                verdict = UNSURE
         if verdict == SAME:
             sure.append(candidate)
         elif verdict == UNSURE:

@@ -33,6 +33,7 @@ class Child:
     birth, person    the records linked, with their sources
     guardian         True, False or None
     found_by_parent  the birth record carries the applicant's PIN
+    absent           records that are surely in no register: `child.birth`, `person.registered_address`
     reasons          open reasons met on the way; links: the linkage's own reasons, for the desk
     """
 
@@ -46,6 +47,7 @@ class Child:
     found_by_parent: bool = False
     reasons: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
 
     def views(self) -> tuple[Entry, ...]:
         """The records known to be of this child, the source of truth first; the claim too, once a birth record was found for it.
@@ -57,6 +59,11 @@ class Child:
         pin = self.person.usable_pin if self.person is not None else None
         return tuple(entry.with_pin(pin) for entry in known) if pin else tuple(known)
 
+    def pins(self) -> tuple[str, ...]:
+        """Every usable PIN under which a register may keep the child: also the one that the views' common PIN stands for."""
+        known = (self.person, self.birth, self.claim)
+        return tuple(dict.fromkeys(e.usable_pin for e in known if e is not None and e.usable_pin is not None))
+
 
 class Identifier:
     """Finds the child of one application; asks for each thing at most once."""
@@ -65,6 +72,8 @@ class Identifier:
         self._ask = gatherer.ask
         self._parent_pin = parent_pin
         self._births: dict[str, Reply] = {}
+        self._people: dict[str, Reply] = {}
+        self._own_family_open = False
         self._parent_asked = False
         self.child = Child(claim)
 
@@ -80,14 +89,35 @@ class Identifier:
         return child
 
     def rivals(self, dates: Sequence[str]) -> tuple[Entry, ...] | None:
-        """Everybody else born on these days by the civil register; None when it did not answer fully."""
+        """Everybody else born on these days whom the civil or the population register knows; None when that cannot be told.
+
+        The civil register alone is no closed world: who was born abroad is in none of its records, but lives here by the
+        population register. Of a child who has no record there, nobody registered may be the child, or it cannot be told who is
+        a rival and who is the child.
+        """
+        found = self._other_births(dates)
+        if found is None:
+            return None
+        own = self.child.person
+        for day in dict.fromkeys(dates):
+            reply = self._people_born_on(day)
+            if not reply.ok or not reply.complete:
+                return None
+            others = [entry for entry in reply.entries if own is None or not _is_same_record(entry, own)]
+            if own is None and not isinstance(pick_one(self.child.views(), others), NoneThere):
+                return None
+            found += others
+        return tuple(found)
+
+    def _other_births(self, dates: Sequence[str]) -> list[Entry] | None:
+        """Every other birth of these days; None when the civil register did not answer fully."""
         found: list[Entry] = []
         for day in dict.fromkeys(dates):
             reply = self._births_on(day)
             if not reply.ok or not reply.complete:
                 return None
             found += [entry for entry in reply.entries if not self._is_own_birth(entry)]
-        return tuple(found)
+        return found
 
     # -- the birth record -----------------------------------------------------------------------------------------
 
@@ -100,6 +130,7 @@ class Identifier:
             return False
         picked = pick_one((child.claim,), reply.entries, same_wins=True)
         if not isinstance(picked, Linked):
+            self._own_family_open = isinstance(picked, Unsure) or not reply.complete
             return False
         self._take_birth(picked.records[0], reply.source, picked.reasons)
         return True
@@ -125,7 +156,9 @@ class Identifier:
         if isinstance(picked, Linked):
             self._take_birth(picked.records[0], reply.source, picked.reasons)
             return True
-        child.reasons.append("child_not_found" if isinstance(picked, NoneThere) else "child_ambiguous")
+        if isinstance(picked, NoneThere) and not self._own_family_open:
+            child.absent.add("child.birth")
+        child.reasons.append("child_not_found" if "child.birth" in child.absent else "child_ambiguous")
         child.links.extend(picked.reasons)
         return False
 
@@ -138,6 +171,11 @@ class Identifier:
         if day not in self._births:
             self._births[day] = self._ask("child.birth", "by_birth_date", date=day)
         return self._births[day]
+
+    def _people_born_on(self, day: str) -> Reply:
+        if day not in self._people:
+            self._people[day] = self._ask("person.registered_address", "by_birth_date", date=day)
+        return self._people[day]
 
     def _is_own_birth(self, entry: Entry) -> bool:
         birth = self.child.birth
@@ -152,6 +190,7 @@ class Identifier:
     def _person(self) -> None:
         child = self.child
         assert child.birth is not None
+        doubtful = False
         for pin in dict.fromkeys(p for p in (child.birth.usable_pin, child.claim.usable_pin) if p):
             reply = self._ask("person.registered_address", "by_pin", pin=pin)
             if not reply.ok:
@@ -161,17 +200,19 @@ class Identifier:
             if isinstance(picked, Linked) and "pin_equal" in picked.reasons[0]:
                 self._take_person(picked.records[0], reply.source, picked.reasons)
                 return
-        self._person_by_date()
+            doubtful = doubtful or bool(reply.entries) or not reply.complete
+        self._person_by_date(doubtful)
 
-    def _person_by_date(self) -> None:
+    def _person_by_date(self, doubtful: bool) -> None:
+        """By name among all born that day. `doubtful`: somebody has the child's PIN under another name, so somebody may be it."""
         child = self.child
         assert child.birth is not None
         day = child.birth.get("birth_date") or ""
-        reply = self._ask("person.registered_address", "by_birth_date", date=day)
+        reply = self._people_born_on(day)
         if not reply.ok or not reply.complete:
             child.reasons.append("register_unavailable")
             return
-        rivals = self.rivals((day,))
+        rivals = self._other_births((day,))
         own = child.views()
         fitting = [entry for entry in reply.entries if isinstance(pick_one(own, (entry,)), Linked)]
         if rivals is not None:  # whose PIN another birth record of that day carries, that is another child
@@ -188,7 +229,9 @@ class Identifier:
         if len(at_home) == 1:
             self._take_person(at_home[0], reply.source, ("same:name_and_date_and_household",))
             return
-        child.reasons.append("child_ambiguous" if fitting else "record_not_found")
+        if not doubtful and isinstance(pick_one(own, reply.entries), NoneThere):
+            child.absent.add("person.registered_address")
+        child.reasons.append("record_not_found" if "person.registered_address" in child.absent else "child_ambiguous")
 
     def _take_person(self, entry: Entry, source: Source, reasons: Sequence[str]) -> None:
         self.child.person, self.child.person_source = entry, source
@@ -239,6 +282,11 @@ class Identifier:
         )
         if others and child.person is not None and not at_home:
             child.guardian = False
+
+
+def _is_same_record(left: Entry, right: Entry) -> bool:
+    """One record of the population register: its key is the PIN; where that is unreadable, every value agrees."""
+    return left.get("pin") == right.get("pin") if left.get("pin") else left.values == right.values
 
 
 def _by_pin(left: Entry, right: Entry) -> bool:
