@@ -196,3 +196,27 @@ def test_no_changed_character_is_valid_in_the_browser(world: Any) -> None:
         for i in range(0, len(text), 7)
     ]
     assert {verdict["state"] for verdict in in_browser(cases)} == {"refused"}
+
+
+def test_shared_values_and_needless_tags_are_refused_by_both_verifiers(world: Any) -> None:
+    """Tags 28 and 29 let a hundred bytes stand for 2^60 values: neither reader may follow them."""
+    honest = world.paper().text
+    shared = b"\xd8\x1c\x81\x00" + b"".join(
+        b"\xd8\x1c\x82\xd8\x1d" + cbor2.dumps(i) + b"\xd8\x1d" + cbor2.dumps(i) for i in range(59)
+    )
+    bomb = "KRG1:" + base45.b45encode(zlib.compress(b"\x98\x3c" + shared)).decode()
+    around = "KRG1:" + base45.b45encode(zlib.compress(b"\xd8\x3d\xd2\x98\x3c" + shared)).decode()
+    deep = "KRG1:" + base45.b45encode(zlib.compress(b"\xd8\x3d\xd2" + b"\x81" * 100 + b"\x00")).decode()
+    many = "KRG1:" + base45.b45encode(zlib.compress(b"\xd8\x3d\xd2\x99\x20\x00" + bytes(8192))).decode()
+    tagged = rebuilt(honest, 3, lambda signature: cbor2.CBORTag(24, signature))
+    rows = {
+        "shared": (bomb, None, NOW),
+        "shared inside": (around, None, NOW),
+        "deep": (deep, None, NOW),
+        "many": (many, None, NOW),
+        "a tag inside": (tagged, None, NOW),
+        "longer than any code": ("KRG1:" + "0" * 4300, None, NOW),
+    }
+    expected = dict.fromkeys(rows, ("refused", "malformed"))
+    expected["longer than any code"] = ("refused", "too_large")
+    assert_agree(world, rows, expected)

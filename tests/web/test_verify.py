@@ -1,7 +1,10 @@
 """Checking a document on the server, for those whose browser runs no scripts."""
 
 import json
+import time
+import zlib
 
+import base45
 import pytest
 import web_country as country
 from web_pages import check
@@ -80,3 +83,21 @@ def test_the_published_lists_can_be_fetched(visitor, cases, home):
     assert visitor.get("/status/1.jwt").headers["Content-Type"] == "application/statuslist+jwt"
     assert visitor.get("/status/../trust.json").status_code == 404
     assert visitor.get("/status/2.jwt").status_code == 404
+
+
+def test_a_form_larger_than_any_document_is_refused_unread(visitor, cases, home):
+    country.lay_document(home, cases)
+    assert visitor.post("/en/verify/", {"document": "A" * 300_000}).status_code == 400
+
+
+def test_a_document_of_shared_values_is_refused_at_once(visitor, cases, home):
+    """Sixty CBOR items, each the one before it twice: followed, they are 2^60 values and the thread never comes back."""
+    country.lay_document(home, cases)
+    shared = b"".join(
+        b"\xd8\x1c\x82" + 2 * (b"\xd8\x1d" + (bytes([i]) if i < 24 else bytes([0x18, i]))) for i in range(59)
+    )
+    packed = zlib.compress(b"\x98\x3c\xd8\x1c\x81\x00" + shared)
+    started = time.monotonic()
+    page = check(visitor.post("/en/verify/", {"document": "KRG1:" + base45.b45encode(packed).decode()}), "en")
+    assert TITLE["refused"] in page.text
+    assert time.monotonic() - started < 5

@@ -8,7 +8,7 @@ message of the same key passes for a document. The key itself is on the trust li
 
 Rules
 - What a passer-by may read off a sheet is the least there can be: no personal number, no address.
-- One way to write a document: every part must be canonical CBOR, or it is refused.
+- One way to write a document: every part must be canonical CBOR, or it is refused; `cbor` looks it over before reading it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from kerege.credentials import chain
+from kerege.credentials import cbor, chain
 from kerege.credentials.errors import ClaimRefused, CredentialRefused, PaperTooLarge
 from kerege.credentials.status import inflate
 from kerege.credentials.trust import TrustedIssuer, TrustList
@@ -40,7 +40,7 @@ ISS, EXP, IAT, STATUS = 1, 4, 6, 65535
 _ALG, _KID, _TYP, _ES256 = 1, 4, 16, -7
 _SIGN1, _CWT = 18, 61
 _TEXT_MAX: Final = 1088  # QR version 20-M in alphanumeric mode is 970; 21-M 1035; 22-M 1134
-_RAW_MAX: Final = 16_384
+_QR_MAX: Final = 4_296  # what the largest QR code there is holds in alphanumeric mode: nothing longer was scanned
 _NEVER_ON_PAPER: Final = re.compile(r"(^|_)(pin|inn|passport|address|street|house|flat|phone|email|soate)($|_)")
 _PERSONAL_NUMBER: Final = re.compile(r"(?<!\d)\d{14}(?!\d)")
 
@@ -138,19 +138,13 @@ def _unwrap(text: str) -> tuple[bytes, bytes, bytes]:
     """(protected header, payload, signature) of the COSE_Sign1 in `text`."""
     if not text.startswith(PREFIX):
         raise CredentialRefused("credentials.format_unknown")
-    if len(text) > 4 * _RAW_MAX:
+    if len(text) > _QR_MAX:
         raise CredentialRefused("credentials.too_large")
     try:
         packed = base45.b45decode(text.removeprefix(PREFIX))
     except (ValueError, UnicodeError):
         raise CredentialRefused("credentials.malformed") from None
-    message = _decode(inflate(packed, _RAW_MAX))
-    if not isinstance(message, cbor2.CBORTag) or message.tag != _CWT:
-        raise CredentialRefused("credentials.malformed")
-    inner = message.value
-    if not isinstance(inner, cbor2.CBORTag) or inner.tag != _SIGN1:
-        raise CredentialRefused("credentials.malformed")
-    row = inner.value
+    row = cbor.read(inflate(packed, cbor.SIZE_MAX), (_CWT, _SIGN1)).value.value
     if not isinstance(row, list | tuple) or len(row) != 4 or row[1] != {}:
         raise CredentialRefused("credentials.malformed")
     protected, _, body, signature = row
@@ -164,20 +158,8 @@ def _to_sign(protected: bytes, body: bytes) -> bytes:
     return cbor2.dumps(["Signature1", protected, b"", body])
 
 
-def _decode(raw: bytes) -> Any:
-    """The one value in `raw`, which must be written canonically: nothing after it, no name twice, no longer form."""
-    try:
-        found = cbor2.loads(raw)
-        same = cbor2.dumps(found, canonical=True) == raw
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, EOFError, ArithmeticError):
-        same = False
-    if not same:
-        raise CredentialRefused("credentials.malformed")
-    return found
-
-
 def _canonical_map(raw: bytes) -> dict[Any, Any]:
-    found = _decode(raw)
+    found = cbor.read(raw)
     if not isinstance(found, dict):
         raise CredentialRefused("credentials.malformed")
     return found

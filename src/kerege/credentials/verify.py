@@ -23,6 +23,7 @@ from kerege.credentials.trust import TrustedIssuer, TrustList
 from kerege.ground.clock import iso, require_utc
 from kerege.ground.text import Text
 
+DOCUMENT_MAX: Final = 262_144  # characters; an SD-JWT VC with its chain has some thousand
 State = Literal["valid", "revoked", "unknown", "refused"]
 _SD_JWT: Final = re.compile(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*~")
 _JWT: Final = re.compile(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*$")
@@ -82,6 +83,8 @@ def verify(
                      that carries such a proof is refused, as it was shown to someone else
     """
     require_utc(now)
+    if len(document) > DOCUMENT_MAX:
+        return Verdict("refused", ("credentials.too_large",))
     try:
         text = (document if isinstance(document, str) else document.decode("utf-8")).strip()
     except UnicodeDecodeError:

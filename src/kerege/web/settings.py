@@ -88,6 +88,8 @@ LANGUAGES = [("ky", "Кыргызча"), ("ru", "Русский"), ("en", "Engli
 
 STATIC_URL = "/static/"
 
+DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144  # bytes of a form; the longest, a document to verify, has some ten thousand
+
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

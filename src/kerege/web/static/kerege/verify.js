@@ -21,7 +21,9 @@
   const LIST_MAX = 1 << 21; // bytes
   const SKEW = 300; // seconds
   const BASE45 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
+  const QR_MAX = 4296; // characters of the largest QR code there is
   const DEPTH_MAX = 16;
+  const ITEMS_MAX = 4096;
 
   class Refused extends Error {
     constructor(reason) {
@@ -106,16 +108,22 @@
     return data.length >= 6 && end.every((byte, place) => data[data.length - 4 + place] === byte);
   }
 
-  /* CBOR, the deterministic subset paper uses: whole numbers, byte and text strings, arrays, maps, tags, true, false, null.
-   * Anything longer than it need be, out of order or named twice is refused, so a document has one way to be written. */
+  /* CBOR, the deterministic subset paper uses: whole numbers, byte and text strings, arrays, maps, true, false, null, and the tags
+   * the reader names, around all of it and nowhere else. Anything longer than it need be, out of order or named twice is refused, so a
+   * document has one way to be written. */
   class Cbor {
     constructor(raw) {
       this.raw = raw;
       this.at = 0;
+      this.items = 0;
     }
 
-    static read(raw) {
+    static read(raw, tags = []) {
       const reader = new Cbor(raw);
+      for (const tag of tags) {
+        const [major, n] = reader.head();
+        if (major !== 6 || n !== tag) throw malformed();
+      }
       const value = reader.value(0);
       if (reader.at !== raw.length) throw malformed();
       return value;
@@ -141,7 +149,7 @@
     }
 
     value(depth) {
-      if (depth > DEPTH_MAX) throw malformed();
+      if (depth > DEPTH_MAX || ++this.items > ITEMS_MAX) throw malformed();
       const [major, n] = this.head();
       switch (major) {
         case 0:
@@ -163,11 +171,9 @@
         }
         case 5:
           return this.map(n, depth);
-        case 6:
-          return { tag: n, value: this.value(depth + 1) };
-        default:
-          if (n === 20 || n === 21) return n === 21;
-          if (n === 22) return null;
+        default: // a simple value, or a tag where none belongs
+          if (major === 7 && (n === 20 || n === 21)) return n === 21;
+          if (major === 7 && n === 22) return null;
           throw malformed();
       }
     }
@@ -240,9 +246,7 @@
     return value;
   }
 
-  function unwrap(message) {
-    const inner = message && message.tag === 61 ? message.value : null;
-    const row = inner && inner.tag === 18 ? inner.value : null;
+  function unwrap(row) {
     if (!Array.isArray(row) || row.length !== 4) throw malformed();
     const [header, outer, body, signature] = row;
     if (!(outer instanceof Map) || outer.size !== 0) throw malformed();
@@ -252,8 +256,10 @@
 
   async function openPaper(text, trust, now) {
     if (!text.startsWith(PREFIX)) throw new Refused("format_unknown");
-    if (text.length > 4 * RAW_MAX) throw new Refused("too_large");
-    const [protectedBytes, body, signature] = unwrap(Cbor.read(await inflate(base45(text.slice(PREFIX.length)), RAW_MAX)));
+    if (text.length > QR_MAX) throw new Refused("too_large");
+    const [protectedBytes, body, signature] = unwrap(
+      Cbor.read(await inflate(base45(text.slice(PREFIX.length)), RAW_MAX), [61, 18]),
+    );
     const header = Cbor.read(protectedBytes);
     if (!(header instanceof Map)) throw malformed();
     if (header.get(1) !== -7) throw new Refused("alg_refused");
