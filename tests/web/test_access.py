@@ -1,7 +1,9 @@
 """Denied by default: each address for each role, signing in and out, and what a session is worth."""
 
 import json
+import re
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import web_country as country
@@ -188,11 +190,33 @@ def test_signing_in_leads_on_to_the_page_that_was_asked_for(visitor, people):
 
 
 @pytest.mark.parametrize(
-    "onward", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)", "\\\\elsewhere"]
+    "onward",
+    [
+        "https://elsewhere.example/",
+        "//elsewhere.example",
+        "///elsewhere.example",
+        "/\\elsewhere.example",
+        "/\t/elsewhere.example",
+        "\t//elsewhere.example",
+        "http:elsewhere.example",
+        "http:///elsewhere.example",
+        "javascript:alert(1)//elsewhere",
+        "\\\\elsewhere",
+        "elsewhere.example",
+    ],
 )
-def test_signing_in_never_leads_to_another_host(visitor, people, onward):
+def test_signing_in_only_ever_leads_to_a_path_of_this_hub(visitor, people, onward):
+    asked = visitor.get("/en/sign-in/", {"next": onward}).content.decode()
+    assert [f for f in re.findall(r'name="next"[^>]*', asked) if "elsewhere" in f] == []
     response = visitor.post("/en/sign-in/", {"person": "parent-1", "next": onward})
     assert response.headers["Location"] == "/en/my-child/"
+
+
+def test_who_was_sent_to_sign_in_comes_back_to_the_page_asked_for(visitor, people):
+    [(onward, _)] = visitor.get("/en/my-child/", follow=True).redirect_chain
+    target = parse_qs(urlsplit(onward).query)["next"][0]
+    response = visitor.post("/en/sign-in/", {"person": "parent-1", "next": target})
+    assert response.headers["Location"] == target == "/en/my-child/"
 
 
 def test_the_session_changes_its_key_on_signing_in(visitor, people):

@@ -217,3 +217,12 @@ def test_search_finds_a_dataset_by_any_of_its_names(visitor, dataset, query, fou
     language = "ky" if query == "туулуу" else "ru" if query == "ЗАГС" else "en"
     page = check(visitor.get(f"/{language}/catalogue/", {"q": query}), language)
     assert (f"/{language}/catalogue/datasets/{dataset.pk}/" in {a.get("href") for a in page.all("a")}) == found
+
+
+@pytest.mark.parametrize("query", ["<script>alert(1)</script>", '"><script>alert(1)</script>', "'><img src=x>"])
+def test_what_was_searched_for_is_shown_as_text_only(visitor, dataset, query):
+    html = visitor.get("/en/catalogue/", {"q": query}).content.decode()
+    assert "<script>alert" not in html
+    assert "<img src=x>" not in html
+    field = check(visitor.get("/en/catalogue/", {"q": query}), "en").all("input")
+    assert [i.get("value") for i in field if i.get("name") == "q"] == [query]
