@@ -1,4 +1,5 @@
 import asyncio
+import http.client
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from kerege.exchange.pki import KeyPair, TestAuthority
 from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signer
 from kerege.node import revocation
+from kerege.node.errors import KeyNotReady
 from kerege.node.keys import NodeKeys
 from kerege.node.revocation import Revocation
 
-NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)  # after the real moment at which OCSP answers are produced
+NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(
+    hours=2
+)  # after the real moment at which OCSP answers are produced
 EDU = MemberId("KG", "GOV", "70000003")
 
 
@@ -165,3 +169,50 @@ def test_an_own_certificate_that_was_revoked_stops_signing_at_once(
     asyncio.run(bench.revocation.refresh_own(trust))
     assert not bench.keys.signers[EDU].ready
     assert "revoked" in str(bench.revocation.problem)
+
+
+def test_a_signing_key_is_ready_only_as_long_as_its_answer_is_good(
+    bench: Bench, trust: Trust, authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(self: Revocation, _: Trust, certificate: object, role: str, now: datetime) -> bytes:
+        return authority.ocsp_response(certificate, NOW)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Revocation, "_fetch", fetch)
+    asyncio.run(bench.revocation.refresh_own(trust))
+    bench.keys.signer(EDU, NOW + timedelta(seconds=599))
+    with pytest.raises(KeyNotReady):  # although nobody refreshed in between
+        bench.keys.signer(EDU, NOW + timedelta(seconds=600))
+    assert bench.revocation.auth_until == NOW + timedelta(seconds=600)
+
+
+@pytest.mark.parametrize("problem", [http.client.BadStatusLine("garbage"), http.client.IncompleteRead(b"")])
+def test_a_responder_that_does_not_speak_http_is_one_that_is_away(
+    bench: Bench, trust: Trust, peer: KeyPair, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def ask_nothing(address: str, data: bytes | None) -> bytes:
+        raise problem
+
+    monkeypatch.setattr(revocation, "_ask", ask_nothing)
+    with pytest.raises(RevocationUnknown, match=type(problem).__name__):
+        ask(bench, trust, peer)
+    asyncio.run(bench.revocation.refresh_own(trust))
+    assert type(problem).__name__ in str(bench.revocation.problem)
+
+
+def test_an_answer_that_breaks_its_reader_counts_as_none_and_the_good_one_stays(
+    bench: Bench, trust: Trust, authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(self: Revocation, _: Trust, certificate: object, role: str, now: datetime) -> bytes:
+        return authority.ocsp_response(certificate, NOW)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Revocation, "_fetch", fetch)
+    asyncio.run(bench.revocation.refresh_own(trust))
+
+    def breaks(*_: object) -> datetime:
+        raise TypeError("deep inside")
+
+    monkeypatch.setattr(trust, "check_own_ocsp", breaks)
+    bench.now = NOW + timedelta(seconds=301)
+    asyncio.run(bench.revocation.refresh_own(trust))
+    assert "TypeError" in str(bench.revocation.problem)
+    assert bench.keys.ready(EDU, bench.now)

@@ -58,25 +58,38 @@ class Admin:
         }
 
     def _health(self) -> dict[str, Any]:
-        core = self._core
+        core, now = self._core, self._core.clock()
         problems = []
         picture = core.keeper.picture
-        if picture is None or core.clock() >= picture.directory.expires:
+        if picture is None or now >= picture.directory.expires:
             problems.append("there is no global configuration in force")
         if core.keeper.problem is not None:
             problems.append(str(core.keeper.problem))
+        overdue = core.keeper.overdue(core.config.poll_seconds, now)
+        if overdue:
+            checked = core.keeper.last_success
+            problems.append(f"the configuration was last checked {iso(checked) if checked else 'never'}")
+        ended = sorted(name for name, task in core.background.items() if task.done())
+        problems += [f"the background task {name} has ended" for name in ended]
         if core.log.failure is not None:
             problems.append(f"message log: {core.log.failure}")
+        if not core.log.alive:
+            problems.append("message log: its thread has ended")
         if core.revocation.problem is not None:
             problems.append(str(core.revocation.problem))
-        unready = [str(member) for member, signer in core.keys.signers.items() if not signer.ready]
+        unready = [str(member) for member in core.keys.signers if not core.keys.ready(member, now)]
         if unready:
             problems.append("no OCSP answer for signing certificates of " + ", ".join(sorted(unready)))
+        until = core.revocation.auth_until
+        authenticated = until is not None and now < until
+        if not authenticated:
+            problems.append("no OCSP answer for the authentication certificate")
         if core.translation.problem is not None:
             problems.append(f"translation: {core.translation.problem}")
-        working = picture is not None and core.clock() < picture.directory.expires
+        working = picture is not None and now < picture.directory.expires and not overdue and not ended
+        logging = core.log.failure is None and core.log.alive
         return {
-            "ok": working and not unready and core.log.failure is None,
+            "ok": working and logging and authenticated and not unready,
             "server": str(core.config.server),
             "problems": problems,
             **self._configuration(),

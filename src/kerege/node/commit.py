@@ -63,6 +63,10 @@ class CommitLog:
             else:
                 future.set_exception(problem)
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Write what waits, then stop the thread and close the log."""
         with self._wake:

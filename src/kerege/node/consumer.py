@@ -37,7 +37,7 @@ from kerege.node.errors import TranslationMissing
 from kerege.node.httpclient import AnswerTooLarge, Connection, HttpFailed, NotConnected, encode_request
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.keeper import Picture
-from kerege.node.translate import CANONICAL, forwarded_accept, wants_canonical
+from kerege.node.translate import CANONICAL, forwarded_accept, wants_canonical, wants_sources
 
 _IN_A_THREAD: Final = 64 * 1024
 _JSON: Final = b"application/json; charset=utf-8"
@@ -86,7 +86,7 @@ class Consumer:
         message_digest = hashlib.sha512(message).digest()
         body_digest = None if body is None else hashlib.sha512(body).digest()
         exchange.request_size = len(message) + len(body or b"")
-        signer = core.keys.signer(request.client.member)
+        signer = core.keys.signer(request.client.member, now)
         signed = signer.sign(message_digest, () if body_digest is None else (body_digest,), now)
         await core.log.append(_record(request, "request", message, body, signed, now))
 
@@ -98,7 +98,7 @@ class Consumer:
         exchange.status = response.status
         await core.log.append(_answer_record(request, answer, core.clock()))
         if mapping is not None and 200 <= response.status < 300:
-            return await self._translated(request, response, answer.body or b"", mapping)
+            return await self._translated(request, response, answer.body or b"", mapping, wants_sources(accept))
         return HttpResponse(
             response.status, response.headers, answer.body or b"", response.reason.encode("latin-1", "replace")
         )
@@ -208,14 +208,14 @@ class Consumer:
         return response
 
     async def _translated(
-        self, request: RestRequest, response: RestResponse, body: bytes, mapping: str
+        self, request: RestRequest, response: RestResponse, body: bytes, mapping: str, sources: bool
     ) -> HttpResponse:
         content_type = (rest.header(response.headers, b"content-type") or b"").decode("latin-1")
         work = (mapping, request.service, body, content_type, request.message_id, request.request_id)
         if len(body) > _IN_A_THREAD:
-            canonical = await asyncio.to_thread(self._core.translation.run, *work)
+            canonical = await asyncio.to_thread(self._core.translation.run, *work, sources=sources)
         else:
-            canonical = self._core.translation.run(*work)
+            canonical = self._core.translation.run(*work, sources=sources)
         kept = tuple(h for h in response.headers if h[0].lower().startswith(b"x-road-"))
         return HttpResponse(response.status, ((b"Content-Type", CANONICAL.encode()), *kept), canonical)
 

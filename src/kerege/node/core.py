@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -52,6 +53,7 @@ class Core:
     agencies: Pool
     translation: WireTranslation
     clock: Callable[[], datetime] = utc_now
+    background: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # what must run as long as the node does
 
     def fault(self, error: Exception, where: str) -> Fault:
         """The fault for anything raised while handling a message; a bug leaves its trace in the node's own log."""

@@ -8,6 +8,7 @@ reported; when the picture itself expires, traffic stops with a message that say
 from __future__ import annotations
 
 import asyncio
+import http.client
 import logging
 import random
 import shutil
@@ -15,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ _LOG: Final = logging.getLogger("kerege.node.configuration")
 _TIMEOUT: Final = 10.0
 _LARGEST: Final = 64 * 1024 * 1024
 _DIRECTORY_FILE: Final = "directory"
+_OLD_POLLS: Final = 3
+_OLD_AT_LEAST: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Keeper:
         self._listeners: list[Listener] = []
         self.problem: KeregeError | None = None
         self.last_success: datetime | None = None
+        self._begun = clock()
 
     @property
     def picture(self) -> Picture | None:
@@ -98,6 +102,11 @@ class Keeper:
             picture.check_fresh(now)
         return picture
 
+    def overdue(self, poll_seconds: float, now: datetime) -> bool:
+        """True when no check succeeded for several polls: the picture may still be in force, but nobody looks after it."""
+        since = self.last_success or self._begun
+        return now - since > max(_OLD_POLLS * timedelta(seconds=poll_seconds), _OLD_AT_LEAST)
+
     def on_change(self, listener: Listener) -> None:
         """Call `listener` with every new picture, before it comes into use."""
         self._listeners.append(listener)
@@ -106,25 +115,29 @@ class Keeper:
         """Take up what is kept on disk (verified anew), then try to fetch."""
         try:
             kept = await asyncio.to_thread(self._load)
+            if kept is not None:
+                await self._take(kept)
         except KeregeError as problem:
             _LOG.warning("the configuration kept on disk is not used: %s", problem)
-            kept = None
-        if kept is not None:
-            await self._take(kept)
+        except Exception as problem:  # noqa: BLE001 - whatever lies on disk, the node starts and fetches
+            _LOG.warning("the configuration kept on disk is not used (%s)", type(problem).__name__, exc_info=problem)
         await self.refresh()
 
     async def refresh(self) -> RefreshResult:
-        """Fetch now. Never raises for what the network or the publisher does; says it."""
+        """Fetch now. Never raises for what the network, the publisher or a bug does; says it."""
         async with self._refreshing:
             problem: KeregeError | None = None
             for url in dict.fromkeys(url for url, _ in self._anchor.sources):
                 try:
                     fetched = await asyncio.to_thread(self._fetch, url, self._picture)
+                    changed = self._picture is None or fetched.files != self._picture.files
+                    await self._take(fetched)
                 except KeregeError as refused:
                     problem = refused
                     continue
-                changed = self._picture is None or fetched.files != self._picture.files
-                await self._take(fetched)
+                except Exception as unforeseen:  # noqa: BLE001 - one odd answer must not end the polling
+                    problem = _unforeseen(url, unforeseen)
+                    continue
                 try:
                     await asyncio.to_thread(self._save, fetched)
                 except OSError as trouble:
@@ -136,17 +149,23 @@ class Keeper:
                 _LOG.warning("configuration: %s", problem)
             self.problem = problem
             if self._picture is not None:
-                await self._take(self._picture)  # OCSP answers are kept fresh while the publisher is away
+                try:
+                    await self._take(self._picture)  # OCSP answers are kept fresh while the publisher is away
+                except Exception as unforeseen:  # noqa: BLE001 - as above
+                    _unforeseen(self._anchor.sources[0][0], unforeseen)
             return RefreshResult(False, problem)
 
     async def run(self, poll_seconds: float) -> None:
         """Refresh for ever: every `poll_seconds`, sooner after a failure, with jitter so that nodes do not knock together."""
-        wait = poll_seconds
+        wait = poll_seconds if self.problem is None else min(poll_seconds, 1.0)
         while True:
             await asyncio.sleep(wait * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not a secret
-            result = await self.refresh()
+            try:
+                problem = (await self.refresh()).problem
+            except Exception as unforeseen:  # noqa: BLE001 - the loop ends only when the node does
+                problem = self.problem = _unforeseen(self._anchor.sources[0][0], unforeseen)
             # after a failure begin again soon, then back off to the usual pace; a network error never sticks
-            wait = poll_seconds if result.problem is None else min(poll_seconds, max(0.5, min(wait, 30.0) / 2))
+            wait = poll_seconds if problem is None else min(poll_seconds, max(0.5, min(wait, 30.0) / 2))
 
     async def _take(self, picture: Picture) -> None:
         old = self._picture
@@ -177,7 +196,7 @@ class Keeper:
                 files[part.identifier] = current.files[part.identifier]
             else:
                 files[part.identifier] = confdir.check_file(part, _get_part(url, part.location), url)
-        picture = _picture(directory, body, files)
+        picture = self._as_picture(directory, body, files, url)
         if current is not None and picture.rules.version < current.rules.version:
             raise ConfigurationOlder(
                 source=url, found=f"rules {picture.rules.version}", current=f"rules {current.rules.version}"
@@ -195,6 +214,15 @@ class Keeper:
             raise ConfigurationExpired(
                 expired=f"{directory.expires:%Y-%m-%d %H:%M:%SZ}", now=f"{now:%Y-%m-%d %H:%M:%SZ}"
             )
+
+    def _as_picture(self, directory: confdir.Directory, body: bytes, files: dict[str, bytes], source: str) -> Picture:
+        picture = _picture(directory, body, files)
+        # the directory's parts say an instance each; the signed content must say the same as the anchor
+        if picture.shared.instance != self._anchor.instance:
+            raise ConfigurationForged(
+                source=source, reason=f"its shared parameters are of instance {picture.shared.instance}"
+            )
+        return picture
 
     def _save(self, picture: Picture) -> None:
         new = self._folder.with_name("configuration.new")
@@ -224,7 +252,13 @@ class Keeper:
             if not kept.exists():
                 raise ConfigurationMalformed(part=part.identifier, reason="the file kept on disk is gone")
             files[part.identifier] = confdir.check_file(part, kept.read_bytes(), "the state folder")
-        return _picture(directory, body, files)
+        return self._as_picture(directory, body, files, "the state folder")
+
+
+def _unforeseen(url: str, problem: Exception) -> ConfigurationUnreachable:
+    """A problem nobody thought of, with its trace in the node's own log and its class in what is told."""
+    _LOG.error("configuration: unforeseen %s", type(problem).__name__, exc_info=problem)
+    return ConfigurationUnreachable(url=url, reason=f"taking it up failed with {type(problem).__name__}")
 
 
 def _picture(directory: confdir.Directory, body: bytes, files: dict[str, bytes]) -> Picture:
@@ -258,6 +292,10 @@ def _get(address: str, url: str) -> bytes:
     except urllib.error.HTTPError as problem:
         raise ConfigurationUnreachable(
             url=url, reason=f"it answered {problem.code} for {urlsplit(address).path}"
+        ) from None
+    except http.client.HTTPException as problem:  # neither an OSError nor a ValueError
+        raise ConfigurationUnreachable(
+            url=url, reason=f"it did not answer in valid HTTP ({type(problem).__name__})"
         ) from None
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "reason", None) or problem

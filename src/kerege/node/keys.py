@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -21,13 +22,19 @@ from kerege.node.errors import KeyNotReady, NodeKeyInvalid
 class NodeKeys:
     auth: KeyPair
     signers: dict[MemberId, Signer]
+    good_until: dict[MemberId, datetime] = field(default_factory=dict)  # of the OCSP answers the signers hold
 
-    def signer(self, member: MemberId) -> Signer:
-        """The signer for `member`, ready to sign. Raises KeyNotReady."""
+    def ready(self, member: MemberId, now: datetime) -> bool:
+        """Whether the member's signer holds an OCSP answer that is still good at `now`."""
+        until = self.good_until.get(member)
+        return until is not None and now < until and self.signers[member].ready
+
+    def signer(self, member: MemberId, now: datetime) -> Signer:
+        """The signer for `member`, ready to sign at `now`. Raises KeyNotReady."""
         signer = self.signers.get(member)
         if signer is None:
             raise KeyNotReady(member=member, reason="this node holds no signing key of the member")
-        if not signer.ready:
+        if not self.ready(member, now):
             raise KeyNotReady(member=member, reason="no OCSP answer for its signing certificate is at hand")
         return signer
 

@@ -95,9 +95,8 @@ class Provider:
             request.client.member,
             now,
         )
-        signer = core.keys.signer(
-            request.service.provider.member
-        )  # before the agency is called: an answer must be possible
+        # before the agency is called: an answer must be possible
+        signer = core.keys.signer(request.service.provider.member, now)
         await core.log.append(_request_record(request, message, now))
 
         exchange.request_out = milliseconds()

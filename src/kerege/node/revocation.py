@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import logging
 import urllib.error
 import urllib.request
@@ -47,6 +48,7 @@ class Revocation:
         self._own: dict[bytes, tuple[bytes, datetime]] = {}  # certificate -> answer, good until
         self._peers: dict[bytes, tuple[bytes, datetime, datetime]] = {}  # certificate -> answer, ask again, good until
         self.auth_answer: tuple[bytes, ...] = ()
+        self.auth_until: datetime | None = None
         self.problem: KeregeError | None = None
 
     async def refresh_own(self, trust: Trust) -> None:
@@ -59,9 +61,13 @@ class Revocation:
             *(self._refresh_one(trust, signer.certificate, "signing", now) for signer in signers),
         )
         self.problem = next((problem for problem in problems if problem is not None), None)
-        for signer in signers:
-            signer.with_ocsp(self._good(certs.der(signer.certificate), now))
+        for member, signer in self._keys.signers.items():
+            der = certs.der(signer.certificate)
+            answers = self._good(der, now)
+            signer.with_ocsp(answers)
+            self._keys.good_until[member] = self._own[der][1] if answers else now
         self.auth_answer = tuple(self._good(certs.der(auth), now))
+        self.auth_until = self._own[certs.der(auth)][1] if self.auth_answer else None
 
     def _good(self, der: bytes, now: datetime) -> list[bytes]:
         kept = self._own.get(der)
@@ -115,9 +121,9 @@ class Revocation:
             if not fall_back or not place.exists():
                 raise
             answer = place.read_bytes()
-            return answer, trust.check_own_ocsp(certificate, role, answer, now)
+            return answer, _check(trust, certificate, role, answer, now)
         try:
-            until = trust.check_own_ocsp(certificate, role, answer, now)
+            until = _check(trust, certificate, role, answer, now)
         except RevocationUnknown:
             self._peers.pop(certs.der(certificate), None)
             place.unlink(missing_ok=True)
@@ -140,9 +146,23 @@ class Revocation:
             ):
                 try:
                     return _ask(address, data)
+                except http.client.HTTPException as problem:  # neither an OSError nor a ValueError
+                    reason = f"the responder {responder.url} did not answer in valid HTTP ({type(problem).__name__})"
                 except (OSError, ValueError) as problem:
                     reason = f"the responder {responder.url} did not answer ({getattr(problem, 'reason', problem)})"
         raise _ResponderAway(RevocationUnknown(subject=certs.subject(certificate), reason=reason))
+
+
+def _check(trust: Trust, certificate: x509.Certificate, role: str, answer: bytes, now: datetime) -> datetime:
+    """Until when the answer is good. One so damaged that reading it fails in a way nobody foresaw counts as none given."""
+    try:
+        return trust.check_own_ocsp(certificate, role, answer, now)
+    except KeregeError:
+        raise
+    except Exception as unforeseen:  # noqa: BLE001 - bytes from the network
+        _LOG.error("an OCSP answer could not be read: %s", type(unforeseen).__name__, exc_info=unforeseen)
+        reason = f"the responder's answer cannot be read ({type(unforeseen).__name__})"
+        raise _ResponderAway(RevocationUnknown(subject=certs.subject(certificate), reason=reason)) from None
 
 
 def _ask(address: str, data: bytes | None) -> bytes:

@@ -47,7 +47,6 @@ class Node:
         self._config, self._clock, self._translator = config, clock, translator
         self._servers: list[asyncio.Server] = []
         self._connections: set[HttpProtocol] = set()
-        self._tasks: list[asyncio.Task[None]] = []
         self.core: Core
 
     async def start(self) -> None:
@@ -100,7 +99,7 @@ class Node:
         except BaseException:
             await self.stop()
             raise
-        self._tasks.append(asyncio.create_task(core.keeper.run(config.poll_seconds)))
+        core.background["configuration"] = asyncio.create_task(core.keeper.run(config.poll_seconds))
         _LOG.info(
             "%s listens for clients on %s, for servers on %s",
             config.server,
@@ -154,10 +153,10 @@ class Node:
             async with asyncio.timeout(_LEAVE_SECONDS):
                 while any(connection.busy for connection in self._connections):
                     await asyncio.sleep(0.02)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         core = self.core
+        for task in core.background.values():
+            task.cancel()
+        await asyncio.gather(*core.background.values(), return_exceptions=True)
         core.peers.close()
         core.agencies.close()
         await asyncio.to_thread(core.log.close)
