@@ -44,4 +44,7 @@ def test_a_persons_record_comes_canonical_with_its_original_named(new_box: Calla
     original = answer.json["original"]
     assert original["sha256"] == hashlib.sha256(body).hexdigest()  # type: ignore[index]
     assert original["message_id"] == answer.headers["x-road-id"]  # type: ignore[index]
+    assert "sources" not in answer.json  # type: ignore[operator]
+    (cells,) = box.call("/12345", headers={"Accept": f"{CANONICAL}; sources=1"}).json["sources"]  # type: ignore[misc]
+    assert (cells["lastName"], cells["gender"], cells["address"]) == ("Асанов", "M", PERSON["address"]["text"])  # type: ignore[index]
     assert box.call("/12345").body == body  # without the header, the provider's own bytes

@@ -11,12 +11,20 @@ from kerege.exchange.rules import Rules, WireContract
 from kerege.ground.errors import KeregeError
 from kerege.node.config import Translation
 from kerege.node.errors import TranslationFailed, TranslationMissing
-from kerege.node.translate import CANONICAL, Translator, WireTranslation, forwarded_accept, wants_canonical
+from kerege.node.translate import (
+    CANONICAL,
+    Translator,
+    WireTranslation,
+    forwarded_accept,
+    wants_canonical,
+    wants_sources,
+)
 
 
 @dataclass
 class Done:
     records: list[dict[str, str | None]]
+    sources: list[dict[str, str | None]]
     problems: list[dict[str, Any]] = field(default_factory=list)
     withheld: list[dict[str, Any]] = field(default_factory=list)
     mapping_id: str = "kg:population.person"
@@ -37,7 +45,10 @@ def translator_of(loads: list[Translation]) -> Any:
             if payload == b"cut":
                 raise Refused(line=3)
             return Done(
-                [{"pin": payload.decode(), "n": str(len(loads))}], [{"record": 0, "code": "x"}], [{"record": 1}]
+                [{"pin": payload.decode(), "n": str(len(loads))}],
+                [{"PIN": f" {payload.decode()}"}],
+                [{"record": 0, "code": "x"}],
+                [{"record": 1}],
             )
 
         return run
@@ -49,8 +60,8 @@ PLACE = Translation(Path("pack"), None, Path("overlay"), ((PERSONS, "/own", "kg:
 RULES = Rules("KG", 1, contracts=(WireContract(PERSONS, "/api", "kg:population.person"),))
 
 
-def run(wire: WireTranslation, payload: bytes = b"1") -> dict[str, Any]:
-    found = orjson.loads(wire.run("kg:m", PERSONS, payload, "text/plain", "mid", "rid"))
+def run(wire: WireTranslation, payload: bytes = b"1", *, sources: bool = False) -> dict[str, Any]:
+    found = orjson.loads(wire.run("kg:m", PERSONS, payload, "text/plain", "mid", "rid", sources=sources))
     assert isinstance(found, dict)
     return found
 
@@ -70,6 +81,32 @@ def test_the_translated_message_says_what_it_came_from() -> None:
             "request_id": "rid",
         },
     }
+
+
+def test_the_registers_own_cells_come_beside_the_records_only_when_asked_for() -> None:
+    wire = WireTranslation(PLACE, translator_of([]))
+    wire.reload()
+    assert "sources" not in run(wire)
+    told = run(wire, sources=True)
+    assert told["sources"] == [{"PIN": " 1"}]
+    assert {key: value for key, value in told.items() if key != "sources"} == run(wire)
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        (f"{CANONICAL}; sources=1", True),
+        (f"text/csv, {CANONICAL.upper()};q=0.9; Sources = 1", True),
+        (CANONICAL, False),
+        (f"{CANONICAL}; sources=0", False),
+        (f"{CANONICAL}; sources=10", False),
+        (f"{CANONICAL}, text/csv; sources=1", False),
+    ],
+)
+def test_sources_are_asked_for_by_a_parameter_of_the_canonical_media_type(accept: str, wanted: bool) -> None:
+    assert wants_sources(accept) is wanted
+    assert wants_canonical(accept)
+    assert CANONICAL.encode() not in forwarded_accept(accept)
 
 
 def test_a_reload_takes_up_a_new_overlay_and_a_broken_one_leaves_the_old() -> None:

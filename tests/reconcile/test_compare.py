@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,8 +49,46 @@ def test_values_nobody_could_read_are_not_comparable_even_when_the_letters_agree
     assert compare_field("??", "??", None, None, left_unreadable=True, right_unreadable=True) == NOT_COMPARABLE
 
 
-def test_values_not_looked_at_raw_can_only_be_equal_after_harmonising() -> None:
-    assert compare_field(None, None, "x", "x") == HARMONISED
+def test_a_value_that_neither_register_wrote_is_missing_though_both_imply_it() -> None:
+    assert compare_field("", None, "bakit", "bakit") == MISSING
+    assert compare_field("", "Бакытович", "bakit", "bakit") == HARMONISED
+
+
+@given(st.text(min_size=1).filter(lambda text: bool(text.strip())), st.sampled_from(["1", "2"]))
+def test_two_identical_strings_of_one_meaning_are_never_equal_only_after_harmonising(written: str, meant: str) -> None:
+    assert compare_field(written, written, meant, meant) == EQUAL
+
+
+def test_agreement_is_not_classed_where_a_raw_record_was_not_looked_at_but_a_conflict_is() -> None:
+    looked = RecordView("civil", "1", {"sex": "М"}, {"sex": "1", "birth_date": "2019-05-03"})
+    unseen = RecordView("population", "2", None, {"sex": "1", "birth_date": "2019-05-04"})
+    found = {c.field: c.cls for c in compare_records({"civil": looked, "population": unseen}, of_country("kg"))}
+    assert "sex" not in found
+    assert found["birth_date"] == CONFLICT
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "cls"),
+    [
+        ("БАКЫТ УУЛУ", "Бакыт уулу", EQUAL),
+        ("БАКЫТ УУЛУ", "Bakyt uulu", HARMONISED),
+        ("БАКЫТ УУЛУ", "Асан уулу", CONFLICT),
+    ],
+)
+def test_a_surname_that_is_a_fathers_name_is_compared_by_the_father(left: str, right: str, cls: str) -> None:
+    views = {
+        register: RecordView(register, "1", {"surname": text}, {"surname": text, "surname_key": None})
+        for register, text in (("civil", left), ("population", right))
+    }
+    assert {c.field: c.cls for c in compare_records(views, of_country("kg"))}["surname"] == cls
+
+
+def test_a_surname_that_is_a_fathers_name_is_not_the_surname_made_of_the_same_name() -> None:
+    views = {
+        "civil": RecordView("civil", "1", {"surname": "БАКЫТ УУЛУ"}, {"surname": "Бакыт уулу", "surname_key": None}),
+        "population": RecordView("population", "2", {"surname": "Бакыт"}, {"surname": "Бакыт", "surname_key": "bakit"}),
+    }
+    assert {c.field: c.cls for c in compare_records(views, of_country("kg"))}["surname"] == CONFLICT
 
 
 @given(VALUES, VALUES, VALUES, VALUES)
@@ -57,15 +96,6 @@ def test_the_class_does_not_depend_on_which_register_stands_left(
     left_raw: str | None, right_raw: str | None, left: str | None, right: str | None
 ) -> None:
     assert compare_field(left_raw, right_raw, left, right) == compare_field(right_raw, left_raw, right, left)
-
-
-def test_a_raw_view_joins_a_canonical_one_only_of_the_very_same_record() -> None:
-    canonical = RecordView("civil", "2019-00001", canonical={"surname_key": "asanov"})
-    same = RecordView("civil", "2019-00001", raw={"surname": "АСАНОВ"})
-    other = RecordView("civil", "2019-00002", raw={"surname": "АСАНОВ"})
-    assert canonical.joined(same).raw == {"surname": "АСАНОВ"}
-    assert canonical.joined(other).raw is None
-    assert canonical.joined(None) is canonical
 
 
 def test_only_pairs_whose_two_records_are_there_are_compared_and_every_field_is_counted() -> None:

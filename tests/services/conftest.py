@@ -110,7 +110,7 @@ class MemoryCountry:
             self.calls[f"{call.data_service.split('/', 3)[3]}/{call.path if register == 'emis' else ''}"] += 1
         if register in self.broken:
             return Answer(503, AT, "m", fault="status_503")
-        key = (call.data_service, call.path, call.query, call.body, call.canonical)
+        key = (call.data_service, call.path, call.query, call.body, call.canonical, call.sources)
         if key not in self._cache:
             self._cache[key] = self._answer(register, call)
         return replace(self._cache[key], message_id=f"m-{call.issue}")
@@ -123,13 +123,15 @@ class MemoryCountry:
             done = self.translate(mapping, body, content_type)
         except KeregeError as error:
             return Answer(500, AT, fault=error.code)
-        message = {
+        message: dict[str, Any] = {
             "records": done.records,
             "problems": done.problems,
             "withheld": done.withheld,
             "mapping": {"id": done.mapping_id, "version": done.mapping_version},
             "original": {"sha256": done.original_sha256, "content_type": content_type, "message_id": "m"},
         }
+        if call.sources:
+            message["sources"] = done.sources
         return read_answer(200, {"content-type": CANONICAL}, orjson.dumps(message), "m", canonical=True)
 
     def civil(self, call: Call) -> tuple[int, str, bytes, str]:

@@ -168,7 +168,7 @@ def test_fields_are_compared_raw_and_canonical_and_every_comparison_has_one_clas
     country: Callable[..., Country],
 ) -> None:
     here, compared = country(1), of_country("kg")
-    run = compare_fields(here.data_first(), here.integration_only(), compared)
+    run = compare_fields(here.data_first(), compared)
     counters = field_counters(run, compared)
     assert set(counters) == set(compared.fields)
     assert all(set(row) == set(CLASSES) for row in counters.values())
@@ -182,7 +182,7 @@ def test_fields_are_compared_raw_and_canonical_and_every_comparison_has_one_clas
 
 def test_what_a_decision_shows_can_be_told_as_the_registers_wrote_it(country: Callable[..., Country]) -> None:
     here = country(1)
-    run = compare_fields(here.data_first(), here.integration_only(), of_country("kg"))
+    run = here.data_first()
     written: dict[tuple[str, str], set[str]] = defaultdict(set)
     for item in run.processed:
         for value in item.evidence:

@@ -41,6 +41,18 @@ from kerege.node.translate import CANONICAL, forwarded_accept, wants_canonical, 
 
 _IN_A_THREAD: Final = 64 * 1024
 _JSON: Final = b"application/json; charset=utf-8"
+_OURS_TO_SAY: Final = frozenset(
+    (
+        b"connection",
+        b"transfer-encoding",
+        b"content-length",
+        b"keep-alive",
+        b"te",
+        b"trailer",
+        b"upgrade",
+        b"x-road-error",
+    )
+)
 
 
 class Consumer:
@@ -99,9 +111,8 @@ class Consumer:
         await core.log.append(_answer_record(request, answer, core.clock()))
         if mapping is not None and 200 <= response.status < 300:
             return await self._translated(request, response, answer.body or b"", mapping, wants_sources(accept))
-        return HttpResponse(
-            response.status, response.headers, answer.body or b"", response.reason.encode("latin-1", "replace")
-        )
+        reason = response.reason.encode("latin-1", "replace")
+        return HttpResponse(response.status, _for_the_client(response.headers), answer.body or b"", reason)
 
     # --- before sending ---
 
@@ -166,6 +177,8 @@ class Consumer:
             connection.close()
             raise
         core.peers.release(address.host, address.port, connection)
+        if answer.status != 200:  # messages and faults alike come with 200: this is the listener's own refusal
+            raise PeerUnreachable(server=server.id, address=address, reason=f"it answered HTTP {answer.status}")
         self._preferred[request.service.provider] = server
         return _decode(answer.header(b"content-type"), answer.body or b"", core.config.body_bytes)
 
@@ -205,6 +218,8 @@ class Consumer:
         )
         response = rest.decode_response(answer.message)
         rest.check_consistent(request, expected_hash, response)
+        if not 200 <= response.status <= 599:  # an interim status would leave the client waiting for another answer
+            raise MessageMalformed(where="answer", reason=f"its status {response.status} is not a final one")
         return response
 
     async def _translated(
@@ -216,8 +231,23 @@ class Consumer:
             canonical = await asyncio.to_thread(self._core.translation.run, *work, sources=sources)
         else:
             canonical = self._core.translation.run(*work, sources=sources)
-        kept = tuple(h for h in response.headers if h[0].lower().startswith(b"x-road-"))
+        kept = tuple(h for h in _for_the_client(response.headers) if h[0].lower().startswith(b"x-road-"))
         return HttpResponse(response.status, ((b"Content-Type", CANONICAL.encode()), *kept), canonical)
+
+
+def _for_the_client(headers: rest.Headers) -> rest.Headers:
+    """The signed headers but for those only this node may write: how its own HTTP answer is framed, and that it is a fault.
+
+    A provider's node leaves them out; one that signs them anyway must not decide where the client's next answer begins.
+    """
+    listed = frozenset(
+        name.strip().lower() for key, value in headers if key.lower() == b"connection" for name in value.split(b",")
+    )
+    return tuple(
+        pair
+        for pair in headers
+        if (name := pair[0].lower()) not in _OURS_TO_SAY and name not in listed and not name.startswith(b"proxy-")
+    )
 
 
 def _decode(content_type: str, body: bytes, limit: int) -> TransportMessage:

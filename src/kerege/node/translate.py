@@ -1,7 +1,9 @@
 """Answers in canonical records: the consumer's node translates what it has verified, by a mapping both sides agreed on.
 
 The semantics engine is behind a small protocol, so that a node without translation needs no country pack and tests may pass
-their own. The original is never lost: it is in the message log, and its digest stands in the answer.
+their own. The original is never lost: it is in the message log, and its digest stands in the answer. A client that adds the parameter
+`sources=1` to the media type gets, beside the canonical records, the cells each was made of: decoded from the same verified message,
+which the same client could have had as it is, so nothing more is disclosed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from kerege.node.config import Translation
 from kerege.node.errors import TranslationFailed, TranslationMissing
 
 CANONICAL: Final = "application/vnd.kerege.canonical+json"
+SOURCES: Final = "sources=1"  # the parameter of the media type
 
 
 class Translated(Protocol):
@@ -29,6 +32,8 @@ class Translated(Protocol):
 
     @property
     def records(self) -> Any: ...
+    @property
+    def sources(self) -> Any: ...
     @property
     def problems(self) -> Any: ...
     @property
@@ -62,6 +67,15 @@ def load_semantics(translation: Translation) -> Translator:
 
 def wants_canonical(accept: str) -> bool:
     return any(part.split(";")[0].strip().lower() == CANONICAL for part in accept.split(","))
+
+
+def wants_sources(accept: str) -> bool:
+    """Whether canonical records are asked for together with the cells they were made of (parameter `sources=1`)."""
+    for part in accept.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if media_type == CANONICAL and SOURCES in ("".join(parameter.split()) for parameter in parameters):
+            return True
+    return False
 
 
 def forwarded_accept(accept: str) -> bytes:
@@ -100,9 +114,17 @@ class WireTranslation:
         return found
 
     def run(
-        self, mapping: str, service: DataServiceId, payload: bytes, content_type: str, message_id: str, request_id: str
+        self,
+        mapping: str,
+        service: DataServiceId,
+        payload: bytes,
+        content_type: str,
+        message_id: str,
+        request_id: str,
+        *,
+        sources: bool = False,
     ) -> bytes:
-        """The canonical JSON body for a verified answer. Raises TranslationFailed."""
+        """The canonical JSON body for a verified answer, with the cells of every record when asked for. Raises TranslationFailed."""
 
         def fail(reason: str) -> TranslationFailed:
             return TranslationFailed(service=service, mapping=mapping, reason=reason, request_id=request_id)
@@ -113,22 +135,22 @@ class WireTranslation:
             done = self._translator(mapping, payload, content_type)
         except KeregeError as problem:
             raise fail(f"{problem.text} [{problem.code}]") from None
-        return orjson.dumps(
-            {
-                "records": list(done.records),
-                "problems": [_problem(item) for item in done.problems],
-                # records a rule held back: their absence is not a fact about the register
-                "withheld": list(done.withheld),
-                "mapping": {"id": done.mapping_id, "version": done.mapping_version},
-                "original": {
-                    "sha256": hashlib.sha256(payload).hexdigest(),
-                    "content_type": content_type,
-                    "message_id": message_id,
-                    "request_id": request_id,
-                },
+        message = {
+            "records": list(done.records),
+            "problems": [_problem(item) for item in done.problems],
+            # records a rule held back: their absence is not a fact about the register
+            "withheld": list(done.withheld),
+            "mapping": {"id": done.mapping_id, "version": done.mapping_version},
+            "original": {
+                "sha256": hashlib.sha256(payload).hexdigest(),
+                "content_type": content_type,
+                "message_id": message_id,
+                "request_id": request_id,
             },
-            default=_plain,
-        )
+        }
+        if sources:
+            message["sources"] = list(done.sources)
+        return orjson.dumps(message, default=_plain)
 
 
 def _problem(item: Any) -> Any:

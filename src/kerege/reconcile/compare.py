@@ -6,10 +6,11 @@ case-folded. *Canonical* is what the mapping made of it, compared by its key. Fi
     equal                     both views agree
     equal_after_harmonising   only the canonical values agree: a person would have had to look
     conflict                  both are canonical and differ: a true disagreement
-    missing                   a side has no value
+    missing                   a side has no value, or neither wrote one (a value that both only imply elsewhere)
     not_comparable            a side has a value that the mapping could not make canonical (an unknown code, a broken date)
 
-Raw agreement never outvotes canonical disagreement: the code `3` of one list is not the code `3` of another.
+Raw agreement never outvotes canonical disagreement: the code `3` of one list is not the code `3` of another. Where canonical values
+agree and a side's raw record was not looked at, none of the five can be said, and nothing is counted.
 Source: the five figures of reference datafirst 3.6 (flagged, true, missed, not comparable), per field.
 """
 
@@ -20,7 +21,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from kerege.reconcile.fields import ComparedFields
+from kerege.reconcile.fields import ComparedFields, FieldSpec
+from kerege.semantics import names
 
 EQUAL: Final = "equal"
 HARMONISED: Final = "equal_after_harmonising"
@@ -44,10 +46,10 @@ class FieldComparison:
 class RecordView:
     """What is known of one register's record of a person.
 
-    raw          field -> as written; None when the raw message was not looked at
+    raw          field -> as written; None when the raw record was not looked at
     canonical    canonical field -> value; None when no translated message was looked at
     unreadable   canonical fields that had a source value no mapping could read
-    record_id    the register's own number of the record, to put a raw and a canonical view of one record together
+    record_id    the register's own number of the record
     """
 
     register: str
@@ -55,18 +57,6 @@ class RecordView:
     raw: Mapping[str, str | None] | None = None
     canonical: Mapping[str, str | None] | None = None
     unreadable: frozenset[str] = field(default_factory=frozenset)
-
-    def joined(self, other: RecordView | None) -> RecordView:
-        """This view with the other's raw values, when both are of the very same record."""
-        if other is None or other.register != self.register or other.record_id != self.record_id:
-            return self
-        return RecordView(
-            self.register,
-            self.record_id,
-            self.raw if self.raw is not None else other.raw,
-            self.canonical if self.canonical is not None else other.canonical,
-            self.unreadable | other.unreadable,
-        )
 
 
 def normal(raw: str | None) -> str:
@@ -88,7 +78,7 @@ def compare_field(
     left_unreadable: bool = False,
     right_unreadable: bool = False,
 ) -> str:
-    """The class of one field, from the raw values (None: not looked at) and the canonical ones (None: there is none)."""
+    """The class of one field, from the raw values and the canonical ones (None: there is none)."""
     left_there = bool(normal(left_raw)) or left is not None or left_unreadable
     right_there = bool(normal(right_raw)) or right is not None or right_unreadable
     if not left_there or not right_there:
@@ -98,6 +88,10 @@ def compare_field(
         return NOT_COMPARABLE
     if left != right:
         return CONFLICT
+    if not normal(left_raw) and not normal(right_raw):
+        return (
+            MISSING  # a father's name that both registers have in the surname only was written as patronymic by neither
+        )
     return EQUAL if same_raw(left_raw, right_raw) else HARMONISED
 
 
@@ -108,17 +102,30 @@ def compare_records(views: Mapping[str, RecordView], compared: ComparedFields) -
         left, right = views.get(pair.left), views.get(pair.right)
         if left is None or right is None:
             continue
+        looked_at = left.raw is not None and right.raw is not None
         for spec in pair.fields:
+            meant = _meant(left, spec), _meant(right, spec)
+            if not looked_at and meant[0] is not None and meant[0] == meant[1]:
+                continue
             cls = compare_field(
                 (left.raw or {}).get(spec.name),
                 (right.raw or {}).get(spec.name),
-                (left.canonical or {}).get(spec.key),
-                (right.canonical or {}).get(spec.key),
+                *meant,
                 left_unreadable=spec.key in left.unreadable,
                 right_unreadable=spec.key in right.unreadable,
             )
             found.append(FieldComparison(spec.name, pair.left, pair.right, cls))
     return tuple(found)
+
+
+def _meant(view: RecordView, spec: FieldSpec) -> str | None:
+    """The canonical value by its key; a surname "Бакыт уулу", which has none, by the father's name in it."""
+    canonical = view.canonical or {}
+    key = canonical.get(spec.key)
+    if key is None and spec.father is not None:
+        text = canonical.get(spec.father)
+        return f"child of {names.father_root(text)}" if text and names.is_child_of(text) else None
+    return key
 
 
 def count_by_field(comparisons: Iterable[FieldComparison], compared: ComparedFields) -> dict[str, dict[str, int]]:

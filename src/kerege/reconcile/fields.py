@@ -17,12 +17,16 @@ from kerege.reconcile.errors import FieldsInvalid
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """A compared field: its name, the canonical field that carries its meaning, the register that is its source of truth."""
+    """A compared field: its name, the canonical field that carries its meaning, the register that is its source of truth.
+
+    `father`: the canonical field that, where the key is empty, is read as a father's name in this field's place (Бакыт уулу).
+    """
 
     name: str
     key: str
     owner: str
     titles: Text
+    father: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,10 @@ def load(path: Path) -> ComparedFields:
         raise FieldsInvalid(file=path.name, count=len(faults), faults="; ".join(faults))
     for name, item in raw["fields"].items():
         try:
-            fields[str(name)] = FieldSpec(str(name), str(item["key"]), str(item["owner"]), Text.of(item["titles"]))
+            father = str(item["father"]) if item.get("father") else None
+            fields[str(name)] = FieldSpec(
+                str(name), str(item["key"]), str(item["owner"]), Text.of(item["titles"]), father
+            )
         except (KeyError, TypeError, ValueError) as error:
             faults.append(f"fields.{name}: {type(error).__name__}: key, owner and titles in ky, ru, en are needed")
     for number, item in enumerate(raw["pairs"]):

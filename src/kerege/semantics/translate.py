@@ -19,9 +19,13 @@ CANONICAL: str = "application/vnd.kerege.canonical+json"
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A payload translated. `places[i]` is the place of `records[i]` in the payload, from 0; problems and withheld name places too."""
+    """A payload translated. `places[i]` is the place of `records[i]` in the payload, from 0; problems and withheld name places too.
+
+    `sources[i]` are the cells `records[i]` was made of, as decoded and not yet read: what the register wrote.
+    """
 
     records: list[dict[str, str | None]]
+    sources: list[dict[str, str | None]]
     problems: list[dict[str, Any]]
     mapping_id: str
     mapping_version: str
@@ -36,7 +40,7 @@ class Translation:
         return not self.withheld
 
     def as_dict(self) -> dict[str, Any]:
-        """The canonical message, without what only the node knows of the original (content type, message id)."""
+        """The canonical message, without the sources and what only the node knows of the original (content type, message id)."""
         return {
             "records": self.records,
             "problems": self.problems,
@@ -50,6 +54,7 @@ def translate(pack: Pack, mapping_id: str, payload: bytes, content_type: str = "
     """The canonical records of `payload`. Raises a `Payload...` error when the payload as a whole cannot be trusted."""
     mapping, mapper = pack.mapping(mapping_id), pack.mapper(mapping_id)
     records: list[dict[str, str | None]] = []
+    kept: list[dict[str, str | None]] = []
     places: list[int] = []
     problems: list[dict[str, Any]] = []
     withheld: list[dict[str, Any]] = []
@@ -61,9 +66,11 @@ def translate(pack: Pack, mapping_id: str, payload: bytes, content_type: str = "
             withheld.append({"record": place, "verdict": mapped.verdict})
         else:
             records.append(mapped.values)
+            kept.append(source)
             places.append(place)
     return Translation(
         records=records,
+        sources=kept,
         problems=problems,
         mapping_id=mapping_id,
         mapping_version=pack.version(mapping_id),

@@ -1,8 +1,8 @@
 """A value as the register wrote it, for the desk where a person compares it with the canonical one. Pure.
 
-The letters come from the raw view of the very same record (`reconcile.compare.RecordView`), which a run has once it was joined with the
-run on values as they come (`run.compare_fields`). Where no raw view of that record was looked at, nothing is said: letters are never
-made up from the canonical value.
+The letters come from the raw side of the view of the very same record (`reconcile.compare.RecordView`), which the data-first way has from
+the message the canonical value came in. Where no raw record was brought, nothing is said: letters are never made up from the canonical
+value.
 """
 
 from __future__ import annotations

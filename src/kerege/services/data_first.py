@@ -22,6 +22,7 @@ from kerege.reconcile.compare import RecordView
 from kerege.reconcile.link import Entry, Linked, NoneThere, Picked, Unsure, pick
 from kerege.semantics.kg import pin as kg_pin
 from kerege.services.admission import DATA_FIRST, MANUAL, Application, Processed, conclude, free_from, iso_date, unique
+from kerege.services.as_written import beside
 from kerege.services.catchment import Catchments, Place
 from kerege.services.child import Child, Identifier
 from kerege.services.definitions import AdmissionDefinition
@@ -129,7 +130,8 @@ class _Case:
         for register, entry in self._linked.items():
             number = entry.get(_RECORD_ID.get(register, "")) or self._application.id
             unread = frozenset(name for name, _ in entry.flagged if entry.get(name) is None)
-            views[register] = RecordView(register, number, None, entry.values, unread)
+            row = self._application.raw if register == "application" else entry.source
+            views[register] = RecordView(register, number, beside(register, row, entry.values), entry.values, unread)
         return views
 
     # -- facts ---------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ class Call:
     body: bytes | None = None
     content_type: str | None = None
     canonical: bool = True
+    sources: bool = False  # with the canonical records, the register's own cells they were made of
     purpose: str = ""
     issue: str = ""
 
@@ -47,6 +48,7 @@ class Call:
 class Answer:
     """What came back. `records` and `problems` when canonical, `body` when raw.
 
+    sources  the register's own cells of each record, in the order of `records`; empty when they were not asked for
     status   HTTP status; 0 when there was no answer at all
     withheld places, in the original payload, of records the translation left out; problems name places in the payload too
     fault    a stable code when the exchange or the register failed (no answer, 5xx, a fault header), else ""
@@ -56,6 +58,7 @@ class Answer:
     at: datetime
     message_id: str = ""
     records: tuple[Mapping[str, str | None], ...] = ()
+    sources: tuple[Mapping[str, str | None], ...] = ()
     problems: tuple[Mapping[str, Any], ...] = ()
     withheld: tuple[int, ...] = ()
     body: bytes = b""
@@ -182,8 +185,10 @@ def _canonical(answer: Answer, source: Source) -> Reply:
             gone.add(place)
         flagged.setdefault(place, set()).add((str(problem.get("field") or ""), str(problem.get("code") or "")))
     places = itertools.islice((n for n in itertools.count() if n not in gone), len(answer.records))
+    cells = answer.sources or (None,) * len(answer.records)
     entries = tuple(
-        Entry(record, frozenset(flagged.get(place, ()))) for place, record in zip(places, answer.records, strict=True)
+        Entry(record, frozenset(flagged.get(place, ())), source)
+        for place, record, source in zip(places, answer.records, cells, strict=True)
     )
     return Reply(True, source, entries=entries, complete=not gone and not stray)
 
@@ -204,7 +209,16 @@ def _call(
         content_type = JSON
     # Path and query come from the definition as they are: an address is logged on the way, so it never names a person.
     return Call(
-        data_service, template.method, template.path, template.query, body, content_type, canonical, purpose, issue
+        data_service,
+        template.method,
+        template.path,
+        template.query,
+        body,
+        content_type,
+        canonical,
+        sources=canonical,
+        purpose=purpose,
+        issue=issue,
     )
 
 

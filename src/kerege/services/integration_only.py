@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Final
 
@@ -25,6 +25,7 @@ from kerege.services.admission import (
     conclude,
     unique,
 )
+from kerege.services.as_written import as_written
 from kerege.services.definitions import AdmissionDefinition
 from kerege.services.evidence import ExchangeClient, Gatherer, Reply, Value
 from kerege.services.rules import UNDECIDED, Facts, Outcome
@@ -97,7 +98,7 @@ class _Case:
         self.evidence: list[Value] = []
         self.asked = False
         self.views: dict[str, RecordView] = {
-            "application": RecordView("application", application.id, _form_fields(self._form))
+            "application": RecordView("application", application.id, as_written("application", self._form))
         }
 
     def settle(
@@ -218,7 +219,7 @@ class _Case:
 
     def _see(self, register: str, row: Row, reply: Reply, concept: str, number: str) -> None:
         record_id = row.get(number) or ""
-        fields = RAW_FIELDS[register](row)
+        fields = as_written(register, row)
         self.views[register] = RecordView(register, record_id, fields)
         self.evidence.extend(Value(concept, name, value, reply.source, record_id) for name, value in fields.items())
 
@@ -262,79 +263,3 @@ def _by(rows: tuple[Row, ...], name: str) -> dict[str, list[Row]]:
 def _free(row: Row) -> int | None:
     capacity, taken = row.get("capacity") or "", row.get("taken") or ""
     return max(0, int(capacity) - int(taken)) if capacity.isdecimal() and taken.isdecimal() else None
-
-
-def _split(text: str | None) -> tuple[str | None, str | None, str | None]:
-    """A one-cell name as a script splits it: by position, the official order assumed."""
-    words = (text or "").split()
-    given = words[1] if len(words) > 1 else None
-    return (words[0] if words else None), given, (" ".join(words[2:]) or None)
-
-
-def _form_fields(form: Row) -> dict[str, str | None]:
-    surname, given, patronymic = _split(form.get("child_name"))
-    return {
-        "surname": surname,
-        "given_name": given,
-        "patronymic": patronymic,
-        "birth_date": form.get("child_birth_date"),
-        "sex": form.get("child_sex"),
-        "pin": form.get("child_pin"),
-    }
-
-
-def _health_fields(row: Row) -> dict[str, str | None]:
-    surname, given, patronymic = _split(row.get("FIO"))
-    return {
-        "surname": surname,
-        "given_name": given,
-        "patronymic": patronymic,
-        "birth_date": row.get("DATA_R"),
-        "sex": row.get("POL"),
-        "pin": row.get("PIN"),
-        "region": row.get("OBLAST"),
-        "status": row.get("STATUS"),
-        "certificate_no": row.get("N_SPR"),
-        "issued": row.get("DATA_VYD"),
-    }
-
-
-def _reader(**names: str) -> Callable[[Row], dict[str, str | None]]:
-    return lambda row: {field: row.get(source) for field, source in names.items()}
-
-
-# A register's raw row -> the compared fields and those a decision shows, as written.
-RAW_FIELDS: Final[dict[str, Callable[[Row], dict[str, str | None]]]] = {
-    "civil": _reader(
-        surname="Fam",
-        given_name="Imya",
-        patronymic="Otch",
-        birth_date="DataRozhd",
-        sex="Pol",
-        pin="Pin",
-        region="Oblast",
-    ),
-    "population": _reader(
-        surname="lastName",
-        given_name="firstName",
-        patronymic="middleName",
-        birth_date="dob",
-        sex="gender",
-        pin="pin",
-        locality="soate",
-        address="text",
-    ),
-    "emis": _reader(
-        surname="last_name",
-        given_name="first_name",
-        patronymic="middle_name",
-        birth_date="date_of_birth",
-        sex="gender_id",
-        pin="identity_number",
-        locality="area_administrative_code",
-        status="student_status",
-        school_code="institution_code",
-        grade="education_grade",
-    ),
-    "health": _health_fields,
-}

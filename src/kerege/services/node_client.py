@@ -1,13 +1,15 @@
 """The door to the registers over HTTP: the consumer node's client port, one keep-alive pool for all threads.
 
 Speaks the X-Road message protocol for REST towards the node (request line `/r1/<service>/<path>`, X-Road-* headers) and asks for the
-canonical translation by `Accept`. What the network does (refused, reset, slow, nonsense) becomes an answer with a fault, never an
-exception: a decision must not hang on luck. Signing, logging, translating are the node's.
+canonical translation by `Accept`, with the register's own cells beside it where the call wants them. What the network does (refused,
+reset, slow, nonsense) becomes an answer with a fault, never an exception: a decision must not hang on luck. Signing, logging,
+translating are the node's.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -18,6 +20,7 @@ import urllib3
 from kerege.services.evidence import Answer, Call, unanswered
 
 CANONICAL: Final = "application/vnd.kerege.canonical+json"
+WITH_SOURCES: Final = f"{CANONICAL}; sources=1"
 _MAX_BODY: Final = 64 * 1024 * 1024  # bytes; the nightly list of a whole country fits, a runaway answer does not
 
 
@@ -72,7 +75,7 @@ class NodeClient:
             "X-Road-Id": message_id,
             "X-Road-UserId": self._user,
             "X-Road-Issue": call.issue,
-            "Accept": CANONICAL if call.canonical else "*/*",
+            "Accept": (WITH_SOURCES if call.sources else CANONICAL) if call.canonical else "*/*",
         }
         if call.content_type:
             headers["Content-Type"] = call.content_type
@@ -94,13 +97,15 @@ def read_answer(status: int, headers: dict[str, str], body: bytes, message_id: s
     try:
         message: Any = orjson.loads(body)
         mapping, original = message["mapping"], message["original"]
+        records, sources = _texts(message["records"]), _texts(message.get("sources") or ())
+        if sources and len(sources) != len(records):
+            raise ValueError("records and their sources differ in number")
         return Answer(
             status,
             at,
             str(original.get("message_id") or message_id),
-            records=tuple(
-                {str(k): v if v is None else str(v) for k, v in record.items()} for record in message["records"]
-            ),
+            records=records,
+            sources=sources,
             problems=tuple(message.get("problems") or ()),
             withheld=tuple(int(item["record"]) for item in message.get("withheld") or ()),
             content_type=content_type,
@@ -110,3 +115,7 @@ def read_answer(status: int, headers: dict[str, str], body: bytes, message_id: s
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError):
         return Answer(status, at, message_id, content_type=content_type, fault="services.not_canonical")
+
+
+def _texts(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, str | None], ...]:
+    return tuple({str(k): v if v is None else str(v) for k, v in row.items()} for row in rows)

@@ -96,15 +96,10 @@ def give_places(processed: Sequence[Processed], free: Mapping[str, int | None]) 
     ]
 
 
-def compare_fields(data_first: RunResult, integration_only: RunResult | None, compared: ComparedFields) -> RunResult:
-    """The data-first run with every field compared: canonical values from it, raw ones of the same records from the other."""
-    raw = {item.application.id: item.views for item in integration_only.processed} if integration_only else {}
-    items = []
-    for item in data_first.processed:
-        others = raw.get(item.application.id, {})
-        views = {register: view.joined(others.get(register)) for register, view in item.views.items()}
-        items.append(replace(item, views=views, comparisons=compare_records(views, compared)))
-    return RunResult(data_first.way, tuple(items), data_first.seconds)
+def compare_fields(run: RunResult, compared: ComparedFields) -> RunResult:
+    """A data-first run with every field of its linked records compared, as written and as meant; both come from the same messages."""
+    items = tuple(replace(item, comparisons=compare_records(item.views, compared)) for item in run.processed)
+    return replace(run, processed=items)
 
 
 def field_counters(run: RunResult, compared: ComparedFields) -> dict[str, dict[str, int]]:

@@ -121,7 +121,7 @@ def process(country: Country, definition: AdmissionDefinition) -> tuple[RunResul
         read = read_application(country.pack.mapper("kg:application"))
         first = DataFirst(client, definition, read)
         meant = process_all(applications, first, definition, workers=workers, on_progress=progress)
-    return plain, compare_fields(meant, plain, compared_fields.of_country()), client
+    return plain, compare_fields(meant, compared_fields.of_country()), client
 
 
 def summarise(country: Country, definition: AdmissionDefinition, plain: RunResult, meant: RunResult) -> dict[str, Any]:
