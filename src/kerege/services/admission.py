@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from kerege.ground.clock import BISHKEK
@@ -64,7 +65,8 @@ class Processed:
 
     kind         straight_through (then `decision` is there), manual or asked_again
     outcome      what the rules say before places are given out
-    reasons      why a person must look, as codes of the definition's open_reasons; empty when straight through
+    reasons      why a person must look or the applicant is asked, as codes of the definition's open_reasons; empty when straight
+                 through
     views        one record view per register that was linked to the child, for the comparison of fields
     """
 
@@ -102,14 +104,26 @@ class Way(Protocol):
         ...
 
 
-def conclude(processed: Processed, definition: AdmissionDefinition, *, blocked: str = "") -> Processed:
-    """`processed` with the rules' outcome; straight through when they decide (a place permitting), else `blocked` or manual."""
+def conclude(
+    processed: Processed,
+    definition: AdmissionDefinition,
+    *,
+    blocked: str = "",
+    absent: Mapping[str, str] = MappingProxyType({}),
+) -> Processed:
+    """`processed` with the rules' outcome: straight through when they decide (a place permitting), else to a person or the applicant.
+
+    blocked   the kind of every undecided application, where the caller has its own
+    absent    open facts that only the applicant can settle, because the record is surely not in its register -> the reason why.
+              The applicant is asked when nothing else is open; what a person must look at first, a person looks at first.
+    """
     outcome = rules.decide(processed.facts, definition)
     may = rules.may_be_admitted(processed.facts, definition)
     if outcome.kind == rules.UNDECIDED:
-        reasons = tuple(dict.fromkeys((*outcome.open_facts, *processed.reasons)))
+        reasons = unique([*(absent.get(fact, fact) for fact in outcome.open_facts), *processed.reasons])
+        kind = ASKED_AGAIN if all(fact in absent for fact in outcome.open_facts) else MANUAL
         return replace(
-            processed, outcome=outcome, may_be_admitted=may, kind=blocked or MANUAL, decision=None, reasons=reasons
+            processed, outcome=outcome, may_be_admitted=may, kind=blocked or kind, decision=None, reasons=reasons
         )
     decision = Decision(outcome.kind, outcome.reasons)
     return replace(

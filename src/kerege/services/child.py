@@ -280,8 +280,19 @@ class Identifier:
         others = all(
             clearly_other(named, parent) and pin_relation(named, parent) in {"far", "unknown"} for named in recorded
         )
-        if others and child.person is not None and not at_home:
+        if others and child.person is not None and not at_home and not self._may_mean_a_namesake(child.person):
             child.guardian = False
+
+    def _may_mean_a_namesake(self, person: Entry) -> bool:
+        """Whether another registered child of that name and day may be meant: born abroad, it has no birth record to be found by."""
+        claim = self.child.claim
+        if pin_relation(claim, person) == "equal":
+            return False
+        reply = self._people_born_on(claim.get("birth_date") or "")
+        if not reply.ok or not reply.complete:
+            return True
+        others = (entry for entry in reply.entries if not _is_same_record(entry, person))
+        return any(name_relation(claim, entry)[0] == "same" for entry in others)
 
 
 def _is_same_record(left: Entry, right: Entry) -> bool:

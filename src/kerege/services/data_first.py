@@ -4,10 +4,11 @@
     guardian      civil (the applicant's PIN, or full name and one thing more): `child`
     in catchment  address from the population register only, lines of all schools from education
     vaccinated    the nightly list: any certificate of the child that counts
-    enrolled      education's pupils born that day: any record of the child that counts
+    enrolled      education's pupils born that day or under a PIN of the child: any record of the child that counts
 
 A register that is down, a record that could not be translated, a link that is unsure: the fact stays unknown, and `rules` decides
-only if it does not matter. Nothing is ever taken from the citizen's form but who and which school is meant.
+only if it does not matter. A record that is surely not there is no proof either where the definition says `absence: ask`: then the
+fact is open, and only the applicant can settle it. Nothing is ever taken from the citizen's form but who and which school is meant.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from kerege.services.catchment import Catchments, Place
 from kerege.services.child import Child, Identifier
 from kerege.services.definitions import AdmissionDefinition
 from kerege.services.evidence import ExchangeClient, Gatherer, Reply, Source, Value, values_of
-from kerege.services.rules import UNDECIDED, Facts, Outcome
+from kerege.services.rules import FACTS, UNDECIDED, Facts, Outcome
 
 ReadApplication = Callable[[Mapping[str, str | None]], Entry]
 
@@ -88,7 +89,7 @@ class DataFirst:
             links=tuple(case.child.links),
             seconds=time.perf_counter() - started,
         )
-        return conclude(processed, self._definition)
+        return conclude(processed, self._definition, absent=case.absent)
 
 
 class _Case:
@@ -102,10 +103,13 @@ class _Case:
         self.child: Child = self._identifier.child
         self.evidence: list[Value] = []
         self._linked: dict[str, Entry] = {"application": self.child.claim}
+        self.absent: dict[str, str] = {}  # open fact -> why only the applicant can settle it
 
     def settle(self, certificates: _Certificates, catchments: Catchments | None) -> Facts:
         child = self._identifier.identify()
         if child.birth is None:
+            if "child.birth" in child.absent:
+                self.absent = dict.fromkeys(FACTS, "child_not_found")
             return Facts(None, None, None, None, None, self._application.stage)
         self._note("civil", "child.birth", child.birth, child.birth_source)
         if child.person is not None:
@@ -151,6 +155,8 @@ class _Case:
     def _in_catchment(self, catchments: Catchments | None) -> bool | None:
         if not self._definition.asks_catchment(self._application.stage):
             return None
+        if "person.registered_address" in self.child.absent:
+            self.absent["in_catchment"] = "record_not_found"
         if catchments is None or self.child.person is None:
             return None
         return catchments.contains(self._application.school_code, Place.of(self.child.person))
@@ -161,6 +167,8 @@ class _Case:
             return None
         counts = self._definition.rules.vaccination_counts
         picked = self._pick(certificates.candidates(self.child.views()), lambda e: e.get("status") in counts)
+        if isinstance(picked, NoneThere) and certificates.reply.complete:
+            return self._none_there("child.vaccination", "vaccinated")
         records = (*_sure(picked), *_maybe(picked))
         good = [entry for entry in _sure(picked) if entry.get("status") in counts]
         shown = good or list(_sure(picked))
@@ -171,18 +179,24 @@ class _Case:
         open_status = any(entry.get("status") is None for entry in records)
         if any(entry.get("status") in counts for entry in records) or open_status or not certificates.reply.complete:
             return None
-        return False
+        # A certificate that does not count decides only if it surely is the child's: else the child may have none at all.
+        return False if shown or not self._definition.asks_when_absent("child.vaccination") else None
 
     def _enrolled(self) -> bool | None:
-        days = {view.get("birth_date") for view in self.child.views()} - {None, ""}
-        replies = [
-            self.gatherer.ask("child.enrolment", "by_birth_date", date=str(day)) for day in sorted(map(str, days))
-        ]
+        """Asked for by every date and every PIN of the child: either may be miswritten there, seldom both."""
+        days = {day for view in self.child.views() if (day := view.get("birth_date"))}
+        ask = self.gatherer.ask
+        replies = [ask("child.enrolment", "by_birth_date", date=day) for day in sorted(days)]
+        replies += [ask("child.enrolment", "by_pin", pin=pin) for pin in self.child.pins()]
         if not all(reply.ok for reply in replies):
             return None
-        candidates = tuple(entry for reply in replies for entry in reply.entries)
+        candidates: dict[
+            object, Entry
+        ] = {}  # once each, by all that stands in it: one pupil may have a row at each of two schools
+        for entry in (entry for reply in replies for entry in reply.entries):
+            candidates.setdefault((tuple(sorted(entry.values.items())), entry.flagged), entry)
         # A withdrawn or preparatory pupil is no obstacle whoever it is, so only the others must be told apart.
-        active = tuple(entry for entry in candidates if self._counts(entry) is not False)
+        active = tuple(entry for entry in candidates.values() if self._counts(entry) is not False)
         picked = self._pick(active, lambda e: self._counts(e) is True)
         sure = _sure(picked)
         if sure:
@@ -190,7 +204,14 @@ class _Case:
         if any(self._counts(entry) for entry in sure):
             return True
         if isinstance(picked, NoneThere) and all(reply.complete for reply in replies):
+            return self._none_there("child.enrolment", "enrolled_elsewhere")
+        return None
+
+    def _none_there(self, evidence_id: str, fact: str) -> bool | None:
+        """The fact when the child surely has no such record: a no, or open until the applicant has been asked."""
+        if not self._definition.asks_when_absent(evidence_id):
             return False
+        self.absent[fact] = "record_not_found"
         return None
 
     def _counts(self, pupil: Entry) -> bool | None:

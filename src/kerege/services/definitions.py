@@ -12,52 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
 import kerege
 from kerege.ground import settings
 from kerege.ground.text import Text
+from kerege.services.declared import ABSENCE, EVIDENCE_IDS, OPEN_REASONS, PARAMETERS, REASON_ORDER
+from kerege.services.declared import OUTCOME_KINDS as OUTCOME_KINDS  # whoever shows outcomes asks for them here
 from kerege.services.errors import DefinitionInvalid, DefinitionMissing, DefinitionUnreadable, RequestUnknown
-
-# The order in which reasons are given is the law of decisions: see docs/decisions/0070.
-REASON_ORDER: Final = (
-    "not_guardian",
-    "under_age",
-    "over_age",
-    "enrolled_elsewhere",
-    "outside_catchment",
-    "not_vaccinated",
-)
-# What a request may be filled with. Both tell of a person: they may stand in a body only, never in an address that others log.
-PARAMETERS: Final = ("pin", "date")
-OUTCOME_KINDS: Final = ("admit", "refuse", "commission", "no-place")
-EVIDENCE_IDS: Final = (
-    "child.birth",
-    "person.registered_address",
-    "school.catchment",
-    "school.places",
-    "child.enrolment",
-    "child.vaccination",
-)
-OPEN_REASONS: Final = (
-    "guardian",
-    "birth_date",
-    "in_catchment",
-    "vaccinated",
-    "enrolled_elsewhere",
-    "place",
-    "capacity",
-    "register_unavailable",
-    "child_not_found",
-    "child_ambiguous",
-    "application_unreadable",
-    "field_differs",
-    "field_not_comparable",
-    "record_not_found",
-    "school_unknown",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +69,10 @@ class RequestTemplate:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSource:
-    """Where one concept is asked for: register (source of truth), data service, mapping, the calls it answers."""
+    """Where one concept is asked for: register (source of truth), data service, mapping, the calls it answers.
+
+    absence   what it means that the child has no such record: `ask` or `decides` (`ABSENCE`); "" where no record is a child's
+    """
 
     id: str
     register: str
@@ -114,6 +81,7 @@ class EvidenceSource:
     requests: Mapping[str, RequestTemplate]
     legal_ref: str
     preview: Text
+    absence: str = ""
 
     def request(self, name: str, service: str = "grade1-admission") -> RequestTemplate:
         template = self.requests.get(name)
@@ -166,6 +134,10 @@ class AdmissionDefinition:
     reasons: Mapping[str, ReasonText]
     open_reasons: Mapping[str, Text]
     manual_path: Text
+
+    def asks_when_absent(self, evidence_id: str) -> bool:
+        """Whether the applicant is asked for a record that is surely not there; else its absence is a fact."""
+        return self.evidence[evidence_id].absence == "ask"
 
     def asks_catchment(self, stage: int) -> bool:
         return self.stages[stage].by == "catchment"
@@ -330,10 +302,18 @@ class _Reader:
                 requests=requests,
                 legal_ref=self.legal_ref(item.get("legal_ref"), where, legal),
                 preview=self.text(item.get("preview"), f"{where}.preview"),
+                absence=self.absence(item.get("absence", ""), str(key)),
             )
         for missing in sorted(set(EVIDENCE_IDS) - set(found)):
             self.fault(f"evidence.{missing}", "is not there")
         return found
+
+    def absence(self, raw: Any, evidence_id: str) -> str:
+        allowed = ABSENCE.get(evidence_id, ("",))
+        if raw not in allowed:
+            what = f"expected {' or '.join(allowed)}" if allowed != ("",) else "is only for a record of the child"
+            self.fault(f"evidence.{evidence_id}.absence", what)
+        return str(raw)
 
     def request(self, raw: Any, where: str) -> RequestTemplate:
         item = self.mapping(raw, where)

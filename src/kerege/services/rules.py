@@ -55,11 +55,11 @@ class Outcome:
 
 
 _Choice = tuple[bool | str, ...]
-_FIELDS: Final = ("guardian", "birth_date", "enrolled_elsewhere", "in_catchment", "vaccinated")
+FACTS: Final = ("guardian", "birth_date", "enrolled_elsewhere", "in_catchment", "vaccinated")
 
 
 def _reasons(choice: _Choice) -> tuple[str, ...]:
-    """The reasons against admission in one world: a value for each of `_FIELDS`, the birth date as its age class."""
+    """The reasons against admission in one world: a value for each of `FACTS`, the birth date as its age class."""
     guardian, age, enrolled_elsewhere, in_catchment, vaccinated = choice
     checks = (
         (not guardian, "not_guardian"),
@@ -110,7 +110,7 @@ def _options(facts: Facts, definition: AdmissionDefinition) -> tuple[tuple[bool 
 def _open_facts(options: tuple[tuple[bool | str, ...], ...]) -> tuple[str, ...]:
     """The unknown facts that can change the primary reason, whatever the others are."""
     found = []
-    for index, field in enumerate(_FIELDS):
+    for index, field in enumerate(FACTS):
         if len(options[index]) == 1:
             continue
         others = options[:index] + options[index + 1 :]
