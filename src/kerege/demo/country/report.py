@@ -61,6 +61,8 @@ class Report:
             "manual": "sent to manual reconciliation",
             "asked_again": "asked the citizen again",
             "wrong_automatic": "wrong automatic decisions",
+            "wrong_reason": "refusals with a wrong reason",
+            "wrong_links": "records of another person",
         }
         for key, name in names.items():
             cells = [

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from kerege.membership.doings import publish_configuration
 from kerege.membership.publish import node_publisher
 from kerege.node.network import LaidOut, NetworkPlan, lay_out, shared_parameters
 from kerege.semantics.pack import Pack, load_pack
+from kerege.services.definitions import AdmissionDefinition
 from kerege.services.evidence import ExchangeClient
 from kerege.services.node_client import NodeClient
 
@@ -53,7 +54,6 @@ class Country:
     hub_url: str
     started: datetime
     pack: Pack
-    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def trust(self) -> Trust:
@@ -159,9 +159,10 @@ def hub_environment(options: Options) -> dict[str, str]:
     return told | ({"KEREGE_COUNTRY_DATA": str(options.data.absolute())} if options.data else {})
 
 
-def first_birth_date(world: World) -> date:
-    """The earliest birth date a contract test asks for: that of the oldest applicant."""
-    return min(facts.birth_date for facts in world.truth)
+def first_birth_date(definition: AdmissionDefinition) -> date:
+    """The earliest birth date a contract test asks for: of a child who is just not too old in the year of admission."""
+    day = definition.rules.age_on
+    return day.replace(year=day.year - definition.rules.age_under) + timedelta(days=1)
 
 
 def write_summary(country: Country, summary: dict[str, Any]) -> None:

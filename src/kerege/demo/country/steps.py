@@ -88,7 +88,7 @@ def measure(country: Country, report: contract_tests.ContractReport) -> gate.Mea
 
 def run_contract_tests(country: Country) -> contract_tests.ContractReport:
     """Every contract tried on the real registers, through both nodes."""
-    probes = measuring.probes(first_birth_date(country.world))
+    probes = measuring.probes(first_birth_date(definition()))
     return contract_tests.run(probes, country.client(country.edu, str(network.RUNNER)), country.pack)
 
 
@@ -128,12 +128,11 @@ def summarise(country: Country, definition: AdmissionDefinition, plain: RunResul
     """The figures, with wrong decisions counted against the truth."""
     free = {school.code: school.free for school in country.world.schools}
     true = score.true_decisions(country.world.truth, free, definition)
-    country.notes["true"] = true
     return {
         "applications": len(country.world.applications),
         "seed": country.options.seed,
-        "integration_only": score.figures(plain, true),
-        "data_first": score.figures(meant, true),
+        "integration_only": score.figures(plain, true, country.world),
+        "data_first": score.figures(meant, true, country.world),
         "fields": field_counters(meant, compared_fields.of_country()),
         "dirt": country.world.dirt.as_dict(),
         "measured_dirt": measure_dirt(country.world),

@@ -68,7 +68,7 @@ def _data_first(country: Country) -> None:
     say = country.report
     with say.step("Inventory of the registers: what exists, what it means, whose it is"):
         runner = country.client(country.edu, str(network.RUNNER))
-        datasets, columns = inventory.take_inventory(runner, country.pack, first_birth_date(country.world), now())
+        datasets, columns = inventory.take_inventory(runner, country.pack, first_birth_date(steps.definition()), now())
     say.say(f"{datasets} datasets, {columns} columns; rows were looked at and not kept")
     with say.step("The education register's areas mapped to SOATE"):
         match = steps.map_areas(country)
