@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
+import uvloop
 
 from kerege.node.httpclient import AnswerTooLarge, HttpFailed, NotConnected, Pool, encode_request
 from kerege.node.httpserver import HttpProtocol, HttpRequest, HttpResponse, ServerLimits
@@ -214,3 +217,22 @@ def test_answers_are_read_as_they_are_framed(wire: bytes, expected: object) -> N
         return (answer.status, answer.body)
 
     assert asyncio.run(main()) == expected
+
+
+def test_an_answer_without_length_that_ends_by_reset_is_no_whole_answer() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n\r\npin;name\n1;a\n")
+        await asyncio.sleep(0.1)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        connection = await Pool(1000, 1.0).acquire("127.0.0.1", server.sockets[0].getsockname()[1])
+        with pytest.raises(HttpFailed, match="closed the connection"):
+            await connection.exchange(encode_request("GET", "/", "x", (), None), head=False, timeout=1)
+        server.close()
+
+    asyncio.run(main())
+    uvloop.run(main())

@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.used = False
         self.alive = False
+        self._ended = False
         self._status = self._size = self._header_size = 0
         self._framed = self._head = self._interim = False
         self._reason = b""
@@ -77,11 +78,14 @@ class Connection(asyncio.Protocol):
         if tls is not None:
             self.certificate = tls.getpeercert(True)
 
+    def eof_received(self) -> None:
+        self._ended = True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive = False
         if self._waiter is not None and not self._waiter.done():
-            if self._status and not self._framed:
-                self._finish()  # the end of the connection ends the body
+            if self._status and not self._framed and self._ended and exc is None:
+                self._finish()  # the orderly end of the connection ends the body; a reset says nothing about it
                 return
             answered = bool(self._status)
             self._waiter.set_exception(HttpFailed("closed the connection before answering", unanswered=not answered))
