@@ -1,9 +1,12 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from kerege.cli.node import node
 from kerege.exchange import confdir
 from kerege.exchange.faults import Spelling
 from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
@@ -33,6 +36,7 @@ PLAN = NetworkPlan(
         ),
     ),
 )
+LISTEN = {"clients": "127.0.0.1:8080", "servers": "0.0.0.0:5500", "admin": "127.0.0.1:8081"}
 
 
 @pytest.fixture
@@ -81,6 +85,13 @@ def test_a_publication_verifies_under_the_anchor_and_its_files_are_those_it_name
         ({"server": "KG/GOV"}, "server", "parts"),
         ({"listen": {"clients": "8080"}}, "listen.clients", "host:port"),
         ({"listen": {"clients": "127.0.0.1:99999"}}, "listen.clients", "host:port"),
+        ({"listen": {**LISTEN, "admin": "0.0.0.0:8081"}}, "listen.admin", "loopback"),
+        ({"listen": {**LISTEN, "clients": "0.0.0.0:8080"}}, "listen.clients", "clients_without_tls"),
+        (
+            {"listen": {**LISTEN, "clients": "10.0.0.1:8080", "clients_without_tls": "yes"}},
+            "clients_without_tls",
+            "true",
+        ),
         ({"keys": {"auth": {"key": "a"}}}, "keys.auth.certificate", "required"),
         ({"clients": "KG/GOV/1/a"}, "clients", "list"),
         ({"clients": []}, "services", "not among clients"),
@@ -125,3 +136,31 @@ def test_a_key_of_another_certificate_is_refused_by_file(file: Path) -> None:
     (keys / "auth.key").unlink()
     with pytest.raises(NodeKeyInvalid, match=r"auth\.key"):
         load_keys(load(file))
+
+
+def test_clients_from_elsewhere_are_let_in_only_by_name_and_check_warns(file: Path) -> None:
+    data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    data["listen"] = {**LISTEN, "clients": "0.0.0.0:8080", "clients_without_tls": True}
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    assert load(file).clients_address == Address("0.0.0.0", 8080)
+    done = CliRunner().invoke(node, ["--config", str(file), "check"])
+    assert done.exit_code == 0
+    assert "speaks for every client of this node" in done.output
+
+
+def test_a_server_on_another_address_keeps_clients_and_admin_on_the_machine_itself(tmp_path: Path) -> None:
+    away = replace(PLAN, servers=(replace(PLAN.servers[0], host="10.0.0.7"),))
+    laid = lay_out(tmp_path, away, NOW).nodes["node-edu"]
+    config = load(laid.config)
+    assert str(config.servers_address) == "10.0.0.7:5500"
+    assert (str(config.clients_address), str(config.admin_address)) == ("127.0.0.1:8080", "127.0.0.1:8081")
+    assert (laid.client_url, laid.admin_url) == ("http://127.0.0.1:8080", "http://127.0.0.1:8081")
+
+
+@pytest.mark.parametrize("name", ["auth.key", "sign-GOV-70000003.key"])
+def test_a_private_key_others_may_read_is_refused_at_start_and_by_check(file: Path, name: str) -> None:
+    (file.parent / "keys" / name).chmod(0o640)
+    with pytest.raises(NodeKeyInvalid, match=f"{name}.*0600"):
+        load_keys(load(file))
+    done = CliRunner().invoke(node, ["--config", str(file), "check"])
+    assert isinstance(done.exception, NodeKeyInvalid)

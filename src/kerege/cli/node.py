@@ -35,9 +35,12 @@ def check(config: object) -> None:
     from kerege.exchange.confdir import parse_anchor
     from kerege.node.config import NodeConfig
     from kerege.node.keys import load_keys
+    from kerege.node.serve import CLIENTS_WARNING
 
     assert isinstance(config, NodeConfig)
     keys = load_keys(config)
+    if not config.clients_address.loopback:
+        click.echo(f"Warning: {CLIENTS_WARNING % config.clients_address}", err=True)
     anchor = parse_anchor(config.anchor.read_bytes())
     click.echo(
         f"{config.server}: configuration, {len(keys.signers) + 1} keys and the anchor of {anchor.instance} are in order"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
 from kerege.ground.clock import iso
+from kerege.node.config import is_loopback
 from kerege.node.core import Core
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.keeper import RefreshResult
 
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?\Z")
 _JSON = ((b"content-type", b"application/json; charset=utf-8"),)
 
 
@@ -23,6 +26,10 @@ class Admin:
         self._core, self._refresh = core, refresh
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
+        # a page in a browser on this machine must not get in: not under a name of its own, not by a cross-site request
+        host = _HOST.match(http.header(b"host"))
+        if host is None or not is_loopback(host[1]) or http.header(b"origin"):
+            return _json(403, {"error": "the admin listener is called by a loopback name (Host), and by no web page"})
         parts = urlsplit(http.target)
         route = (http.method, parts.path)
         if route == ("GET", "/health"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -29,6 +30,20 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own and nobody else's."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +131,12 @@ class _Section:
             raise self.bad(key, f"expected a number of at least {least:g}")
         return float(found)
 
+    def flag(self, key: str, default: bool) -> bool:
+        found = self.raw(key, default)
+        if not isinstance(found, bool):
+            raise self.bad(key, "expected true or false")
+        return found
+
     def section(self, key: str, default: Any = _MISSING) -> _Section:
         return _Section(self.raw(key, default), ".".join(p for p in (self.path, key) if p), self.file)
 
@@ -172,6 +193,7 @@ def load(file: Path) -> NodeConfig:
     spelling = str(top.raw("fault_spelling", Spelling.SNAKE.value))
     if spelling not in {s.value for s in Spelling}:
         raise top.bad("fault_spelling", 'expected "7.8" or "7.7"')
+    _check_listen(listen)
     clients = frozenset(top.parse(SubsystemId, text, "clients") for text in top.listing("clients", []))
     out = NodeConfig(
         server=server,
@@ -203,6 +225,19 @@ def load(file: Path) -> NodeConfig:
     for section in (listen, keys, configuration, log, limits, top):
         section.close()
     return out
+
+
+def _check_listen(listen: _Section) -> None:
+    """What answers anybody who reaches it stays on this machine; for information systems that can be allowed, by name."""
+    clients, allowed = listen.address("clients"), listen.flag("clients_without_tls", False)
+    if not listen.address("admin").loopback:
+        raise listen.bad("admin", "expected a loopback address: whoever reaches it reads monitoring and refreshes")
+    if not clients.loopback and not allowed:
+        raise listen.bad(
+            "clients",
+            "whoever reaches this port speaks for every client of the node; expected a loopback address, "
+            "or listen.clients_without_tls: true on a network that only those clients reach",
+        )
 
 
 def _key_files(section: _Section) -> KeyFiles:

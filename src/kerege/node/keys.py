@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +51,8 @@ def load_keys(config: NodeConfig) -> NodeKeys:
 
 def _load(files: KeyFiles) -> KeyPair:
     try:
+        if stat.S_IMODE(files.key.stat().st_mode) & 0o077:
+            raise NodeKeyInvalid(file=files.key, reason="it may be read by others; it should have mode 0600")
         return load_files(files.key, files.certificate)
     except OSError as problem:
         name = problem.filename or files.key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ class Monitor:
         self._server = server
         self._recent: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_KEPT)
         self._pending: list[bytes] = []
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file.open("ab")
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.fchmod(descriptor, 0o600)  # also a file that an older version left readable
+        self._file = os.fdopen(descriptor, "ab")
         self._timer: asyncio.TimerHandle | None = None
         self.succeeded = 0
         self.failed = 0

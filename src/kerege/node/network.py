@@ -21,6 +21,7 @@ from kerege.exchange import rules as rules_format
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.pki import TestAuthority, load_pair, save_pair
 from kerege.exchange.rules import Rules
+from kerege.node.config import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +167,15 @@ def lay_out(folder: Path, network: NetworkPlan, now: datetime) -> LaidOut:
             server.id,
             home,
             config,
-            f"http://{server.host}:{server.client_port}",
-            f"http://{server.host}:{server.admin_port}",
+            f"http://{_own_host(server)}:{server.client_port}",
+            f"http://{_own_host(server)}:{server.admin_port}",
         )
     return LaidOut(folder, authority_folder, anchor, nodes)
+
+
+def _own_host(server: PlannedServer) -> str:
+    """Where clients and the admin listener are: other servers may come from elsewhere, these only from the machine itself."""
+    return server.host if is_loopback(server.host) else "127.0.0.1"
 
 
 def _signers(server: PlannedServer) -> list[MemberId]:
@@ -181,9 +187,9 @@ def _node_yaml(network: NetworkPlan, server: PlannedServer) -> dict[str, Any]:
     out: dict[str, Any] = {
         "server": str(server.id),
         "listen": {
-            "clients": f"{server.host}:{server.client_port}",
+            "clients": f"{_own_host(server)}:{server.client_port}",
             "servers": f"{server.host}:{server.server_port}",
-            "admin": f"{server.host}:{server.admin_port}",
+            "admin": f"{_own_host(server)}:{server.admin_port}",
         },
         "keys": {
             "auth": {"key": "keys/auth.key", "certificate": "keys/auth.pem"},

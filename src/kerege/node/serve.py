@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import ssl
 from collections.abc import Callable
@@ -32,6 +33,9 @@ from kerege.node.translate import TranslatorLoader, WireTranslation, load_semant
 
 _LOG: Final = logging.getLogger("kerege.node")
 _LEAVE_SECONDS: Final = 10.0
+CLIENTS_WARNING: Final = (
+    "listen.clients is %s without TLS: whoever reaches that port speaks for every client of this node"
+)
 
 
 class Node:
@@ -48,6 +52,7 @@ class Node:
         self._servers: list[asyncio.Server] = []
         self._connections: set[HttpProtocol] = set()
         self.core: Core
+        self.admin: Admin
 
     async def start(self) -> None:
         """Everything up and listening, the configuration fetched if it could be. Raises errors that name what to mend."""
@@ -60,6 +65,11 @@ class Node:
                 file=config.anchor, key="configuration.anchor", reason=problem.strerror or "it cannot be read"
             ) from None
         server_tls, client_tls = tls_context(config, server=True), tls_context(config, server=False)
+        if not config.clients_address.loopback:
+            _LOG.warning("%s", CLIENTS_WARNING % config.clients_address)
+        for folder in (config.state, config.log_folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.chmod(0o700)  # also one that an older version left open to read
         writer = LogWriter(config.log_folder, config.segment_bytes)
         if writer.recovered:
             _LOG.warning("message log: %s", writer.recovered)
@@ -88,6 +98,7 @@ class Node:
             await core.revocation.refresh_own(picture.trust)
 
         core.keeper.on_change(prepare)
+        self.admin = Admin(core, self.refresh)
         try:
             await asyncio.to_thread(core.translation.reload)
             await core.keeper.start()
@@ -95,7 +106,7 @@ class Node:
             server_limits = ServerLimits(room, config.connections)
             await self._listen(config.clients_address, "clients", Consumer(core).handle, client_limits)
             await self._listen(config.servers_address, "servers", Provider(core).handle, server_limits, server_tls)
-            await self._listen(config.admin_address, "admin", Admin(core, self.refresh).handle, ServerLimits(65536, 64))
+            await self._listen(config.admin_address, "admin", self.admin.handle, ServerLimits(65536, 64))
         except BaseException:
             await self.stop()
             raise
@@ -183,5 +194,6 @@ class Node:
 
 def run(config: NodeConfig) -> None:
     """Run a node in this process until it is told to stop."""
+    os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvloop.run(Node(config).run())
