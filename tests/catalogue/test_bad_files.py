@@ -203,3 +203,62 @@ def test_a_sheet_that_is_not_there_is_told_with_those_that_are(workbook: Callabl
     with pytest.raises(errors.SourceMissing) as error:
         read(path, tables=("Other",))
     assert "Data" in error.value.next_step
+
+
+def test_a_last_row_without_line_end_is_remarked_on_and_a_counted_or_ended_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "maybe.csv"
+    for text, encoding, remarked in (
+        ("a,b\n1,2\n3,400", "utf-8", True),
+        ("a,b\n1,2\n3,400", "utf-16", True),
+        ("a,b\n1,2\n", "utf-8", False),
+        ("a,b\r\n1,2\r\n", "utf-16", False),
+        ("a,b\n1,2\n#ROWS,1", "utf-8", False),
+    ):
+        path.write_bytes(text.encode(encoding))
+        found = harvest_source(str(path), Options(Reading(encoding=encoding, delimiter=",")))
+        said = (("maybe", "the last row has no line end (row 3); the file may be cut"),)
+        assert found.remarks == (said if remarked else ()), (text, encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_file_cut_inside_a_letter_is_half_a_file_and_not_a_wrong_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "half.csv"
+    path.write_bytes("код;имя\n1;Ош".encode(encoding)[:-1])
+    error = refused(errors.FileTruncated, path, encoding=encoding, delimiter=";")
+    assert error.params["row"] == 2
+    assert "inside a letter" in error.text
+
+
+def test_a_nul_in_a_file_is_told_with_row_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "nul.csv"
+    path.write_bytes(b"a,b\n1,2\n3,x\0y\n")
+    error = refused(errors.NotText, path)
+    assert (error.params["row"], error.params["column"], error.params["what"]) == (3, 2, "NUL")
+    assert "--encoding utf-16" in error.next_step
+    path.write_bytes("a,b\n1,x\0y\n".encode("utf-16"))
+    assert refused(errors.NotText, path, encoding="utf-16", delimiter=",").params["column"] == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp866"])
+@pytest.mark.parametrize("noise", [bytes(range(256)), bytes(64), b"\x7fELF\x02\x01\x01", b"\x1f\x8b\x08\x04 gz"])
+def test_bytes_that_are_no_text_are_never_a_table_of_0_rows(tmp_path: Path, noise: bytes, encoding: str) -> None:
+    path = tmp_path / "noise.csv"
+    path.write_bytes(noise)
+    with pytest.raises(errors.SourceError, match=r"noise\.csv, row 1, column 1"):
+        read(path, encoding=encoding)
+
+
+def test_an_empty_sheet_that_was_asked_for_is_an_empty_table(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.create_sheet("Empty")
+    path = tmp_path / "x.xlsx"
+    book.save(path)
+    assert "no header" in refused(errors.TableEmpty, path).text
+    book["Sheet"].append(["a", "b"])
+    book["Sheet"].append(["1", "2"])
+    book.save(path)
+    assert read(path) == 1
+    assert "table Empty" in refused(errors.TableEmpty, path, tables=("Empty",)).text
+    assert "table Sheet" in refused(errors.TableEmpty, path, header_row=9).text

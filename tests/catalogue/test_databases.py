@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 import threading
@@ -98,3 +99,47 @@ def test_a_table_that_is_not_there_is_told_with_those_that_are(sqlite_register: 
     with pytest.raises(errors.SourceMissing) as error:
         pick(open_source(str(sqlite_register)), "pupils")
     assert "schools" in error.value.next_step
+
+
+def test_binary_cells_are_profiled_by_size_and_their_content_goes_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "photos.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE photos (id BLOB PRIMARY KEY, photo BLOB, note TEXT)")
+        rows = [(bytes([255, i]), b"secret" * 40, b"secret" if i == 3 else f"n{i}") for i in range(1, 21)]
+        db.executemany("INSERT INTO photos VALUES (?, ?, ?)", rows)
+        db.execute("UPDATE photos SET photo = zeroblob(3000000) WHERE id = x'FF01'")
+    table = harvest_source(str(path)).tables[0]
+    number, photo, note = table.fields
+    assert (table.key, number.type, number.distinct, number.max_length) == (("id",), "binary", 20, 2)
+    assert (photo.type, photo.distinct, photo.min_length, photo.max_length) == ("binary", 2, 240, 3_000_000)
+    assert (photo.masks, photo.codes, note.type, note.nulls) == ((), (), "text", 0)
+    cells = [str(c) for row in pick(open_source(str(path))).rows() for c in row]
+    assert "[binary, 240 bytes]" in cells
+    assert "secret" not in json.dumps([table.as_dict(), cells])
+    assert b"secret".hex() not in json.dumps([table.as_dict(), cells])
+
+
+def test_a_text_that_is_no_utf_8_is_told_with_table_row_and_column(sqlite_register: Path) -> None:
+    with sqlite3.connect(sqlite_register) as db:
+        db.execute("UPDATE schools SET name = CAST(? AS TEXT) WHERE id = 40", ("Ошская школа".encode("cp1251"),))
+    with pytest.raises(errors.EncodingWrong, match=r"register\.sqlite#schools, row 40, column name") as error:
+        harvest_source(str(sqlite_register))
+    assert error.value.params["guess"] == "cp1251"
+    assert "correct the cell at the source" in error.value.next_step
+
+
+def test_a_column_whose_name_is_no_utf_8_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE t (zzzz TEXT)")
+    path.write_bytes(path.read_bytes().replace(b"zzzz", "школ".encode("cp1251")))
+    with pytest.raises(errors.EncodingWrong, match=r"old\.sqlite"):
+        harvest_source(str(path))
+
+
+def test_numbers_moments_and_nothing_come_through_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "kinds.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE kinds (a INTEGER, b REAL, c DATE, d BOOLEAN, e TEXT, f)")
+        db.execute("INSERT INTO kinds VALUES (7, 0.5, '2019-03-14', 1, '', NULL)")
+    assert list(pick(open_source(str(path))).rows()) == [["7", "0.5", "2019-03-14", "1", None, None]]

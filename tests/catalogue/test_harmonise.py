@@ -103,6 +103,37 @@ def test_a_vanished_column_an_empty_table_and_a_repeated_key_stop_the_run(write_
     assert not out.exists()
 
 
+def test_a_new_column_never_takes_the_place_of_one_that_is_there(register: Path, tmp_path: Path) -> None:
+    with pytest.raises(errors.OutputColumnTaken, match=r"r\.csv#r: the new column id \(from pol\)") as error:
+        run(register, tmp_path / "out.csv", to="id")
+    assert "--column pol=NEW" in error.value.next_step
+    assert {p.name for p in tmp_path.iterdir()} == {"r.csv"}
+
+
+def test_two_steps_with_one_target_are_refused(write_csv: WriteCsv, tmp_path: Path) -> None:
+    source = open_source(str(write_csv("r.csv", ["pol", "sex"], [["М", "Ж"]])))
+    for steps in (
+        [Step("pol", WALK, "x"), Step("sex", WALK, "x")],
+        [Step("pol", WALK, "pol"), Step("pol", WALK, "pol")],
+    ):
+        with pytest.raises(errors.OutputColumnTaken, match="made from pol"):
+            harmonise(source, pick(source), steps, tmp_path / "out.csv")
+    report = harmonise(source, pick(source), [Step("pol", WALK, "pol"), Step("pol", WALK, "x")], tmp_path / "out.csv")
+    assert rows_of(tmp_path / "out.csv") == [{"pol": "1", "sex": "Ж", "x": "1", "problems": ""}]
+    assert report.problems_column == "problems"
+
+
+def test_harmonising_an_own_output_again_keeps_both_rounds_of_problems(register: Path, tmp_path: Path) -> None:
+    run(register, tmp_path / "one.csv", "pass-and-flag")
+    again = run(tmp_path / "one.csv", tmp_path / "two.csv", to="sex2")
+    first = (tmp_path / "two.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert first == "id,pol,sex,problems,sex2,problems_2"
+    assert again.problems_column == "problems_2"
+    run(quarantine_path(tmp_path / "two.csv"), tmp_path / "three.csv", to="sex2")
+    aside = quarantine_path(tmp_path / "three.csv").read_text(encoding="utf-8").splitlines()
+    assert aside[0] == "row_2,row,id,pol,sex,problems,problems_2,problems_3"
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["М", "Ж", "Х", "", "0"]), min_size=1, max_size=30))
 def test_every_row_read_is_written_or_put_aside_and_every_cell_counted(

@@ -42,6 +42,10 @@ def register() -> Iterator[str]:
             db.execute("CREATE TABLE archive.old (code int)")
             db.execute("CREATE VIEW slow AS SELECT pg_sleep(30)::text AS waited")
             db.execute("CREATE TABLE closed (a int)")
+            db.execute("CREATE TABLE photos (id bytea PRIMARY KEY, photo bytea)")
+            db.execute(
+                "INSERT INTO photos VALUES ('\\\\xff01', 'secret'), ('\\\\xff02', 'secret'), ('\\\\xff03', NULL)"
+            )
             db.execute("CREATE ROLE reader LOGIN")
             db.execute("GRANT SELECT ON persons TO reader")
             db.execute("ANALYZE")
@@ -103,3 +107,11 @@ def test_an_account_without_rights_is_told_what_to_ask_for(register: str) -> Non
     with pytest.raises(errors.SourceRefused) as error:
         harvest_source(as_reader, options("closed"))
     assert "SELECT" in error.value.next_step
+
+
+def test_binary_columns_are_read_as_their_size(register: str) -> None:
+    table = harvest_source(register, options("photos")).tables[0]
+    number, photo = table.fields
+    assert (table.key, number.type, number.distinct) == (("id",), "binary", 3)
+    assert (photo.type, photo.distinct, photo.max_length, photo.nulls) == ("binary", 1, 6, 1)
+    assert photo.masks == photo.codes == ()

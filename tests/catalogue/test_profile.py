@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kerege.catalogue.errors import KeyDuplicate
+from kerege.catalogue.errors import ColumnVanished, KeyDuplicate
 from kerege.catalogue.harvest import Options, harvest_source
 from kerege.catalogue.profile import ColumnHead, FieldProfile, TableProfile, profile_table, sketch
 
@@ -67,6 +67,20 @@ def test_a_sketch_is_useless_without_its_key_and_equal_with_it() -> None:
     values = ["a", "b", None, " A "]
     assert sketch(values, b"one") == sketch(["b", "a"], b"one")
     assert not sketch(values, b"one") & sketch(values, b"two")
+
+
+@pytest.mark.parametrize("how", [{"key": ("pn",)}, {"share": ("regoin",)}, {"share": ("pupils.region",)}])
+def test_a_column_named_that_no_table_has_is_refused_with_those_that_are(
+    people: Path, how: dict[str, tuple[str]]
+) -> None:
+    with pytest.raises(ColumnVanished, match=r"people\.csv: there is no column .*: pin, fio, birth, pol, region"):
+        harvest_source(str(people), Options(**how))  # type: ignore[arg-type]
+    assert fields(people, share=("people.region",))["region"].codes[-1] == ("41799", 1)
+
+
+def test_a_key_of_one_table_of_several_leaves_the_others_their_own(sqlite_register: Path) -> None:
+    found = harvest_source(str(sqlite_register), Options(key=("code",)))
+    assert {t.name: t.key for t in found.tables} == {"empty one": ("code",), "schools": ("id",)}
 
 
 def test_a_file_longer_than_the_limit_is_cut_and_says_so(people: Path) -> None:

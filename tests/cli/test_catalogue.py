@@ -88,3 +88,84 @@ def test_a_policy_nobody_knows_is_a_usage_error(folder: Path) -> None:
          folder / "w.tsv", "--policy", "shrug"], expect=2,
     ).output  # fmt: skip
     assert "unknown policy" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--encoding", "klingon", "no text encoding is called"),
+        ("--encoding", "hex", "no text encoding is called"),
+        ("--encoding", "utf-32", "save it as utf-8"),
+        ("--encoding", "idna", "save it as utf-8"),
+        ("--delimiter", ",,", "one character"),
+        ("--delimiter", '"', "not a quote"),
+        ("--delimiter", "\n", "not a line end"),
+        ("--rows", 0, "1<=x"),
+        ("--max-cell", 10**20, "1<=x"),
+        ("--seconds", -1, "1<=x"),
+        ("--header-row", -1, "x>=0"),
+        ("--k", 0, "x>=1"),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_a_usage_error(folder: Path, option: str, value: object, told: str) -> None:
+    result = run(["profile", folder / "schools.csv", option, value], expect=2)
+    assert isinstance(result.exception, SystemExit)
+    assert option in result.output
+    assert told in " ".join(result.output.split())
+
+
+def test_encodings_and_delimiters_may_be_written_as_people_do(folder: Path) -> None:
+    (folder / "old.csv").write_bytes("код\tимя\n1\tОш\n".encode("cp1251"))
+    assert "1 rows" in run(["profile", folder / "old.csv", "--encoding", "Windows-1251", "--delimiter", r"\t"]).output
+    (folder / "wide.csv").write_bytes("код;имя\n1;Ош\n".encode("utf-16-le"))
+    assert "1 rows" in run(["profile", folder / "wide.csv", "--encoding", "UTF_16_LE", "--delimiter", ";"]).output
+
+
+def test_a_url_that_is_none_is_told_without_its_password() -> None:
+    result = run(["profile", "postgresql://user:hidden@host:port/db"], expect=2)
+    assert "error    catalogue.source_missing" in result.output
+    assert "hidden" not in result.output
+
+
+def test_a_column_that_is_not_there_is_refused_whichever_option_names_it(folder: Path) -> None:
+    areas, target = folder / "areas.csv", folder / "list.csv"
+    for option in ("--key", "--share"):
+        said = run(["profile", areas, option, "nope"], expect=2).output
+        assert "areas.csv: there is no column nope. Columns now: code, label." in said
+    made = {"--code": "code", "--label": "label", "--to-code": "id", "--to-label": "title"}
+    for option in (*made, "--parent", "--kind", "--to-also", "--to-parent", "--to-kind"):
+        named = [x for pair in {**made, option: "nope"}.items() for x in pair]
+        said = run(["crosswalk", "suggest", areas, target, *named, "--out", folder / "w.tsv"], expect=2).output
+        assert "there is no column nope" in said
+    assert not (folder / "w.tsv").exists()
+
+
+@pytest.mark.django_db
+def test_a_last_row_without_line_end_is_told_by_profile_plan_and_harmonise(folder: Path) -> None:
+    (folder / "schools.csv").write_text(PEOPLE.removesuffix("\n"))
+    note = "schools.csv, table schools: the last row has no line end (row 31); the file may be cut."
+    for command in (["profile"], ["profile", "--json"], ["harvest"]):
+        said = run([*command, folder / "schools.csv"]).stderr
+        assert note in said
+        assert "--counted" in said
+    assert "~ schools" in (planned := run(["harvest", folder / "schools.csv"]).stdout)
+    assert "remark: the last row has no line end" in planned
+    (folder / "w.sssom.tsv").write_text(run_suggest(folder))
+    out = run(
+        [
+            "harmonise",
+            folder / "schools.csv",
+            "--column",
+            f"area=id:{folder / 'w.sssom.tsv'}",
+            "--out",
+            folder / "o.csv",
+        ]
+    )
+    assert note in out.stderr
+
+
+def run_suggest(folder: Path) -> str:
+    made = folder / "made.sssom.tsv"
+    run(["crosswalk", "suggest", folder / "areas.csv", folder / "list.csv", "--code", "code", "--label", "label", "--to-code", "id",
+         "--to-label", "title", "--out", made])  # fmt: skip
+    return made.read_text()

@@ -63,6 +63,8 @@ def make_plan(
     known = known_tables(harvest.source)
     changes = diff(harvest.source, known, harvest.tables, accept_empty=accept_empty)
     changes = _with_hints(changes, harvest)
+    if changes:  # a remark alone is no difference
+        changes += [Change("~", "remark", table, "", remark) for table, remark in harvest.remarks]
     return Plan.objects.create(
         plan_id=new_id("plan"), source=harvest.source, kind=harvest.kind, location=location, options=options.as_dict(),
         fingerprint=harvest.fingerprint, profile_digest=harvest.digest, base_digest=_digest(known),

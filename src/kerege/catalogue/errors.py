@@ -63,7 +63,13 @@ class RowRagged(SourceError):
 class EncodingWrong(SourceError):
     code = "catalogue.encoding_wrong"
     message = "{source}, row {row}, column {column}: the bytes are not {encoding}."
-    hint = "Name the right encoding, for example --encoding {guess}."
+    hint = "Name the right encoding, for example --encoding {guess}. In a database, correct the cell at the source."
+
+
+class NotText(SourceError):
+    code = "catalogue.not_text"
+    message = "{source}, row {row}, column {column}: a {what} character, which no text has."
+    hint = "This is no text file, or a damaged one: fetch it again. If it is UTF-16, say so with --encoding utf-16."
 
 
 class CellTooLarge(SourceError):
@@ -87,12 +93,14 @@ class HeaderTwice(SourceError):
 class TableEmpty(SourceError):
     code = "catalogue.table_empty"
     message = "{source}, table {table}: it has no rows{before}."
-    hint = "An empty delivery is usually a broken one. If it is meant, say so with --accept-empty."
+    hint = (
+        "An empty delivery is usually a broken one. If a header without rows is meant, harvest it with --accept-empty."
+    )
 
 
 class ColumnVanished(SourceError):
     code = "catalogue.column_vanished"
-    message = "{source}: the column {column} is not there any more. Columns now: {columns}."
+    message = "{source}: there is no column {column}. Columns now: {columns}."
     hint = "Check whether it was renamed (kerege suggest shows likely successors), then name the new one."
 
 
@@ -111,13 +119,19 @@ class CodeTwice(SourceError):
 class CodeUnknown(CatalogueError):
     code = "catalogue.code_unknown"
     message = "{source}, row {row}, column {column}: the code {value} is not in the crosswalk {crosswalk}."
-    hint = "Settle it with: kerege crosswalk accept {crosswalk} {value} TARGET. Or let it pass marked: --policy flag."
+    hint = "Settle it with: kerege crosswalk accept {crosswalk} {value} TARGET. Or let it pass marked: --policy pass-and-flag."
 
 
 class OutputExists(CatalogueError):
     code = "catalogue.output_exists"
     message = "{path}: this file is there already and is left as it was."
     hint = "Name another file with --out, or move the old one away."
+
+
+class OutputColumnTaken(CatalogueError):
+    code = "catalogue.output_column_taken"
+    message = "{source}: the new column {column} (from {by}) would take the place of {taken}."
+    hint = "Name another one with --column {by}=NEW:CROSSWALK. What replaces a column in place is written --column {by}:CROSSWALK."
 
 
 class CrosswalkBroken(CatalogueError):

@@ -2,7 +2,8 @@
 
 What happens to a code without a target is the crosswalk's policy: `reject` stops the run at the row and writes nothing; `quarantine` puts
 the row into a second file with its number and reason; `pass-and-flag`, `null-and-flag` and `default` write the row and name the column in
-a `problems` column. Each unmapped code is counted. An empty cell is empty, not unknown.
+a `problems` column (`problems_2` where the register has one of that name). A new column never takes the place of one that is there, unless
+it is the very column translated. Each unmapped code is counted. An empty cell is empty, not unknown.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from kerege.catalogue.errors import CodeUnknown, KeyDuplicate, OutputExists, TableEmpty
+from kerege.catalogue.errors import CodeUnknown, KeyDuplicate, OutputColumnTaken, OutputExists, TableEmpty
 from kerege.catalogue.files import written_whole
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources import Source, Table
-from kerege.catalogue.tables import column_index
+from kerege.catalogue.tables import column_index, free_name
 from kerege.semantics.crosswalk import Crosswalk, Policy
 
 PROBLEMS: Final = "problems"
@@ -62,11 +63,12 @@ class Report:
     flagged: int
     quarantined: int
     steps: tuple[StepCount, ...]
+    problems_column: str = PROBLEMS
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "read": self.read, "written": self.written, "flagged": self.flagged, "quarantined": self.quarantined,
-            "steps": [s.as_dict() for s in self.steps],
+            "problems_column": self.problems_column, "steps": [s.as_dict() for s in self.steps],
         }  # fmt: skip
 
 
@@ -78,8 +80,8 @@ def quarantine_path(out: Path) -> Path:
 def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *, key: Sequence[str] = ()) -> Report:
     """Write `table` with `steps` applied to `out` (CSV, UTF-8) and rows put aside beside it.
 
-    Raises OutputExists, ColumnVanished, TableEmpty, KeyDuplicate (with `key`), CodeUnknown (policy reject) or a SourceError; in every
-    case neither output file appears.
+    Raises OutputExists, OutputColumnTaken, ColumnVanished, TableEmpty, KeyDuplicate (with `key`), CodeUnknown (policy reject) or a
+    SourceError; in every case neither output file appears.
     """
     aside = quarantine_path(out)
     for path in (out, aside):
@@ -87,14 +89,17 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
             raise OutputExists(path=str(path))
     at = [column_index(source.name, table, s.column) for s in steps]
     keys_at = [column_index(source.name, table, k) for k in key]
+    _refuse_taken(source, table, steps)
     columns = [*table.columns, *(s.to for s in steps if s.to not in table.columns)]
     to = [columns.index(s.to) for s in steps]
+    problems_column = free_name(PROBLEMS, (*columns, *table.columns))
+    aside_head = [free_name(ROW, table.columns), *table.columns, problems_column]
     counts = tuple(StepCount(s.column, s.crosswalk.id, str(s.crosswalk.policy)) for s in steps)
     seen: dict[tuple[Cell, ...], int] = {}
     read = written = flagged = quarantined = 0
     with ExitStack() as files:
         main = csv.writer(files.enter_context(written_whole(out)), lineterminator="\n")
-        main.writerow([*columns, PROBLEMS])
+        main.writerow([*columns, problems_column])
         put_aside: Any = None
         for number, row in table.numbered():
             read += 1
@@ -104,7 +109,7 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
             if severe:
                 if put_aside is None:
                     put_aside = csv.writer(files.enter_context(written_whole(aside)), lineterminator="\n")
-                    put_aside.writerow([ROW, *table.columns, PROBLEMS])
+                    put_aside.writerow(aside_head)
                 put_aside.writerow([number, *("" if c is None else c for c in row), "; ".join(problems)])
                 quarantined += 1
                 continue
@@ -113,7 +118,21 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
             flagged += bool(problems)
         if not read:
             raise TableEmpty(source=source.name, table=table.name, before="")
-    return Report(read, written, flagged, quarantined, counts)
+    return Report(read, written, flagged, quarantined, counts, problems_column)
+
+
+def _refuse_taken(source: Source, table: Table, steps: Sequence[Step]) -> None:
+    """A column of the register, or of an earlier step, is not overwritten."""
+    made: dict[str, str] = {}
+    for step in steps:
+        if step.to in made:
+            taken = f"the one made from {made[step.to]}"
+        elif step.to != step.column and step.to in table.columns:
+            taken = "one the register has"
+        else:
+            made[step.to] = step.column
+            continue
+        raise OutputColumnTaken(source=f"{source.name}#{table.name}", column=step.to, by=step.column, taken=taken)
 
 
 def _check_key(

@@ -12,6 +12,7 @@ from typing import Any
 
 from kerege.catalogue.profile import K_THRESHOLD, TableProfile, profile_table
 from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
+from kerege.catalogue.tables import require_columns
 from kerege.ground.ids import digest
 
 
@@ -49,12 +50,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """What one reading found. `fingerprint` is the file's digest, "" for databases."""
+    """What one reading found. `fingerprint` is the file's digest, "" for databases; `remarks` (table, sentence) are no part of `digest`."""
 
     source: str
     kind: str
     fingerprint: str
     tables: tuple[TableProfile, ...]
+    remarks: tuple[tuple[str, str], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -71,20 +73,27 @@ class Harvest:
 
 
 def harvest_source(text: str, options: Options | None = None, progress: Callable[[str], None] | None = None) -> Harvest:
-    """Read the source at `text` (path or URL) and profile every table. Raises a SourceError naming the place of any trouble."""
+    """Read the source at `text` (path or URL) and profile every table. Raises a SourceError naming the place of any trouble.
+
+    A column that `options` name and no table has is ColumnVanished: a key that is not there would check nothing.
+    """
     options = options or Options()
     source = open_source(text, options.reading)
     before = source.fingerprint()
     tables = []
-    for table in source.tables():
+    there = source.tables()
+    for wanted in (options.key, options.share):
+        require_columns(source.name, there, wanted)
+    for table in there:
         if progress:
             progress(table.name)
         tables.append(_profiled(source, table, options))
-    return Harvest(source.name, source.kind, before, tuple(sorted(tables, key=lambda t: t.name)))
+    found = tuple(sorted(tables, key=lambda t: t.name))
+    return Harvest(source.name, source.kind, before, found, tuple(sorted(source.remarks.items())))
 
 
 def _profiled(source: Source, table: Table, options: Options) -> TableProfile:
-    key = tuple(k for k in options.key if k in table.columns) if options.key else table.key
+    key = tuple(k for k in options.key if k in table.columns) or table.key
     share = [s.removeprefix(f"{table.name}.") for s in options.share]
     found = profile_table(
         table.name, table.heads, table.numbered(), total_rows=table.total_rows, sampled=table.sampled, key=key,

@@ -17,7 +17,7 @@ from kerege.catalogue.errors import OutputExists, TableEmpty
 from kerege.catalogue.files import written_whole
 from kerege.catalogue.harmonise import PROBLEMS, ROW, quarantine_path
 from kerege.catalogue.sources import Source, Table
-from kerege.catalogue.tables import column_index
+from kerege.catalogue.tables import column_index, free_name
 from kerege.semantics.pack import Pack
 
 
@@ -59,7 +59,7 @@ def map_table(source: Source, table: Table, pack: Pack, mapping_id: str, out: Pa
     columns = [f.name for f in mapping.fields]
     with ExitStack() as files:
         main = csv.writer(files.enter_context(written_whole(out)), lineterminator="\n")
-        main.writerow([*columns, PROBLEMS])
+        main.writerow([*columns, free_name(PROBLEMS, columns)])
         aside: Any = None
         for number, cells in table.numbered():
             report.read += 1
@@ -73,7 +73,7 @@ def map_table(source: Source, table: Table, pack: Pack, mapping_id: str, out: Pa
             if mapped.verdict in ("quarantined", "rejected"):
                 if aside is None:
                     aside = csv.writer(files.enter_context(written_whole(aside_path)), lineterminator="\n")
-                    aside.writerow([ROW, *table.columns, PROBLEMS])
+                    aside.writerow([free_name(ROW, table.columns), *table.columns, free_name(PROBLEMS, table.columns)])
                 aside.writerow([number, *("" if c is None else c for c in cells), told])
                 continue
             main.writerow([*(mapped.values[c] or "" for c in columns), told])

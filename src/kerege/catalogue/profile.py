@@ -28,6 +28,31 @@ _SKETCH: Final = 2048
 _LOOKED: Final = 5000
 
 Cell = str | None
+_BINARY: Final = "binary"
+
+
+class Binary(str):
+    """A binary cell as text people may see, "[binary, 12 bytes]". Two are equal when size and content are; the content is not kept."""
+
+    __slots__ = ("_mark", "size")
+    size: int
+    _mark: int
+
+    @classmethod
+    def of(cls, size: int, content: bytes) -> Binary:
+        """`content` (or what stands for it) is only hashed, under this process's own key."""
+        made = cls(f"[binary, {size} bytes]")
+        made.size, made._mark = size, hash((size, content))
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Binary) and self._mark == other._mark
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return self._mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +148,9 @@ class _Tally:
 
     def take(self, values: Sequence[Cell]) -> None:
         for value, times in Counter(values).items():
+            if isinstance(value, Binary):
+                self._take_binary(value, times)
+                continue
             text = value.strip() if value is not None else ""
             if not text:
                 self.nulls += times
@@ -144,6 +172,13 @@ class _Tally:
             self.codes = None
         if len(self.masks) > 5000:  # a free text column: keep what is common
             self.masks = Counter(dict(self.masks.most_common(500)))
+
+    def _take_binary(self, value: Binary, times: int) -> None:
+        """Size and number; no mask and no code, which could tell the content."""
+        self.filled += times
+        self.shortest, self.longest = min(self.shortest, value.size), max(self.longest, value.size)
+        self.seen.add(hash(value))
+        self.types[_BINARY] += times
 
     def field(self, head: ColumnHead, position: int, rows: int, k: int, share: bool) -> FieldProfile:
         filled = max(1, self.filled)
@@ -169,7 +204,7 @@ class _Tally:
     def _type(self, filled: int) -> str:
         if not self.filled:
             return "empty"
-        for kind in ("integer", "date", "moment"):
+        for kind in ("integer", "date", "moment", _BINARY):
             if self.types[kind] >= 0.98 * filled:
                 return kind
         if self.types["decimal"] + self.types["integer"] >= 0.98 * filled:
@@ -242,7 +277,7 @@ def sketch(values: Iterable[Cell], key: bytes) -> frozenset[str]:
     hashes = {
         hashlib.blake2b(v.strip().casefold().encode(), key=key, digest_size=8).hexdigest()
         for v in set(values)
-        if v and v.strip()
+        if v and v.strip() and not isinstance(v, Binary)
     }
     return frozenset(sorted(hashes)[:_SKETCH])
 

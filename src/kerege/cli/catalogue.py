@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
@@ -20,47 +20,15 @@ from kerege.catalogue.errors import TableEmpty
 from kerege.catalogue.harvest import Harvest, Options, harvest_source
 from kerege.catalogue.plans import Change, describe
 from kerege.catalogue.profile import as_column, profile_table, sketch
-from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
+from kerege.catalogue.sources import Source, Table, open_source
 from kerege.catalogue.sources.base import pick
+from kerege.cli.reading import reading_of, reading_options, split_source
 from kerege.ground import clock
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _reading_options(function: _F) -> _F:
-    for option in reversed(
-        (
-            click.option(
-                "--rows", default=200_000, show_default=True, help="Most rows read per table; more is sampled."
-            ),
-            click.option("--seconds", default=30, show_default=True, help="Longest one query or connection may take."),
-            click.option("--max-cell", default=1_000_000, show_default=True, help="Most characters of one cell."),
-            click.option("--encoding", default="utf-8", show_default=True, help="Encoding of a CSV or TSV file."),
-            click.option("--delimiter", default="", help="Separator of a CSV file; found out when not given."),
-            click.option("--counted", is_flag=True, help="A CSV file must end with its sender's count, #ROWS;<n>."),
-            click.option(
-                "--header-row", default=0, help="Row that holds one name per column; default: the first filled."
-            ),
-        )
-    ):
-        function = option(function)
-    return function
-
-
-def _reading(raw: dict[str, Any], tables: Sequence[str] = ()) -> Reading:
-    limits = Limits(rows=raw["rows"], cell=raw["max_cell"], seconds=raw["seconds"])
-    return Reading(limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(tables), raw["counted"])
-
-
-def _split(source: str) -> tuple[str, tuple[str, ...]]:
-    """`path#table` or `postgresql://...#table` as (source, tables)."""
-    text, _, table = source.partition("#")
-    return text, (table,) if table else ()
 
 
 def _open(source: str, raw: dict[str, Any]) -> tuple[Source, Table]:
-    text, tables = _split(source)
-    opened = open_source(text, _reading(raw, tables))
+    text, tables = split_source(source)
+    opened = open_source(text, reading_of(raw, tables))
     return opened, pick(opened, tables[0] if tables else None)
 
 
@@ -79,7 +47,14 @@ def _hub() -> None:
         call_command("migrate", verbosity=0)
 
 
+def _show_remarks(source: str, remarks: Iterable[tuple[str, str]]) -> None:
+    for table, remark in remarks:
+        click.echo(f"note     {source}, table {table}: {remark}.", err=True)
+        click.echo("         If its sender counts the rows (#ROWS;<n>), read it with --counted.", err=True)
+
+
 def _show_harvest(found: Harvest, seconds: float) -> None:
+    _show_remarks(found.source, found.remarks)
     click.echo(
         f"{len(found.tables)} tables, {found.columns} columns read, {found.values_told} code values told, "
         f"no other values copied ({seconds:.1f} s)"
@@ -103,9 +78,11 @@ def _show_changes(changes: Sequence[Change], most: int = 200) -> None:
 @click.option("--list", "mode", flag_value="list", help="List the plans that wait.")
 @click.option("--key", multiple=True, help="Column that names a record (repeat for several).")
 @click.option("--share", multiple=True, help="Column whose values the owner allows into the catalogue.")
-@click.option("--k", default=5, show_default=True, help="Values fewer records share are withheld.")
+@click.option(
+    "--k", type=click.IntRange(1), default=5, show_default=True, help="Values fewer records share are withheld."
+)
 @click.option("--accept-empty", is_flag=True, help="Take an empty delivery for what it is.")
-@_reading_options
+@reading_options
 def harvest(
     source: str | None,
     mode: str,
@@ -131,8 +108,8 @@ def harvest(
         return
     if not source:
         raise click.UsageError("Name a source: a file or a postgresql:// URL.")
-    text, tables = _split(source)
-    options = Options(_reading(raw, tables), k, share, key)
+    text, tables = split_source(source)
+    options = Options(reading_of(raw, tables), k, share, key)
     began = time.perf_counter()
     with Console(stderr=True).status(f"reading {Path(text).name if '://' not in text else 'the register'}") as status:
         found = harvest_source(text, options, lambda name: status.update(f"reading {name}"))
@@ -160,7 +137,7 @@ def apply_plan(plan_id: str, source: str) -> None:
 def _applied(plan_id: str, source: str) -> None:
     from kerege.catalogue import doings
 
-    changes = doings.apply_plan(plan_id, clock.now(), source=_split(source)[0])
+    changes = doings.apply_plan(plan_id, clock.now(), source=split_source(source)[0])
     _show_changes(changes)
     click.echo(f"Applied {plan_id}: {len(changes)} changes.")
 
@@ -170,14 +147,17 @@ def _applied(plan_id: str, source: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The whole profile as JSON.")
 @click.option("--share", multiple=True, help="Column whose values may be shown.")
 @click.option("--key", multiple=True, help="Column that names a record; a repeated key is an error.")
-@click.option("--k", default=5, show_default=True, help="Values fewer records share are withheld.")
-@_reading_options
+@click.option(
+    "--k", type=click.IntRange(1), default=5, show_default=True, help="Values fewer records share are withheld."
+)
+@reading_options
 def profile(source: str, as_json: bool, share: tuple[str, ...], key: tuple[str, ...], k: int, **raw: Any) -> None:
     """Show what a register holds, in masks and counts; stores nothing."""
-    text, tables = _split(source)
+    text, tables = split_source(source)
     began = time.perf_counter()
-    found = harvest_source(text, Options(_reading(raw, tables), k, share, key))
+    found = harvest_source(text, Options(reading_of(raw, tables), k, share, key))
     if as_json:
+        _show_remarks(found.source, found.remarks)
         click.echo(json.dumps([t.as_dict() for t in found.tables], ensure_ascii=False, indent=1))
         return
     console = Console()
@@ -209,9 +189,9 @@ def profile(source: str, as_json: bool, share: tuple[str, ...], key: tuple[str, 
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--top", default=5, show_default=True, help="Candidates per column.")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Candidates per column.")
 @click.option("--json", "as_json", is_flag=True)
-@_reading_options
+@reading_options
 def suggest(source: str, target: str, top: int, as_json: bool, **raw: Any) -> None:
     """Suggest which columns of SOURCE mean which columns of TARGET (compares values only as keyed hashes, kept by nobody)."""
     from kerege.semantics.suggest_columns import suggest_columns
@@ -237,8 +217,8 @@ def suggest(source: str, target: str, top: int, as_json: bool, **raw: Any) -> No
 
 
 def _columns(source: str, key: bytes, raw: dict[str, Any]) -> list[Any]:
-    text, tables = _split(source)
-    opened = open_source(text, _reading(raw, tables))
+    text, tables = split_source(source)
+    opened = open_source(text, reading_of(raw, tables))
     columns = []
     for table in opened.tables():
         rows = list(table.rows())
@@ -282,7 +262,7 @@ def crosswalk() -> None:
 @click.option("--id", "crosswalk_id", default="", help="Identifier of the crosswalk; default: the file's name.")
 @click.option("--merge-labels", is_flag=True, help="One code with two labels names one thing (two languages).")
 @click.option("--policy", default="quarantine", show_default=True, help="What happens to an unmapped code.")
-@_reading_options
+@reading_options
 def crosswalk_suggest(
     source: str, target: str, code: str, label: str, parent: str, kind: str, to_code: str, to_label: str, to_also: tuple[str, ...],
     to_parent: str, to_kind: str, out: Path, crosswalk_id: str, merge_labels: bool, policy: str, **raw: Any,
@@ -382,7 +362,7 @@ def crosswalk_refuse(file: Path, code: str, target: str | None, by: str) -> None
 @click.option("--key", multiple=True, help="Column that names a record; a repeated key stops the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--record", is_flag=True, help="Record unmapped codes as findings in the catalogue.")
-@_reading_options
+@reading_options
 def harmonise(
     source: str, pairs: tuple[str, ...], mapping: str, out: Path, policy: str, key: tuple[str, ...], as_json: bool, record: bool, **raw: Any,
 ) -> None:  # fmt: skip
@@ -406,6 +386,7 @@ def harmonise(
         steps.append(engine.Step(name, engine.with_policy(walk, _policy(policy)) if policy else walk, new or name))
     opened, table = _open(source, raw)
     report = engine.harmonise(opened, table, steps, out, key=key)
+    _show_remarks(opened.name, opened.remarks.items())
     if record:
         _record(opened.name, table.name, report)
     if as_json:
@@ -436,6 +417,7 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
     raw["counted"] = raw["counted"] or bool(pack.mapping(mapping).source.trailer)
     opened, table = _open(source, raw)
     report = map_table(opened, table, pack, mapping, out)
+    _show_remarks(opened.name, opened.remarks.items())
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
         return

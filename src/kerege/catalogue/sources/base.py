@@ -72,6 +72,9 @@ class Source(Protocol):
     name: str  # what messages and the catalogue call it; never holds a password
     kind: str  # csv, sheet, sqlite, postgresql
     cut: set[str]  # tables of which reading stopped at `Limits.rows`, known after reading
+    remarks: dict[
+        str, str
+    ]  # table -> what people should know of it though nothing is wrong for sure, known after reading
 
     def tables(self) -> list[Table]:
         """Every table, or those `Reading.tables` names."""
@@ -113,3 +116,16 @@ def pick(source: Source, table: str | None = None) -> Table:
             return candidate
     known = "Tables: " + ", ".join(t.name for t in tables[:20]) + ". Name one as SOURCE#TABLE."
     raise SourceMissing(source=f"{source.name}#{table or '?'}", known=known)
+
+
+def likely_encoding(line: bytes) -> str:
+    """A likely encoding of bytes that are not UTF-8: the one that makes the most Cyrillic small letters of them."""
+    if b"\x00" in line:
+        return "utf-16"
+
+    def letters(encoding: str) -> int:
+        text = line.decode(encoding, errors="replace")
+        return sum(1 for c in text if "а" <= c <= "я") - 2 * sum(1 for c in text if c == "\ufffd")
+
+    best = max(("cp1251", "cp866", "koi8-r"), key=letters)
+    return best if letters(best) > 0 else "latin-1"

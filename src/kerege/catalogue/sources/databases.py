@@ -4,6 +4,7 @@ PostgreSQL: a read-only session with a statement time-out, one pass per table, `
 than the limit (the planner's own estimate decides, so not even a count is asked of a large table). The sample's seed is fixed: the same
 data gives the same sample, and a plan can be checked against it. Cells are cut at the register, not after they crossed the wire.
 SQLite: opened with `mode=ro`; larger tables are read every n-th row by rowid. Names are quoted by SQLAlchemy, never pasted.
+A binary cell (BLOB, bytea) is read as its size and something to tell it from others; its content is not taken over.
 """
 
 from __future__ import annotations
@@ -16,14 +17,23 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, ProgrammingError
 
-from kerege.catalogue.errors import CellTooLarge, FileTruncated, SourceDown, SourceMissing, SourceRefused, SourceSlow
-from kerege.catalogue.profile import Cell, ColumnHead
-from kerege.catalogue.sources.base import Reading, Table
+from kerege.catalogue.errors import (
+    CellTooLarge,
+    EncodingWrong,
+    FileTruncated,
+    SourceDown,
+    SourceMissing,
+    SourceRefused,
+    SourceSlow,
+)
+from kerege.catalogue.profile import Binary, Cell, ColumnHead
+from kerege.catalogue.sources.base import Reading, Table, likely_encoding
 
 _SEED: Final = 7
 _FETCH: Final = 5000
+_BLOB_START: Final = 65_536
 _SYSTEM_SCHEMAS: Final = {"information_schema", "pg_catalog", "pg_toast"}
 
 
@@ -34,6 +44,7 @@ class Database:
         self.name, self.kind = name, kind
         self._engine, self._reading = engine, reading
         self.cut: set[str] = set()  # a database says beforehand which tables it samples
+        self.remarks: dict[str, str] = {}
 
     @classmethod
     def at_path(cls, path: Path, reading: Reading) -> Database:
@@ -51,7 +62,11 @@ class Database:
     @classmethod
     def at_url(cls, text: str, reading: Reading) -> Database:
         """A PostgreSQL URL (or `sqlite:///path`). The password stays out of `name`."""
-        url = make_url(text)
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError) as error:
+            shape = "Write it as postgresql://ACCOUNT@HOST:PORT/DATABASE."
+            raise SourceMissing(source="postgresql://…", known=shape) from error
         if url.get_backend_name() == "sqlite":
             path = Path(url.database or "")
             if not path.is_file():
@@ -127,15 +142,24 @@ class Database:
     ) -> Iterator[tuple[int, Sequence[Cell]]]:
         limits = self._reading.limits
         query = self._query(schema, name, heads, total)
+        where = f"{self.name}#{shown}"
         with self._connected(shown) as connection:
+            if self.kind == "sqlite":  # its texts come as bytes: one that is no UTF-8 is told by its cell
+                driver: Any = connection.connection.dbapi_connection
+                driver.text_factory = _Bytes
             result = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query)
             for number, row in enumerate(result, start=1):
-                cells = [_text(v) for v in row]
-                for i, cell in enumerate(cells):
+                cells: list[Cell] = []
+                for value, head in zip(row, heads, strict=True):
+                    try:
+                        cell = _cell(value)
+                    except UnicodeDecodeError as error:
+                        raise EncodingWrong(
+                            source=where, row=number, column=head.name, encoding="utf-8", guess=likely_encoding(value)
+                        ) from error
                     if cell is not None and len(cell) > limits.cell:
-                        raise CellTooLarge(
-                            source=f"{self.name}#{shown}", row=number, column=heads[i].name, limit=limits.cell
-                        )
+                        raise CellTooLarge(source=where, row=number, column=head.name, limit=limits.cell)
+                    cells.append(cell)
                 yield number, cells
 
     def _query(self, schema: str | None, name: str, heads: Sequence[ColumnHead], total: int) -> sa.Select[Any]:
@@ -149,11 +173,14 @@ class Database:
         for head in heads:
             column = source.c[head.name]
             text = sa.cast(column, sa.Text)
-            cut = (
-                sa.func.left(text, limits.cell + 1)
-                if self.kind == "postgresql"
-                else sa.func.substr(text, 1, limits.cell + 1)
-            )
+            if self.kind == "sqlite":
+                cut = _sqlite_cell(column, sa.func.substr(text, 1, limits.cell + 1))
+            elif head.declared_type == "BYTEA":
+                cut = sa.cast(
+                    sa.cast(sa.func.octet_length(column), sa.Text) + ":" + sa.func.md5(column), sa.LargeBinary
+                )
+            else:
+                cut = sa.func.left(text, limits.cell + 1)
             cells.append(cut.label(head.name))
         query = sa.select(*cells).select_from(source)
         if self.kind == "sqlite" and total > limits.rows:
@@ -175,6 +202,8 @@ class Database:
         said = str(error.orig).casefold()
         if state == "57014" or "statement timeout" in said or "locked" in said or state == "55P03":
             return SourceSlow(source=self.name, table=table, seconds=self._reading.limits.seconds)
+        if "could not decode" in said:  # the name of a table or column; a cell's text is read as bytes
+            return EncodingWrong(source=self.name, row="?", column="?", encoding="utf-8", guess="cp1251")
         if "malformed" in said or "not a database" in said or "disk i/o" in said:
             return FileTruncated(source=self.name, row="?", reason="the database file is damaged or incomplete")
         if state in ("42501", "28000", "28P01", "3D000") or "password" in said or "does not exist" in said:
@@ -196,10 +225,31 @@ def _quoted(name: str | None) -> str:
     return '"' + (name or "public").replace('"', '""') + '"'
 
 
-def _text(value: Any) -> Cell:
+class _Bytes(bytes):
+    """A SQLite text cell as it is stored; a plain `bytes` is what `_sqlite_cell` says of a BLOB."""
+
+
+def _sqlite_cell(column: Any, text: Any) -> Any:
+    """The text, or for a BLOB its size and its beginning (to tell one from another), as bytes."""
+    start = sa.func.hex(sa.func.substr(column, 1, _BLOB_START))
+    told = (
+        sa.type_coerce(sa.func.length(column), sa.Text)
+        + sa.literal_column("':'", sa.Text)
+        + sa.type_coerce(start, sa.Text)
+    )
+    blob = sa.type_coerce(sa.cast(told, sa.LargeBinary), sa.types.NULLTYPE)
+    is_blob = sa.func.typeof(column) == sa.literal_column("'blob'")
+    return sa.case((is_blob, blob), else_=sa.type_coerce(text, sa.types.NULLTYPE))
+
+
+def _cell(value: Any) -> Cell:
+    """A value as text; UnicodeDecodeError for a text that is none."""
     if value is None:
         return None
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
+    if isinstance(value, _Bytes):
+        return value.decode("utf-8") or None
+    if isinstance(value, bytes | memoryview):
+        size, _, content = bytes(value).partition(b":")
+        return Binary.of(int(size), content)
     text = str(value)
     return text if text else None

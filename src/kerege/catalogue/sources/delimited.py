@@ -1,7 +1,8 @@
 """CSV and TSV files, read strictly: a file that is not what it says stops with its row and column.
 
 Lines are read as bytes with an upper bound, so a cell of 200 MB is refused after its first megabyte and not after memory is gone.
-A last line `#ROWS;<n>` (a sender's own count) is checked and not taken for data.
+A last line `#ROWS;<n>` (a sender's own count) is checked and not taken for data. Without it, a file cut inside its last cell or at a line
+end cannot be known for one: a last row without a line end is remarked on, and `Reading.counted` asks for the count.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from kerege.catalogue.errors import CellTooLarge, EncodingWrong, FileTruncated, RowRagged, SourceMissing, TableEmpty
+from kerege.catalogue.errors import (
+    CellTooLarge,
+    EncodingWrong,
+    FileTruncated,
+    NotText,
+    RowRagged,
+    SourceMissing,
+    TableEmpty,
+)
 from kerege.catalogue.profile import Cell
-from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
+from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest, likely_encoding
 
 _DELIMITERS: Final = ("\t", ";", ",", "|")
 _TRAILER: Final = "#ROWS"
+NO_LINE_END: Final = "the last row has no line end"
+_HALF_LETTER: Final = "it ends inside a letter"
+_BLANKS: Final = "\t\r\n\v\f"
 
 
 class DelimitedFile:
@@ -29,6 +41,7 @@ class DelimitedFile:
         self._path, self._reading = path, reading
         self.name = path.name
         self.cut: set[str] = set()
+        self.remarks: dict[str, str] = {}
 
     def fingerprint(self) -> str:
         return file_digest(self._path)
@@ -82,6 +95,8 @@ class DelimitedFile:
             previous = (row, cells)
         if previous is not None:
             yield previous[0], self._checked(*previous, width, last=True)
+            if trailer is None and not self._ends_with_newline():
+                self.remarks[self._path.stem] = f"{NO_LINE_END} (row {previous[0]}); the file may be cut"
         if trailer is None and self._reading.counted:
             reason = f"the last line should be the sender's count, {_TRAILER}{self.delimiter}<n>"
             raise FileTruncated(source=self.name, row=row, reason=reason)
@@ -96,8 +111,8 @@ class DelimitedFile:
 
     def _ends_with_newline(self) -> bool:
         with self._path.open("rb") as file:
-            file.seek(-1, 2)
-            return file.read(1) in b"\r\n"
+            file.seek(-min(2, self._path.stat().st_size), 2)
+            return file.read(2).rstrip(b"\0").endswith((b"\r", b"\n"))  # the NUL is half of a line end in UTF-16
 
     def _parsed(self) -> Iterator[tuple[int, list[str]]]:
         """(number of the line a row starts on, its cells)."""
@@ -143,12 +158,17 @@ class DelimitedFile:
 
     def _wide_lines(self) -> Iterator[str]:
         number = 0
-        with self._path.open(encoding="utf-16", newline="") as file:
+        with self._path.open("rb") as file:
+            marked = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+        with self._path.open(encoding="utf-16" if marked else self._reading.encoding, newline="") as file:
             try:
                 for line in file:
                     number += 1
+                    self._refuse_controls(line, number)
                     yield line
             except UnicodeError as error:
+                if _cut(error):
+                    raise FileTruncated(source=self.name, row=number + 1, reason=_HALF_LETTER) from error
                 raise EncodingWrong(
                     source=self.name, row=number + 1, column=1, encoding="utf-16", guess="utf-8"
                 ) from error
@@ -159,15 +179,27 @@ class DelimitedFile:
         widest = max(range(len(cells)), key=lambda i: len(cells[i]))
         raise CellTooLarge(source=self.name, row=number, column=widest + 1, limit=limit)
 
+    def _refuse_controls(self, text: str, number: int) -> None:
+        """A NUL anywhere, or in the first line any control character but blanks, is not text."""
+        at = (
+            text.find("\0") if number > 1 else next((i for i, c in enumerate(text) if c < " " and c not in _BLANKS), -1)
+        )
+        if at >= 0:
+            what = "NUL" if text[at] == "\0" else "control"
+            raise NotText(source=self.name, row=number, column=text.count(self.delimiter, 0, at) + 1, what=what)
+
     def _decoded(self, line: bytes, number: int) -> str:
         encoding = self._reading.encoding
         try:
             text = line.decode(encoding)
         except UnicodeDecodeError as error:
+            if _cut(error) and not line.endswith(b"\n"):
+                raise FileTruncated(source=self.name, row=number, reason=_HALF_LETTER) from error
             column = line[: error.start].count(self.delimiter.encode()) + 1
             raise EncodingWrong(
-                source=self.name, row=number, column=column, encoding=encoding, guess=_guess(line)
+                source=self.name, row=number, column=column, encoding=encoding, guess=likely_encoding(line)
             ) from error
+        self._refuse_controls(text, number)
         if not line.isascii() and not encoding.casefold().startswith("utf"):
             # Any byte is a letter in windows-1251; bytes that are good UTF-8 with letters in it are almost never anything else.
             try:
@@ -180,14 +212,6 @@ class DelimitedFile:
         return text
 
 
-def _guess(line: bytes) -> str:
-    """A likely encoding of bytes that are not UTF-8: the one that makes the most Cyrillic small letters of them."""
-    if b"\x00" in line:
-        return "utf-16"
-
-    def letters(encoding: str) -> int:
-        text = line.decode(encoding, errors="replace")
-        return sum(1 for c in text if "а" <= c <= "я") - 2 * sum(1 for c in text if c == "\ufffd")
-
-    best = max(("cp1251", "cp866", "koi8-r"), key=letters)
-    return best if letters(best) > 0 else "latin-1"
+def _cut(error: UnicodeError) -> bool:
+    """Whether the bytes are good as far as they go and stop inside a letter."""
+    return isinstance(error, UnicodeDecodeError) and error.reason in ("unexpected end of data", "truncated data")

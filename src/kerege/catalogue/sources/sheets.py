@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum
 
-from kerege.catalogue.errors import CellTooLarge, FileTruncated, HeaderMerged, SourceMissing
+from kerege.catalogue.errors import CellTooLarge, FileTruncated, HeaderMerged, SourceMissing, TableEmpty
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 
@@ -23,7 +23,7 @@ _MOST_UNPACKED: Final = 1 << 30  # a sheet that unpacks to more than this is a m
 
 
 class Workbook:
-    """A spreadsheet file as a source; blank sheets are left out."""
+    """A spreadsheet file as a source; blank sheets are left out, unless one was asked for or there is no other (TableEmpty)."""
 
     kind = "sheet"
 
@@ -31,6 +31,7 @@ class Workbook:
         self._path, self._reading = path, reading
         self.name = path.name
         self.cut: set[str] = set()
+        self.remarks: dict[str, str] = {}
 
     def fingerprint(self) -> str:
         return file_digest(self._path)
@@ -47,9 +48,13 @@ class Workbook:
                 raise SourceMissing(source=f"{self.name}#{wanted}", known="Sheets: " + ", ".join(names) + ".")
         found = []
         for name in self._reading.tables or names:
-            sheet = book.get_sheet_by_name(name)
-            if sheet.height and sheet.width:
-                found.append(self._table(name, sheet))
+            table = self._table(name, book.get_sheet_by_name(name))
+            if table is not None:
+                found.append(table)
+            elif self._reading.tables:
+                raise TableEmpty(source=self.name, table=name, before=" and no header")
+        if not found:
+            raise TableEmpty(source=self.name, table=", ".join(names) or "any", before=" and no header")
         return found
 
     def _check_package(self) -> None:
@@ -68,7 +73,10 @@ class Workbook:
         if unpacked > _MOST_UNPACKED:
             raise CellTooLarge(source=self.name, row="?", column="?", limit=_MOST_UNPACKED)
 
-    def _table(self, name: str, sheet: CalamineSheet) -> Table:
+    def _table(self, name: str, sheet: CalamineSheet) -> Table | None:
+        """The sheet's table; None for a sheet without a header row, which is a blank one."""
+        if not sheet.height or not sheet.width:
+            return None
         where = f"{self.name}#{name}"
         rows = list(_numbered(sheet))
         wanted = self._reading.header_row
@@ -79,7 +87,7 @@ class Workbook:
             heads = check_header(where, number, _header_cells(cells))
             stream = partial(self._rows, where, rows, number, len(heads))
             return Table(name, heads, stream)
-        return Table(name, (), lambda: iter(()))
+        return None
 
     def _refuse_merged(self, where: str, sheet: CalamineSheet, header: int) -> None:
         for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
