@@ -243,3 +243,19 @@ def test_checkpoints_are_kept_in_order(tmp_path: Path) -> None:
         ledger.append("x", {}, NOW)
         notes.append(ledger.checkpoint(key, ORIGIN, NOW + timedelta(seconds=10)))
         assert ledger.checkpoints() == notes
+
+
+def test_a_ledgers_files_are_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    key, before = SigningKey.generate("log.example"), os.umask(0o022)
+    try:
+        with Ledger.open(tmp_path / "log") as ledger:
+            ledger.append("x", {}, NOW)
+            ledger.checkpoint(key, key.name, NOW)
+            with (ledger.folder / "records.jsonl").open("ab") as file:
+                file.write(b'{"at":"2026')
+        Ledger.open(tmp_path / "log").close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "log" / "torn.bin").is_file()
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "log").iterdir()} == {0o600}
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o700

@@ -2,11 +2,13 @@
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from kerege.web.errors import SecretExposed, SecretTooShort
-from kerege.web.installation import secret_file
+from kerege.web.errors import HomeExposed, SecretExposed, SecretTooShort
+from kerege.web.installation import keep_private, secret_file
 
 
 def test_the_secret_is_made_once_and_only_its_owner_reads_it(tmp_path):
@@ -38,3 +40,43 @@ def test_a_short_secret_is_refused(tmp_path):
     os.chmod(file, 0o600)
     with pytest.raises(SecretTooShort, match="holds 5"):
         secret_file(tmp_path)
+
+
+@pytest.fixture
+def loose_umask():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def test_a_home_made_ready_can_be_read_by_its_owner_only(tmp_path, loose_umask):
+    """The whole of `prepare`, in a process of its own: the database with sessions and personal numbers among it."""
+    home = tmp_path / "home"
+    script = (
+        "import sys; from pathlib import Path; from kerege.web.installation import prepare; prepare(Path(sys.argv[1]))"
+    )
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("KEREGE_", "DJANGO_"))}
+    subprocess.run([sys.executable, "-c", script, str(home)], check=True, timeout=120, env=environ)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert (home / "hub.sqlite3").is_file()
+    open_to_others = [path for path in home.rglob("*") if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    assert open_to_others == []
+
+
+def test_a_home_an_earlier_version_left_open_is_shut(tmp_path, loose_umask):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    for name in ("hub.sqlite3", "hub.sqlite3-wal"):
+        (home / name).write_bytes(b"")
+    keep_private(home)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(file.stat().st_mode) for file in home.iterdir()] == [0o600, 0o600]
+
+
+def test_a_folder_everybody_writes_to_is_no_home_and_is_left_as_it_is(tmp_path, loose_umask):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    with pytest.raises(HomeExposed, match="1777"):
+        keep_private(shared)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777

@@ -21,7 +21,7 @@ from kerege.ground.ids import canonical_json
 from kerege.ledger import merkle
 from kerege.ledger.checkpoint import Checkpoint, SigningKey, parse_note, sign_checkpoint
 from kerege.ledger.errors import IndexOutOfRange, LogDamaged, RecordInvalid, RolledBack
-from kerege.ledger.storage import Storage
+from kerege.ledger.storage import Storage, private
 
 _READ_AT_ONCE = 512
 
@@ -46,7 +46,7 @@ class Ledger:
     @classmethod
     def open(cls, folder: Path) -> Ledger:
         """Open the ledger in `folder`, making it when there is none, and finish what a crash left unfinished."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         storage = Storage(folder)
         with storage.locked():
             storage.recover(from_synced=True)
@@ -150,7 +150,7 @@ class Ledger:
                     raise RolledBack(folder=self.folder, signed=old.size, reason="the root at that size is another")
             self._storage.sync()
             note = sign_checkpoint(Checkpoint(origin, size, self._storage.hash_of(0, size)), key, now)
-            with (self.folder / "checkpoints.jsonl").open("ab") as file:
+            with private(self.folder / "checkpoints.jsonl") as file:
                 file.write(canonical_json({"at": iso(now), "note": note}) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -14,6 +14,7 @@ Rules
   the last end in `ends` is not the length of records.jsonl.
 - A power cut can leave caches whose bytes never reached the disk. So when a folder is opened, everything past
   synced.json is computed again from the records: at most `SYNC_EVERY` of them.
+- Files are made with mode 0600: who may read a record is not for the file system to widen.
 - Caches are rewritten in place with the same bytes, never truncated first, so a reader never sees them shrink.
 """
 
@@ -27,7 +28,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from kerege.ledger.errors import LogDamaged
 from kerege.ledger.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash, node_hash, split
@@ -56,7 +57,7 @@ class Storage:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Exclude every other writer: other processes and, as each lock opens the file anew, other threads."""
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -124,7 +125,7 @@ class Storage:
         if size + len(lines) < self.size():  # records reach the disk before their hashes do, so they were cut off later
             raise LogDamaged(folder=self.folder, index=size + len(lines), reason="records are missing at the end")
         if whole < len(tail):
-            with (self.folder / "torn.bin").open("ab") as torn:
+            with private(self.folder / "torn.bin") as torn:
                 torn.write(tail[whole:])
                 torn.flush()
                 os.fsync(torn.fileno())
@@ -137,8 +138,8 @@ class Storage:
         for name in ["ends", *(path.name for path in self.folder.glob("level-*"))]:  # other processes' writes too
             os.fsync(self._file(name))
         beside = self._synced.with_suffix(".new")
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump({"size": size}, file)
+        with private(beside, os.O_TRUNC) as file:
+            file.write(json.dumps({"size": size}).encode())
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._synced)
@@ -179,7 +180,7 @@ class Storage:
     def _file(self, name: str) -> int:
         with self._mutex:
             if name not in self._files:
-                self._files[name] = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o644)
+                self._files[name] = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o600)
             return self._files[name]
 
     def _read(self, name: str, start: int, count: int) -> bytes:
@@ -190,6 +191,11 @@ class Storage:
 
     def _write(self, name: str, start: int, data: bytes) -> None:
         _write_all(self._file(name), data, start)
+
+
+def private(path: Path, how: int = os.O_APPEND) -> BinaryIO:
+    """Open `path` for writing, by default at its end; made for its owner alone, whatever the process's umask."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600), "wb")
 
 
 def _level(level: int) -> str:

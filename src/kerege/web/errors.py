@@ -27,6 +27,12 @@ class SecretExposed(KeregeError):
     hint = "If nobody read it: chmod 600 {file}. If in doubt delete it; `kerege hub` writes a new one."
 
 
+class HomeExposed(KeregeError):
+    code = "web.home_exposed"
+    message = "The home folder {folder} may be read by others on this machine (mode {mode}, expected 0700): {reason}."
+    hint = "Name another folder in KEREGE_HOME, or have its owner run: chmod 700 {folder}."
+
+
 class PortTaken(KeregeError):
     code = "web.port_taken"
     message = "The hub cannot listen on {host}:{port}: {reason}."

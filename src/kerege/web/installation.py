@@ -1,4 +1,4 @@
-"""A home folder made ready for the hub: the folder, the secret that signs sessions, the database's tables.
+"""A home folder made ready for the hub: the folder, open to its owner alone, the secret that signs sessions, the database's tables.
 
 Order matters: the secret goes into the environment before Django's settings are read, here and in the worker that inherits it.
 """
@@ -12,14 +12,17 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from kerege.web.errors import SecretExposed, SecretTooShort
+from kerege.web.errors import HomeExposed, SecretExposed, SecretTooShort
 
 _LEAST: Final = 32
 
 
 def prepare(home: Path) -> None:
     """The folder, the secret and the tables; running it again changes nothing that is in order."""
-    home.mkdir(parents=True, exist_ok=True)
+    os.umask(
+        0o077
+    )  # sessions, personal numbers and keys are written from here on, here and in the worker that inherits it
+    keep_private(home)
     os.environ["KEREGE_HOME"] = str(home)
     if "KEREGE_SECRET_KEY" not in os.environ and not os.environ.get("KEREGE_SECRET_KEY_FILE"):
         os.environ["KEREGE_SECRET_KEY_FILE"] = str(secret_file(home))
@@ -29,6 +32,21 @@ def prepare(home: Path) -> None:
 
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)
+
+
+def keep_private(home: Path) -> None:
+    """`home`, made when it is not there, open to its owner alone; and so the database an earlier version left in it."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    there = home.stat()
+    mode = stat.S_IMODE(there.st_mode)
+    if mode & 0o077:
+        if there.st_uid != os.geteuid() or mode & stat.S_ISVTX:
+            reason = "everybody's folder" if mode & stat.S_ISVTX else "another user's folder"
+            raise HomeExposed(folder=home, mode=f"{mode:04o}", reason=reason)
+        home.chmod(0o700)
+    for file in home.glob("hub.sqlite3*"):
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            file.chmod(0o600)
 
 
 def secret_file(home: Path) -> Path:

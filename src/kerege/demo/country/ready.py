@@ -10,6 +10,7 @@ from kerege.demo.country.options import Options, claim
 
 def make_ready(options: Options) -> None:
     """Claim the folder, clear what an earlier run left, prepare the hub's home. Raises FolderNotOurs and touches nothing."""
+    os.umask(0o077)  # the demo's people are invented, its files are kept as real ones would be
     claim(options.folder)
     for folder in (options.home, options.agencies, options.truth, options.network, options.overlay, options.logs):
         shutil.rmtree(folder, ignore_errors=True)
