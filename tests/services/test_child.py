@@ -187,3 +187,68 @@ def test_a_civil_register_that_is_down_leaves_everything_open() -> None:
 def test_a_form_without_a_readable_name_or_date_asks_no_register() -> None:
     registers = Registers([], [], broken="civil")
     assert identify(registers, claim() | {"birth_date": None}).reasons == ["application_unreadable"]
+
+
+# -- surely not there, or only not found ---------------------------------------------------------------------------------
+
+
+def test_no_birth_of_that_day_is_a_record_that_is_surely_not_there() -> None:
+    child = identify(Registers([], [MOTHER_ROW]), claim())
+    assert (child.reasons, child.absent) == (["child_not_found"], {"child.birth"})
+
+
+def test_the_applicants_own_child_of_that_name_and_a_near_date_is_a_doubt_and_no_absence() -> None:
+    child = identify(Registers([birth("Үсөн", "1", birth_date="2019-03-05")], [MOTHER_ROW]), claim())
+    assert (child.birth, child.reasons, child.absent) == (None, ["child_ambiguous"], set())
+
+
+def test_a_child_nobody_registered_resembles_has_no_person_record() -> None:
+    child = identify(Registers([birth("Үсөн", "1", pin=CHILD_PIN)], [MOTHER_ROW]), claim())
+    assert (child.person, child.reasons, child.absent) == (None, ["record_not_found"], {"person.registered_address"})
+
+
+def test_a_resident_with_the_childs_pin_under_another_name_is_a_doubt_and_no_absence() -> None:
+    stranger = resident(named("Жумаева", "Каухар", "Мирбековна", birth_date="2018-01-01", sex="2"), CHILD_PIN)
+    child = identify(Registers([birth("Үсөн", "1", pin=CHILD_PIN)], [stranger, MOTHER_ROW]), claim())
+    assert (child.person, child.reasons, child.absent) == (None, ["child_ambiguous"], set())
+
+
+# -- rivals ----------------------------------------------------------------------------------------------------------------
+
+BORN_ABROAD = resident(named("Асанов", "Үсөн", "Бакытович", birth_date=BORN, sex="1"), "20305201977777", "99")
+
+
+def rivals_of(registers: Registers) -> tuple[Entry, ...] | None:
+    identifier = Identifier(Gatherer(registers, DEFINITION, "A-1"), Entry(claim()), MOTHER)
+    identifier.identify()
+    return identifier.rivals((BORN,))
+
+
+def test_rivals_are_the_other_births_and_the_other_residents_of_that_day() -> None:
+    births = [birth("Үсөн", "1", pin=CHILD_PIN), birth("Бермет", "2", sex="2")]
+    rivals = rivals_of(Registers(births, [CHILD_ROW, BORN_ABROAD, MOTHER_ROW]))
+    assert rivals is not None
+    assert [(entry.get("act_number"), entry.get("pin")) for entry in rivals] == [("2", None), (None, "20305201977777")]
+
+
+def test_while_the_childs_own_person_record_is_in_doubt_its_rivals_cannot_be_told() -> None:
+    births = [birth("Үсөн", "1", mother_pin=None, father_pin=None)]
+    assert rivals_of(Registers(births, [CHILD_ROW | {"house": "1"}, BORN_ABROAD, MOTHER_ROW])) is None
+
+
+def test_of_a_child_without_a_person_record_everybody_registered_is_a_rival() -> None:
+    other = resident(named("Жумаева", "Каухар", "Мирбековна", birth_date=BORN, sex="2"), "10305201944444")
+    rivals = rivals_of(Registers([birth("Үсөн", "1")], [other, MOTHER_ROW]))
+    assert rivals is not None
+    assert [entry.get("pin") for entry in rivals] == ["10305201944444"]
+
+
+def test_a_population_register_that_is_down_leaves_the_rivals_unknown() -> None:
+    assert rivals_of(Registers([birth("Үсөн", "1")], [CHILD_ROW], broken="population")) is None
+
+
+def test_a_child_born_abroad_is_not_refused_for_the_parents_of_a_namesake_born_here() -> None:
+    stranger = resident(named("Жумаева", "Каныкей", "Асановна", birth_date="1985-03-03", sex="2"), AUNT, "99")
+    here = [birth("Үсөн", "1", pin=CHILD_PIN)]
+    assert identify(Registers(here, [CHILD_ROW, BORN_ABROAD, stranger]), claim(), AUNT).guardian is None
+    assert identify(Registers(here, [CHILD_ROW, stranger]), claim(), AUNT).guardian is False
