@@ -1,4 +1,5 @@
 import hashlib
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -162,6 +163,214 @@ def test_a_record_taken_out_of_the_middle_is_noticed(tmp_path: Path, signer: Sig
     with pytest.raises(LogDamaged, match="does not follow"):
         ids(tmp_path)
     assert not messagelog.verify(tmp_path, Trust(shared)).ok
+
+
+# --- damage, which is not what a crash leaves ---
+
+
+def only_segment(folder: Path) -> Path:
+    (segment,) = folder.glob("segment-*.log")
+    return segment
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def frames_of(folder: Path) -> list[tuple[int, int]]:
+    return [(at, at + 40 + len(found.encode())) for _, at, found in messagelog.read(folder)]
+
+
+def test_one_flipped_byte_anywhere_refuses_the_start_and_is_reported(
+    tmp_path: Path, signer: Signer, shared: SharedParameters
+) -> None:
+    write(tmp_path, [record(signer, n) for n in range(3)])
+    segment = only_segment(tmp_path)
+    whole = segment.read_bytes()
+    spots = {*range(40)}  # the header, and of every record its frame, its head and some of the rest
+    for start, end in frames_of(tmp_path):
+        spots |= {*range(start, start + 240, 3), *range(start + 240, end, 331), end - 1}
+    for spot in sorted(spots):
+        segment.write_bytes(whole)
+        flip(segment, spot)
+        with pytest.raises(LogDamaged):
+            LogWriter(tmp_path)
+        assert segment.stat().st_size == len(whole), "damage is left as it is"
+    assert not list(tmp_path.glob("*.bytes"))
+    for spot in (20, frames_of_whole(segment, whole)[1][0] + 300, len(whole) - 1):
+        segment.write_bytes(whole)
+        flip(segment, spot)
+        assert not messagelog.verify(tmp_path, Trust(shared)).ok
+        with pytest.raises(LogDamaged):
+            ids(tmp_path)
+
+
+def frames_of_whole(segment: Path, whole: bytes) -> list[tuple[int, int]]:
+    segment.write_bytes(whole)
+    return frames_of(segment.parent)
+
+
+def test_a_flipped_byte_with_zeros_filled_ahead_is_damage_too(tmp_path: Path, signer: Signer) -> None:
+    write(tmp_path, [record(signer, n) for n in range(3)])
+    segment = only_segment(tmp_path)
+    (second, _) = frames_of(tmp_path)[1]
+    segment.write_bytes(segment.read_bytes() + bytes(5000))
+    flip(segment, second + 1)  # the length: it now reaches into the zeros
+    with pytest.raises(LogDamaged, match=f"byte {second}"):
+        LogWriter(tmp_path)
+
+
+def test_records_after_zeros_are_damage_not_the_end(tmp_path: Path, signer: Signer, shared: SharedParameters) -> None:
+    write(tmp_path, [record(signer, n) for n in range(3)])
+    segment, (start, end) = only_segment(tmp_path), frames_of(tmp_path)[1]
+    data = segment.read_bytes()
+    segment.write_bytes(data[:start] + bytes(end - start) + data[end:])
+    with pytest.raises(LogDamaged):
+        LogWriter(tmp_path)
+    report = messagelog.verify(tmp_path, Trust(shared))
+    assert (report.records, report.ok, report.problems[0].offset) == (1, False, start)
+
+
+def test_a_torn_record_whose_body_looks_like_records_is_still_a_torn_tail(tmp_path: Path, signer: Signer) -> None:
+    other = tmp_path / "other"
+    write(other, [record(signer, n) for n in range(2)])
+    mimic = only_segment(other).read_bytes()
+    folder = tmp_path / "log"
+    write(folder, [record(signer, 1), record(signer, 2, mimic + b"x" * 4000)])
+    segment = only_segment(folder)
+    data = segment.read_bytes()
+    segment.write_bytes(data[:-6000] + bytes(6000))
+    write(folder, [record(signer, 3)])
+    assert ids(folder) == ["m-1", "m-3"]
+
+
+def test_the_second_tail_torn_at_the_same_place_does_not_replace_the_first(
+    tmp_path: Path, signer: Signer, shared: SharedParameters
+) -> None:
+    write(tmp_path, [record(signer, 1)])
+    segment = only_segment(tmp_path)
+    whole = segment.read_bytes()
+    for number in (2, 3):
+        write(tmp_path, [record(signer, number)])
+        torn = segment.read_bytes()[:-10]
+        segment.write_bytes(torn)
+        LogWriter(tmp_path).close()
+        assert segment.read_bytes() == whole
+    first, second = sorted(tmp_path.glob("*.bytes"), key=lambda path: len(path.name))
+    assert b"m-2" in first.read_bytes()
+    assert b"m-3" in second.read_bytes()
+    assert {path.stat().st_mode & 0o777 for path in (first, second)} == {0o600}
+    report = messagelog.verify(tmp_path, Trust(shared))
+    assert (report.records, report.verified, report.ok) == (1, 1, False)
+    assert {problem.file for problem in report.problems} == {first.name, second.name}
+
+
+def test_a_torn_tail_is_reported_before_the_node_starts_again(
+    tmp_path: Path, signer: Signer, shared: SharedParameters
+) -> None:
+    write(tmp_path, [record(signer, 1), record(signer, 2)])
+    segment = only_segment(tmp_path)
+    segment.write_bytes(segment.read_bytes()[:-10])
+    report = messagelog.verify(tmp_path, Trust(shared))
+    assert (report.records, report.ok) == (1, False)
+    assert "torn" in report.problems[0].reason
+
+
+def test_what_was_torn_is_on_disk_before_anything_is_cut(
+    tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, [record(signer, 1), record(signer, 2)])
+    segment = only_segment(tmp_path)
+    segment.write_bytes(segment.read_bytes()[:-10])
+    size, synced = segment.stat().st_size, []
+    real = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append((os.path.realpath(f"/proc/self/fd/{descriptor}"), segment.stat().st_size))
+        real(descriptor)
+
+    monkeypatch.setattr(messagelog.os, "fsync", watched)
+    LogWriter(tmp_path).close()
+    (aside,) = tmp_path.glob("*.bytes")
+    assert synced[:2] == [(str(aside.resolve()), size), (str(tmp_path.resolve()), size)]
+
+
+def test_a_missing_first_or_middle_segment_is_noticed(tmp_path: Path, signer: Signer, shared: SharedParameters) -> None:
+    write(tmp_path, [record(signer, n) for n in range(12)], segment_bytes=20_000)
+    segments = sorted(tmp_path.glob("segment-*.log"))
+    assert len(segments) > 2
+    for gone in segments[:2]:
+        away = gone.rename(gone.with_suffix(".away"))
+        with pytest.raises(LogDamaged, match="missing"):
+            LogWriter(tmp_path)
+        assert not messagelog.verify(tmp_path, Trust(shared)).ok
+        away.rename(gone)
+    segments[0].unlink()  # and the rest numbered anew: the first goes on from something
+    for number, path in enumerate(segments[1:], 1):
+        path.rename(tmp_path / f"segment-{number:08d}.log")
+    with pytest.raises(LogDamaged, match="follows nothing"):
+        ids(tmp_path)
+
+
+def test_a_last_segment_that_does_not_follow_the_one_before_refuses_the_start(tmp_path: Path, signer: Signer) -> None:
+    write(tmp_path, [record(signer, n) for n in range(6)], segment_bytes=20_000)
+    last = sorted(tmp_path.glob("segment-*.log"))[-1]
+    flip(last, 20)
+    with pytest.raises(LogDamaged, match="does not follow"):
+        LogWriter(tmp_path)
+    flip(last, 20)
+    LogWriter(tmp_path).close()  # and the refusal left no lock behind
+
+
+def test_a_segment_that_was_begun_but_not_made_sure_of_stops_the_log(
+    tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = LogWriter(tmp_path, segment_bytes=100)
+    written = [record(signer, n) for n in range(9)]
+    writer.append([written[0].encode()])
+
+    def no_more_files(_: Path) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(messagelog, "_sync_folder", no_more_files)
+    with pytest.raises(LogFailed, match="Too many"):
+        writer.append([written[1].encode()])
+    monkeypatch.undo()
+    with pytest.raises(LogFailed, match="restart"):  # not on into the old segment
+        writer.append([written[8].encode()])
+    writer.close()
+    write(tmp_path, [written[8]])
+    assert ids(tmp_path) == ["m-0", "m-8"]
+
+
+def test_the_head_shows_later_that_the_same_records_still_begin_the_log(tmp_path: Path, signer: Signer) -> None:
+    assert messagelog.head(tmp_path) == (0, "00" * 32)
+    write(tmp_path, [record(signer, n) for n in range(4)], segment_bytes=20_000)
+    kept = messagelog.head(tmp_path)
+    assert kept[0] == 4
+    write(tmp_path, [record(signer, n) for n in range(4, 8)], segment_bytes=20_000)
+    assert messagelog.head(tmp_path) != kept
+    assert messagelog.head(tmp_path, 4) == kept
+
+
+def test_a_log_written_anew_without_a_record_is_whole_in_itself_and_has_another_head(
+    tmp_path: Path, signer: Signer, shared: SharedParameters
+) -> None:
+    records = [record(signer, n) for n in range(4)]
+    write(tmp_path / "log", records)
+    write(tmp_path / "forged", [records[0], *records[2:]])
+    assert messagelog.verify(tmp_path / "forged", Trust(shared)).ok, "the links hold no key"
+    assert messagelog.head(tmp_path / "forged", 2) != messagelog.head(tmp_path / "log", 2)
+
+
+def test_an_empty_record_is_refused_because_it_would_end_the_log(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path)
+    with pytest.raises(LogFailed, match="empty"):
+        writer.append([b"x", b""])
+    writer.close()
+    assert messagelog.head(tmp_path)[0] == 0
 
 
 # --- containers ---

@@ -203,7 +203,8 @@ class LogDamaged(ExchangeError):
     code = "exchange.log_damaged"
     message = "The message log {file} is damaged at byte {offset}: {reason}."
     hint = (
-        "Keep the file as it is; records before that byte are whole. A cut last record is dropped when the node starts."
+        "Records before that byte are whole. Copy the folder as it is; then put the file back from a copy, or start the node"
+        " with an empty log folder and keep this one as evidence."
     )
 
 

@@ -1,10 +1,13 @@
 """The message log: every signed message, durable before it goes on, whole or not there after a crash at any byte.
 
-Append-only segment files. A frame is `length u32 | crc32 u32 | link 32 bytes | payload`; the link is SHA-256 over the link before it
-and the payload, so a record cannot be taken out or put in unseen. Segments are filled with zeros ahead of time (a sync then
-writes data and no metadata); a length of zero ends the data. Appending takes many records and syncs once: group commit is the
-caller's queue (`node.commit`). When opened again, a torn tail of the last segment is moved aside to a file of its own, never
-deleted. Data model after X-Road's DM-ML; time-stamps and archives come later and beside.
+Append-only segment files of linked frames (`logframes`), filled with zeros ahead of time (a sync then writes data and no
+metadata). Appending takes many records and syncs once: group commit is the caller's queue (`node.commit`). When opened again, the
+torn tail a crash leaves in the last segment is moved aside to a file of its own, never deleted; damage refuses the start.
+
+What the links show: a record that was changed, taken out or put in by someone who did not compute the links after it again. They
+hold no key: whoever may write the files can make a shorter or another log that is whole in itself. Against that, `head` is kept
+elsewhere (a ledger, another authority) and compared later. What a record says is shown by its own signature, not by the link.
+Data model after X-Road's DM-ML; time-stamps and archives come later and beside.
 """
 
 from __future__ import annotations
@@ -14,149 +17,59 @@ import fcntl
 import hashlib
 import os
 import struct
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from kerege.exchange.errors import ExchangeError, LogBusy, LogDamaged, LogFailed
-from kerege.exchange.hashchain import HashChain
-from kerege.exchange.ids import ClientId, DataServiceId
+from kerege.exchange.logframes import FRAME, HEADER, LARGEST, MAGIC, NO_LINK, Frame, Stopped, check_start, frames
+from kerege.exchange.logrecord import LogRecord as LogRecord
 from kerege.exchange.trust import Trust
 
-_MAGIC: Final = b"KRGLOG1\n"
-_HEADER: Final = struct.Struct("<8s32s")
-_FRAME: Final = struct.Struct("<II32s")
-_COUNT: Final = struct.Struct("<I")
 _FILL: Final = 4 * 1024 * 1024
-_LARGEST: Final = 1 << 30
-_NO_LINK: Final = bytes(32)
+_TRIES: Final = 5  # looks at a stop in the last segment, where a node may be in the middle of a write
+_PAUSE: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
-    """One signed message as it was sent or received.
-
-    direction   "request" or "response"
-    side        "client" or "provider": the role of the server that logged it
-    """
-
-    time: datetime
-    direction: str
-    side: str
-    message_id: str
-    request_id: str
-    client: ClientId
-    service: DataServiceId
-    message: bytes
-    body: bytes | None
-    signature: bytes
-    chain: HashChain | None
-
-    def encode(self) -> bytes:
-        blobs = (
-            self.message,
-            self.body,
-            self.signature,
-            self.chain.result if self.chain else None,
-            self.chain.chain if self.chain else None,
-        )
-        head = orjson.dumps(
-            {
-                "t": int(self.time.timestamp() * 1_000_000),
-                "d": self.direction,
-                "s": self.side,
-                "id": self.message_id,
-                "rid": self.request_id,
-                "c": str(self.client),
-                "sv": str(self.service),
-                "n": [-1 if blob is None else len(blob) for blob in blobs],
-            }
-        )
-        return b"".join((_COUNT.pack(len(head)), head, *(blob for blob in blobs if blob is not None)))
-
-    @classmethod
-    def decode(cls, payload: bytes) -> LogRecord:
-        (size,) = _COUNT.unpack_from(payload)
-        head = orjson.loads(payload[4 : 4 + size])
-        at, blobs = 4 + size, []
-        for length in head["n"]:
-            blobs.append(None if length < 0 else payload[at : at + length])
-            at += max(0, length)
-        message, body, signature, result, chain = blobs
-        return cls(
-            datetime.fromtimestamp(head["t"] / 1_000_000, UTC),
-            head["d"],
-            head["s"],
-            head["id"],
-            head["rid"],
-            ClientId.parse(head["c"]),
-            DataServiceId.parse(head["sv"]),
-            message or b"",
-            body,
-            signature or b"",
-            None if result is None or chain is None else HashChain(result, chain),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Scan:
-    end: int
-    link: bytes
-    records: int
-    problem: str | None
+def _name(number: int) -> str:
+    return f"segment-{number:08d}.log"
 
 
 def _segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("segment-*.log"))
+    """The segment files in order. Raises LogDamaged when one of them is missing."""
+    found = sorted(folder.glob("segment-*.log"))
+    for number, path in enumerate(found, 1):
+        if path.name != _name(number):
+            raise LogDamaged(file=path.name, offset=0, reason=f"the segment {_name(number)} is missing before it")
+    return found
 
 
-def _frames(data: bytes | memoryview) -> Iterator[tuple[int, bytes, bytes]]:
-    """(offset, link, payload) of each whole frame; stops at the first that is not, raising ValueError with the reason."""
-    if len(data) < _HEADER.size:
-        raise ValueError("its header is cut")
-    magic, link = _HEADER.unpack_from(data)
-    if magic != _MAGIC:
-        raise ValueError("it is not a message log segment")
-    at = _HEADER.size
-    while at + _FRAME.size <= len(data):
-        length, crc, stated = _FRAME.unpack_from(data, at)
-        if length == 0:
-            if any(data[at : at + _FRAME.size]):
-                raise ValueError("a frame has no length")
-            return
-        end = at + _FRAME.size + length
-        if length > _LARGEST or end > len(data):
-            raise ValueError("a frame is cut")
-        payload = bytes(data[at + _FRAME.size : end])
-        if zlib.crc32(payload) != crc:
-            raise ValueError("a frame's checksum differs")
-        link = hashlib.sha256(link + payload).digest()
-        if link != stated:
-            raise ValueError("a frame does not follow from the one before it")
-        yield at, link, payload
-        at = end
-    if any(data[at:]):
-        raise ValueError("a frame is cut")
+def _torn(folder: Path) -> list[Path]:
+    return sorted(folder.glob("segment-*-torn-at-*.bytes"))
 
 
-def _scan(data: bytes) -> _Scan:
-    end, records = _HEADER.size, 0
-    link = data[8 : _HEADER.size] if len(data) >= _HEADER.size else _NO_LINK
+def _sync_folder(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
     try:
-        for at, link, payload in _frames(data):  # noqa: B007 - the last values are the result
-            end, records = at + _FRAME.size + len(payload), records + 1
-    except ValueError as problem:
-        return _Scan(end, link, records, str(problem))
-    return _Scan(end, link, records, None)
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 class LogWriter:
-    """Appends records. One writer per folder, held by a lock; used from one thread."""
+    """Appends records. One writer per folder, held by a lock; used from one thread.
+
+    Raises LogBusy, LogFailed, and LogDamaged when the log holds something else than records and what a crash leaves.
+    """
 
     def __init__(self, folder: Path, segment_bytes: int = 64 * 1024 * 1024) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,66 +87,100 @@ class LogWriter:
         try:
             self._open_last()
         except OSError as problem:
+            os.close(self._lock)
             raise LogFailed(reason=_os_reason(problem)) from None
+        except LogDamaged:
+            os.close(self._lock)
+            raise
 
     def _open_last(self) -> None:
         existing = _segments(self._folder)
         if not existing:
-            self._start_segment(1, _NO_LINK)
+            self._start_segment(1, NO_LINK)
             return
         path = existing[-1]
         data = path.read_bytes()
-        if data[:8] != _MAGIC or len(data) < _HEADER.size:
+        try:
+            link = check_start(data, _end_of(existing[-2], len(existing) - 1) if existing[1:] else NO_LINK)
+        except Stopped as stop:
+            if stop.damage:
+                raise _damaged(path, stop) from None
             # cut while it was being made: it never held a record
-            self._set_aside(path, 0, data)
+            self._set_aside(path, stop, data)
             path.unlink()
+            _sync_folder(self._folder)
             self._open_last()
             return
-        scan = _scan(data)
-        if scan.problem is not None:
-            self._set_aside(path, scan.end, data[scan.end :].rstrip(b"\0"))
-            self.recovered = f"{path.name}: {scan.problem} at byte {scan.end}; the torn tail was moved aside"
-        self._number = int(path.stem.split("-")[1])
-        self._link, self._at = scan.link, scan.end
+        end, torn = HEADER.size, None
+        try:
+            for frame in frames(data, end, link):
+                end, link = frame.end, frame.link
+        except Stopped as stop:
+            if stop.damage:
+                raise _damaged(path, stop) from None
+            torn = stop
+            self._set_aside(path, stop, data[end:])
+        self._number = len(existing)
+        self._link, self._at = link, end
         self._file = os.open(path, os.O_RDWR)
-        if scan.problem is not None:
-            os.ftruncate(self._file, scan.end)
+        if torn is not None:
+            os.ftruncate(self._file, end)
             os.fsync(self._file)
         self._filled = os.fstat(self._file).st_size
 
-    def _set_aside(self, path: Path, offset: int, tail: bytes) -> None:
-        if tail.strip(b"\0"):
-            aside = path.with_name(f"{path.stem}-torn-at-{offset}.bytes")
-            aside.write_bytes(tail)
+    def _set_aside(self, path: Path, stop: Stopped, tail: bytes) -> None:
+        """Keep what is about to be cut off in a file of its own, durable before anything is cut."""
+        kept = tail.rstrip(b"\0")
+        if not kept:
+            return
+        number = 1
+        while (aside := path.with_name(_aside_name(path, stop.offset, number))).exists():
+            number += 1
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            _write_all(descriptor, kept)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _sync_folder(self._folder)
+        self.recovered = f"{path.name}: {stop.reason} at byte {stop.offset}; the torn tail was moved aside"
 
     def _start_segment(self, number: int, link: bytes) -> None:
-        path = self._folder / f"segment-{number:08d}.log"
+        path = self._folder / _name(number)
         temporary = path.with_suffix(".new")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.write(descriptor, _HEADER.pack(_MAGIC, link))
-        os.fsync(descriptor)
-        os.rename(temporary, path)
-        directory = os.open(self._folder, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
+        try:
+            _write_all(descriptor, HEADER.pack(MAGIC, link))
+            os.fsync(descriptor)
+            # from here on the new segment may be there: should anything fail, the old one must not go on beside it
+            self._broken = True
+            os.rename(temporary, path)
+            _sync_folder(self._folder)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._broken = False
         if self._file >= 0:
             os.close(self._file)
         self._file, self._number, self._link = descriptor, number, link
-        self._at = self._filled = _HEADER.size
+        self._at = self._filled = HEADER.size
 
     def append(self, records: Sequence[bytes]) -> None:
         """Write encoded records and return when they are durable. Raises LogFailed; nothing of the batch counts then."""
         if self._broken:
             raise LogFailed(reason="an earlier write failed and the log's end is uncertain; restart the node")
+        if not all(0 < len(payload) <= LARGEST for payload in records):
+            raise LogFailed(reason=f"a record is empty or larger than {LARGEST} bytes")
         try:
-            if self._at > _HEADER.size and self._at + sum(map(len, records)) > self._segment_bytes:
+            if self._at > HEADER.size and self._at + sum(map(len, records)) > self._segment_bytes:
                 os.ftruncate(self._file, self._at)
+                self._filled = self._at
                 os.fsync(self._file)
                 self._start_segment(self._number + 1, self._link)
             link, pieces = self._link, []
             for payload in records:
                 link = hashlib.sha256(link + payload).digest()
-                pieces.append(_FRAME.pack(len(payload), zlib.crc32(payload), link))
+                pieces.append(FRAME.pack(len(payload), zlib.crc32(payload), link))
                 pieces.append(payload)
             block = b"".join(pieces)
             self._fill(self._at + len(block))
@@ -277,24 +224,80 @@ def _os_reason(problem: OSError) -> str:
     return os.strerror(problem.errno) if problem.errno else "the system refused"
 
 
-def read(folder: Path) -> Iterator[tuple[Path, int, LogRecord]]:
-    """Every whole record in order: file, offset, record. A cut tail of the last segment ends the reading quietly (a node may
-    be writing); anything else that is wrong raises LogDamaged."""
+def _aside_name(path: Path, offset: int, number: int) -> str:
+    return f"{path.stem}-torn-at-{offset}{'' if number == 1 else f'-{number}'}.bytes"
+
+
+def _damaged(path: Path, stop: Stopped) -> LogDamaged:
+    return LogDamaged(file=path.name, offset=stop.offset, reason=stop.reason)
+
+
+def _end_of(path: Path, number: int) -> bytes:
+    """The last link of a segment that is finished. Raises LogDamaged."""
+    data = path.read_bytes()
+    try:
+        link = check_start(data, NO_LINK if number == 1 else None)
+        for frame in frames(data, HEADER.size, link):
+            link = frame.link
+    except Stopped as stop:
+        raise _damaged(path, stop) from None
+    return link
+
+
+def _walk(folder: Path, torn: list[tuple[Path, Stopped]]) -> Iterator[tuple[Path, Frame]]:
+    """Every whole frame in order. Raises LogDamaged; a torn tail of the last segment is put into `torn` instead."""
     segments = _segments(folder)
-    previous: bytes | None = None
+    link = NO_LINK
     for path in segments:
-        data = path.read_bytes()
-        end = _HEADER.size
-        if previous is not None and data[8 : _HEADER.size] != previous:
-            raise LogDamaged(file=path.name, offset=0, reason="it does not follow from the segment before it")
-        previous = data[8 : _HEADER.size]
+        at, tries = 0, 0
+        while True:
+            data = path.read_bytes()
+            try:
+                if at == 0:
+                    at, link = HEADER.size, check_start(data, link)
+                for frame in frames(data, at, link):
+                    yield path, frame
+                    at, link, tries = frame.end, frame.link, 0
+                break
+            except Stopped as stop:
+                last = path == segments[-1]
+                tries += 1
+                if last and tries < _TRIES:  # a node may be in the middle of writing just this
+                    time.sleep(_PAUSE)
+                elif last and not stop.damage:
+                    torn.append((path, stop))
+                    return
+                else:
+                    raise _damaged(path, stop) from None
+
+
+def _records(folder: Path, torn: list[tuple[Path, Stopped]]) -> Iterator[tuple[Path, int, LogRecord]]:
+    for path, frame in _walk(folder, torn):
         try:
-            for at, link, payload in _frames(data):
-                yield path, at, LogRecord.decode(payload)
-                end, previous = at + _FRAME.size + len(payload), link
-        except ValueError as problem:
-            if path != segments[-1]:
-                raise LogDamaged(file=path.name, offset=end, reason=str(problem)) from None
+            record = LogRecord.decode(frame.payload)
+        except (ValueError, TypeError, KeyError, struct.error, OverflowError, ExchangeError):
+            raise LogDamaged(file=path.name, offset=frame.offset, reason="a record cannot be read") from None
+        yield path, frame.offset, record
+
+
+def read(folder: Path) -> Iterator[tuple[Path, int, LogRecord]]:
+    """Every whole record in order: file, offset, record. What a crash tore off the end of the last segment was never a record
+    and ends the reading (`verify` reports it); anything else that is not zeros to the end raises LogDamaged."""
+    return _records(folder, [])
+
+
+def head(folder: Path, records: int | None = None) -> tuple[int, str]:
+    """How many records there are and the link after the last of them, in hex; after the first `records` when that is given.
+
+    Kept where the log's keeper cannot write, this pair shows later whether the same records still begin the log: `head` with
+    that count must give the same pair again. Raises LogDamaged.
+    """
+    count, link = 0, NO_LINK
+    for _, frame in _walk(folder, []):
+        if count == records:
+            break
+        count, link = count + 1, frame.link
+    return count, link.hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,11 +326,15 @@ class LogReport:
 
 
 def verify(folder: Path, trust: Trust) -> LogReport:
-    """Count the records and verify every signature, at the time each was logged."""
+    """Count the records and verify every signature, at the time each was logged.
+
+    A torn tail, and every file in which one was set aside, is a problem to look at: see docs/reference/exchange.md.
+    """
     requests = responses = verified = 0
     problems: list[LogProblem] = []
+    torn: list[tuple[Path, Stopped]] = []
     try:
-        for path, at, record in read(folder):
+        for path, at, record in _records(folder, torn):
             requests += record.direction == "request"
             responses += record.direction == "response"
             expected = record.client.member if record.direction == "request" else record.service.provider.member
@@ -341,4 +348,9 @@ def verify(folder: Path, trust: Trust) -> LogReport:
                 problems.append(LogProblem(path.name, at, record.request_id, problem.text))
     except LogDamaged as problem:
         problems.append(LogProblem(str(problem.params["file"]), int(problem.params["offset"]), "", problem.text))
+    problems += [LogProblem(path.name, stop.offset, "", f"{stop.reason}: a torn tail") for path, stop in torn]
+    problems += [
+        LogProblem(path.name, 0, "", "a tail was set aside here at a start; look at it, then move the file elsewhere")
+        for path in _torn(folder)
+    ]
     return LogReport(requests + responses, requests, responses, verified, tuple(problems))
