@@ -97,3 +97,9 @@ def test_a_real_anchor_is_read(vectors: Path) -> None:
     anchor = confdir.parse_anchor((vectors / "globalconf/signed/configuration_anchor_CS_internal.xml").read_bytes())
     assert anchor.instance == "DEV"
     assert [url for url, _ in anchor.sources] == ["http://cs/internalconf", "https://cs/internalconf"]
+
+
+def test_an_anchor_with_letters_that_mean_something_in_xml_reads_back_the_same(authority: TestAuthority) -> None:
+    url = "http://127.0.0.1/internalconf?a=1&b=<2>"
+    anchor = Anchor("K&G", ((url, authority.configuration.certificate),))
+    assert confdir.parse_anchor(confdir.build_anchor(anchor, NOW)) == anchor

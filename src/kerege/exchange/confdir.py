@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from xml.sax.saxutils import escape
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -108,14 +109,14 @@ def parse_anchor(data: bytes) -> Anchor:
 
 def build_anchor(anchor: Anchor, now: datetime) -> bytes:
     sources = "".join(
-        f"<source><downloadURL>{url}</downloadURL>"
+        f"<source><downloadURL>{escape(url)}</downloadURL>"
         f"<verificationCert>{base64.b64encode(certs.der(cert)).decode()}</verificationCert></source>"
         for url, cert in anchor.sources
     )
     return (
         '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<ns3:configurationAnchor'
         ' xmlns:ns2="http://x-road.eu/xsd/identifiers" xmlns:ns3="http://x-road.eu/xsd/xroad.xsd">'
-        f"<generatedAt>{_iso(now)}</generatedAt><instanceIdentifier>{anchor.instance}</instanceIdentifier>"
+        f"<generatedAt>{_iso(now)}</generatedAt><instanceIdentifier>{escape(anchor.instance)}</instanceIdentifier>"
         f"{sources}</ns3:configurationAnchor>\n"
     ).encode()
 
