@@ -262,3 +262,46 @@ def test_an_empty_sheet_that_was_asked_for_is_an_empty_table(tmp_path: Path) -> 
     assert read(path) == 1
     assert "table Empty" in refused(errors.TableEmpty, path, tables=("Empty",)).text
     assert "table Sheet" in refused(errors.TableEmpty, path, header_row=9).text
+
+
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_SMALL_PARTS = {
+    "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="rels" ContentType='
+    '"application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/></Types>',
+    "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="r1" Type="{_OFFICE}/officeDocument" '
+    'Target="xl/workbook.xml"/></Relationships>',
+    "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets><sheet name="Data" sheetId="1" r:id="r1"/></sheets></workbook>',
+    "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="r1" Type="{_OFFICE}/worksheet" '
+    'Target="worksheets/sheet1.xml"/></Relationships>',
+}
+
+
+def workbook_with_a_cell_of(path: Path, megabytes: int) -> None:
+    """Two columns a and b; cell B2 holds so many megabytes. Written in pieces, a few hundred kilobytes on disk."""
+
+    def cell(place: str, text: str) -> str:
+        return f'<c r="{place}" t="inlineStr"><is><t>{text}</t></is></c>'
+
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
+        for name, text in _SMALL_PARTS.items():
+            package.writestr(name, text)
+        with package.open("xl/worksheets/sheet1.xml", "w") as sheet:
+            begin = f'<row r="1">{cell("A1", "a")}{cell("B1", "b")}</row><row r="2">{cell("A2", "1")}'
+            sheet.write(f'<worksheet xmlns="{_MAIN}"><sheetData>{begin}<c r="B2" t="inlineStr"><is><t>'.encode())
+            for _ in range(megabytes):
+                sheet.write(b"x" * 1_000_000)
+            sheet.write(b"</t></is></c></row></sheetData></worksheet>")
+
+
+@pytest.mark.parametrize("megabytes", [2, 200])
+def test_a_spreadsheet_cell_of_200_mb_is_refused_before_it_is_in_memory(
+    tmp_path: Path, megabytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "huge.xlsx"
+    workbook_with_a_cell_of(path, megabytes)
+    if megabytes == 200:
+        monkeypatch.setattr("kerege.catalogue.sources.sheets.CalamineWorkbook", None)  # it would hold the cell whole
+    error = refused(errors.CellTooLarge, path)
+    assert (error.params["row"], error.params["column"], error.params["limit"]) == (2, 2, 1_000_000)

@@ -7,6 +7,7 @@ whole floats lose their ".0" (a spreadsheet has only floats), so that a code 660
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -15,10 +16,13 @@ from typing import Any, Final
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum
 
-from kerege.catalogue.errors import CellTooLarge, FileTruncated, HeaderMerged, SourceMissing, TableEmpty
+from kerege.catalogue.errors import CellTooLarge, FileTruncated, HeaderMerged, SourceError, SourceMissing, TableEmpty
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 
+_PIECE: Final = 1 << 20
+_WIDEST: Final = 10  # bytes one character may take in XML
+_PLACE: Final = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
 _MOST_UNPACKED: Final = 1 << 30  # a sheet that unpacks to more than this is a mistake or an attack
 
 
@@ -63,15 +67,36 @@ class Workbook:
         try:
             with zipfile.ZipFile(self._path) as package:
                 unpacked = sum(i.file_size for i in package.infolist())
-                broken = package.testzip() if unpacked <= _MOST_UNPACKED else None
+                if unpacked > _MOST_UNPACKED:
+                    raise CellTooLarge(source=self.name, row="?", column="?", limit=_MOST_UNPACKED)
+                for part in package.infolist():
+                    self._check_part(package, part)
+        except SourceError:
+            raise
         except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
             raise FileTruncated(source=self.name, row="?", reason="its zip container has no end") from error
         except Exception as error:  # zlib.error and friends: a container that breaks in the middle
             raise FileTruncated(source=self.name, row="?", reason="its zip container is damaged") from error
-        if broken is not None:
-            raise FileTruncated(source=self.name, row="?", reason=f"the part {broken} is damaged")
-        if unpacked > _MOST_UNPACKED:
-            raise CellTooLarge(source=self.name, row="?", column="?", limit=_MOST_UNPACKED)
+
+    def _check_part(self, package: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+        """Unpack a part once in pieces: it must be whole, and no text in it so long that reading the sheet would fill the memory.
+
+        The bound here is wide (a character may be written as `&#x10FFFF;`); what is below it is measured cell by cell in `_rows`.
+        """
+        most = _WIDEST * self._reading.limits.cell + _PIECE
+        run, before = 0, b""
+        try:
+            with package.open(part) as file:
+                while piece := file.read(_PIECE):
+                    last = piece.rfind(b"<")
+                    run += len(piece) if last < 0 else piece.find(b"<")
+                    if run > most and part.filename.endswith(".xml"):
+                        row, column = _address(before)
+                        raise CellTooLarge(source=self.name, row=row, column=column, limit=self._reading.limits.cell)
+                    if last >= 0:
+                        run, before = len(piece) - last, piece[max(0, last - 500) : last]
+        except zipfile.BadZipFile as error:
+            raise FileTruncated(source=self.name, row="?", reason=f"the part {part.filename} is damaged") from error
 
     def _table(self, name: str, sheet: CalamineSheet) -> Table | None:
         """The sheet's table; None for a sheet without a header row, which is a blank one."""
@@ -141,3 +166,15 @@ def _text(value: Any) -> Cell:
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     return str(value)
+
+
+def _address(xml: bytes) -> tuple[int | str, int | str]:
+    """(row, column) of the last cell begun in a piece of a sheet; "?" where there is none, as in the table of shared texts."""
+    found = _PLACE.findall(xml)
+    if not found:
+        return "?", "?"
+    letters, row = found[-1]
+    column = 0
+    for letter in letters:
+        column = column * 26 + letter - 64
+    return int(row), column
