@@ -170,6 +170,61 @@ def test_a_world_can_be_all_clean_or_all_dirty(rate):
     assert all((set(r.planted) == set(r.open)) if rate else not r.planted for r in records)
 
 
+def overlaid(**cases):
+    shipped = load_dirt()
+    return Dirt(rates=shipped.rates, cases={**shipped.cases, **cases}, source="test")
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [
+        {"namesake": 0.9},
+        {"namesake": 0.9, "namesake_same_birth_date": 0.9},
+        {"namesake": 1.0, "namesake_same_birth_date": 1.0, "twins": 1.0},
+        {"namesake": 0.0, "twins": 1.0},
+    ],
+)
+@pytest.mark.parametrize("applications", [1, 80, 101])
+def test_there_are_as_many_applications_as_asked_for_however_many_namesakes_and_twins(cases, applications):
+    for seed in (1, 2, 3):
+        world = generate(seed, overlaid(**cases), soate_csv=None, persons=1500, applications=applications)
+        assert len(world.applications) == len({t.child for t in world.truth}) == applications
+
+
+def test_namesakes_of_one_day_are_pupils_as_long_as_enough_others_apply():
+    world = generate(
+        1, overlaid(namesake=0.4, namesake_same_birth_date=1.0), soate_csv=None, persons=2500, applications=120
+    )
+    twice = Counter((p.name.surname_root, p.name.given, p.name.father, p.birth_date) for p in world.persons)
+    alike = {p.id for p in world.persons if twice[p.name.surname_root, p.name.given, p.name.father, p.birth_date] > 1}
+    pupils = {r.person for r in world.registers["education.institution_students"] if r.row["education_grade"] == "1"}
+    assert len(alike & pupils - {t.child for t in world.truth}) > 5
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_lost_records_and_births_abroad_change_no_truth(rate):
+    shipped = load_dirt()
+    rates = {key: rate if key[0] == "record_missing" else share for key, share in shipped.rates.items()}
+    dirt = Dirt(rates=rates, cases={**shipped.cases, "born_abroad": rate}, source="test")
+    world = generate(4, dirt, soate_csv=None, persons=1500, applications=60)
+    plain = generate(4, load_dirt(), soate_csv=None, persons=1500, applications=60)
+    assert (world.truth, world.applications) == (plain.truth, plain.applications)
+    assert world.registers["population.persons"] == plain.registers["population.persons"]
+    assert all(p.born_abroad is bool(rate and p.role == "child") for p in world.persons)
+    assert not world.registers["civil.births"] if rate else not world.lost["civil.births"]
+    assert not world.registers["health.certificates"] if rate else not world.lost["health.certificates"]
+
+
+def test_a_child_born_abroad_may_have_a_namesake_born_the_same_day():
+    dirt = overlaid(namesake=0.9, namesake_same_birth_date=1.0, born_abroad=0.3)
+    world = generate(6, dirt, soate_csv=None, persons=1500, applications=80)
+    of = {}
+    for p in world.persons:
+        of.setdefault((p.name.surname_root, p.name.given, p.name.father, p.birth_date), set()).add(p.born_abroad)
+    applicants = [world.persons[t.child] for t in world.truth if not world.persons[t.child].born_abroad]
+    assert any(of[p.name.surname_root, p.name.given, p.name.father, p.birth_date] == {True, False} for p in applicants)
+
+
 def test_another_reference_date_moves_the_whole_school_year():
     world = generate(2, load_dirt(), soate_csv=None, persons=1500, applications=50, reference_date=date(2031, 4, 1))
     assert {t.submitted_at.year for t in world.truth} == {2031}

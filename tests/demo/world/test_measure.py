@@ -28,10 +28,20 @@ def test_the_measure_of_missing_pins_can_be_counted_by_hand(small):
     assert measured["planted"] == sum(r.row["identity_number"] is None for r in students)
 
 
+def test_the_measure_of_lost_records_can_be_counted_by_hand(real):
+    measured = measure_dirt(real)["dirt"]["record_missing"]
+    births, lost = real.registers["civil.births"], real.lost["civil.births"]
+    assert (measured["civil"]["planted"], measured["civil"]["of"]) == (len(lost), len(births) + len(lost))
+    vaccinated = {r.person for r in real.registers["health.certificates"]}
+    without = {r.person for r in real.lost["health.certificates"]}
+    assert (measured["health"]["planted"], measured["health"]["of"]) == (len(without), len(vaccinated) + len(without))
+
+
 def test_cases_are_counted_from_the_truth(small):
     cases = measure_dirt(small)["cases"]
     assert cases["not_guardian"]["true"] == sum(not t.guardian for t in small.truth)
     assert cases["stage_two"]["of"] == len(small.truth)
+    assert cases["born_abroad"]["true"] == sum(small.persons[t.child].born_abroad for t in small.truth)
     assert json.dumps(measure_dirt(small))
 
 
@@ -58,4 +68,6 @@ def test_the_truth_is_never_written_where_an_agency_can_read(small, tmp_path):
     assert first["school_code"] == small.truth[0].school_code
     assert first["submitted_at"].endswith("Z")
     assert (tmp_path / "truth" / "links.csv").read_text(encoding="utf-8").count("\n") > len(small.persons)
+    lost = (tmp_path / "truth" / "lost.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lost) == 1 + sum(map(len, small.lost.values()))
     assert not list((tmp_path / "truth").glob("*.part"))

@@ -77,7 +77,8 @@ def test_health_keeps_its_own_region_names_and_four_states(world):
 
 
 def test_the_certificates_say_what_is_true_of_the_applicants(world):
-    valid = {r.person for r in world.registers["health.certificates"] if r.row["STATUS"] in "ДО"}
+    certificates = (*world.registers["health.certificates"], *world.lost["health.certificates"])
+    valid = {r.person for r in certificates if r.row["STATUS"] in "ДО"}
     enrolled = {
         r.person
         for r in world.registers["education.institution_students"]
@@ -118,3 +119,24 @@ def test_marks_agree_with_what_can_be_seen_in_the_rows(real):
     missing = [r for r in real.registers["education.institution_students"] if "patronymic_missing" in r.planted]
     assert missing
     assert all(r.row["middle_name"] == "" for r in missing)
+
+
+def test_every_child_born_here_has_its_birth_record_or_lost_it_and_one_born_abroad_never_had_any(world):
+    births = [r.person for r in world.registers["civil.births"]]
+    lost = [r.person for r in world.lost["civil.births"]]
+    born_here = {p.id for p in world.persons if p.role == "child" and not p.born_abroad}
+    assert len(set(births)) == len(births)
+    assert set(births) | set(lost) == born_here
+    assert not set(births) & set(lost)
+    assert lost
+    abroad = {p.pin for p in world.persons if p.born_abroad}
+    assert abroad <= {row["pin"] for row, _ in rows(world, "population.persons")}
+
+
+def test_a_child_loses_all_certificates_or_none(world):
+    kept = {r.person for r in world.registers["health.certificates"]}
+    lost = {r.person for r in world.lost["health.certificates"]}
+    assert lost
+    assert not kept & lost
+    numbers = [r.row["N_SPR"] for r in (*world.registers["health.certificates"], *world.lost["health.certificates"])]
+    assert len(set(numbers)) == len(numbers)

@@ -57,6 +57,7 @@ def generate(
         seed=seed, dirt=dirt, reference=reference_date, persons=tuple(people.persons),
         households=tuple(people.households), facts=facts, writer=AddressWriter(country.areas, stems.districts_ky),
     )  # fmt: skip
+    births, certificates = registers.births(source), registers.certificates(source)
     return World(
         seed=seed,
         reference_date=reference_date,
@@ -70,7 +71,7 @@ def generate(
         education_areas=areas,
         education_zones=zones,
         registers={
-            "civil.births": registers.births(source),
+            "civil.births": births.records,
             "population.persons": registers.residents(source),
             "education.institutions": registers.institutions(schools, areas, seed),
             "education.institution_students": registers.pupils(source, codes),
@@ -78,8 +79,9 @@ def generate(
             "education.institution_catchments": registers.catchment_lines(settled.catchments, codes, dirt, seed),
             "education.area_administratives": area_rows,
             "education.areas": zone_rows,
-            "health.certificates": registers.certificates(source),
+            "health.certificates": certificates.records,
         },
+        lost={"civil.births": births.lost, "health.certificates": certificates.lost},
         applications=fill_forms(source),
         truth=facts.truth,
     )

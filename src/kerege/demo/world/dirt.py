@@ -39,6 +39,7 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
     "area_kyrgyz": ("education",),
     "area_sloppy": ("education",),
     "certificate_reissued": ("health",),
+    "record_missing": ("civil", "health"),
 }
 """Every kind of dirt and the registers (or the application form) where it may be planted."""
 
@@ -60,6 +61,7 @@ CASES: Final[tuple[str, ...]] = (
     "namesake",
     "namesake_same_birth_date",
     "twins",
+    "born_abroad",
     "over_demanded",
 )
 """What may be true of an applicant's child; facts, not dirt."""

@@ -56,8 +56,9 @@ def establish(people: People, settled: Settled, dirt: Dirt, *, applications: int
     catchments = _Catchments(settled.catchments)
     candidates = set(people.candidates)
     # Half of the children who share name and birthday with another are pupils already and do not apply: taking the applicant
-    # for the pupil, or the pupil for the applicant, is the mistake they are here to provoke.
-    hidden = {child for child in sorted(people.same_birth_date) if rng.random() < 0.5}
+    # for the pupil, or the pupil for the applicant, is the mistake they are here to provoke. Never so many that too few are left to apply.
+    pupils = [child for child in sorted(people.same_birth_date) if rng.random() < 0.5]
+    hidden = set(pupils[: len(people.candidates) - applications])
     vaccinations: dict[int, Vaccination] = {}
     enrolments: dict[int, tuple[Enrolment, ...]] = {}
     for person in people.persons:
@@ -112,7 +113,7 @@ def _age_on(born: date, day: date) -> int:
 
 
 def _choose(rng: Random, people: People, hidden: set[int], count: int) -> list[int]:
-    """Who applies: planned candidates before those who happen to be of the age, twins together where there is room."""
+    """Exactly `count` who apply: planned candidates before those who happen to be of the age, twins together where there is room."""
     pool = [child for child in people.candidates if child not in hidden and child not in people.twin_of]
     rng.shuffle(pool)
     other_twin = {first: second for second, first in people.twin_of.items()}
@@ -123,8 +124,10 @@ def _choose(rng: Random, people: People, hidden: set[int], count: int) -> list[i
         if len(chosen) + len(both) <= count:
             chosen += both
         if len(chosen) == count:
-            break
-    return chosen
+            return chosen
+    # Room for one, and only twins are left: one of them applies alone.
+    taken = set(chosen)
+    return chosen + [child for child in pool if child not in taken][: count - len(chosen)]
 
 
 def _apply(

@@ -1,6 +1,7 @@
 """Declared against planted: how much dirt is really in the registers and the forms, and how often each case is true.
 
-Counts marks on records (`Record.planted` of `Record.open`), not throws of dice: a name without ң ө ү that "lost" them is in neither.
+Counts marks on records (`Record.planted` of `Record.open`), not throws of dice: a name without ң ө ү that "lost" them is in neither. Of a
+lost record only its loss counts: other dirt in it shows nowhere.
 Cases are counted from the truth, of the applications they can be true of.
 """
 
@@ -21,7 +22,7 @@ def measure_dirt(world: World) -> dict[str, Any]:
     possible: Counter[tuple[str, str]] = Counter()
     for table, records in world.registers.items():
         agency = table.partition(".")[0]
-        for record in records:
+        for record in (*records, *world.lost.get(table, ())):
             planted.update((kind, agency) for kind in record.planted)
             possible.update((kind, agency) for kind in record.open)
     for form in world.applications:
@@ -89,6 +90,7 @@ def _cases(world: World) -> dict[str, dict[str, float | int | None]]:
             len(truth),
         ),
         "twins": (_twins(world), len(truth)),
+        "born_abroad": (sum(c.born_abroad for c in children), len(truth)),
     }
     return {case: {"true": n, "of": of, "measured": _share(n, of)} for case, (n, of) in counts.items()}
 

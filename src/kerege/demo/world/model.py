@@ -61,6 +61,7 @@ class Person:
     mother: int | None = None
     father: int | None = None
     role: Literal["adult", "child"] = "adult"
+    born_abroad: bool = False  # the civil registry never wrote a record of the birth
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,5 +168,6 @@ class World:
     education_areas: tuple[EducationArea, ...]  # administrative tree, KGA-...
     education_zones: tuple[EducationArea, ...]  # educational tree, KGE-...
     registers: Mapping[str, tuple[Record, ...]]  # table -> rows, see `build.TABLES`
+    lost: Mapping[str, tuple[Record, ...]]  # table -> rows that should stand there and do not
     applications: tuple[Application, ...]
     truth: tuple[TruthFacts, ...]

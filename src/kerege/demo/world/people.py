@@ -55,7 +55,7 @@ class Populator:
     def __init__(
         self, *, seed: int, dirt: Dirt, stems: Stems, settled: Settled, persons: int, applications: int, reference: date
     ) -> None:
-        self._rng = stream(seed, "people")
+        self._rng, self._abroad = stream(seed, "people"), stream(seed, "born-abroad")
         self._dirt, self._stems, self._settled = dirt, stems, settled
         self._wanted, self._reference, self._year = persons, reference, reference.year
         families = persons / _FAMILY_SIZE
@@ -99,13 +99,13 @@ class Populator:
 
     def _add(
         self, household: int, sex: Sex, name: PersonName, born: date, *,
-        mother: int | None = None, father: int | None = None, child: bool = False,
+        mother: int | None = None, father: int | None = None, child: bool = False, abroad: bool = False,
     ) -> int:  # fmt: skip
         number = len(self.people.persons)
         oldest = max(born, date(self._year - 20, 1, 1))
         since = oldest + timedelta(days=self._rng.randint(0, max(0, (self._reference - oldest).days - 1)))
         role: Literal["adult", "child"] = "child" if child else "adult"
-        person = Person(number, self._pin(sex, born), sex, name, born, household, since, mother, father, role)
+        person = Person(number, self._pin(sex, born), sex, name, born, household, since, mother, father, role, abroad)
         self.people.persons.append(person)
         home = self.people.households[household]
         self.people.households[household] = replace(home, members=(*home.members, number))
@@ -157,14 +157,14 @@ class Populator:
                 given = pair[0]
             used.add(given)
             name = PersonName(root if style == "ov" else father_given, style, given, father_given, patronymic)
-            child = self._add(home, sex, name, born, mother=mother, father=father, child=True)
+            abroad = self._abroad.random() < dirt.cases["born_abroad"]
+            child = self._add(home, sex, name, born, mother=mother, father=father, child=True, abroad=abroad)
             if is_anchor:
                 self._note_anchor(child, name, sex, born, root, father_given, model, same_day)
                 if pair:
                     used.add(pair[1])
-                    other = self._add(
-                        home, second, replace(name, given=pair[1]), born, mother=mother, father=father, child=True
-                    )
+                    twin = replace(name, given=pair[1])
+                    other = self._add(home, second, twin, born, mother=mother, father=father, child=True, abroad=abroad)
                     self.people.candidates.append(other)
                     self.people.twin_of[other] = child
             elif date(self._year - 7, 9, 2) <= born <= date(self._year - 6, 9, 1):

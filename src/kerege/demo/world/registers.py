@@ -2,12 +2,13 @@
 
 civil: births of children, capitals, `dd.mm.yyyy`. population: everyone, true keys and addresses. education: schools, places,
 catchments, pupils in Latin letters. health: certificates of children of four to ten, named as the parents wrote it. The field names are
-those of the agencies' interfaces (docs/reference/agencies.md); databases and wire formats are made by `demo.agencies`.
+those of the agencies' interfaces (docs/reference/agencies.md); databases and wire formats are made by `demo.agencies`. A table that
+loses records comes as `Kept`: what stands there, and what should.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from random import Random
 
@@ -39,12 +40,42 @@ class Source:
         return self.households[person.household]
 
 
-def births(source: Source) -> tuple[Record, ...]:
-    rng = stream(source.seed, "civil")
-    records: list[Record] = []
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The rows of a table, and those the register lost: of a lost row only who it was of and that it is missing counts."""
+
+    records: tuple[Record, ...]
+    lost: tuple[Record, ...]
+
+
+class _Loss:
+    """Throws the die of `record_missing` once per person, from a stream of its own."""
+
+    def __init__(self, source: Source, agency: str) -> None:
+        self._dirt, self._agency, self._rng = source.dirt, agency, stream(source.seed, f"{agency}-lost")
+        self.records: list[Record] = []
+        self.lost: list[Record] = []
+
+    def file(self, person: int, rows: list[Record]) -> None:
+        """Put a person's rows into the register, or all of them among the lost; the first row bears the mark."""
+        marker = Marker(self._dirt, self._agency, self._rng)
+        gone = marker.chance("record_missing")
+        planted, possible = marker.marks()
+        if gone:
+            self.lost.append(Record(rows[0].row, person, planted, possible))
+            self.lost += [Record(row.row, person) for row in rows[1:]]
+        else:
+            self.records += [replace(rows[0], open=rows[0].open + possible), *rows[1:]]
+
+    def kept(self) -> Kept:
+        return Kept(tuple(self.records), tuple(self.lost))
+
+
+def births(source: Source) -> Kept:
+    rng, loss = stream(source.seed, "civil"), _Loss(source, "civil")
     numbers: dict[int, int] = {}
     for person in source.persons:
-        if person.role != "child":
+        if person.role != "child" or person.born_abroad:
             continue
         marker = Marker(source.dirt, "civil", rng)
         family, given, father = spell(marker, parts(marker, person.name, person.sex, may_miss=False))
@@ -69,8 +100,8 @@ def births(source: Source) -> tuple[Record, ...]:
                 words = parts(marker, parent.name, parent.sex, may_miss=False)
                 text = " ".join(word for word in spell(marker, words) if word)
                 row[name_field] = text.upper()
-        records.append(Record(row, person.id, *marker.marks()))
-    return tuple(records)
+        loss.file(person.id, [Record(row, person.id, *marker.marks())])
+    return loss.kept()
 
 
 def residents(source: Source) -> tuple[Record, ...]:
@@ -153,17 +184,20 @@ def catchment_lines(lines: tuple[Catchment, ...], areas: dict[str, str], dirt: D
     return tuple(records)
 
 
-def certificates(source: Source) -> tuple[Record, ...]:
-    rng = stream(source.seed, "health")
-    records: list[Record] = []
+def certificates(source: Source) -> Kept:
+    rng, loss = stream(source.seed, "health"), _Loss(source, "health")
+    serial = 0
     for number, status in sorted(source.facts.vaccinations.items()):
         marker = Marker(source.dirt, "health", rng)
         issued = source.reference - timedelta(days=rng.randint(20, 500))
+        rows: list[Record] = []
         if marker.chance("certificate_reissued", status == "valid"):
             older = Marker(source.dirt, "health", rng)
-            records.append(_certificate(source, number, "П", issued - timedelta(days=730), older, len(records)))
-        records.append(_certificate(source, number, _HEALTH_STATUS[status], issued, marker, len(records)))
-    return tuple(records)
+            rows.append(_certificate(source, number, "П", issued - timedelta(days=730), older, serial))
+        rows.append(_certificate(source, number, _HEALTH_STATUS[status], issued, marker, serial + len(rows)))
+        serial += len(rows)
+        loss.file(number, rows)
+    return loss.kept()
 
 
 def _certificate(source: Source, number: int, status: str, issued: date, marker: Marker, serial: int) -> Record:

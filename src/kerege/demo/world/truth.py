@@ -1,4 +1,5 @@
-"""The truth on disk, where no agency reads: facts of each application, who is behind each register row, which area is which.
+"""The truth on disk, where no agency reads: facts of each application, who is behind each register row, which rows were lost, which
+area is which.
 
 For evaluation only (wrong decisions, wrong links, wrong crosswalk rows). Refuses to write inside an agency's folder, because a process
 that could read it would make every figure worthless.
@@ -27,7 +28,7 @@ _KEYS = {
 
 
 def write_truth(world: World, folder: Path, *, agencies: Path | None = None) -> None:
-    """Write `applications.jsonl`, `links.csv`, `areas.csv` and `regions.csv` to `folder`.
+    """Write `applications.jsonl`, `links.csv`, `lost.csv`, `areas.csv` and `regions.csv` to `folder`.
 
     agencies   the agencies' folder; `folder` must not lie within it, nor around it.
     """
@@ -45,6 +46,8 @@ def write_truth(world: World, folder: Path, *, agencies: Path | None = None) -> 
         for record in world.registers[table]
     ]
     _table(folder / "links.csv", ("table", "key", "person", "planted"), links)
+    lost = [(table, row.row[_KEYS[table]], row.person) for table, rows in world.lost.items() for row in rows]
+    _table(folder / "lost.csv", ("table", "key", "person"), lost)
     units = [(a.code, a.soate, a.name) for a in world.education_areas]
     _table(folder / "areas.csv", ("education_code", "soate", "name"), units)
     regions = [
