@@ -45,6 +45,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("secret_key", "secret", None, "Signs the hub's sessions and forms; at least 32 characters."),
     Setting("database_url", "text", "", "Hub database, postgresql://...; empty means SQLite in the home folder."),
     Setting("allowed_hosts", "text", "127.0.0.1,localhost", "Host names the hub answers to, comma separated."),
+    Setting("secure_cookies", "flag", "no", "Send cookies over TLS only; yes wherever the hub is reached by https."),
+    Setting(
+        "proxy_tls_header",
+        "text",
+        "",
+        "Header in which a proxy says https, such as X-Forwarded-Proto; empty: none is believed.",
+    ),
     Setting("debug", "flag", "no", "Detailed error pages. Never on where real data is."),
     Setting("country", "text", "kg", "Country pack to load (a folder under kerege/country)."),
     Setting(

@@ -93,6 +93,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144  # bytes of a form; the longest, a documen
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = kerege_settings.flag("secure_cookies")
+_tls_header = kerege_settings.get("proxy_tls_header").strip()
+if _tls_header:  # without a proxy that sets or strips it, anybody's browser could
+    SECURE_PROXY_SSL_HEADER = (f"HTTP_{_tls_header.upper().replace('-', '_')}", "https")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
