@@ -34,6 +34,36 @@ def test_a_sound_ledger_ends_with_status_0(folder: Path) -> None:
     assert "1 checkpoints, signed by the log and agree with the tree" in result.output
 
 
+def test_without_a_signed_head_no_ledger_is_called_sound(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as log:
+        log.append_many([("x", {"n": n}) for n in range(9)], NOW)
+    result = CliRunner().invoke(command, ["verify", str(tmp_path)])
+    assert result.exit_code == 3
+    assert "no signed head: a cut at the end cannot be seen" in result.output
+    assert "sound" not in result.output
+    facts = json.loads(CliRunner().invoke(command, ["verify", str(tmp_path), "--json"]).output)
+    assert (facts["sound"], facts["head"]) == (False, None)
+
+
+def test_records_past_the_newest_head_are_told_apart(folder: Path) -> None:
+    with Ledger.open(folder) as log:
+        log.append_many([("x", {"n": n}) for n in range(3)], NOW)
+    result = CliRunner().invoke(command, ["verify", str(folder), "--key", KEY.verifier.text])
+    assert result.exit_code == 0
+    assert "of the 3 records after it a cut cannot be seen" in result.output
+
+
+def test_a_cut_behind_a_signed_head_is_found(folder: Path) -> None:
+    kept = (folder / "records.jsonl").read_bytes().splitlines(keepends=True)[:-2]
+    (folder / "records.jsonl").write_bytes(b"".join(kept))
+    for cache in ("level-*", "ends", "synced.json"):
+        for path in folder.glob(cache):
+            path.unlink()
+    result = CliRunner().invoke(command, ["verify", str(folder), "--key", KEY.verifier.text])
+    assert result.exit_code == 1
+    assert "ledger.rolled_back" in result.output
+
+
 def test_a_changed_ledger_ends_with_status_1_and_names_the_record(folder: Path) -> None:
     path = folder / "records.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"n":4', b'"n":5'))

@@ -142,6 +142,23 @@ def test_a_clock_set_back_is_noticed(tmp_path: Path) -> None:
     assert [(n.code, n.index) for n in audit(tmp_path).notices] == [("ledger.clock_back", 1)]
 
 
+def test_writers_who_waited_for_each_other_are_not_a_clock_set_back(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        for place in range(40):
+            ledger.append("x", {}, NOW - timedelta(seconds=place % 7, microseconds=place))
+    assert audit(tmp_path).notices == ()
+
+
+def test_of_many_records_with_a_clock_set_back_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.append("x", {}, NOW)
+        ledger.append_many([("x", {}) for _ in range(500)], NOW - timedelta(hours=1))
+    found = audit(tmp_path)
+    assert found.sound
+    assert [n.index for n in found.notices] == [*range(1, 21), None]
+    assert "480 more" in found.notices[-1].text
+
+
 def test_a_record_not_in_canonical_form_is_found(tmp_path: Path) -> None:
     build(tmp_path, range(3))
     drop_caches(tmp_path)

@@ -13,6 +13,8 @@ from kerege.exchange.rules import Rules, build, parse
 from kerege.ground.text import Text
 from kerege.identity.errors import HistoryFixed
 from kerege.identity.receipts import Receipt
+from kerege.ledger import newest_head, open_signing
+from kerege.ledger.checkpoint import parse_note
 from kerege.membership import doings, queries
 from kerege.membership.errors import (
     ContractInvalid,
@@ -161,6 +163,16 @@ def test_publishing_hands_the_rules_over_and_notes_version_and_digest(
     assert len(parse((tmp_path / "rules.json").read_bytes()).rights) == 1
     view = queries.network_view(NOW)
     assert (view.version, view.unpublished_changes) == (1, False)
+
+
+def test_every_publication_leaves_a_signed_head_that_covers_it(network: None, tmp_path: Path) -> None:
+    with open_signing(tmp_path / "home") as log:
+        for sizes in (1, 1):  # the second picture is the same: signed again, not entered again
+            doings.publish_configuration(tmp_path, NOW, _write, log)
+            note = newest_head(tmp_path / "home")
+            assert note is not None
+            assert parse_note(note).checkpoint.size == log.size == sizes
+        assert len(log.checkpoints()) == 2
 
 
 def test_an_unchanged_picture_is_published_again_without_a_new_ledger_entry(

@@ -1,10 +1,15 @@
 """Addresses for machines: what is public, byte for byte, and nothing else."""
 
 import os
+import runpy
+from pathlib import Path
 
 import pytest
 
+from kerege.ground import clock
+from kerege.ledger import VerifierKey, open_signing, verify_checkpoint
 from kerege.web import assets
+from kerege.web import settings as web_settings
 
 
 def test_health_says_ok(visitor):
@@ -101,3 +106,43 @@ def test_the_style_sheet_asks_nobody_else_for_anything():
     sheet = assets.table()["kerege/kerege.css"].body.decode()
     assert "http" not in sheet
     assert "@import" not in sheet
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "V2/" + "b" * 300, "/".join(["c" * 200] * 30), "V2/shared-params.xml/x"])
+def test_a_name_no_file_can_have_is_not_there(visitor, published, name):
+    for address in (f"/internalconf/{name}", f"/V6/{name}", f"/status/{name}.jwt", f"/status/{name}"):
+        assert visitor.get(address).status_code == 404
+
+
+def test_links_in_a_circle_are_not_there(visitor, published):
+    os.symlink(published / "b", published / "a")
+    os.symlink(published / "a", published / "b")
+    assert visitor.get("/internalconf/a").status_code == 404
+
+
+def test_the_ledgers_newest_head_is_published_and_can_be_checked_with_the_published_key(visitor, home):
+    assert visitor.get("/ledger/checkpoint").status_code == 404
+    assert visitor.get("/ledger/key").status_code == 404
+    with open_signing(home) as log:
+        for size in (1, 2):
+            log.append("x", {}, clock.now())
+            log.sign_head(clock.now())
+            note = visitor.get("/ledger/checkpoint")
+            key = VerifierKey.parse(visitor.get("/ledger/key").content.decode().strip())
+            assert verify_checkpoint(note.content.decode(), key).checkpoint.size == size
+            assert note.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def read_settings(monkeypatch, **environ):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(Path(web_settings.__file__)))
+
+
+def test_cookies_go_over_tls_only_where_the_installation_says_it_has_it(monkeypatch):
+    loopback = read_settings(monkeypatch)
+    assert (loopback["SESSION_COOKIE_SECURE"], loopback["CSRF_COOKIE_SECURE"]) == (False, False)
+    assert "SECURE_PROXY_SSL_HEADER" not in loopback
+    public = read_settings(monkeypatch, KEREGE_SECURE_COOKIES="yes", KEREGE_PROXY_TLS_HEADER="X-Forwarded-Proto")
+    assert (public["SESSION_COOKIE_SECURE"], public["CSRF_COOKIE_SECURE"]) == (True, True)
+    assert public["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")

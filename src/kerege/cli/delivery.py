@@ -29,12 +29,13 @@ _MARKS = {"PASS": "pass  ", "FAIL": "FAIL  ", "NO-EVIDENCE": "none  "}
 
 @contextmanager
 def _ledger() -> Iterator[Ledger]:
-    """The hub's database opened, and its ledger."""
+    """The hub's database opened, and its ledger, whose head is signed when the command is done."""
     open_database()
-    from kerege.ledger.log import Ledger
+    from kerege.ledger import open_signing
 
-    with Ledger.open(Path(settings.get("home")).absolute() / "ledger") as log:
+    with open_signing(Path(settings.get("home")).absolute()) as log:
         yield log
+        log.sign_head(clock.now())
 
 
 @click.group()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from kerege.ledger import Ledger, VerifierKey, audit
+from kerege.ledger import Audit, Ledger, VerifierKey, audit
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -30,7 +30,11 @@ def ledger() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def verify(folder: Path, key: str | None, also: tuple[Path, ...], as_json: bool) -> None:
-    """Recompute everything in FOLDER; status 1 when anything was changed, cut off, rewritten or rolled back."""
+    """Recompute everything in FOLDER.
+
+    Status 0 when it is sound up to a signed head, 1 when anything was changed, cut off, rewritten or rolled back, 3 when nothing is
+    wrong but no signed head says how long it was.
+    """
     verifier = None if key is None else VerifierKey.parse(key)
     found = audit(folder, verifier, [path.read_text(encoding="utf-8") for path in also])
     if as_json:
@@ -39,7 +43,8 @@ def verify(folder: Path, key: str | None, also: tuple[Path, ...], as_json: bool)
             for name, some in (("findings", found.findings), ("notices", found.notices))
         }
         facts = {
-            "sound": found.sound,
+            "sound": found.sound and found.head is not None,
+            "head": found.head,
             "size": found.size,
             "root": base64.b64encode(found.root).decode(),
             "checkpoints": found.checkpoints,
@@ -60,10 +65,24 @@ def verify(folder: Path, key: str | None, also: tuple[Path, ...], as_json: bool)
             for finding in some:
                 at = "folder" if finding.index is None else f"record {finding.index}"
                 click.echo(f"{mark}   {finding.code}  {at}: {finding.text}")
-        bad = "" if found.first_bad is None else f" First bad record: {found.first_bad}."
-        click.echo("The ledger is sound." if found.sound else f"The ledger is not sound.{bad}")
+        click.echo(_conclusion(found))
+    if not found.sound or found.head is None:
+        sys.exit(1 if not found.sound else 3)
+
+
+def _conclusion(found: Audit) -> str:
+    """The last line: no more than was established."""
     if not found.sound:
-        sys.exit(1)
+        bad = "" if found.first_bad is None else f" First bad record: {found.first_bad}."
+        return f"The ledger is not sound.{bad}"
+    if found.head is None:
+        return "The records agree with their hashes; no signed head: a cut at the end cannot be seen."
+    if not found.signatures_checked:
+        return f"The ledger is sound up to record {found.head}, if that head is the log's own: give --key to know."
+    past = found.size - found.head
+    if past:
+        return f"The ledger is sound up to its newest signed head; of the {past} records after it a cut cannot be seen."
+    return "The ledger is sound."
 
 
 @ledger.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class LedgerEntry(Protocol):
@@ -25,6 +25,13 @@ class LedgerWriter(Protocol):
     """The one thing rooms ask of the ledger."""
 
     def append(self, kind: str, body: dict[str, Any], now: datetime) -> LedgerEntry: ...
+
+
+@runtime_checkable
+class HeadSigner(Protocol):
+    """A ledger that can sign how far it has come, so that a cut at its end is seen."""
+
+    def sign_head(self, now: datetime) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Face of the room:
 - `merkle` has the hashes, proofs and their verifiers, pure
 - `checkpoint` signs and verifies tree heads (C2SP signed notes; `open_key` keeps the key), `witness` counter-signs them for another administration
 - `commitment` keeps personal content out of the tree: `commit`, `Openings`
+- `open_signing` opens an installation's ledger with its key; `newest_head` and `verifier_key` are for publishing
 - `audit` recomputes a whole folder and names the first bad record (`ledger.verify`)
 
 An engine: plain Python and files. Who may read a record, and what is worth recording, is for the rooms above.
@@ -13,6 +14,7 @@ An engine: plain Python and files. Who may read a record, and what is worth reco
 
 from kerege.ledger.checkpoint import Checkpoint, SigningKey, VerifierKey, verify_checkpoint
 from kerege.ledger.commitment import Openings, commit, new_salt, opens
+from kerege.ledger.installation import newest_head, open_signing, verifier_key
 from kerege.ledger.keys import open_key
 from kerege.ledger.log import Entry, Ledger
 from kerege.ledger.verify import Audit, Finding, audit
@@ -31,7 +33,10 @@ __all__ = [
     "audit",
     "commit",
     "new_salt",
+    "newest_head",
     "open_key",
+    "open_signing",
     "opens",
+    "verifier_key",
     "verify_checkpoint",
 ]

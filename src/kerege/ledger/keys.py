@@ -30,7 +30,15 @@ def open_key(path: Path, name: str) -> SigningKey:
     key = _parse(path.read_text(encoding="utf-8").strip(), path)
     if key.name != name:
         raise KeyInvalid(name=name, reason=f"{path} is the key of {key.name}")
+    public = public_file(path)
+    if not public.exists():  # a crash between the two files
+        public.write_text(key.verifier.text + "\n", encoding="utf-8")
     return key
+
+
+def public_file(path: Path) -> Path:
+    """Where the verifier key of the key in `path` stands."""
+    return path.with_name(f"{path.name}.pub")
 
 
 def _create(path: Path, name: str) -> None:
@@ -49,7 +57,7 @@ def _create(path: Path, name: str) -> None:
         return
     finally:
         beside.unlink()
-    path.with_name(f"{path.name}.pub").write_text(key.verifier.text + "\n", encoding="utf-8")
+    public_file(path).write_text(key.verifier.text + "\n", encoding="utf-8")
 
 
 def _parse(text: str, path: Path) -> SigningKey:

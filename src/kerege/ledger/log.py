@@ -40,12 +40,16 @@ class Entry:
 class Ledger:
     """A log in a folder. Use `Ledger.open`; close it, or use it in a `with`."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, key: SigningKey | None = None) -> None:
         self._storage = storage
+        self._key = key
 
     @classmethod
-    def open(cls, folder: Path) -> Ledger:
-        """Open the ledger in `folder`, making it when there is none, and finish what a crash left unfinished."""
+    def open(cls, folder: Path, key: SigningKey | None = None) -> Ledger:
+        """Open the ledger in `folder`, making it when there is none, and finish what a crash left unfinished.
+
+        key   what `sign_head` signs with; who only appends or reads needs none
+        """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         storage = Storage(folder)
         with storage.locked():
@@ -56,7 +60,7 @@ class Ledger:
                 os.fsync(descriptor)  # the names of new files are durable only with their folder
             finally:
                 os.close(descriptor)
-        return cls(storage)
+        return cls(storage, key)
 
     def close(self) -> None:
         self._storage.close()
@@ -155,6 +159,10 @@ class Ledger:
                 file.flush()
                 os.fsync(file.fileno())
         return note
+
+    def sign_head(self, now: datetime) -> str | None:
+        """Sign the tree as it is now under the key's own name; None when the ledger was opened without a key."""
+        return None if self._key is None else self.checkpoint(self._key, self._key.name, now)
 
     def checkpoints(self) -> list[str]:
         """Every note this folder has signed, oldest first."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from kerege.ground.ids import canonical_json
@@ -20,6 +21,8 @@ from kerege.ledger.log import stored_checkpoints
 from kerege.ledger.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash, node_hash
 
 _FINDINGS_MAX = 100  # one flipped byte makes one finding; a rewritten log would make millions
+_CLOCK_NOTICES_MAX = 20
+_QUEUED = timedelta(seconds=60)  # writers read the clock, then wait for each other: so far back is no clock set back
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit found; `notices` do not make a ledger wrong."""
+    """What an audit found; `notices` do not make a ledger wrong.
+
+    head   the size of the newest signed head that agrees; records past it, and all of them when it is None, could be
+           cut off at the end and the folder would look the same
+    """
 
     folder: Path
     size: int
     root: bytes
     checkpoints: int
     signatures_checked: bool
+    head: int | None
     findings: tuple[Finding, ...]
     notices: tuple[Finding, ...]
 
@@ -85,7 +93,7 @@ def audit(folder: Path, key: VerifierKey | None = None, also: Iterable[str] = ()
     notices: list[Finding] = []
     heads = _heads(folder, key, also, findings)
     cached = _cached_leaves(folder)
-    tree, size, last_at = _Frontier(), 0, ""
+    tree, size, last_at, back = _Frontier(), 0, "", 0
     sizes = {size for size, _ in heads}
     roots, behind = {0: EMPTY_ROOT}, False
     for line, whole in _lines(folder):
@@ -107,8 +115,12 @@ def audit(folder: Path, key: VerifierKey | None = None, also: Iterable[str] = ()
             behind = True
         elif stored != leaf:
             findings.append(Finding("ledger.record_changed", size, "the record is not the one that was hashed"))
-        if at < last_at:
-            notices.append(Finding("ledger.clock_back", size, "its time is before the record ahead of it"))
+        if at < last_at and _is_back(at, last_at):
+            back += 1
+            if back <= _CLOCK_NOTICES_MAX:
+                notices.append(
+                    Finding("ledger.clock_back", size, "its time is over a minute before an earlier record's")
+                )
         tree.add(leaf)
         size, last_at = size + 1, max(at, last_at)
         if size in sizes:
@@ -121,7 +133,10 @@ def audit(folder: Path, key: VerifierKey | None = None, also: Iterable[str] = ()
     else:
         if next(cached, None) is not None:
             findings.append(Finding("ledger.records_missing", size, "records were cut off: there are hashes of more"))
-    good = 0
+    if back > _CLOCK_NOTICES_MAX:
+        more = back - _CLOCK_NOTICES_MAX
+        notices.append(Finding("ledger.clock_back", None, f"so it is with {more} more records"))
+    good, head = 0, None
     for head_size, head_root in sorted(heads):
         if head_size > size:
             findings.append(
@@ -133,8 +148,9 @@ def audit(folder: Path, key: VerifierKey | None = None, also: Iterable[str] = ()
             text = f"a checkpoint of size {head_size} has another root; the last that agrees has size {good}"
             findings.append(Finding("ledger.checkpoint_differs", good, text))
         else:
-            good = head_size
-    return Audit(folder, size, tree.root(), len(heads), key is not None, tuple(findings), tuple(notices))
+            good = head = head_size
+    signed = key is not None
+    return Audit(folder, size, tree.root(), len(heads), signed, head, tuple(findings), tuple(notices))
 
 
 def _heads(
@@ -174,6 +190,14 @@ def _cached_leaves(folder: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while len(leaf := file.read(HASH_SIZE)) == HASH_SIZE:
             yield leaf
+
+
+def _is_back(at: str, last_at: str) -> bool:
+    """Whether `at` is earlier than `last_at` by more than writers in a queue explain; a time that is none counts as earlier."""
+    try:
+        return datetime.fromisoformat(last_at) - datetime.fromisoformat(at) > _QUEUED
+    except (ValueError, TypeError):
+        return True
 
 
 def _look(line: bytes) -> tuple[str, str]:

@@ -244,7 +244,8 @@ def publish_configuration(
 ) -> Publication:
     """Have the picture of now signed and written to `folder`, and note version and digest.
 
-    An unchanged picture is signed again, because configurations expire, and enters the ledger only when it changed.
+    An unchanged picture is signed again, because configurations expire, and enters the ledger only when it changed. A ledger that
+    signs its head does so once the publication stands in it.
     Raises PublishFailed and notes nothing when the publisher fails; the nodes keep what they have.
     """
     require_utc(now)
@@ -262,9 +263,12 @@ def publish_configuration(
         index = last.ledger_index if last else None
         if ledger is not None and changed:
             index = receipts.write(ledger, "configuration", {"version": version, "digest": current.digest()}, now).index
-        return Publication.objects.create(
+        publication = Publication.objects.create(
             version=version, digest=current.digest(), published_at=now, ledger_index=index
         )
+    if isinstance(ledger, receipts.HeadSigner):
+        ledger.sign_head(now)
+    return publication
 
 
 def _subsystem(subsystem: SubsystemId) -> Subsystem:

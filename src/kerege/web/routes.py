@@ -41,5 +41,7 @@ BARE: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("V<int:version>/<path:name>", machine.configuration_part, "configuration-part", EVERYONE),
     ("trust.json", machine.trust, "trust", EVERYONE),
     ("status/<str:name>", machine.status_list, "status-list", EVERYONE),
+    ("ledger/checkpoint", machine.ledger_checkpoint, "ledger-checkpoint", EVERYONE),
+    ("ledger/key", machine.ledger_key, "ledger-key", EVERYONE),
     ("static/<path:name>", machine.static, "static", EVERYONE),
 )

@@ -94,13 +94,21 @@ def test_what_verifies_in_the_demo_verifies_with_the_command_too(run, tmp_path):
 
 
 def test_the_ledger_of_the_run_audits_clean(run):
+    key = (run[1] / "home/keys/ledger.key.pub").read_text().strip()
     done = subprocess.run(
-        [sys.executable, "-m", "kerege", "ledger", "verify", str(run[1] / "home/ledger")],
+        [sys.executable, "-m", "kerege", "ledger", "verify", str(run[1] / "home/ledger"), "--key", key],
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "checkpoints, signed by the log and agree with the tree" in done.stdout
+    assert "The ledger is sound.\n" in done.stdout, "a head covers the last record"
+
+
+def test_what_the_run_leaves_is_its_owners_alone(run):
+    assert [path for path in (run[1] / "home").rglob("*") if path.stat().st_mode & 0o077] == []
+    assert (run[1] / "home").stat().st_mode & 0o777 == 0o700
 
 
 def test_message_logs_of_both_nodes_verify(run):

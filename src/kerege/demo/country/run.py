@@ -27,7 +27,7 @@ from kerege.demo.world import World, generate, load_dirt, write_truth
 from kerege.exchange.trust import Trust
 from kerege.ground import settings
 from kerege.ground.clock import now
-from kerege.ledger import Ledger
+from kerege.ledger import Ledger, open_signing
 from kerege.membership.doings import publish_configuration
 from kerege.membership.publish import node_publisher
 from kerege.node.network import LaidOut, NetworkPlan, lay_out, shared_parameters
@@ -136,7 +136,7 @@ def _network(
     pack_folder = PACK / settings.get("country")
     plan = network.plan(ports, urls, pack_folder, options.data, options.overlay)
     laid_out = lay_out(options.network, plan, now())
-    ledger = Ledger.open(options.home / "ledger")
+    ledger = open_signing(options.home)
     pack = load_pack(pack_folder, data_dir=options.data, overlay=options.overlay)
     hub_url = f"http://127.0.0.1:{ports.hub}"
     country = Country(options, report, world, processes, agencies, plan, laid_out, ledger, hub_url, started, pack)

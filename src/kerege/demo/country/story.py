@@ -33,6 +33,7 @@ def tell(options: Options, wait: Callable[[], object], report: Report | None = N
             summary["chosen_case"] = case_ids[chosen.application.id]
             _write_people(country, chosen, case_ids)
             _write_schools(country)
+            country.ledger.sign_head(now())
         summary["documents"] = {"issued": len(issued)}
         if chosen.application.id in issued:
             summary["documents"] |= steps.show_documents(country, office, issued, chosen.application.id)

@@ -17,6 +17,7 @@ from django.http import (
 )
 
 import kerege
+from kerege.ledger import newest_head, verifier_key
 from kerege.web import assets, trusted
 from kerege.web import summary as run_summary
 
@@ -72,15 +73,38 @@ def status_list(request: HttpRequest, name: str) -> HttpResponse:
     return _file(trusted.folder() / "status", name, "application/statuslist+jwt")
 
 
+def ledger_checkpoint(request: HttpRequest) -> HttpResponse:
+    """The newest signed head of the ledger, a C2SP signed note: who keeps one sees later whether anything before it was changed or cut."""
+    return _text(newest_head(Path(settings.HOME)))
+
+
+def ledger_key(request: HttpRequest) -> HttpResponse:
+    """The key that heads are checked with. Take it once, from somebody you trust, not anew with every head."""
+    key = verifier_key(Path(settings.HOME))
+    return _text(None if key is None else f"{key}\n")
+
+
+def _text(text: str | None) -> HttpResponse:
+    if text is None:
+        raise Http404
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
 def _file(folder: Path, name: str, content_type: str) -> HttpResponse:
     """A regular file that really lies in `folder`: resolved, links and all, before it is compared; never a hidden one."""
     if "\x00" in name or any(part.startswith(".") for part in name.split("/")):
         raise Http404
-    folder = folder.resolve()
-    file = (folder / name).resolve()
-    if not file.is_relative_to(folder) or not file.is_file():
-        raise Http404
-    response = HttpResponse(file.read_bytes(), content_type=content_type)
+    try:
+        folder = folder.resolve()
+        file = (folder / name).resolve()
+        if not file.is_relative_to(folder) or not file.is_file():
+            raise Http404
+        body = file.read_bytes()
+    except (OSError, RuntimeError, ValueError):  # a name no file system takes, links in a circle, a file just replaced
+        raise Http404 from None
+    response = HttpResponse(body, content_type=content_type)
     response["Cache-Control"] = "no-cache"
     return response
 
