@@ -1,7 +1,8 @@
 """Codes and columns matched on real registers that nobody here made: `make evaluate`.
 
 Reads ../shared/data (Welsh schools in two languages and two codings; UK local authorities in many codings with hand-made maps) and prints,
-per set, how many codes there are in the gold, how many were right at rank 1, accepted right, accepted wrong and left open; and for columns
+per set, how many codes there are in the gold, how many were right at rank 1, accepted right, accepted wrong and left open, and the same of
+a plain comparison of labels (`plain_match`), which is what the engine has to be better than; and for columns
 hit@1 and hit@5. The gold is never shown to the matcher: it is the publishers' own maps, the position of a column in two language editions
 of one sheet, and records linked by school number. Last line: one JSON object. Without the data it says so and ends with status 0.
 """
@@ -66,11 +67,34 @@ class Score:
     right: int
     wrong: int
     beyond: int  # accepted for codes the gold says nothing of
+    plain_right: int  # by the baseline (`plain_match`)
+    plain_wrong: int
     seconds: float
 
     @property
     def open(self) -> int:
         return self.asked - self.right - self.wrong
+
+    @property
+    def plain_open(self) -> int:
+        return self.asked - self.plain_right - self.plain_wrong
+
+
+def plain_match(source: list[CodeRow], target: list[CodeRow]) -> dict[str, str]:
+    """The baseline: a label equal to one of the target's, small and capital letters being the same, accepted when it names one code only.
+
+    It sees the same labels as the engine, the other languages and official names among them, and nothing else.
+    """
+    named: dict[str, set[str]] = {}
+    for row in target:
+        for label in (row.label, *row.also):
+            named.setdefault(label.strip().casefold(), set()).add(row.code)
+    found: dict[str, str] = {}
+    for row in source:
+        codes = {c for label in (row.label, *row.also) for c in named.get(label.strip().casefold(), ())}
+        if len(codes) == 1:
+            found[row.code] = next(iter(codes))
+    return found
 
 
 def progress(text: str) -> None:
@@ -141,6 +165,8 @@ def score(name: str, source: list[CodeRow], target: list[CodeRow], gold: dict[st
     asked = [s for s in suggestions if s.source_code in gold]
     accepted = [s for s in asked if s.decision == "accept"]
     wrong = [s for s in accepted if s.best != gold[s.source_code]]
+    plain = {c: t for c, t in plain_match(source, target).items() if c in gold}
+    plain_right = sum(gold[c] == t for c, t in plain.items())
     if os.environ.get("EVALUATE_SHOW"):
         labels = {r.code: r.label for r in source}
         for s in asked:
@@ -157,7 +183,7 @@ def score(name: str, source: list[CodeRow], target: list[CodeRow], gold: dict[st
                 )
     return Score(
         name, len(gold), len(asked), sum(s.best == gold[s.source_code] for s in asked), len(accepted) - len(wrong), len(wrong),
-        sum(s.decision == "accept" for s in suggestions if s.source_code not in gold), seconds,
+        sum(s.decision == "accept" for s in suggestions if s.source_code not in gold), plain_right, len(plain) - plain_right, seconds,
     )  # fmt: skip
 
 
@@ -174,13 +200,13 @@ def uk_codes() -> list[Score]:
     return scores
 
 
-def uk_missing() -> tuple[int, int, list[str]]:
+def uk_missing() -> tuple[int, int, list[str], int]:
     """Half of the register taken away (by the parity of a digest of the code): codes whose counterpart is gone, and how many of them
-    were accepted for something else all the same."""
+    were accepted for something else all the same, by the engine (with their names) and by the baseline."""
     register = uk_register()
     kept = [r for r in register if hashlib.sha256(r.code.encode()).digest()[0] % 2]
     there = {r.code for r in kept}
-    gone = 0
+    gone = plain = 0
     wrong: list[str] = []
     for coding, (file, code, label, kind) in UK_LISTS.items():
         progress(f"codes without a counterpart: {coding}")
@@ -190,12 +216,14 @@ def uk_missing() -> tuple[int, int, list[str]]:
             for r in rows_of(UK / file)
             if r[code]
         }
+        matched = plain_match(list(source.values()), kept)
+        plain += sum(c in gold and gold[c] not in there for c in matched)
         for s in suggest_codes(list(source.values()), kept):
             if s.source_code in gold and gold[s.source_code] not in there:
                 gone += 1
                 if s.decision == "accept":
                     wrong.append(f"{coding} {source[s.source_code].label} -> {s.best}")
-    return gone, len(wrong), wrong
+    return gone, len(wrong), wrong, plain
 
 
 def linked() -> tuple[list[dict[str, str]], list[dict[str, str]], dict[str, dict[str, str]]]:
@@ -374,25 +402,29 @@ def main() -> int:
         print(f"not there: {DATA} (real registers for the evaluation); nothing was measured")
         return 0
     codes = [*uk_codes(), *wales_codes()]
-    gone, astray, examples = uk_missing()
+    gone, astray, examples, plain_astray = uk_missing()
     links = codes_by_links()
     columns = [*wales_columns(), *uk_columns()]
     progress("")
     print(
-        "Codes by label        gold  asked  right first  accepted right  accepted wrong  left open  not in gold  seconds"
+        "Codes by label        gold  asked  right first  accepted right  accepted wrong  left open  not in gold  plain right  wrong  open  seconds"
     )
     for s in codes:
         print(
             f"{s.name:28}{s.gold:5}{s.asked:7}{s.first:9} {s.first / s.asked:4.0%}{s.right:11} {s.right / s.asked:4.0%}"
-            f"{s.wrong:15}{s.open:12}{s.beyond:12}{s.seconds:9.1f}"
+            f"{s.wrong:15}{s.open:12}{s.beyond:12}"
+            f"{s.plain_right:10} {s.plain_right / s.asked:4.0%}{s.plain_wrong:7}{s.plain_open:6}{s.seconds:9.1f}"
         )
     asked, first, right, wrong = (sum(getattr(s, f) for s in codes) for f in ("asked", "first", "right", "wrong"))
+    plain_right, plain_wrong = (sum(getattr(s, f) for s in codes) for f in ("plain_right", "plain_wrong"))
     print(
         f"{'all':28}{sum(s.gold for s in codes):5}{asked:7}{first:9} {first / asked:4.0%}{right:11} {right / asked:4.0%}{wrong:15}"
+        f"{asked - right - wrong:12}{'':12}{plain_right:10} {plain_right / asked:4.0%}{plain_wrong:7}{asked - plain_right - plain_wrong:6}"
     )
     print("not asked: discovery (a list of codes without labels), website (addresses, not codes)")
     print(
-        f"half of the register taken away: {gone} codes without a counterpart, {astray} accepted all the same {examples[:5] or ''}"
+        f"half of the register taken away: {gone} codes without a counterpart, {astray} accepted all the same "
+        f"{examples[:5] or ''}(plain: {plain_astray})"
     )
     print("\nCodes by linked records (English label to Welsh label; half of the schools vote, half judge)")
     for link in links:
