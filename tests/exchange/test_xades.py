@@ -52,6 +52,53 @@ def test_the_quick_and_the_full_reader_agree(signer: Signer, body: bytes | None)
     assert xades_verify._parse_ours(match) == xades_verify._parse_full(signed.xml)
 
 
+class Odd(Signer):
+    """Signs properly, but writes something else where the certificate's issuer and serial number stand."""
+
+    def write(self, issuer: bytes | None = None, serial: bytes | None = None) -> bytes:
+        self._issuer, self._serial = issuer or self._issuer, serial or self._serial
+        return self.sign(sha(b"message"), (), NOW).xml
+
+
+@pytest.fixture
+def odd(authority: TestAuthority) -> Odd:
+    pair = authority.sign_certificate(MEMBER, "x", "node-edu", NOW)
+    made = Odd(pair.key, pair.certificate)
+    made.with_ocsp([authority.ocsp_response(pair.certificate, NOW)] * 2)
+    return made
+
+
+@pytest.mark.parametrize("issuer", [b"CN=a\x00b", b"CN=\xff\xfe", b"CN=\x1b", b"CN=]]>&", b"CN=&nothing;"])
+def test_a_signed_document_that_is_no_xml_is_refused(odd: Odd, issuer: bytes) -> None:
+    with pytest.raises(SignatureMalformed):
+        verify(odd.write(issuer), b"message")
+
+
+@pytest.mark.parametrize("serial", [b"7", b"0%d", b"9" * 5000])
+def test_a_signed_serial_number_that_is_not_the_certificates_is_refused(odd: Odd, serial: bytes) -> None:
+    with pytest.raises(SignatureInvalid, match="serial number"):
+        verify(odd.write(serial=serial.replace(b"%d", odd._serial)), b"message")
+
+
+def test_the_quick_reader_takes_nothing_but_our_own_form(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
+    full: list[bytes] = []
+    real = xades_verify._parse_full
+    monkeypatch.setattr(xades_verify, "_parse_full", lambda xml: (full.append(xml), real(xml))[1])
+    xml = odd.write()
+    verify(xml, b"message")
+    assert not full
+    with pytest.raises(SignatureMalformed, match="more than once"):  # two answers with one Id
+        verify(xml.replace(b"ocsp-response-2", b"ocsp-response-1"), b"message")
+    verify(xml.replace(b"ocsp-response-2", b"ocsp-response-7"), b"message")
+    assert len(full) == 2
+
+
+def test_a_signature_does_not_bring_answers_without_end(odd: Odd) -> None:
+    odd.with_ocsp([b"x"] * 17)
+    with pytest.raises(SignatureMalformed, match="16 OCSP"):
+        verify(odd.write(), b"message")
+
+
 def test_digests_do_in_place_of_bytes(signer: Signer) -> None:
     signed = sign(signer, b"message", b"body")
     verify(signed.xml, Digest(SHA512, sha(b"message")), (Digest(SHA512, sha(b"body")),), signed.chain)

@@ -1,8 +1,9 @@
 """Signatures, the checking: who signed which bytes, from the XML alone. Whether the signer may be believed is `certs`' affair.
 
-Two readers with one result. The quick one recognises the exact form `xades` writes and needs no XML parser; anything else goes
-through lxml: X-Road's own writing, both the hash-chain style and the newer one (bare ds:Signature, exclusive C14N, one reference
-per part). References are matched by position and meaning, identifiers must be unique, no transforms, no DOCTYPE.
+Two readers with one result. The quick one recognises the exact form `xades` writes, to the last byte that is not base64, and
+needs no XML parser; anything else goes through lxml: X-Road's own writing, both the hash-chain style and the newer one (bare
+ds:Signature, exclusive C14N, one reference per part). References are matched by position and meaning, identifiers must be unique,
+no transforms, no DOCTYPE.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
+from xml.sax.saxutils import escape
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -99,8 +101,8 @@ def _pattern() -> re.Pattern[bytes]:
         xades.SIGNED_PROPERTIES,
         rb"(?P<time>[0-9T:.\-]+Z)",
         rb"(?P<cert_digest>" + b64 + rb")",
-        rb"(?P<issuer>[^<>&\"\r\n\t]*)",
-        rb"(?P<serial>[0-9]+)",
+        rb"(?P<issuer>[^<>\x00-\x1f]{1,2000})",
+        rb"(?P<serial>[1-9][0-9]{0,59})",
         rb"(?:text/xml|application/hash-chain-result)",
     )
     whole = fill(
@@ -117,15 +119,26 @@ def _pattern() -> re.Pattern[bytes]:
 
 
 _OURS: Final = _pattern()
-_OCSP: Final = re.compile(rb">([A-Za-z0-9+/=]+)<")
+_OCSP: Final = re.compile(rb"Id=\"ocsp-response-([0-9])\">([A-Za-z0-9+/=]+)<")
+MOST_OCSP: Final = 16  # OCSP answers a signature may bring
 
 
 @lru_cache(maxsize=1024)
-def _ocsp_from_ours(text: bytes) -> tuple[bytes, ...]:
+def _ocsp_from_ours(text: bytes) -> tuple[bytes, ...] | None:
+    """The answers, or None when they are not numbered as `xades` numbers them."""
+    found = _OCSP.findall(text)
+    if [int(number) for number, _ in found] != list(range(1, len(found) + 1)):
+        return None
     try:
-        return tuple(base64.b64decode(value, validate=True) for value in _OCSP.findall(text))
+        return tuple(base64.b64decode(value, validate=True) for _, value in found)
     except ValueError:
         raise SignatureMalformed(reason="an OCSP answer is not base64") from None
+
+
+@lru_cache(maxsize=1024)
+def _issuer_and_serial(certificate: x509.Certificate) -> tuple[bytes, bytes]:
+    """How `xades` writes them."""
+    return escape(certificate.issuer.rfc4514_string()).encode(), str(certificate.serial_number).encode()
 
 
 @lru_cache(maxsize=1024)
@@ -133,22 +146,22 @@ def _certificate_digest(certificate: x509.Certificate, algorithm: str) -> bytes:
     return hashchain.digest_with(algorithm, certificate.public_bytes(Encoding.DER))
 
 
-def _parse_ours(match: re.Match[bytes]) -> _Parsed:
+def _parse_ours(match: re.Match[bytes]) -> _Parsed | None:
+    """What a document of our form says; None when it only resembles it and the full reader must look."""
     certificate = certificate_from_base64(match["cert"])
+    answers = _ocsp_from_ours(match["ocsp"])
+    if answers is None or (match["issuer"], match["serial"]) != _issuer_and_serial(certificate):
+        return None
     if _b64(match["cert_digest"]) != _certificate_digest(certificate, hashchain.SHA512):
         raise SignatureInvalid(
             check="signing certificate", reason="the signed certificate digest is of another certificate"
         )
-    if int(match["serial"]) != certificate.serial_number:
-        raise SignatureInvalid(check="signing certificate", reason="the signed serial number is of another certificate")
     found = hashlib.sha512(xades.PROPERTIES_START + match["properties"]).digest()
     if found != _b64(match["properties_digest"]):
         raise SignatureInvalid(check="signed properties", reason="the digest of the signed properties differs")
     method, value = match["method"].decode(), _b64(match["value"])
     _check_value(certificate, method, xades.INFO_START + match["info"], value)
-    facts = SignatureFacts(
-        certificate, (), _ocsp_from_ours(match["ocsp"]), _time(match["time"].decode()), value, method
-    )
+    facts = SignatureFacts(certificate, (), answers, _time(match["time"].decode()), value, method)
     return _Parsed(((match["uri"].decode(), hashchain.SHA512, _b64(match["digest"])),), facts)
 
 
@@ -277,6 +290,8 @@ def _parse_full(xml: bytes) -> _Parsed:
             _content(node, "an OCSP answer")
             for node in unsigned.findall(f"{_XADES}RevocationValues/{_XADES}OCSPValues/{_XADES}EncapsulatedOCSPValue")
         )
+        if len(ocsp) > MOST_OCSP:
+            raise SignatureMalformed(reason=f"it holds more than {MOST_OCSP} OCSP answers")
         extra = tuple(
             certificate_from_base64("".join((node.text or "").split()).encode())
             for node in unsigned.findall(f"{_XADES}CertificateValues/{_XADES}EncapsulatedX509Certificate")
@@ -297,6 +312,11 @@ def _check_signing_certificate(properties: etree._Element, certificate: x509.Cer
         if stated != _certificate_digest(certificate, algorithm):
             raise SignatureInvalid(
                 check="signing certificate", reason="the signed certificate digest is of another certificate"
+            )
+        serial = node.findtext(f"{_XADES}IssuerSerial/{_DS}X509SerialNumber")
+        if serial is not None and serial.strip() != str(certificate.serial_number):
+            raise SignatureInvalid(
+                check="signing certificate", reason="the signed serial number is of another certificate"
             )
         return
     raise SignatureInvalid(check="signing certificate", reason="the signing certificate is not under the signature")
@@ -320,7 +340,7 @@ def verify(
     Raises SignatureMalformed, SignatureInvalid, HashChainMalformed or HashChainInvalid.
     """
     match = _OURS.fullmatch(xml)
-    parsed = _parse_ours(match) if match else _parse_full(xml)
+    parsed = (_parse_ours(match) if match else None) or _parse_full(xml)
     inputs: dict[str, bytes | Digest] = {hashchain.MESSAGE_URI: message}
     inputs.update({f"/attachment{i}": part for i, part in enumerate(attachments, 1)})
 
