@@ -58,8 +58,29 @@ def test_hop_by_hop_headers_and_a_clients_own_request_id_do_not_travel() -> None
     assert request.request_id == "r-1"
 
 
-def test_of_repeated_client_headers_the_last_wins() -> None:
-    assert make(((b"x-road-client", b"KG/GOV/1/a"), (b"X-Road-Client", b"KG/GOV/2/b"))).client.member_code == "2"
+CLIENT_TWICE = ((b"x-road-client", b"KG/GOV/1/a"), (b"X-Road-Client", b"KG/GOV/2/b"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        CLIENT_TWICE,
+        (*HEADERS, (b"x-road-userid", b"a"), (b"X-Road-UserId", b"a")),
+        (*HEADERS, (b"X_Road_Client", b"KG/GOV/2/b")),
+        (*HEADERS, (b"x-road_userid", b"b")),
+    ],
+)
+def test_an_x_road_header_two_readers_could_read_differently_is_refused_on_both_sides(headers: rest.Headers) -> None:
+    with pytest.raises(HeaderInvalid, match="more than once"):
+        make(headers)
+    sent = rest.encode_lines(b"GET", TARGET.encode(), headers)
+    with pytest.raises(MessageMalformed, match="more than once"):
+        rest.decode_request(sent)
+
+
+def test_other_headers_may_repeat_and_may_hold_underscores() -> None:
+    request = make((*HEADERS, (b"Accept", b"text/plain"), (b"my_road_client", b"x")))
+    assert rest.decode_request(request.encode()) == request
 
 
 def test_the_clients_message_id_is_kept_and_otherwise_made_from_the_instance() -> None:
@@ -115,6 +136,9 @@ def test_a_header_that_could_be_two_is_refused(value: bytes) -> None:
         "/a//b",
         "/a/%252e%252e/b",
         "/a%252Fb",
+        "/a%2541b",
+        "/a/%25D0%25B0",
+        "/a%2500b",
         "/a%00b",
         "/a%0Ab",
         "/a/..;x=1/b",
@@ -129,7 +153,15 @@ def test_a_path_two_readers_could_read_in_two_ways_is_refused(path: str) -> None
 
 @pytest.mark.parametrize(
     ("path", "decided"),
-    [("", "/"), ("/", "/"), ("/a%20b", "/a b"), ("/a/b/", "/a/b/"), ("/%D0%B1", "/б"), ("/a..b/...", "/a..b/...")],
+    [
+        ("", "/"),
+        ("/", "/"),
+        ("/a%20b", "/a b"),
+        ("/a/b/", "/a/b/"),
+        ("/%D0%B1", "/б"),
+        ("/a..b/...", "/a..b/..."),
+        ("/100%25", "/100%"),
+    ],
 )
 def test_an_honest_path_is_decided_on_decoded(path: str, decided: str) -> None:
     assert rest.decision_path(path) == decided
@@ -176,12 +208,86 @@ def test_a_response_to_another_request_is_refused(field: str) -> None:
         rest.check_consistent(request, "hash", answer(request, **{field: other}))
 
 
-def test_segments_that_may_name_a_person_are_masked() -> None:
-    assert rest.masked_path("/persons/21203198000017") == "/persons/*"
-    assert rest.masked_path("/by-name/%D0%90") == "/by-name/*"
-    assert [rest.masked_path(f"/born/{day}") for day in ("2019-05-03", "03.05.2019", "20190503")] == ["/born/*"] * 3
-    assert rest.masked_path("/v5/institution_students/search") == "/v5/institution_students/search"
-    assert rest.masked_path("") == "/"
+@pytest.mark.parametrize(
+    ("path", "masked"),
+    [
+        ("/persons/21203198000017", "/persons/*"),
+        ("/by-name/%D0%90", "/by-name/*"),
+        ("/by-name/Asanov/Bakyt", "/by-name/*"),
+        ("/by-name/asanov/bakyt", "/by-name/*"),
+        ("/v5/institution_students/search", "/v5/*"),
+        ("/born/2019-05-03", "/born/*"),
+        ("/Asanov", "/*"),
+        ("/%D0%90", "/*"),
+        ("/21203198000017/name", "/*/*"),
+        ("/p21203198000017", "/*"),
+        ("/asanov.b@example", "/*"),
+        ("/persons", "/persons"),
+        ("/persons/", "/persons/"),
+        ("/", "/"),
+        ("", "/"),
+    ],
+)
+def test_of_a_path_only_a_first_segment_that_is_plainly_a_resource_is_told(path: str, masked: str) -> None:
+    assert rest.masked_path(path) == masked
+
+
+@given(st.text(alphabet="abcXYZ019-_./%", max_size=40))
+def test_nothing_after_the_first_segment_is_ever_told(tail: str) -> None:
+    assert rest.masked_path(f"/persons/{tail}") == ("/persons/*" if tail else "/persons/")
+
+
+POISON = "OK\nContent-Length: 2\n\nokHTTP/1.1 200 OK\nX-Poison: yes"
+
+
+@pytest.mark.parametrize("reason", [POISON, "a\rb", "a\x00b", "a\x7fb", "\x1b[2J"])
+def test_a_reason_that_could_be_more_than_a_reason_is_refused(reason: str) -> None:
+    with pytest.raises(MessageMalformed, match="control character"):
+        rest.decode_response(rest.encode_lines(b"200", reason.encode("latin-1"), ()))
+
+
+@pytest.mark.parametrize("line", [b"x:a\nb:c", b"x:a\rb", b"x\ny:a", b"\x00x:a", b"x:\x08"])
+@pytest.mark.parametrize(
+    "first", [b"200\r\nOK\r\n", b"GET\r\n" + TARGET.encode() + b"\r\nX-Road-Client:KG/GOV/1/a\r\n"]
+)
+def test_a_header_line_that_could_be_two_is_a_malformed_message(first: bytes, line: bytes) -> None:
+    read = rest.decode_response if rest.is_response(first) else rest.decode_request
+    read(first)
+    with pytest.raises(MessageMalformed, match="control character"):
+        read(first + line + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "code", [b"100", b"101", b"199", b"600", b"0200", b"20", b"2000", b"2 0", b"+20", b"", b"\xb200"]
+)
+def test_a_status_that_is_not_a_final_one_is_refused(code: bytes) -> None:
+    with pytest.raises(MessageMalformed):
+        rest.decode_response(rest.encode_lines(code, b"OK", ()))
+
+
+def test_an_answers_own_headers_occur_once() -> None:
+    sent = answer(make()).encode()
+    for more in (b"X-Road-Id:other\r\n", b"x_road_id:other\r\n"):
+        with pytest.raises(MessageMalformed, match="more than once"):
+            rest.decode_response(sent + more)
+
+
+def test_what_frames_an_answer_or_says_it_is_a_fault_does_not_reach_the_client() -> None:
+    signed = (
+        *((name, b"x") for name in rest.HOP_BY_HOP),
+        (b"X-Road-Error", b"server.fake"),
+        (b"Connection", b"close, X-Listed"),
+        (b"x-listed", b"1"),
+        (b"Content-Type", b"text/plain"),
+        (b"x-road-id", b"m"),
+    )
+    assert rest.for_the_client(signed) == signed[-2:]
+
+
+def test_an_agencys_odd_reason_and_shadowing_headers_are_not_signed() -> None:
+    made = rest.response_from_provider(200, POISON, ((b"X_Road_Id", b"evil"), (b"My_Own", b"1")), make(), "hash")
+    assert rest.decode_response(made.encode()) == made
+    assert [name for name, _ in made.headers][:2] == [b"My_Own", b"x-road-id"]
 
 
 @given(st.binary(max_size=200))

@@ -46,6 +46,9 @@ HOP_BY_HOP: Final = frozenset(
         b"expect",
     )
 )
+# what a consumer's node drops from a provider's signed answer: how its own HTTP answer is framed and that it is a fault is its
+# own to say. Headers that a `connection` header lists are hop-by-hop as well; see `for_the_client`.
+NOT_FOR_THE_CLIENT: Final = HOP_BY_HOP | {b"proxy-connection", b"x-road-error"}
 _NOT_FROM_CLIENT: Final = HOP_BY_HOP | {b"x-road-request-id", b"x-road-request-hash"}
 _NOT_FROM_PROVIDER: Final = HOP_BY_HOP | {
     b"x-road-id",
@@ -55,6 +58,7 @@ _NOT_FROM_PROVIDER: Final = HOP_BY_HOP | {
     b"x-road-request-hash",
     b"x-road-error",
 }
+_SAID_ONCE: Final = (b"x-road-id", b"x-road-client", b"x-road-service", b"x-road-request-id", b"x-road-request-hash")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TARGET: Final = re.compile(r"[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+\Z")
@@ -106,7 +110,7 @@ def decision_path(path: str) -> str:
     upper = path.upper()
     if "%2F" in upper or "%5C" in upper or "\\" in decoded:
         raise PathRefused(reason="it holds an encoded slash or a backslash")
-    if re.search(r"%(2[eEfF5]|5[cC]|00)", decoded):
+    if re.search(r"%[0-9A-Fa-f]{2}", decoded):
         raise PathRefused(reason="it is percent-encoded more than once")
     if any(not char.isprintable() for char in decoded):
         raise PathRefused(reason="it holds a control character")
@@ -120,16 +124,21 @@ def decision_path(path: str) -> str:
     return decoded
 
 
-_PERSONAL: Final = re.compile(r"\d(?:[-._]?\d){4}|[^!-~]|%")
+_RESOURCE: Final = re.compile(r"[a-z](?:[a-z_-]|\d(?!\d)){0,39}\Z")
 
 
 def masked_path(path: str) -> str:
-    """`path` for monitoring and messages: segments that may name a person (long digit runs, dates, encoded characters) become `*`."""
-    return "/".join("*" if _PERSONAL.search(segment) else segment for segment in path.split("/")) or "/"
+    """`path` for monitoring and messages: its first segment when that is plainly a resource's name, `*` for all the rest.
+
+    Which later segment is a name, a street or a number cannot be told from its letters, so none of them is kept.
+    """
+    first, slash, rest = path.removeprefix("/").partition("/")
+    kept = first if not first or _RESOURCE.match(first) else "*"
+    return f"/{kept}" + ("/*" if slash and rest else slash)
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:
-    """The last value of header `name` (lower case), as X-Road reads repeated headers."""
+    """The last value of header `name` (lower case), as X-Road reads repeated headers; its own are never repeated here."""
     for key, value in reversed(headers):
         if key.lower() == name:
             return value
@@ -188,6 +197,8 @@ def request_from_client(
         raise TargetInvalid(reason="its method is not one of " + " ".join(sorted(VERBS)))
     parsed = parse_target(target)
     kept = check_headers(tuple(pair for pair in headers if pair[0].lower() not in _NOT_FROM_CLIENT))
+    if (twice := _ambiguous(kept)) is not None:
+        raise HeaderInvalid(header=twice, reason="it occurs more than once, or is written with underscores")
     raw_client = header(kept, b"x-road-client")
     if raw_client is None:
         raise HeaderMissing(header="X-Road-Client")
@@ -207,6 +218,10 @@ def decode_request(data: bytes) -> RestRequest:
     verb, target, headers = _decode_lines(data, "REST request")
     if verb not in VERBS:
         raise MessageMalformed(where="REST request", reason="its method is unknown")
+    if (twice := _ambiguous(headers)) is not None:
+        raise MessageMalformed(
+            where="REST request", reason=f"its header {twice} occurs more than once, or is written with underscores"
+        )
     parsed = parse_target(target)
     raw_client, raw_id = header(headers, b"x-road-client"), header(headers, b"x-road-id")
     raw_request = header(headers, b"x-road-request-id")
@@ -222,8 +237,11 @@ def decode_request(data: bytes) -> RestRequest:
 def response_from_provider(
     status: int, reason: str, headers: Headers, request: RestRequest, request_hash: str
 ) -> RestResponse:
-    """What the provider's server signs for the agency's HTTP response: its own five headers last, in X-Road's order."""
-    kept = tuple(pair for pair in headers if pair[0].lower() not in _NOT_FROM_PROVIDER)
+    """What the provider's server signs for the agency's HTTP response: its own five headers last, in X-Road's order.
+
+    Headers that shadow X-Road's with underscores are left out, control characters in the reason become spaces.
+    """
+    kept = tuple(pair for pair in headers if pair[0].lower() not in _NOT_FROM_PROVIDER and not _shadows(pair[0]))
     ours = (
         (b"x-road-id", request.message_id.encode()),
         (b"x-road-client", str(request.client).encode()),
@@ -231,15 +249,29 @@ def response_from_provider(
         (b"x-road-request-id", request.request_id.encode()),
         (b"x-road-request-hash", request_hash.encode()),
     )
-    return RestResponse(status, reason, check_headers(kept) + ours)
+    return RestResponse(status, re.sub(r"[\x00-\x1f\x7f]", " ", reason), check_headers(kept) + ours)
 
 
 def decode_response(data: bytes) -> RestResponse:
     """The response in the signed byte form `data`."""
     code, reason, headers = _decode_lines(data, "REST response")
-    if not (len(code) == 3 and code.isdigit() and code[0] in "12345"):
-        raise MessageMalformed(where="REST response", reason="its status code is not a number of three digits")
+    if not re.fullmatch(r"[2-5][0-9]{2}", code):  # an interim status would leave the client waiting for another answer
+        raise MessageMalformed(where="REST response", reason="its status code is not a number from 200 to 599")
+    names = [name.lower() for name, _ in headers]
+    if any(names.count(name) > 1 for name in _SAID_ONCE) or any(_shadows(name) for name in names):
+        raise MessageMalformed(
+            where="REST response",
+            reason="one of its x-road headers occurs more than once, or is written with underscores",
+        )
     return RestResponse(int(code), reason, headers)
+
+
+def for_the_client(headers: Headers) -> Headers:
+    """The headers of a signed answer that a consumer's node may put on its own HTTP answer."""
+    listed = {
+        name.strip().lower() for key, value in headers if key.lower() == b"connection" for name in value.split(b",")
+    }
+    return tuple(pair for pair in headers if (name := pair[0].lower()) not in NOT_FOR_THE_CLIENT and name not in listed)
 
 
 def request_hash(header_digest: bytes, body_digest: bytes | None) -> str:
@@ -281,6 +313,8 @@ def _decode_lines(data: bytes, where: str) -> tuple[str, str, Headers]:
     lines = data.split(b"\r\n")
     if lines[-1] != b"" or len(lines) < 3:
         raise MessageMalformed(where=where, reason="it does not end with CRLF after its first two lines")
+    if _BAD_VALUE.search(b"".join(lines)):
+        raise MessageMalformed(where=where, reason="one of its lines holds a control character")
     headers = []
     for line in lines[2:-1]:
         name, colon, value = line.partition(b":")
@@ -301,6 +335,23 @@ def check_headers(headers: Headers) -> Headers:
         if _BAD_VALUE.search(value):
             raise HeaderInvalid(header=name.decode("ascii"), reason="its value holds a control character")
     return headers
+
+
+def _shadows(name: bytes) -> bool:
+    """Whether `name` is one of X-Road's headers to a reader that takes `_` for `-`, as gateways of agencies do."""
+    return b"_" in name and name.lower().replace(b"_", b"-").startswith(b"x-road-")
+
+
+def _ambiguous(headers: Headers) -> str | None:
+    """The first x-road header that two readers could read differently: one that is repeated, or shadowed."""
+    seen = set()
+    for name, _ in headers:
+        low = name.lower()
+        if low in seen or _shadows(low):
+            return low.decode("ascii")
+        if low.startswith(b"x-road-"):
+            seen.add(low)
+    return None
 
 
 def _ascii(raw: bytes, name: str) -> str:
