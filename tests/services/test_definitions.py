@@ -141,3 +141,39 @@ def test_a_file_that_is_no_yaml_is_named_and_nothing_loads(tmp_path: Path, conte
 def test_an_unknown_public_service_is_said_to_be_missing(service: str) -> None:
     with pytest.raises(DefinitionMissing):
         definitions.of(service, "kg")
+
+
+def test_absence_of_a_certificate_is_asked_about_and_absence_of_an_enrolment_decides() -> None:
+    definition = definitions.of("grade1-admission", "kg")
+    asks = {name for name in definition.evidence if definition.asks_when_absent(name)}
+    assert asks == {"child.birth", "person.registered_address", "child.vaccination"}
+
+
+@pytest.mark.parametrize(
+    ("line", "change", "fault"),
+    [
+        ("    absence: decides\n", "", "evidence.child.enrolment.absence: expected ask or decides"),
+        ("    absence: decides\n", "    absence: never\n", "evidence.child.enrolment.absence: expected ask or decides"),
+        ("    absence: ask\n", "    absence: decides\n", "evidence.child.birth.absence: expected ask"),
+        (
+            "      all: {method: GET}\n    absence: ask\n",
+            "      all: {method: GET}\n",
+            "evidence.child.vaccination.absence",
+        ),
+        (
+            "      all: {method: GET, path: institution_places}\n",
+            "      all: {method: GET, path: institution_places}\n    absence: ask\n",
+            "evidence.school.places.absence: is only for a record of the child",
+        ),
+    ],
+)
+def test_a_definition_must_say_what_absence_means_where_it_means_something(
+    line: str, change: str, fault: str, tmp_path: Path
+) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    assert line in text
+    file = tmp_path / "service.yaml"
+    file.write_text(text.replace(line, change, 1), encoding="utf-8")
+    with pytest.raises(DefinitionInvalid) as caught:
+        definitions.load(file)
+    assert fault in str(caught.value)
