@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import socket
 import struct
+import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import pytest
 import uvloop
 
+from kerege.node.config import Address
 from kerege.node.httpclient import AnswerTooLarge, HttpFailed, NotConnected, Pool, encode_request
-from kerege.node.httpserver import HttpProtocol, HttpRequest, HttpResponse, ServerLimits
+from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits, encode_response
+from kerege.node.listener import Listener
 
 seen: list[HttpRequest] = []
 
@@ -26,14 +29,13 @@ async def echo(request: HttpRequest) -> HttpResponse:
 
 def served(limits: ServerLimits, talk: Callable[[int], Awaitable[object]]) -> object:
     async def main() -> object:
-        connections: set[HttpProtocol] = set()
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: HttpProtocol(echo, limits, connections), "127.0.0.1", 0)
+        listener = Listener(echo, limits)
+        await listener.open(Address("127.0.0.1", 0))
         try:
-            return await talk(server.sockets[0].getsockname()[1])
+            return await talk(listener.ports[0])
         finally:
-            server.close()
-            for one in list(connections):
+            listener.close()
+            for one in listener.connections:
                 one.stop()
 
     seen.clear()
@@ -129,6 +131,134 @@ def test_requests_sent_before_the_answer_are_answered_in_order() -> None:
     answer = served(LIMITS, talk)
     assert isinstance(answer, bytes)
     assert answer.index(b"/slow|") < answer.index(b"/second|")
+
+
+CLOSE = b"Host: a\r\nConnection: close\r\n\r\n"
+
+
+def test_requests_in_one_segment_are_answered_in_order() -> None:
+    data = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in range(9)) + b"GET /slow HTTP/1.1\r\n" + CLOSE
+    answer = served(LIMITS, lambda port: raw(port, data))
+    assert isinstance(answer, bytes)
+    assert answer.count(b"HTTP/1.1 200 OK") == 10
+    assert [request.target for request in seen] == [f"/{n}" for n in range(9)] + ["/slow"]
+
+
+def test_what_is_wrong_after_a_request_is_said_after_its_answer_and_not_instead() -> None:
+    answer = served(LIMITS, lambda port: raw(port, b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGARBAGE\r\n\r\n"))
+    assert isinstance(answer, bytes)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"/slow|HTTP/1.1 400 " in answer
+
+
+def test_more_requests_ahead_than_are_kept_are_not_carried_out() -> None:
+    data = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * 100
+    answer = served(LIMITS, lambda port: raw(port, data))
+    assert isinstance(answer, bytes)
+    assert answer.count(b"HTTP/1.1 200 OK") == len(seen) == 33
+    assert b"too many requests" in answer
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [(b"Content-Length: 4\r\n", b"abcd"), (b"Transfer-Encoding: chunked\r\n", b"4\r\nabcd\r\n0\r\n\r\n")],
+)
+def test_an_offer_to_upgrade_is_ignored_and_the_body_read(split: bool, framing: bytes, body: bytes) -> None:
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\n" + offer + framing + b"\r\n"
+    second = b"GET /second HTTP/1.1\r\n" + CLOSE
+
+    async def talk(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for piece in (head, body, second) if split else (head + body + second,):
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+        out = await reader.read(-1)
+        writer.close()
+        return out
+
+    answer = served(LIMITS, talk)
+    assert isinstance(answer, bytes)
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert b" 400 " not in answer
+    assert [(request.target, request.body) for request in seen] == [("/x", b"abcd"), ("/second", b"")]
+
+
+def test_connect_is_refused() -> None:
+    answer = served(LIMITS, lambda port: raw(port, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nbytes"))
+    assert isinstance(answer, bytes)
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert seen == []
+
+
+def test_a_trailer_is_no_header() -> None:
+    chunked = b"POST / HTTP/1.1\r\nX-Road-Client: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    served(LIMITS, lambda port: raw(port, chunked + b"2\r\nok\r\n0\r\nX-Road-Client: b\r\nX-T: t\r\n\r\n"))
+    (request,) = seen
+    assert request.body == b"ok"
+    assert request.header(b"x-road-client") == "a"
+    assert request.header(b"x-t") == ""
+
+
+def test_bodies_in_flight_have_a_budget_and_give_it_back() -> None:
+    limits = ServerLimits(body=1000, bodies=1500, request_seconds=2.0, idle_seconds=0.3)
+    begun = b"POST /half HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2\r\nab\r\n" * 450
+
+    async def talk(port: int) -> list[bytes]:
+        halves = [await asyncio.open_connection("127.0.0.1", port) for _ in range(1)]
+        for _, writer in halves:
+            writer.write(begun)
+        await asyncio.sleep(0.1)
+        declared = b"POST / HTTP/1.1\r\nContent-Length: 700\r\n" + CLOSE
+        undeclared = begun.replace(b"/half", b"/more")
+        out = [await raw(port, declared + bytes(700), 1.0), await raw(port, undeclared, 1.0)]
+        for _, writer in halves:
+            writer.close()
+        await asyncio.sleep(0.1)
+        return [*out, await raw(port, declared + bytes(700), 1.0), await raw(port, declared + bytes(700), 1.0)]
+
+    answers = served(limits, talk)
+    assert isinstance(answers, list)
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 503", b"HTTP/1.1 503", b"HTTP/1.1 200", b"HTTP/1.1 200"]
+    assert b"retry-after: 1\r\n" in answers[0]
+    assert b"nothing was carried out" in answers[0]
+
+
+def test_a_body_in_tiny_chunks_costs_its_size_and_not_an_object_a_chunk() -> None:
+    """Two bytes a chunk were once kept as an object each, some thirty times their size."""
+
+    async def main() -> int:
+        listener = Listener(echo, ServerLimits(body=1_000_000, bodies=1_000_000))
+        await listener.open(Address("127.0.0.1", 0))
+        _, writer = await asyncio.open_connection("127.0.0.1", listener.ports[0])
+        tracemalloc.start()
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(10):
+            writer.write(b"2\r\nab\r\n" * 10_000)
+            await writer.drain()
+        async with asyncio.timeout(10):
+            while listener.budget.used < 200_000:
+                await asyncio.sleep(0.02)
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        writer.close()
+        listener.close()
+        await asyncio.sleep(0.05)
+        assert listener.budget.used == 0
+        return held
+
+    assert asyncio.run(main()) < 1_500_000
+
+
+def test_no_header_or_reason_writes_a_line_of_its_own() -> None:
+    for response in (
+        HttpResponse(200, ((b"x", b"a\r\nb: c"),)),
+        HttpResponse(200, ((b"x\ny", b"a"),)),
+        HttpResponse(200, (), b"", b"OK\r"),
+    ):
+        with pytest.raises(ValueError, match="line break"):
+            encode_response(response, keep=True, head=False)
 
 
 def test_a_bug_in_a_handler_is_500_without_its_text() -> None:

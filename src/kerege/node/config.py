@@ -90,7 +90,9 @@ class NodeConfig:
     peers: Mapping[ServerId, Address] = field(default_factory=dict)
     peer_port: int = 5500
     body_bytes: int = 20 * 1024 * 1024
+    bodies_bytes: int = 160 * 1024 * 1024
     connections: int = 1024
+    connections_per_address: int = 256
     connect_seconds: float = 10.0
     peer_seconds: float = 90.0
     fault_spelling: Spelling = Spelling.SNAKE
@@ -216,6 +218,8 @@ def load(file: Path) -> NodeConfig:
         },
         peer_port=int(top.number("peer_port", 5500, 1)),
         body_bytes=int(limits.number("body_megabytes", 20, 0.001) * 1024 * 1024),
+        bodies_bytes=int(limits.number("bodies_megabytes", 160, 0.001) * 1024 * 1024),
+        connections_per_address=int(limits.number("connections_per_address", 256, 1)),
         connections=int(limits.number("connections", 1024, 1)),
         connect_seconds=limits.number("connect_seconds", 10, 0.01),
         peer_seconds=limits.number("peer_seconds", 90, 0.01),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import ssl
 from collections.abc import Callable
@@ -23,9 +24,10 @@ from kerege.node.consumer import Consumer
 from kerege.node.core import Core, utc_now
 from kerege.node.errors import AddressInUse, NodeConfigInvalid
 from kerege.node.httpclient import Pool
-from kerege.node.httpserver import Handler, HttpProtocol, ServerLimits
+from kerege.node.httpserver import Handler, ServerLimits
 from kerege.node.keeper import Keeper, Picture, RefreshResult
 from kerege.node.keys import add_authorities, load_keys, tls_context
+from kerege.node.listener import Listener
 from kerege.node.monitoring import Monitor
 from kerege.node.provider import Provider
 from kerege.node.revocation import Revocation
@@ -33,6 +35,7 @@ from kerege.node.translate import TranslatorLoader, WireTranslation, load_semant
 
 _LOG: Final = logging.getLogger("kerege.node")
 _LEAVE_SECONDS: Final = 10.0
+_MOST_FILES: Final = 65536
 CLIENTS_WARNING: Final = (
     "listen.clients is %s without TLS: whoever reaches that port speaks for every client of this node"
 )
@@ -49,8 +52,7 @@ class Node:
         translator: TranslatorLoader = load_semantics,
     ) -> None:
         self._config, self._clock, self._translator = config, clock, translator
-        self._servers: list[asyncio.Server] = []
-        self._connections: set[HttpProtocol] = set()
+        self._listeners: list[Listener] = []
         self.core: Core
         self.admin: Admin
 
@@ -102,11 +104,13 @@ class Node:
         try:
             await asyncio.to_thread(core.translation.reload)
             await core.keeper.start()
-            client_limits = ServerLimits(config.body_bytes, config.connections)
-            server_limits = ServerLimits(room, config.connections)
+            many, each = config.connections, config.connections_per_address
+            client_limits = ServerLimits(config.body_bytes, many, each, max(config.bodies_bytes, config.body_bytes))
+            server_limits = ServerLimits(room, many, each, max(config.bodies_bytes, room))
+            admin_limits = ServerLimits(65536, 64, 64, 1024 * 1024)
             await self._listen(config.clients_address, "clients", Consumer(core).handle, client_limits)
             await self._listen(config.servers_address, "servers", Provider(core).handle, server_limits, server_tls)
-            await self._listen(config.admin_address, "admin", self.admin.handle, ServerLimits(65536, 64))
+            await self._listen(config.admin_address, "admin", self.admin.handle, admin_limits)
         except BaseException:
             await self.stop()
             raise
@@ -121,33 +125,12 @@ class Node:
     async def _listen(
         self, address: Address, purpose: str, handler: Handler, limits: ServerLimits, tls: ssl.SSLContext | None = None
     ) -> None:
-        loop = asyncio.get_running_loop()
-        mine: set[HttpProtocol] = set()
-        connections = self._connections
-
-        class Tracked(HttpProtocol):
-            """Counts towards its own listener's limit and is known to the node for stopping."""
-
-            def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                connections.add(self)
-                super().connection_made(transport)
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                connections.discard(self)
-                super().connection_lost(exc)
-
+        listener = Listener(handler, limits, tls)
         try:
-            server = await loop.create_server(
-                lambda: Tracked(handler, limits, mine),
-                address.host,
-                address.port,
-                ssl=tls,
-                backlog=1024,
-                reuse_address=True,
-            )
+            await listener.open(address)
         except OSError as problem:
             raise AddressInUse(address=address, purpose=purpose, reason=problem.strerror or "refused") from None
-        self._servers.append(server)
+        self._listeners.append(listener)
 
     async def refresh(self) -> RefreshResult:
         """Read the country pack and fetch the configuration again, now."""
@@ -156,13 +139,14 @@ class Node:
 
     async def stop(self) -> None:
         """Stop listening, let answers under way finish, write what waits, close the log."""
-        for server in self._servers:
-            server.close()
-        for connection in list(self._connections):
+        for listener in self._listeners:
+            listener.close()
+        connections = [connection for listener in self._listeners for connection in listener.connections]
+        for connection in connections:
             connection.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
-                while any(connection.busy for connection in self._connections):
+                while any(connection.busy for connection in connections):
                     await asyncio.sleep(0.02)
         core = self.core
         for task in core.background.values():
@@ -192,8 +176,23 @@ class Node:
         await self.stop()
 
 
+def _raise_descriptor_limit(config: NodeConfig) -> None:
+    """As many open files as the system allows: each connection is one, and so is each towards peers and agencies."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    needed = 4 * config.connections + 256  # two listeners, and for each call in one out
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        _LOG.warning(
+            "%d open files are allowed, %d connections per listener may need %d", soft, config.connections, needed
+        )
+
+
 def run(config: NodeConfig) -> None:
     """Run a node in this process until it is told to stop."""
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    _raise_descriptor_limit(config)
     uvloop.run(Node(config).run())

@@ -1,0 +1,159 @@
+"""A listening address: accepts connections, counts them before any handshake, and keeps room for whoever comes next.
+
+Per address a cap, over all a cap; when one is reached the connection that was quiet longest is closed for the new one, then the
+oldest handshake under way. Only when every connection has a request under way is the new one turned away. The HTTP spoken on a
+connection is `httpserver`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Final
+
+from kerege.node.config import Address
+from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, ServerLimits
+
+_LOG: Final = logging.getLogger("kerege.node.listener")
+_BACKLOG: Final = 1024
+_AGAIN_SECONDS: Final = 0.1
+
+
+@dataclass(slots=True)
+class _Caller:
+    address: str
+    socket: socket.socket
+    since: float
+    task: asyncio.Task[None] | None = None
+
+
+class Listener:
+    """`open`, then `close`; `connections` are those alive, whatever their state."""
+
+    def __init__(self, handler: Handler, limits: ServerLimits, tls: ssl.SSLContext | None = None) -> None:
+        self._handler, self._limits, self._tls = handler, limits, tls
+        self._loop = asyncio.get_running_loop()
+        self._callers: dict[HttpProtocol, _Caller] = {}
+        self._count: dict[str, int] = {}
+        self._sockets: list[socket.socket] = []
+        self._accepting: list[asyncio.Task[None]] = []
+        self._opening: set[asyncio.Task[None]] = set()
+        self.budget = BodyBudget(limits.bodies)
+        self.turned_away = 0
+
+    @property
+    def connections(self) -> list[HttpProtocol]:
+        return list(self._callers)
+
+    @property
+    def ports(self) -> list[int]:
+        return [one.getsockname()[1] for one in self._sockets]
+
+    async def open(self, address: Address) -> None:
+        """Raises OSError when the address cannot be had."""
+        found = await self._loop.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        try:
+            for family, _, _, _, place in dict.fromkeys(found):
+                one = socket.create_server(place, family=family, backlog=_BACKLOG)
+                one.setblocking(False)
+                self._sockets.append(one)
+        except OSError:
+            self.close()
+            raise
+        self._accepting = [self._loop.create_task(self._accept(one)) for one in self._sockets]
+
+    def close(self) -> None:
+        """Take no more connections; those there are stay."""
+        for task in self._accepting:
+            task.cancel()
+        for one in self._sockets:
+            if self._accepting:
+                self._loop.remove_reader(one)
+            one.close()
+        self._sockets = []
+
+    async def _accept(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                accepted, place = await self._loop.sock_accept(listening)
+            except ConnectionError:
+                continue  # it went away between knocking and entering
+            except OSError as problem:  # no descriptors left: make room, and do not spin
+                _LOG.error("a connection could not be accepted: %s", problem.strerror)
+                self._make_room(None)
+                await asyncio.sleep(_AGAIN_SECONDS)
+                continue
+            self._enter(accepted, str(place[0]))
+
+    def _enter(self, accepted: socket.socket, address: str) -> None:
+        of_one = self._count.get(address, 0) >= self._limits.per_address
+        if (of_one or len(self._callers) >= self._limits.connections) and not self._make_room(
+            address if of_one else None
+        ):
+            self.turned_away += 1
+            accepted.close()
+            return
+        with contextlib.suppress(OSError):
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        protocol = HttpProtocol(self._handler, self._limits, self.budget, self._forget)
+        self._callers[protocol] = _Caller(address, accepted, self._loop.time())
+        self._count[address] = self._count.get(address, 0) + 1
+        task = self._loop.create_task(self._connect(protocol, accepted))
+        self._callers[protocol].task = task
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        # one that is cancelled before it began closes nothing itself
+        task.add_done_callback(lambda _: None if protocol.connected else accepted.close())
+
+    async def _connect(self, protocol: HttpProtocol, accepted: socket.socket) -> None:
+        timeout = self._limits.handshake_seconds if self._tls is not None else None
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: protocol, accepted, ssl=self._tls, ssl_handshake_timeout=timeout
+            )
+        except (OSError, TimeoutError):  # no handshake, or one that failed: ssl.SSLError is an OSError
+            accepted.close()
+            self._forget(protocol)
+        except BaseException:
+            self._forget(protocol)
+            raise
+
+    def _forget(self, protocol: HttpProtocol) -> None:
+        caller = self._callers.pop(protocol, None)
+        if caller is None:
+            return
+        left = self._count[caller.address] - 1
+        if left:
+            self._count[caller.address] = left
+        else:
+            del self._count[caller.address]
+
+    def _make_room(self, address: str | None) -> bool:
+        """Close the connection (of `address`) that was quiet longest, or the oldest handshake; False when all are at work."""
+        among = [
+            (protocol, caller)
+            for protocol, caller in self._callers.items()
+            if address is None or caller.address == address
+        ]
+        quiet = [protocol for protocol, _ in among if protocol.idle]
+        if quiet:
+            victim = min(quiet, key=lambda protocol: protocol.quiet_since)
+            self._forget(victim)
+            victim.drop()
+            return True
+        opening = [(protocol, caller) for protocol, caller in among if not protocol.connected]
+        if not opening:
+            return False
+        protocol, caller = min(opening, key=lambda pair: pair[1].since)
+        self._forget(protocol)
+        with contextlib.suppress(OSError):
+            caller.socket.shutdown(socket.SHUT_RDWR)
+        if caller.task is not None:
+            caller.task.cancel()
+        return True
