@@ -48,7 +48,7 @@ class Attacker:
     def pair(self, name: str) -> KeyPair:
         return load_pair(self.keys, name)
 
-    def send(self, wire: Wire) -> Fault | rest.RestResponse:
+    def send(self, wire: Wire, times: int = 1) -> Fault | rest.RestResponse:
         now = wire.now or datetime.now(UTC)
         pair = self.pair(wire.signer)
         signer = Signer(pair.key, pair.certificate)
@@ -71,6 +71,8 @@ class Attacker:
             "x-road-message-type": wire.message_type,
             "x-road-request-id": wire.request_id or request_id,
         }
+        for _ in range(times - 1):
+            self.post(wire.change(data), headers, wire.auth)
         return self.post(wire.change(data), headers, wire.auth)
 
     def post(self, data: bytes, headers: dict[str, str], auth: str = "auth") -> Fault | rest.RestResponse:
@@ -192,3 +194,22 @@ def test_only_post_to_the_root_is_a_message(attacker: Attacker) -> None:
     fault = attacker.post(b"x", {"content-type": "multipart/mixed; boundary=x", "x-road-message-type": "REST"})
     assert isinstance(fault, Fault)
     assert "message_malformed" in fault.detail
+
+
+def test_the_same_message_again_is_carried_out_again_as_x_road_does(attacker: Attacker) -> None:
+    assert isinstance(attacker.send(Wire(), times=2), rest.RestResponse)
+    assert len(attacker.box.agency.seen) == 2
+
+
+def test_with_a_replay_window_the_same_message_is_carried_out_once(new_box: Callable[..., Box]) -> None:
+    box = new_box()
+    config = box.laid.nodes["node-reg"].config
+    config.write_text(config.read_text() + "replay_window_seconds: 60\n")
+    box.start("node-reg")
+    box.wait("node-reg")
+    attacker = Attacker(box)
+    fault = attacker.send(Wire(), times=2)
+    assert isinstance(fault, Fault)
+    assert "carried out already" in fault.message + fault.detail
+    assert isinstance(attacker.send(Wire()), rest.RestResponse)
+    assert len(box.agency.seen) == 2

@@ -95,6 +95,7 @@ class NodeConfig:
     connections_per_address: int = 256
     connect_seconds: float = 10.0
     peer_seconds: float = 90.0
+    replay_window_seconds: float = 0.0
     fault_spelling: Spelling = Spelling.SNAKE
     translation: Translation | None = None
 
@@ -223,6 +224,7 @@ def load(file: Path) -> NodeConfig:
         connections=int(limits.number("connections", 1024, 1)),
         connect_seconds=limits.number("connect_seconds", 10, 0.01),
         peer_seconds=limits.number("peer_seconds", 90, 0.01),
+        replay_window_seconds=top.number("replay_window_seconds", 0, 0),
         fault_spelling=Spelling(spelling),
         translation=_translation(top),
     )

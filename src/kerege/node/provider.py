@@ -35,6 +35,7 @@ from kerege.node.core import Core, check_access, check_permit, milliseconds
 from kerege.node.httpclient import AnswerTooLarge, ClientResponse, Connection, HttpFailed, NotConnected, encode_request
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.keeper import Picture
+from kerege.node.replay import ReplayWindow
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _XML: Final = b"text/xml; charset=UTF-8"
@@ -46,6 +47,7 @@ class Provider:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._tls: ssl.SSLContext | None = None
+        self._replays = ReplayWindow(core.config.replay_window_seconds)
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         exchange = Exchange(PRODUCER, milliseconds(), own_address=self._core.config.servers_address.host)
@@ -97,6 +99,10 @@ class Provider:
         )
         # before the agency is called: an answer must be possible
         signer = core.keys.signer(request.service.provider.member, now)
+        if not self._replays.first_time(
+            message_digest
+        ):  # after the signature: only what was truly signed is remembered
+            raise MessageMalformed(where="message", reason="this very message was carried out already")
         await core.log.append(_request_record(request, message, now))
 
         exchange.request_out = milliseconds()
