@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from kerege.reconcile.fields import of_country
 from kerege.semantics.pack import Pack
 from kerege.semantics.translate import translate
 from kerege.services import definitions
-from kerege.services.admission import MANUAL, Application, Processed
+from kerege.services.admission import ASKED_AGAIN, MANUAL, Application, Processed
 from kerege.services.came_as import came_as
 from kerege.services.data_first import DataFirst
 from kerege.services.integration_only import IntegrationOnly
@@ -39,7 +39,7 @@ THREEFOLD: DirtKey = (("*", 3.0),)
 NO_PINS: DirtKey = (("pin_missing", 1.0), ("parent_pin_missing", 1.0))
 FEW_PINS: DirtKey = (("pin_missing", 0.6), ("parent_pin_missing", 0.6))
 MISTYPED: DirtKey = (("pin_mistyped", 0.6), ("parent_pin_mistyped", 0.6))
-ALL_DIRT: DirtKey = (("*", 1000.0),)
+ALL_DIRT: DirtKey = (("*", 1000.0), ("record_missing", 0.02))  # but not every row lost: then there is nothing to decide
 HARD_CASES: DirtKey = (
     ("*", 3.0),
     ("case:twins", 0.35),
@@ -125,7 +125,9 @@ def test_data_first_decides_nearly_everything_and_nothing_wrong_on_the_default_d
     run = here.data_first()
     assert here.wrong(run) == []
     assert sum(run.counters.values()) == len(here.world.applications)
-    assert run.counters["straight_through"] >= 0.95 * len(here.world.applications), run.open_reasons
+    # what no register holds is asked for; nearly all the rest needs nobody
+    assert run.counters["manual"] <= 0.05 * len(here.world.applications), run.open_reasons
+    assert run.counters["straight_through"] >= 0.9 * len(here.world.applications), run.open_reasons
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
@@ -148,7 +150,9 @@ def test_no_dirt_makes_a_wrong_decision_it_only_makes_more_work(
     here = country(seed, dirt)
     run = here.data_first()
     assert here.wrong(run) == []
-    assert run.counters["straight_through"] >= floor * len(here.world.applications), run.open_reasons
+    by_machine_or_parent = run.counters["straight_through"] + run.counters["asked_again"]
+    assert by_machine_or_parent >= floor * len(here.world.applications), run.open_reasons
+    assert run.counters["straight_through"] >= (floor - 0.1) * len(here.world.applications), run.open_reasons
 
 
 def test_integration_only_decides_little_and_asks_citizens_for_what_registers_hold(
@@ -159,9 +163,83 @@ def test_integration_only_decides_little_and_asks_citizens_for_what_registers_ho
     total = len(here.world.applications)
     assert all(sum(run.counters.values()) == total for run in both)
     assert 0 < both[1].counters["straight_through"] < 0.3 * total
-    assert both[1].counters["asked_again"] > 0
-    assert both[0].counters["asked_again"] == 0
+    assert both[0].counters["asked_again"] < 0.2 * both[1].counters["asked_again"]
     assert both[0].counters["straight_through"] > 3 * both[1].counters["straight_through"]
+
+
+def rows_of_children(here: Country, table: str) -> dict[str, int]:
+    """Application -> how many rows its child has in this register's table."""
+    rows = Counter(record.person for record in here.world.registers[table])
+    return {fact.application_id: rows[fact.child] for fact in here.world.truth}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_only_what_no_register_holds_is_asked_for_and_a_refusal_rests_on_a_certificate_that_is_there(
+    country: Callable[..., Country], seed: int
+) -> None:
+    here = country(seed)
+    run = here.data_first()
+    certificates, births, people = (
+        rows_of_children(here, table) for table in ("health.certificates", "civil.births", "population.persons")
+    )
+    asked = ended_as(run, ASKED_AGAIN)
+    assert asked
+    assert all(0 in {certificates[number], births[number], people[number]} for number in asked)
+    refused = {number for number, given in run.decisions.items() if given and given.reasons[0] == "not_vaccinated"}
+    assert all(certificates[number] > 0 for number in refused)
+
+
+def lost(here: Country, gone: Callable[[str, int | None], bool]) -> Country:
+    """The same country after rows were lost: (table, person) -> whether."""
+    registers = {
+        table: tuple(record for record in records if not gone(table, record.person))
+        for table, records in here.world.registers.items()
+    }
+    return replace(here, world=replace(here.world, registers=registers))
+
+
+def ended_as(run: RunResult, kind: str) -> set[str]:
+    return {item.application.id for item in run.processed if item.kind == kind}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_lost_certificate_makes_the_parent_be_asked_and_nobody_be_refused(
+    country: Callable[..., Country], seed: int
+) -> None:
+    whole = country(seed)
+    victims = {fact.child for fact in whole.world.truth if random.Random(fact.child).random() < 0.2}
+    here = lost(whole, lambda table, person: table == "health.certificates" and person in victims)
+    before, after = whole.data_first(), here.data_first()
+    assert here.wrong(after) == []
+    admitted = {number for number, decision in before.decisions.items() if decision and decision.kind == "admit"}
+    theirs = {fact.application_id for fact in whole.world.truth if fact.child in victims} & admitted
+    assert theirs
+    assert theirs <= ended_as(after, ASKED_AGAIN) | ended_as(after, MANUAL)
+    assert len(theirs & ended_as(after, ASKED_AGAIN)) >= 0.9 * len(theirs)
+
+
+@pytest.mark.parametrize("table", ["civil.births", "population.persons"])
+def test_a_lost_birth_or_person_record_decides_nothing_wrong(country: Callable[..., Country], table: str) -> None:
+    whole = country(11, HARD_CASES)
+    victims = {fact.child for fact in whole.world.truth if random.Random(fact.child).random() < 0.3}
+    here = lost(whole, lambda where, person: where == table and person in victims)
+    run = here.data_first()
+    assert here.wrong(run) == []
+    theirs = {fact.application_id for fact in whole.world.truth if fact.child in victims}
+    assert theirs & ended_as(run, ASKED_AGAIN) - ended_as(whole.data_first(), ASKED_AGAIN)
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize("dirt", [HARD_CASES, HARD_CASES_WITHOUT_PINS], ids=["hard-cases", "hard-cases-without-pins"])
+def test_namesakes_whose_birth_was_registered_abroad_make_no_decision_wrong(
+    country: Callable[..., Country], seed: int, dirt: DirtKey
+) -> None:
+    whole = country(seed, dirt)
+    applying = {fact.child for fact in whole.world.truth}
+    here = lost(whole, lambda table, person: table == "civil.births" and person not in applying)
+    run = here.data_first()
+    assert here.wrong(run) == []
+    assert run.counters["straight_through"] > 0.2 * len(here.world.applications)
 
 
 def test_fields_are_compared_raw_and_canonical_and_every_comparison_has_one_class(
@@ -222,7 +300,7 @@ def test_a_register_that_is_down_sends_cases_to_people_and_decides_nothing_wrong
 def test_every_value_used_tells_its_message_mapping_and_original(country: Callable[..., Country]) -> None:
     run = country(1).data_first()
     for item in run.processed:
-        assert item.evidence, "a decision without evidence"
+        assert item.evidence or item.reasons == ("child_not_found",), "a decision without evidence"
         for value in item.evidence:
             assert value.source.message_id
             assert value.source.mapping_id.startswith("kg:")
