@@ -55,6 +55,24 @@ def test_half_a_file_leaves_the_earlier_output_untouched(nightly: Path, tmp_path
     assert out.read_text() == "what was there"
 
 
+def test_of_several_files_the_one_in_error_is_named_with_row_and_column(nightly: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "monday.csv"
+    for text, told in (
+        (HEALTH.replace("OBLAST", "REGION") + "#ROWS;1\n", ["semantics.payload_columns", "the header lacks OBLAST"]),
+        (HEALTH + "2;x\n#ROWS;2\n", ["semantics.payload_broken", "line 3, last readable column FIO"]),
+        (HEALTH.replace("муж", "м\0"), ["semantics.payload_refused", "in line 2, field POL"]),
+        (HEALTH + '2;"x', ["semantics.payload_incomplete", "line 3, column FIO"]),
+    ):
+        bad.write_text(text, "utf-8")
+        result = kerege("map", "kg:health.vaccination", nightly, bad, nightly)
+        assert result.exit_code == 2
+        assert f"{bad}: The payload" in result.stderr
+        assert all(part in result.stderr for part in told), result.stderr
+        assert result.stdout == ""
+    bad.write_bytes((HEALTH + "2;Асанов").encode()[:-1])
+    assert "half a file: it ends inside a letter" in kerege("map", "kg:health.vaccination", bad).stderr
+
+
 def test_an_unknown_mapping_names_the_known_ones(nightly: Path) -> None:
     result = kerege("map", "kg:nothing", nightly)
     assert result.exit_code == 2

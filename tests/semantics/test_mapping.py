@@ -66,12 +66,33 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("fields.x", {"do": [{"field": "a"}], "required": "maybe"}, "required must be one of"),
         ("fields.x", [{"when": {"test": [{"field": "a"}]}}], "when needs test and then"),
         ("fields.x", [{"concat": {"parts": []}}], "concat needs parts"),
+        ("fields.x", [{"field": "a"}, {"remove": "-\0"}], "field x: a NUL character"),
+        ("fields.x", [{"field": "a"}, {"split": {"on": "\0", "part": 1}}], "field x: a NUL character"),
+        ("fields.x", [{"field": "a"}, {"pad": {"width": 3, "with": "\0"}}], "field x: a NUL character"),
+        ("fields.x", [{"concat": {"parts": [[{"field": "a"}]], "with": "\0"}}], "field x: a NUL character"),
+        ("fields.x", [{"const": "\0"}], "field x: a NUL character"),
+        ("fields.x", [{"const": "\ud800"}], "field x: .*surrogate"),
+        ("source.cells", ["a", "b", "\0"], "source: a NUL character"),
+        ("source.cells", ["a", "b", "B"], "source: the cells b and B differ only in capitals"),
+        ("source.cells", {"a": "q", "b": "r", "A": "s"}, "the cells a and A differ only in capitals"),
+        ("fields._problems", [{"field": "a"}], "field _problems: the names _row, _problems, _verdict are kept"),
+        ("fields._Row", [{"field": "a"}], "field _Row: the names"),
+        ("fields.X", [{"field": "a"}], "field fields: the fields x and X differ only in capitals"),
     ],
 )
 def test_a_wrong_document_is_refused_with_file_and_field(path: str, value: Any, reason: str) -> None:
     with pytest.raises(MappingInvalid, match=reason) as caught:
         parse_mapping(changed(path, value), "m.yaml")
     assert str(caught.value).startswith("m.yaml: field ")
+
+
+def test_letters_beyond_ascii_keep_small_and_capital_apart_as_tables_do() -> None:
+    assert parse_mapping(changed("source.cells", ["a", "b", "Имя", "имя"])).source.cells.keys() == {
+        "a",
+        "b",
+        "Имя",
+        "имя",
+    }
 
 
 @pytest.mark.parametrize("content", [b"id: [", b"\xff\xfe", b"- a\n- b\n"])

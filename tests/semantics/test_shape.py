@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -103,7 +104,8 @@ def test_an_agreed_encoding_other_than_utf_8_is_read() -> None:
         # wrong encoding
         (JSON, '{"data": []}ы'.encode("cp1251"), PayloadEncoding, "byte 12"),
         (XML, "<?xml version='1.0' encoding='UTF-8'?><E>ы</E>".encode("cp1251"), PayloadEncoding, "declared"),
-        (CSV, "a;b\nы;2\n#ROWS;1\n".encode("cp1251"), PayloadEncoding, "byte 4"),
+        (CSV, "a;b\nы;2\n#ROWS;1\n".encode("cp1251"), PayloadEncoding, r"byte 4 \(line 2, column 1\)"),
+        (CSV, "a;b\n1;ы\n#ROWS;1\n".encode("cp1251"), PayloadEncoding, r"byte 6 \(line 2, column 2\)"),
         # columns
         (CSV, b"a;a;b\n#ROWS;0\n", PayloadColumns, "names a twice"),
         (CSV, b"a;c\n1;2\n#ROWS;1\n", PayloadColumns, "lacks b"),
@@ -125,16 +127,18 @@ def test_an_agreed_encoding_other_than_utf_8_is_read() -> None:
         ),
         (XML, xml("<Row><a>1</a><a>2</a><b/></Row>"), PayloadRefused, "stands twice"),
         (XML, xml("<Row><a><i>1</i></a><b/></Row>"), PayloadRefused, "elements stand"),
-        (CSV, b"a;b\n1\n#ROWS;1\n", PayloadBroken, "line 2"),
+        (CSV, b"a;b\n1\n#ROWS;1\n", PayloadBroken, "line 2, last readable column a"),
+        (CSV, b'a;b\n1;"x"y\n#ROWS;1\n', PayloadBroken, "line 2, column b"),
+        (CSV, b'a;b\n"1\n2";x\n3;"4\n5\n#ROWS;1\n', PayloadIncomplete, "opens in line 4, column b"),
         (CSV, b"a;b\n1;2;3\n#ROWS;1\n", PayloadBroken, "2 cells were expected, 3 came"),
         (CSV, b"a;b\n#ROWS;0\n1;2\n", PayloadBroken, "rows stand after"),
         # attacks and monsters
         (XML, b'<!DOCTYPE E [<!ENTITY x "y">]><E><List xmlns="urn:x"/></E>', PayloadRefused, "document type"),
-        (CSV, b"a;b\n1\x00;2\n#ROWS;1\n", PayloadRefused, "NUL"),
+        (CSV, b"a;b\n1\x00;2\n#ROWS;1\n", PayloadRefused, "NUL .*in line 2, field a"),
         (JSON, b'{"data": [{"a": "x\\u0000y", "b": {"c": 1}}]}', PayloadRefused, "NUL"),
         (JSON, b'{"data": [{"b": {"c": 1}, "a": "' + b"x" * 200_000 + b'"}]}', PayloadRefused, "200000 characters"),
         (XML, xml(f"<Row><a>{'x' * 200_000}</a><b/></Row>"), PayloadRefused, "200000 characters"),
-        (CSV, b'a;b\n1;"' + b"x" * 200_000 + b'"\n#ROWS;1\n', PayloadRefused, "131072"),
+        (CSV, b'a;b\n1;2\n\n1;"' + b"x" * 2_000_000 + b'"\n#ROWS;1\n', PayloadRefused, "from line 4, field b"),
     ],
 )
 def test_a_broken_payload_is_refused_and_says_where(
@@ -168,6 +172,36 @@ def test_every_cut_of_a_good_payload_is_refused(found: Mapping) -> None:
     for size in range(len(whole)):
         with pytest.raises(SemanticsError):
             shape.decode(whole[:size], "", found)
+
+
+@pytest.mark.parametrize(
+    ("found", "whole"),
+    [
+        (JSON, '{"data": [{"a": "Ош👧'.encode()),
+        (CSV, "a;b\n1;Ош👧".encode()),
+        (XML, "<E><List xmlns='urn:x'><Row><a>Ош👧".encode()),
+        (mapping(format="csv", encoding="utf-16", cells=["a"]), "a\nОш".encode("utf-16")),
+    ],
+)
+def test_a_payload_cut_inside_its_last_letter_is_half_a_file_and_not_a_wrong_encoding(
+    found: Mapping, whole: bytes
+) -> None:
+    for missing in (1, 2, 3) if found.source.encoding == "utf-8" else (1,):
+        with pytest.raises(PayloadIncomplete, match=r"half a file: .* ends"):
+            shape.decode(whole[:-missing], "", found)
+
+
+@given(st.text(st.sampled_from('a";\n\r'), max_size=30))
+def test_the_place_of_a_broken_quote_lies_in_the_file(text: str) -> None:
+    whole, told = "a;b\n" + text, ""
+    try:
+        shape.decode(whole.encode(), "", mapping(format="csv", delimiter=";"))
+    except (PayloadIncomplete, PayloadBroken) as error:
+        told = error.text
+    if "quote is still open" in told or "expected after" in told:
+        place = re.search(r"line (\d+), column [ab0-9]", told)
+        assert place is not None, told
+        assert 2 <= int(place[1]) <= len(whole.splitlines())
 
 
 @given(st.binary(max_size=200))

@@ -8,7 +8,7 @@ import mimetypes
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import orjson
@@ -16,7 +16,7 @@ import orjson
 import kerege
 from kerege.ground import settings
 from kerege.semantics.codelist import CodeList, read_csv, read_turtle
-from kerege.semantics.errors import CodeListInvalid
+from kerege.semantics.errors import CodeListInvalid, SemanticsError
 from kerege.semantics.pack import Pack, load_pack
 from kerege.semantics.translate import Translation, translate
 
@@ -61,7 +61,7 @@ def map_files(
     """
     pack = open_pack(country_data, overlay)
     pack.mapping(mapping)
-    done = [(path, translate(pack, mapping, path.read_bytes(), _content_type(path))) for path in files]
+    done = [(path, _translated(pack, mapping, path)) for path in files]
     write = _as_json if format_ == "json" else _as_csv
     body = write([translation for _, translation in done], [field.name for field in pack.mapping(mapping).fields])
     if output is None:
@@ -72,6 +72,25 @@ def map_files(
         os.replace(aside, output)
     for path, translation in done:
         _report(path, translation)
+
+
+class _FileRefused(click.ClickException):
+    """An error of one payload, told with the file it is in, in the form in which `kerege` tells all its errors."""
+
+    exit_code = 2
+
+    def __init__(self, path: Path, error: SemanticsError) -> None:
+        super().__init__(f"error    {error.code}\n         {path}: {error.text}\n         {error.next_step}")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=True)
+
+
+def _translated(pack: Pack, mapping: str, path: Path) -> Translation:
+    try:
+        return translate(pack, mapping, path.read_bytes(), _content_type(path))
+    except SemanticsError as error:
+        raise _FileRefused(path, error) from error
 
 
 def _content_type(path: Path) -> str:

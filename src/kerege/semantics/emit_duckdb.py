@@ -21,15 +21,13 @@ import orjson
 
 from kerege.semantics import ir, problems, sql
 from kerege.semantics.errors import TableInvalid
-from kerege.semantics.mapping import Mapping
+from kerege.semantics.mapping import RESERVED, Mapping
 from kerege.semantics.operators import Lists, function_of, lookup_table
 from kerege.semantics.problems import Severity, Verdict
 
 _RUNS: itertools.count[int] = itertools.count(1)
 _ISSUE_TYPE: Final = "STRUCT(field VARCHAR, code VARCHAR, source_code VARCHAR, severity VARCHAR)"
-ROW: Final = "_row"
-ISSUES: Final = "_problems"
-VERDICT: Final = "_verdict"
+ROW, ISSUES, VERDICT = RESERVED
 # What an operator's failure is called.
 _CODES: Final[dict[type[ir.Expr], str]] = {
     ir.ParseDate: problems.DATE,

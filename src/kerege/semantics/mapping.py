@@ -7,8 +7,10 @@ A document has `id`, `version`, `title`, a `source` section (format, where the r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final, Literal, get_args
 
 import yaml
@@ -21,6 +23,8 @@ from kerege.semantics.pipelines import Reader, pipeline
 from kerege.semantics.problems import Severity
 
 CELL_LIMIT: Final = 20_000
+RESERVED: Final = ("_row", "_problems", "_verdict")  # columns of a mapped table beside the fields
+_SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 Format = Literal["json", "xml", "csv"]
 
 
@@ -112,6 +116,7 @@ def parse_mapping(document: Any, file: str = "(mapping)") -> Mapping:
     if not isinstance(document, dict):
         raise top.wrong("the document must be a mapping with id, version, title, source and fields")
     top.only(document, {"id", "version", "title", "source", "fields", "cell_limit"})
+    _refuse_untextual(document, file, "(document)")
     mapping_id, version = top.text(document, "id"), str(document.get("version") or "")
     if not version:
         raise top.wrong("version is missing")
@@ -140,6 +145,31 @@ def parse_mapping(document: Any, file: str = "(mapping)") -> Mapping:
     return replace(mapping, fingerprint=digest(content))
 
 
+def _refuse_untextual(part: Any, file: str, field_: str) -> None:
+    """No NUL and no half of a surrogate pair anywhere: Python would take them, the engine for tables would not."""
+    if isinstance(part, str):
+        if "\0" in part or any("\ud800" <= c <= "\udfff" for c in part):
+            raise MappingInvalid(
+                file=file, field=field_, reason="a NUL character or half of a surrogate pair in a text"
+            )
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            _refuse_untextual(key, file, field_)
+            _refuse_untextual(value, file, str(key) if field_ == "fields" or key in ("source", "fields") else field_)
+    elif isinstance(part, list):
+        for item in part:
+            _refuse_untextual(item, file, field_)
+
+
+def _refuse_alike(names: Iterable[str], at: Reader, what: str) -> None:
+    """Two names that differ only in ASCII capitals are one column in a table."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.translate(_SMALL), name)
+        if other != name:
+            raise at.wrong(f"the {what} {other} and {name} differ only in capitals")
+
+
 def _source(raw: Any, file: str) -> Source:
     at = Reader(file, "source")
     if not isinstance(raw, dict):
@@ -150,6 +180,7 @@ def _source(raw: Any, file: str) -> Source:
         cells = {name: name for name in cells}
     if not isinstance(cells, dict) or not cells or not all(isinstance(x, str) for pair in cells.items() for x in pair):
         raise at.wrong("cells must be a list of names, or a mapping of names to paths")
+    _refuse_alike(cells, at, "cells")
     format_ = at.one_of(raw.get("format"), get_args(Format), "format")
     optional = tuple(raw.get("optional") or ())
     if set(optional) - set(cells):
@@ -174,9 +205,12 @@ def _source(raw: Any, file: str) -> Source:
 def _fields(raw: Any, file: str) -> tuple[TargetField, ...]:
     if not isinstance(raw, dict) or not raw:
         raise MappingInvalid(file=file, field="fields", reason="fields must map canonical names to pipelines")
+    _refuse_alike(map(str, raw), Reader(file, "fields"), "fields")
     out: list[TargetField] = []
     for name, spec in raw.items():
         at = Reader(file, str(name))
+        if str(name).translate(_SMALL) in RESERVED:
+            raise at.wrong(f"the names {', '.join(RESERVED)} are kept for the result's own columns")
         required: Severity | None = None
         if isinstance(spec, dict) and "do" in spec:
             at.only(spec, {"do", "required"})

@@ -59,11 +59,26 @@ def _check_cells(records: list[Record], source: Source) -> None:
                 raise PayloadRefused(reason="a NUL character inside a cell", record=number, field=cell)
 
 
-def _text(payload: bytes, encoding: str) -> str:
+def _text(payload: bytes, source: Source) -> str:
+    encoding = source.encoding
     try:
         return payload.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
-        raise PayloadEncoding(expected=encoding, offset=error.start) from error
+        if _cut(error):
+            raise PayloadIncomplete(reason=f"it ends inside a letter, after byte {error.start}") from error
+        offset = f"{error.start}"
+        if encoding != "utf-16":
+            begin = payload.rfind(b"\n", 0, error.start) + 1
+            offset += f" (line {payload.count(bytes([10]), 0, error.start) + 1}"
+            if source.format == "csv":
+                offset += f", column {payload.count(source.delimiter.encode(encoding), begin, error.start) + 1}"
+            offset += ")"
+        raise PayloadEncoding(expected=encoding, offset=offset) from error
+
+
+def _cut(error: UnicodeDecodeError) -> bool:
+    """Whether the bytes are good as far as they go and stop inside a letter."""
+    return error.reason in ("unexpected end of data", "truncated data")
 
 
 def _vanished(cells: list[str], mapping_id: str) -> PayloadColumns:
@@ -80,7 +95,7 @@ def _check_vanished(records: list[Record], present: set[str], source: Source, ma
 
 
 def _json(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
-    text = _text(payload, source.encoding)
+    text = _text(payload, source)
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -175,6 +190,11 @@ def _xml_error(error: etree.XMLSyntaxError, payload: bytes) -> SemanticsError:
     if not payload or "Premature end" in said or "Document is empty" in said:
         return PayloadIncomplete(reason=f"the XML ends at line {line}, in the middle of it")
     if "encod" in said.lower() or "not proper UTF-8" in said:
+        try:
+            payload.decode("utf-8")
+        except UnicodeDecodeError as undecoded:
+            if _cut(undecoded):
+                return PayloadIncomplete(reason=f"the XML ends at line {line}, inside a letter")
         return PayloadEncoding(expected="XML's declared", offset=f"{column} of line {line}")
     if cut:
         return PayloadIncomplete(reason=f"the XML ends at line {line}, in the middle of it")
@@ -242,12 +262,13 @@ def _xml_value(element: Any, below: dict[str, list[Any]], path: str, source: Sou
 
 
 def _csv(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
-    text = _text(payload, source.encoding)
+    text = _text(payload, source)
     if not text.strip():
         raise PayloadIncomplete(reason="it is empty, not even a header")
     if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise PayloadRefused(reason="a NUL character", record=f"line {line}", field="?")
+        at = text.index("\0")
+        line, column = text.count("\n", 0, at) + 1, text.count(source.delimiter, text.rfind("\n", 0, at) + 1, at)
+        raise PayloadRefused(reason="a NUL character", record=f"in line {line}", field=_head(text, source, column))
     rows, lines = _csv_rows(text, source)
     header = [name.strip() for name in rows[0]]
     twice = sorted({name for name in header if header.count(name) > 1 and name in source.cells.values()})
@@ -263,7 +284,8 @@ def _csv(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
     for row, line in zip(body, numbers, strict=True):
         if len(row) != len(header):
             reason = f"{len(header)} cells were expected, {len(row)} came"
-            raise PayloadBroken(format="CSV", reason=reason, where=f"line {line}")
+            last = header[min(len(row), len(header)) - 1]
+            raise PayloadBroken(format="CSV", reason=reason, where=f"line {line}, last readable column {last}")
     return ({cell: row[place[cell]] if cell in place else None for cell in source.cells} for row in body)
 
 
@@ -271,19 +293,60 @@ def _csv_rows(text: str, source: Source) -> tuple[list[list[str]], list[int]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=source.delimiter, strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
+    begun = 0  # lines before the row that is being read
     try:
         for row in reader:
+            begun = reader.line_num
             if row:
                 rows.append(row)
                 lines.append(reader.line_num)
     except csv.Error as error:
+        limit = csv.field_size_limit()
+        start, column = _trouble(text, begun, source, limit)
+        name = _head(text, source, column)
         if "field limit" in str(error):
-            reason = f"a cell of more than {csv.field_size_limit()} characters, or a quote that is never closed"
-            raise PayloadRefused(reason=reason, record=f"near line {reader.line_num}", field="?") from error
+            reason = f"a cell of more than {limit} characters, or a quote that is never closed"
+            raise PayloadRefused(reason=reason, record=f"from line {start}", field=name) from error
         if "unexpected end" in str(error):
-            raise PayloadIncomplete(reason=f"a quote is still open at its end, line {reader.line_num}") from error
-        raise PayloadBroken(format="CSV", reason=str(error), where=f"line {reader.line_num}") from error
+            reason = f"a quote is still open at its end; it opens in line {start}, column {name}"
+            raise PayloadIncomplete(reason=reason) from error
+        raise PayloadBroken(format="CSV", reason=str(error), where=f"line {start}, column {name}") from error
     return rows, lines
+
+
+def _trouble(text: str, begun: int, source: Source, limit: int) -> tuple[int, int]:
+    """(line, column from 0) of the cell at which the csv module gave up, in the row after the first `begun` lines.
+
+    That is the cell that outgrows `limit`, has something after its closing quote, or is never closed.
+    """
+    start, column, size = begun + 1, 0, 0
+    state = "new"  # new, plain, quoted, closed
+    for line, written in enumerate(io.StringIO(text, newline=""), start=1):
+        for character in written if line > begun else "":
+            size += 1
+            if state == "quoted":
+                state = "closed" if character == '"' else state
+            elif character == source.delimiter or character in "\r\n":
+                column = column + 1 if character == source.delimiter else 0
+                start, size, state = line if character == source.delimiter else line + 1, 0, "new"
+            elif character == '"' and state in ("new", "closed"):
+                state = "quoted"
+            elif state == "closed":
+                return start, column
+            else:
+                state = "plain"
+            if size > limit:
+                return start, column
+    return start, column
+
+
+def _head(text: str, source: Source, column: int) -> str:
+    """The name of a column by its place, or the place where the header has none."""
+    try:
+        header = next(csv.reader(io.StringIO(text[:CELL_MAXIMUM], newline=""), delimiter=source.delimiter))
+    except (StopIteration, csv.Error):
+        return str(column + 1)
+    return header[column].strip() if column < len(header) and header[column].strip() else str(column + 1)
 
 
 def _check_trailer(body: list[list[str]], lines: list[int], source: Source) -> tuple[list[list[str]], list[int]]:
