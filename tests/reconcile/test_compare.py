@@ -83,6 +83,16 @@ def test_a_surname_that_is_a_fathers_name_is_compared_by_the_father(left: str, r
     assert {c.field: c.cls for c in compare_records(views, of_country("kg"))}["surname"] == cls
 
 
+def test_a_fathers_name_read_as_patronymic_is_compared_with_the_same_one_read_as_surname() -> None:
+    views = {
+        "civil": RecordView("civil", "1", {"surname": "БАКЫТ УУЛУ"}, {"surname": "Бакыт уулу", "surname_key": None}),
+        "health": RecordView(
+            "health", "2", {"surname": "Бакыт уулу"}, {"surname": None, "surname_key": None, "patronymic": "Бакыт уулу"}
+        ),
+    }
+    assert {c.field: c.cls for c in compare_records(views, of_country("kg"))}["surname"] == EQUAL
+
+
 def test_a_surname_that_is_a_fathers_name_is_not_the_surname_made_of_the_same_name() -> None:
     views = {
         "civil": RecordView("civil", "1", {"surname": "БАКЫТ УУЛУ"}, {"surname": "Бакыт уулу", "surname_key": None}),

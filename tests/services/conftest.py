@@ -59,14 +59,14 @@ def make_world(
     seed: int, dirt_key: tuple[tuple[str, float], ...] = (), persons: int = 2500, applications: int = 120
 ) -> World:
     """A world; `dirt_key` overlays the shipped dirt: ("pin_missing", 0.6) for every register, ("case:twins", 0.2) for a case,
-    ("*", 3.0) multiplies every rate of dirt (kept to 1)."""
+    ("*", 3.0) multiplies every rate of dirt in what is written (kept to 1); lost records leave nothing to decide on and stay as shipped."""
     from kerege.demo.world import load_dirt
 
     dirt = load_dirt()
     rates, cases = dict(dirt.rates), dict(dirt.cases)
     for key, value in dirt_key:
         for kind, agency in rates:
-            if key == "*":
+            if key == "*" and kind != "record_missing":
                 rates[(kind, agency)] = min(1.0, rates[(kind, agency)] * value)
             elif key in {kind, f"{kind}@{agency}"}:
                 rates[(kind, agency)] = value

@@ -123,7 +123,8 @@ def _meant(view: RecordView, spec: FieldSpec) -> str | None:
     canonical = view.canonical or {}
     key = canonical.get(spec.key)
     if key is None and spec.father is not None:
-        text = canonical.get(spec.father)
+        told = canonical.get(spec.name), canonical.get(spec.father)
+        text = next((name for name in told if name), None)
         return f"child of {names.father_root(text)}" if text and names.is_child_of(text) else None
     return key
 

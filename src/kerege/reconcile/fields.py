@@ -19,7 +19,7 @@ from kerege.reconcile.errors import FieldsInvalid
 class FieldSpec:
     """A compared field: its name, the canonical field that carries its meaning, the register that is its source of truth.
 
-    `father`: the canonical field that, where the key is empty, is read as a father's name in this field's place (Бакыт уулу).
+    `father`: where the key is empty, a father's name (Бакыт уулу) in this field, or alone in that canonical field, is compared instead.
     """
 
     name: str

@@ -127,6 +127,11 @@ _PARTS: Final[dict[str, dict[str, str]]] = {
 }
 
 
+def _in_place(field: str, text: str | None) -> bool:
+    """Whether a father's name stands where the surname does: a mapping may read "Бакыт уулу" as either."""
+    return field == "surname" and bool(text) and str(text).split()[-1].casefold() in _CHILD_OF
+
+
 def as_written(register: str, row: Row) -> Written:
     """The compared fields, and those a decision shows, as the register wrote them."""
     return _READERS[register](row)
@@ -138,6 +143,6 @@ def beside(register: str, row: Row | None, canonical: Row) -> Written | None:
         return None
     parts = _PARTS.get(register, {})
     return {
-        field: text if field not in parts or canonical.get(parts[field]) else None
+        field: text if field not in parts or canonical.get(parts[field]) or _in_place(field, text) else None
         for field, text in as_written(register, row).items()
     }
