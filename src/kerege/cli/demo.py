@@ -92,7 +92,7 @@ def demo(
             database=database,
             port=0 if once else port,
         )
-        make_ready(options)
+        held = make_ready(options)
         from kerege.demo.country.story import tell
 
         stop = threading.Event()
@@ -100,6 +100,8 @@ def demo(
             tell(options, stop.wait)
         except KeyboardInterrupt:
             click.echo("\nEnded.")
+        finally:
+            held.close()
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -6,15 +6,13 @@ secret goes into the environment before Django's settings are read, here and in 
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Final
 
 import click
 
 from kerege.ground import settings
-from kerege.web.errors import PortTaken
-from kerege.web.installation import prepare
+from kerege.web.installation import check_port, prepare
 
 _THREADS: Final = 4  # pages wait for the database, not for the processor; SQLite has one writer at a time anyway
 
@@ -44,14 +42,3 @@ def hub(port: int, host: str) -> None:
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
     ).serve()
-
-
-def check_port(host: str, port: int) -> None:
-    """Say plainly that a port is taken, before a worker process would die of it."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as fault:
-            raise PortTaken(host=host, port=port, reason=fault.strerror or "unknown") from fault

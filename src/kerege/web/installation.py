@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import stat
 from pathlib import Path
 from typing import Final
 
-from kerege.web.errors import HomeExposed, SecretExposed, SecretTooShort
+from kerege.web.errors import HomeExposed, PortTaken, SecretExposed, SecretTooShort
 
 _LEAST: Final = 32
 
@@ -71,3 +72,14 @@ def secret_file(home: Path) -> Path:
     if length < _LEAST:
         raise SecretTooShort(file=file, least=_LEAST, length=length)
     return file
+
+
+def check_port(host: str, port: int) -> None:
+    """Say plainly that a port is taken, before a worker process would die of it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as fault:
+            raise PortTaken(host=host, port=port, reason=fault.strerror or "unknown") from fault

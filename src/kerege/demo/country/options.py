@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-from kerege.demo.errors import FolderNotOurs
+from kerege.demo.errors import FolderInUse, FolderNotOurs
 from kerege.ground import settings
 
 MARK: Final = ".kerege-demo"
@@ -73,9 +74,21 @@ def country_data() -> Path | None:
     return beside.resolve() if (beside / SOATE).is_file() else None
 
 
-def claim(folder: Path) -> None:
-    """Make `folder` ours: empty, new, or left by an earlier run. Raises FolderNotOurs and touches nothing otherwise."""
+def claim(folder: Path) -> IO[str]:
+    """Make `folder` ours: empty, new, or left by an earlier run; the open file returned holds it for as long as it stays open.
+
+    Raises FolderNotOurs for somebody else's folder and FolderInUse while another run is in it; both touch nothing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / MARK).is_file():
         raise FolderNotOurs(folder=folder)
-    (folder / MARK).write_text("made by kerege demo; the next run there starts anew\n", encoding="utf-8")
+    mark = (folder / MARK).open("a", encoding="utf-8")
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as held:
+        mark.close()
+        raise FolderInUse(folder=folder) from held
+    mark.truncate(0)
+    mark.write("made by kerege demo; the next run there starts anew\n")
+    mark.flush()
+    return mark

@@ -68,7 +68,10 @@ def _taken_up(item: Processed, at: datetime) -> Processed:
 
 
 def _reads(item: Processed, key: PseudonymKey, definition: AdmissionDefinition) -> list[Read]:
-    """One read per message that was about this child; under the child's pseudonym where the child is known, else the applicant's."""
+    """One read per message that told of this child, the nightly list among them where a row of it was used.
+
+    Under the child's pseudonym where the child is known, else the applicant's.
+    """
     born = {v.field: v.value for v in item.evidence if v.concept == "child.birth" and v.value}
     about = key.of(born.get("pin") or born.get("Pin") or item.application.parent_pin)
     basis = {evidence.data_service: evidence.legal_ref for evidence in definition.evidence.values()}
@@ -83,6 +86,6 @@ def _reads(item: Processed, key: PseudonymKey, definition: AdmissionDefinition) 
             message_id=source.message_id,
             at=source.fetched_at,
         )
-        for source in item.sources
+        for source in dict.fromkeys((*item.sources, *(value.source for value in item.evidence)))
         if source.message_id
     ]
