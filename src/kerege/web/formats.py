@@ -26,6 +26,8 @@ _MONTHS: Final = {
         *("July", "August", "September", "October", "November", "December"),
     ),
 }
+# Months that end in a voiceless consonant take -ка; all the others -га.
+_VOICELESS: Final = frozenset({"март", "август"})
 
 
 def number(value: float | int | None, digits: int = 0) -> str:
@@ -64,6 +66,15 @@ def day(moment: date | datetime | None) -> str:
     if lang == "ru":
         return f"{moment.day} {month} {moment.year}{_NBSP}г."
     return f"{moment.day} {month} {moment.year}"
+
+
+def day_until(moment: date | datetime | None) -> str:
+    """The day as it stands after "until"; Kyrgyz puts it in the dative: "2026-ж. 22-декабрга чейин"."""
+    plain = day(moment)
+    if language() != "ky" or moment is None:
+        return plain
+    month = plain.rsplit("-", 1)[-1]
+    return plain.removesuffix("ь") + ("ка" if month in _VOICELESS else "га")
 
 
 def clock_time(moment: datetime | None) -> str:

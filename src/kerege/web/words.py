@@ -43,6 +43,20 @@ def word(key: str, **values: object) -> str:
     return line.format(**values) if values else line
 
 
+def counted(key: str, count: int) -> str:
+    """The line `key` in the form that goes with `count`; the forms stand in one line, parted by "|".
+
+    Russian has three (1 поле, 2 поля, 5 полей), English two, Kyrgyz one. A line with fewer forms serves with its last.
+    """
+    forms = word(key).split("|")
+    if language() == "ru":
+        tens, ones = count % 100 // 10, count % 10
+        place = 2 if tens == 1 or ones == 0 or ones > 4 else 0 if ones == 1 else 1
+    else:
+        place = 0 if count == 1 else 1
+    return forms[min(place, len(forms) - 1)]
+
+
 def has(key: str) -> bool:
     """Whether a line `key` exists."""
     return key in catalogue()

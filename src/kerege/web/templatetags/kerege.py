@@ -26,6 +26,12 @@ def term(group: str, value: object) -> str:
 
 
 @register.simple_tag
+def counted(key: str, count: int) -> str:
+    """`{% counted "catalogue.fields_lower" 4 %}`: the word in the form that goes with the number."""
+    return words.counted(key, count)
+
+
+@register.simple_tag
 def to(name: str, *args: object) -> str:
     """`{% to "case" case.id %}`: the page's address in the current language."""
     return reverse(name, args=(words.language(), *args))
@@ -92,6 +98,11 @@ def moment(value: Any) -> str:
 @register.filter
 def day(value: Any) -> str:
     return formats.day(value)
+
+
+@register.filter
+def day_until(value: Any) -> str:
+    return formats.day_until(value)
 
 
 @register.filter
