@@ -64,6 +64,21 @@ def test_reject_names_file_row_column_and_code_and_writes_nothing(register: Path
     assert {p.name for p in tmp_path.iterdir()} == {"r.csv"}
 
 
+def test_a_code_with_two_targets_or_none_on_record_is_told_as_that(write_csv: WriteCsv, tmp_path: Path) -> None:
+    walk = Crosswalk("sex", (Row("М", "1"), Row("М", "2"), Row("Х", None)))
+    for code, kind, told in (
+        ("М", errors.CodeUnknown, "has more than one target in sex.tsv"),
+        ("Х", errors.CodeWithoutCounterpart, "recorded as having no counterpart in sex.tsv"),
+        ("Ы", errors.CodeUnknown, "is not in the crosswalk sex.tsv"),
+    ):
+        source = open_source(str(write_csv("r.csv", ["pol"], [[code]])))
+        step = Step("pol", with_policy(walk, "reject"), "sex", "sex.tsv")
+        with pytest.raises(errors.CodeUnknown, match=told) as error:
+            harmonise(source, pick(source), [step], tmp_path / "out.csv")
+        assert type(error.value) is kind
+        assert f"kerege crosswalk accept sex.tsv {code!r} TARGET --by NAME" in error.value.next_step
+
+
 def test_a_value_too_long_to_be_a_code_is_not_repeated_in_the_message(write_csv: WriteCsv, tmp_path: Path) -> None:
     path = write_csv("r.csv", ["pol"], [["Асанов " * 20]])
     with pytest.raises(errors.CodeUnknown) as error:

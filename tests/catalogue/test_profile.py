@@ -31,6 +31,19 @@ def test_likely_types_identifiers_and_personal_data_are_found(people: Path) -> N
     assert {n for n, f in found.items() if f.personal} == {"pin", "fio", "birth", "telefon"}
 
 
+def test_a_column_of_person_names_is_likely_personal_whatever_it_is_called() -> None:
+    told = {
+        "director": ["Осмонова Айгүл", "Токтогул уулу Бакыт", "Жээнбеков А.Б.", "Asanov Nurlan"] * 10,
+        "place": ["Ак-Суу", "Кара Балта", "Ысык Көл", "Жаны Жол"] * 10,
+        "school": ["Школа № 5", "Гимназия Нарын", "Лицей Достук", "Школа Асановой"] * 10,
+    }
+    rows = enumerate(zip(*told.values(), strict=True))
+    found = {f.name: f for f in profile_table("t", [ColumnHead(n) for n in told], rows).fields}
+    assert {n for n, f in found.items() if f.personal} == {"director"}
+    assert found["director"].codes == ()
+    assert found["place"].codes != ()
+
+
 def test_a_code_list_is_told_and_a_code_few_records_share_is_withheld(people: Path) -> None:
     region = fields(people)["region"]
     assert {c for c, _ in region.codes} == {"41702", "41703", "41708"}

@@ -70,6 +70,7 @@ def test_a_crosswalk_is_suggested_settled_and_run(folder: Path) -> None:
          "--to-label", "title", "--out", walk]
     ).output  # fmt: skip
     assert "2 accepted" in said
+    assert "1 open\n" in said
     assert "1 open." in run(["crosswalk", "open", walk]).output
     first = run(["harmonise", folder / "schools.csv", "--column", f"area=area_id:{walk}", "--out", out]).output
     assert "30 rows read, 20 written (0 flagged), 10 put aside" in first
@@ -79,6 +80,52 @@ def test_a_crosswalk_is_suggested_settled_and_run(folder: Path) -> None:
         ["harmonise", folder / "schools.csv", "--column", f"area=area_id:{walk}", "--out", folder / "all.csv", "--json"]
     ).output
     assert '"quarantined": 0' in again
+
+
+def test_suggest_and_open_count_alike_when_nothing_is_alike(folder: Path) -> None:
+    (folder / "far.csv").write_text("code,label\nA,Aaaland\nX,Qwertz\n")
+    walk = folder / "far.sssom.tsv"
+    said = run(
+        ["crosswalk", "suggest", folder / "far.csv", folder / "list.csv", "--code", "code", "--label", "label", "--to-code", "id",
+         "--to-label", "title", "--out", walk]
+    ).output  # fmt: skip
+    assert "1 accepted" in said
+    assert "1 open (1 with nothing alike)" in said
+    assert "1 open." in run(["crosswalk", "open", walk]).output
+
+
+def test_a_target_the_file_names_nowhere_is_refused_unless_it_is_meant(folder: Path) -> None:
+    walk = folder / "w.sssom.tsv"
+    walk.write_text(run_suggest(folder))
+    before = walk.read_bytes()
+    said = run(["crosswalk", "accept", walk, "C", "11", "--by", "unit"], expect=2).output
+    assert "catalogue.target_unknown" in said
+    assert "--new-target" in said
+    assert walk.read_bytes() == before
+    assert "C -> 11" in run(["crosswalk", "accept", walk, "C", "11", "--by", "unit", "--new-target"]).output
+    assert "had no code" not in run(["crosswalk", "accept", walk, "C", "1", "--by", "unit"]).output
+    assert f"{walk} had no code Q before" in run(["crosswalk", "accept", walk, "Q", "1", "--by", "unit"]).stderr
+
+
+def test_a_rejected_code_is_told_with_the_file_as_given_and_a_command_that_settles_it(folder: Path) -> None:
+    walk = folder / "my walk.tsv"
+    walk.write_text(run_suggest(folder))
+    command = ["harmonise", folder / "schools.csv", "--column", f"area=id:{walk}", "--policy", "reject", "--out", folder / "o.csv"]  # fmt: skip
+    said = run(command, expect=2).output
+    assert f"the code 'C' is still open in {walk}." in said
+    assert f"kerege crosswalk accept '{walk}' C TARGET --by NAME" in said
+    run(["crosswalk", "refuse", walk, "C", "--by", "unit"])
+    said = run(command, expect=2).output
+    assert "catalogue.code_without_counterpart" in said
+    assert "recorded as having no counterpart" in said
+    run(["crosswalk", "accept", walk, "C", "1", "--by", "unit"])
+    assert "30 rows read, 30 written" in run(command).output
+
+
+def test_what_profile_withholds_is_explained(folder: Path) -> None:
+    (folder / "few.csv").write_text("area\n" + "A\n" * 20 + "B\n" * 4)
+    assert "[n withheld]: n more values that fewer than 5 records share" in run(["profile", folder / "few.csv"]).output
+    assert "[n withheld]" not in run(["profile", folder / "few.csv", "--k", "4"]).output
 
 
 def test_a_policy_nobody_knows_is_a_usage_error(folder: Path) -> None:

@@ -84,14 +84,23 @@ def test_a_document_comes_over_standard_input_as_well(files: dict[str, Path]) ->
     assert result.exit_code == 0, result.output
 
 
-def test_the_trust_list_of_the_installation_is_the_default(
-    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+def test_an_installation_is_checked_against_its_own_trust_and_status_lists(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("KEREGE_HOME", str(files["trust"].parent))
-    arguments = [str(files["paper"]), "--status", str(files["status"]), "--at", AT]
+    monkeypatch.setenv("KEREGE_HOME", str(tmp_path / "home"))
+    arguments = [str(files["paper"]), "--at", AT, "--json"]
     assert isinstance(CliRunner().invoke(command, arguments).exception, TrustListInvalid)
-    files["trust"].rename(files["trust"].with_name("trust.json"))
-    assert CliRunner().invoke(command, arguments).exit_code == 0
+    public = tmp_path / "home/credentials/public"
+    (public / "status").mkdir(parents=True)
+    (public / "trust.json").write_bytes(files["trust"].read_bytes())
+    assert json.loads(CliRunner().invoke(command, arguments).output)["state"] == "unknown"
+    (public / "status/1.jwt").write_bytes(files["status"].read_bytes())
+    assert json.loads(CliRunner().invoke(command, arguments).output)["state"] == "valid"
+    revoked = CliRunner().invoke(command, [str(files["revoked"]), *arguments[1:]])
+    assert (revoked.exit_code, json.loads(revoked.output)["state"]) == (1, "revoked")
+    monkeypatch.delenv("KEREGE_HOME")
+    named = CliRunner().invoke(command, [*arguments, "--trust", str(public / "trust.json")])
+    assert json.loads(named.output)["state"] == "valid", "the lists beside a trust list belong to it"
 
 
 def test_a_picture_is_answered_with_what_to_do(files: dict[str, Path], world: Any) -> None:

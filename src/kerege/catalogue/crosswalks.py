@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from kerege.catalogue.errors import CodeTwice, CrosswalkBroken, TableEmpty
+from kerege.catalogue.errors import CodeTwice, CrosswalkBroken, TableEmpty, TargetUnknown
 from kerege.catalogue.files import written_whole
 from kerege.catalogue.sources.base import Table
 from kerege.catalogue.tables import column_index
@@ -92,8 +92,14 @@ def _towards(base: Row, code: str, score: float, names: dict[str, str], predicat
     )
 
 
-def accept(crosswalk: Crosswalk, code: str, target: str, by: str) -> Crosswalk:
-    """A person says `code` means `target`: every open candidate and older match of the code gives way; refusals of others stay."""
+def accept(crosswalk: Crosswalk, code: str, target: str, by: str, *, new_target: bool = False) -> Crosswalk:
+    """A person says `code` means `target`: every open candidate and older match of the code gives way; refusals of others stay.
+
+    Raises TargetUnknown for a target that no row of the crosswalk names, which is mostly a typing error, unless `new_target`.
+    """
+    known = {r.object for r in crosswalk.rows if r.object is not None}
+    if target not in known and not new_target:
+        raise TargetUnknown(target=repr(target), known=len(known), crosswalk=crosswalk.id, code_given=repr(code))
     kept = [r for r in crosswalk.rows if r.subject != code or _refused(r)]
     if not any(r.subject == code for r in crosswalk.rows):
         label, target_label = "", ""

@@ -118,8 +118,30 @@ class CodeTwice(SourceError):
 
 class CodeUnknown(CatalogueError):
     code = "catalogue.code_unknown"
-    message = "{source}, row {row}, column {column}: the code {value} is not in the crosswalk {crosswalk}."
-    hint = "Settle it with: kerege crosswalk accept {crosswalk} {value} TARGET. Or let it pass marked: --policy pass-and-flag."
+    message = "{source}, row {row}, column {column}: the code {value} {why} {crosswalk}."
+    hint = (
+        "Settle it with: kerege crosswalk accept {file} {code_typed} TARGET --by NAME. "
+        "Or run with --policy quarantine (such rows are put aside) or --policy pass-and-flag (they pass, marked)."
+    )
+
+
+class CodeWithoutCounterpart(CodeUnknown):
+    code = "catalogue.code_without_counterpart"
+    message = (
+        "{source}, row {row}, column {column}: the code {value} is recorded as having no counterpart in {crosswalk}."
+    )
+    hint = (
+        "Run with --policy quarantine (such rows are put aside), null-and-flag (no value, marked) or pass-and-flag. "
+        "If it has a counterpart after all: kerege crosswalk accept {file} {code_typed} TARGET --by NAME."
+    )
+
+
+class TargetUnknown(CatalogueError):
+    code = "catalogue.target_unknown"
+    message = (
+        "{target} is none of the {known} targets that the crosswalk {crosswalk} knows; {code_given} was left as it was."
+    )
+    hint = "Look for a typing error (kerege crosswalk open shows the candidates). If a new target is meant, say so with --new-target."
 
 
 class OutputExists(CatalogueError):

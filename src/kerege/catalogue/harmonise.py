@@ -9,6 +9,7 @@ it is the very column translated. Each unmapped code is counted. An empty cell i
 from __future__ import annotations
 
 import csv
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,7 +17,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from kerege.catalogue.errors import CodeUnknown, KeyDuplicate, OutputColumnTaken, OutputExists, TableEmpty
+from kerege.catalogue.crosswalks import EXACT
+from kerege.catalogue.errors import (
+    CodeUnknown,
+    CodeWithoutCounterpart,
+    KeyDuplicate,
+    OutputColumnTaken,
+    OutputExists,
+    TableEmpty,
+)
 from kerege.catalogue.files import written_whole
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources import Source, Table
@@ -25,15 +34,17 @@ from kerege.semantics.crosswalk import Crosswalk, Policy
 
 PROBLEMS: Final = "problems"
 ROW: Final = "row"
+_LONGEST_CODE: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Translate `column` by `crosswalk` into the column `to` (the same name replaces the value)."""
+    """Translate `column` by `crosswalk` into the column `to` (the same name replaces the value); `file` as a person named it."""
 
     column: str
     crosswalk: Crosswalk
     to: str
+    file: str = ""
 
 
 @dataclass(slots=True)
@@ -164,19 +175,35 @@ def _translate(
             count.unmapped[value] += 1
             severity = step.crosswalk.policy.severity
             if severity == "reject":
-                raise CodeUnknown(
-                    source=f"{source.name}#{table.name}", row=number, column=step.column, value=_shown(value),
-                    crosswalk=step.crosswalk.id,
-                )  # fmt: skip
+                raise _unknown(f"{source.name}#{table.name}", number, step, value)
             severe = severe or severity == "quarantine"
             problems.append(f"{step.column}: unknown code")
         cells[j] = found
     return cells, problems, severe
 
 
+def _unknown(source: str, row: int, step: Step, value: str) -> CodeUnknown:
+    """The error for a code without a target, with what the crosswalk does say of it."""
+    walk, key = step.crosswalk, step.crosswalk.key(value)
+    rows = [r for r in walk.rows if walk.key(r.subject) == key]
+    settled_as_none = any(r.object is None and r.predicate == EXACT for r in rows)
+    if key in walk.ambiguous:
+        why = "has more than one target in"
+    elif rows:
+        why = "is still open in"
+    else:
+        why = "is not in the crosswalk"
+    told = {
+        "source": source, "row": row, "column": step.column, "value": _shown(value), "why": why,
+        "crosswalk": step.file or walk.id, "file": shlex.quote(step.file) if step.file else "FILE",
+        "code_typed": shlex.quote(value) if len(value) <= _LONGEST_CODE else "CODE",
+    }  # fmt: skip
+    return CodeWithoutCounterpart(**told) if settled_as_none and key not in walk.ambiguous else CodeUnknown(**told)
+
+
 def _shown(value: str) -> str:
     """A code as a message shows it; what is too long to be a code is not repeated."""
-    return repr(value) if len(value) <= 40 else f"of {len(value)} characters"
+    return repr(value) if len(value) <= _LONGEST_CODE else f"of {len(value)} characters"
 
 
 def with_policy(crosswalk: Crosswalk, policy: str) -> Crosswalk:

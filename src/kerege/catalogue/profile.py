@@ -9,6 +9,7 @@ Reading sources is `catalogue.sources`; comparing with what was known is `catalo
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,10 @@ _BATCH: Final = 20_000
 _TOP_MASKS: Final = 8
 _SKETCH: Final = 2048
 _LOOKED: Final = 5000
+
+_PERSONS: Final = 0.6  # of the values looked at
+_NAME_END: Final = re.compile(r"(?:[оеё]ва?|[ое]вич|[ое]вна|ична|[oe]va?|[oe]vich|[oe]vna|уулу|кызы|uulu|kyzy)$")
+_CHILD_OF: Final = ("уулу", "кызы", "uulu", "kyzy")
 
 Cell = str | None
 _BINARY: Final = "binary"
@@ -143,6 +148,7 @@ class _Tally:
     types: Counter[str] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
     identifiers: Counter[str] = field(default_factory=Counter)
+    persons: int = 0
     looked: int = 0
     codes: Counter[str] | None = field(default_factory=Counter)
 
@@ -166,6 +172,7 @@ class _Tally:
             if self.looked < _LOOKED:  # the costly question; some thousand different values answer it
                 self.looked += 1
                 self.identifiers[identifier_of(text)] += times
+                self.persons += times * _reads_like_a_person(text)
             if self.codes is not None:
                 self.codes[text] += times
         if self.codes is not None and len(self.codes) > 20 * MOST_CODES:
@@ -188,7 +195,8 @@ class _Tally:
         found = [(n, name) for name, n in self.identifiers.items() if name and n >= 0.8 * self.identifiers.total()]
         if found:
             identifier = max(found)[1]
-        personal = name_suggests_person(head.name) or identifier in ("pin", "phone", "email")
+        persons = self.persons > 0 and self.persons >= _PERSONS * self.identifiers.total()
+        personal = name_suggests_person(head.name) or identifier in ("pin", "phone", "email") or persons
         codes, withheld = self._codes(personal, kind, k, share)
         common = self.codes.most_common(50) if self.codes else []
         return FieldProfile(
@@ -221,6 +229,14 @@ class _Tally:
             return (), 0
         told = sorted(((v, n) for v, n in self.codes.items() if n >= k or share), key=lambda c: (-c[1], c[0]))
         return tuple(told), len(self.codes) - len(told)
+
+
+def _reads_like_a_person(text: str) -> bool:
+    """Two to four capitalised words, one of which ends as surnames and patronymics here do. A column of them says it, no single value."""
+    words = text.split()
+    if not 2 <= len(words) <= 4 or not all(w[0].isupper() or w in _CHILD_OF for w in words):
+        return False
+    return any(_NAME_END.search(w.casefold()) for w in words)
 
 
 def _per_mille(counts: Counter[str], filled: int) -> list[tuple[str, int]]:

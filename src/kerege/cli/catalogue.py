@@ -183,6 +183,10 @@ def profile(source: str, as_json: bool, share: tuple[str, ...], key: tuple[str, 
                 "  ".join(f"{m} {n / 10:.0f}%" for m, n in f.masks[:3]), (codes + withheld).replace("[", "\\["),
             )  # fmt: skip
         console.print(grid)
+    if any(f.codes_withheld for table in found.tables for f in table.fields):
+        click.echo(
+            f"[n withheld]: n more values that fewer than {k} records share, which could tell of a person; see --k."
+        )
     _show_harvest(found, time.perf_counter() - began)
 
 
@@ -292,9 +296,11 @@ def crosswalk_suggest(
         name, own, theirs, suggestions, policy=_policy(policy), subject_source=left.name, object_source=right.name
     )
     crosswalks.write(made, out)
-    for word, decision in (("accepted", "accept"), ("open", "unsure"), ("nothing alike", "none")):
-        click.echo(f"{sum(s.decision == decision for s in suggestions):6} {word}")
-    click.echo(f"Written: {out}. Settle the open ones with: kerege crosswalk open {out}")
+    queue = crosswalks.open_codes(made)
+    alone = sum(all(row.object is None for row in rows) for rows in queue.values())
+    click.echo(f"{len(made.rows) - sum(map(len, queue.values())):6} accepted")
+    click.echo(f"{len(queue):6} open" + (f" ({alone} with nothing alike)" if alone else ""))
+    click.echo(f"Written: {out}." + (f" See the open ones with: kerege crosswalk open {out}" if queue else ""))
 
 
 def _policy(text: str) -> str:
@@ -326,11 +332,15 @@ def crosswalk_open(file: Path) -> None:
 @click.argument("code")
 @click.argument("target")
 @click.option("--by", required=True, help="Post or unit that decides.")
-def crosswalk_accept(file: Path, code: str, target: str, by: str) -> None:
+@click.option("--new-target", is_flag=True, help="TARGET is meant although the file names it nowhere yet.")
+def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bool) -> None:
     """Say that CODE means TARGET."""
     from kerege.catalogue import crosswalks
 
-    crosswalks.write(crosswalks.accept(crosswalks.read(file), code, target, by), file, replace_file=True)
+    walk = crosswalks.read(file)
+    crosswalks.write(crosswalks.accept(walk, code, target, by, new_target=new_target), file, replace_file=True)
+    if not any(row.subject == code for row in walk.rows):
+        click.echo(f"note     {file} had no code {code} before.", err=True)
     click.echo(f"{code} -> {target}, said by {by}.")
 
 
@@ -383,7 +393,8 @@ def harmonise(
         if not file:
             raise click.BadParameter("write COLUMN:CROSSWALK or COLUMN=NEW:CROSSWALK", param_hint="--column")
         walk = crosswalks.read(Path(file))
-        steps.append(engine.Step(name, engine.with_policy(walk, _policy(policy)) if policy else walk, new or name))
+        walk = engine.with_policy(walk, _policy(policy)) if policy else walk
+        steps.append(engine.Step(name, walk, new or name, file))
     opened, table = _open(source, raw)
     report = engine.harmonise(opened, table, steps, out, key=key)
     _show_remarks(opened.name, opened.remarks.items())
@@ -434,7 +445,7 @@ def _record(source: str, table: str, report: Any) -> None:
     from kerege.catalogue import doings
 
     new = [
-        doings.NewFinding("code-unknown", n, step.column, f"{value[:40]} is not in {step.crosswalk}")
+        doings.NewFinding("code-unknown", n, step.column, f"{value[:40]} has no target in {step.crosswalk}")
         for step in report.steps
         for value, n in step.unmapped.most_common(200)
     ]

@@ -46,9 +46,13 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 @click.option(
     "--trust",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Trust list; default: trust.json in KEREGE_HOME.",
+    help="Trust list; default: credentials/public/trust.json in KEREGE_HOME.",
 )
-@click.option("--status", multiple=True, help="Status list: a file or an http(s) address; may be given more than once.")
+@click.option(
+    "--status",
+    multiple=True,
+    help="Status list: a file or an http(s) address; may be given more than once. Default: status/*.jwt beside the trust list.",
+)
 @click.option("--at", callback=_moment, help="Check as of this time (RFC 3339); default: now.")
 @click.option("--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language of the answer.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
@@ -65,13 +69,19 @@ def verify(file: str, trust: Path | None, status: tuple[str, ...], at: datetime,
         raise click.ClickException(
             f"{file}: a picture. Scan its QR code first and give the text that the scanner reads."
         )
-    known = TrustList.load(trust or Path(settings.get("home")) / "trust.json")
-    verdict = check(document, known, _source(status), at)
+    list_at = trust or Path(settings.get("home")) / "credentials" / "public" / "trust.json"
+    known = TrustList.load(list_at)
+    verdict = check(document, known, _source(status or _beside(list_at)), at)
     if as_json:
         click.echo(json.dumps(verdict.as_dict(), ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(verdict, lang)))
     sys.exit(0 if verdict.state == "valid" else 1)
+
+
+def _beside(trust: Path) -> tuple[str, ...]:
+    """The status lists an installation publishes with its trust list."""
+    return tuple(str(file) for file in sorted((trust.parent / "status").glob("*.jwt")))
 
 
 def _source(places: tuple[str, ...]) -> StatusSource | None:
