@@ -214,3 +214,11 @@ def _listed(page):
         for a in page.all("a")
         if a.get("href", "").startswith(prefix)
     }
+
+
+def test_an_undecided_case_tells_the_officer_what_to_look_at(officer, cases):
+    text = check(officer.get(f"/en/applications/{country.OPEN}/"), "en").text
+    assert "Several similar records were found." in text
+    assert "Tell by the parents and the date of birth which of the similar records is this child's." in text
+    decided = check(officer.get(f"/en/applications/{country.ADMIT}/"), "en").text
+    assert "What to look at" not in decided

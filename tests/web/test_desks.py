@@ -8,9 +8,11 @@ from django.utils import translation
 from web_pages import GATES, check
 
 from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Owner, SourceOfTruth
+from kerege.delivery.models import EvidenceRecord
 from kerege.ground import clock
 from kerege.insight.doings import record_events
 from kerege.insight.events import ActorKind, EventFacts, EventType
+from kerege.membership.models import Permit
 from kerege.web import words
 
 LANGUAGES = ("ky", "ru", "en")
@@ -78,6 +80,36 @@ def test_the_gate_names_what_leaked_who_signed_and_who_did_not(visitor, gate):
     assert "Person policy" in text
     assert "not signed yet" in text
     assert "no permit has been given" in text.lower()
+
+
+def test_every_judged_criterion_tells_when_its_evidence_was_collected_and_where_it_stands_in_the_ledger(visitor, gate):
+    text = " ".join(check(visitor.get("/en/gate/"), "en").text.split())
+    filed = EvidenceRecord.objects.all()
+    assert filed.count() == 2
+    assert text.count("Evidence collected:") == 2
+    for piece in filed:
+        assert f"Ledger entry: {piece.ledger_index}" in text
+
+
+def test_a_closed_permit_tells_since_when_and_why_and_an_open_one_until_when(visitor, gate, ledger):
+    now = clock.now()
+
+    def permit(state, entry, at):
+        Permit.objects.create(
+            public_service="grade1-admission", client="KG/GOV/70000003/admission", state=state, data_services=[],
+            until=now + timedelta(days=30), verdict_index=entry.index, verdict_leaf="0" * 64, set_at=at,
+        )  # fmt: skip
+
+    permit("pilot", ledger.append("permit", {"state": "pilot"}, now), now - timedelta(days=2))
+    looked = {"state": "closed", "assessment": gate.ledger_index, "digest": gate.digest}
+    permit("closed", ledger.append("permit", looked, now), now - timedelta(days=1))
+    permit("closed", ledger.append("permit", {"state": "closed", "reason": "A register was moved"}, now), now)
+    page = check(visitor.get("/en/gate/"), "en").text
+    history = " ".join(page[page.index("The permit's history") :].split())
+    assert history.count("Until ") == 1
+    assert history.count("Since ") == 2
+    assert "Reason: A register was moved" in history
+    assert "Every call without a right was refused – Fail" in history
 
 
 def test_every_fact_and_reason_of_a_gate_is_worded(visitor, gate):
@@ -175,6 +207,13 @@ def dataset(network):
 def test_the_catalogues_pages_are_whole(visitor, dataset, language):
     for path in ("catalogue/", f"catalogue/datasets/{dataset.pk}/", "catalogue/concepts/person.sex/"):
         check(visitor.get(f"/{language}/{path}"), language)
+
+
+def test_a_count_of_a_sample_is_called_one_on_the_overview_too(visitor, dataset):
+    overview = " ".join(check(visitor.get("/ru/catalogue/"), "ru").text.split()).replace("\N{NO-BREAK SPACE}", " ")
+    assert "1 200 записей (по выборке) · 2 поля" in overview
+    Dataset.objects.update(profile={"sampled": False})
+    assert "по выборке" not in check(visitor.get("/ru/catalogue/"), "ru").text
 
 
 def test_a_dataset_tells_owner_concept_code_list_and_what_is_missing(visitor, dataset):

@@ -54,3 +54,16 @@ def test_a_moment_without_a_zone_is_refused():
 def test_a_length_of_time_is_told_in_the_unit_a_person_would_choose(seconds, shown):
     with translation.override("en"):
         assert formats.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("month", "until", "since"),
+    [(1, "январга", "январдан"), (3, "мартка", "марттан"), (5, "майга", "майдан"), (6, "июнга", "июндан"),
+     (8, "августка", "августтан"), (12, "декабрга", "декабрдан")],
+)  # fmt: skip
+def test_in_kyrgyz_an_end_is_in_the_dative_and_a_beginning_in_the_ablative(month, until, since):
+    with translation.override("ky"):
+        assert formats.day_until(date(2026, month, 22)) == f"2026-ж. 22-{until}"
+        assert formats.day_since(date(2026, month, 22)) == f"2026-ж. 22-{since}"
+    with translation.override("en"):
+        assert formats.day_until(date(2026, 12, 22)) == "22 December 2026"

@@ -9,6 +9,7 @@ from django.utils import translation
 
 import kerege.web
 from kerege.ground.text import Text
+from kerege.services import definitions
 from kerege.web import words
 
 ROOM = Path(kerege.web.__file__).parent
@@ -79,3 +80,19 @@ def test_texts_of_the_data_speak_the_language_of_the_page():
         assert words.say(text.as_dict()) == "ребёнок"
         assert words.say("as it is") == "as it is"
         assert words.say(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "russian", "english"),
+    [(1, "поле", "field"), (2, "поля", "fields"), (5, "полей", "fields"), (11, "полей", "fields"), (12, "полей", "fields"),
+     (21, "поле", "fields"), (84, "поля", "fields"), (100, "полей", "fields"), (112, "полей", "fields")],
+)  # fmt: skip
+def test_a_word_takes_the_form_of_its_number(count, russian, english):
+    for language, form in (("ru", russian), ("en", english), ("ky", "талаа")):
+        with translation.override(language):
+            assert words.counted("catalogue.fields_lower", count) == form
+
+
+def test_an_officer_is_told_what_to_look_at_for_every_open_reason():
+    reasons = definitions.of("grade1-admission").open_reasons
+    assert sorted(code for code in reasons if not words.has(f"to-do.{code}")) == []

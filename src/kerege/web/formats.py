@@ -77,6 +77,15 @@ def day_until(moment: date | datetime | None) -> str:
     return plain.removesuffix("ь") + ("ка" if month in _VOICELESS else "га")
 
 
+def day_since(moment: date | datetime | None) -> str:
+    """The day as it stands after "since"; Kyrgyz puts it in the ablative: "2026-ж. 22-декабрдан тартып"."""
+    plain = day(moment)
+    if language() != "ky" or moment is None:
+        return plain
+    month = plain.rsplit("-", 1)[-1]
+    return plain.removesuffix("ь") + ("тан" if month in _VOICELESS else "дан")
+
+
 def clock_time(moment: datetime | None) -> str:
     """Hours, minutes and seconds in Bishkek."""
     return "–" if moment is None else moment.astimezone(BISHKEK).strftime("%H:%M:%S")

@@ -30,6 +30,7 @@ def of(story: CaseStory) -> dict[str, Any]:
         "actions": [_action(action) for action in story.actions],
         "evidence": _evidence(story.evidence),
         "waiting": _open_texts(story.actions) if decision is None else [],
+        "to_do": _to_do(story.actions) if decision is None else [],
     }
 
 
@@ -73,11 +74,20 @@ def _action(action: ActionLine) -> dict[str, Any]:
 
 def _open_texts(actions: Iterable[ActionLine]) -> list[Text]:
     """Why the case waits: the texts of the last action that sent it to a person."""
-    last: list[Text] = []
-    for action in actions:
-        if action.kind in {"sent_to_officer", "applicant_asked"}:
-            last = list(action.texts)
-    return last
+    last = _handed_over(actions)
+    return list(last.texts) if last else []
+
+
+def _to_do(actions: Iterable[ActionLine]) -> list[str]:
+    """What the officer should look at, one line for each open reason; what `_open_texts` says is why."""
+    last = _handed_over(actions)
+    codes = last.codes if last else ()
+    return list(dict.fromkeys(word(f"to-do.{code}") for code in codes if has(f"to-do.{code}")))
+
+
+def _handed_over(actions: Iterable[ActionLine]) -> ActionLine | None:
+    """The last action that sent the case to a person."""
+    return next((a for a in reversed(list(actions)) if a.kind in {"sent_to_officer", "applicant_asked"}), None)
 
 
 def _evidence(lines: Iterable[EvidenceLine]) -> list[dict[str, Any]]:

@@ -5,6 +5,9 @@ Shows the live look and the assessment last written down; decides nothing (`deli
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -14,10 +17,13 @@ from kerege.delivery import queries
 from kerege.delivery.criteria import Criterion, Layer
 from kerege.delivery.errors import NotThere
 from kerege.delivery.evaluate import Verdict
+from kerege.delivery.models import AssessmentRecord, EvidenceRecord
 from kerege.delivery.queries import CriterionView, GateView
 from kerege.ground import clock
+from kerege.ground.errors import KeregeError
+from kerege.ledger.log import Ledger
 from kerege.membership.picture import PermitRow
-from kerege.web import formats, labels
+from kerege.web import formats, labels, reading
 from kerege.web.words import has, term, word
 
 SERVICE: Final = "grade1-admission"
@@ -29,6 +35,7 @@ def gate(request: HttpRequest) -> HttpResponse:
         view = queries.gate_view(SERVICE, clock.now())
     except NotThere:
         return render(request, "desks/gate.html", {"view": None})
+    filed = _filed(view)
     passed = sum(c.evaluation.verdict is Verdict.PASS for c in view.criteria)
     context = {
         "view": view,
@@ -38,9 +45,9 @@ def gate(request: HttpRequest) -> HttpResponse:
         "state": view.permit.state.value if view.permit else "none",
         "passed": passed,
         "owners": _owners(view),
-        "criteria": [_criterion(criterion) for criterion in view.criteria],
+        "criteria": [_criterion(criterion, filed) for criterion in view.criteria],
         "signatures": view.signatures,
-        "history": [_permit(row) for row in reversed(view.permit_history)],
+        "history": [_permit(row, view) for row in reversed(view.permit_history)],
     }
     return render(request, "desks/gate.html", context)
 
@@ -64,8 +71,15 @@ def _owners(view: GateView) -> list[dict[str, str]]:
     ]
 
 
-def _criterion(shown: CriterionView) -> dict[str, Any]:
+def _filed(view: GateView) -> dict[str, EvidenceRecord]:
+    """The evidence that the verdicts rest on, by its digest: when it was collected and where it stands in the ledger."""
+    digests = [c.evaluation.evidence for c in view.criteria if c.evaluation.evidence]
+    return {record.digest: record for record in EvidenceRecord.objects.filter(digest__in=digests)}
+
+
+def _criterion(shown: CriterionView, filed: Mapping[str, EvidenceRecord]) -> dict[str, Any]:
     criterion, evaluation = shown.criterion, shown.evaluation
+    piece = filed.get(evaluation.evidence or "")
     return {
         "id": criterion.id,
         "version": criterion.version,
@@ -78,6 +92,8 @@ def _criterion(shown: CriterionView) -> dict[str, Any]:
         "reasons": list(dict.fromkeys(_reason(reason) for reason in evaluation.reasons)),
         "facts": [(fact_name(name), fact_value(value)) for name, value in evaluation.facts.items()],
         "sample": evaluation.sample,
+        "collected_at": piece.collected_at if piece else None,
+        "ledger": piece.ledger_index if piece else None,
         "asked": [_condition(criterion, i) for i in range(len(criterion.conditions))],
     }
 
@@ -105,11 +121,41 @@ def fact_value(value: bool | int | str) -> str:
     return formats.number(value) if isinstance(value, int) else str(value)
 
 
-def _permit(row: PermitRow) -> dict[str, Any]:
+def _permit(row: PermitRow, view: GateView) -> dict[str, Any]:
     return {
         "state": row.state.value,
         "carries": row.state.carries,
         "at": row.set_at,
         "until": row.until,
         "ledger": row.verdict_index,
+        "reasons": [] if row.state.carries else _why(row, view),
     }
+
+
+def _why(row: PermitRow, view: GateView) -> list[str]:
+    """Why a permit was tightened: the owner's own words, or the criteria that did not pass; nothing where the ledger has neither."""
+    ground = _entry(reading.ledger_folder(), row.verdict_index)
+    if ground.get("reason"):
+        return [str(ground["reason"])]
+    looked = AssessmentRecord.objects.filter(digest=ground.get("digest", "")).first()
+    if looked is None:
+        return []
+    titles = {c.criterion.id: formats.text(c.criterion.title) for c in view.criteria}
+    broken = [e for e in looked.body["evaluations"] if e["verdict"] != Verdict.PASS.value]
+    return [
+        f"{titles.get(e['criterion'], e['criterion'])} – {term('gate', e['verdict'])}"
+        for e in broken
+        if e["criterion"] not in looked.body["waived"]
+    ]
+
+
+@lru_cache(maxsize=256)
+def _entry(folder: Path, index: int) -> Mapping[str, Any]:
+    """What stands in the ledger at `index`. Entries never change, so each is read once per process."""
+    if not folder.is_dir():
+        return {}
+    try:
+        with Ledger.open(folder) as ledger:
+            return ledger.entry(index).body
+    except (KeregeError, IndexError):
+        return {}

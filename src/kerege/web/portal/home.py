@@ -49,6 +49,7 @@ def home(request: HttpRequest) -> HttpResponse:
                     "way": way,
                     "count": getattr(run.ways[way], name),
                     "share": getattr(run.ways[way], name) / run.applications,
+                    "automatic": run.ways[way].straight_through if name == "wrong_automatic" else None,
                 }
                 for way in summary.WAYS
             ]

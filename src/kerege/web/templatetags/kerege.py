@@ -106,6 +106,11 @@ def day_until(value: Any) -> str:
 
 
 @register.filter
+def day_since(value: Any) -> str:
+    return formats.day_since(value)
+
+
+@register.filter
 def duration(value: Any) -> str:
     return formats.duration(value)
 
