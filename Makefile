@@ -36,7 +36,7 @@ evaluate: $(STAMP) ## codes and columns matched on real registers in ../shared/d
 
 lock: $(STAMP) ## renew requirements/lock.txt
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile requirements/dev.in -q --generate-hashes --no-annotate --no-emit-index-url --no-header --python-version 3.11 --upgrade -o requirements/lock.txt
+	$(BIN)/uv pip compile requirements/dev.in -q --generate-hashes --no-annotate --no-header --python-version 3.11 --upgrade -o requirements/lock.txt
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

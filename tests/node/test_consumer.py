@@ -14,8 +14,8 @@ from box import ADMISSION, PERSONS, Box, make_box
 
 from kerege.exchange import multipart, rest
 from kerege.exchange.pki import TestAuthority, load_pair
+from kerege.exchange.rest import for_the_client
 from kerege.exchange.xades import Signer
-from kerege.node.consumer import _for_the_client
 
 pytestmark = pytest.mark.journey
 BODY = b'{"honest":1}'
@@ -168,4 +168,4 @@ def test_another_servers_own_refusal_is_told_by_its_status(hostile_box: tuple[Bo
 
 def test_what_connection_lists_belongs_to_the_connection() -> None:
     headers = ((b"Connection", b"close, X-Hop"), (b"x-hop", b"1"), (b"X-Kept", b"2"))
-    assert _for_the_client(headers) == ((b"X-Kept", b"2"),)
+    assert for_the_client(headers) == ((b"X-Kept", b"2"),)

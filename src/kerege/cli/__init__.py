@@ -19,7 +19,7 @@ COMMANDS: Final[dict[str, str]] = {
     "apply": "kerege.cli.catalogue:apply_plan",
     "demo": "kerege.cli.demo:demo",
     "codelist": "kerege.cli.semantics:codelist",
-    "crosswalk": "kerege.cli.catalogue:crosswalk",
+    "crosswalk": "kerege.cli.crosswalk:crosswalk",
     "gate": "kerege.cli.delivery:gate",
     "harmonise": "kerege.cli.catalogue:harmonise",
     "hub": "kerege.cli.hub:hub",

@@ -1,4 +1,4 @@
-"""Commands of the catalogue: harvest, apply, profile, suggest, crosswalk, harmonise.
+"""Commands of the catalogue: harvest, apply, profile, suggest, harmonise (`crosswalk` is a module of its own).
 
 Only `harvest`, `apply` and `harmonise --record` open the hub's database; the others work on files and registers alone.
 """
@@ -20,31 +20,10 @@ from kerege.catalogue.errors import TableEmpty
 from kerege.catalogue.harvest import Harvest, Options, harvest_source
 from kerege.catalogue.plans import Change, describe
 from kerege.catalogue.profile import as_column, profile_table, sketch
-from kerege.catalogue.sources import Source, Table, open_source
-from kerege.catalogue.sources.base import pick
-from kerege.cli.reading import reading_of, reading_options, split_source
+from kerege.catalogue.sources import open_source
+from kerege.cli.reading import open_table, policy_of, reading_of, reading_options, split_source
 from kerege.ground import clock
-
-
-def _open(source: str, raw: dict[str, Any]) -> tuple[Source, Table]:
-    text, tables = split_source(source)
-    opened = open_source(text, reading_of(raw, tables))
-    return opened, pick(opened, tables[0] if tables else None)
-
-
-def _hub() -> None:
-    """Django with its database ready; a fresh home folder gets its tables."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kerege.web.settings")
-    import django
-    from django.conf import settings
-    from django.core.management import call_command
-    from django.db import connection
-
-    django.setup()
-    if connection.vendor == "sqlite":
-        Path(settings.HOME).mkdir(parents=True, exist_ok=True)
-    if "catalogue_plan" not in connection.introspection.table_names():
-        call_command("migrate", verbosity=0)
+from kerege.web.installation import open_database
 
 
 def _show_remarks(source: str, remarks: Iterable[tuple[str, str]]) -> None:
@@ -94,7 +73,7 @@ def harvest(
     **raw: Any,
 ) -> None:
     """Read a register and plan what the catalogue would learn; apply the plan later."""
-    _hub()
+    open_database()
     from kerege.catalogue import doings, queries
     from kerege.catalogue.models import Plan
 
@@ -130,7 +109,7 @@ def harvest(
 @click.argument("source", required=False, default="")
 def apply_plan(plan_id: str, source: str) -> None:
     """Apply a harvest plan, if nothing changed since it was made."""
-    _hub()
+    open_database()
     _applied(plan_id, source)
 
 
@@ -245,118 +224,6 @@ def _columns(source: str, key: bytes, raw: dict[str, Any]) -> list[Any]:
     return columns
 
 
-@click.group()
-def crosswalk() -> None:
-    """Suggest, review and write crosswalks between two code lists (SSSOM TSV)."""
-
-
-@crosswalk.command("suggest")
-@click.argument("source")
-@click.argument("target")
-@click.option("--code", required=True, help="Column of SOURCE that holds the code.")
-@click.option("--label", default="", help="Column of SOURCE that holds its label.")
-@click.option("--parent", default="", help="Column of SOURCE that holds the parent's code.")
-@click.option("--kind", default="", help="Column of SOURCE that says what the code is (district, village, ...).")
-@click.option("--to-code", required=True, help="Column of TARGET that holds the code.")
-@click.option("--to-label", default="", help="Column of TARGET that holds its label.")
-@click.option("--to-also", multiple=True, help="Further label columns of TARGET (other languages, long names).")
-@click.option("--to-parent", default="", help="Column of TARGET that holds the parent's code.")
-@click.option("--to-kind", default="", help="Column of TARGET that says what the code is.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="New SSSOM TSV file.")
-@click.option("--id", "crosswalk_id", default="", help="Identifier of the crosswalk; default: the file's name.")
-@click.option("--merge-labels", is_flag=True, help="One code with two labels names one thing (two languages).")
-@click.option("--policy", default="quarantine", show_default=True, help="What happens to an unmapped code.")
-@reading_options
-def crosswalk_suggest(
-    source: str, target: str, code: str, label: str, parent: str, kind: str, to_code: str, to_label: str, to_also: tuple[str, ...],
-    to_parent: str, to_kind: str, out: Path, crosswalk_id: str, merge_labels: bool, policy: str, **raw: Any,
-) -> None:  # fmt: skip
-    """Suggest a crosswalk from SOURCE's codes to TARGET's and write it; what is not sure stays open in it."""
-    from kerege.catalogue import crosswalks
-    from kerege.semantics.suggest_codes import suggest_codes
-
-    left, left_table = _open(source, raw)
-    right, right_table = _open(target, raw)
-    own = crosswalks.code_rows(
-        left.name, left_table, code, label=label, parent=parent, kind=kind, merge_labels=merge_labels
-    )
-    theirs = crosswalks.code_rows(
-        right.name,
-        right_table,
-        to_code,
-        label=to_label,
-        parent=to_parent,
-        kind=to_kind,
-        also=to_also,
-        merge_labels=merge_labels,
-    )
-    suggestions = suggest_codes(own, theirs)
-    name = crosswalk_id or out.name.removesuffix(".tsv").removesuffix(".sssom")
-    made = crosswalks.crosswalk_from(
-        name, own, theirs, suggestions, policy=_policy(policy), subject_source=left.name, object_source=right.name
-    )
-    crosswalks.write(made, out)
-    queue = crosswalks.open_codes(made)
-    alone = sum(all(row.object is None for row in rows) for rows in queue.values())
-    click.echo(f"{len(made.rows) - sum(map(len, queue.values())):6} accepted")
-    click.echo(f"{len(queue):6} open" + (f" ({alone} with nothing alike)" if alone else ""))
-    click.echo(f"Written: {out}." + (f" See the open ones with: kerege crosswalk open {out}" if queue else ""))
-
-
-def _policy(text: str) -> str:
-    from kerege.semantics.crosswalk import Policy
-
-    try:
-        return str(Policy.parse(text))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--policy") from error
-
-
-@crosswalk.command("open")
-@click.argument("file", type=click.Path(path_type=Path))
-def crosswalk_open(file: Path) -> None:
-    """Show the codes nobody settled yet, with their candidates."""
-    from kerege.catalogue import crosswalks
-
-    queue = crosswalks.open_codes(crosswalks.read(file))
-    for code, rows in queue.items():
-        click.echo(f"{code}  {rows[0].subject_label}  ({rows[0].comment.removeprefix('open: ')})")
-        for row in rows:
-            if row.object is not None:
-                click.echo(f"    {row.confidence or 0:.2f}  {row.object}  {row.object_label}")
-    click.echo(f"{len(queue)} open.")
-
-
-@crosswalk.command("accept")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("code")
-@click.argument("target")
-@click.option("--by", required=True, help="Post or unit that decides.")
-@click.option("--new-target", is_flag=True, help="TARGET is meant although the file names it nowhere yet.")
-def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bool) -> None:
-    """Say that CODE means TARGET."""
-    from kerege.catalogue import crosswalks
-
-    walk = crosswalks.read(file)
-    crosswalks.write(crosswalks.accept(walk, code, target, by, new_target=new_target), file, replace_file=True)
-    if not any(row.subject == code for row in walk.rows):
-        click.echo(f"note     {file} had no code {code} before.", err=True)
-    click.echo(f"{code} -> {target}, said by {by}.")
-
-
-@crosswalk.command("refuse")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("code")
-@click.argument("target", required=False)
-@click.option("--by", required=True, help="Post or unit that decides.")
-def crosswalk_refuse(file: Path, code: str, target: str | None, by: str) -> None:
-    """Say that CODE does not mean TARGET; without TARGET, that it has no counterpart."""
-    from kerege.catalogue import crosswalks
-
-    crosswalks.write(crosswalks.refuse(crosswalks.read(file), code, target, by), file, replace_file=True)
-    click.echo(f"{code} is not {target}, said by {by}." if target else f"{code} has no counterpart, said by {by}.")
-
-
 @click.command()
 @click.argument("source")
 @click.option(
@@ -393,9 +260,9 @@ def harmonise(
         if not file:
             raise click.BadParameter("write COLUMN:CROSSWALK or COLUMN=NEW:CROSSWALK", param_hint="--column")
         walk = crosswalks.read(Path(file))
-        walk = engine.with_policy(walk, _policy(policy)) if policy else walk
+        walk = engine.with_policy(walk, policy_of(policy)) if policy else walk
         steps.append(engine.Step(name, walk, new or name, file))
-    opened, table = _open(source, raw)
+    opened, table = open_table(source, raw)
     report = engine.harmonise(opened, table, steps, out, key=key)
     _show_remarks(opened.name, opened.remarks.items())
     if record:
@@ -426,7 +293,7 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
     data = settings.get("country_data")
     pack = load_pack(folder, data_dir=Path(data) if data else None)
     raw["counted"] = raw["counted"] or bool(pack.mapping(mapping).source.trailer)
-    opened, table = _open(source, raw)
+    opened, table = open_table(source, raw)
     report = map_table(opened, table, pack, mapping, out)
     _show_remarks(opened.name, opened.remarks.items())
     if as_json:
@@ -441,7 +308,7 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
 
 
 def _record(source: str, table: str, report: Any) -> None:
-    _hub()
+    open_database()
     from kerege.catalogue import doings
 
     new = [

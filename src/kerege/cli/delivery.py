@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kerege.cli.membership import open_database
 from kerege.ground import clock, settings
+from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
     from kerege.delivery.queries import GateView

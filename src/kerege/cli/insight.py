@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kerege.cli.membership import open_database
 from kerege.ground import clock
 from kerege.ground.text import LANGUAGES
+from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
     from kerege.insight.measures import Measurement

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import click
 
 from kerege.ground import clock
+from kerege.web.installation import open_database
 
 
 @click.command()
@@ -41,20 +40,3 @@ def network(as_json: bool) -> None:
         click.echo(
             f"  permit {permit.public_service} {permit.state.value} until {clock.iso(permit.until)}, ledger entry {permit.verdict_index}"
         )
-
-
-def open_database() -> None:
-    """Django with the hub's database; a fresh home folder gets its tables."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kerege.web.settings")
-    import django
-    from django.apps import apps
-    from django.conf import settings
-    from django.core.management import call_command
-    from django.db import connection
-
-    if not apps.ready:
-        django.setup()
-    if connection.vendor == "sqlite":
-        Path(settings.HOME).mkdir(parents=True, exist_ok=True)
-    if "delivery_assessmentrecord" not in connection.introspection.table_names():
-        call_command("migrate", interactive=False, verbosity=0)

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from kerege.catalogue.sources import Limits, Reading
+from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
+from kerege.catalogue.sources.base import pick
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NO_FILES: Final = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf-7")
@@ -87,3 +88,20 @@ def split_source(source: str) -> tuple[str, tuple[str, ...]]:
     """`path#table` or `postgresql://...#table` as (source, tables)."""
     text, _, table = source.partition("#")
     return text, (table,) if table else ()
+
+
+def open_table(source: str, raw: dict[str, Any]) -> tuple[Source, Table]:
+    """The source and the one table a command works on, from `FILE#TABLE` and the reading options."""
+    text, tables = split_source(source)
+    opened = open_source(text, reading_of(raw, tables))
+    return opened, pick(opened, tables[0] if tables else None)
+
+
+def policy_of(text: str) -> str:
+    """A policy for unmapped codes as typed; a click error says what is known."""
+    from kerege.semantics.crosswalk import Policy
+
+    try:
+        return str(Policy.parse(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--policy") from error

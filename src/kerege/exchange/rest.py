@@ -271,7 +271,11 @@ def for_the_client(headers: Headers) -> Headers:
     listed = {
         name.strip().lower() for key, value in headers if key.lower() == b"connection" for name in value.split(b",")
     }
-    return tuple(pair for pair in headers if (name := pair[0].lower()) not in NOT_FOR_THE_CLIENT and name not in listed)
+    return tuple(
+        pair
+        for pair in headers
+        if (name := pair[0].lower()) not in NOT_FOR_THE_CLIENT and name not in listed and not name.startswith(b"proxy-")
+    )
 
 
 def request_hash(header_digest: bytes, body_digest: bytes | None) -> str:

@@ -41,18 +41,6 @@ from kerege.node.translate import CANONICAL, forwarded_accept, wants_canonical, 
 
 _IN_A_THREAD: Final = 64 * 1024
 _JSON: Final = b"application/json; charset=utf-8"
-_OURS_TO_SAY: Final = frozenset(
-    (
-        b"connection",
-        b"transfer-encoding",
-        b"content-length",
-        b"keep-alive",
-        b"te",
-        b"trailer",
-        b"upgrade",
-        b"x-road-error",
-    )
-)
 
 
 class Consumer:
@@ -112,7 +100,7 @@ class Consumer:
         if mapping is not None and 200 <= response.status < 300:
             return await self._translated(request, response, answer.body or b"", mapping, wants_sources(accept))
         reason = response.reason.encode("latin-1", "replace")
-        return HttpResponse(response.status, _for_the_client(response.headers), answer.body or b"", reason)
+        return HttpResponse(response.status, rest.for_the_client(response.headers), answer.body or b"", reason)
 
     # --- before sending ---
 
@@ -231,23 +219,8 @@ class Consumer:
             canonical = await asyncio.to_thread(self._core.translation.run, *work, sources=sources)
         else:
             canonical = self._core.translation.run(*work, sources=sources)
-        kept = tuple(h for h in _for_the_client(response.headers) if h[0].lower().startswith(b"x-road-"))
+        kept = tuple(h for h in rest.for_the_client(response.headers) if h[0].lower().startswith(b"x-road-"))
         return HttpResponse(response.status, ((b"Content-Type", CANONICAL.encode()), *kept), canonical)
-
-
-def _for_the_client(headers: rest.Headers) -> rest.Headers:
-    """The signed headers but for those only this node may write: how its own HTTP answer is framed, and that it is a fault.
-
-    A provider's node leaves them out; one that signs them anyway must not decide where the client's next answer begins.
-    """
-    listed = frozenset(
-        name.strip().lower() for key, value in headers if key.lower() == b"connection" for name in value.split(b",")
-    )
-    return tuple(
-        pair
-        for pair in headers
-        if (name := pair[0].lower()) not in _OURS_TO_SAY and name not in listed and not name.startswith(b"proxy-")
-    )
 
 
 def _decode(content_type: str, body: bytes, limit: int) -> TransportMessage:

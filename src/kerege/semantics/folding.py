@@ -76,11 +76,6 @@ def fold(text: str) -> str:
     return collapse(text.translate(_TO_LOWER).translate(_FOLD))
 
 
-def is_blank(text: str) -> bool:
-    """Whether `text` holds nothing but blanks of the table."""
-    return not text.strip(WHITESPACE)
-
-
 def title(text: str) -> str:
     """`text` as a proper name is written: each word's first letter a capital, also after a hyphen; the rest small."""
     out: list[str] = []

@@ -86,11 +86,6 @@ def day_since(moment: date | datetime | None) -> str:
     return plain.removesuffix("ь") + ("тан" if month in _VOICELESS else "дан")
 
 
-def clock_time(moment: datetime | None) -> str:
-    """Hours, minutes and seconds in Bishkek."""
-    return "–" if moment is None else moment.astimezone(BISHKEK).strftime("%H:%M:%S")
-
-
 def moment(value: Any) -> SafeString | str:
     """A `<time>` element: machine-readable UTC inside, the day and minute in Bishkek for people. Takes ISO text too."""
     if value in (None, ""):

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from kerege.ground import settings
 from kerege.web.errors import HomeExposed, PortTaken, SecretExposed, SecretTooShort
 
 _LEAST: Final = 32
@@ -27,12 +28,28 @@ def prepare(home: Path) -> None:
     os.environ["KEREGE_HOME"] = str(home)
     if "KEREGE_SECRET_KEY" not in os.environ and not os.environ.get("KEREGE_SECRET_KEY_FILE"):
         os.environ["KEREGE_SECRET_KEY_FILE"] = str(secret_file(home))
+    open_database()
+
+
+def open_database() -> None:
+    """Django with the hub's database, its tables as this version wants them; the home folder is its owner's alone.
+
+    For every command that opens the database. Where Django is up already (tests, a running hub) only the tables are looked at.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kerege.web.settings")
     import django
+    from django.apps import apps
     from django.core.management import call_command
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
 
-    django.setup()
-    call_command("migrate", interactive=False, verbosity=0)
+    if not apps.ready:
+        os.umask(0o077)
+        keep_private(Path(settings.get("home")).absolute())
+        django.setup()
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", interactive=False, verbosity=0)
 
 
 def keep_private(home: Path) -> None:

@@ -29,7 +29,6 @@ from kerege.delivery.facts import (
 from kerege.delivery.gates import Waiver
 from kerege.demo.country.network import ADMISSION, DATA_SERVICES, PUBLIC_SERVICE
 from kerege.demo.country.people import DPO, LEGAL, POLICY_OWNER, SECRETARY, TECHNICAL_OWNER
-from kerege.ground.ids import digest
 from kerege.identity.receipts import LedgerWriter
 from kerege.membership.picture import PermitRow
 from kerege.semantics.pack import Pack
@@ -124,8 +123,3 @@ def _waive_open_codes(measured: Measured, ledger: LedgerWriter, now: datetime) -
     waiver = Waiver("G1-05", release, reason, control, signers, now, now + timedelta(days=30))
     doings.waive(PUBLIC_SERVICE, waiver, ledger, now)
     return ("G1-05",)
-
-
-def content_mark(pack: Pack) -> str:
-    """A digest over the mappings' versions, for print."""
-    return digest({name: pack.version(name) for name in sorted(pack.mappings)})[:12]

@@ -6,7 +6,7 @@ Every number here is counted from real answers of real nodes; a probe that got n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -24,7 +24,6 @@ from kerege.delivery.facts import (
     NodeMessages,
 )
 from kerege.demo.country.network import (
-    ADMISSION,
     BIRTHS,
     CONTRACTS,
     DATA_SERVICES,
@@ -158,28 +157,6 @@ def node_messages(code: str, admin_url: str, folder: Path, trust: Trust) -> Node
     return NodeMessages(code, len(seen), len(logged), verified)
 
 
-def summed(facts: Sequence[NodeMessages]) -> tuple[int, int, int]:
-    """Monitored, logged, verified over all nodes."""
-    return (sum(f.monitored for f in facts), sum(f.logged for f in facts), sum(f.verified for f in facts))
-
-
 def refused(answer: Answer) -> bool:
     """Whether the node refused the call for want of rights or a permit."""
     return outcome(answer) == "denied"
-
-
-__all__ = [
-    "ADMISSION",
-    "code_list_facts",
-    "contract_facts",
-    "denial_probes",
-    "message_log_facts",
-    "monitoring",
-    "node_messages",
-    "outcome",
-    "probes",
-    "refused",
-    "searching",
-    "summed",
-    "traffic_allowed",
-]

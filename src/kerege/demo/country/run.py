@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -173,7 +173,3 @@ def write_summary(country: Country, summary: dict[str, Any]) -> None:
         aside.parent.mkdir(parents=True, exist_ok=True)
         aside.write_text(text + "\n", encoding="utf-8")
         aside.replace(path)
-
-
-def aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

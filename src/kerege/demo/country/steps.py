@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -237,7 +236,3 @@ def definition() -> AdmissionDefinition:
 def _must(answer: Answer) -> None:
     if not answer.ok:
         raise RuntimeError(f"the exchange did not answer: {answer.fault or answer.status}")
-
-
-def to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
