@@ -1,18 +1,16 @@
-"""From registration to a permit and back, in the tables, in the ledger and in the nodes' rules."""
+"""From registration to a signed assessment, in the tables and in the ledger."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-import kerege
 from kerege.delivery import doings, queries, records
-from kerege.delivery.criteria import Gate, Layer, load_gate
+from kerege.delivery.criteria import Gate, Layer
 from kerege.delivery.errors import (
     CriterionChanged,
     EvidenceRefused,
@@ -25,259 +23,31 @@ from kerege.delivery.errors import (
 )
 from kerege.delivery.evaluate import Verdict
 from kerege.delivery.facts import (
-    CodeListCounts,
-    CodeListFacts,
-    ContractRun,
-    ContractTestFacts,
-    DenialProbe,
-    Evidence,
-    MessageLogFacts,
-    NodeMessages,
-    Owners,
     Subject,
-    collect_access_denials,
-    collect_code_lists,
-    collect_contract_tests,
-    collect_message_log,
 )
 from kerege.delivery.gates import Waiver
-from kerege.delivery.models import AssessmentRecord, EvidenceRecord, PublicServiceEntry
-from kerege.exchange.ids import DataServiceId, SubsystemId
-from kerege.exchange.permits import decide_permit
-from kerege.ground.text import Text
+from kerege.delivery.models import EvidenceRecord, PublicServiceEntry
 from kerege.identity import doings as identity
 from kerege.identity.errors import AccessRefused, NotKnown
 from kerege.ledger.log import Ledger
-from kerege.membership import doings as membership
-from kerege.membership import queries as network
-from kerege.membership.states import PermitState
+
+from .support import (
+    GATE,
+    HOUR,
+    NAME,
+    NOW,
+    OWNERS,
+    SCOPE,
+    SERVICE,
+    by_hand,
+    collect_everything,
+    issue,
+    measured,
+    open_gate,
+    sign_everything,
+)
 
 pytestmark = pytest.mark.django_db
-
-NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-SERVICE = "grade1-admission"
-SCOPE = doings.scope_of(SERVICE)
-NAME = Text(ky="Кабыл алуу", ru="Приём", en="Admission")
-ADMISSION = SubsystemId("KG", "GOV", "70000003", "admission")
-PERSONS = DataServiceId("KG", "GOV", "70000002", "population", "persons")
-OWNERS = Owners("aida", "bermet", "chyngyz", "daniyar")
-GATE = load_gate(Path(kerege.__file__).parent / "country" / "kg" / "gates" / "grade1-admission.yaml")
-HUMAN = {
-    "G1-03": ({"elements": 24, "elements_without_basis": 0, "act_in_force": True}, 24),
-    "G2-07": ({"closed": True, "risks_without_owner": 0}, 1),
-    "G2-09": ({"pairs": 4, "pairs_without_agreement": 0}, 4),
-    "G2-10": ({"cities": 1, "district_centres": 1, "rural_units": 2, "oblasts": 2}, 4),
-    "G2-16": ({"restored": True, "minutes_to_manual_path": 90}, 1),
-}
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Ledger:
-    """The real ledger, not a list: what is written here must be canonical and provable."""
-    return Ledger.open(tmp_path / "ledger")
-
-
-@pytest.fixture
-def service(log: Ledger) -> str:
-    """Registered, with its people, its network, its gate and a release; no evidence yet."""
-    identity.register_organisation("KG/GOV/70000003", NAME)
-    for person in ("aida", "bermet", "chyngyz", "daniyar", "eldar", "farida", "gulnara"):
-        identity.register_person(person.title(), "KG/GOV/70000003", person)
-    identity.define_role("secretary", NAME, [doings.COLLECT])
-    identity.define_role("dpo", NAME, [doings.sign_action(Layer.DPO)])
-    identity.define_role("lawyer", NAME, [doings.sign_action(Layer.LEGAL)])
-    for person, role in (("eldar", "secretary"), ("farida", "dpo"), ("gulnara", "lawyer")):
-        identity.grant_role(person, role, SCOPE, NOW + timedelta(365), granted_by="aida", ledger=log, now=NOW - HOUR)
-    for subsystem in (PERSONS.provider, ADMISSION):
-        membership.register_member(subsystem.member, NAME, NOW)
-        membership.register_subsystem(subsystem, NOW)
-    membership.register_public_service(SERVICE, ADMISSION)
-    membership.grant_right(ADMISSION, PERSONS, NOW + timedelta(365), ledger=log, now=NOW - HOUR)
-    doings.register_service(SERVICE, NAME, OWNERS, NOW - HOUR)
-    doings.make_release(SERVICE, {"mappings": ["kg:population.person/1"], "rules": "2026.1"}, NOW - HOUR)
-    doings.adopt_gate(GATE, log, NOW - HOUR)
-    return SERVICE
-
-
-def subject(now: datetime = NOW) -> Subject:
-    return Subject(SERVICE, records.current_release(SERVICE).digest, now - timedelta(minutes=30), now)
-
-
-def measured(now: datetime = NOW) -> list[Evidence]:
-    about = subject(now)
-    return [
-        collect_contract_tests(ContractTestFacts((ContractRun("p", "m", 9, 0),), frozenset({"p"})), about, now),
-        collect_message_log(MessageLogFacts((NodeMessages("n", 30, 30, 30),), frozenset({"n"})), about, now),
-        collect_code_lists(CodeListFacts((CodeListCounts("c", 300, 0, 0),), frozenset({"c"})), about, now),
-        collect_access_denials([DenialProbe("a", "b", "denied")] * 4, about, now),
-    ]
-
-
-def by_hand(criterion: str, now: datetime = NOW, person: str = "eldar") -> Evidence:
-    facts, sample = HUMAN[criterion]
-    return Evidence(criterion, subject(now), facts, sample, f"person:{person}", now)
-
-
-def collect_everything(log: Ledger, now: datetime = NOW) -> None:
-    doings.measure_owners(SERVICE, log, now)
-    for evidence in [*measured(now), *(by_hand(name, now) for name in HUMAN)]:
-        doings.record_evidence(evidence, log, now)
-
-
-def sign_everything(log: Ledger, row: AssessmentRecord, now: datetime = NOW) -> None:
-    signers = ((Layer.POL, "aida"), (Layer.TECH, "chyngyz"), (Layer.DPO, "farida"), (Layer.LEGAL, "gulnara"))
-    for layer, person in signers:
-        doings.sign(row.assessment_id, person, layer, log, now)
-
-
-def issue(log: Ledger, row: AssessmentRecord, now: datetime = NOW, days: int = 30) -> Any:
-    return doings.issue_permit(row.assessment_id, ADMISSION, [PERSONS], now + timedelta(days), log, now)
-
-
-def open_gate(log: Ledger, now: datetime = NOW) -> AssessmentRecord:
-    collect_everything(log, now)
-    row = doings.assess(SERVICE, log, now)
-    sign_everything(log, row, now)
-    issue(log, row, now)
-    return row
-
-
-def traffic(now: datetime = NOW) -> str:
-    """What a node would say to the service's traffic."""
-    return decide_permit(ADMISSION.client, network.network_view(now).picture.rules(), now).reason
-
-
-def test_before_the_gate_opens_the_nodes_refuse_the_services_traffic(service: str) -> None:
-    assert traffic() == "no_permit"
-
-
-def test_evidence_signatures_and_permit_open_the_traffic_and_stand_in_the_ledger(service: str, log: Ledger) -> None:
-    row = open_gate(log)
-    assert row.verdict == "PASS"
-    assert traffic() == "open"
-    permit = network.current_permit(SERVICE)
-    assert permit is not None
-    entry = log.entry(permit.verdict_index)
-    assert (entry.kind, entry.leaf_hash.hex()) == ("permit", permit.verdict_leaf)
-    evaluation = log.entry(entry.body["assessment"])
-    assert (evaluation.kind, evaluation.body["digest"], evaluation.body["verdict"]) == (
-        "evaluation",
-        row.digest,
-        "PASS",
-    )
-    signatures = [log.entry(index).body for index in entry.body["signatures"]]
-    assert {s["layer"]: s["person"] for s in signatures} == {
-        "POL": "aida",
-        "TECH": "chyngyz",
-        "DPO": "farida",
-        "LEGAL": "gulnara",
-    }
-    assert {s["digest"] for s in signatures} == {row.digest}
-    assert len([e for e in log.entries() if e.kind == "evidence"]) == 10
-
-
-@pytest.mark.parametrize("absent", [c.id for c in GATE.criteria])
-def test_without_evidence_for_one_criterion_nothing_opens(service: str, log: Ledger, absent: str) -> None:
-    if absent != "G1-01":
-        doings.measure_owners(SERVICE, log, NOW)
-    for evidence in [*measured(), *(by_hand(name) for name in HUMAN)]:
-        if evidence.criterion != absent:
-            doings.record_evidence(evidence, log, NOW)
-    row = doings.assess(SERVICE, log, NOW)
-    assert row.verdict == "NO-EVIDENCE"
-    sign_everything(log, row)
-    with pytest.raises(PermitRefused, match="NO-EVIDENCE"):
-        issue(log, row)
-    assert traffic() == "no_permit"
-
-
-def test_the_gate_stays_shut_when_only_one_owner_signed(service: str, log: Ledger) -> None:
-    collect_everything(log)
-    row = doings.assess(SERVICE, log, NOW)
-    for layer, person in ((Layer.POL, "aida"), (Layer.DPO, "farida"), (Layer.LEGAL, "gulnara")):
-        doings.sign(row.assessment_id, person, layer, log, NOW)
-    with pytest.raises(PermitRefused, match="TECH has not signed"):
-        issue(log, row)
-    assert traffic() == "no_permit"
-
-
-def test_a_broken_criterion_that_cannot_be_waived_closes_the_traffic(service: str, log: Ledger) -> None:
-    open_gate(log)
-    later = NOW + HOUR
-    assert doings.reconsider(SERVICE, log, later).permit is None
-    leak = collect_access_denials(
-        [DenialProbe("a", "b", "answered"), *[DenialProbe("a", "b", "denied")] * 4], subject(later), later
-    )
-    doings.record_evidence(leak, log, later)
-    outcome = doings.reconsider(SERVICE, log, later)
-    assert outcome.assessment.verdict is Verdict.FAIL
-    assert outcome.permit is not None
-    assert outcome.permit.state is PermitState.CLOSED
-    assert traffic(later) == "closed"
-    assert doings.reconsider(SERVICE, log, later).permit is None  # closed already, nothing more to write
-
-
-def test_a_mended_criterion_opens_only_through_a_new_assessment_and_new_signatures(service: str, log: Ledger) -> None:
-    old = open_gate(log)
-    later = NOW + HOUR
-    leak = collect_access_denials([DenialProbe("a", "b", "answered")] * 4, subject(later), later)
-    doings.record_evidence(leak, log, later)
-    doings.reconsider(SERVICE, log, later)
-    mended = NOW + 2 * HOUR
-    for evidence in measured(mended):
-        doings.record_evidence(evidence, log, mended)
-    assert doings.reconsider(SERVICE, log, mended).permit is None
-    assert traffic(mended) == "closed"
-    again = doings.assess(SERVICE, log, mended)
-    with pytest.raises(SignatureRefused, match="newer assessment"):
-        doings.sign(old.assessment_id, "bermet", Layer.ADM, log, mended)
-    sign_everything(log, again, mended)
-    issue(log, again, mended)
-    assert traffic(mended) == "open"
-
-
-def test_a_broken_waivable_criterion_holds_without_cutting_anyone_off(service: str, log: Ledger) -> None:
-    open_gate(log)
-    later = NOW + HOUR
-    unmapped = collect_code_lists(
-        CodeListFacts((CodeListCounts("c", 300, 2, 1),), frozenset({"c"})), subject(later), later
-    )
-    doings.record_evidence(unmapped, log, later)
-    outcome = doings.reconsider(SERVICE, log, later)
-    assert outcome.permit is not None
-    assert (outcome.permit.state, traffic(later)) == (PermitState.HELD, "open")
-
-
-def test_evidence_that_grew_old_restricts(service: str, log: Ledger) -> None:
-    open_gate(log)
-    outcome = doings.reconsider(SERVICE, log, NOW + timedelta(8))
-    assert outcome.permit is not None
-    assert outcome.permit.state is PermitState.RESTRICTED
-
-
-def test_closing_takes_one_owner_or_deputy_and_a_reason(service: str, log: Ledger) -> None:
-    open_gate(log)
-    with pytest.raises(PermitRefused, match="neither owner nor deputy"):
-        doings.withdraw_permit(SERVICE, "farida", "because", log, NOW)
-    with pytest.raises(PermitRefused, match="needs a reason"):
-        doings.withdraw_permit(SERVICE, "bermet", " ", log, NOW)
-    assert traffic() == "open"
-    doings.withdraw_permit(SERVICE, "bermet", "order 12", log, NOW)
-    assert traffic() == "closed"
-
-
-def test_a_permit_lasts_no_longer_than_the_gate_allows_and_only_for_its_client(service: str, log: Ledger) -> None:
-    collect_everything(log)
-    row = doings.assess(SERVICE, log, NOW)
-    sign_everything(log, row)
-    with pytest.raises(PermitRefused, match="within 90 days"):
-        issue(log, row, days=91)
-    with pytest.raises(PermitRefused, match="not registered as its client"):
-        doings.issue_permit(row.assessment_id, PERSONS.provider, [PERSONS], NOW + HOUR, log, NOW)
-    issue(log, row, days=90)
-    assert traffic(NOW + timedelta(90)) == "open"
-    assert traffic(NOW + timedelta(90, 1)) == "expired"
 
 
 def test_a_new_release_needs_evidence_of_its_own(service: str, log: Ledger) -> None:
