@@ -56,6 +56,12 @@ def test_a_printed_code_is_read_back_and_found_valid(world: Any) -> None:
     assert verdict.claims["child"] == "Өмүрбек уулу Ыңтымак"
 
 
+def test_a_code_survives_a_page_that_joins_spaces_and_a_form_that_trims(world: Any) -> None:
+    for _ in range(60):
+        text = world.paper().text
+        assert " ".join(text.split()) == text
+
+
 def test_a_stained_code_is_still_read(world: Any) -> None:
     document = world.paper()
     image = pixels(document.png(scale=6)).copy()
