@@ -34,4 +34,8 @@ fi
 if ! command -v chromium >/dev/null 2>&1; then
     debian_packages chromium fonts-noto-core || say "no chromium here: browser journeys will be skipped (apt-get install chromium fonts-noto-core)"
 fi
+# Outside checks of signatures, and a PKCS#11 token in software; tests that need one of them say "not there" without it.
+if ! command -v xmlsec1 >/dev/null 2>&1 || ! command -v softhsm2-util >/dev/null 2>&1; then
+    debian_packages xmlsec1 openssl softhsm2 || say "no xmlsec1 or softhsm2 here: tests with them will be skipped (apt-get install xmlsec1 softhsm2)"
+fi
 say "ready in $venv"
