@@ -48,11 +48,11 @@ def test_what_is_laid_out_loads_whole(file: Path) -> None:
     config = load(file)
     assert config.server == ServerId.parse("KG/GOV/70000003/node-edu")
     assert config.servers_address == Address("127.0.0.1", 5500)
-    assert config.clients == {EMIS}
+    assert set(config.clients) == {EMIS}
     assert config.services[REGISTER].url == "http://127.0.0.1:9003/api/v5"
     assert config.services[REGISTER].timeout_seconds == 3.5
     assert config.fault_spelling is Spelling.SNAKE
-    assert config.log_folder == file.parent / "log"
+    assert config.log.folder == file.parent / "log"
     assert list(load_keys(config).signers) == [EDU]
 
 

@@ -41,6 +41,7 @@ def check(config: object) -> None:
     keys = load_keys(config)
     if not config.clients_address.loopback:
         click.echo(f"Warning: {CLIENTS_WARNING % config.clients_address}", err=True)
+    assert config.anchor is not None
     anchor = parse_anchor(config.anchor.read_bytes())
     click.echo(
         f"{config.server}: configuration, {len(keys.signers) + 1} keys and the anchor of {anchor.instance} are in order"
@@ -56,7 +57,7 @@ def verify_log(config: object) -> None:
     from kerege.node.keeper import kept_trust
 
     assert isinstance(config, NodeConfig)
-    report = verify(config.log_folder, kept_trust(config))
+    report = verify(config.log.folder, kept_trust(config))
     click.echo(
         f"{report.records} records ({report.requests} requests, {report.responses} responses), {report.verified} verified"
     )
@@ -80,7 +81,7 @@ def asic(config: object, request_id: str, folder: Path) -> None:
     assert isinstance(config, NodeConfig)
     written = 0
     folder.mkdir(parents=True, exist_ok=True)
-    for _, _, record in read(config.log_folder):
+    for _, _, record in read(config.log.folder):
         if record.request_id == request_id:
             path = folder / f"{request_id}-{record.direction}-{record.side}.asice"
             path.write_bytes(container(record))

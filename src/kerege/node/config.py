@@ -1,185 +1,101 @@
 """The node's one YAML file: identity, keys, where it listens, whom it serves, what it calls. Read strictly, errors name the key.
 
-Paths are relative to the file. Everything that other nodes must agree on (rights, permits, contracts) is not here but in the
-signed global configuration.
+Paths are relative to the file. What all nodes must agree on (members, servers, trust, permits) is not here but in the signed global
+configuration; rights may be in either. Secrets are not here either: files and environment variables are named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import yaml
 
 from kerege.exchange.faults import Spelling
-from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
-from kerege.ground.errors import KeregeError
+from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.node.config_reading import Section
+from kerege.node.config_types import Address as Address
+from kerege.node.config_types import (
+    ArchiveSettings,
+    ClientSettings,
+    KeySource,
+    LimitSettings,
+    LocalGroup,
+    LocalRight,
+    LogSettings,
+    MonitoringSettings,
+    Peer,
+    SignatureSettings,
+    TimestampSettings,
+    TokenKey,
+)
+from kerege.node.config_types import KeySource as KeyFiles  # noqa: F401 - keys.py
+from kerege.node.config_types import NodeConfig as NodeConfig
+from kerege.node.config_types import Service as Service
+from kerege.node.config_types import Translation as Translation
+from kerege.node.config_types import is_loopback as is_loopback
 from kerege.node.errors import NodeConfigInvalid
 
-_MISSING: Final = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    @property
-    def loopback(self) -> bool:
-        return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own and nobody else's."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFiles:
-    key: Path
-    certificate: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A data service this node calls for others."""
-
-    id: DataServiceId
-    url: str
-    timeout_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """Where the mappings are: the country pack's folder, the country's full lists, the installation's own crosswalks."""
-
-    pack: Path
-    data: Path | None
-    overlay: Path | None
-    contracts: tuple[tuple[DataServiceId, str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NodeConfig:
-    server: ServerId
-    clients_address: Address
-    servers_address: Address
-    admin_address: Address
-    auth: KeyFiles
-    sign: Mapping[MemberId, KeyFiles]
-    anchor: Path
-    poll_seconds: float
-    state: Path
-    log_folder: Path
-    segment_bytes: int
-    monitoring_file: Path
-    clients: frozenset[SubsystemId]
-    services: Mapping[DataServiceId, Service]
-    peers: Mapping[ServerId, Address] = field(default_factory=dict)
-    peer_port: int = 5500
-    body_bytes: int = 20 * 1024 * 1024
-    bodies_bytes: int = 160 * 1024 * 1024
-    connections: int = 1024
-    connections_per_address: int = 256
-    connect_seconds: float = 10.0
-    peer_seconds: float = 90.0
-    replay_window_seconds: float = 0.0
-    fault_spelling: Spelling = Spelling.SNAKE
-    translation: Translation | None = None
-
-
-class _Section:
-    """One mapping of the file, read strictly."""
-
-    def __init__(self, value: Any, path: str, file: Path) -> None:
-        self.file, self.path = file, path
-        if not isinstance(value, Mapping):
-            raise self.bad("", "expected keys and values here")
-        self._value = dict(value)
-        self._left = {str(key) for key in self._value}
-
-    def bad(self, key: str, reason: str) -> NodeConfigInvalid:
-        name = ".".join(part for part in (self.path, key) if part) or "(top)"
-        return NodeConfigInvalid(file=self.file, key=name, reason=reason)
-
-    def raw(self, key: str, default: Any = _MISSING) -> Any:
-        self._left.discard(key)
-        if key not in self._value:
-            if default is _MISSING:
-                raise self.bad(key, "it is required")
-            return default
-        return self._value[key]
-
-    def text(self, key: str, default: Any = _MISSING) -> str:
-        found = self.raw(key, default)
-        if not isinstance(found, str) or not found:
-            raise self.bad(key, "expected a text")
-        return found
-
-    def number(self, key: str, default: float, least: float) -> float:
-        found = self.raw(key, default)
-        if not isinstance(found, int | float) or isinstance(found, bool) or found < least:
-            raise self.bad(key, f"expected a number of at least {least:g}")
-        return float(found)
-
-    def flag(self, key: str, default: bool) -> bool:
-        found = self.raw(key, default)
-        if not isinstance(found, bool):
-            raise self.bad(key, "expected true or false")
-        return found
-
-    def section(self, key: str, default: Any = _MISSING) -> _Section:
-        return _Section(self.raw(key, default), ".".join(p for p in (self.path, key) if p), self.file)
-
-    def items(self) -> list[tuple[str, Any]]:
-        self._left.clear()
-        return [(str(key), value) for key, value in self._value.items()]
-
-    def listing(self, key: str, default: Any = _MISSING) -> list[Any]:
-        found = self.raw(key, default)
-        if not isinstance(found, list):
-            raise self.bad(key, "expected a list")
-        return found
-
-    def place(self, key: str, default: Any = _MISSING) -> Path:
-        return (self.file.parent / self.text(key, default)).resolve()
-
-    def address(self, key: str) -> Address:
-        return self.as_address(self.text(key), key)
-
-    def as_address(self, text: Any, key: str) -> Address:
-        host, colon, port = str(text).rpartition(":")
-        if not colon or not host or not port.isdecimal() or int(port) > 65535:
-            raise self.bad(key, "expected host:port")
-        return Address(host.strip("[]"), int(port))
-
-    def parse(self, kind: Any, text: Any, key: str) -> Any:
-        try:
-            return kind.parse(str(text))
-        except KeregeError as problem:
-            raise self.bad(key, problem.text.rstrip(".")) from None
-
-    def close(self) -> None:
-        if self._left:
-            raise self.bad(sorted(self._left)[0], "this key is not known")
+_CONNECTIONS: Final = ("http", "https", "https-certificate")
+_KINDS: Final = ("rest", "openapi", "wsdl")
 
 
 def load(file: Path) -> NodeConfig:
     """The configuration in `file`. Raises NodeConfigInvalid naming file and key."""
+    top = Section(_yaml(file), "", file)
+    server: ServerId = top.parse(ServerId, top.text("server"), "server")
+    listen, keys, configuration = top.section("listen"), top.section("keys"), top.section("configuration")
+    _check_listen(listen)
+    clients = _clients(top)
+    if clients_need_tls(clients) and not listen.has("clients_tls"):
+        raise listen.bad("clients_tls", "a client connects with https, expected the address to listen on")
+    if configuration.has("anchor") == configuration.has("folder"):
+        raise configuration.bad("anchor", "expected either an anchor or a folder")
+    groups = _local_groups(top.section("local_groups", {}))
+    state = top.place("state", "state")
+    out = NodeConfig(
+        file=file.resolve(),
+        server=server,
+        clients_address=listen.address("clients"),
+        clients_tls_address=listen.address_or_none("clients_tls"),
+        servers_address=listen.address("servers"),
+        ocsp_address=listen.address_or_none("ocsp"),
+        admin_address=listen.address("admin"),
+        auth=_key_source(keys.section("auth")),
+        internal=_key_source(keys.section("internal")) if keys.has("internal") else None,
+        sign=_sign_keys(keys),
+        acme=keys.raw("acme", None),
+        anchor=configuration.place_or_none("anchor"),
+        configuration_folder=configuration.place_or_none("folder"),
+        poll_seconds=configuration.number("poll_seconds", 60.0, 0.05),
+        state=state,
+        log=_log(top.section("log", {})),
+        timestamps=_timestamps(top.section("timestamps", {})),
+        monitoring=_monitoring(top),
+        signatures=_signatures(top.section("signatures", {})),
+        limits=_limits(top.section("limits", {}), state),
+        clients=clients,
+        services=_services(top.section("services", {}), clients, groups),
+        local_groups=groups,
+        peers=_peers(top.section("peers", {})),
+        peer_port=int(top.number("peer_port", 5500, 1)),
+        peer_ocsp_port=int(top.number("peer_ocsp_port", 5577, 1)),
+        peer_tls=top.flag("tls", True),
+        link=top.flag("link", True),
+        replay_window_seconds=top.number("replay_window_seconds", 0, 0),
+        fault_spelling=Spelling(top.one_of("fault_spelling", Spelling.SNAKE.value, tuple(s.value for s in Spelling))),
+        translation=_translation(top),
+    )
+    for section in (listen, keys, configuration, top):
+        section.close()
+    return out
+
+
+def _yaml(file: Path) -> object:
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as problem:
         raise NodeConfigInvalid(file=file, key="(file)", reason=problem.strerror or "it cannot be read") from None
     except UnicodeDecodeError:
@@ -188,52 +104,13 @@ def load(file: Path) -> NodeConfig:
         mark = getattr(problem, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "(file)"
         raise NodeConfigInvalid(file=file, key=where, reason="it is not YAML") from None
-    top = _Section(data, "", file)
-    server: ServerId = top.parse(ServerId, top.text("server"), "server")
-    listen, keys = top.section("listen"), top.section("keys")
-    configuration, log = top.section("configuration"), top.section("log", {})
-    limits = top.section("limits", {})
-    spelling = str(top.raw("fault_spelling", Spelling.SNAKE.value))
-    if spelling not in {s.value for s in Spelling}:
-        raise top.bad("fault_spelling", 'expected "7.8" or "7.7"')
-    _check_listen(listen)
-    clients = frozenset(top.parse(SubsystemId, text, "clients") for text in top.listing("clients", []))
-    out = NodeConfig(
-        server=server,
-        clients_address=listen.address("clients"),
-        servers_address=listen.address("servers"),
-        admin_address=listen.address("admin"),
-        auth=_key_files(keys.section("auth")),
-        sign=_sign_keys(keys),
-        anchor=configuration.place("anchor"),
-        poll_seconds=configuration.number("poll_seconds", 60.0, 0.05),
-        state=top.place("state", "state"),
-        log_folder=log.place("folder", "log"),
-        segment_bytes=int(log.number("segment_megabytes", 64, 0.001) * 1024 * 1024),
-        monitoring_file=top.place("monitoring", "monitoring.jsonl"),
-        clients=clients,
-        services=_services(top.section("services", {}), clients),
-        peers={
-            top.parse(ServerId, name, "peers"): top.as_address(address, f"peers.{name}")
-            for name, address in top.section("peers", {}).items()
-        },
-        peer_port=int(top.number("peer_port", 5500, 1)),
-        body_bytes=int(limits.number("body_megabytes", 20, 0.001) * 1024 * 1024),
-        bodies_bytes=int(limits.number("bodies_megabytes", 160, 0.001) * 1024 * 1024),
-        connections_per_address=int(limits.number("connections_per_address", 256, 1)),
-        connections=int(limits.number("connections", 1024, 1)),
-        connect_seconds=limits.number("connect_seconds", 10, 0.01),
-        peer_seconds=limits.number("peer_seconds", 90, 0.01),
-        replay_window_seconds=top.number("replay_window_seconds", 0, 0),
-        fault_spelling=Spelling(spelling),
-        translation=_translation(top),
-    )
-    for section in (listen, keys, configuration, log, limits, top):
-        section.close()
-    return out
 
 
-def _check_listen(listen: _Section) -> None:
+def clients_need_tls(clients: Mapping[SubsystemId, ClientSettings]) -> bool:
+    return any(settings.connection != "http" for settings in clients.values())
+
+
+def _check_listen(listen: Section) -> None:
     """What answers anybody who reaches it stays on this machine; for information systems that can be allowed, by name."""
     clients, allowed = listen.address("clients"), listen.flag("clients_without_tls", False)
     if not listen.address("admin").loopback:
@@ -246,59 +123,224 @@ def _check_listen(listen: _Section) -> None:
         )
 
 
-def _key_files(section: _Section) -> KeyFiles:
-    out = KeyFiles(section.place("key"), section.place("certificate"))
+def _key_source(section: Section) -> KeySource:
+    forms = [form for form in ("key", "pkcs12", "pkcs11") if section.has(form)]
+    if len(forms) > 1:
+        raise section.bad(forms[1], f"expected one of key, pkcs12 and pkcs11, and {forms[0]} is there")
+    if section.has("passphrase_file") and section.has("passphrase_env"):
+        raise section.bad("passphrase_env", "expected a passphrase from a file or from the environment, not both")
+    token = None
+    if forms == ["pkcs11"]:
+        one = section.section("pkcs11")
+        token = TokenKey(one.place("module"), one.text("token"), one.text("key"))
+        one.close()
+    out = KeySource(
+        key=section.place("key") if not forms or forms == ["key"] else None,
+        certificate=None if forms == ["pkcs12"] else section.place("certificate"),
+        pkcs12=section.place_or_none("pkcs12"),
+        token=token,
+        passphrase_file=section.place_or_none("passphrase_file"),
+        passphrase_env=section.text_or_none("passphrase_env"),
+    )
     section.close()
     return out
 
 
-def _sign_keys(keys: _Section) -> dict[MemberId, KeyFiles]:
-    out: dict[MemberId, KeyFiles] = {}
-    for index, value in enumerate(keys.listing("sign")):
-        section = _Section(value, f"keys.sign[{index}]", keys.file)
+def _sign_keys(keys: Section) -> dict[MemberId, KeySource]:
+    out: dict[MemberId, KeySource] = {}
+    for section in keys.sections("sign"):
         member: MemberId = section.parse(MemberId, section.text("member"), "member")
         if member in out:
             raise section.bad("member", "this member has a key already")
-        out[member] = _key_files(section)
+        out[member] = _key_source(section)
     if not out:
         raise keys.bad("sign", "at least one signing key is required")
     return out
 
 
-def _services(section: _Section, clients: frozenset[SubsystemId]) -> dict[DataServiceId, Service]:
+def _signatures(section: Section) -> SignatureSettings:
+    out = SignatureSettings(
+        section.one_of("style", "chain", ("chain", "parts")),
+        section.flag("batch", True),
+        section.one_of("rsa_padding", "pkcs1", ("pkcs1", "pss")) == "pss",
+    )
+    section.close()
+    return out
+
+
+def _clients(top: Section) -> dict[SubsystemId, ClientSettings]:
+    out: dict[SubsystemId, ClientSettings] = {}
+    for index, value in enumerate(top.listing("clients", [])):
+        key = f"clients[{index}]"
+        if isinstance(value, str):
+            client, settings = top.parse(SubsystemId, value, key), ClientSettings()
+        else:
+            one = Section(value, key, top.file)
+            client = one.parse(SubsystemId, one.text("id"), "id")
+            settings = ClientSettings(one.one_of("connection", "http", _CONNECTIONS), one.places("certificates"))
+            if (settings.connection == "https-certificate") != bool(settings.certificates):
+                raise one.bad("certificates", "expected with connection: https-certificate, and only there")
+            one.close()
+        if client in out:
+            raise top.bad(key, "this client is there already")
+        out[client] = settings
+    return out
+
+
+def _services(
+    section: Section, clients: Mapping[SubsystemId, ClientSettings], groups: Mapping[str, LocalGroup]
+) -> dict[DataServiceId, Service]:
     out: dict[DataServiceId, Service] = {}
     for name, value in section.items():
         service: DataServiceId = section.parse(DataServiceId, name, name)
         if service.provider not in clients:
             raise section.bad(name, f"its subsystem {service.provider} is not among clients")
-        one = _Section(value, f"services.{name}", section.file)
+        one = Section(value, f"services.{name}", section.file)
         url = one.text("url")
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             raise one.bad("url", "expected http(s)://host[:port][/path] without query")
-        out[service] = Service(service, url, one.number("timeout_seconds", 60.0, 0.001))
+        out[service] = Service(
+            service,
+            url,
+            one.number("timeout_seconds", 60.0, 0.001),
+            one.one_of("kind", "rest", _KINDS),
+            one.text_or_none("description"),
+            one.flag("enabled", True),
+            one.text_or_none("notice") or "",
+            one.places("certificates"),
+            tuple(_right(right, groups) for right in one.sections("rights", [])),
+        )
         one.close()
     return out
 
 
-def _translation(top: _Section) -> Translation | None:
-    if top.raw("translation", None) is None:
+def _right(section: Section, groups: Mapping[str, LocalGroup]) -> LocalRight:
+    to = section.text("to")
+    kind, colon, code = to.partition(":")
+    if colon and (kind not in {"group", "local"} or not code):
+        raise section.bad("to", "expected a subsystem, group:CODE or local:CODE")
+    if kind == "local" and colon and code not in groups:
+        raise section.bad("to", f"the local group {code} is not among local_groups")
+    if not colon:
+        to = str(section.parse(SubsystemId, to, "to"))
+    out = LocalRight(to, section.text("method", "*"), section.text("path", "/**"))
+    if not out.path.startswith("/"):
+        raise section.bad("path", "a path pattern begins with /")
+    section.close()
+    return out
+
+
+def _local_groups(section: Section) -> dict[str, LocalGroup]:
+    out = {}
+    for code, value in section.items():
+        one = Section(value, f"local_groups.{code}", section.file)
+        members = frozenset(one.parse(ClientId, member, "members") for member in one.listing("members", []))
+        out[code] = LocalGroup(code, one.text_or_none("description") or "", members)
+        one.close()
+    return out
+
+
+def _peers(section: Section) -> dict[ServerId, Peer]:
+    out: dict[ServerId, Peer] = {}
+    for name, value in section.items():
+        server: ServerId = section.parse(ServerId, name, name)
+        if isinstance(value, str):
+            out[server] = Peer(section.as_address(value, name))
+            continue
+        one = Section(value, f"peers.{name}", section.file)
+        out[server] = Peer(one.address("address"), one.address_or_none("ocsp"))
+        one.close()
+    return out
+
+
+def _log(section: Section) -> LogSettings:
+    if section.has("key_file") and section.has("key_env"):
+        raise section.bad("key_env", "expected a key from a file or from the environment, not both")
+    policies = section.section("bodies_of", {})
+    bodies_of = {
+        policies.parse(SubsystemId, name, name): policies.one_of(name, "keep", ("keep", "hash"))
+        for name, _ in policies.items()
+    }
+    archive = section.section_or_none("archive")
+    out = LogSettings(
+        folder=section.place("folder", "log"),
+        segment_bytes=section.megabytes("segment_megabytes", 64),
+        bodies=section.one_of("bodies", "keep", ("keep", "hash")),
+        bodies_of=bodies_of,
+        largest_kept=section.megabytes("largest_kept_megabytes", 10, 0),
+        key_file=section.place_or_none("key_file"),
+        key_env=section.text_or_none("key_env"),
+        least_free=section.megabytes("least_free_megabytes", 256, 0),
+        retention_days=section.number("retention_days", 30, 0),
+        archive=None if archive is None else _archive(archive),
+    )
+    section.close()
+    return out
+
+
+def _archive(section: Section) -> ArchiveSettings:
+    out = ArchiveSettings(
+        section.place("folder", "archive"),
+        section.number("every_seconds", 21600, 1),
+        section.one_of("grouping", "none", ("none", "member", "subsystem")),
+        section.megabytes("megabytes", 32),
+    )
+    section.close()
+    return out
+
+
+def _timestamps(section: Section) -> TimestampSettings:
+    every = section.number("every_seconds", 60, 1) if section.has("every_seconds") else None
+    out = TimestampSettings(
+        not section.flag("off", False),
+        every,
+        section.number("acceptable_seconds", 14400, 1),
+        tuple(str(name) for name in section.listing("services", [])),
+    )
+    section.close()
+    return out
+
+
+def _monitoring(top: Section) -> MonitoringSettings:
+    traces = top.section("traces", {})
+    out = MonitoringSettings(
+        top.place("monitoring", "monitoring.jsonl"),
+        top.number("monitoring_days", 7, 0.01),
+        traces.text_or_none("endpoint"),
+        traces.number("ratio", 0.01, 0, 1),
+    )
+    traces.close()
+    return out
+
+
+def _limits(section: Section, state: Path) -> LimitSettings:
+    out = LimitSettings(
+        spool=section.place_or_none("spool") or state / "spool",
+        body=section.megabytes("body_megabytes", 20),
+        bodies=section.megabytes("bodies_megabytes", 160),
+        memory=int(section.number("memory_kilobytes", 256, 1) * 1024),
+        connections_per_address=int(section.number("connections_per_address", 256, 1)),
+        connections=int(section.number("connections", 1024, 1)),
+        connect_seconds=section.number("connect_seconds", 10, 0.01),
+        peer_seconds=section.number("peer_seconds", 90, 0.01),
+    )
+    section.close()
+    return out
+
+
+def _translation(top: Section) -> Translation | None:
+    section = top.section_or_none("translation")
+    if section is None:
         return None
-    section = top.section("translation")
     pack = section.text("pack")
     inside = Path(__file__).parents[1] / "country" / pack
     folder = inside if "/" not in pack and inside.is_dir() else section.place("pack")
     contracts = []
-    for index, value in enumerate(section.listing("contracts", [])):
-        one = _Section(value, f"translation.contracts[{index}]", top.file)
+    for one in section.sections("contracts", []):
         service: DataServiceId = one.parse(DataServiceId, one.text("service"), "service")
         contracts.append((service, one.text("path"), one.text("mapping")))
         one.close()
-    out = Translation(
-        folder,
-        section.place("data") if section.raw("data", None) else None,
-        section.place("overlay") if section.raw("overlay", None) else None,
-        tuple(contracts),
-    )
+    out = Translation(folder, section.place_or_none("data"), section.place_or_none("overlay"), tuple(contracts))
     section.close()
     return out

@@ -124,7 +124,7 @@ class Consumer:
 
     def _address(self, server: SecurityServer) -> Address:
         known = self._core.config.peers.get(server.id)
-        return known or Address(server.address or "", self._core.config.peer_port)
+        return known.address if known else Address(server.address or "", self._core.config.peer_port)
 
     # --- between the servers ---
 
@@ -156,9 +156,9 @@ class Consumer:
                 (b"content-type", multipart.content_type(boundary).encode()),
             )
             pieces = encode_request("POST", "/", str(address), headers, content)
-            answer = await connection.exchange(pieces, head=False, timeout=core.config.peer_seconds)
+            answer = await connection.exchange(pieces, head=False, timeout=core.config.limits.peer_seconds)
         except AnswerTooLarge:
-            raise MessageTooLarge(what="answer", limit=core.config.body_bytes) from None
+            raise MessageTooLarge(what="answer", limit=core.config.limits.body) from None
         except HttpFailed as problem:
             raise PeerUnreachable(server=server.id, address=address, reason=problem.reason) from None
         except BaseException:
@@ -168,7 +168,7 @@ class Consumer:
         if answer.status != 200:  # messages and faults alike come with 200: this is the listener's own refusal
             raise PeerUnreachable(server=server.id, address=address, reason=f"it answered HTTP {answer.status}")
         self._preferred[request.service.provider] = server
-        return _decode(answer.header(b"content-type"), answer.body or b"", core.config.body_bytes)
+        return _decode(answer.header(b"content-type"), answer.body or b"", core.config.limits.body)
 
     async def _connect(self, servers: list[SecurityServer]) -> tuple[Connection, SecurityServer, Address]:
         problem: PeerUnreachable | None = None

@@ -74,7 +74,7 @@ class Provider:
         picture = core.keeper.current(now)
         peer = self._peer(http, picture)
         decoder = multipart.Decoder(
-            multipart.boundary_of(http.header(b"content-type")), multipart.Limits(body=core.config.body_bytes)
+            multipart.boundary_of(http.header(b"content-type")), multipart.Limits(body=core.config.limits.body)
         )
         decoder.feed(http.body)
         message = decoder.finish()
@@ -164,7 +164,7 @@ class Provider:
             try:
                 answer = await connection.exchange(data, head=request.verb == "HEAD", timeout=service.timeout_seconds)
             except AnswerTooLarge:
-                raise MessageTooLarge(what="agency's answer", limit=self._core.config.body_bytes) from None
+                raise MessageTooLarge(what="agency's answer", limit=self._core.config.limits.body) from None
             except HttpFailed as problem:
                 # a kept connection the agency closed meanwhile; asking again harms nothing for these methods
                 if attempt == 1 and kept and problem.unanswered and request.verb in _SAFE:

@@ -60,6 +60,7 @@ class Node:
         """Everything up and listening, the configuration fetched if it could be. Raises errors that name what to mend."""
         config = self._config
         keys = load_keys(config)
+        assert config.anchor is not None
         try:
             anchor = confdir.parse_anchor(config.anchor.read_bytes())
         except OSError as problem:
@@ -69,22 +70,22 @@ class Node:
         server_tls, client_tls = tls_context(config, server=True), tls_context(config, server=False)
         if not config.clients_address.loopback:
             _LOG.warning("%s", CLIENTS_WARNING % config.clients_address)
-        for folder in (config.state, config.log_folder):
+        for folder in (config.state, config.log.folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder.chmod(0o700)  # also one that an older version left open to read
-        writer = LogWriter(config.log_folder, config.segment_bytes)
+        writer = LogWriter(config.log.folder, config.log.segment_bytes)
         if writer.recovered:
             _LOG.warning("message log: %s", writer.recovered)
-        room = config.body_bytes + 4 * 1024 * 1024  # a message's other parts beside its body
+        room = config.limits.body + 4 * 1024 * 1024  # a message's other parts beside its body
         self.core = core = Core(
             config=config,
             keys=keys,
             keeper=Keeper(anchor, config.state, self._clock),
             revocation=Revocation(keys, config.state, self._clock),
             log=CommitLog(writer),
-            monitor=Monitor(config.monitoring_file, config.server),
-            peers=Pool(room, config.connect_seconds, client_tls),
-            agencies=Pool(config.body_bytes, config.connect_seconds),
+            monitor=Monitor(config.monitoring.file, config.server),
+            peers=Pool(room, config.limits.connect_seconds, client_tls),
+            agencies=Pool(config.limits.body, config.limits.connect_seconds),
             translation=WireTranslation(config.translation, self._translator),
             clock=self._clock,
         )
@@ -104,9 +105,9 @@ class Node:
         try:
             await asyncio.to_thread(core.translation.reload)
             await core.keeper.start()
-            many, each = config.connections, config.connections_per_address
-            client_limits = ServerLimits(config.body_bytes, many, each, max(config.bodies_bytes, config.body_bytes))
-            server_limits = ServerLimits(room, many, each, max(config.bodies_bytes, room))
+            many, each = config.limits.connections, config.limits.connections_per_address
+            client_limits = ServerLimits(config.limits.body, many, each, max(config.limits.bodies, config.limits.body))
+            server_limits = ServerLimits(room, many, each, max(config.limits.bodies, room))
             admin_limits = ServerLimits(65536, 64, 64, 1024 * 1024)
             await self._listen(config.clients_address, "clients", Consumer(core).handle, client_limits)
             await self._listen(config.servers_address, "servers", Provider(core).handle, server_limits, server_tls)
@@ -183,10 +184,10 @@ def _raise_descriptor_limit(config: NodeConfig) -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    needed = 4 * config.connections + 256  # two listeners, and for each call in one out
+    needed = 4 * config.limits.connections + 256  # two listeners, and for each call in one out
     if soft != resource.RLIM_INFINITY and soft < needed:
         _LOG.warning(
-            "%d open files are allowed, %d connections per listener may need %d", soft, config.connections, needed
+            "%d open files are allowed, %d connections per listener may need %d", soft, config.limits.connections, needed
         )
 
 
