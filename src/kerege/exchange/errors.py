@@ -212,3 +212,11 @@ class LogBusy(ExchangeError):
     code = "exchange.log_busy"
     message = "The message log folder {folder} is in use by another process."
     hint = "Stop the other node, or give this one a folder of its own."
+
+
+class BodyRefused(ExchangeError):
+    """A big body could not be written to, or read from, the folder for bodies."""
+
+    code = "exchange.body_refused"
+    message = "The body cannot be held on disk: {reason}."
+    hint = "Nothing was carried out. Free space under limits.spool of the node, or mend that folder, and send again."

@@ -61,6 +61,7 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.PeerUntrusted.code: "ssl_authentication_failed",
     e.ProviderFailed.code: "service_failed",
     e.LogFailed.code: "logging_failed",
+    e.BodyRefused.code: "io_error",
 }
 
 # errors that are the caller's fault: they carry the `client` prefix and HTTP 400
