@@ -220,3 +220,36 @@ class BodyRefused(ExchangeError):
     code = "exchange.body_refused"
     message = "The body cannot be held on disk: {reason}."
     hint = "Nothing was carried out. Free space under limits.spool of the node, or mend that folder, and send again."
+
+
+class LogFull(ExchangeError):
+    code = "exchange.log_full"
+    message = "New messages are refused: {free} megabytes are free under the message log, at least {least} must stay free."
+    hint = "Free space under log.folder (archives moved away, log.retention_days lower); traffic resumes by itself."
+
+
+class LogKeyWrong(ExchangeError):
+    code = "exchange.log_key_wrong"
+    message = "The message log segment {file} cannot be read: {reason}."
+    hint = "Give the key the segment was written with (log.key_file or log.key_env); its key identifier is {key}."
+
+
+class TimestampInvalid(ExchangeError):
+    code = "exchange.timestamp_invalid"
+    message = "The time-stamp does not hold ({check}): {reason}."
+    hint = "Compare the stamping authority's certificate with the approved ones in the global configuration."
+
+
+class TimestampingFailed(ExchangeError):
+    code = "exchange.timestamping_failed"
+    message = (
+        "New messages are refused: a record has waited {waited} seconds for a time-stamp, {acceptable} are acceptable"
+        " (last problem: {problem})."
+    )
+    hint = "See that the node reaches an approved time-stamping authority; traffic resumes with the next stamp."
+
+
+class ArchiveFailed(ExchangeError):
+    code = "exchange.archive_failed"
+    message = "Message log records could not be archived: {reason}."
+    hint = "Nothing is lost: the records stay in the log and the archiver tries again. Look at log.archive.folder."

@@ -61,6 +61,9 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.PeerUntrusted.code: "ssl_authentication_failed",
     e.ProviderFailed.code: "service_failed",
     e.LogFailed.code: "logging_failed",
+    e.LogFull.code: "logging_failed",
+    e.TimestampInvalid.code: "timestamping_failed",
+    e.TimestampingFailed.code: "timestamping_failed",
     e.BodyRefused.code: "io_error",
 }
 
