@@ -62,6 +62,8 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.ProviderFailed.code: "service_failed",
     e.LogFailed.code: "logging_failed",
     e.LogFull.code: "logging_failed",
+    e.LogKeyWrong.code: "logging_failed",
+    e.ArchiveFailed.code: "logging_failed",
     e.TimestampInvalid.code: "timestamping_failed",
     e.TimestampingFailed.code: "timestamping_failed",
     e.BodyRefused.code: "io_error",
