@@ -1,21 +1,53 @@
-"""Operational monitoring: one record per exchange, with X-Road's field names (PR-OPMON); fields unknown are absent, not null."""
+"""Operational monitoring: one record per exchange, with X-Road's field names (PR-OPMON); fields unknown are absent, not null.
+
+An `Exchange` is what the two sides of a node note while a message passes: plain assignments, nothing is formatted then. `record` makes
+the protocol's record of it afterwards, in batches. Who keeps and who may read records is `node.opmonitor` and `opmon_query`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-from kerege.exchange.ids import ServerId
+from kerege.exchange.ids import ClientId, DataServiceId, ServerId
 from kerege.exchange.rest import RestRequest, header, masked_path
 
 VERSION: Final = "7.8.0"
 CLIENT: Final = "Client"
 PRODUCER: Final = "Producer"
 
+WSDL: Final = "WSDL"
+REST: Final = "REST"
+OPENAPI: Final = "OPENAPI3"
+
+LONGEST_TEXT: Final = 255
+LONGEST_FAULT: Final = 2048
+
+
+@dataclass(slots=True)
+class SoapNames:
+    """What a SOAP message says about itself; the counterpart of `Exchange.request` for REST."""
+
+    client: ClientId
+    service: DataServiceId
+    message_id: str
+    request_id: str
+    user_id: str | None = None
+    issue: str | None = None
+    party_class: str | None = None
+    party_code: str | None = None
+    protocol_version: str = "4.0"
+
 
 @dataclass(slots=True)
 class Exchange:
-    """What a server notes while it handles one exchange; times in milliseconds since 1970."""
+    """What a server notes while it handles one exchange; times in milliseconds since 1970.
+
+    request/soap       whichever was read; both stay None when the message could not be read
+    request_size       REST: signed bytes and body; SOAP: the bytes of the envelope
+    request_mime_size  SOAP with attachments: envelope and attachments
+    """
 
     side: str
     request_in: int
@@ -31,46 +63,93 @@ class Exchange:
     fault_code: str | None = None
     fault_string: str | None = None
     own_address: str = ""
+    soap: SoapNames | None = None
+    service_type: str | None = None  # WSDL | REST | OPENAPI3; None: WSDL for SOAP, REST otherwise
+    request_mime_size: int | None = None
+    response_mime_size: int | None = None
+    request_attachments: int = 0
+    response_attachments: int = 0
+    trace: str | None = None  # the caller's W3C traceparent, for a link
+
+    @property
+    def succeeded(self) -> bool:
+        """A SOAP exchange has no status of its own: it succeeded when it was answered without a fault."""
+        if self.fault_code is not None:
+            return False
+        if self.soap is not None:
+            return self.response_in is not None
+        return self.status is not None and self.status < 400
+
+    @property
+    def service(self) -> DataServiceId | None:
+        if self.soap is not None:
+            return self.soap.service
+        return None if self.request is None else self.request.service
+
+    @property
+    def client(self) -> ClientId | None:
+        if self.soap is not None:
+            return self.soap.client
+        return None if self.request is None else self.request.client
+
+    @property
+    def kind(self) -> str:
+        return self.service_type or (WSDL if self.soap is not None else REST)
 
 
 def record(exchange: Exchange, server: ServerId) -> dict[str, Any]:
-    """The monitoring record of a finished exchange."""
+    """The monitoring record of a finished exchange. `server` is the one that notes it; it has no field of its own."""
     x = exchange
-    succeeded = x.fault_code is None and x.status is not None and x.status < 400
     out: dict[str, Any] = {
         "monitoringDataTs": (x.response_out or x.request_in) // 1000,
-        "securityServerInternalIp": x.own_address,
         "securityServerType": x.side,
         "requestInTs": x.request_in,
-        "requestOutTs": x.request_out,
-        "responseInTs": x.response_in,
-        "responseOutTs": x.response_out,
-        "clientSecurityServerAddress": x.client_address,
-        "serviceSecurityServerAddress": x.service_address,
-        "requestSize": x.request_size,
-        "responseSize": x.response_size,
-        "requestAttachmentCount": 0,
-        "succeeded": succeeded,
-        "statusCode": x.status,
-        "faultCode": x.fault_code,
-        "faultString": x.fault_string[:2048] if x.fault_string else None,
-        "serviceType": "REST",
-        "messageProtocolVersion": "1",
+        "requestAttachmentCount": x.request_attachments,
+        "succeeded": x.succeeded,
+        "serviceType": x.kind,
         "xRoadVersion": VERSION,
     }
+    if x.own_address:
+        out["securityServerInternalIp"] = x.own_address
+    if x.request_out is not None:
+        out["requestOutTs"] = x.request_out
+    if x.response_in is not None:
+        out["responseInTs"] = x.response_in
+    if x.response_out is not None:
+        out["responseOutTs"] = x.response_out
+    if x.client_address:
+        out["clientSecurityServerAddress"] = x.client_address
+    if x.service_address:
+        out["serviceSecurityServerAddress"] = x.service_address
+    if x.request_size is not None:
+        out["requestSize"] = x.request_size
     if x.response_size is not None:
-        out["responseAttachmentCount"] = 0
-    if x.request is not None:
-        out.update(_names(x.request, x.side))
-    return {key: value for key, value in out.items() if value is not None and value != ""}
+        out["responseSize"] = x.response_size
+        out["responseAttachmentCount"] = x.response_attachments
+    if x.request_mime_size is not None:
+        out["requestMimeSize"] = x.request_mime_size
+    if x.response_mime_size is not None:
+        out["responseMimeSize"] = x.response_mime_size
+    if x.fault_code is not None:
+        out["faultCode"] = x.fault_code[:LONGEST_TEXT]
+    if x.fault_string:
+        out["faultString"] = x.fault_string[:LONGEST_FAULT]
+    if x.soap is not None:
+        _soap_names(out, x.soap)
+    else:
+        out["messageProtocolVersion"] = "1"
+        if x.status is not None:
+            out["statusCode"] = x.status
+        if x.request is not None:
+            _rest_names(out, x.request, x.side)
+    return out
 
 
-def _names(request: RestRequest, side: str) -> dict[str, Any]:
-    client, service = request.client, request.service
-    user, issue = header(request.headers, b"x-road-userid"), header(request.headers, b"x-road-issue")
-    party = (header(request.headers, b"x-road-represented-party") or b"").decode("latin-1")
-    party_class, slash, party_code = party.partition("/")
-    return {
+@lru_cache(maxsize=4096)
+def _parties(client: ClientId, service: DataServiceId) -> dict[str, str]:
+    version = getattr(service, "version", None)
+    subsystem: str | None = service.subsystem  # a service of the member itself, as monitoring's own are, has none
+    named = {
         "clientXRoadInstance": client.instance,
         "clientMemberClass": client.member_class,
         "clientMemberCode": client.member_code,
@@ -78,15 +157,46 @@ def _names(request: RestRequest, side: str) -> dict[str, Any]:
         "serviceXRoadInstance": service.instance,
         "serviceMemberClass": service.member_class,
         "serviceMemberCode": service.member_code,
-        "serviceSubsystemCode": service.subsystem,
+        "serviceSubsystemCode": subsystem,
         "serviceCode": service.service,
-        "restMethod": request.verb,
-        # no query, and no segment that may name a person: monitoring is read by many
-        "restPath": masked_path(request.path) if side == PRODUCER else None,
-        "representedPartyClass": party_class if slash else None,
-        "representedPartyCode": (party_code if slash else party_class) or None,
-        "messageId": request.message_id,
-        "messageUserId": None if user is None else user.decode("latin-1"),
-        "messageIssue": None if issue is None else issue.decode("latin-1"),
-        "xRequestId": request.request_id,
+        "serviceVersion": version,
     }
+    return {key: value for key, value in named.items() if value}
+
+
+def _rest_names(out: dict[str, Any], request: RestRequest, side: str) -> None:
+    out.update(_parties(request.client, request.service))
+    out["restMethod"] = request.verb
+    if side == PRODUCER:
+        # no query, and no segment that may name a person: monitoring is read by many
+        out["restPath"] = masked_path(request.path)[:LONGEST_TEXT]
+    out["messageId"] = request.message_id
+    out["xRequestId"] = request.request_id
+    user, issue = header(request.headers, b"x-road-userid"), header(request.headers, b"x-road-issue")
+    if user:
+        out["messageUserId"] = user.decode("latin-1")[:LONGEST_TEXT]
+    if issue:
+        out["messageIssue"] = issue.decode("latin-1")[:LONGEST_TEXT]
+    party = header(request.headers, b"x-road-represented-party")
+    if party:
+        party_class, slash, party_code = party.decode("latin-1").partition("/")
+        if slash and party_class:
+            out["representedPartyClass"] = party_class[:LONGEST_TEXT]
+        code = party_code if slash else party_class
+        if code:
+            out["representedPartyCode"] = code[:LONGEST_TEXT]
+
+
+def _soap_names(out: dict[str, Any], names: SoapNames) -> None:
+    out.update(_parties(names.client, names.service))
+    out["messageProtocolVersion"] = names.protocol_version[:LONGEST_TEXT]
+    out["messageId"] = names.message_id[:LONGEST_TEXT]
+    out["xRequestId"] = names.request_id[:LONGEST_TEXT]
+    for key, value in (
+        ("messageUserId", names.user_id),
+        ("messageIssue", names.issue),
+        ("representedPartyClass", names.party_class),
+        ("representedPartyCode", names.party_code),
+    ):
+        if value:
+            out[key] = value[:LONGEST_TEXT]

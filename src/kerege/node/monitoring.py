@@ -1,62 +1,160 @@
-"""Operational monitoring of a node: one JSON line per exchange in a file, and the newest in memory for GET /monitoring."""
+"""Operational monitoring of a node, as the exchanges see it: `note` takes what was noted and returns; all the rest happens aside.
+
+Noted exchanges are made into records a slice at a time, so that a burst holds the event loop up for less than a millisecond at once.
+Each record becomes one JSON line in the file, stays among the newest in memory for GET /monitoring, is counted in the totals that
+`telemetry` shows, and goes in batches to whoever keeps records for the protocol (`opmonitor.Store`). Monitoring is not the message
+log: when its disk is full, exchanges go on and the lines lost are counted.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from kerege.exchange.ids import ServerId
 from kerege.exchange.opmon import Exchange, record
 
-_KEPT = 10_000
-_FLUSH_SECONDS = 0.5
+_KEPT: Final = 10_000
+_FLUSH_SECONDS: Final = 0.1
+_SLICE: Final = 64
+_MOST_CODES: Final = 256  # fault codes come from other servers as well: a stranger must not fill the memory
+BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One finished exchange and its record as a JSON line."""
+
+    exchange: Exchange
+    succeeded: bool
+    line: bytes
+
+
+Keeper = Callable[[Sequence[Noted]], None]
+
+
+@dataclass(slots=True)
+class Total:
+    """Durations of one kind of exchange: counts per bucket of `BUCKETS` and one above, their sum, and bytes each way."""
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    seconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+class Totals:
+    """What was exchanged since the node started: by side and whether it succeeded, and refusals by fault code."""
+
+    def __init__(self) -> None:
+        self.by_outcome: dict[tuple[str, bool], Total] = {}
+        self.by_fault: dict[tuple[str, str], int] = {}
+
+    def add(self, exchange: Exchange, succeeded: bool) -> None:
+        total = self.by_outcome.get((exchange.side, succeeded))
+        if total is None:
+            total = self.by_outcome[(exchange.side, succeeded)] = Total()
+        seconds = max(0, (exchange.response_out or exchange.request_in) - exchange.request_in) / 1000
+        total.buckets[bisect_left(BUCKETS, seconds)] += 1
+        total.seconds += seconds
+        total.bytes_in += exchange.request_size or 0
+        total.bytes_out += exchange.response_size or 0
+        if exchange.fault_code is not None:
+            key = (exchange.side, exchange.fault_code)
+            if key not in self.by_fault and len(self.by_fault) >= _MOST_CODES:
+                key = (exchange.side, "other")
+            self.by_fault[key] = self.by_fault.get(key, 0) + 1
 
 
 class Monitor:
-    """Collects records; the file is written in batches, aside from the exchanges (monitoring is not the message log)."""
+    """Collects exchanges. `keep` gets every batch of records, oldest first, and must not block."""
 
-    def __init__(self, file: Path, server: ServerId) -> None:
-        self._server = server
-        self._recent: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_KEPT)
-        self._pending: list[bytes] = []
+    def __init__(self, file: Path, server: ServerId, keep: Keeper | None = None) -> None:
+        self._server, self._keep = server, keep
+        # as bytes: the garbage collector does not have to look through ten thousand dicts again and again
+        self._recent: deque[tuple[int, bytes]] = deque(maxlen=_KEPT)
+        self._pending: list[Exchange] = []
+        self._waiting: deque[Exchange] = deque()  # taken from pending, not yet made into records
+        self._made: list[Noted] = []
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.fchmod(descriptor, 0o600)  # also a file that an older version left readable
         self._file = os.fdopen(descriptor, "ab")
         self._timer: asyncio.TimerHandle | None = None
+        self._scheduled = False
+        self.totals = Totals()
         self.succeeded = 0
         self.failed = 0
+        self.failed_writes = 0
 
     def note(self, exchange: Exchange) -> None:
-        entry = record(exchange, self._server)
-        if entry["succeeded"]:
-            self.succeeded += 1
-        else:
-            self.failed += 1
-        self._recent.append((exchange.response_out or exchange.request_in, entry))
-        self._pending.append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+        """Take a finished exchange. The caller does not touch it afterwards."""
+        self._pending.append(exchange)
+        if not self._scheduled:
+            self._scheduled = True
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._some)
 
     def since(self, moment_ms: int) -> list[dict[str, Any]]:
         """Records of exchanges that ended at or after `moment_ms`, oldest first; at most the newest ten thousand."""
-        return [entry for ended, entry in self._recent if ended >= moment_ms]
+        return [orjson.loads(line) for ended, line in self._recent if ended >= moment_ms]
 
-    def flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        lines, self._pending = self._pending, []
+    def _take(self) -> None:
+        pending, self._pending = self._pending, []
+        self._waiting.extend(pending)
+
+    def _some(self) -> None:
+        """One slice of records; then the next one after what else the loop has to do, or the batch is written."""
+        self._take()
+        self._make(_SLICE)
+        if self._waiting:
+            self._timer = asyncio.get_running_loop().call_later(0, self._some)
+        else:
+            self._timer, self._scheduled = None, False
+            self._write()
+
+    def _make(self, most: int) -> None:
+        waiting, made, recent = self._waiting, self._made, self._recent
+        for _ in range(min(most, len(waiting))):
+            exchange = waiting.popleft()
+            entry = record(exchange, self._server)
+            succeeded: bool = entry["succeeded"]
+            if succeeded:
+                self.succeeded += 1
+            else:
+                self.failed += 1
+            self.totals.add(exchange, succeeded)
+            line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+            recent.append((exchange.response_out or exchange.request_in, line))
+            made.append(Noted(exchange, succeeded, line))
+
+    def _write(self) -> None:
+        made, self._made = self._made, []
+        if not made:
+            return
         try:
-            self._file.write(b"".join(lines))
+            self._file.write(b"".join([noted.line for noted in made]))
             self._file.flush()
         except OSError:  # a full disk must not stop exchanges that the message log could still take
-            self.failed_writes = getattr(self, "failed_writes", 0) + len(lines)
+            self.failed_writes += len(made)
+        if self._keep is not None:
+            self._keep(made)
+
+    def flush(self) -> None:
+        """Everything noted so far, made into records and written."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._scheduled = None, False
+        self._take()
+        self._make(len(self._waiting))
+        self._write()
 
     def close(self) -> None:
         self.flush()
