@@ -253,3 +253,15 @@ class ArchiveFailed(ExchangeError):
     code = "exchange.archive_failed"
     message = "Message log records could not be archived: {reason}."
     hint = "Nothing is lost: the records stay in the log and the archiver tries again. Look at log.archive.folder."
+
+
+class MaintenanceMode(ExchangeError):
+    code = "exchange.maintenance_mode"
+    message = "The server {server} is in maintenance: {notice}."
+    hint = "Try again later; where the provider has other servers, they are asked by themselves."
+
+
+class ServiceDisabled(ExchangeError):
+    code = "exchange.service_disabled"
+    message = "The data service {service} is switched off by its owner: {notice}."
+    hint = "The owner of the data service switches it on again (enabled: in its node's configuration)."

@@ -67,6 +67,8 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.TimestampInvalid.code: "timestamping_failed",
     e.TimestampingFailed.code: "timestamping_failed",
     e.BodyRefused.code: "io_error",
+    e.MaintenanceMode.code: "maintenance_mode",
+    e.ServiceDisabled.code: "service_disabled",
 }
 
 # errors that are the caller's fault: they carry the `client` prefix and HTTP 400
