@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +68,37 @@ def test_the_refusal_does_not_repeat_the_value() -> None:
 
 def test_encoding_is_the_inverse_of_decoding_for_reserved_characters() -> None:
     assert encode_part("a b+c=d?") == "a%20b%2Bc%3Dd%3F"
+
+
+@given(parts, parts, parts, st.none() | parts, parts, st.none() | parts)
+def test_a_data_service_with_or_without_subsystem_and_version_is_written_and_read_the_same(
+    a: str, b: str, c: str, subsystem: str | None, service: str, version: str | None
+) -> None:
+    found = DataServiceId(a, b, c, subsystem, service, version)
+    assert DataServiceId.parse(str(found)) == found
+    assert found.provider_client.subsystem == subsystem
+    assert found.member == found.provider_client.member == MemberId(a, b, c)
+
+
+def test_a_version_and_a_members_own_service_have_forms_of_their_own() -> None:
+    versioned = DataServiceId.parse("KG/GOV/1/emis/getPerson/v1")
+    assert (versioned.service, versioned.version, versioned.provider.subsystem) == ("getPerson", "v1", "emis")
+    own = DataServiceId.parse("KG/GOV/1//getSecurityServerOperationalData")
+    assert (own.subsystem, str(own.provider_client)) == (None, "KG/GOV/1")
+    with pytest.raises(IdentifierInvalid, match="a member's service"):
+        _ = own.provider
+
+
+@pytest.mark.parametrize(
+    "text", ["KG/GOV/1/emis", "KG/GOV//emis/x", "KG/GOV/1/emis/x/", "KG/GOV/1///v1", "KG/GOV/1/a/b/c/d"]
+)
+def test_no_other_part_of_a_data_service_may_be_empty_or_missing(text: str) -> None:
+    with pytest.raises(IdentifierInvalid):
+        DataServiceId.parse(text)
+
+
+@given(st.lists(st.tuples(st.none() | parts, parts, st.none() | parts), max_size=6))
+def test_data_services_are_ordered_whatever_parts_they_lack(rows: list[tuple[str | None, str, str | None]]) -> None:
+    services = [DataServiceId("KG", "GOV", "1", *row) for row in rows]
+    ordered = sorted(services)
+    assert all(not later < earlier for earlier, later in pairwise(ordered))

@@ -7,7 +7,7 @@ percent-encoded on its own. Characters that let one identifier pass for another 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, total_ordering
 from urllib.parse import quote
 
 from kerege.exchange.errors import IdentifierInvalid
@@ -140,28 +140,65 @@ class SubsystemId:
         return cls(*_split(text, "subsystem identifier", 4, 4))
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@total_ordering
+@dataclass(frozen=True, slots=True)
 class DataServiceId:
-    """A data service of a subsystem: `KG/GOV/70000003/emis/register`."""
+    """A data service of a subsystem, or of a member itself (what a security server's owner offers), with a version or without.
+
+    Written `KG/GOV/70000003/emis/register`, with a version `KG/GOV/70000003/emis/getPerson/v1`; a member's own leaves the subsystem's
+    place empty, `KG/GOV/70000003//getSecurityServerOperationalData`, so that no two identifiers are written alike.
+    """
 
     instance: str
     member_class: str
     member_code: str
-    subsystem: str
+    subsystem: str | None
     service: str
+    version: str | None = None
 
     def __str__(self) -> str:
-        return "/".join(
-            map(encode_part, (self.instance, self.member_class, self.member_code, self.subsystem, self.service))
-        )
+        parts = [self.instance, self.member_class, self.member_code, self.subsystem or "", self.service]
+        if self.version is not None:
+            parts.append(self.version)
+        return "/".join(map(encode_part, parts))
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, DataServiceId):
+            return NotImplemented
+        return self._ordered() < other._ordered()
+
+    def _ordered(self) -> tuple[str, ...]:
+        whole = (self.instance, self.member_class, self.member_code, self.subsystem or "", self.service)
+        return (*whole, self.version or "")  # no part is empty, so an absent one comes first
 
     @property
     def provider(self) -> SubsystemId:
+        """The subsystem that offers it. Raises IdentifierInvalid for a member's own service: ask `provider_client` there."""
+        if self.subsystem is None:
+            raise IdentifierInvalid(
+                what="data service identifier", reason="it names a member's service, not a subsystem's"
+            )
         return SubsystemId(self.instance, self.member_class, self.member_code, self.subsystem)
+
+    @property
+    def provider_client(self) -> ClientId:
+        """Who offers it, subsystem or member: in whose name an answer is signed, and by which its servers are found."""
+        return ClientId(self.instance, self.member_class, self.member_code, self.subsystem)
+
+    @property
+    def member(self) -> MemberId:
+        return MemberId(self.instance, self.member_class, self.member_code)
 
     @classmethod
     def parse(cls, text: str) -> DataServiceId:
-        return cls(*_split(text, "data service identifier", 5, 5))
+        what = "data service identifier"
+        parts = text.strip().split("/")
+        if not 5 <= len(parts) <= 6:
+            raise IdentifierInvalid(what=what, reason=f"it has {len(parts)} parts, expected 5 or 6 with a version")
+        subsystem = decode_part(parts[3], what) if parts[3] else None
+        instance, member_class, member_code, service = (decode_part(parts[index], what) for index in (0, 1, 2, 4))
+        version = decode_part(parts[5], what) if len(parts) == 6 else None
+        return cls(instance, member_class, member_code, subsystem, service, version)
 
 
 @dataclass(frozen=True, slots=True, order=True)
