@@ -34,6 +34,18 @@ format: $(STAMP) ## let ruff mend what it can
 evaluate: $(STAMP) ## codes and columns matched on real registers in ../shared/data (says "not there" when they are not)
 	$(BIN)/python bench/evaluate.py
 
+bench-exchange: $(STAMP) ## the exchange beside two nginx with mutual TLS, speed and CPU (OPTIONS="--rounds 1 --seconds 1" for a quick look)
+	$(BIN)/python bench/exchange $(OPTIONS)
+
+soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), then both logs held against each other
+	KEREGE_SOAK_SECONDS=$(or $(SECONDS),120) $(BIN)/python -m pytest -q -s tests/box/test_kill.py
+
+outside: ## virtual environments of other people's X-Road libraries, for tests/outside
+	@PY="$(PY)" sh tests/outside/setup.sh
+
+fuzz: $(STAMP) ## every parser of strangers' bytes fuzzed for SECONDS (60) each
+	@PY="$(PY)" SECONDS="$(or $(SECONDS),60)" sh fuzz/run.sh
+
 lock: $(STAMP) ## renew requirements/lock.txt
 	$(BIN)/pip install -q uv
 	$(BIN)/uv pip compile requirements/dev.in -q --generate-hashes --no-annotate --no-header --python-version 3.11 --upgrade -o requirements/lock.txt
@@ -41,4 +53,4 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test check format evaluate lock clean
+.PHONY: help setup demo test check format evaluate bench-exchange soak outside fuzz lock clean
