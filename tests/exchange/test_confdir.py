@@ -3,6 +3,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kerege.exchange import confdir, globalconf
 from kerege.exchange.confdir import Anchor
@@ -103,3 +105,33 @@ def test_an_anchor_with_letters_that_mean_something_in_xml_reads_back_the_same(a
     url = "http://127.0.0.1/internalconf?a=1&b=<2>"
     anchor = Anchor("K&G", ((url, authority.configuration.certificate),))
     assert confdir.parse_anchor(confdir.build_anchor(anchor, NOW)) == anchor
+
+
+@pytest.mark.parametrize("version", [2, 3, 4, 5, 6])
+def test_a_directory_of_every_version_says_so_in_its_locations(authority: TestAuthority, version: int) -> None:
+    pair = authority.configuration
+    stamp = confdir.generation(NOW)
+    body, files = confdir.build_directory(FILES, "KG", NOW, stamp, pair.key, pair.certificate, version)
+    assert confdir.verify_directory(body, [pair.certificate], "here").version == version
+    assert set(files) == {f"/V{version}/{stamp}/shared-params.xml", f"/V{version}/{stamp}/kerege-rules.json"}
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_directory_is_refused_and_nothing_else_happens(authority: TestAuthority, data: st.DataObject) -> None:
+    whole, _ = built(authority)
+    at, cut = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, 60))
+    put = data.draw(st.binary(max_size=8) | st.sampled_from([b"\r\n", b"\r\n\r\n", b"--", b":", b"boundary="]))
+    damaged = whole[:at] + put + whole[at + cut :]
+    try:
+        found = confdir.verify_directory(damaged, [authority.configuration.certificate], "here")
+    except (ConfigurationForged, ConfigurationMalformed):
+        return
+    assert found == confdir.verify_directory(whole, [authority.configuration.certificate], "here")
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_as_an_anchor_are_refused(data: bytes) -> None:
+    with pytest.raises(ConfigurationMalformed):
+        confdir.parse_anchor(data)

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from kerege.exchange import certs
-from kerege.exchange.errors import ConfigurationForged, ConfigurationMalformed
+from kerege.exchange.confmodel import Anchor as Anchor
+from kerege.exchange.errors import ConfigurationForged, ConfigurationMalformed, HashChainMalformed
 from kerege.exchange.hashchain import SHA512, digest_with
 from kerege.exchange.safexml import parse_xml
 from kerege.exchange.xades import ECDSA_SHA512, RSA_SHA512, PrivateKey
@@ -31,7 +32,17 @@ from kerege.exchange.xades import ECDSA_SHA512, RSA_SHA512, PrivateKey
 SHARED: Final = "SHARED-PARAMETERS"
 PRIVATE: Final = "PRIVATE-PARAMETERS"
 RULES: Final = "KEREGE-RULES"
-FILE_NAMES: Final = {SHARED: "shared-params.xml", PRIVATE: "private-params.xml", RULES: "kerege-rules.json"}
+MONITORING: Final = "MONITORING"
+NEXT_UPDATE: Final = "NEXTUPDATE"
+FETCH_INTERVAL: Final = "FETCHINTERVAL"
+FILE_NAMES: Final = {
+    SHARED: "shared-params.xml",
+    PRIVATE: "private-params.xml",
+    RULES: "kerege-rules.json",
+    MONITORING: "monitoring-params.xml",
+    NEXT_UPDATE: "nextupdate-params.xml",
+    FETCH_INTERVAL: "fetchinterval-params.xml",
+}
 VERSION: Final = 6
 
 _SIZES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
@@ -72,14 +83,6 @@ class Directory:
     def generation(self) -> str:
         shared = self.part(SHARED)
         return shared.generation if shared else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """Where an instance's configuration is fetched and by whom it must be signed."""
-
-    instance: str
-    sources: tuple[tuple[str, x509.Certificate], ...]  # download URL, verification certificate
 
 
 def _bad(reason: str) -> ConfigurationMalformed:
@@ -180,12 +183,19 @@ def verify_directory(body: bytes, certificates: Sequence[x509.Certificate], sour
         wanted, raw = base64.b64decode(stated), base64.b64decode(b"".join(value.split()), validate=True)
     except ValueError:
         raise _bad("the signature is not base64") from None
-    signer = next((c for c in certificates if digest_with(hash_algorithm[1], certs.der(c)) == wanted), None)
+    signer = next((c for c in certificates if _digest(hash_algorithm[1], certs.der(c)) == wanted), None)
     if signer is None:
         raise ConfigurationForged(source=source, reason="it is signed with a certificate the anchor does not name")
     if not _holds(signer, method, signed, raw):
         raise ConfigurationForged(source=source, reason="its signature does not hold")
     return _parse_content(signed, content)
+
+
+def _digest(algorithm: str, data: bytes) -> bytes:
+    try:
+        return digest_with(algorithm, data)
+    except HashChainMalformed as problem:
+        raise _bad(str(problem.params["reason"])) from None
 
 
 def _holds(signer: x509.Certificate, method: str, data: bytes, value: bytes) -> bool:
@@ -240,7 +250,7 @@ def _parse_content(signed: bytes, headers: dict[str, str]) -> Directory:
 
 def check_file(part: ConfigurationPart, data: bytes, source: str) -> bytes:
     """`data` unchanged when it is the file the directory names, else ConfigurationForged."""
-    if digest_with(part.algorithm, data) != part.digest:
+    if _digest(part.algorithm, data) != part.digest:
         raise ConfigurationForged(source=source, reason=f"the file {part.identifier} is not the one that was signed")
     return data
 
@@ -257,16 +267,18 @@ def build_directory(
     stamp: str,
     key: PrivateKey,
     certificate: x509.Certificate,
+    version: int = VERSION,
 ) -> tuple[bytes, dict[str, bytes]]:
     """Sign a directory over `files` (identifier, content): the HTTP body, and the files by their location.
 
-    stamp   from `generation`; must grow from one publication to the next, nodes refuse an older one
+    stamp     from `generation`; must grow from one publication to the next, nodes refuse an older one
+    version   of the parameters in `files`
     """
     inner, outer = _new_boundary(), _new_boundary()
-    lines = [f"--{inner}", f"Expire-date: {_iso(expires)}", f"Version: {VERSION}", ""]
+    lines = [f"--{inner}", f"Expire-date: {_iso(expires)}", f"Version: {version}", ""]
     located: dict[str, bytes] = {}
     for identifier, content in files:
-        location = f"/V{VERSION}/{stamp}/{FILE_NAMES[identifier]}"
+        location = f"/V{version}/{stamp}/{FILE_NAMES[identifier]}"
         located[location] = content
         lines += [
             f"--{inner}",

@@ -1,183 +1,72 @@
-"""The global configuration's content: shared and private parameters, read from versions 2 to 6.
+"""The global configuration's content, read: shared, private and optional parameters of versions 2 to 6.
 
-Implements the XML of X-Road PR-GCONF (schemas v2 to v6). What is read becomes one value, `SharedParameters`, which answers the
-node's questions in constant time: which servers serve a subsystem, whose authentication certificate is this, who is in a group.
-Writing is `confwrite`; the signed directory around these files is `confdir`; Kerege's own part is `rules`.
+Implements the XML of X-Road PR-GCONF (schemas v2 to v6, monitoring and OCSP parameters). The values are `confmodel`'s and are
+imported from here. Writing is `confwrite`; the signed directory around these files is `confdir`, the folder they lie in
+`conflayout`; Kerege's own part is `rules`. Every text is checked before it is used: what a central server's mistake or an enemy
+put there ends as ConfigurationMalformed and nothing else.
 """
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final
 
 from cryptography import x509
 from lxml import etree
 
+from kerege.exchange.confmodel import (
+    COSTS,
+    CSR_FORMATS,
+    VERSIONS,
+    AcmeServer,
+    Anchor,
+    ApprovedAuthority,
+    Authority,
+    GlobalGroup,
+    Member,
+    OcspResponder,
+    OptionalParameters,
+    PrivateParameters,
+    SecurityServer,
+    SharedParameters,
+    Source,
+    Subsystem,
+    TimestampAuthority,
+)
 from kerege.exchange.errors import ConfigurationMalformed, ExchangeError
-from kerege.exchange.ids import ClientId, MemberId, ServerId, SubsystemId
+from kerege.exchange.ids import ClientId, MemberId, ServerId
 from kerege.exchange.safexml import parse_xml
 
+__all__ = [
+    "COSTS",
+    "CSR_FORMATS",
+    "VERSIONS",
+    "AcmeServer",
+    "Anchor",
+    "ApprovedAuthority",
+    "Authority",
+    "GlobalGroup",
+    "Member",
+    "OcspResponder",
+    "OptionalParameters",
+    "PrivateParameters",
+    "SecurityServer",
+    "SharedParameters",
+    "Source",
+    "Subsystem",
+    "TimestampAuthority",
+    "parse_fetch_interval",
+    "parse_monitoring",
+    "parse_next_update",
+    "parse_private",
+    "parse_shared",
+]
+
 _ID: Final = "{http://x-road.eu/xsd/identifiers}"
+_XROAD: Final = "{http://x-road.eu/xsd/xroad.xsd}"
 _LARGEST: Final = 64 * 1024 * 1024
-VERSIONS: Final = (2, 3, 4, 5, 6)
-
-
-@dataclass(frozen=True, slots=True)
-class OcspResponder:
-    url: str
-    certificate: x509.Certificate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """One CA certificate with its responders."""
-
-    certificate: x509.Certificate
-    responders: tuple[OcspResponder, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovedAuthority:
-    """A certification service approved for the instance. `profile` says how its certificates name members."""
-
-    name: str
-    top: Authority
-    profile: str
-    intermediates: tuple[Authority, ...] = ()
-    authentication_only: bool = False
-
-    def responders_of(self, issuer: x509.Certificate) -> tuple[OcspResponder, ...]:
-        """Responders that may answer for certificates `issuer` signed; the top's when the issuer names none."""
-        for authority in (self.top, *self.intermediates):
-            if authority.certificate == issuer and authority.responders:
-                return authority.responders
-        return self.top.responders
-
-
-@dataclass(frozen=True, slots=True)
-class Subsystem:
-    code: str
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    id: MemberId
-    name: str
-    subsystems: tuple[Subsystem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SecurityServer:
-    """A registered server: where it listens, which authentication certificates are its, whom it serves."""
-
-    id: ServerId
-    address: str | None
-    auth_cert_hashes: frozenset[str]
-    clients: tuple[ClientId, ...] = ()
-    maintenance: str | None = None  # the message when in maintenance mode, "" without one
-
-
-@dataclass(frozen=True, slots=True)
-class GlobalGroup:
-    code: str
-    description: str
-    members: frozenset[ClientId]
-
-
-@dataclass(frozen=True, slots=True)
-class TimestampAuthority:
-    name: str
-    url: str
-    certificate: x509.Certificate
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A central server that publishes the configuration, with its verification certificates."""
-
-    address: str
-    internal_certs: tuple[x509.Certificate, ...] = ()
-    external_certs: tuple[x509.Certificate, ...] = ()
-
-
-@dataclass(frozen=True)
-class SharedParameters:
-    """Everything public about one instance."""
-
-    instance: str
-    authorities: tuple[ApprovedAuthority, ...]
-    members: tuple[Member, ...]
-    servers: tuple[SecurityServer, ...]
-    groups: tuple[GlobalGroup, ...] = ()
-    timestamping: tuple[TimestampAuthority, ...] = ()
-    member_classes: tuple[tuple[str, str], ...] = ()
-    ocsp_freshness_seconds: int = 3600
-    sources: tuple[Source, ...] = field(default=())
-
-    @cached_property
-    def _by_client(self) -> dict[ClientId, tuple[SecurityServer, ...]]:
-        out: dict[ClientId, list[SecurityServer]] = {}
-        for server in self.servers:
-            for client in server.clients:
-                out.setdefault(client, []).append(server)
-        return {client: tuple(servers) for client, servers in out.items()}
-
-    @cached_property
-    def _by_auth_hash(self) -> dict[str, SecurityServer]:
-        return {digest: server for server in self.servers for digest in server.auth_cert_hashes}
-
-    @cached_property
-    def _groups_of(self) -> dict[ClientId, frozenset[str]]:
-        out: dict[ClientId, set[str]] = {}
-        for group in self.groups:
-            for member in group.members:
-                out.setdefault(member, set()).add(group.code)
-        return {member: frozenset(codes) for member, codes in out.items()}
-
-    @cached_property
-    def _members(self) -> dict[MemberId, Member]:
-        return {member.id: member for member in self.members}
-
-    @cached_property
-    def _subsystems(self) -> frozenset[ClientId]:
-        return frozenset(
-            ClientId(m.id.instance, m.id.member_class, m.id.member_code, s.code)
-            for m in self.members
-            for s in m.subsystems
-        )
-
-    def member(self, member: MemberId) -> Member | None:
-        return self._members.get(member)
-
-    def is_registered(self, client: ClientId) -> bool:
-        """Whether the member, or the subsystem, exists in this configuration."""
-        return client in self._subsystems if client.subsystem is not None else client.member in self._members
-
-    def servers_of(self, subsystem: SubsystemId) -> tuple[SecurityServer, ...]:
-        return self._by_client.get(subsystem.client, ())
-
-    def server_by_auth_hash(self, hashes: tuple[str, ...]) -> SecurityServer | None:
-        """The server whose registered authentication certificate has one of these hashes (`certs.auth_hashes`)."""
-        return next((self._by_auth_hash[h] for h in hashes if h in self._by_auth_hash), None)
-
-    def groups_of(self, client: ClientId) -> frozenset[str]:
-        return self._groups_of.get(client, frozenset())
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateParameters:
-    """What only this instance's own servers read."""
-
-    instance: str
-    management_provider: SubsystemId | None = None
-    auth_cert_registration_address: str = ""
-    timestamping_interval_seconds: int = 60
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
+_CLIENT_TAGS: Final = frozenset(_ID + tag for tag in ("xRoadInstance", "memberClass", "memberCode", "subsystemCode"))
+_LARGEST_NUMBER: Final = 10  # digits
 
 
 def _fail(part: str, reason: str) -> ConfigurationMalformed:
@@ -207,19 +96,33 @@ def _authority(node: etree._Element, part: str) -> Authority:
     for responder in node.findall("ocsp"):
         cert = responder.find("cert")
         listed = None if cert is None or not cert.text else _certificate(cert.text, part)
-        responders.append(OcspResponder(_text(responder, "url", part), listed))
+        responders.append(
+            OcspResponder(_text(responder, "url", part), listed, _choice(responder, "costType", COSTS, part))
+        )
     return Authority(_certificate(_text(node, "cert", part), part), tuple(responders))
+
+
+def _choice(node: etree._Element, tag: str, choices: tuple[str, ...], part: str) -> str:
+    """One of `choices`, the first where the element is not there."""
+    found = _text(node, tag, part, optional=True) or choices[0]
+    if found not in choices:
+        raise _fail(part, f"<{tag}> is none of {', '.join(choices)}")
+    return found
+
+
+def _acme(node: etree._Element | None, part: str) -> AcmeServer | None:
+    if node is None:
+        return None
+    rest = ("ipAddress", "authenticationCertificateProfileId", "signingCertificateProfileId")
+    return AcmeServer(
+        _text(node, "directoryURL", part), *(_text(node, tag, part, optional=True) or None for tag in rest)
+    )
 
 
 def parse_shared(data: bytes) -> SharedParameters:
     """Shared parameters of any supported version. Raises ConfigurationMalformed."""
     part = "shared parameters"
-    try:
-        root = parse_xml(data, _LARGEST)
-    except ValueError as problem:
-        raise _fail(part, str(problem)) from None
-    if etree.QName(root).localname != "conf":
-        raise _fail(part, "the root is not <conf>")
+    root = _root(data, part)
     try:
         return _shared(root, part)
     except ExchangeError as problem:
@@ -241,7 +144,9 @@ def _shared(root: etree._Element, part: str) -> SharedParameters:
                 top=_authority(top, part),
                 profile=_text(node, "certificateProfileInfo", part),
                 intermediates=tuple(_authority(n, part) for n in node.findall("intermediateCA")),
-                authentication_only=_text(node, "authenticationOnly", part, optional=True) == "true",
+                authentication_only=_text(node, "authenticationOnly", part, optional=True) in {"true", "1"},
+                acme=_acme(node.find("acmeServer"), part),
+                csr_format=_choice(node, "defaultCsrFormat", CSR_FORMATS, part),
             )
         )
     members, by_ref = [], {}
@@ -262,7 +167,10 @@ def _shared(root: etree._Element, part: str) -> SharedParameters:
         groups=tuple(_group(node, part) for node in root.findall("globalGroup")),
         timestamping=tuple(
             TimestampAuthority(
-                _text(n, "name", part), _text(n, "url", part), _certificate(_text(n, "cert", part), part)
+                _text(n, "name", part),
+                _text(n, "url", part),
+                _certificate(_text(n, "cert", part), part),
+                _choice(n, "costType", COSTS, part),
             )
             for n in root.findall("approvedTSA")
         ),
@@ -284,7 +192,11 @@ def _shared(root: etree._Element, part: str) -> SharedParameters:
 
 def _integer(root: etree._Element, tag: str, part: str) -> int:
     text = _text(root, tag, part)
-    if not text.isdecimal():
+    return _number(text, tag, part)
+
+
+def _number(text: str, tag: str, part: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _LARGEST_NUMBER):
         raise _fail(part, f"<{tag}> is not a number")
     return int(text)
 
@@ -311,6 +223,8 @@ def _server(node: etree._Element, by_ref: dict[str | None, ClientId], part: str)
 
 def _identifier(node: etree._Element, part: str) -> ClientId:
     subsystem = node.find(_ID + "subsystemCode")
+    if any(isinstance(child.tag, str) and child.tag not in _CLIENT_TAGS for child in node):
+        raise _fail(part, "an identifier holds more than a client's codes")
     return ClientId(
         _text(node, _ID + "xRoadInstance", part),
         _text(node, _ID + "memberClass", part),
@@ -327,15 +241,85 @@ def _group(node: etree._Element, part: str) -> GlobalGroup:
 def parse_private(data: bytes) -> PrivateParameters:
     """Private parameters. Raises ConfigurationMalformed."""
     part = "private parameters"
+    root = _root(data, part)
+    try:
+        return _private(root, part)
+    except ExchangeError as problem:
+        if isinstance(problem, ConfigurationMalformed):
+            raise
+        raise _fail(part, problem.text) from None
+
+
+def _root(data: bytes, part: str) -> etree._Element:
     try:
         root = parse_xml(data, _LARGEST)
     except ValueError as problem:
         raise _fail(part, str(problem)) from None
+    if etree.QName(root).localname != "conf":
+        raise _fail(part, "the root is not <conf>")
+    return root
+
+
+def _private(root: etree._Element, part: str) -> PrivateParameters:
     provider = root.find("managementService/managementRequestServiceProviderId")
-    found = None if provider is None else _identifier(provider, part)
+    pinned = root.findtext("managementService/authCertRegServiceCert")
     return PrivateParameters(
         instance=_text(root, "instanceIdentifier", part),
-        management_provider=None if found is None or found.subsystem is None else SubsystemId.parse(str(found)),
+        management_provider=None if provider is None else _identifier(provider, part),
         auth_cert_registration_address=_text(root, "managementService/authCertRegServiceAddress", part, optional=True),
         timestamping_interval_seconds=_integer(root, "timeStampingIntervalSeconds", part),
+        auth_cert_registration_certificate=_certificate(pinned, part) if pinned and pinned.strip() else None,
+        anchors=tuple(_anchor(node, part) for node in root.findall("configurationAnchor")),
     )
+
+
+def _anchor(node: etree._Element, part: str) -> Anchor:
+    """A partner's anchor. A certificate in it that cannot be read is left out: it costs us that partner, not our own instance."""
+    sources = []
+    for source in node.findall("source"):
+        url = _text(source, "downloadURL", part)
+        for cert in source.findall("verificationCert"):
+            try:
+                sources.append((url, _certificate(cert.text, part)))
+            except ConfigurationMalformed:
+                continue
+    return Anchor(_text(node, "instanceIdentifier", part), tuple(sources))
+
+
+def _only_child(data: bytes, part: str, tag: str) -> etree._Element:
+    root = _root(data, part)
+    children = [child for child in root if isinstance(child.tag, str)]
+    if root.tag != f"{_XROAD}conf" or [child.tag for child in children] != [tag]:
+        raise _fail(part, f"it does not hold exactly one <{tag}>")
+    return children[0]
+
+
+def parse_next_update(data: bytes) -> bool:
+    """Whether the nextUpdate of OCSP answers is checked. Raises ConfigurationMalformed."""
+    part = "OCSP nextUpdate parameters"
+    text = (_only_child(data, part, "verifyNextUpdate").text or "").strip()
+    if text not in {"true", "false", "1", "0"}:
+        raise _fail(part, "<verifyNextUpdate> is neither true nor false")
+    return text in {"true", "1"}
+
+
+def parse_fetch_interval(data: bytes) -> int:
+    """Seconds between two fetches of OCSP answers. Raises ConfigurationMalformed."""
+    part = "OCSP fetch interval parameters"
+    text = (_only_child(data, part, "ocspFetchInterval").text or "").strip()
+    return _number(text, "ocspFetchInterval", part)
+
+
+def parse_monitoring(data: bytes) -> ClientId | None:
+    """Who may ask every server for monitoring data; None is nobody. Raises ConfigurationMalformed."""
+    part = "monitoring parameters"
+    client = _only_child(data, part, "monitoringClient")
+    children = [child for child in client if isinstance(child.tag, str)]
+    if not children:
+        return None
+    if [child.tag for child in children] != ["monitoringClientId"]:
+        raise _fail(part, "it names something else than one monitoringClientId")
+    try:
+        return _identifier(children[0], part)
+    except ExchangeError as problem:
+        raise problem if isinstance(problem, ConfigurationMalformed) else _fail(part, problem.text) from None
