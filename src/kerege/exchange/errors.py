@@ -265,3 +265,17 @@ class ServiceDisabled(ExchangeError):
     code = "exchange.service_disabled"
     message = "The data service {service} is switched off by its owner: {notice}."
     hint = "The owner of the data service switches it on again (enabled: in its node's configuration)."
+
+
+class MetaserviceInvalid(ExchangeError):
+    """A question to a service of the server itself that cannot be answered as it is put."""
+
+    code = "exchange.metaservice_invalid"
+    message = "The call of {service} cannot be answered: {reason}."
+    hint = "Correct the request; docs/reference/exchange.md lists the server's own services with their parameters."
+
+
+class DescriptionUnavailable(ExchangeError):
+    code = "exchange.description_unavailable"
+    message = "The description of {service} cannot be given: {reason}."
+    hint = "The provider looks at services.{service}.description in its node's configuration, and at what answers there."

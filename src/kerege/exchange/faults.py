@@ -61,6 +61,8 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.PeerUntrusted.code: "ssl_authentication_failed",
     e.ProviderFailed.code: "service_failed",
     e.LogFailed.code: "logging_failed",
+    e.MetaserviceInvalid.code: "invalid_request",
+    e.DescriptionUnavailable.code: "service_failed",
     e.LogFull.code: "logging_failed",
     e.LogKeyWrong.code: "logging_failed",
     e.ArchiveFailed.code: "logging_failed",
@@ -73,7 +75,14 @@ SUFFIX_OF: Final[dict[str, str]] = {
 
 # errors that are the caller's fault: they carry the `client` prefix and HTTP 400
 _CALLERS: Final = frozenset(
-    {e.IdentifierInvalid.code, e.TargetInvalid.code, e.PathRefused.code, e.HeaderMissing.code, e.HeaderInvalid.code}
+    {
+        e.IdentifierInvalid.code,
+        e.TargetInvalid.code,
+        e.PathRefused.code,
+        e.HeaderMissing.code,
+        e.HeaderInvalid.code,
+        e.MetaserviceInvalid.code,
+    }
 )
 
 

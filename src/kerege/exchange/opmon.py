@@ -147,8 +147,6 @@ def record(exchange: Exchange, server: ServerId) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _parties(client: ClientId, service: DataServiceId) -> dict[str, str]:
-    version = getattr(service, "version", None)
-    subsystem: str | None = service.subsystem  # a service of the member itself, as monitoring's own are, has none
     named = {
         "clientXRoadInstance": client.instance,
         "clientMemberClass": client.member_class,
@@ -157,9 +155,9 @@ def _parties(client: ClientId, service: DataServiceId) -> dict[str, str]:
         "serviceXRoadInstance": service.instance,
         "serviceMemberClass": service.member_class,
         "serviceMemberCode": service.member_code,
-        "serviceSubsystemCode": subsystem,
+        "serviceSubsystemCode": service.subsystem,
         "serviceCode": service.service,
-        "serviceVersion": version,
+        "serviceVersion": service.version,
     }
     return {key: value for key, value in named.items() if value}
 
