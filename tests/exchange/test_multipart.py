@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import pytest
@@ -5,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerege.exchange import faults, multipart
+from kerege.exchange.bodies import Attachment, Spool, body_bytes
 from kerege.exchange.errors import ExchangeError, MessageMalformed, MessageTooLarge
 from kerege.exchange.hashchain import HashChain
-from kerege.exchange.multipart import Decoder, Limits, TransportMessage, encode_rest
+from kerege.exchange.multipart import Decoder, Limits, TransportMessage, encode_message, encode_rest
 
 CHAIN = HashChain(b"<result/>", b"<chain/>")
 
@@ -108,6 +110,113 @@ def test_the_boundary_is_read_from_the_header_with_or_without_quotes() -> None:
             multipart.boundary_of(bad)
 
 
+# --- big bodies ---
+
+# bodies of what boundaries are made of: beginnings of the delimiter at every place
+nearly = st.lists(
+    st.sampled_from([b"\r", b"\n", b"\r\n", b"-", b"--", b"\r\n--xtopab", b"xtopabc", b"--xtopabc", b"a"])
+).map(b"".join)
+
+
+@given(
+    st.one_of(st.none(), nearly, st.binary(max_size=300)), st.lists(st.integers(0, 900), max_size=8), st.integers(0, 99)
+)
+def test_any_split_of_the_bytes_gives_the_same_message_in_memory_or_on_disk(
+    tmp_path_factory: pytest.TempPathFactory, body: bytes | None, cuts: list[int], memory: int
+) -> None:
+    data = encode_rest("xtopabc", b"GET\r\n/\r\n", body, CHAIN, b"<sig/>", response=False, ocsp=[b"o1", b"o2"])
+    decoder = Decoder("xtopabc", Limits(memory=memory, spool=tmp_path_factory.getbasetemp() / "spool"))
+    places = [0, *sorted(cuts), len(data)]
+    for start, end in itertools.pairwise(places):
+        decoder.feed(data[start : max(start, end)])
+    found = decoder.finish()
+    assert isinstance(found.body, Spool) == (body is not None and len(body) > memory)
+    assert (None if found.body is None else body_bytes(found.body)) == body
+    assert (found.message, found.ocsp, found.signature) == (b"GET\r\n/\r\n", [b"o1", b"o2"], b"<sig/>")
+    assert found.hash_chain == CHAIN
+    found.close()
+
+
+def test_a_big_body_goes_to_disk_and_comes_out_as_a_piece_of_its_own(tmp_path: Path) -> None:
+    block = b"\r\n--xtopabd" * 10_000
+    with Spool.of([block] * 30, tmp_path) as spool:
+        pieces = encode_message(
+            "xtopabc", multipart.REST_REQUEST, b"PUT\r\n", (Attachment((), spool),), CHAIN, b"s", ocsp=[b"o"]
+        )
+        assert [piece is spool for piece in pieces] == [False, True, False]
+        decoder = Decoder("xtopabc", Limits(spool=tmp_path, memory=1000))
+        for piece in pieces:
+            for chunk in (piece,) if isinstance(piece, bytes) else piece.chunks(65_536):
+                decoder.feed(chunk)
+                assert len(decoder._rest) < 100
+        found = decoder.finish()
+        assert isinstance(found.body, Spool)
+        assert (found.body.size, found.body.sha512) == (spool.size, spool.sha512)
+        found.close()
+        assert found.body.closed
+
+
+def fed(decoder: Decoder, data: bytes, seen: list[Spool]) -> None:
+    for at in range(0, len(data), 500):
+        decoder.feed(data[at : at + 500])
+        seen += [decoder._writer._spool] if decoder._writer and decoder._writer._spool else []
+    decoder.finish()
+
+
+def test_what_came_of_a_refused_message_is_given_back(tmp_path: Path) -> None:
+    data = encode_rest("xtopabc", b"m", b"x" * 5000, CHAIN, b"s", response=False)
+    for spoilt, limits in (
+        (data + b"more", Limits(memory=100, spool=tmp_path)),
+        (data[:-30], Limits(memory=100, spool=tmp_path)),
+        (data, Limits(memory=100, body=4000, spool=tmp_path)),
+        (data.replace(b"application/x-road-rest-request", b"text/xml"), Limits(memory=100, spool=tmp_path)),
+    ):
+        decoder = Decoder("xtopabc", limits)
+        seen: list[Spool] = []
+        with pytest.raises(ExchangeError):
+            fed(decoder, spoilt, seen)
+        assert seen
+        assert all(spool.closed for spool in seen)
+
+
+def test_only_bodies_and_attachments_go_to_disk(tmp_path: Path) -> None:
+    data = encode_rest("xtopabc", b"m" * 5000, b"b" * 5000, CHAIN, b"s" * 5000, response=False)
+    found = decode(data, step=700, limits=Limits(memory=100, spool=tmp_path))
+    assert (found.message, found.signature) == (b"m" * 5000, b"s" * 5000)
+    assert isinstance(found.body, Spool)
+    found.close()
+
+
+def test_attachments_travel_in_one_nested_part_as_they_are(tmp_path: Path) -> None:
+    with Spool.of([b"big" * 50_000], tmp_path) as spool:
+        attachments = (
+            Attachment(((b"content-type", b"text/plain"), (b"content-id", b"<a>")), b"one"),
+            Attachment(((b"content-transfer-encoding", b"base64"),), spool),
+            Attachment((), b""),
+        )
+        kind = b'application/xop+xml; charset=UTF-8; type="text/xml"'
+        pieces = encode_message("xtopabc", multipart.XOP, b"<e/>", attachments, None, b"s", content_type=kind)
+        assert pieces[1] is spool
+        found = decode(b"".join(map(body_bytes, pieces)))
+    assert (found.kind, found.message, found.headers) == (multipart.XOP, b"<e/>", {b"content-type": kind})
+    assert found.nested is not None
+    inner = found.nested.headers[b"content-type"].partition(b"boundary=")[2]
+    assert inner.startswith(b"xatt")
+    mark = b"--" + inner
+    assert body_bytes(found.nested.body) == b"".join(
+        (
+            b"\r\n" + mark + b"\r\ncontent-type: text/plain\r\ncontent-id: <a>\r\n\r\none\r\n",
+            mark + b"\r\ncontent-transfer-encoding: base64\r\n\r\n" + b"big" * 50_000 + b"\r\n",
+            mark + b"\r\n\r\n\r\n" + mark + b"--\r\n",
+        )
+    )
+
+
+def test_an_attachments_header_writes_no_line_of_its_own() -> None:
+    with pytest.raises(MessageMalformed):
+        encode_message("b", multipart.SOAP, b"<e/>", (Attachment(((b"a", b"b\r\nc: d"),), b""),), None, b"s")
+
+
 # --- X-Road's own messages ---
 
 
@@ -164,3 +273,25 @@ def test_x_roads_faulty_messages_are_refused_for_the_right_reason(vectors: Path,
     with pytest.raises(MessageMalformed) as refused:
         decode(data, boundary)
     assert refused.value.params["where"] == where
+
+
+def unchunked(data: bytes) -> bytes:
+    out, at = b"", 0
+    while (end := data.find(b"\r\n", at)) >= 0 and (size := int(data[at:end], 16)):
+        out += data[end + 2 : end + 2 + size]
+        at = end + 2 + size + 2
+    return out
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("name", ["001.req", "002.req", "003.req", "004.req", "001.resp", "002.resp", "004.resp"])
+def test_what_a_live_server_sent_is_written_the_same_byte_for_byte(vectors: Path, name: str) -> None:
+    head, _, data = (vectors / "live-7.3.2" / "wire" / name).read_bytes().partition(b"\r\n\r\n")
+    data = unchunked(data) if b"chunked" in head.lower() else data
+    boundary = data[2 : data.index(b"\r\n")].decode()
+    found = decode(data, boundary, 999)
+    attachments = () if found.body is None else (Attachment((), found.body),)
+    pieces = encode_message(
+        boundary, found.kind, found.message, attachments, found.hash_chain, found.signature, ocsp=found.ocsp
+    )
+    assert b"".join(map(body_bytes, pieces)) == data
