@@ -112,10 +112,12 @@ def test_the_boundary_is_read_from_the_header_with_or_without_quotes() -> None:
 
 # --- big bodies ---
 
-# bodies of what boundaries are made of: beginnings of the delimiter at every place
-nearly = st.lists(
-    st.sampled_from([b"\r", b"\n", b"\r\n", b"-", b"--", b"\r\n--xtopab", b"xtopabc", b"--xtopabc", b"a"])
-).map(b"".join)
+# bodies of what boundaries are made of: beginnings of the delimiter at every place, and never the whole of it
+nearly = (
+    st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"-", b"--", b"\r\n--xtopab", b"xtopabc", b"--xtopabc", b"a"]))
+    .map(b"".join)
+    .filter(lambda body: b"\r\n--xtopabc" not in body)
+)
 
 
 @given(
