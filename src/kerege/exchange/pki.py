@@ -36,10 +36,11 @@ _YEARS: Final = timedelta(days=3650)
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A private key with its certificate."""
+    """A private key with its certificate; `chain` is what stands between the certificate and its approved authority."""
 
     key: PrivateKey
     certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...] = ()
 
 
 def new_key(algorithm: str = "ec") -> PrivateKey:

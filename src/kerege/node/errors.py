@@ -49,3 +49,15 @@ class KeyNotReady(NodeError):
     code = "node.key_not_ready"
     message = "The node cannot sign for {member}: {reason}."
     hint = "Give the node a signing key for this member (keys.sign), and see that the OCSP responder answers."
+
+
+class TokenFailed(NodeError):
+    code = "node.token_failed"
+    message = "The key {key} on the token {token} cannot be used: {reason}."
+    hint = "See that the token is plugged in and its PKCS#11 module works (pkcs11-tool --list-slots), and that the PIN is right and not locked."
+
+
+class CertificateOrderFailed(NodeError):
+    code = "node.certificate_order_failed"
+    message = "The certificate {purpose} could not be ordered from {authority}: {reason}."
+    hint = "The certificate in use stays; the order is tried again. See keys.acme in the node's configuration (docs/reference/node.md)."

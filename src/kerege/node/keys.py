@@ -1,22 +1,28 @@
-"""The node's own keys: one authentication key for TLS, one signing key per member it serves."""
+"""The node's own keys: one authentication key for TLS, one signing key per member it serves.
+
+Where each is comes from the configuration: PEM or PKCS#12 files (`keyfiles`), or a PKCS#11 token for signing (`pkcs11`). The TLS key
+must be a file's: the TLS library signs with it in the middle of handshakes and cannot ask a token. A pair that the node renewed
+itself (`acme_orders`) takes the place of the configured one.
+"""
 
 from __future__ import annotations
 
 import ssl
-import stat
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from kerege.exchange.errors import ExchangeError
 from kerege.exchange.ids import MemberId
-from kerege.exchange.pki import KeyPair, load_files
+from kerege.exchange.pki import KeyPair
 from kerege.exchange.xades import Signer
-from kerege.node.config import KeyFiles, NodeConfig
+from kerege.node import keyfiles, tls
+from kerege.node.config_types import KeySource, NodeConfig
 from kerege.node.errors import KeyNotReady, NodeKeyInvalid
+from kerege.node.tls import add_authorities as add_authorities
+
+AUTH: Final = "auth"
 
 
 @dataclass
@@ -41,43 +47,61 @@ class NodeKeys:
 
 
 def load_keys(config: NodeConfig) -> NodeKeys:
-    """All keys the configuration names. Raises NodeKeyInvalid naming the file."""
-    signers = {}
-    for member, files in config.sign.items():
-        pair = _load(files)
-        signers[member] = Signer(pair.key, pair.certificate)
-    return NodeKeys(_load(config.auth), signers)
+    """All keys the configuration names. Raises NodeKeyInvalid naming the file, TokenFailed naming token and key."""
+    auth = load_auth(config)
+    return NodeKeys(auth, {member: load_signer(config, member) for member in config.sign})
 
 
-def _load(files: KeyFiles) -> KeyPair:
-    try:
-        if stat.S_IMODE(files.key.stat().st_mode) & 0o077:
-            raise NodeKeyInvalid(file=files.key, reason="it may be read by others; it should have mode 0600")
-        return load_files(files.key, files.certificate)
-    except OSError as problem:
-        name = problem.filename or files.key
-        raise NodeKeyInvalid(file=name, reason=problem.strerror or "it cannot be read") from None
-    except ExchangeError as problem:
-        raise NodeKeyInvalid(file=files.key, reason=problem.text) from None
-    except (ValueError, TypeError):
-        raise NodeKeyInvalid(file=files.key, reason="it is not an unencrypted PEM key with a PEM certificate") from None
+def load_auth(config: NodeConfig) -> KeyPair:
+    """The authentication pair: the renewed one where there is one."""
+    source = config.auth
+    if source.token is not None:
+        raise NodeKeyInvalid(
+            file=f"keys.auth (token {source.token.token})",
+            reason="the key for TLS must be a PEM or PKCS#12 file; only signing keys (keys.sign) may be on a token",
+        )
+    return keyfiles.load(keyfiles.pointed(own_folder(config, AUTH), source) or source)
+
+
+def load_signer(config: NodeConfig, member: MemberId) -> Signer:
+    """The signer of one member."""
+    source = config.sign[member]
+    renewed = keyfiles.pointed(own_folder(config, sign_name(member)), source)
+    return make_signer(config, renewed or source)
+
+
+def make_signer(config: NodeConfig, source: KeySource) -> Signer:
+    if source.token is not None:
+        if source.certificate is None:
+            raise NodeKeyInvalid(file="keys.sign", reason="a key on a token needs its certificate in a file")
+        certificate, *_ = keyfiles.read_certificates(source.certificate)
+        pin = keyfiles.passphrase(source)
+        if pin is None:
+            raise NodeKeyInvalid(
+                file=source.certificate,
+                reason="its key is on a token; name the PIN with passphrase_file or passphrase_env",
+            )
+        from kerege.node.pkcs11 import TokenSigningKey  # loads a native library: only where a token is used
+
+        token_key: Any = TokenSigningKey(source.token, pin.decode("utf-8", "replace"), certificate)
+        return Signer(token_key, certificate, **_style(config))
+    pair = keyfiles.load(source)
+    return Signer(pair.key, pair.certificate, **_style(config))
+
+
+def _style(config: NodeConfig) -> Mapping[str, Any]:
+    return {"pss": config.signatures.pss}
+
+
+def own_folder(config: NodeConfig, name: str) -> Path:
+    """Where the node keeps keys it made itself, by what they are for."""
+    return config.state / "keys" / name
+
+
+def sign_name(member: MemberId) -> str:
+    return f"sign-{member}".replace("/", "+")
 
 
 def tls_context(config: NodeConfig, *, server: bool) -> ssl.SSLContext:
-    """Mutual TLS, 1.2 and 1.3, between servers. Whose certificate it is gets decided per connection, by the configuration."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_cert_chain(config.auth.certificate, config.auth.key)
-    return context
-
-
-def add_authorities(context: ssl.SSLContext, authorities: Iterable[x509.Certificate]) -> None:
-    """Let `context` finish handshakes with certificates of these authorities; known ones are passed over."""
-    known = set(context.get_ca_certs(binary_form=True))
-    for certificate in authorities:
-        der = certificate.public_bytes(Encoding.DER)
-        if der not in known:
-            context.load_verify_locations(cadata=der)
+    """Mutual TLS between servers with the configured authentication key."""
+    return tls.server_context(load_auth(config)) if server else tls.client_context(load_auth(config))
