@@ -173,5 +173,5 @@ def service_element(parent: etree._Element, tag: str, service: DataServiceId) ->
     return node
 
 
-def _add(parent: etree._Element, name: str, value: int | float) -> None:
-    etree.SubElement(parent, f"{{{NS}}}{name}").text = repr(value)
+def _add(parent: etree._Element, name: str, value: int | float | str) -> None:
+    etree.SubElement(parent, f"{{{NS}}}{name}").text = str(value)

@@ -29,14 +29,48 @@ ATTACHMENT_ID: Final = "operational-monitoring-data.json.gz"  # collectors look 
 _MOST_FIELDS: Final = 200
 
 FIELDS: Final = frozenset(
-    """
-    monitoringDataTs securityServerInternalIp securityServerType requestInTs requestOutTs responseInTs responseOutTs
-    clientXRoadInstance clientMemberClass clientMemberCode clientSubsystemCode serviceXRoadInstance serviceMemberClass
-    serviceMemberCode serviceSubsystemCode serviceCode restMethod restPath xRoadVersion serviceVersion representedPartyClass
-    representedPartyCode messageId messageUserId messageIssue messageProtocolVersion clientSecurityServerAddress
-    serviceSecurityServerAddress requestMimeSize requestAttachmentCount responseMimeSize responseAttachmentCount succeeded faultCode
-    faultString requestSize responseSize statusCode serviceType xRequestId
-    """.split()
+    (
+        "monitoringDataTs",
+        "securityServerInternalIp",
+        "securityServerType",
+        "requestInTs",
+        "requestOutTs",
+        "responseInTs",
+        "responseOutTs",
+        "clientXRoadInstance",
+        "clientMemberClass",
+        "clientMemberCode",
+        "clientSubsystemCode",
+        "serviceXRoadInstance",
+        "serviceMemberClass",
+        "serviceMemberCode",
+        "serviceSubsystemCode",
+        "serviceCode",
+        "restMethod",
+        "restPath",
+        "xRoadVersion",
+        "serviceVersion",
+        "representedPartyClass",
+        "representedPartyCode",
+        "messageId",
+        "messageUserId",
+        "messageIssue",
+        "messageProtocolVersion",
+        "clientSecurityServerAddress",
+        "serviceSecurityServerAddress",
+        "requestMimeSize",
+        "requestAttachmentCount",
+        "responseMimeSize",
+        "responseAttachmentCount",
+        "succeeded",
+        "faultCode",
+        "faultString",
+        "requestSize",
+        "responseSize",
+        "statusCode",
+        "serviceType",
+        "xRequestId",
+    )
 )
 
 

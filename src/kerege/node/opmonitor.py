@@ -143,7 +143,7 @@ class Store:
                     self._waiting = (waiting + self._waiting)[:_MOST_WAITING]
                     if self._stopping and stopping:
                         self.dropped += len(self._waiting)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever a record is like, the next ones are kept
                 _LOG.exception("monitoring records were lost")
                 self.dropped += len(waiting)
             if stopping:
