@@ -1,61 +1,150 @@
-"""Group commit: all records that wait while one sync runs are written and synced together; each waits until its own is durable."""
+"""Group commit: all records that wait while one sync runs are written and synced together; each waits until its own is durable.
+
+What comes in one turn of the event loop is handed to the writer's thread at once, and the thread is woken only when it sleeps. A batch
+given with `append_many` is in one frame of the log, all or nothing. New requests are refused, before anything is signed for
+them, while a guard objects (disk nearly full, time-stamps overdue: `keeping`); answers to requests under way are still logged.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from kerege.exchange.errors import ExchangeError, LogFailed
-from kerege.exchange.messagelog import LogRecord, LogWriter
+from kerege.exchange.logrecord import LogRecord, StampRecord
+from kerege.exchange.messagelog import LogWriter
+
+_MOST_BYTES: Final = 16 * 1024 * 1024  # of one frame, beyond its first item
+_Item = tuple[Sequence[LogRecord] | StampRecord, "asyncio.Future[None]"]
+Guard = Callable[[], ExchangeError | None]
 
 
 class CommitLog:
-    """The message log of a running node. `append` returns when the record is on disk, or raises LogFailed."""
+    """The message log of a running node. `append` returns when the record is on disk, or raises LogFailed.
+
+    noted   called in the loop with (number of the first record, how many) of every message batch that became durable
+    """
 
     def __init__(self, writer: LogWriter) -> None:
         self._writer = writer
         self._wake = threading.Condition()
-        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._stopping = False
+        self._gathered: list[_Item] = []
+        self._waiting: list[_Item] = []
+        self._idle = self._stopping = self._closed = False
         self._loop = asyncio.get_running_loop()
         self.records = 0
         self.batches = 0
         self.failure: str | None = None
+        self.guards: list[Guard] = []
+        self.noted: Callable[[int, Sequence[LogRecord]], None] | None = None
         self._thread = threading.Thread(target=self._run, name="message-log", daemon=True)
         self._thread.start()
 
+    @property
+    def writer(self) -> LogWriter:
+        return self._writer
+
+    def check_open(self) -> None:
+        """Raises what stands against taking a new message: LogFull, TimestampingFailed, LogFailed when stopping."""
+        if self._stopping:
+            raise LogFailed(reason="the node is stopping")
+        for guard in self.guards:
+            problem = guard()
+            if problem is not None:
+                raise problem
+
     async def append(self, record: LogRecord) -> None:
+        await self._commit((record,))
+
+    async def append_many(self, records: Sequence[LogRecord]) -> None:
+        """One durable write for all of them, or for none."""
+        if records:
+            await self._commit(tuple(records))
+
+    async def append_stamp(self, stamp: StampRecord) -> None:
+        await self._put(stamp)
+
+    async def _commit(self, records: Sequence[LogRecord]) -> None:
+        if self.guards and any(record.direction == "request" for record in records):
+            self.check_open()
+        await self._put(records)
+
+    def _put(self, what: Sequence[LogRecord] | StampRecord) -> asyncio.Future[None]:
+        if self._stopping:
+            raise LogFailed(reason="the node is stopping")
         future: asyncio.Future[None] = self._loop.create_future()
-        with self._wake:
-            if self._stopping:
-                raise LogFailed(reason="the node is stopping")
-            self._waiting.append((record.encode(), future))
-            self._wake.notify()
-        await future
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append((what, future))
+        return future
+
+    def _hand_over(self) -> None:
+        self._waiting.extend(self._gathered)
+        self._gathered.clear()
+        if self._idle:  # set before the thread looks for work, so a thread that saw none is woken
+            with self._wake:
+                self._wake.notify()
+
+    # --- in the writer's thread ---
 
     def _run(self) -> None:
         while True:
-            with self._wake:
-                while not self._waiting and not self._stopping:
-                    self._wake.wait()
-                batch, self._waiting = self._waiting, []
-                if not batch:
+            if not self._waiting:
+                with self._wake:
+                    self._idle = True
+                    while not self._waiting and not self._stopping:
+                        self._wake.wait()
+                    self._idle = False
+                if not self._waiting:
                     return
-            problem: ExchangeError | None = None
-            try:
-                self._writer.append([payload for payload, _ in batch])
-            except ExchangeError as refused:
-                problem = refused
-            except Exception as unexpected:  # noqa: BLE001 - a waiting message must be answered whatever happened
-                problem = LogFailed(reason=type(unexpected).__name__)
-            self._loop.call_soon_threadsafe(self._settle, batch, problem)
+            batch = self._take()
+            for group in _groups(batch):
+                outcome = self._write(group)
+                try:
+                    self._loop.call_soon_threadsafe(self._settle, outcome)
+                except RuntimeError:  # the loop is gone; nobody waits any more
+                    return
 
-    def _settle(self, batch: list[tuple[bytes, asyncio.Future[None]]], problem: ExchangeError | None) -> None:
-        if problem is None:
-            self.records += len(batch)
+    def _take(self) -> list[_Item]:
+        """What waits now; the list is emptied in place, because the loop may be adding to it."""
+        count = len(self._waiting)
+        batch = self._waiting[:count]
+        del self._waiting[:count]
+        return batch
+
+    def _write(self, group: list[_Item]) -> list[tuple[_Item, int, ExchangeError | None]]:
+        stamps = [what for what, _ in group if isinstance(what, StampRecord)]
+        try:
+            if stamps:
+                first = self._writer.append_stamp(stamps[0]).first
+                return [(group[0], first, None)]
+            first = self._writer.append_records([record for what, _ in group for record in _records(what)]).first
+        except ExchangeError as refused:
+            return [(item, 0, refused) for item in group]
+        except Exception as unexpected:  # noqa: BLE001 - a waiting message must be answered whatever happened
+            if len(group) > 1:  # one record that cannot be encoded must not take the others with it
+                return [outcome for item in group for outcome in self._write([item])]
+            return [(group[0], 0, LogFailed(reason=type(unexpected).__name__))]
+        out: list[tuple[_Item, int, ExchangeError | None]] = []
+        for item in group:
+            out.append((item, first, None))
+            first += len(_records(item[0]))
+        return out
+
+    # --- in the loop ---
+
+    def _settle(self, outcome: Sequence[tuple[_Item, int, ExchangeError | None]]) -> None:
+        if any(problem is None for _, _, problem in outcome):
             self.batches += 1
-        self.failure = None if problem is None else problem.text
-        for _, future in batch:
+        for (what, future), first, problem in outcome:
+            self.failure = None if problem is None else problem.text
+            if problem is None:
+                records = _records(what)
+                self.records += len(records)
+                if self.noted is not None and records:
+                    self.noted(first, records)
             if future.done():
                 continue
             if problem is None:
@@ -69,8 +158,39 @@ class CommitLog:
 
     def close(self) -> None:
         """Write what waits, then stop the thread and close the log."""
+        if self._closed:
+            return
+        self._closed = True
         with self._wake:
             self._stopping = True
+            self._waiting.extend(self._gathered)
+            self._gathered = []
             self._wake.notify()
         self._thread.join()
+        late = [(item, 0, LogFailed(reason="the node is stopping")) for item in (*self._waiting, *self._gathered)]
+        if late and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._settle, late)
         self._writer.close()
+
+
+def _records(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord]:
+    return () if isinstance(what, StampRecord) else what
+
+
+def _groups(batch: list[_Item]) -> list[list[_Item]]:
+    """Items that go into one frame each: a stamp alone, messages together up to a size."""
+    groups: list[list[_Item]] = []
+    size, alone = 0, True
+    for item in batch:
+        what = item[0]
+        if isinstance(what, StampRecord):
+            groups.append([item])
+            alone = True
+            continue
+        weight = sum(len(one.message) + len(one.body or b"") + len(one.signature) for one in what)
+        if alone or size + weight > _MOST_BYTES:
+            groups.append([])
+            size, alone = 0, False
+        groups[-1].append(item)
+        size += weight
+    return groups

@@ -1,0 +1,308 @@
+"""Writing the message log: batches appended durably, the end found again after a crash, segments begun and finished.
+
+Segments are filled with zeros ahead of time, so the sync after a record has only data to write. One writer per folder, held by a
+lock, used from one thread. Opened again after a crash, the torn tail of the last segment is moved aside to a file of its own, never
+deleted; damage refuses the start. A write that fails leaves the end uncertain: before the next one the writer cuts its segment back
+to what was acknowledged, keeps what it cut, and goes on in a new segment; until that succeeds every append is refused.
+An encrypted segment is never written to by two runs or after a failure, so no counter is used twice (`logcrypt`).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kerege.exchange import logfolder, logframes
+from kerege.exchange.errors import ExchangeError, LogBusy, LogDamaged, LogFailed, LogKeyWrong
+from kerege.exchange.logcrypt import NO_KEY, LogKey, SegmentCipher
+from kerege.exchange.logframes import FIRST_FRAME, LARGEST, Start, Stopped
+from kerege.exchange.logrecord import LogRecord, StampRecord, count_records, encode_records
+
+_FILL: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a batch stands: the number of its first record, and how many there are."""
+
+    first: int
+    records: int
+
+
+class LogWriter:
+    """Appends batches of records. Raises LogBusy, LogFailed, LogKeyWrong, and LogDamaged when the log holds something else than
+    records and what a crash leaves. `recovered` says what was set aside at the start."""
+
+    def __init__(self, folder: Path, segment_bytes: int = 64 * 1024 * 1024, key: LogKey | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.key = folder, key
+        self._segment_bytes = segment_bytes
+        self.recovered: str | None = None
+        self._file = -1
+        self._uncertain = self._begun = False
+        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise LogBusy(folder=folder) from None
+        try:
+            self._open_last()
+        except OSError as problem:
+            os.close(self._lock)
+            raise LogFailed(reason=_os_reason(problem)) from None
+        except (LogDamaged, LogKeyWrong):
+            os.close(self._lock)
+            raise
+
+    @property
+    def records(self) -> int:
+        """How many records the log has held since its beginning, those of cleaned segments included."""
+        return self._records
+
+    @property
+    def link(self) -> bytes:
+        return self._link
+
+    # --- opening ---
+
+    def _open_last(self) -> None:
+        anchor = logfolder.read_anchor(self.folder)
+        existing = logfolder.segments(self.folder)
+        if not existing:
+            self._number, self._link, self._records = anchor.segment - 1, anchor.link, anchor.records
+            self._start_segment()
+            return
+        path, number = existing[-1], anchor.segment + len(existing) - 1
+        data = path.read_bytes()
+        before = self._end_before(existing, anchor)
+        try:
+            start = logframes.read_start(data, before[0])
+        except Stopped as stop:
+            if stop.damage:
+                raise logfolder.damaged(path, stop) from None
+            # cut while it was being made: it never held a record
+            self._set_aside(path, stop, data)
+            path.unlink()
+            logfolder.sync(self.folder)
+            self._open_last()
+            return
+        at, self._link, torn, frames = FIRST_FRAME if start.version == 2 else 40, start.link, None, 0
+        self._records = before[1] if start.version == 1 else start.records
+        try:
+            for frame in logframes.frames(data, start):
+                at, self._link, frames = frame.end, frame.link, frames + 1
+                self._records += frame.records
+        except Stopped as stop:
+            if stop.damage:
+                raise logfolder.damaged(path, stop) from None
+            torn = stop
+            self._set_aside(path, stop, data[at:])
+        self._number, self._at, self._frames, self._start = number, at, frames, start
+        self._file = os.open(path, os.O_RDWR)
+        if torn is not None:
+            os.ftruncate(self._file, at)
+            os.fsync(self._file)
+        self._filled = os.fstat(self._file).st_size
+        if start.version == 1 or start.encrypted or self.key is not None:
+            if frames:
+                self._finish()
+                self._start_segment()
+            else:
+                self._replace_empty(path)
+        self._cipher = self._cipher_of(self._start)
+
+    def _end_before(self, existing: Sequence[Path], anchor: logfolder.Anchor) -> tuple[bytes, int]:
+        """The link and the count of records at the end of the segment before the last."""
+        if len(existing) == 1:
+            return anchor.link, anchor.records
+        link, records = anchor.link if len(existing) == 2 else None, anchor.records
+        path = existing[-2]
+        data = path.read_bytes()
+        try:
+            start = logframes.read_start(data, link)
+            if start.version == 1:  # its header does not say how many records stand before: count from the beginning
+                return logfolder.end_of(existing[:-1], anchor)
+            link, records = start.link, start.records
+            for frame in logframes.frames(data, start):
+                link, records = frame.link, records + frame.records
+        except Stopped as stop:
+            raise logfolder.damaged(path, stop) from None
+        return link, records
+
+    def _replace_empty(self, path: Path) -> None:
+        """A segment of this number that holds no record yet, with a header (and a salt) of this run."""
+        os.close(self._file)
+        self._file = -1
+        self._number -= 1
+        self._start_segment()
+
+    def _cipher_of(self, start: Start) -> SegmentCipher | None:
+        return SegmentCipher(self.key, start.salt) if self.key is not None and start.encrypted else None
+
+    def _set_aside(self, path: Path, stop: Stopped, tail: bytes) -> None:
+        """Keep what is about to be cut off in a file of its own, durable before anything is cut."""
+        kept = tail.rstrip(b"\0")
+        if not kept:
+            return
+        number = 1
+        while (aside := path.with_name(_aside_name(path, stop.offset, number))).exists():
+            number += 1
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            _write_all(descriptor, kept)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        logfolder.sync(self.folder)
+        self.recovered = f"{path.name}: {stop.reason} at byte {stop.offset}; the torn tail was moved aside"
+
+    def _start_segment(self) -> None:
+        """Begin the next segment; it goes on from the present link. The old one is left as it is."""
+        path = self.folder / logfolder.name(self._number + 1)
+        temporary = path.with_suffix(".new")
+        start = Start.new(self._link, self._records, NO_KEY if self.key is None else self.key.id)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            _write_all(descriptor, start.pack())
+            os.fsync(descriptor)
+            # from here on the new segment may be there: should anything fail, the old one must not go on beside it
+            self._begun = True
+            os.rename(temporary, path)
+            logfolder.sync(self.folder)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._begun = False
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._number, self._start, self._frames = descriptor, self._number + 1, start, 0
+        self._at = self._filled = FIRST_FRAME
+        self._cipher = self._cipher_of(start)
+
+    def _finish(self) -> None:
+        """Cut the zeros off the present segment."""
+        os.ftruncate(self._file, self._at)
+        self._filled = self._at
+        os.fsync(self._file)
+
+    # --- appending ---
+
+    def append(self, payloads: Sequence[bytes]) -> Appended:
+        """Write encoded batches and return when they are durable, each as a frame of its own. Raises LogFailed."""
+        first = self._records
+        if not all(0 < len(payload) <= LARGEST for payload in payloads):
+            raise LogFailed(reason=f"a record is empty or larger than {LARGEST} bytes")
+        for payload in payloads:
+            try:
+                records = count_records(payload)
+            except (ValueError, TypeError, KeyError, IndexError, struct.error, ExchangeError):
+                raise LogFailed(reason="what was given is not a batch of records") from None
+            self._write(payload, records)
+        return Appended(first, self._records - first)
+
+    def append_records(self, records: Sequence[LogRecord]) -> Appended:
+        """Write one batch as one frame, all or nothing. Raises LogFailed; nothing of the batch counts then."""
+        first = self._records
+        self._write(encode_records(records), len(records))
+        return Appended(first, len(records))
+
+    def append_stamp(self, stamp: StampRecord) -> Appended:
+        first = self._records
+        self._write(stamp.encode(), 1)
+        return Appended(first, 1)
+
+    def _write(self, payload: bytes, records: int) -> None:
+        if len(payload) > LARGEST - 64:
+            raise LogFailed(reason=f"a batch is larger than {LARGEST} bytes")
+        try:
+            if self._uncertain or self._begun:
+                self._make_certain()
+            size = len(payload) + 3 * logframes.SECTOR
+            if self._at > FIRST_FRAME and self._at + size > self._segment_bytes:
+                self._finish()
+                self._start_segment()
+            if self._cipher is not None:
+                payload = self._cipher.seal(self._frames, self._link, payload)
+            block, link = logframes.frame_bytes(self._start, self._link, self._frames, records, payload)
+            self._fill(self._at + len(block))
+        except OSError as problem:
+            raise LogFailed(reason=_os_reason(problem)) from None
+        try:
+            written, view = 0, memoryview(block)
+            while written < len(block):
+                written += os.pwrite(self._file, view[written:], self._at + written)
+            os.fdatasync(self._file)
+        except OSError as problem:
+            # what reached the disk is unknown: the next append begins with making the end certain
+            self._uncertain = True
+            raise LogFailed(reason=_os_reason(problem)) from None
+        self._at += len(block)
+        self._link, self._frames, self._records = link, self._frames + 1, self._records + records
+
+    def _make_certain(self) -> None:
+        """After a failure: the acknowledged records and nothing else in the present segment, then a new one. Raises OSError."""
+        if self._begun:
+            # the new segment may or may not be there, and holds no record: made again, whole
+            self._start_segment()
+            self._uncertain = False
+            return
+        path = self.folder / logfolder.name(self._number)
+        size = os.fstat(self._file).st_size
+        if size > self._at:
+            tail = os.pread(self._file, size - self._at, self._at)
+            self._set_aside(path, Stopped(self._at, "a write failed", damage=False), tail)
+        self._finish()
+        self._uncertain = False
+        if self._frames:
+            self._start_segment()
+        else:
+            self._replace_empty(path)
+
+    def _fill(self, needed: int) -> None:
+        """Zeros ahead of the data. A disk that has no room ahead but room for this frame is enough."""
+        if needed <= self._filled:
+            return
+        target = max(needed, min(self._filled + _FILL, self._segment_bytes))
+        try:
+            while self._filled < target:
+                size = min(1024 * 1024, target - self._filled)
+                self._filled += os.pwrite(self._file, bytes(size), self._filled)
+        except OSError:
+            if self._filled < needed:
+                raise
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            try:
+                if not self._uncertain:
+                    self._finish()
+            finally:
+                os.close(self._file)
+                self._file = -1
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _os_reason(problem: OSError) -> str:
+    if problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return "the disk is full"
+    return os.strerror(problem.errno) if problem.errno else "the system refused"
+
+
+def _aside_name(path: Path, offset: int, number: int) -> str:
+    return f"{path.stem}-torn-at-{offset}{'' if number == 1 else f'-{number}'}.bytes"
