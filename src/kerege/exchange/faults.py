@@ -7,7 +7,8 @@ Answers to clients follow PR-REST: JSON, or XML when the caller asked for it; be
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 from xml.sax.saxutils import escape
@@ -26,6 +27,10 @@ class Spelling(Enum):
     SNAKE = "7.8"
     CAMEL = "7.7"
 
+
+_ENVELOPE_NS: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+_DETAIL_NS: Final = "urn:kerege:fault"
+_LONGEST_SAID: Final = 8192
 
 CLIENT: Final = "client"
 CLIENT_PROXY: Final = "server.clientproxy"
@@ -51,6 +56,7 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.ConfigurationOlder.code: "malformed_global_conf",
     e.ConfigurationExpired.code: "global_conf_outdated",
     e.ConfigurationMissing.code: "global_conf_outdated",
+    e.PartnerUnavailable.code: "global_conf_outdated",
     e.ClientUnknown.code: "unknown_member",
     e.ServiceUnknown.code: "unknown_service",
     e.MemberUnknown.code: "unknown_member",
@@ -85,6 +91,53 @@ _CALLERS: Final = frozenset(
     }
 )
 
+SUFFIX_OF.update(
+    {
+        e.SoapInvalid.code: "invalid_soap",
+        e.SoapMissing.code: "missing_soap",
+        e.SoapIdentifierInvalid.code: "invalid_xml",
+        e.SoapHeaderAbsent.code: "missing_header",
+        e.SoapFieldMissing.code: "missing_header_field",
+        e.SoapFieldDuplicate.code: "duplicate_header_field",
+        e.SoapFieldInvalid.code: "bad_request",
+        e.SoapVersionUnknown.code: "invalid_protocol_version",
+        e.SoapBodyMissing.code: "missing_body",
+        e.SoapBodyInvalid.code: "invalid_body",
+        e.SoapHeadersInconsistent.code: "inconsistent_headers",
+        e.SoapActionInvalid.code: "invalid_soap_action",
+        e.ContentTypeInvalid.code: "invalid_content_type",
+        e.MimeMalformed.code: "mime_parsing_failed",
+        e.HttpMethodInvalid.code: "invalid_http_method",
+    }
+)
+# the same, when the caller is an information system and not another server
+_CALLERS_AT_THE_CLIENT_PROXY: Final = frozenset(
+    code
+    for code in SUFFIX_OF
+    if code.removeprefix("exchange.").startswith(("soap_", "content_type_", "mime_", "http_method_"))
+)
+
+SUFFIX_OF[e.ServiceAnswerInvalid.code] = "service_failed"
+SUFFIX_OF["node.key_not_ready"] = (
+    "cannot_create_signature"  # an error of the process around, known here by its code only
+)
+
+# what one check among several of the same error is called
+_FINER: Final[dict[tuple[str, str, str], str]] = {
+    (e.SignatureInvalid.code, "check", "signature value"): "invalid_signature_value",
+    (e.SignatureInvalid.code, "check", "message digest"): "invalid_signature_value",
+    (e.SignatureInvalid.code, "check", "reference"): "invalid_reference",
+    (e.HashChainInvalid.code, "check", "digest"): "invalid_hash_chain",
+    (e.HashChainInvalid.code, "check", "result"): "invalid_hash_chain",
+    (e.HashChainInvalid.code, "check", "unused inputs"): "hashchain_unused_inputs",
+    (e.MessageMalformed.code, "where", "signature"): "missing_signature",
+    (e.HeaderInvalid.code, "header", "X-Road-Client"): "invalid_client_identifier",
+    (e.HeaderInvalid.code, "header", "X-Road-Security-Server"): "invalid_security_server",
+    (e.SoapIdentifierInvalid.code, "field", "client"): "invalid_client_identifier",
+    (e.SoapIdentifierInvalid.code, "field", "securityServer"): "invalid_security_server",
+}
+_SPELT: Final = frozenset({"client", "server", "signer"})
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -93,6 +146,10 @@ class Fault:
     code: str
     message: str
     detail: str
+    actor: str = ""
+    reference: str = field(
+        default="", compare=False
+    )  # a uuid: stands in the answer and in the log of the server that made it
 
     @property
     def http_status(self) -> int:
@@ -115,20 +172,42 @@ def snake(code: str) -> str:
 def fault_of(error: KeregeError, where: str, spelling: Spelling = Spelling.SNAKE) -> Fault:
     """The fault to answer with for `error` raised at `where` (CLIENT_PROXY or SERVER_PROXY)."""
     if isinstance(error, e.PeerFault):
-        code = snake(str(error.params["fault_code"]))
-        detail = str(error.params["detail"])
-        return Fault(code if spelling is Spelling.SNAKE else camel(code), error.text, detail)
+        code, text, detail = (str(error.params[name]) for name in ("fault_code", "fault_string", "detail"))
+        actor = str(error.params.get("actor", ""))
+        return Fault(_respelt(code, spelling), text, detail, actor, str(error.params.get("reference", "")))
+    prefix = CLIENT if _is_callers(error.code, where) else where
+    code = f"{prefix}.{suffix_of(error)}"
+    if spelling is Spelling.CAMEL:
+        code = camel(code)
+    return Fault(code, error.text, f"{error.code}: {error.next_step}", reference=str(uuid.uuid4()))
+
+
+def suffix_of(error: KeregeError) -> str:
+    """X-Road's name for what is wrong, in the spelling of 7.8, without the prefix that says where."""
     suffix = SUFFIX_OF.get(error.code, "internal_error")
-    prefix = CLIENT if error.code in _CALLERS else where
-    code = f"{prefix}.{suffix}"
-    return Fault(code if spelling is Spelling.SNAKE else camel(code), error.text, f"{error.code}: {error.next_step}")
+    for name, value in error.params.items():
+        if isinstance(value, str):
+            suffix = _FINER.get((error.code, name, value), suffix)
+    cause = error.params.get("cause")
+    return f"{suffix}.{cause}" if suffix == "service_failed" and cause else suffix
+
+
+def _is_callers(code: str, where: str) -> bool:
+    return code in _CALLERS or (where == CLIENT_PROXY and code in _CALLERS_AT_THE_CLIENT_PROXY)
+
+
+def _respelt(code: str, spelling: Spelling) -> str:
+    """A server's code in our spelling; one that an agency's system made up (`soap:Server`) as it is."""
+    if code.partition(".")[0].lower() not in _SPELT:
+        return code
+    return snake(code) if spelling is Spelling.SNAKE else camel(snake(code))
 
 
 def internal_fault(where: str, detail: str, spelling: Spelling = Spelling.SNAKE) -> Fault:
     """The fault for a bug: the reference in `detail` stands in the node's own log, the cause does not leave it."""
     code = f"{where}.internal_error"
     text = "The server failed while handling the message; nothing more is known here."
-    return Fault(code if spelling is Spelling.SNAKE else camel(code), text, detail)
+    return Fault(code if spelling is Spelling.SNAKE else camel(code), text, detail, reference=detail)
 
 
 def wants_xml(accept: str) -> bool:
@@ -143,18 +222,23 @@ def to_json(fault: Fault) -> bytes:
 
 def to_xml(fault: Fault) -> bytes:
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?><error><type>{escape(fault.code)}</type>'
-        f"<message>{escape(fault.message)}</message><detail>{escape(fault.detail)}</detail></error>"
+        f'<?xml version="1.0" encoding="UTF-8"?><error><type>{_text(fault.code)}</type>'
+        f"<message>{_text(fault.message)}</message><detail>{_text(fault.detail)}</detail></error>"
     ).encode()
 
 
 def to_soap(fault: Fault) -> bytes:
-    """A SOAP 1.1 fault: what one server answers another with, also for REST."""
+    """A SOAP 1.1 fault: what a SOAP client is answered with, and one server another with, also for REST.
+
+    `faultDetail` is the uuid to look for in this server's log, as X-Road has it; which check failed and what to do stand beside it.
+    """
+    actor = f"<faultactor>{_text(fault.actor)}</faultactor>" if fault.actor else ""
+    beside = f'<next xmlns="{_DETAIL_NS}">{_text(fault.detail)}</next>' if fault.reference != fault.detail else ""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
-        '<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Body><SOAP-ENV:Fault>'
-        f"<faultcode>{escape(fault.code)}</faultcode><faultstring>{escape(fault.message)}</faultstring>"
-        f"<detail><faultDetail>{escape(fault.detail)}</faultDetail></detail>"
+        f'<SOAP-ENV:Envelope xmlns:SOAP-ENV="{_ENVELOPE_NS}"><SOAP-ENV:Body><SOAP-ENV:Fault>'
+        f"<faultcode>{_text(fault.code)}</faultcode><faultstring>{_text(fault.message)}</faultstring>{actor}"
+        f"<detail><faultDetail>{_text(fault.reference or fault.detail)}</faultDetail>{beside if fault.reference else ''}</detail>"
         "</SOAP-ENV:Fault></SOAP-ENV:Body></SOAP-ENV:Envelope>"
     ).encode()
 
@@ -165,12 +249,36 @@ def from_soap(data: bytes) -> Fault | None:
         root = parse_xml(data)
     except ValueError as problem:
         raise e.MessageMalformed(where="SOAP fault", reason=str(problem)) from None
-    for node in root.iter():
-        if isinstance(node.tag, str) and etree.QName(node).localname == "Fault":
-            text = {
-                etree.QName(c).localname: "".join(str(t) for t in c.itertext()).strip()
-                for c in node
-                if isinstance(c.tag, str)
-            }
-            return Fault(text.get("faultcode", ""), text.get("faultstring", ""), text.get("detail", ""))
+    for node in root.iter(f"{{{_ENVELOPE_NS}}}Fault"):
+        return fault_in(node)
     return None
+
+
+def fault_in(node: etree._Element) -> Fault:
+    """What a SOAP 1.1 Fault element says; names are compared without their namespace, as agencies' systems write both."""
+    found = {etree.QName(c).localname: c for c in node if isinstance(c.tag, str)}
+    detail = found.get("detail")
+    reference = beside = None
+    if detail is not None:
+        reference = next(detail.iter("{*}faultDetail"), None)
+        beside = detail.find(f"{{{_DETAIL_NS}}}next")
+    told = beside if beside is not None else reference if reference is not None else detail
+    return Fault(
+        _said(found.get("faultcode")),
+        _said(found.get("faultstring")),
+        _said(told),
+        _said(found.get("faultactor")),
+        _said(reference) if beside is not None else "",
+    )
+
+
+def _said(node: etree._Element | None) -> str:
+    return "" if node is None else str(node.xpath("string()")).strip()[:_LONGEST_SAID]
+
+
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _text(text: str) -> str:
+    """`text` as character data of XML 1.0; what XML cannot hold becomes a question mark."""
+    return escape(_NOT_XML.sub("?", text))
