@@ -1,9 +1,9 @@
-"""Hash chains: one signed digest that stands for a message with its attachments, or for a batch of messages.
+"""Hash chains, the checking: one signed digest that stands for a message with its attachments, or for a batch of messages.
 
 Implements X-Road's hash chain (namespace http://cyber.ee/hashchain; UG-SIGDOC and the verifier's behaviour). A step's digest is
-H(DER(SEQUENCE OF SEQUENCE {digest OCTET STRING, algorithm UTF8String, transforms SEQUENCE {}})). What the two XML files look like
-when made here equals, byte for byte, what X-Road's servers write for a message with attachments; so the usual check is an
-equality, and only other chains (batches, foreign writers) are parsed.
+H(DER(SEQUENCE OF SEQUENCE {digest OCTET STRING, algorithm UTF8String, transforms SEQUENCE {}})). Two readers: `quick` knows the form
+in which `batch` and X-Road's servers write, and needs no XML parser; `verify` reads every chain the schema allows, and names what
+does not hold. The making is `batch`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
 
+from kerege.exchange.batch import SHA512 as SHA512
+from kerege.exchange.batch import Batch as Batch
+from kerege.exchange.batch import HashChain as HashChain
+from kerege.exchange.batch import batch as batch
+from kerege.exchange.batch import der, pair_digest, parts_digest, result_file, template
+from kerege.exchange.batch import of_message as of_message
 from kerege.exchange.errors import HashChainInvalid, HashChainMalformed
 from kerege.exchange.safexml import parse_xml
 
-SHA512: Final = "http://www.w3.org/2001/04/xmlenc#sha512"
 DIGESTS: Final[Mapping[str, str]] = {
     "http://www.w3.org/2001/04/xmlenc#sha256": "sha256",
     "http://www.w3.org/2001/04/xmldsig-more#sha384": "sha384",
@@ -42,14 +49,6 @@ class Digest:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class HashChain:
-    """The two files that go with a signature over a chain."""
-
-    result: bytes
-    chain: bytes
-
-
 def digest_with(algorithm: str, data: bytes) -> bytes:
     """The digest of `data` by an XML algorithm URI."""
     name = DIGESTS.get(algorithm)
@@ -58,46 +57,66 @@ def digest_with(algorithm: str, data: bytes) -> bytes:
     return hashlib.new(name, data).digest()
 
 
-def _der(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + content
-
-
 def step_digest(inputs: Sequence[tuple[bytes, str]], algorithm: str = SHA512) -> bytes:
     """The digest of one step over its inputs (digest, algorithm URI), in order."""
-    items = b"".join(_der(0x30, _der(0x04, digest) + _der(0x0C, uri.encode()) + b"\x30\x00") for digest, uri in inputs)
-    return digest_with(algorithm, _der(0x30, items))
+    items = b"".join(der(0x30, der(0x04, digest) + der(0x0C, uri.encode()) + b"\x30\x00") for digest, uri in inputs)
+    return digest_with(algorithm, der(0x30, items))
 
 
-_HEAD: Final = (
-    b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-    b'<ns2:HashChain xmlns="http://www.w3.org/2000/09/xmldsig#" xmlns:ns2="http://cyber.ee/hashchain">\n'
-    b'    <ns2:DefaultDigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha512"/>\n'
-    b'    <ns2:HashStep id="STEP0">\n'
-)
-_REF: Final = b'        <ns2:DataRef URI="%b">\n            <DigestValue>%b</DigestValue>\n        </ns2:DataRef>\n'
-_TAIL: Final = b"    </ns2:HashStep>\n</ns2:HashChain>\n"
-_RESULT: Final = (
-    b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-    b'<ns2:HashChainResult URI="/sig-hashchain.xml#STEP0" xmlns="http://www.w3.org/2000/09/xmldsig#"'
-    b' xmlns:ns2="http://cyber.ee/hashchain">\n'
-    b'    <DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha512"/>\n'
-    b"    <DigestValue>%b</DigestValue>\n"
-    b"</ns2:HashChainResult>\n"
+# --- the quick reader: chains as `batch` (and X-Road) writes them, without an XML parser ---
+
+_VALUE_START: Final = b"<DigestValue>"
+_DIGEST_SIZE: Final = 88  # a SHA-512 digest in base64
+_SHAPE_STEP: Final = re.compile(
+    rb'    <ns2:HashStep id="STEP[0-9]+">\n        <ns2:(?P<first>HashValue|StepRef|DataRef)(?:(?!</ns2:HashStep>).)*</ns2:HashStep>\n',
+    re.DOTALL,
 )
 
 
-def of_message(message_digest: bytes, attachment_digests: Sequence[bytes]) -> HashChain:
-    """The chain over one message and its attachments, from their SHA-512 digests."""
-    digests = [message_digest, *attachment_digests]
-    refs = [
-        _REF % (b"/message.xml" if i == 0 else b"/attachment%d" % i, base64.b64encode(d)) for i, d in enumerate(digests)
-    ]
-    whole = step_digest([(d, SHA512) for d in digests])
-    return HashChain(_RESULT % base64.b64encode(whole), b"".join((_HEAD, *refs, _TAIL)))
+@lru_cache(maxsize=2048)
+def _way_of(shape: bytes) -> tuple[tuple[bool, ...], int] | None:
+    """The way from the leaf up the tree, and the number of parts, of the chain file that is `shape` where the digests are left out;
+    None when it is not a file of our making. Cannot be wrong: the file is made anew and compared.
+    """
+    steps = [(match["first"], match[0]) for match in _SHAPE_STEP.finditer(shape)]
+    if not 0 < len(steps) <= _MOST_STEPS:
+        return None
+    tree = [step for step in steps if b"<ns2:HashValue>" in step[1]]
+    parts = 1 if len(tree) == len(steps) else steps[-1][1].count(b"<ns2:DataRef ")
+    way = tuple(first == b"HashValue" for first, _ in tree)
+    return (way[::-1], parts) if template(way, parts).replace(b"<DigestValue>%b", b"") == shape else None
+
+
+def quick(chain: HashChain, message: bytes, attachments: Sequence[bytes]) -> bool:
+    """Whether `chain` is in our own form, covers exactly these SHA-512 digests and gives its result.
+
+    False says nothing but that it must be looked at in full by `verify`, which also knows why it does not hold.
+    """
+    first, *pieces = chain.chain.split(b"<DigestValue>", _MOST_STEPS + 64)
+    found = _way_of(first + b"".join([piece[_DIGEST_SIZE:] for piece in pieces]))
+    if found is None or found[1] != 1 + len(attachments):
+        return False
+    way, count = found
+    digests = [piece[:_DIGEST_SIZE] for piece in pieces]
+    if count > 1 or not way:
+        at = len(digests) - count
+        digest = parts_digest((message, *attachments))
+        stated, digests = digests[at:], digests[:at]
+        if stated != [b2a_base64(part, newline=False) for part in (message, *attachments)]:
+            return False
+    else:
+        # one part: its own digest stands in the last step, before or after its sibling
+        digest = message
+        if digests.pop(-1 if way[0] else -2) != b2a_base64(message, newline=False):
+            return False
+    digests.reverse()
+    try:
+        for right, sibling in zip(way, digests, strict=True):
+            other = a2b_base64(sibling, strict_mode=True)
+            digest = pair_digest(other, digest) if right else pair_digest(digest, other)
+    except ValueError:
+        return False
+    return chain.result == result_file(digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,11 @@
 
 Implements X-Road's signature profile (UG-SIGDOC; digest of a live 7.3.2 server's output): `asic:XAdESSignatures` with one
 `ds:Signature`, inclusive C14N 1.0, one reference to `/message.xml` or `/sig-hashchainresult.xml` and one to the signed properties,
-the policy identifier, the signing certificate and its OCSP answer. Canonical bytes of SignedInfo and SignedProperties are the
-template's own bytes with the namespaces in scope written out, so no XML library is needed here. `xades_verify` reads.
+the policy identifier, the signing certificate and its OCSP answer. Messages that wait together share one signature over a Merkle
+tree (`sign_batch`). The newer style, one reference per part and no hash chain, is `xades_parts`; it has no batches.
+
+Canonical bytes of SignedInfo and SignedProperties are the template's own bytes with the namespaces in scope written out, so no XML
+library is needed here. Keys are `signingkeys`; `xades_verify` reads.
 """
 
 from __future__ import annotations
@@ -11,21 +14,24 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from xml.sax.saxutils import escape
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from kerege.exchange import hashchain
+from kerege.exchange.batch import Batch, HashChain, Parts, batch, of_message
+from kerege.exchange.signingkeys import ECDSA_SHA512 as ECDSA_SHA512
+from kerege.exchange.signingkeys import PSS_SHA512 as PSS_SHA512
+from kerege.exchange.signingkeys import RSA_SHA512 as RSA_SHA512
+from kerege.exchange.signingkeys import MethodKey, signing_key
+from kerege.exchange.signingkeys import PrivateKey as PrivateKey
+from kerege.exchange.signingkeys import SigningKey as SigningKey
+from kerege.exchange.signingkeys import SoftKey as SoftKey
+from kerege.exchange.xades_parts import PartsStyle
 
-RSA_SHA512: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"
-PSS_SHA512: Final = "http://www.w3.org/2007/05/xmldsig-more#sha512-rsa-MGF1"
-ECDSA_SHA512: Final = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512"
+STYLES: Final = ("chain", "parts")
 
 NAMESPACES: Final = (
     b' xmlns:asic="http://uri.etsi.org/02918/v1.2.1#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#"'
@@ -66,48 +72,78 @@ DOCUMENT: Final = (
     b'<ds:Signature Id="signature"><ds:SignedInfo%b<ds:SignatureValue Id="signature-value">%b</ds:SignatureValue>'
     b"<ds:KeyInfo><ds:X509Data><ds:X509Certificate>%b</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
     b'<ds:Object><xades:QualifyingProperties Target="#signature"><xades:SignedProperties%b'
-    b"<xades:UnsignedProperties><xades:UnsignedSignatureProperties><xades:RevocationValues><xades:OCSPValues>"
+    b"<xades:UnsignedProperties><xades:UnsignedSignatureProperties>%b<xades:RevocationValues><xades:OCSPValues>"
     b"%b</xades:OCSPValues></xades:RevocationValues></xades:UnsignedSignatureProperties></xades:UnsignedProperties>"
     b"</xades:QualifyingProperties></ds:Object></ds:Signature></asic:XAdESSignatures>"
 )
 OCSP_VALUE: Final = b'<xades:EncapsulatedOCSPValue Id="ocsp-response-%d">%b</xades:EncapsulatedOCSPValue>'
+_CERTIFICATE_REF: Final = (
+    b'<xades:Cert URI="#enc-cert-%d"><xades:CertDigest>' + _SHA512 + b"<ds:DigestValue>%b</ds:DigestValue>"
+    b"</xades:CertDigest><xades:IssuerSerial><ds:X509IssuerName>%b</ds:X509IssuerName>"
+    b"<ds:X509SerialNumber>%d</ds:X509SerialNumber></xades:IssuerSerial></xades:Cert>"
+)
+_CERTIFICATE_VALUE: Final = (
+    b'<xades:EncapsulatedX509Certificate Id="enc-cert-%d">%b</xades:EncapsulatedX509Certificate>'
+)
+_CERTIFICATE_VALUES: Final = (
+    b"<xades:CompleteCertificateRefs><xades:CertRefs>%b</xades:CertRefs></xades:CompleteCertificateRefs>"
+    b"<xades:CertificateValues>%b</xades:CertificateValues>"
+)
 INFO_START: Final = b"<ds:SignedInfo" + NAMESPACES
 PROPERTIES_START: Final = b"<xades:SignedProperties" + NAMESPACES
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
-
-@dataclass(frozen=True, slots=True)
 class Signed:
-    """A signature over one message: the XML, and the hash chain when the message had attachments."""
+    """A signature over one message: the XML, and the hash chain when there is one (attachments, or a batch), made when asked for.
 
-    xml: bytes
-    chain: hashchain.HashChain | None
+    batch, index   the tree this message is a leaf of and which, or None when the signature is over this message alone
+    """
+
+    __slots__ = ("_chain", "batch", "index", "xml")
+
+    def __init__(self, xml: bytes, chain: HashChain | None, batch: Batch | None = None, index: int = 0) -> None:
+        self.xml, self._chain, self.batch, self.index = xml, chain, batch, index
+
+    @property
+    def chain(self) -> HashChain | None:
+        if self._chain is None and self.batch is not None:
+            self._chain = self.batch.hash_chain(self.index)
+        return self._chain
 
 
 class Signer:
     """One member's signing key with its certificate; everything that does not change per message is prepared once.
 
+    style           "chain", or "parts" for the newer style
+    intermediates   authorities between the certificate and an approved one that the configuration does not list
+
     Give it the certificate's current OCSP answer with `with_ocsp`; signing without one raises ValueError, because no
     verifier would accept the result.
     """
 
-    def __init__(self, key: PrivateKey, certificate: x509.Certificate, *, pss: bool = False) -> None:
-        from cryptography.hazmat.primitives.serialization import Encoding
-
+    def __init__(
+        self,
+        key: PrivateKey | SigningKey | MethodKey,
+        certificate: x509.Certificate,
+        *,
+        pss: bool = False,
+        style: str = "chain",
+        intermediates: Sequence[x509.Certificate] = (),
+    ) -> None:
+        if style not in STYLES:
+            raise ValueError(f"a signature style is one of {', '.join(STYLES)}, not {style!r}")
         self.certificate = certificate
-        self._key = key
-        self._pss = pss
-        if isinstance(key, rsa.RSAPrivateKey):
-            self.method = PSS_SHA512 if pss else RSA_SHA512
-        else:
-            self.method = ECDSA_SHA512
-            self._half = (key.curve.key_size + 7) // 8
+        self.style = style
+        self._key = signing_key(key, certificate, pss=pss)
+        self.method = self._key.method
+        self.slow = bool(getattr(key, "slow", False) or getattr(key, "blocking", False))
         der = certificate.public_bytes(Encoding.DER)
         self._certificate = base64.b64encode(der)
         self._certificate_digest = base64.b64encode(hashlib.sha512(der).digest())
         self._issuer = escape(certificate.issuer.rfc4514_string()).encode()
         self._serial = str(certificate.serial_number).encode()
+        self._intermediates = _certificate_values(intermediates)
+        self._parts = PartsStyle(certificate) if style == "parts" else None
         self._ocsp: bytes | None = None
 
     def with_ocsp(self, responses: Sequence[bytes]) -> None:
@@ -121,29 +157,62 @@ class Signer:
 
     def sign(self, message_digest: bytes, attachment_digests: Sequence[bytes], now: datetime) -> Signed:
         """Sign a message by the SHA-512 digests of its bytes and of its attachments' bytes."""
+        if self._parts is not None:
+            return Signed(self._parts_xml(self._parts, (message_digest, *attachment_digests), now), None)
         if not attachment_digests:
             return Signed(self._xml(b"/message.xml", message_digest, b"text/xml", now), None)
-        chain = hashchain.of_message(message_digest, attachment_digests)
-        digest = hashlib.sha512(chain.result).digest()
-        xml = self._xml(b"/sig-hashchainresult.xml", digest, b"application/hash-chain-result", now)
-        return Signed(xml, chain)
+        chain = of_message(message_digest, attachment_digests)
+        return Signed(self._chain_xml(chain.result, now), chain)
+
+    def sign_batch(self, parts: Sequence[Parts], now: datetime) -> list[Signed]:
+        """Sign several messages, each given by (digest of its bytes, digests of its attachments' bytes), with one signature value.
+
+        A batch of one is an ordinary signature; in the newer style every message has a signature of its own.
+        """
+        if len(parts) < 2 or self._parts is not None:
+            return [self.sign(message, attachments, now) for message, attachments in parts]
+        tree = batch(parts)
+        xml = self._chain_xml(tree.result, now)
+        return [Signed(xml, None, tree, index) for index in range(len(parts))]
+
+    def _chain_xml(self, result: bytes, now: datetime) -> bytes:
+        digest = hashlib.sha512(result).digest()
+        return self._xml(b"/sig-hashchainresult.xml", digest, b"application/hash-chain-result", now)
 
     def _xml(self, uri: bytes, digest: bytes, media_type: bytes, now: datetime) -> bytes:
-        if self._ocsp is None:
-            raise ValueError("a signer needs its certificate's OCSP answer before it signs")
+        ocsp = self._answers()
         time = now.strftime("%Y-%m-%dT%H:%M:%S.").encode() + b"%03dZ" % (now.microsecond // 1000)
         properties = SIGNED_PROPERTIES % (time, self._certificate_digest, self._issuer, self._serial, media_type)
         properties_digest = base64.b64encode(hashlib.sha512(PROPERTIES_START + properties).digest())
         info = SIGNED_INFO % (self.method.encode(), uri, base64.b64encode(digest), properties_digest)
         value = base64.b64encode(self.sign_bytes(INFO_START + info))
-        return DOCUMENT % (info, value, self._certificate, properties, self._ocsp)
+        return DOCUMENT % (info, value, self._certificate, properties, self._intermediates, ocsp)
+
+    def _parts_xml(self, style: PartsStyle, digests: Sequence[bytes], now: datetime) -> bytes:
+        ocsp = self._answers()
+        info, properties = style.prepare(self.method, digests, now)
+        value = base64.b64encode(self.sign_bytes(style.canonical(info)))
+        return style.document(info, value, self._certificate, properties, self._intermediates, ocsp)
+
+    def _answers(self) -> bytes:
+        if self._ocsp is None:
+            raise ValueError("a signer needs its certificate's OCSP answer before it signs")
+        return self._ocsp
 
     def sign_bytes(self, data: bytes) -> bytes:
         """The raw signature value over `data` as XML signatures carry it (ECDSA as r||s)."""
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            if self._pss:
-                pss = padding.PSS(mgf=padding.MGF1(hashes.SHA512()), salt_length=hashes.SHA512.digest_size)
-                return self._key.sign(data, pss, hashes.SHA512())
-            return self._key.sign(data, padding.PKCS1v15(), hashes.SHA512())
-        r, s = decode_dss_signature(self._key.sign(data, ec.ECDSA(hashes.SHA512())))
-        return r.to_bytes(self._half, "big") + s.to_bytes(self._half, "big")
+        return self._key.sign_bytes(data)
+
+
+def _certificate_values(intermediates: Sequence[x509.Certificate]) -> bytes:
+    """CompleteCertificateRefs and CertificateValues, as they stand before the OCSP answers; nothing when there are none."""
+    if not intermediates:
+        return b""
+    refs, values = [], []
+    for number, certificate in enumerate(intermediates, 1):
+        der = certificate.public_bytes(Encoding.DER)
+        issuer = escape(certificate.issuer.rfc4514_string()).encode()
+        digest = base64.b64encode(hashlib.sha512(der).digest())
+        refs.append(_CERTIFICATE_REF % (number, digest, issuer, certificate.serial_number))
+        values.append(_CERTIFICATE_VALUE % (number, base64.b64encode(der)))
+    return _CERTIFICATE_VALUES % (b"".join(refs), b"".join(values))
