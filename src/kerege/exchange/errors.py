@@ -386,3 +386,9 @@ class PartnerUnavailable(ExchangeError):
     code = "exchange.partner_unavailable"
     message = "No messages are exchanged with the partner instance {instance}: {problem}."
     hint = "Traffic within the own instance goes on. See that the node reaches the partner's configuration source; the admin port's /refresh tries again now."
+
+
+class LinkMalformed(ExchangeError):
+    code = "exchange.link_malformed"
+    message = "What came over the Kerege link cannot be read at {where}: {reason}."
+    hint = "The link is closed and messages go over X-Road's wire. Look at the other node's version."

@@ -77,6 +77,7 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.BodyRefused.code: "io_error",
     e.MaintenanceMode.code: "maintenance_mode",
     e.ServiceDisabled.code: "service_disabled",
+    e.LinkMalformed.code: "invalid_message",
 }
 
 # errors that are the caller's fault: they carry the `client` prefix and HTTP 400
