@@ -123,10 +123,10 @@ VALUE = b'<ds:SignatureValue Id="signature-value">'
 @pytest.mark.parametrize(
     ("wire", "code", "detail"),
     [
-        (Wire(change=swapped(b"\r\n\r\nbody", b"\r\n\r\nBODY")), "invalid_hash_chain_ref", "exchange.hash_chain_invalid"),
-        (Wire(after_signing=swapped(b"/persons/x", b"/persons/y")), "invalid_hash_chain_ref", "exchange.hash_chain_invalid"),
-        (Wire(body=None, after_signing=swapped(b"/persons/x", b"/persons/y")), "signature_verification", "signature_invalid"),
-        (Wire(change=swapped(VALUE, VALUE + b"AAAA")), "signature_verification", "signature_invalid"),
+        (Wire(change=swapped(b"\r\n\r\nbody", b"\r\n\r\nBODY")), "invalid_hash_chain", "exchange.hash_chain_invalid"),
+        (Wire(after_signing=swapped(b"/persons/x", b"/persons/y")), "invalid_hash_chain", "exchange.hash_chain_invalid"),
+        (Wire(body=None, after_signing=swapped(b"/persons/x", b"/persons/y")), "invalid_signature_value", "signature_invalid"),
+        (Wire(change=swapped(VALUE, VALUE + b"AAAA")), "invalid_signature_value", "signature_invalid"),
         (Wire(change=swapped(b"signature/bdoc-1.0/ts", b"text/plain")), "invalid_message", "message_malformed"),
         (Wire(change=lambda data: data[:-20]), "invalid_message", "message_malformed"),
         (Wire(change=lambda data: data + b"more"), "invalid_message", "message_malformed"),

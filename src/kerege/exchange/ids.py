@@ -189,6 +189,11 @@ class DataServiceId:
     def member(self) -> MemberId:
         return MemberId(self.instance, self.member_class, self.member_code)
 
+    @property
+    def unversioned(self) -> DataServiceId:
+        """The service code as rights name it: all its versions."""
+        return DataServiceId(self.instance, self.member_class, self.member_code, self.subsystem, self.service)
+
     @classmethod
     def parse(cls, text: str) -> DataServiceId:
         what = "data service identifier"

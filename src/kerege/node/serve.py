@@ -15,9 +15,10 @@ from typing import Final
 
 import uvloop
 
-from kerege.exchange import confdir
+from kerege.exchange import confdir, multipart
 from kerege.exchange.messagelog import LogWriter
 from kerege.node.admin import Admin
+from kerege.node.carry import Carrier
 from kerege.node.commit import CommitLog
 from kerege.node.config import Address, NodeConfig
 from kerege.node.consumer import Consumer
@@ -29,8 +30,15 @@ from kerege.node.keeper import Keeper, Picture, RefreshResult
 from kerege.node.keys import add_authorities, load_keys, tls_context
 from kerege.node.listener import Listener
 from kerege.node.monitoring import Monitor
+from kerege.node.peers import Peers
 from kerege.node.provider import Provider
+from kerege.node.records import Recorder
+from kerege.node.rest_consumer import RestConsumer
+from kerege.node.rest_provider import Agency, RestProvider
 from kerege.node.revocation import Revocation
+from kerege.node.rights import Rights
+from kerege.node.routes import Routes
+from kerege.node.sealing import Sealing
 from kerege.node.translate import TranslatorLoader, WireTranslation, load_semantics
 
 _LOG: Final = logging.getLogger("kerege.node")
@@ -77,15 +85,31 @@ class Node:
         if writer.recovered:
             _LOG.warning("message log: %s", writer.recovered)
         room = config.limits.body + 4 * 1024 * 1024  # a message's other parts beside its body
+        limits, log = config.limits, CommitLog(writer)
+        revocation = Revocation(keys, config.state, self._clock)
+        routes = Routes(config)
         self.core = core = Core(
             config=config,
             keys=keys,
             keeper=Keeper(anchor, config.state, self._clock),
-            revocation=Revocation(keys, config.state, self._clock),
-            log=CommitLog(writer),
+            revocation=revocation,
+            log=log,
+            recorder=Recorder(config.log),
+            sealing=Sealing(log, self._clock, batch=config.signatures.batch),
             monitor=Monitor(config.monitoring.file, config.server),
-            peers=Pool(room, config.limits.connect_seconds, client_tls),
-            agencies=Pool(config.limits.body, config.limits.connect_seconds),
+            rights=Rights(config),
+            routes=routes,
+            peers=Peers(
+                Pool(room, limits.connect_seconds, client_tls if config.peer_tls else None),
+                routes,
+                revocation,
+                self._clock,
+                None,
+                limits.connect_seconds,
+                lambda _: None,
+                config.peer_tls,
+            ),
+            agencies=Pool(limits.body, limits.connect_seconds),
             translation=WireTranslation(config.translation, self._translator),
             clock=self._clock,
         )
@@ -109,8 +133,16 @@ class Node:
             client_limits = ServerLimits(config.limits.body, many, each, max(config.limits.bodies, config.limits.body))
             server_limits = ServerLimits(room, many, each, max(config.limits.bodies, room))
             admin_limits = ServerLimits(65536, 64, 64, 1024 * 1024)
-            await self._listen(config.clients_address, "clients", Consumer(core).handle, client_limits)
-            await self._listen(config.servers_address, "servers", Provider(core).handle, server_limits, server_tls)
+            consumer = Consumer(core, RestConsumer(core, Carrier(core)))
+            provider = Provider(core, {multipart.REST_REQUEST: RestProvider(Agency(core))})
+            await self._listen(config.clients_address, "clients", consumer.handle, client_limits)
+            await self._listen(
+                config.servers_address,
+                "servers",
+                provider.handle,
+                server_limits,
+                server_tls if config.peer_tls else None,
+            )
             await self._listen(config.admin_address, "admin", self.admin.handle, admin_limits)
         except BaseException:
             await self.stop()
@@ -187,7 +219,10 @@ def _raise_descriptor_limit(config: NodeConfig) -> None:
     needed = 4 * config.limits.connections + 256  # two listeners, and for each call in one out
     if soft != resource.RLIM_INFINITY and soft < needed:
         _LOG.warning(
-            "%d open files are allowed, %d connections per listener may need %d", soft, config.limits.connections, needed
+            "%d open files are allowed, %d connections per listener may need %d",
+            soft,
+            config.limits.connections,
+            needed,
         )
 
 

@@ -1,0 +1,145 @@
+"""The consumer's side, whatever the protocol: sign, log, send to a server of the provider, verify what comes back, log it.
+
+Order of work, as X-Road's client proxy does it; nothing is sent before its own record is durable, and no answer is given to a client
+before the answer's record is. What a call means (REST, SOAP) is `rest_consumer`'s and `soap_consumer`'s: they hand in a message and a
+check that holds the answer against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from kerege.exchange import multipart
+from kerege.exchange.bodies import body_bytes
+from kerege.exchange.errors import (
+    ClientUnknown,
+    ConfigurationMissing,
+    MessageMalformed,
+    MessageTooLarge,
+    PeerUnreachable,
+)
+from kerege.exchange.ids import ClientId, SubsystemId
+from kerege.exchange.logrecord import LogRecord
+from kerege.exchange.opmon import Exchange
+from kerege.exchange.xades import Signed
+from kerege.node import records, wire
+from kerege.node.core import Core, milliseconds
+from kerege.node.httpclient import AnswerTooLarge, HttpFailed, encode_request
+from kerege.node.keeper import Picture
+from kerege.node.message import Asked, Extras, Message
+from kerege.node.peers import Reached
+from kerege.node.sealing import Item
+
+T = TypeVar("T")
+Check = Callable[[Message], T]  # holds an answer against its request; raises what is wrong
+
+
+class Carrier:
+    """Carries one call of a local client to the provider's server and back."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def carry(
+        self, asked: Asked, message: Message, extras: Extras, exchange: Exchange, picture: Picture, check: Check[T]
+    ) -> tuple[Message, T]:
+        """The verified, logged answer, and what `check` made of it. Raises the check that failed."""
+        core = self._core
+        servers = core.routes.servers(asked, picture)
+        signer = core.keys.signer(asked.client.member, core.clock())
+        exchange.request_size = message.size
+        link = core.peers.link_to(servers[0])
+        if link is not None:
+            reached = Reached(servers[0], link.address, None, link)
+            await core.peers.check(link.certificate, reached.server, picture)
+        else:
+            reached = await core.peers.reach(
+                servers, picture, preferred=core.routes.known(asked.service.provider_client)
+            )
+            link = reached.link
+        exchange.service_address = reached.address.host
+        core.routes.answered(asked.service.provider_client, reached.server.id)
+        if link is not None:
+            return await link.call(asked, message, extras, signer, exchange, check)
+        try:
+            signed = await core.sealing.seal(signer, message, asked, self._record)
+        except BaseException:
+            core.peers.release(reached)
+            raise
+        exchange.request_out = milliseconds()
+        incoming = await self._send(asked, message, signed, extras, reached)
+        exchange.response_in = milliseconds()
+        answer = incoming.message
+        exchange.response_size = answer.size
+        now = core.clock()
+        verify_answer(core, asked, incoming, now, picture)
+        result = check(answer)
+        signature = incoming.signature
+        await core.log.append(
+            core.recorder.record(
+                records.RESPONSE, records.CLIENT, asked, answer, signature.xml, signature.chain, core.clock()
+            )
+        )
+        return answer, result
+
+    def _record(self, item: Item, now: datetime) -> LogRecord:
+        assert item.signed is not None
+        signed = item.signed
+        return self._core.recorder.record(
+            records.REQUEST, records.CLIENT, item.asked, item.message, signed.xml, signed.chain, now
+        )
+
+    async def _send(
+        self, asked: Asked, message: Message, signed: Signed, extras: Extras, reached: Reached
+    ) -> wire.Incoming:
+        """Over X-Road's own wire."""
+        core, connection = self._core, reached.connection
+        assert connection is not None
+        boundary = multipart.new_boundary()
+        content = wire.encode(boundary, message, signed, ocsp=core.revocation.auth_answer)
+        headers = wire.request_headers(asked, extras, boundary)
+        limits = core.config.limits
+        try:
+            pieces = encode_request("POST", "/", str(reached.address), headers, b"".join(map(body_bytes, content)))
+            answer = await connection.exchange(pieces, head=False, timeout=limits.peer_seconds)
+        except AnswerTooLarge:
+            raise MessageTooLarge(what="answer", limit=limits.body) from None
+        except HttpFailed as problem:
+            raise PeerUnreachable(server=reached.server.id, address=reached.address, reason=problem.reason) from None
+        except BaseException:
+            connection.close()
+            raise
+        core.peers.release(reached)
+        if answer.status != 200:  # messages and faults alike come with 200: this is the listener's own refusal
+            reason = f"it answered HTTP {answer.status}"
+            raise PeerUnreachable(server=reached.server.id, address=reached.address, reason=reason)
+        incoming = wire.decode(answer.header(b"content-type"), answer.body or b"", limits)
+        check_kind(incoming.message, message)
+        return incoming
+
+
+def check_kind(answer: Message, request: Message) -> None:
+    """Raises MessageMalformed when a REST call was answered with SOAP, or the other way round."""
+    asked_rest = request.kind == multipart.REST_REQUEST
+    if asked_rest != (answer.kind == multipart.REST_RESPONSE):
+        raise MessageMalformed(where="answer", reason=f"it is not a {'REST' if asked_rest else 'SOAP'} response")
+
+
+def verify_answer(core: Core, asked: Asked, incoming: wire.Incoming, now: datetime, sent_under: Picture) -> None:
+    """The signature of the provider's member must hold, under the configuration of now. Raises the check that failed."""
+    try:
+        picture = core.keeper.current(now)
+    except ConfigurationMissing:  # cannot be: there was one when the request left
+        picture = sent_under
+    wire.verify(picture.trust, incoming, asked.service.member, now)
+
+
+def check_client(core: Core, client: ClientId, picture: Picture) -> SubsystemId:
+    """The client as a subsystem of this node. Raises ClientUnknown."""
+    if client.subsystem is not None:
+        local = SubsystemId(client.instance, client.member_class, client.member_code, client.subsystem)
+        if local in core.config.clients and picture.shared.is_registered(client):
+            return local
+    raise ClientUnknown(client=client)

@@ -1,0 +1,178 @@
+"""Connections to other servers: which wire is spoken with whom, and whether the other end is who it should be.
+
+A server is asked at connection (TLS ALPN) whether it speaks the Kerege link; one that does not, as every X-Road server, is called over
+X-Road's own wire, and asked again an hour later. Several servers of one provider are connected to at once; the first one wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from kerege.exchange import certs
+from kerege.exchange.errors import PeerUnreachable, PeerUntrusted
+from kerege.exchange.globalconf import SecurityServer
+from kerege.exchange.ids import ServerId
+from kerege.node.config_types import Address
+from kerege.node.httpclient import Connection, NotConnected, Pool
+from kerege.node.keeper import Picture
+from kerege.node.link import Link, LinkRefused, dial
+from kerege.node.revocation import Revocation
+from kerege.node.routes import Routes
+
+_ASK_AGAIN_SECONDS: Final = 3600.0
+
+
+@dataclass(slots=True)
+class Reached:
+    """A server that answered: over X-Road's wire (`connection`), or over the Kerege link."""
+
+    server: SecurityServer
+    address: Address
+    connection: Connection | None
+    link: Link | None
+
+
+class Peers:
+    """All connections of a node to other servers."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        routes: Routes,
+        revocation: Revocation,
+        clock: Callable[[], datetime],
+        link_tls: ssl.SSLContext | None,
+        connect_seconds: float,
+        link_setup: Callable[[Link], None],
+        tls: bool = True,
+    ) -> None:
+        self._pool, self._routes, self._revocation, self._clock = pool, routes, revocation, clock
+        self._link_tls, self._connect_seconds, self._link_setup, self._tls = link_tls, connect_seconds, link_setup, tls
+        self._links: dict[Address, Link] = {}
+        self._dialling: dict[Address, asyncio.Task[Link | None]] = {}
+        self._no_link_until: dict[Address, float] = {}
+
+    @property
+    def links(self) -> list[Link]:
+        return [link for link in self._links.values() if link.alive]
+
+    def link_to(self, server: SecurityServer) -> Link | None:
+        """The link to `server` that is up, if there is one."""
+        link = self._links.get(self._routes.address(server))
+        return link if link is not None and link.alive else None
+
+    async def reach(self, servers: list[SecurityServer], picture: Picture, *, preferred: bool) -> Reached:
+        """The first of `servers` that can be reached and is trusted. Raises PeerUnreachable or PeerUntrusted.
+
+        preferred   the first of them answered of late: it is tried alone first
+        """
+        if len(servers) > 1 and not preferred:
+            return await self._race(servers, picture)
+        problem: PeerUnreachable | None = None
+        for server in servers:
+            try:
+                return await self._reach(server, picture)
+            except PeerUnreachable as refused:
+                problem = refused
+        assert problem is not None
+        raise problem
+
+    async def _race(self, servers: list[SecurityServer], picture: Picture) -> Reached:
+        tasks = [asyncio.ensure_future(self._reach(server, picture)) for server in servers]
+        waiting, problem = set(tasks), None
+        winner: asyncio.Task[Reached] | None = None
+        try:
+            while waiting and winner is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    error = task.exception()
+                    if error is None:
+                        winner = winner or task
+                    elif isinstance(error, PeerUnreachable | PeerUntrusted):
+                        problem = error
+                    else:
+                        raise error
+        finally:
+            for task in tasks:
+                if task is not winner:
+                    task.add_done_callback(self._keep)
+        if winner is None:
+            assert problem is not None
+            raise problem
+        return winner.result()
+
+    def _keep(self, task: asyncio.Task[Reached]) -> None:
+        """One that lost the race: its connection is kept for the next call."""
+        if not task.cancelled() and task.exception() is None:
+            self.release(task.result())
+
+    async def _reach(self, server: SecurityServer, picture: Picture) -> Reached:
+        address = self._routes.address(server)
+        if self._link_tls is not None:
+            link = await self._link(server, address)
+            if link is not None:
+                await self.check(link.certificate, server, picture)
+                return Reached(server, address, None, link)
+        try:
+            connection = await self._pool.acquire(address.host, address.port)
+        except NotConnected as refused:
+            raise PeerUnreachable(server=server.id, address=address, reason=refused.reason) from None
+        try:
+            if self._tls:
+                await self.check(connection.certificate, server, picture)
+        except BaseException:
+            connection.close()
+            raise
+        return Reached(server, address, connection, None)
+
+    def release(self, reached: Reached) -> None:
+        if reached.connection is not None:
+            self._pool.release(reached.address.host, reached.address.port, reached.connection)
+
+    async def _link(self, server: SecurityServer, address: Address) -> Link | None:
+        """The link to `address`, dialled when there is none; None when the other side speaks X-Road's wire only."""
+        link = self._links.get(address)
+        if link is not None and link.alive:
+            return link
+        if self._no_link_until.get(address, 0.0) > time.monotonic():
+            return None
+        task = self._dialling.get(address)
+        if task is None:
+            task = asyncio.ensure_future(self._dial(server.id, address))
+            self._dialling[address] = task
+            task.add_done_callback(lambda _: self._dialling.pop(address, None))
+        return await asyncio.shield(task)
+
+    async def _dial(self, server: ServerId, address: Address) -> Link | None:
+        assert self._link_tls is not None
+        try:
+            link = await dial(address, self._link_tls, self._connect_seconds)
+        except LinkRefused:
+            self._no_link_until[address] = time.monotonic() + _ASK_AGAIN_SECONDS
+            return None
+        except NotConnected as refused:
+            raise PeerUnreachable(server=server, address=address, reason=refused.reason) from None
+        self._link_setup(link)
+        self._links[address] = link
+        return link
+
+    async def check(self, der: bytes | None, server: SecurityServer, picture: Picture) -> None:
+        """The other end must hold a certificate registered for `server`, good now. Cheap when it was checked before."""
+        if der is None or not server.auth_cert_hashes.intersection(certs.auth_hashes(der)):
+            raise PeerUntrusted(peer=server.id, reason="its authentication certificate is not registered for it")
+        now = self._clock()
+        certificate, answer = await self._revocation.of_peer(picture.trust, der, now)
+        picture.trust.check_auth(certificate, (answer,), now)
+
+    def close(self) -> None:
+        for task in self._dialling.values():
+            task.cancel()
+        for link in self._links.values():
+            link.close()
+        self._pool.close()

@@ -1,0 +1,114 @@
+"""REST on the consumer's side: an information system's HTTP request becomes a signed message, the verified answer its HTTP answer.
+
+Implements X-Road PR-REST; what the protocol says of headers and hashes is `exchange.rest`'s, carrying and logging are `carry`'s.
+A client may ask for canonical records instead of the provider's bytes: `translate` makes them from the verified answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Final
+
+from kerege.exchange import faults, multipart, rest
+from kerege.exchange.bodies import Attachment, Body, body_bytes, body_size
+from kerege.exchange.opmon import Exchange
+from kerege.exchange.rest import RestRequest, RestResponse
+from kerege.node.carry import Carrier, check_client
+from kerege.node.core import Core
+from kerege.node.errors import TranslationMissing
+from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.message import REST, Asked, Extras, Message
+from kerege.node.rights import check_permit
+from kerege.node.translate import CANONICAL, forwarded_accept, wants_canonical, wants_sources
+from kerege.node.wire import rest_content_type
+
+_IN_A_THREAD: Final = 64 * 1024
+_JSON: Final = b"application/json; charset=utf-8"
+
+
+class RestConsumer:
+    """Answers `/r1/...` on the client listener."""
+
+    def __init__(self, core: Core, carrier: Carrier) -> None:
+        self._core, self._carrier = core, carrier
+
+    async def answer(self, http: HttpRequest, exchange: Exchange) -> HttpResponse:
+        """Raises whatever kept the call from being carried out."""
+        core, now = self._core, self._core.clock()
+        accept = http.header(b"accept")
+        canonical = wants_canonical(accept)
+        headers = http.headers
+        if canonical:
+            headers = (*(h for h in headers if h[0].lower() != b"accept"), (b"Accept", forwarded_accept(accept)))
+        request = rest.request_from_client(
+            http.method, http.target, headers, new_message_id=str(uuid.uuid4()), request_id=str(uuid.uuid4())
+        )
+        exchange.request = request
+        picture = core.keeper.current(now)
+        path = rest.decision_path(request.path)
+        check_client(core, request.client, picture)
+        check_permit(request.client, picture, now)
+        mapping = core.translation.mapping_for(request.service, path, picture.rules) if canonical else None
+
+        body = http.body or None
+        message = Message(multipart.REST_REQUEST, request.encode(), () if body is None else (Attachment((), body),))
+        asked = asked_of(request, path)
+        digests = message.digests
+        expected = rest.request_hash(digests[0], digests[1][0] if digests[1] else None)
+
+        def check(answer: Message) -> RestResponse:
+            response = rest.decode_response(answer.content)
+            rest.check_consistent(request, expected, response)
+            return response
+
+        answer, response = await self._carrier.carry(
+            asked, message, Extras(rest_content_type(request.headers)), exchange, picture, check
+        )
+        exchange.status = response.status
+        content = answer.body
+        if mapping is not None and 200 <= response.status < 300:
+            return await self._translated(request, response, content or b"", mapping, wants_sources(accept))
+        reason = response.reason.encode("latin-1", "replace")
+        return HttpResponse(response.status, rest.for_the_client(response.headers), content or b"", reason)
+
+    async def _translated(
+        self, request: RestRequest, response: RestResponse, body: Body, mapping: str, sources: bool
+    ) -> HttpResponse:
+        content_type = rest_content_type(response.headers)
+        run = self._core.translation.run
+        work = (mapping, request.service, body_bytes(body), content_type, request.message_id, request.request_id)
+        if body_size(body) > _IN_A_THREAD:
+            canonical = await asyncio.to_thread(run, *work, sources=sources)
+        else:
+            canonical = run(*work, sources=sources)
+        kept = tuple(h for h in rest.for_the_client(response.headers) if h[0].lower().startswith(b"x-road-"))
+        return HttpResponse(response.status, ((b"Content-Type", CANONICAL.encode()), *kept), canonical)
+
+
+def asked_of(request: RestRequest, path: str) -> Asked:
+    return Asked(
+        REST,
+        request.client,
+        request.service,
+        request.server,
+        request.message_id,
+        request.request_id,
+        request.verb,
+        path,
+        request,
+    )
+
+
+def fault_response(fault: faults.Fault, accept: str, problem: Exception) -> HttpResponse:
+    """A fault as a REST client gets it: JSON, or XML when it asked for that."""
+    status = 406 if isinstance(problem, TranslationMissing) else fault.http_status
+    xml = faults.wants_xml(accept)
+    body = faults.to_xml(fault) if xml else faults.to_json(fault)
+    media_type = b"application/xml; charset=utf-8" if xml else _JSON
+    return HttpResponse(status, ((b"Content-Type", media_type), (b"X-Road-Error", _latin(fault.code))), body)
+
+
+def _latin(text: str) -> bytes:
+    """A fault code from elsewhere as a header value that cannot be two headers."""
+    return "".join(char for char in text if char.isprintable()).encode("latin-1", "replace")[:200]

@@ -1,0 +1,118 @@
+"""REST on the provider's side: a verified request is made of the agency's own system, its HTTP answer becomes the message to sign."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from kerege.exchange import multipart, rest
+from kerege.exchange.bodies import Attachment, Body
+from kerege.exchange.errors import MessageMalformed, MessageTooLarge, ProviderFailed
+from kerege.exchange.opmon import Exchange
+from kerege.exchange.rest import RestRequest
+from kerege.node.config_types import Service
+from kerege.node.core import Core
+from kerege.node.httpclient import AnswerTooLarge, ClientResponse, Connection, HttpFailed, NotConnected, encode_request
+from kerege.node.message import Asked, Extras, Message
+from kerege.node.rest_consumer import asked_of
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Agency:
+    """Calls agencies' systems over HTTP(S); a request is repeated only where that harms nothing."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._urls: dict[str, SplitResult] = {}
+        self._contexts: dict[str, ssl.SSLContext] = {}
+
+    def url(self, service: Service) -> SplitResult:
+        parts = self._urls.get(service.url)
+        if parts is None:
+            parts = self._urls[service.url] = urlsplit(service.url)
+        return parts
+
+    async def call(
+        self, service: Service, verb: str, target: str, headers: rest.Headers, body: Body | list[Body] | None
+    ) -> ClientResponse:
+        """The agency's answer. Raises ProviderFailed or MessageTooLarge."""
+        parts = self.url(service)
+        secure = parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        host = parts.hostname or ""
+        data = encode_request(verb, target, parts.netloc, headers, body)
+        for attempt in (1, 2):
+            connection = await self._acquire(service, host, port, secure)
+            kept = connection.used
+            try:
+                answer = await connection.exchange(data, head=verb == "HEAD", timeout=service.timeout_seconds)
+            except AnswerTooLarge:
+                raise MessageTooLarge(what="agency's answer", limit=self._core.config.limits.body) from None
+            except HttpFailed as problem:
+                # a kept connection the agency closed meanwhile; asking again harms nothing for these methods
+                if attempt == 1 and kept and problem.unanswered and verb in _SAFE:
+                    continue
+                raise ProviderFailed(service=service.id, reason=problem.reason) from None
+            self._core.agencies.release(host, port, connection, tls=secure)
+            return answer
+        raise ProviderFailed(service=service.id, reason="closed the connection twice")
+
+    async def _acquire(self, service: Service, host: str, port: int, secure: bool) -> Connection:
+        context = None
+        if secure:
+            context = self._contexts.get(service.url)
+            if context is None:
+                context = self._contexts[service.url] = ssl.create_default_context()
+        try:
+            return await self._core.agencies.acquire(host, port, context)
+        except NotConnected as problem:
+            raise ProviderFailed(service=service.id, reason=f"could not be reached ({problem.reason})") from None
+
+
+class RestProvider:
+    """Reads REST requests and carries them out."""
+
+    def __init__(self, agency: Agency) -> None:
+        self._agency = agency
+
+    def read(self, message: Message, extras: Extras, exchange: Exchange) -> Asked:
+        """Who asks for what. Raises MessageMalformed and the like."""
+        request = rest.decode_request(message.content)
+        exchange.request = request
+        return asked_of(request, rest.decision_path(request.path))
+
+    async def call(
+        self, asked: Asked, message: Message, extras: Extras, service: Service, exchange: Exchange
+    ) -> Message:
+        request = asked.detail
+        assert isinstance(request, RestRequest)
+        base = self._agency.url(service).path
+        path = base.rstrip("/") + "/" + request.path.lstrip("/") if request.path else base or "/"
+        target = path if request.query is None else f"{path}?{request.query}"
+        headers = tuple(h for h in request.headers if h[0].lower() not in rest.HOP_BY_HOP)
+        answer = await self._agency.call(service, request.verb, target, headers, message.body)
+        return reply(asked, message, answer.status, answer.reason, answer.headers, answer.body, exchange)
+
+
+def reply(
+    asked: Asked,
+    message: Message,
+    status: int,
+    reason: str,
+    headers: rest.Headers,
+    body: Body | None,
+    exchange: Exchange,
+) -> Message:
+    """The message that answers `asked` with an HTTP answer; also of metaservices, which have no agency behind them."""
+    request = asked.detail
+    assert isinstance(request, RestRequest)
+    exchange.status = status
+    content, attached = message.digests
+    expected = rest.request_hash(content, attached[0] if attached else None)
+    response = rest.response_from_provider(status, reason, headers, request, expected)
+    if not 200 <= status <= 599:  # an interim status would leave the consumer waiting for another answer
+        raise MessageMalformed(where="agency's answer", reason=f"its status {status} is not a final one")
+    attachments = () if body is None else (Attachment((), body),)
+    return Message(multipart.REST_RESPONSE, response.encode(), attachments)

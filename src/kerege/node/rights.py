@@ -1,0 +1,83 @@
+"""Who may call what at this node: rights of the signed configuration and of the node's own file, with its local groups.
+
+Denied by default; a permit is the second lock (`exchange.permits`). Decisions are `exchange.access`'s, on the decoded, normalised path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from kerege.exchange.access import REASONS, Decision, decide
+from kerege.exchange.errors import AccessDenied, PermitClosed
+from kerege.exchange.ids import ClientId, SubsystemId
+from kerege.exchange.permits import decide_permit, explain
+from kerege.exchange.rules import Right, Rules
+from kerege.node.config_types import NodeConfig
+from kerege.node.keeper import Picture
+from kerege.node.message import Asked
+
+
+class Rights:
+    """The access decisions of one node."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._local = tuple(
+            Right(f"local-{service.id}-{number}", _holder(right.to), service.id, right.method, right.path)
+            for service in config.services.values()
+            for number, right in enumerate(service.rights, 1)
+        )
+        self._groups: dict[ClientId, frozenset[str]] = _memberships(config)
+        self._merged: tuple[Rules, Rules] | None = None
+
+    def rules(self, picture: Picture) -> Rules:
+        """The configuration's rules with the node's own rights beside."""
+        if not self._local:
+            return picture.rules
+        merged = self._merged
+        if merged is None or merged[0] is not picture.rules:
+            r = picture.rules
+            whole = Rules(r.instance, r.version, r.rights + self._local, r.bindings, r.permits, r.contracts)
+            merged = self._merged = (r, whole)
+        return merged[1]
+
+    def decide(self, asked: Asked, picture: Picture, now: datetime, *, method: str = "", path: str = "") -> Decision:
+        """Whether the call may pass; `method` and `path` in place of the call's own, for lists of what a client may do."""
+        groups = picture.shared.groups_of(asked.client) | self._groups.get(asked.client, frozenset())
+        service = asked.service
+        if service.version is not None:  # a right is for a service code, whatever its version
+            service = service.unversioned
+        return decide(
+            asked.client, service, method or asked.method, path or asked.path, self.rules(picture), groups, now
+        )
+
+    def check(self, asked: Asked, picture: Picture, now: datetime) -> None:
+        """Raises AccessDenied when no right covers the call."""
+        decision = self.decide(asked, picture, now)
+        if not decision.allowed:
+            raise AccessDenied(client=asked.client, service=asked.service, reason=REASONS[decision.reason])
+
+
+def check_permit(client: ClientId, picture: Picture, now: datetime) -> None:
+    """Raises PermitClosed when the client's traffic may not flow."""
+    if not picture.rules.bindings:
+        return
+    verdict = decide_permit(client, picture.rules, now)
+    if not verdict.allowed:
+        raise PermitClosed(client=client, public_service=verdict.public_service, reason=explain(verdict))
+
+
+def _holder(to: str) -> SubsystemId | str:
+    """As `exchange.rules` writes holders; a local group cannot be taken for a global one of the same code."""
+    kind, colon, code = to.partition(":")
+    if not colon:
+        return SubsystemId.parse(to)
+    return f"group:{code}" if kind == "group" else f"group:local:{code}"
+
+
+def _memberships(config: NodeConfig) -> Mapping[ClientId, frozenset[str]]:
+    out: dict[ClientId, set[str]] = {}
+    for group in config.local_groups.values():
+        for member in group.members:
+            out.setdefault(member, set()).add(f"local:{group.code}")
+    return {member: frozenset(codes) for member, codes in out.items()}
