@@ -93,7 +93,7 @@ def test_without_a_right_nothing_is_allowed_and_an_ended_right_is_none() -> None
 
 
 def test_a_right_to_a_whole_service_lists_it_as_it_is_offered() -> None:
-    assert may(right(BIRTHS), right(GET_PERSON)) == [OFFERED[0], OFFERED[2]]
+    assert may(right(BIRTHS), right(GET_PERSON.unversioned)) == [OFFERED[0], OFFERED[2]]
 
 
 def test_a_right_to_some_endpoints_lists_those() -> None:

@@ -103,7 +103,7 @@ documents = st.dictionaries(
     st.sampled_from(["paths", "info", "get", "x-a", "server", "example", "tags"]),
     st.recursive(
         leaves,
-        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
         max_leaves=8,
     ),
     max_size=5,

@@ -140,12 +140,13 @@ def allowed(
     """
     out = []
     for one in offered:
+        service = one.service.unversioned  # a right is for a service code, whatever its version
         rights = [
             right
-            for right in rules.rights_for(one.service)
+            for right in rules.rights_for(service)
             if decide(
                 client,
-                one.service,
+                service,
                 _some_method(right.method),
                 _some_path(right.path),
                 replace(rules, rights=(right,)),

@@ -41,6 +41,10 @@ class Rights:
             merged = self._merged = (r, whole)
         return merged[1]
 
+    def groups_of(self, client: ClientId, picture: Picture) -> frozenset[str]:
+        """The codes of all groups the client is in, as `rules` names them."""
+        return picture.shared.groups_of(client) | self._groups.get(client, frozenset())
+
     def decide(self, asked: Asked, picture: Picture, now: datetime, *, method: str = "", path: str = "") -> Decision:
         """Whether the call may pass; `method` and `path` in place of the call's own, for lists of what a client may do."""
         groups = picture.shared.groups_of(asked.client) | self._groups.get(asked.client, frozenset())
