@@ -3,16 +3,19 @@
 Implements what X-Road's verifiers check: certID match, status good, signature by a listed responder, by the authority itself or
 by a delegate with the OCSP signing purpose; freshness measured from thisUpdate against ocspFreshnessSeconds (the code's
 behaviour, not producedAt). Answers signed over SHA-1 are refused. An answer is a stranger's bytes until its signature has held:
-whatever cannot be read in it, however deep, is an answer that is not accepted. Fetching is the node's affair.
+whatever cannot be read in it, however deep, is an answer that is not accepted. Also how a server is asked for answers by the
+hashes of certificates, and answers in several parts (X-Road's port 5577). Fetching is the node's affair.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from urllib.parse import parse_qsl
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -21,11 +24,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from kerege.exchange.certs import UNREADABLE, issued_by, subject
+from kerege.exchange.certs import UNREADABLE, der, issued_by, subject
 from kerege.exchange.errors import RevocationUnknown
 
 MOST_RESPONDERS: Final = 4  # certificates in one answer that are looked at
+MOST_ASKED: Final = 16  # certificates in one question by hash
+ANSWER_TYPE: Final = "application/ocsp-response"
 _SKEW: Final = timedelta(seconds=60)
+_REVOKED: Final = "the certificate is revoked"
+_NOT_KNOWN: Final = "the responder does not know the certificate"
+_BOUNDARY: Final = re.compile(r'boundary\s*=\s*(?:"([^"\r\n]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
 
 
 def request_for(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
@@ -85,9 +93,9 @@ def _check(
         raise refuse("it is not signed by a responder entitled to answer for the authority")
     if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
         when = single.revocation_time_utc
-        raise refuse("the certificate is revoked" + (f" since {when:%Y-%m-%d %H:%M:%SZ}" if when else ""))
+        raise refuse(_REVOKED + (f" since {when:%Y-%m-%d %H:%M:%SZ}" if when else ""))
     if single.certificate_status is not ocsp.OCSPCertStatus.GOOD:
-        raise refuse("the responder does not know the certificate")
+        raise refuse(_NOT_KNOWN)
     this_update = single.this_update_utc
     # X-Road's code looks at thisUpdate only for age, and a live responder was seen to set it a day ahead
     if answer.produced_at_utc - _SKEW > now:
@@ -100,6 +108,27 @@ def _check(
     return until
 
 
+def is_final(refusal: RevocationUnknown) -> bool:
+    """Whether what was refused is an entitled responder's word against the certificate, and not a doubt about the answer."""
+    return str(refusal.params.get("reason", "")).startswith((_REVOKED, _NOT_KNOWN))
+
+
+def successful(response_der: bytes) -> bool:
+    """Whether an answer says anything at all; a responder that does not understand a question says so in an answer."""
+    try:
+        return ocsp.load_der_ocsp_response(response_der).response_status is ocsp.OCSPResponseStatus.SUCCESSFUL
+    except UNREADABLE:
+        return False
+
+
+def next_update(response_der: bytes) -> datetime | None:
+    """When the responder means to say something newer; None when it does not say, or cannot be read."""
+    try:
+        return next(iter(ocsp.load_der_ocsp_response(response_der).responses)).next_update_utc
+    except (*UNREADABLE, StopIteration):
+        return None
+
+
 def this_update(response_der: bytes) -> datetime:
     """When the (first) status in an answer was true; used to see what needs fetching, not to trust it.
 
@@ -109,6 +138,63 @@ def this_update(response_der: bytes) -> datetime:
         return next(iter(ocsp.load_der_ocsp_response(response_der).responses)).this_update_utc
     except (*UNREADABLE, StopIteration):
         raise RevocationUnknown(subject="(unread)", reason="it cannot be read") from None
+
+
+# --- by certificate hash, as servers ask each other (PR-MESSTRANSP; the code's parameters) ---
+
+
+def query_by_hash(certificates: Sequence[x509.Certificate]) -> str:
+    """The request target that asks a server for its answers: `cert` is SHA-1 (what X-Road reads), `cert_hash` SHA-256."""
+    pairs = []
+    for data in map(der, certificates):
+        pairs.append(f"cert={hashlib.sha1(data, usedforsecurity=False).hexdigest()}")
+        pairs.append(f"cert_hash={hashlib.sha256(data).hexdigest()}")
+    return "/?" + "&".join(pairs)
+
+
+def asked_hashes(query: str) -> list[str]:
+    """The certificates a query names, hex, in order: by `cert` as X-Road does, by `cert_hash` when there is no `cert`.
+
+    Raises ValueError when it names none, too many, or something that is no hash.
+    """
+    pairs = parse_qsl(query, max_num_fields=4 * MOST_ASKED)
+    asked = [value for name, value in pairs if name == "cert"] or [
+        value for name, value in pairs if name == "cert_hash"
+    ]
+    if not 1 <= len(asked) <= MOST_ASKED:
+        raise ValueError(f"between 1 and {MOST_ASKED} certificates are asked for by cert=HASH")
+    for value in asked:
+        if len(value) not in (40, 64) or not re.fullmatch("[0-9A-Fa-f]+", value):
+            raise ValueError("a certificate hash is 40 (SHA-1) or 64 (SHA-256) hexadecimal digits")
+    return [value.lower() for value in asked]
+
+
+def encode_answers(answers: Sequence[bytes]) -> tuple[str, bytes]:
+    """Media type and body of an answer with one DER part per certificate, in order."""
+    boundary = f"ocsp{hashlib.sha256(b''.join(answers)).hexdigest()[:40]}"
+    out = []
+    for answer in answers:
+        out.append(f"--{boundary}\r\ncontent-type: {ANSWER_TYPE}\r\n\r\n".encode() + answer + b"\r\n")
+    out.append(f"--{boundary}--\r\n".encode())
+    return f"multipart/related; charset=UTF-8; boundary={boundary}", b"".join(out)
+
+
+def parse_answers(content_type: str, body: bytes, expected: int) -> list[bytes]:
+    """The parts of such an answer. Raises ValueError unless it is whole and has one part per certificate asked for."""
+    found = _BOUNDARY.search(content_type)
+    if not content_type.lower().startswith("multipart/") or found is None:
+        raise ValueError("it is not a multipart answer")
+    mark = b"--" + (found[1] or found[2]).encode("latin-1")
+    pieces = (b"\r\n" + body).split(b"\r\n" + mark, expected + 2)
+    if len(pieces) != expected + 2 or not pieces[-1].startswith(b"--"):
+        raise ValueError(f"it has not {expected} parts")
+    parts = []
+    for piece in pieces[1:-1]:
+        head, separator, content = piece.partition(b"\r\n\r\n")
+        if not separator or ANSWER_TYPE.encode() not in head.lower():
+            raise ValueError("a part of it is no OCSP answer")
+        parts.append(content)
+    return parts
 
 
 def _is_about(single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -90,7 +90,7 @@ def make_signer(config: NodeConfig, source: KeySource) -> Signer:
 
 
 def _style(config: NodeConfig) -> Mapping[str, Any]:
-    return {"pss": config.signatures.pss}
+    return {"pss": config.signatures.pss, "style": config.signatures.style}
 
 
 def own_folder(config: NodeConfig, name: str) -> Path:
