@@ -32,9 +32,7 @@ _HEAD: Final = (
     b'    <ns2:DefaultDigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha512"/>\n'
 )
 _STEP: Final = b'    <ns2:HashStep id="STEP%d">\n%b    </ns2:HashStep>\n'
-_VALUE: Final = (
-    b"        <ns2:HashValue>\n            <DigestValue>%b</DigestValue>\n        </ns2:HashValue>\n"
-)
+_VALUE: Final = b"        <ns2:HashValue>\n            <DigestValue>%b</DigestValue>\n        </ns2:HashValue>\n"
 _NEXT: Final = b'        <ns2:StepRef URI="#STEP%d"/>\n'
 _DATA: Final = (
     b'        <ns2:DataRef URI="/META-INF/signatures.xml">\n            <DigestValue>%b</DigestValue>\n'
