@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -59,10 +60,38 @@ _NOT_FROM_PROVIDER: Final = HOP_BY_HOP | {
     b"x-road-error",
 }
 _SAID_ONCE: Final = (b"x-road-id", b"x-road-client", b"x-road-service", b"x-road-request-id", b"x-road-request-hash")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_PLAIN_VALUE: Final = bytes(one for one in range(256) if not _BAD_VALUE.match(bytes((one,))))
+_PLAIN: Final = _PLAIN_VALUE + b"\r\n"
 _TARGET: Final = re.compile(r"[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+\Z")
 _ID: Final = re.compile(rb"[\x20-\x7e]{1,255}\Z")
+
+
+class _Name:
+    """What a header's name says, found out once for each name."""
+
+    __slots__ = ("dropped_from_client", "dropped_from_provider", "low", "not_for_client", "once", "shadows", "xroad")
+
+    def __init__(self, name: bytes) -> None:
+        low = name.lower()
+        self.low = low
+        self.xroad = low.startswith(b"x-road-")
+        # to a reader that takes `_` for `-`, as gateways of agencies do
+        self.shadows = b"_" in name and low.replace(b"_", b"-").startswith(b"x-road-")
+        self.once = low in _SAID_ONCE
+        self.dropped_from_client = low in _NOT_FROM_CLIENT
+        self.dropped_from_provider = low in _NOT_FROM_PROVIDER or self.shadows
+        self.not_for_client = low in NOT_FOR_THE_CLIENT or low.startswith(b"proxy-")
+
+
+@lru_cache(maxsize=4096)
+def _name(name: bytes) -> _Name:
+    """Raises HeaderInvalid when `name` could be read as something else than one header's name."""
+    if not _TOKEN.match(name):
+        raise HeaderInvalid(header="(unnamed)", reason="its name is not a token")
+    return _Name(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +174,9 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    slots=True
+)  # not frozen: freezing costs more than reading the whole message, and one is made for every message
 class RestRequest:
     """A request as it is signed, with the identifiers it names."""
 
@@ -169,7 +200,7 @@ class RestRequest:
         return None if raw is None else ServerId.parse(_ascii(raw, "X-Road-Security-Server"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RestResponse:
     """A response as it is signed."""
 
@@ -183,7 +214,7 @@ class RestResponse:
 
 
 def encode_lines(first: bytes, second: bytes, headers: Headers) -> bytes:
-    return b"".join((first, b"\r\n", second, b"\r\n", *(b"%b:%b\r\n" % pair for pair in headers)))
+    return b"%b\r\n%b\r\n%b" % (first, second, b"".join([b"%b:%b\r\n" % pair for pair in headers]))
 
 
 def request_from_client(
@@ -196,21 +227,53 @@ def request_from_client(
     if verb not in VERBS:
         raise TargetInvalid(reason="its method is not one of " + " ".join(sorted(VERBS)))
     parsed = parse_target(target)
-    kept = check_headers(tuple(pair for pair in headers if pair[0].lower() not in _NOT_FROM_CLIENT))
-    if (twice := _ambiguous(kept)) is not None:
-        raise HeaderInvalid(header=twice, reason="it occurs more than once, or is written with underscores")
-    raw_client = header(kept, b"x-road-client")
-    if raw_client is None:
+    kept, found = [], _Found()
+    for pair in headers:
+        name = _name(pair[0])
+        if not name.dropped_from_client:
+            kept.append(pair)
+            if (name.xroad or name.shadows) and not found.take(name, pair[1]):
+                raise HeaderInvalid(
+                    header=name.low.decode("ascii"), reason="it occurs more than once, or is written with underscores"
+                )
+    _check_values(kept)
+    if found.client is None:
         raise HeaderMissing(header="X-Road-Client")
-    client = _client(raw_client)
-    raw_id = header(kept, b"x-road-id")
-    if raw_id is None:
+    client = _client(found.client)
+    if found.message_id is None:
         message_id = f"{client.instance}-{new_message_id}"
-        kept = (*kept, (b"x-road-id", message_id.encode()))
+        kept.append((b"x-road-id", message_id.encode()))
     else:
-        message_id = _message_id(raw_id)
-    kept = (*kept, (b"x-road-request-id", request_id.encode()))
-    return RestRequest(verb, target, kept, client, parsed.service, parsed.path, parsed.query, message_id, request_id)
+        message_id = _message_id(found.message_id)
+    kept.append((b"x-road-request-id", request_id.encode()))
+    service, path, query = parsed.service, parsed.path, parsed.query
+    return RestRequest(verb, target, tuple(kept), client, service, path, query, message_id, request_id)
+
+
+class _Found:
+    """The x-road headers of one message; each may be there once."""
+
+    __slots__ = ("client", "message_id", "request_id", "seen")
+
+    def __init__(self) -> None:
+        self.client: bytes | None = None
+        self.message_id: bytes | None = None
+        self.request_id: bytes | None = None
+        self.seen: set[bytes] = set()
+
+    def take(self, name: _Name, value: bytes) -> bool:
+        """False when two readers could read it differently: it is repeated, or shadowed."""
+        low = name.low
+        if name.shadows or low in self.seen:
+            return False
+        self.seen.add(low)
+        if low == b"x-road-client":
+            self.client = value
+        elif low == b"x-road-id":
+            self.message_id = value
+        elif low == b"x-road-request-id":
+            self.request_id = value
+        return True
 
 
 def decode_request(data: bytes) -> RestRequest:
@@ -218,20 +281,21 @@ def decode_request(data: bytes) -> RestRequest:
     verb, target, headers = _decode_lines(data, "REST request")
     if verb not in VERBS:
         raise MessageMalformed(where="REST request", reason="its method is unknown")
-    if (twice := _ambiguous(headers)) is not None:
-        raise MessageMalformed(
-            where="REST request", reason=f"its header {twice} occurs more than once, or is written with underscores"
-        )
+    found = _Found()
+    for key, value in headers:
+        name = _name(key)
+        if (name.xroad or name.shadows) and not found.take(name, value):
+            low = name.low.decode("ascii")
+            raise MessageMalformed(
+                where="REST request", reason=f"its header {low} occurs more than once, or is written with underscores"
+            )
     parsed = parse_target(target)
-    raw_client, raw_id = header(headers, b"x-road-client"), header(headers, b"x-road-id")
-    raw_request = header(headers, b"x-road-request-id")
-    if raw_client is None:
+    if found.client is None:
         raise HeaderMissing(header="X-Road-Client")
-    message_id = "" if raw_id is None else _message_id(raw_id)
-    request_id = "" if raw_request is None else _ascii(raw_request, "x-road-request-id")
-    return RestRequest(
-        verb, target, headers, _client(raw_client), parsed.service, parsed.path, parsed.query, message_id, request_id
-    )
+    message_id = "" if found.message_id is None else _message_id(found.message_id)
+    request_id = "" if found.request_id is None else _ascii(found.request_id, "x-road-request-id")
+    client, service = _client(found.client), parsed.service
+    return RestRequest(verb, target, headers, client, service, parsed.path, parsed.query, message_id, request_id)
 
 
 def response_from_provider(
@@ -241,41 +305,56 @@ def response_from_provider(
 
     Headers that shadow X-Road's with underscores are left out, control characters in the reason become spaces.
     """
-    kept = tuple(pair for pair in headers if pair[0].lower() not in _NOT_FROM_PROVIDER and not _shadows(pair[0]))
-    ours = (
+    kept = [pair for pair in headers if not _name(pair[0]).dropped_from_provider]
+    _check_values(kept)
+    kept += (
         (b"x-road-id", request.message_id.encode()),
-        (b"x-road-client", str(request.client).encode()),
-        (b"x-road-service", str(request.service).encode()),
+        (b"x-road-client", written(request.client)),
+        (b"x-road-service", written(request.service)),
         (b"x-road-request-id", request.request_id.encode()),
         (b"x-road-request-hash", request_hash.encode()),
     )
-    return RestResponse(status, re.sub(r"[\x00-\x1f\x7f]", " ", reason), check_headers(kept) + ours)
+    return RestResponse(status, _CONTROL.sub(" ", reason), tuple(kept))
+
+
+@lru_cache(maxsize=8192)
+def written(identifier: ClientId | DataServiceId) -> bytes:
+    """An identifier as headers carry it."""
+    return str(identifier).encode()
 
 
 def decode_response(data: bytes) -> RestResponse:
     """The response in the signed byte form `data`."""
     code, reason, headers = _decode_lines(data, "REST response")
-    if not re.fullmatch(r"[2-5][0-9]{2}", code):  # an interim status would leave the client waiting for another answer
+    if len(code) != 3 or not code.isdecimal() or not "2" <= code[0] <= "5":
+        # an interim status would leave the client waiting for another answer
         raise MessageMalformed(where="REST response", reason="its status code is not a number from 200 to 599")
-    names = [name.lower() for name, _ in headers]
-    if any(names.count(name) > 1 for name in _SAID_ONCE) or any(_shadows(name) for name in names):
-        raise MessageMalformed(
-            where="REST response",
-            reason="one of its x-road headers occurs more than once, or is written with underscores",
-        )
+    seen = set()
+    for key, _ in headers:
+        name = _name(key)
+        if name.shadows or (name.once and name.low in seen):
+            raise MessageMalformed(
+                where="REST response",
+                reason="one of its x-road headers occurs more than once, or is written with underscores",
+            )
+        if name.once:
+            seen.add(name.low)
     return RestResponse(int(code), reason, headers)
 
 
 def for_the_client(headers: Headers) -> Headers:
     """The headers of a signed answer that a consumer's node may put on its own HTTP answer."""
-    listed = {
-        name.strip().lower() for key, value in headers if key.lower() == b"connection" for name in value.split(b",")
-    }
-    return tuple(
-        pair
-        for pair in headers
-        if (name := pair[0].lower()) not in NOT_FOR_THE_CLIENT and name not in listed and not name.startswith(b"proxy-")
-    )
+    kept = []
+    listed: set[bytes] = set()
+    for pair in headers:
+        name = _name(pair[0])
+        if name.low == b"connection":
+            listed.update(one.strip().lower() for one in pair[1].split(b","))
+        if not name.not_for_client:
+            kept.append(pair)
+    if listed:
+        return tuple(pair for pair in kept if pair[0].lower() not in listed)
+    return tuple(kept)
 
 
 def request_hash(header_digest: bytes, body_digest: bytes | None) -> str:
@@ -287,25 +366,29 @@ def request_hash(header_digest: bytes, body_digest: bytes | None) -> str:
 def check_consistent(request: RestRequest, expected_hash: str, response: RestResponse) -> None:
     """Raises ResponseInconsistent when `response` does not answer `request`."""
 
-    def same(name: bytes, expected: str) -> bool:
-        found = header(response.headers, name)
-        return found is not None and found.decode("latin-1") == expected
+    said = {name.low: value for key, value in response.headers if (name := _name(key)).xroad}
+    _same_identifier(said, b"x-road-client", request.client)
+    _same_identifier(said, b"x-road-service", request.service)
+    for header_name, expected in (
+        (b"x-road-id", request.message_id),
+        (b"x-road-request-id", request.request_id),
+        (b"x-road-request-hash", expected_hash),
+    ):
+        if said.get(header_name) != expected.encode("latin-1", "replace"):
+            raise ResponseInconsistent(field=header_name.decode())
 
+
+def _same_identifier(said: dict[bytes, bytes], name: bytes, expected: ClientId | DataServiceId) -> None:
+    """Identifiers may be written in more than one way: their values are compared where their bytes differ."""
+    found = said.get(name, b"")
+    if found == written(expected):
+        return
     try:
-        answered = ClientId.parse((header(response.headers, b"x-road-client") or b"").decode("latin-1"))
-        service = DataServiceId.parse((header(response.headers, b"x-road-service") or b"").decode("latin-1"))
+        answered = type(expected).parse(found.decode("latin-1"))
     except ExchangeError:
-        raise ResponseInconsistent(field="x-road-client or x-road-service") from None
-    if answered != request.client:
-        raise ResponseInconsistent(field="x-road-client")
-    if service != request.service:
-        raise ResponseInconsistent(field="x-road-service")
-    if not same(b"x-road-id", request.message_id):
-        raise ResponseInconsistent(field="x-road-id")
-    if not same(b"x-road-request-id", request.request_id):
-        raise ResponseInconsistent(field="x-road-request-id")
-    if not same(b"x-road-request-hash", expected_hash):
-        raise ResponseInconsistent(field="x-road-request-hash")
+        answered = None
+    if answered != expected:
+        raise ResponseInconsistent(field=name.decode())
 
 
 def is_response(data: bytes) -> bool:
@@ -317,45 +400,38 @@ def _decode_lines(data: bytes, where: str) -> tuple[str, str, Headers]:
     lines = data.split(b"\r\n")
     if lines[-1] != b"" or len(lines) < 3:
         raise MessageMalformed(where=where, reason="it does not end with CRLF after its first two lines")
-    if _BAD_VALUE.search(b"".join(lines)):
+    breaks = len(lines) - 1
+    if data.translate(None, _PLAIN) or not breaks == data.count(b"\r") == data.count(b"\n"):
         raise MessageMalformed(where=where, reason="one of its lines holds a control character")
     headers = []
-    for line in lines[2:-1]:
-        name, colon, value = line.partition(b":")
+    for index in range(2, len(lines) - 1):
+        name, colon, value = lines[index].partition(b":")
         if not colon:
             raise MessageMalformed(where=where, reason="a header line has no colon")
         headers.append((name, value))
     try:
-        return lines[0].decode("ascii"), lines[1].decode("latin-1"), check_headers(tuple(headers))
+        first, second = lines[0].decode("ascii"), lines[1].decode("latin-1")
     except UnicodeDecodeError:
         raise MessageMalformed(where=where, reason="its first line is not ASCII") from None
+    for name, _ in headers:
+        _name(name)
+    return first, second, tuple(headers)
+
+
+def _check_values(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raises HeaderInvalid when a value could be read as more than one header."""
+    if b"".join([value for _, value in headers]).translate(None, _PLAIN_VALUE):
+        for name, value in headers:
+            if _BAD_VALUE.search(value):
+                raise HeaderInvalid(header=name.decode("ascii"), reason="its value holds a control character")
 
 
 def check_headers(headers: Headers) -> Headers:
     """`headers` unchanged, or HeaderInvalid when a name or value could be read as more than one header."""
-    for name, value in headers:
-        if not _TOKEN.match(name):
-            raise HeaderInvalid(header="(unnamed)", reason="its name is not a token")
-        if _BAD_VALUE.search(value):
-            raise HeaderInvalid(header=name.decode("ascii"), reason="its value holds a control character")
-    return headers
-
-
-def _shadows(name: bytes) -> bool:
-    """Whether `name` is one of X-Road's headers to a reader that takes `_` for `-`, as gateways of agencies do."""
-    return b"_" in name and name.lower().replace(b"_", b"-").startswith(b"x-road-")
-
-
-def _ambiguous(headers: Headers) -> str | None:
-    """The first x-road header that two readers could read differently: one that is repeated, or shadowed."""
-    seen = set()
     for name, _ in headers:
-        low = name.lower()
-        if low in seen or _shadows(low):
-            return low.decode("ascii")
-        if low.startswith(b"x-road-"):
-            seen.add(low)
-    return None
+        _name(name)
+    _check_values(headers)
+    return headers
 
 
 def _ascii(raw: bytes, name: str) -> str:
