@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kerege.node.config import Address
-from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, ServerLimits
+from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, ServerLimits, SinkFactory
 
 _LOG: Final = logging.getLogger("kerege.node.listener")
 _BACKLOG: Final = 1024
@@ -34,8 +34,14 @@ class _Caller:
 class Listener:
     """`open`, then `close`; `connections` are those alive, whatever their state."""
 
-    def __init__(self, handler: Handler, limits: ServerLimits, tls: ssl.SSLContext | None = None) -> None:
-        self._handler, self._limits, self._tls = handler, limits, tls
+    def __init__(
+        self,
+        handler: Handler,
+        limits: ServerLimits,
+        tls: ssl.SSLContext | None = None,
+        sinks: SinkFactory | None = None,
+    ) -> None:
+        self._handler, self._limits, self._tls, self._sinks = handler, limits, tls, sinks
         self._loop = asyncio.get_running_loop()
         self._callers: dict[HttpProtocol, _Caller] = {}
         self._count: dict[str, int] = {}
@@ -101,7 +107,7 @@ class Listener:
             return
         with contextlib.suppress(OSError):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        protocol = HttpProtocol(self._handler, self._limits, self.budget, self._forget)
+        protocol = HttpProtocol(self._handler, self._limits, self.budget, self._forget, self._sinks)
         self._callers[protocol] = _Caller(address, accepted, self._loop.time())
         self._count[address] = self._count.get(address, 0) + 1
         task = self._loop.create_task(self._connect(protocol, accepted))
