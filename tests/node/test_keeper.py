@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from box import Publisher, base_rules, make_box
 
+from box import Publisher, base_rules, make_box
 from kerege.exchange import confdir
 from kerege.exchange.errors import ConfigurationForged
-from kerege.node import keeper as keeper_module
+from kerege.node import picture as picture_module
+from kerege.node.conffetch import Source
 from kerege.node.errors import ConfigurationUnreachable
 from kerege.node.keeper import Keeper, Picture
 
@@ -87,12 +88,12 @@ def test_a_problem_nobody_foresaw_is_told_by_its_class_and_the_polling_goes_on(
 ) -> None:
     calls = 0
 
-    def fetch(self: Keeper, url: str, current: Picture | None) -> Picture:
+    def fetch(self: Keeper, source: Source, current: Picture | None) -> Picture:
         nonlocal calls
         calls += 1
         if calls < 4:
             raise RuntimeError("nobody thought of this")
-        return original(self, url, current)
+        return original(self, source, current)
 
     original = Keeper._fetch
     monkeypatch.setattr(Keeper, "_fetch", fetch)
@@ -132,15 +133,15 @@ def test_a_listener_that_fails_does_not_end_the_polling(
 def test_shared_parameters_of_another_instance_are_refused_although_the_directory_says_ours(
     published: tuple[Publisher, confdir.Anchor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = keeper_module.globalconf.parse_shared
+    original = picture_module.globalconf.parse_shared
 
     def foreign(data: bytes) -> object:
         shared = original(data)
         object.__setattr__(shared, "instance", "XX")
         return shared
 
-    monkeypatch.setattr(keeper_module.globalconf, "parse_shared", foreign)
-    monkeypatch.setattr(keeper_module.rules, "parse", lambda data: base_rules().__class__("XX", 1))
+    monkeypatch.setattr(picture_module.globalconf, "parse_shared", foreign)
+    monkeypatch.setattr(picture_module.rules, "parse", lambda data: base_rules().__class__("XX", 1))
 
     async def main() -> Keeper:
         keeper = Keeper(published[1], tmp_path, lambda: datetime.now(UTC))

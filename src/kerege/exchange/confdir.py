@@ -47,6 +47,7 @@ VERSION: Final = 6
 
 _SIZES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
 _LARGEST: Final = 1024 * 1024
+_MOST_PARTS: Final = 64
 _BOUNDARY: Final = re.compile(r'boundary="?([^";\s]+)"?', re.IGNORECASE)
 _IDENTIFIER: Final = re.compile(r"([A-Z0-9-]+)(?:;\s*instance='([^']*)')?\Z")
 
@@ -220,7 +221,7 @@ def _holds(signer: x509.Certificate, method: str, data: bytes, value: bytes) -> 
 def _parse_content(signed: bytes, headers: dict[str, str]) -> Directory:
     inner = _boundary(headers.get("content-type", ""))
     pieces = (b"\r\n" + signed).split(b"\r\n" + inner)
-    if len(pieces) < 4 or pieces[-1].strip() != b"--":
+    if not 4 <= len(pieces) <= _MOST_PARTS + 3 or pieces[-1].strip() != b"--":
         raise _bad("its list of files is not whole")
     first, _, _ = pieces[1].lstrip(b"\r\n").partition(b"\r\n\r\n")
     head = _headers(first)

@@ -1,67 +1,45 @@
 """The global configuration in use: fetched, verified, kept on disk, refreshed aside with retries, never older, never stale.
 
 One `Picture` at a time, replaced whole. What fails (unreachable, forged, older, malformed) leaves the picture as it was and is
-reported; when the picture itself expires, traffic stops with a message that says when. Implements X-Road's configuration client
-(PR-GCONF); formats and signatures are `exchange.confdir`'s.
+reported; when the picture itself expires, traffic stops with a message that says when and what the last problem was. Partners of a
+federation (anchors in the private parameters) are fetched likewise, each on its own: a partner that fails or expires stops traffic
+with its members only. Implements X-Road's configuration client (PR-GCONF); formats and signatures are `exchange.confdir`'s, downloads
+`conffetch`'s. Instead of an anchor a folder laid out by another configuration client may be followed (`exchange.conflayout`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
 import random
-import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
-from kerege.exchange import confdir, globalconf, rules
+from kerege.exchange import confdir, conflayout
 from kerege.exchange.errors import (
-    ConfigurationExpired,
-    ConfigurationForged,
     ConfigurationMalformed,
     ConfigurationMissing,
     ConfigurationOlder,
 )
-from kerege.exchange.globalconf import PrivateParameters, SharedParameters
-from kerege.exchange.rules import Rules
+from kerege.exchange.globalconf import Anchor
 from kerege.exchange.trust import Trust
 from kerege.ground.clock import now as utc_clock
 from kerege.ground.errors import KeregeError
+from kerege.node import conffetch
 from kerege.node.config import NodeConfig
-from kerege.node.errors import ConfigurationUnreachable
+from kerege.node.errors import ConfigurationUnreachable, NodeConfigInvalid
+from kerege.node.follower import Follower
+from kerege.node.picture import Fetched, check_partner, expired, load, picture_of, save
+from kerege.node.picture import Picture as Picture
 
 _LOG: Final = logging.getLogger("kerege.node.configuration")
-_TIMEOUT: Final = 10.0
-_LARGEST: Final = 64 * 1024 * 1024
-_DIRECTORY_FILE: Final = "directory"
 _OLD_POLLS: Final = 3
 _OLD_AT_LEAST: Final = timedelta(minutes=2)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One verified configuration, everything the message path asks of it ready in memory."""
-
-    directory: confdir.Directory
-    body: bytes
-    files: dict[str, bytes]  # by identifier
-    shared: SharedParameters
-    private: PrivateParameters | None
-    rules: Rules
-    trust: Trust
-
-    def check_fresh(self, now: datetime) -> None:
-        if now >= self.directory.expires:
-            raise ConfigurationExpired(
-                expired=f"{self.directory.expires:%Y-%m-%d %H:%M:%SZ}", now=f"{now:%Y-%m-%d %H:%M:%SZ}"
-            )
+_MOST_PARTNERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +53,47 @@ class RefreshResult:
 Listener = Callable[[Picture], Awaitable[None] | None]
 
 
+def backoff(failures: int, poll_seconds: float) -> float:
+    """Seconds to wait after so many failures in a row: exponential up to the poll, with full jitter, never nothing."""
+    most = min(poll_seconds, 2.0 ** min(failures, 16) / 2)
+    return max(random.uniform(0, most), min(0.05, most))  # noqa: S311 - jitter, not a secret
+
+
 class Keeper:
     """Holds the picture in use and refreshes it."""
 
-    def __init__(self, anchor: confdir.Anchor, state: Path, clock: Callable[[], datetime]) -> None:
-        self._anchor, self._folder, self._clock = anchor, state / "configuration", clock
+    def __init__(
+        self,
+        anchor: Anchor | None,
+        state: Path,
+        clock: Callable[[], datetime],
+        *,
+        folder: Path | None = None,
+        https_first: bool = True,
+    ) -> None:
+        self._laid_out, self._clock, self._https_first = folder, clock, https_first
+        self._own = None if anchor is None else Follower(anchor, clock, https_first=https_first)
+        self._source = str(folder) if anchor is None else anchor.sources[0][0]
+        self._folder, self._partner_folder = state / "configuration", state / "partners"
         self._picture: Picture | None = None
+        self._partners: dict[str, Follower] = {}
+        self.partner_problems: dict[str, KeregeError] = {}
         self._refreshing = asyncio.Lock()
         self._listeners: list[Listener] = []
         self.problem: KeregeError | None = None
         self.last_success: datetime | None = None
         self._begun = clock()
+
+    @classmethod
+    def of(cls, config: NodeConfig, clock: Callable[[], datetime]) -> Keeper:
+        """The keeper a node's configuration asks for: following an anchor, or a laid-out folder. Raises NodeConfigInvalid."""
+        if config.anchor is None:
+            return cls(None, config.state, clock, folder=config.configuration_folder)
+        try:
+            return cls(confdir.parse_anchor(config.anchor.read_bytes()), config.state, clock)
+        except OSError as problem:
+            reason = problem.strerror or "it cannot be read"
+            raise NodeConfigInvalid(file=config.anchor, key="configuration.anchor", reason=reason) from None
 
     @property
     def picture(self) -> Picture | None:
@@ -97,9 +105,12 @@ class Keeper:
         picture = self._picture
         if picture is None:
             problem = self.problem.text if self.problem else "not fetched yet"
-            raise ConfigurationMissing(source=self._anchor.sources[0][0], problem=problem)
+            raise ConfigurationMissing(source=self._source, problem=problem)
         if now >= picture.directory.expires:
-            picture.check_fresh(now)
+            picture.check_fresh(now, self.problem.text if self.problem else "")
+        ends = picture.partner_ends
+        if ends is not None and now >= ends:
+            picture = self._picture = picture.federated(picture.partners, picture.shared.closed, now, picture)
         return picture
 
     def overdue(self, poll_seconds: float, now: datetime) -> bool:
@@ -126,51 +137,85 @@ class Keeper:
     async def refresh(self) -> RefreshResult:
         """Fetch now. Never raises for what the network, the publisher or a bug does; says it."""
         async with self._refreshing:
-            problem: KeregeError | None = None
-            for url in dict.fromkeys(url for url, _ in self._anchor.sources):
-                try:
-                    fetched = await asyncio.to_thread(self._fetch, url, self._picture)
-                    changed = self._picture is None or fetched.files != self._picture.files
-                    await self._take(fetched)
-                except KeregeError as refused:
-                    problem = refused
-                    continue
-                except Exception as unforeseen:  # noqa: BLE001 - one odd answer must not end the polling
-                    problem = _unforeseen(url, unforeseen)
-                    continue
-                try:
-                    await asyncio.to_thread(self._save, fetched)
-                except OSError as trouble:
-                    _LOG.warning("the configuration could not be kept on disk: %s", trouble.strerror)
-                self.problem = None
-                self.last_success = self._clock()
+            try:
+                fetched, problem = await self._fetch_own()
+                before = self._picture
+                picture = fetched or before
+                changed = fetched is not None and (before is None or fetched.files != before.files)
+                if picture is not None:  # also without a new one: partners, and OCSP answers, are kept fresh
+                    await self._take(await self._with_partners(picture))
+            except Exception as unforeseen:  # noqa: BLE001 - one odd answer must not end the polling
+                fetched, changed, problem = None, False, _unforeseen(self._source, unforeseen)
+            if fetched is not None and problem is None:
+                self.problem, self.last_success = None, self._clock()
                 return RefreshResult(changed, None)
             if problem is not None and (self.problem is None or self.problem.text != problem.text):
                 _LOG.warning("configuration: %s", problem)
             self.problem = problem
-            if self._picture is not None:
-                try:
-                    await self._take(self._picture)  # OCSP answers are kept fresh while the publisher is away
-                except Exception as unforeseen:  # noqa: BLE001 - as above
-                    _unforeseen(self._anchor.sources[0][0], unforeseen)
             return RefreshResult(False, problem)
 
     async def run(self, poll_seconds: float) -> None:
         """Refresh for ever: every `poll_seconds`, sooner after a failure, with jitter so that nodes do not knock together."""
-        wait = poll_seconds if self.problem is None else min(poll_seconds, 1.0)
+        failures = 0 if self.problem is None else 1
         while True:
-            await asyncio.sleep(wait * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not a secret
+            steady = poll_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
+            await asyncio.sleep(backoff(failures, poll_seconds) if failures else steady)
             try:
                 problem = (await self.refresh()).problem
             except Exception as unforeseen:  # noqa: BLE001 - the loop ends only when the node does
-                problem = self.problem = _unforeseen(self._anchor.sources[0][0], unforeseen)
-            # after a failure begin again soon, then back off to the usual pace; a network error never sticks
-            wait = poll_seconds if problem is None else min(poll_seconds, max(0.5, min(wait, 30.0) / 2))
+                problem = self.problem = _unforeseen(self._source, unforeseen)
+            failures = 0 if problem is None else failures + 1
+
+    async def _fetch_own(self) -> tuple[Picture | None, KeregeError | None]:
+        """The own instance's picture from the first source that gives one, or the last problem."""
+        current, problem = self._picture, None
+        if self._own is None:
+            try:
+                return await asyncio.to_thread(self._read_folder), None
+            except KeregeError as refused:
+                return None, refused
+            except Exception as unforeseen:  # noqa: BLE001 - as in refresh
+                return None, _unforeseen(self._source, unforeseen)
+        for source in self._own.sources(current.shared if current else None):
+            try:
+                return await asyncio.to_thread(self._fetch, source, current), None
+            except KeregeError as refused:
+                # an address tried only in hope of HTTPS says less than the anchor's own
+                hoped = source.url not in dict(self._own.anchor.sources)
+                problem = problem if hoped and problem is not None else refused
+            except Exception as unforeseen:  # noqa: BLE001 - as in refresh
+                problem = _unforeseen(source.url, unforeseen)
+        return None, problem
+
+    async def _with_partners(self, picture: Picture) -> Picture:
+        """`picture` with the partners its private parameters name, each fetched, or as it was kept."""
+        if self._own is None:
+            closed = {instance: problem.text.rstrip(".") for instance, problem in self.partner_problems.items()}
+            return picture.federated(picture.partners, closed, self._clock(), self._picture)
+        anchors = () if picture.private is None else picture.private.anchors[:_MOST_PARTNERS]
+        wanted = {anchor.instance: anchor for anchor in anchors if anchor.instance != picture.shared.instance}
+        before = (self._picture or picture).partners
+        partners = {instance: kept for instance, kept in before.items() if instance in wanted}
+        known = {i: one for i, one in self._partners.items() if wanted.get(i) == one.anchor}
+        self._partners = {
+            i: known.get(i) or Follower(anchor, self._clock, https_first=self._https_first)
+            for i, anchor in wanted.items()
+        }
+        tasks = [asyncio.to_thread(self._fetch_partner, one, partners.get(i)) for i, one in self._partners.items()]
+        problems: dict[str, KeregeError] = {}
+        for instance, (fetched, problem) in zip(self._partners, await asyncio.gather(*tasks), strict=True):
+            if fetched is not None:
+                partners[instance] = fetched
+            if problem is not None:
+                problems[instance] = problem
+                known_problem = self.partner_problems.get(instance)
+                if known_problem is None or known_problem.text != problem.text:
+                    _LOG.warning("configuration of the partner %s: %s", instance, problem)
+        self.partner_problems = problems
+        closed = {instance: problem.text.rstrip(".") for instance, problem in problems.items()}
+        return picture.federated(partners, closed, self._clock(), self._picture)
 
     async def _take(self, picture: Picture) -> None:
-        old = self._picture
-        if old is not None and old.shared == picture.shared:
-            picture = replace(picture, trust=old.trust)  # what was checked stays checked
         for listener in self._listeners:
             outcome = listener(picture)
             if outcome is not None:
@@ -179,80 +224,88 @@ class Keeper:
 
     # --- in a thread ---
 
-    def _fetch(self, url: str, current: Picture | None) -> Picture:
-        separator = "&" if "?" in url else "?"
-        body = _get(f"{url}{separator}version={confdir.VERSION}", url)
-        certificates = [certificate for source, certificate in self._anchor.sources if source == url]
-        directory = confdir.verify_directory(body, certificates, url)
-        self._check_directory(directory, url, current)
-        files: dict[str, bytes] = {}
-        for part in directory.parts:
-            known = current.directory.part(part.identifier) if current else None
-            if (
-                current is not None
-                and known is not None
-                and (known.algorithm, known.digest) == (part.algorithm, part.digest)
-            ):
-                files[part.identifier] = current.files[part.identifier]
-            else:
-                files[part.identifier] = confdir.check_file(part, _get_part(url, part.location), url)
-        picture = self._as_picture(directory, body, files, url)
+    def _fetch(self, source: conffetch.Source, current: Picture | None) -> Picture:
+        assert self._own is not None
+        kept = None if current is None else Fetched(current.directory, current.body, current.files)
+        fetched = self._own.fetch(source, kept)
+        picture = self._as_picture(fetched, current, source.url)
         if current is not None and picture.rules.version < current.rules.version:
-            raise ConfigurationOlder(
-                source=url, found=f"rules {picture.rules.version}", current=f"rules {current.rules.version}"
-            )
+            older, newer = f"rules {picture.rules.version}", f"rules {current.rules.version}"
+            raise ConfigurationOlder(source=source.url, found=older, current=newer)
+        if kept is None or fetched.body != kept.body:
+            self._save(self._folder, fetched)
         return picture
 
-    def _check_directory(self, directory: confdir.Directory, url: str, current: Picture | None) -> None:
-        for part in directory.parts:
-            if part.instance and part.instance != self._anchor.instance:
-                raise ConfigurationForged(source=url, reason=f"it is of instance {part.instance}")
-        if current is not None and directory.generation < current.directory.generation:
-            raise ConfigurationOlder(source=url, found=directory.generation, current=current.directory.generation)
-        now = self._clock()
-        if now >= directory.expires:
-            raise ConfigurationExpired(
-                expired=f"{directory.expires:%Y-%m-%d %H:%M:%SZ}", now=f"{now:%Y-%m-%d %H:%M:%SZ}"
-            )
+    def _as_picture(self, fetched: Fetched, current: Picture | None, source: str) -> Picture:
+        if current is not None and fetched.files == current.files:  # only signed anew: nothing to read again
+            return replace(current, directory=fetched.directory, body=fetched.body, files=fetched.files)
+        return picture_of(fetched, None if self._own is None else self._own.anchor.instance, source)
 
-    def _as_picture(self, directory: confdir.Directory, body: bytes, files: dict[str, bytes], source: str) -> Picture:
-        picture = _picture(directory, body, files)
-        # the directory's parts say an instance each; the signed content must say the same as the anchor
-        if picture.shared.instance != self._anchor.instance:
-            raise ConfigurationForged(
-                source=source, reason=f"its shared parameters are of instance {picture.shared.instance}"
-            )
-        return picture
+    def _fetch_partner(self, partner: Follower, kept: Fetched | None) -> tuple[Fetched | None, KeregeError | None]:
+        """A partner's newest files, or the last problem. What was kept on disk counts until it expires."""
+        instance, folder = partner.anchor.instance, self._partner_folder / quote(partner.anchor.instance, safe="")
+        problem: KeregeError = ConfigurationMalformed(part=f"anchor of {instance}", reason="it names no usable source")
+        stored = None
+        if kept is None:
+            try:
+                stored = kept = load(folder, partner.certificates, shared_only=True)
+                if kept is not None:
+                    check_partner(instance, kept)
+            except Exception as refused:  # noqa: BLE001 - whatever lies on disk, the partner is fetched
+                stored = kept = None
+                _LOG.warning("what is kept of the partner %s is not used (%s)", instance, type(refused).__name__)
+        for source in partner.sources(None):
+            try:
+                fetched = partner.fetch(source, kept, shared_only=True)
+                check_partner(instance, fetched)
+            except KeregeError as refused:
+                problem = refused
+            except Exception as unforeseen:  # noqa: BLE001 - as in refresh
+                problem = _unforeseen(source.url, unforeseen)
+            else:
+                if kept is None or fetched.body != kept.body:
+                    self._save(folder, fetched)
+                return fetched, None
+        return stored, problem
 
-    def _save(self, picture: Picture) -> None:
-        new = self._folder.with_name("configuration.new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        (new / _DIRECTORY_FILE).write_bytes(picture.body)
-        for identifier, content in picture.files.items():
-            (new / identifier).write_bytes(content)
-        old = self._folder.with_name("configuration.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if self._folder.exists():
-            self._folder.rename(old)
-        new.rename(self._folder)
-        shutil.rmtree(old, ignore_errors=True)
+    def _save(self, folder: Path, fetched: Fetched) -> None:
+        try:
+            save(folder, fetched)
+        except OSError as trouble:
+            _LOG.warning("the configuration could not be kept on disk: %s", trouble.strerror)
 
     def _load(self) -> Picture | None:
-        folder = self._folder
-        if not folder.exists():
-            folder = self._folder.with_name("configuration.old")  # cut between the two renames
-        if not (folder / _DIRECTORY_FILE).exists():
+        if self._own is None:
             return None
-        body = (folder / _DIRECTORY_FILE).read_bytes()
-        directory = confdir.verify_directory(body, [c for _, c in self._anchor.sources], "the state folder")
-        files = {}
-        for part in directory.parts:
-            kept = folder / part.identifier
-            if not kept.exists():
-                raise ConfigurationMalformed(part=part.identifier, reason="the file kept on disk is gone")
-            files[part.identifier] = confdir.check_file(part, kept.read_bytes(), "the state folder")
-        return self._as_picture(directory, body, files, "the state folder")
+        kept = load(self._folder, self._own.certificates)
+        return None if kept is None else picture_of(kept, self._own.anchor.instance, "the state folder")
+
+    def _read_folder(self) -> Picture:
+        """The configuration in the laid-out folder, its partners in it. Raises what is wrong with the own instance."""
+        assert self._laid_out is not None
+        found = conflayout.read(self._laid_out)
+        if found.own.expires is None:
+            raise ConfigurationMalformed(
+                part="metadata", reason="a file of the own instance does not say when it expires"
+            )
+        now = self._clock()
+        if now >= found.own.expires:
+            raise expired(found.own.shared.instance, found.own.expires, now)
+        picture = self._as_picture(_laid_out(found.own, found.own.expires), self._picture, self._source)
+        problems: dict[str, KeregeError] = dict(found.problems)
+        partners = {}
+        for instance, partner in found.partners.items():
+            if partner.expires is None:
+                reason = "its metadata does not say when it expires"
+                problems[instance] = ConfigurationMalformed(part=f"metadata of {instance}", reason=reason)
+            else:
+                partners[instance] = _laid_out(partner, partner.expires)
+        self.partner_problems = problems
+        return replace(picture, partners=partners)
+
+
+def _laid_out(found: conflayout.LaidOutInstance, expires: datetime) -> Fetched:
+    return Fetched(confdir.Directory(expires, found.version, ()), b"", found.files)
 
 
 def _unforeseen(url: str, problem: Exception) -> ConfigurationUnreachable:
@@ -261,54 +314,10 @@ def _unforeseen(url: str, problem: Exception) -> ConfigurationUnreachable:
     return ConfigurationUnreachable(url=url, reason=f"taking it up failed with {type(problem).__name__}")
 
 
-def _picture(directory: confdir.Directory, body: bytes, files: dict[str, bytes]) -> Picture:
-    if confdir.SHARED not in files:
-        raise ConfigurationMalformed(part="directory", reason="it names no shared parameters")
-    shared = globalconf.parse_shared(files[confdir.SHARED])
-    private = globalconf.parse_private(files[confdir.PRIVATE]) if confdir.PRIVATE in files else None
-    own = rules.parse(files[confdir.RULES]) if confdir.RULES in files else rules.empty(shared.instance)
-    if own.instance != shared.instance:
-        raise ConfigurationMalformed(part="rules", reason=f"they are of instance {own.instance}")
-    return Picture(directory, body, files, shared, private, own, Trust(shared))
-
-
-def _get_part(url: str, location: str) -> bytes:
-    """A file of the directory: at the same host's root as X-Road publishes, or below the directory's own address."""
-    parts = urlsplit(url)
-    try:
-        return _get(f"{parts.scheme}://{parts.netloc}{location}", url)
-    except ConfigurationUnreachable:
-        below = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}{location}"
-        return _get(below, url)
-
-
-def _get(address: str, url: str) -> bytes:
-    if urlsplit(address).scheme not in {"http", "https"}:
-        raise ConfigurationUnreachable(url=url, reason="the anchor's address is not http(s)")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(address, timeout=_TIMEOUT) as answer:
-            body: bytes = answer.read(_LARGEST + 1)
-    except urllib.error.HTTPError as problem:
-        raise ConfigurationUnreachable(
-            url=url, reason=f"it answered {problem.code} for {urlsplit(address).path}"
-        ) from None
-    except http.client.HTTPException as problem:  # neither an OSError nor a ValueError
-        raise ConfigurationUnreachable(
-            url=url, reason=f"it did not answer in valid HTTP ({type(problem).__name__})"
-        ) from None
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "reason", None) or problem
-        raise ConfigurationUnreachable(url=url, reason=str(reason)) from None
-    if len(body) > _LARGEST:
-        raise ConfigurationUnreachable(url=url, reason=f"it sent more than {_LARGEST} bytes")
-    return body
-
-
 def kept_trust(config: NodeConfig) -> Trust:
     """The trust under the configuration a node keeps on disk, for tools that read its log. Raises ConfigurationMissing."""
-    anchor = confdir.parse_anchor(config.anchor.read_bytes())
-    picture = Keeper(anchor, config.state, utc_clock)._load()
+    keeper = Keeper.of(config, utc_clock)
+    picture = keeper._load() if config.anchor is not None else keeper._read_folder()
     if picture is None:
-        raise ConfigurationMissing(source=anchor.sources[0][0], problem="none is kept on disk")
+        raise ConfigurationMissing(source=keeper._source, problem="none is kept on disk")
     return picture.trust

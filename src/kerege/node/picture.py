@@ -1,0 +1,184 @@
+"""One verified configuration, everything the message path asks of it ready in memory; and how it is kept on disk.
+
+`Fetched` is one instance's directory with its files, as fetched or as kept; `Picture` is the own instance's, with the partners in
+force, read and ready. A folder holds the directory's bytes and each file by its identifier, so that all of it is verified anew when
+it is read back. Replaced by rename: cut at any moment, the old or the new one is there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from kerege.exchange import confdir, globalconf, rules
+from kerege.exchange.errors import ConfigurationExpired, ConfigurationForged, ConfigurationMalformed
+from kerege.exchange.federation import FederatedParameters, FederatedTrust
+from kerege.exchange.globalconf import ApprovedAuthority, OptionalParameters, PrivateParameters, SharedParameters
+from kerege.exchange.rules import Rules
+from kerege.exchange.trust import Trust
+
+_DIRECTORY_FILE: Final = "directory"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One instance's directory and files, verified. `body` is empty where they came from a laid-out folder."""
+
+    directory: confdir.Directory
+    body: bytes
+    files: Mapping[str, bytes]  # by identifier
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The configuration in force: the own instance's parameters with those of its partners, rules and trust."""
+
+    directory: confdir.Directory
+    body: bytes
+    files: Mapping[str, bytes]  # by identifier
+    shared: FederatedParameters
+    private: PrivateParameters | None
+    rules: Rules
+    trust: Trust
+    optional: OptionalParameters = field(default_factory=OptionalParameters)
+    partners: Mapping[str, Fetched] = field(default_factory=dict)  # by instance, as last fetched, expired or not
+
+    @property
+    def authorities(self) -> tuple[ApprovedAuthority, ...]:
+        """Every authority a TLS peer may have its certificate from: the own instance's and its partners'."""
+        return (*self.shared.authorities, *(a for p in self.shared.partners.values() for a in p.authorities))
+
+    @property
+    def partner_ends(self) -> datetime | None:
+        """When the first of the partners in force expires."""
+        return min((self.partners[i].directory.expires for i in self.shared.partners), default=None)
+
+    def check_fresh(self, now: datetime, problem: str = "") -> None:
+        """Raises ConfigurationExpired, saying since when and why no newer one came."""
+        if now >= self.directory.expires:
+            raise expired(self.shared.instance, self.directory.expires, now, problem)
+
+    def federated(
+        self, partners: Mapping[str, Fetched], closed: Mapping[str, str], now: datetime, before: Picture | None
+    ) -> Picture:
+        """This picture with `partners`, those that expired closed; `closed`: the last problem with each.
+
+        before   the picture in use: what was read and checked under it is not read and checked again
+        """
+        open_, shut = {}, dict(closed)
+        for instance, partner in partners.items():
+            if now >= partner.directory.expires:
+                ended = f"its configuration expired at {partner.directory.expires:%Y-%m-%d %H:%M:%SZ}"
+                same = closed.get(instance, "").startswith(ended)
+                shut[instance] = (
+                    f"{ended}, last problem: {closed[instance]}" if instance in closed and not same else ended
+                )
+                continue
+            old = None if before is None else before.partners.get(instance)
+            read = None if before is None else before.shared.partners.get(instance)
+            same_files = old is not None and old.files == partner.files
+            open_[instance] = read if read is not None and same_files else _partner(instance, partner)
+            shut.pop(instance, None)  # what is kept is good until it expires
+        shared = FederatedParameters.of(self.shared, open_, shut)
+        known = before.trust.trusts if before is not None and isinstance(before.trust, FederatedTrust) else {}
+        return replace(self, shared=shared, trust=FederatedTrust.of(shared, known), partners=dict(partners))
+
+
+def expired(instance: str, at: datetime, now: datetime, problem: str = "") -> ConfigurationExpired:
+    return ConfigurationExpired(
+        instance=instance,
+        expired=f"{at:%Y-%m-%d %H:%M:%SZ}",
+        now=f"{now:%Y-%m-%d %H:%M:%SZ}",
+        problem=f"No newer one came, last problem: {problem.rstrip('.')}" if problem else "No newer one came",
+    )
+
+
+def _partner(instance: str, fetched: Fetched) -> SharedParameters:
+    if confdir.SHARED not in fetched.files:
+        raise ConfigurationMalformed(part="directory", reason="it names no shared parameters")
+    shared = globalconf.parse_shared(fetched.files[confdir.SHARED])
+    if shared.instance != instance:
+        raise ConfigurationForged(source=instance, reason=f"its shared parameters are of instance {shared.instance}")
+    return shared
+
+
+def check_partner(instance: str, fetched: Fetched) -> None:
+    """Raises what makes a partner's files unusable."""
+    _partner(instance, fetched)
+
+
+def picture_of(fetched: Fetched, instance: str | None, source: str) -> Picture:
+    """The picture that an own instance's files give, no partners in it yet. Raises what is wrong with them.
+
+    instance   what the anchor says; None takes what the files say (a laid-out folder)
+    """
+    files = fetched.files
+    if confdir.SHARED not in files:
+        raise ConfigurationMalformed(part="directory", reason="it names no shared parameters")
+    shared = globalconf.parse_shared(files[confdir.SHARED])
+    # the directory's parts say an instance each; the signed content must say the same as the anchor
+    if instance is not None and shared.instance != instance:
+        raise ConfigurationForged(source=source, reason=f"its shared parameters are of instance {shared.instance}")
+    private = globalconf.parse_private(files[confdir.PRIVATE]) if confdir.PRIVATE in files else None
+    own = rules.parse(files[confdir.RULES]) if confdir.RULES in files else rules.empty(shared.instance)
+    if own.instance != shared.instance:
+        raise ConfigurationMalformed(part="rules", reason=f"they are of instance {own.instance}")
+    federated = FederatedParameters.of(shared, {}, {})
+    trust = FederatedTrust.of(federated, {})
+    return Picture(fetched.directory, fetched.body, files, federated, private, own, trust, _optional(files))
+
+
+def _optional(files: Mapping[str, bytes]) -> OptionalParameters:
+    next_update, interval = files.get(confdir.NEXT_UPDATE), files.get(confdir.FETCH_INTERVAL)
+    monitoring = files.get(confdir.MONITORING)
+    return OptionalParameters(
+        monitoring is not None,
+        None if monitoring is None else globalconf.parse_monitoring(monitoring),
+        None if next_update is None else globalconf.parse_next_update(next_update),
+        None if interval is None else globalconf.parse_fetch_interval(interval),
+    )
+
+
+# --- on disk ---------------------------------------------------------------------------------------------------------
+
+
+def save(folder: Path, fetched: Fetched) -> None:
+    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    (new / _DIRECTORY_FILE).write_bytes(fetched.body)
+    for identifier, content in fetched.files.items():
+        (new / identifier).write_bytes(content)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load(folder: Path, certificates: tuple[x509.Certificate, ...], *, shared_only: bool = False) -> Fetched | None:
+    """What `folder` keeps, verified anew; None when it keeps nothing. Raises what does not hold.
+
+    shared_only   the directory's other files were never fetched (a partner's)
+    """
+    if not folder.exists():
+        folder = folder.with_name(folder.name + ".old")  # cut between the two renames
+    if not (folder / _DIRECTORY_FILE).exists():
+        return None
+    body = (folder / _DIRECTORY_FILE).read_bytes()
+    directory = confdir.verify_directory(body, certificates, "the state folder")
+    files = {}
+    for part in directory.parts:
+        if shared_only and part.identifier != confdir.SHARED:
+            continue
+        kept = folder / part.identifier
+        if not kept.exists():
+            raise ConfigurationMalformed(part=part.identifier, reason="the file kept on disk is gone")
+        files[part.identifier] = confdir.check_file(part, kept.read_bytes(), "the state folder")
+    return Fetched(directory, body, files)
