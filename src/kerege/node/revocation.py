@@ -201,7 +201,7 @@ class Revocation:
             if kept is None or kept[2] <= now:
                 raise away.error from None
             # nobody answers: the old answer is good until its own time is over; ask again in a while
-            self._peers[der] = (kept[0], now + _AGAIN, kept[2])
+            self._peers[der] = (kept[0], min(now + _AGAIN, kept[2]), kept[2])
             return kept[0]
         if len(self._peers) >= _MOST_PEERS:
             self._peers.clear()
