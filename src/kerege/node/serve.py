@@ -117,7 +117,7 @@ class Node:
         async def prepare(picture: Picture) -> None:
             authorities = [
                 certificate.certificate
-                for authority in picture.shared.authorities
+                for authority in picture.authorities
                 for certificate in (authority.top, *authority.intermediates)
             ]
             add_authorities(server_tls, authorities)
