@@ -392,3 +392,9 @@ class LinkMalformed(ExchangeError):
     code = "exchange.link_malformed"
     message = "What came over the Kerege link cannot be read at {where}: {reason}."
     hint = "The link is closed and messages go over X-Road's wire. Look at the other node's version."
+
+
+class ClientConnectionRefused(ExchangeError):
+    code = "exchange.client_connection_refused"
+    message = "{client} may not call over this connection: {reason}."
+    hint = "Call the node's HTTPS address (listen.clients_tls) with the certificate the node's configuration lists for this client (clients[].certificates)."

@@ -78,6 +78,9 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.MaintenanceMode.code: "maintenance_mode",
     e.ServiceDisabled.code: "service_disabled",
     e.LinkMalformed.code: "invalid_message",
+    e.ClientConnectionRefused.code: "ssl_authentication_failed",
+    "node.token_failed": "hsm_non_operational",
+    "node.key_not_ready": "token_not_active",
 }
 
 # errors that are the caller's fault: they carry the `client` prefix and HTTP 400
@@ -89,6 +92,7 @@ _CALLERS: Final = frozenset(
         e.HeaderMissing.code,
         e.HeaderInvalid.code,
         e.MetaserviceInvalid.code,
+        e.ClientConnectionRefused.code,
     }
 )
 

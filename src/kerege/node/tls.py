@@ -50,27 +50,29 @@ _MOST_SESSIONS: Final = 1024
 
 def server_context(auth: KeyPair) -> ssl.SSLContext:
     """For the listener of other servers: a certificate is demanded; `add_authorities` says of whom."""
-    context = _context(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    context = modern(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     context.verify_mode = ssl.CERT_REQUIRED
     use_key(context, auth)
-    _load_group(context)
     return context
 
 
 def client_context(auth: KeyPair) -> ssl.SSLContext:
     """For connections to other servers. Host names are not looked at: the configuration says whose each certificate is."""
-    context = _context(ResumingContext(ssl.PROTOCOL_TLS_CLIENT))
+    context = modern(ResumingContext(ssl.PROTOCOL_TLS_CLIENT))
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED
     use_key(context, auth)
     return context
 
 
-def _context(context: ssl.SSLContext) -> ssl.SSLContext:
+def modern(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The versions and cipher suites of this module for any context; a listed certificate may be the end of its own chain."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        _load_group(context)
     return context
 
 
