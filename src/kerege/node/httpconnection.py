@@ -1,0 +1,360 @@
+"""One HTTP/1.1 connection out of the node: a raw Protocol over httptools, one request and its answer at a time.
+
+Requests are sent piece by piece as the other side takes them; an answer beyond `memory` goes to a Spool, or to the caller's sink as it
+arrives (`httpbodies`). Keeping connections for the next request is `httpclient`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import httptools
+
+from kerege.exchange.bodies import MEMORY, Body, body_bytes, close_body
+from kerege.node.httpbodies import NEVER, PROGRESS, Intake, Outflow, Sink, Sweep
+
+_MAX_HEADERS: Final = 200
+_MAX_HEADER_BYTES: Final = 256 * 1024
+_FRAMING: Final = frozenset({len(b"content-length"), len(b"transfer-encoding")})
+
+# from an answer's status and headers, what takes its body; None: it is collected
+AnswerSinks = Callable[[int, Sequence[tuple[bytes, bytes]]], "Sink | None"]
+
+
+class HttpFailed(Exception):
+    """The exchange with the other side failed; `reason` is a clause."""
+
+    def __init__(self, reason: str, *, unanswered: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.unanswered = unanswered
+
+
+class NotConnected(HttpFailed):
+    """No connection was made: nothing was sent."""
+
+
+class AnswerTooLarge(HttpFailed):
+    """The answer passed the limit."""
+
+
+@dataclass(slots=True)
+class ClientResponse:
+    """An answer; whoever asked closes it when its body is not needed any more.
+
+    sink      what took the body in place of `body`, when there was one
+    refused   what the sink raised; the rest of the answer was not read
+    """
+
+    status: int
+    reason: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: Body | None  # None when the answer can have none (204, 304, HEAD)
+    sink: Sink | None = None
+    refused: Exception | None = None
+
+    def header(self, name: bytes) -> str:
+        for key, value in reversed(self.headers):
+            if len(key) == len(name) and key.lower() == name:
+                return value.decode("latin-1")
+        return ""
+
+    def close(self) -> None:
+        close_body(self.body)
+        if self.sink is not None:
+            self.sink.close()
+
+
+class Connection(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self, limit: int, memory: int = MEMORY, spool: Path | None = None) -> None:
+        self._limit, self._memory, self._spool = limit, memory, spool
+        self._loop = asyncio.get_running_loop()
+        self._sweep = Sweep.of(self._loop)
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[ClientResponse] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._out: Outflow | None = None
+        self._sinks: AnswerSinks | None = None
+        self._blocked = self._flushing = False
+        self._queue: list[bytes] = []
+        self._timeout, self._last = 0.0, NEVER
+        self.certificate: bytes | None = None
+        self.deadline = NEVER
+        self.idle_since = 0.0
+        self.used = False
+        self.alive = False
+        self._ended = False  # in an orderly way
+        self._begin(head=False)
+
+    def _begin(self, *, head: bool) -> None:
+        self._reason = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._status = self._size = self._header_size = self._marked = self._declared = 0
+        self._framed = self._interim = False
+        self._head = head
+        self._body: bytes | bytearray = b""
+        self._intake: Intake | None = None
+        self._sink: Sink | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
+        self.alive = True
+        self._sweep.add(self)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.certificate = tls.getpeercert(True)
+
+    def eof_received(self) -> None:
+        self._ended = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.alive = False
+        self._ended = self._ended and exc is None
+        self._sweep.remove(self)
+        if self._out is not None:
+            self._out.stop()
+        if not self._flushing:
+            self._gone()
+
+    def _gone(self) -> None:
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._status and not self._framed and self._ended:
+            self._finish()  # the orderly end of the connection ends the body; a reset says nothing about it
+            return
+        self._fail(HttpFailed("closed the connection before answering", unanswered=not self._status))
+
+    def close(self) -> None:
+        self.alive = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- asking ---
+
+    async def exchange(
+        self,
+        pieces: Sequence[Body],
+        *,
+        head: bool,
+        timeout: float,
+        total: float | None = None,
+        sinks: AnswerSinks | None = None,
+    ) -> ClientResponse:
+        """Send the pieces one after the other, give the answer.
+
+        timeout   seconds until the answer is there; each MiB of a big body on its way, out or in, begins them anew
+        total     seconds for all of it, however it moves
+        """
+        transport, now = self._transport, self._loop.time()
+        assert transport is not None
+        if self.used:
+            self._begin(head=head)
+        self._head, self._sinks, self.used = head, sinks, True
+        self._timeout, self._last = timeout, NEVER if total is None else now + total
+        waiter: asyncio.Future[ClientResponse] = self._loop.create_future()
+        self._waiter = waiter
+        self.deadline = min(now + timeout, self._last)
+        if self.deadline < self._sweep.next:
+            self._sweep.sooner(self.deadline)
+        if len(pieces) == 1 and isinstance(pieces[0], bytes) and len(pieces[0]) <= PROGRESS:
+            transport.write(pieces[0])
+        else:
+            self._out = Outflow(self._loop, transport, pieces, self._sent, self._moved)
+            self._out.paused = self._blocked
+            self._out.resume()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self._fail(HttpFailed("was not waited for"))
+            raise
+        finally:
+            self._waiter = None
+            self.deadline = NEVER
+
+    def _moved(self) -> None:
+        self.deadline = min(self._loop.time() + self._timeout, self._last)
+
+    def _sent(self) -> None:
+        self._out = None
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+        if self._out is not None:
+            self._out.paused = True
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self._out is not None:
+            self._out.resume()
+
+    def overdue(self) -> None:
+        self._fail(HttpFailed(f"did not answer within {self._timeout:g} s"))
+
+    def _fail(self, problem: HttpFailed) -> None:
+        self.close()
+        if self._out is not None:
+            self._out.stop()
+            self._out = None
+        intake, self._intake = self._intake, None
+        sink, self._sink = self._sink, None
+        self._body = b""
+        if intake is not None:
+            intake.discard()
+        elif sink is not None:
+            sink.close()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(problem)
+
+    # --- the answer ---
+
+    def data_received(self, data: bytes) -> None:
+        if self._flushing:
+            self._queue.append(data)
+            return
+        if self._waiter is None or self._waiter.done():
+            self.close()  # nobody asked: the other side is confused, do not reuse
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            if self._waiter is not None and not self._waiter.done():
+                self._fail(HttpFailed("did not answer in valid HTTP"))
+            return
+        if self._size >= self._marked + PROGRESS:
+            self._marked = self._size
+            self._moved()
+        if self._intake is not None and self._intake.pending and not self._flushing:
+            assert self._transport is not None
+            self._transport.pause_reading()
+            self._flushing = True
+            self._intake.flush(self._flushed)
+
+    def _flushed(self) -> None:
+        self._flushing = False
+        intake = self._intake
+        if intake is None or self._waiter is None:
+            return
+        if intake.failed is not None:
+            self._given(keep=False)
+            return
+        waiting, self._queue = self._queue, []
+        if self.alive and self._transport is not None:
+            self._transport.resume_reading()
+        for data in waiting:
+            self.data_received(data)
+        if not self.alive and not self._flushing:
+            self._gone()
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes | None) -> None:
+        value = value or b""
+        self._header_size += len(name) + len(value)
+        if len(self._headers) >= _MAX_HEADERS or self._header_size > _MAX_HEADER_BYTES:
+            raise ValueError("too many headers")
+        if len(name) in _FRAMING:
+            lowered = name.lower()
+            if lowered == b"content-length":
+                self._framed = True
+                self._declared = int(value) if value.isdigit() and len(value) < 20 else 0
+            elif lowered == b"transfer-encoding":
+                self._framed = True
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+        if self._status < 200:  # 100 Continue: the real answer follows
+            self._status, self._headers, self._reason, self._framed = 0, [], b"", False
+            self._interim = True
+            return
+        self._interim = False
+        if self._head:
+            self._finish()
+            return
+        if self._declared > self._limit:
+            self._fail(AnswerTooLarge(f"answered with more than {self._limit} bytes"))
+            return
+        if self._sinks is not None:
+            self._sink = self._sinks(self._status, self._headers)
+
+    def on_body(self, data: bytes) -> None:
+        if self._waiter is None or self._waiter.done():
+            return
+        self._size += len(data)
+        if self._size > self._limit:
+            self._fail(AnswerTooLarge(f"answered with more than {self._limit} bytes"))
+            return
+        if self._intake is None and self._size > self._memory and (self._sink is not None or self._spool is not None):
+            self._intake = Intake(self._loop, self._sink, self._spool)
+            self._intake.add(self._body)
+            self._body = b""
+        if self._intake is not None:
+            self._intake.add(data)
+        elif not self._body:
+            self._body = data
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += data
+
+    def on_message_complete(self) -> None:
+        if not self._interim:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._waiter is None or self._waiter.done() or self._flushing:
+            return
+        bodyless = self._status in (204, 304)
+        keep = not self._head and (self._framed or bodyless) and self._parser.should_keep_alive()
+        if self._intake is not None:
+            self._flushing = True
+            self._intake.flush(lambda: self._taken_in(keep))
+        else:
+            self._given(keep)
+
+    def _taken_in(self, keep: bool) -> None:
+        self._flushing = False
+        if self._waiter is not None and not self._waiter.done():
+            self._given(keep)
+
+    def _given(self, keep: bool) -> None:
+        """The answer is whole, or its sink wants no more of it."""
+        intake, sink = self._intake, self._sink
+        body: Body = self._body if isinstance(self._body, bytes) else bytes(self._body)
+        refused = None
+        if intake is not None:
+            refused = intake.failed
+            if refused is not None and sink is None:
+                self._fail(HttpFailed("answered with more than this node could put on disk"))
+                return
+            body = intake.body()
+        elif sink is not None:
+            try:
+                sink.feed(body_bytes(body))
+            except Exception as problem:  # noqa: BLE001 - the caller's to tell
+                refused = problem
+            body = b""
+        bodyless = self._head or self._status in (204, 304)
+        response = ClientResponse(
+            self._status,
+            self._reason.decode("latin-1"),
+            tuple(self._headers),
+            None if bodyless else body,
+            sink,
+            refused,
+        )
+        self._intake, self._sink, self._body = None, None, b""
+        if not keep or self._out is not None:
+            if self._out is not None:
+                self._out.stop()
+                self._out = None
+            self.close()
+        assert self._waiter is not None
+        self._waiter.set_result(response)
