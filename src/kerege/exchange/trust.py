@@ -8,18 +8,21 @@ fresh. A `Trust` is made once per configuration; what it has checked it remember
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.x509.ocsp import load_der_ocsp_response
 
 from kerege.exchange import certs, ocsp
 from kerege.exchange.errors import ExchangeError, RevocationUnknown, SignerWrong
 from kerege.exchange.globalconf import ApprovedAuthority, SharedParameters
-from kerege.exchange.hashchain import Digest, HashChain
+from kerege.exchange.hashchain import SHA512, Batch, Digest, HashChain
 from kerege.exchange.ids import MemberId
-from kerege.exchange.xades_verify import SignatureFacts, verify
+from kerege.exchange.linkmessages import Group
+from kerege.exchange.xades_verify import SignatureFacts, verify, verify_batch
 
 _MOST_REMEMBERED = 4096
+_MOST_RECENT = 512
 
 
 @dataclass
@@ -27,6 +30,8 @@ class Trust:
     """The trust decisions one global configuration supports."""
 
     shared: SharedParameters
+    verify_next_update: bool = True
+    _recent: dict[int, tuple[SignatureFacts, MemberId, datetime, datetime]] = field(default_factory=dict)
     _signers: dict[tuple[bytes, tuple[bytes, ...]], tuple[MemberId, datetime, datetime]] = field(default_factory=dict)
     _auth: dict[tuple[bytes, bytes], tuple[datetime, datetime]] = field(default_factory=dict)
 
@@ -54,28 +59,76 @@ class Trust:
     ) -> SignatureFacts:
         """Check a message's signature in full: that it holds, and that `expected` made it. Raises the check that failed."""
         facts = verify(xml, message, attachments, chain)
+        self._made_by(facts, expected, now)
+        return facts
+
+    def check_batch(self, xml: bytes, batch: Batch, expected: MemberId, now: datetime) -> SignatureFacts:
+        """The same for all messages of a batch, a tree grown from the messages themselves."""
+        facts = verify_batch(xml, batch)
+        self._made_by(facts, expected, now)
+        return facts
+
+    def check_group(self, group: Group, expected: MemberId, now: datetime) -> SignatureFacts:
+        """The same for messages that came over a Kerege link under one signature."""
+        if group.chained:
+            return self.check_batch(group.signature, group.batch(), expected, now)
+        message, attachments = group.messages[0].digests
+        parts = tuple(Digest(SHA512, digest) for digest in attachments)
+        return self.check_signature(group.signature, Digest(SHA512, message), parts, None, expected, now)
+
+    def _made_by(self, facts: SignatureFacts, expected: MemberId, now: datetime) -> None:
         found = self.signer(facts, now)
         # a certificate profile that names only the member code leaves the class open
         if found != expected and not (
             not found.member_class and (found.instance, found.member_code) == (expected.instance, expected.member_code)
         ):
             raise SignerWrong(expected=expected, found=found)
-        return facts
 
     def signer(self, facts: SignatureFacts, now: datetime) -> MemberId:
-        """The member that signed, when its certificate is good at `now`. Raises CertificateInvalid or RevocationUnknown."""
+        """The member that signed, when its certificate is good at `now`. Raises CertificateInvalid or RevocationUnknown.
+
+        now   the moment that counts: of a signature with a time-stamp, the stamp's
+        """
+        recent = self._recent.get(id(facts))  # the messages of one batch share one object
+        if recent is not None and recent[0] is facts and recent[2] <= now <= recent[3]:
+            return recent[1]
+        member, since, until = self._signer(facts, now)
+        if len(self._recent) >= _MOST_RECENT:
+            self._recent.clear()
+        self._recent[id(facts)] = (facts, member, since, until)
+        return member
+
+    def _signer(self, facts: SignatureFacts, now: datetime) -> tuple[MemberId, datetime, datetime]:
         key = (certs.der(facts.certificate), facts.ocsp_responses)
         known = self._signers.get(key)
         if known is not None and known[1] <= now <= known[2]:
-            return known[0]
+            return known
         authority, issuer = self.issuer_of(facts.certificate, "signing", now, facts.extra_certificates)
         certs.check_use(facts.certificate, "signing")
         member = certs.signer_of(facts.certificate, authority, self.shared.instance)
         until = self._any_good(facts.ocsp_responses, facts.certificate, authority, issuer, now)
+        until = min(until, self._way_up(facts, authority, issuer, now), facts.certificate.not_valid_after_utc)
         if len(self._signers) >= _MOST_REMEMBERED:
             self._signers.clear()
-        self._signers[key] = (member, now, min(until, facts.certificate.not_valid_after_utc))
-        return member
+        self._signers[key] = (member, now, until)
+        return self._signers[key]
+
+    def _way_up(
+        self, facts: SignatureFacts, authority: ApprovedAuthority, issuer: x509.Certificate, now: datetime
+    ) -> datetime:
+        """Until when the authorities that only the signature brought are good: each needs an answer about itself, as X-Road asks."""
+        listed = [authority.top.certificate, *(one.certificate for one in authority.intermediates)]
+        until, current, seen = datetime.max.replace(tzinfo=UTC), issuer, {issuer}
+        while current not in listed:
+            above = next(
+                (c for c in (*listed, *facts.extra_certificates) if c not in seen and certs.issued_by(current, c)), None
+            )
+            if above is None:  # cannot be: `issuer_of` has found a way
+                raise RevocationUnknown(subject=certs.subject(current), reason="its issuer is not known")
+            until = min(until, self._any_good(facts.ocsp_responses, current, authority, above, now))
+            current = above
+            seen.add(above)
+        return until
 
     def check_auth(self, certificate: x509.Certificate, responses: tuple[bytes, ...], now: datetime) -> None:
         """Check an authentication certificate with the OCSP answers at hand."""
@@ -109,8 +162,26 @@ class Trust:
         )
         for response in responses:
             try:
-                return ocsp.check(response, certificate, issuer, listed, now, self.freshness)
+                until = ocsp.check(response, certificate, issuer, listed, now, self.freshness)
+                return min(until, self._next_update(response, certificate, now))
             except RevocationUnknown as refused:
                 if "another certificate" not in refused.text or len(responses) == 1:
                     problem = refused
         raise problem
+
+    def _next_update(self, response: bytes, certificate: x509.Certificate, now: datetime) -> datetime:
+        """When an answer that is accepted otherwise is due to be replaced. Raises RevocationUnknown when that is over.
+
+        Looked at unless the configuration's optional part says not to (`verifyNextUpdate`).
+        """
+        never = datetime.max.replace(tzinfo=UTC)
+        if not self.verify_next_update:
+            return never
+        singles = load_der_ocsp_response(response).responses
+        single = next((one for one in singles if one.serial_number == certificate.serial_number), None)
+        due = None if single is None else single.next_update_utc
+        if due is not None and due < now:
+            raise RevocationUnknown(
+                subject=certs.subject(certificate), reason=f"it was to be replaced by {due:%Y-%m-%d %H:%M:%SZ}"
+            )
+        return due or never
