@@ -34,10 +34,10 @@ class HashChain:
 
 # --- digests of steps: H(DER(SEQUENCE OF SEQUENCE {OCTET STRING, UTF8String, SEQUENCE {}})), for SHA-512 a fixed frame ---
 
-_ITEM_HEAD: Final = b"\x30\x6d\x04\x40"
-_ITEM_TAIL: Final = b"\x0c\x27" + SHA512.encode() + b"\x30\x00"
-_LEFT: Final = b"\x30\x81\xde" + _ITEM_HEAD
-_BETWEEN: Final = _ITEM_TAIL + _ITEM_HEAD
+ITEM_HEAD: Final = b"\x30\x6d\x04\x40"
+ITEM_TAIL: Final = b"\x0c\x27" + SHA512.encode() + b"\x30\x00"
+LEFT: Final = b"\x30\x81\xde" + ITEM_HEAD
+BETWEEN: Final = ITEM_TAIL + ITEM_HEAD
 
 
 def der(tag: int, content: bytes) -> bytes:
@@ -51,14 +51,14 @@ def der(tag: int, content: bytes) -> bytes:
 
 def pair_digest(left: bytes, right: bytes) -> bytes:
     """The digest of a step over two SHA-512 digests: a node of the tree."""
-    return hashlib.sha512(_LEFT + left + _BETWEEN + right + _ITEM_TAIL).digest()
+    return hashlib.sha512(LEFT + left + BETWEEN + right + ITEM_TAIL).digest()
 
 
 def parts_digest(digests: Sequence[bytes]) -> bytes:
     """The digest of a step over the SHA-512 digests of a message and its attachments, in order."""
     if len(digests) == 2:
         return pair_digest(digests[0], digests[1])
-    return hashlib.sha512(der(0x30, b"".join([_ITEM_HEAD + digest + _ITEM_TAIL for digest in digests]))).digest()
+    return hashlib.sha512(der(0x30, b"".join([ITEM_HEAD + digest + ITEM_TAIL for digest in digests]))).digest()
 
 
 # --- files ---
@@ -156,7 +156,7 @@ def _grow(leaves: Sequence[bytes]) -> tuple[list[bytes], bytes]:
     sha512 = hashlib.sha512
     while len(level) > 1:
         pairs = iter(level)
-        above = [sha512(_LEFT + a + _BETWEEN + b + _ITEM_TAIL).digest() for a, b in zip(pairs, pairs, strict=False)]
+        above = [sha512(LEFT + a + BETWEEN + b + ITEM_TAIL).digest() for a, b in zip(pairs, pairs, strict=False)]
         nodes += above
         if len(level) & 1:
             above.append(level[-1])

@@ -197,8 +197,12 @@ def _digest_of(part: bytes | Digest, algorithm: str) -> bytes:
 
 def _is_our_chain(chain: HashChain, message: bytes | Digest, attachments: Sequence[bytes | Digest]) -> bool:
     """Whether the chain is in our own form and holds; then nothing needs parsing."""
+    digests = []
     for part in (message, *attachments):
-        if isinstance(part, Digest) and part.algorithm != hashchain.SHA512:
-            return False
-    rest = [_digest_of(part, hashchain.SHA512) for part in attachments]
-    return hashchain.quick(chain, _digest_of(message, hashchain.SHA512), rest)
+        if isinstance(part, Digest):
+            if part.algorithm != hashchain.SHA512:
+                return False
+            digests.append(part.value)
+        else:
+            digests.append(hashlib.sha512(part).digest())
+    return hashchain.quick(chain, digests[0], digests[1:])
