@@ -1,0 +1,388 @@
+"""Archives of the message log: ZIP files of ASiC containers with linking information, in X-Road's format.
+
+Implements UG-SS 11.1 and the archive verifier's rules: `mlog[-group]-<start>-<end>-<16 characters of the last digest>.zip` with one
+`.asice` a record and `linkinginfo`, whose first line is `<digest before> <file before> SHA-512` ("-" where there is none) and then
+`<digest> <name>` a container, digest n = hex(H(hex of digest n-1 + hex(H(container)))). The chain of a group goes on from archive
+to archive. `verify_archive` checks it.
+
+A record is archived once it is time-stamped (or at once where stamping is off). What a run made is put in place by a plan on disk:
+whatever a crash interrupts is either made again whole, or finished; no record twice, none missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from kerege.exchange import asic, logfolder, messagelog
+from kerege.exchange.asic import BatchStamp
+from kerege.exchange.errors import ArchiveFailed
+from kerege.exchange.logcrypt import LogKey
+from kerege.exchange.logrecord import LogRecord, StampRecord
+from kerege.exchange.tschain import Tree
+
+GROUPINGS: Final = ("none", "member", "subsystem")
+LINKING_INFO: Final = "linkinginfo"
+_ALGORITHM: Final = "SHA-512"
+_STATE: Final = "archived.json"
+_PLAN: Final = "archive-plan.json"
+_PART: Final = ".mlog-part-"
+_CHUNK: Final = 50_000  # records between two plans: bounds what stamps are held in memory
+_MOST_OPEN: Final = 64
+
+
+def _hex(data: bytes) -> str:
+    return hashlib.sha512(data).hexdigest()
+
+
+@dataclass
+class ArchiveState:
+    """What has been archived: all records below `next`, and of each group the last digest and file."""
+
+    next: int = 0
+    groups: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, log: Path) -> ArchiveState:
+        try:
+            return cls.of(orjson.loads((log / _STATE).read_bytes()))
+        except FileNotFoundError:
+            return cls(logfolder.read_anchor(log).records)
+        except (OSError, ValueError, TypeError, KeyError):
+            raise ArchiveFailed(reason=f"{_STATE} in the log folder cannot be read") from None
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> ArchiveState:
+        return cls(int(fields["next"]), {str(k): (str(v[0]), str(v[1])) for k, v in fields["groups"].items()})
+
+    def as_json(self) -> dict[str, Any]:
+        return {"next": self.next, "groups": {group: list(last) for group, last in self.groups.items()}}
+
+
+def group_of(record: LogRecord, grouping: str) -> str:
+    """The group of a record: its member or subsystem at this server."""
+    own = record.client if record.side == "client" else record.service.provider
+    parts = [own.instance, own.member_class, own.member_code]
+    if grouping == "subsystem" and own.subsystem is not None:
+        parts.append(own.subsystem)
+    return "" if grouping == "none" else "-".join(quote(part, safe="") for part in parts)
+
+
+class _Open:
+    """One archive being written, under a temporary name."""
+
+    def __init__(self, folder: Path, group: str, last: tuple[str, str]) -> None:
+        self.group, self._before = group, last
+        self.digest = last[0]
+        self.path = (
+            folder / f"{_PART}{os.getpid()}-{hashlib.sha256(group.encode()).hexdigest()[:16]}-{os.urandom(4).hex()}"
+        )
+        self._zip = zipfile.ZipFile(self.path, "x", zipfile.ZIP_DEFLATED)
+        self._lines: list[str] = []
+        self._names: set[str] = set()
+        self._first = self._last = datetime(1980, 1, 1, tzinfo=UTC)
+        self.size = 0
+
+    def add(self, record: LogRecord, container: bytes) -> None:
+        name = stem = asic.name_of(record)
+        number = 0
+        while name in self._names:
+            number += 1
+            name = f"{stem.removesuffix('.asice')}-{number}.asice"
+        self._first = record.time if not self._names else min(self._first, record.time)
+        self._last = max(self._last, record.time)
+        self._names.add(name)
+        self._put(name, container, record.time)
+        self.digest = _hex((self.digest + _hex(container)).encode())
+        self._lines.append(f"{self.digest} {name}\n")
+        self.size += len(container) + len(name)
+
+    def _put(self, name: str, data: bytes, time: datetime) -> None:
+        info = zipfile.ZipInfo(name, time.astimezone(UTC).timetuple()[:6])
+        info.compress_type = zipfile.ZIP_DEFLATED
+        self._zip.writestr(info, data)
+
+    def finish(self) -> str:
+        """Complete and on disk; the name it shall have."""
+        digest, file = (part or "-" for part in self._before)
+        self._put(LINKING_INFO, "".join((f"{digest} {file} {_ALGORITHM}\n", *self._lines)).encode(), self._last)
+        self._zip.close()
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        group = f"-{self.group}" if self.group else ""
+        return f"mlog{group}-{self._first:%Y%m%d%H%M%S}-{self._last:%Y%m%d%H%M%S}-{self.digest[:16]}.zip"
+
+    def discard(self) -> None:
+        self._zip.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Archiver:
+    """Archives one log folder into one archive folder; used from one thread at a time. Raises ArchiveFailed, LogDamaged..."""
+
+    def __init__(
+        self,
+        log: Path,
+        archive: Path,
+        *,
+        key: LogKey | None = None,
+        grouping: str = "none",
+        largest: int = 32 * 1024 * 1024,
+        stamped_only: bool = True,
+    ) -> None:
+        if grouping not in GROUPINGS:
+            raise ValueError(f"grouping is one of {', '.join(GROUPINGS)}, not {grouping!r}")
+        self._log, self._archive, self._key = log, archive, key
+        self._grouping, self._largest, self._stamped_only = grouping, largest, stamped_only
+
+    def run(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Archive everything that may be; the number of containers made. `stop` ends it between two plans."""
+        try:
+            self._archive.mkdir(parents=True, exist_ok=True, mode=0o700)
+            state = self._resume()
+            made = 0
+            while not stop():
+                count = self._chunk(state)
+                if count < 0:
+                    break
+                made += count
+        except OSError as problem:
+            raise ArchiveFailed(reason=os.strerror(problem.errno) if problem.errno else "the system refused") from None
+        return made
+
+    def _resume(self) -> ArchiveState:
+        """Finish the plan a crash left, and take away what was never planned."""
+        plan = self._log / _PLAN
+        if plan.exists():
+            self._carry_out(orjson.loads(plan.read_bytes()))
+        for left in self._archive.glob(f"{_PART}*"):
+            left.unlink()
+        return ArchiveState.read(self._log)
+
+    def _carry_out(self, plan: dict[str, Any]) -> None:
+        for temporary, final in plan["files"]:
+            source = self._archive / temporary
+            if source.exists():  # else it was renamed before the crash
+                source.replace(self._archive / final)
+        logfolder.sync(self._archive)
+        logfolder.write_durable(self._log / _STATE, orjson.dumps(plan["state"]))
+        (self._log / _PLAN).unlink()
+        logfolder.sync(self._log)
+
+    def _chunk(self, state: ArchiveState) -> int:
+        """One plan's worth; the number of containers, -1 when nothing waits."""
+        end, stamps = self._reach(state.next)
+        if end <= state.next:
+            return -1
+        groups = dict(state.groups)
+        done: list[tuple[str, str]] = []
+        being: dict[str, _Open] = {}
+        count = 0
+
+        def finish(one: _Open) -> None:
+            name = one.finish()
+            done.append((one.path.name, name))
+            groups[one.group] = (one.digest, name)
+            del being[one.group]
+
+        try:
+            for record, stamp in self._stamped(state.next, end, stamps):
+                group = group_of(record, self._grouping)
+                if group not in being:
+                    if len(being) >= _MOST_OPEN:
+                        finish(max(being.values(), key=lambda one: one.size))
+                    being[group] = _Open(self._archive, group, groups.get(group, ("", "")))
+                being[group].add(record, asic.container(record, stamp))
+                count += 1
+                if being[group].size >= self._largest:
+                    finish(being[group])
+            for one in list(being.values()):
+                finish(one)
+        except BaseException:
+            for one in being.values():
+                one.discard()
+            for temporary, _ in done:
+                (self._archive / temporary).unlink(missing_ok=True)
+            raise
+        logfolder.sync(self._archive)
+        state.next, state.groups = end, groups
+        plan = {"files": done, "state": state.as_json()}
+        logfolder.write_durable(self._log / _PLAN, orjson.dumps(plan))
+        self._carry_out(plan)
+        return count
+
+    def _reach(self, begin: int) -> tuple[int, list[StampRecord]]:
+        """Up to which record (not included) may be archived now, and the stamps of those from `begin`."""
+        stamps: list[StampRecord] = []
+        end = begin
+        for entry in messagelog.entries(self._log, self._key, begin):
+            if isinstance(entry.record, StampRecord):
+                if entry.record.last >= begin:
+                    stamps.append(entry.record)
+                    end = max(end, entry.record.last + 1)
+            elif not self._stamped_only:
+                end = entry.number + 1
+            if end - begin >= _CHUNK:
+                break
+        return end, stamps
+
+    def _stamped(
+        self, begin: int, end: int, stamps: list[StampRecord]
+    ) -> Iterator[tuple[LogRecord, BatchStamp | None]]:
+        waiting = sorted(stamps, key=lambda stamp: stamp.first)
+        current: StampRecord | None = None
+        tree: Tree | None = None
+        for entry in messagelog.entries(self._log, self._key, begin):
+            if entry.number >= end:
+                return
+            record = entry.record
+            if not isinstance(record, LogRecord):
+                continue
+            while waiting and (current is None or entry.number > current.last):
+                current, tree = waiting.pop(0), None
+            if current is None or not current.first <= entry.number <= current.last:
+                if self._stamped_only:
+                    raise ArchiveFailed(reason=f"record {entry.number} stands between time-stamps and has none")
+                yield record, None
+                continue
+            tree = tree or Tree(current.leaves)
+            leaf = hashlib.sha512(record.signature).digest()
+            try:
+                yield record, BatchStamp(current.token, tree.chain_of(leaf))
+            except KeyError:
+                raise ArchiveFailed(reason=f"the time-stamp of record {entry.number} does not hold it") from None
+
+
+# --- cleaning --------------------------------------------------------------------------------------------------------
+
+
+def clean(log: Path, before: datetime, key: LogKey | None = None) -> int:
+    """Remove whole segments whose every record is archived and older than `before`; how many. The last segment always stays.
+
+    The anchor, with the link and the count to go on from, is on disk before anything is removed.
+    """
+    archived = ArchiveState.read(log).next
+    paths = logfolder.segments(log)
+    anchor = logfolder.read_anchor(log)
+    link, count, keep = anchor.link, anchor.records, anchor.segment
+    for path in paths[:-1]:
+        link_after, count_after = logfolder.end_of([path], logfolder.Anchor(logfolder.number_of(path), count, link))
+        if count_after > archived or not _all_older(log, path, count, count_after, before, key):
+            break
+        link, count, keep = link_after, count_after, logfolder.number_of(path) + 1
+    if keep == anchor.segment:
+        _unlink_before(log, keep)
+        return 0
+    logfolder.write_anchor(log, logfolder.Anchor(keep, count, link))
+    _unlink_before(log, keep)
+    return keep - anchor.segment
+
+
+def _all_older(log: Path, path: Path, begin: int, end: int, before: datetime, key: LogKey | None) -> bool:
+    for entry in messagelog.entries(log, key, begin):
+        if entry.number >= end or entry.path != path:
+            return True
+        if entry.record.time >= before:
+            return False
+    return True
+
+
+def _unlink_before(log: Path, keep: int) -> None:
+    """Also what a crash between the anchor and the removal left."""
+    gone = [path for path in log.glob("segment-*.log") if 0 < logfolder.number_of(path) < keep]
+    for path in gone:
+        path.unlink()
+    if gone:
+        logfolder.sync(log)
+
+
+# --- verifying -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveReport:
+    """What `verify_archive` found; `ok` when every file's chain holds and follows from the one before it."""
+
+    archives: int
+    containers: int
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify_archive(folder: Path, check: Callable[[asic.Container], object] | None = None) -> ArchiveReport:
+    """Check the linking information of every archive in `folder`, and that each but a group's first follows from another.
+
+    check   also called with every container read, e.g. `lambda c: c.check(trust)`; what it raises is a problem
+    """
+    problems: list[str] = []
+    ends: dict[str, str] = {}
+    begins: dict[str, tuple[str, str]] = {}
+    containers = 0
+    paths = sorted(folder.glob("mlog-*.zip"))
+    for path in paths:
+        try:
+            before, after, count = _verify_one(path, check)
+        except (
+            ValueError,
+            OSError,
+            zipfile.BadZipFile,
+            KeyError,
+            IndexError,
+            EOFError,
+            NotImplementedError,
+        ) as problem:
+            problems.append(f"{path.name}: {problem}")
+            continue
+        ends[path.name], begins[path.name] = after, before
+        containers += count
+    for name, (digest, file) in begins.items():
+        if file == "-":
+            if digest != "-":
+                problems.append(f"{name}: it follows from a digest of no file")
+        elif file not in ends:
+            problems.append(f"{name}: {file}, from which it follows, is not here")
+        elif ends[file] != digest:
+            problems.append(f"{name}: it does not follow from {file}")
+    followed = [file for _, file in begins.values() if file != "-"]
+    problems += [f"{name}: more than one archive follows from it" for name in ends if followed.count(name) > 1]
+    return ArchiveReport(len(paths), containers, tuple(problems))
+
+
+def _verify_one(path: Path, check: Callable[[asic.Container], object] | None) -> tuple[tuple[str, str], str, int]:
+    with zipfile.ZipFile(path) as archive:
+        first, *lines = archive.read(LINKING_INFO).decode().splitlines()
+        digest, file, algorithm = first.split(" ")
+        if algorithm != _ALGORITHM:
+            raise ValueError(f"its digest algorithm is not {_ALGORITHM}")
+        listed = [line.split(" ", 1) for line in lines]
+        if sorted(name for _, name in listed) != sorted(set(archive.namelist()) - {LINKING_INFO}):
+            raise ValueError("its linking information names other files than it holds")
+        last = "" if digest == "-" else digest
+        for stated, name in listed:
+            data = archive.read(name)
+            last = _hex((last + _hex(data)).encode())
+            if last != stated:
+                raise ValueError(f"the digest of {name} differs")
+            if check is not None:
+                try:
+                    check(asic.read(data))
+                except Exception as problem:  # noqa: BLE001 - the caller's check says what is wrong in its own way
+                    raise ValueError(f"{name}: {problem}") from None
+    if f"-{last[:16]}.zip" not in path.name:
+        raise ValueError("its name does not carry its last digest")
+    return (digest, file), last, len(listed)

@@ -1,0 +1,91 @@
+"""Which records wait for a time-stamp, which go under one token, and when waiting too long stops new traffic.
+
+After X-Road's batch stamper (DM-ML, UG-SYSPAR): records in the order of the log, at most 10,000 signatures under one token, and a
+fail-safe: when the oldest record without a stamp has waited longer than the acceptable period, no new message is taken. Pure: the
+log's entries and the time come in, records come out. Asking an authority is the node's affair.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kerege.exchange.errors import TimestampingFailed
+from kerege.exchange.logrecord import LogRecord, StampRecord
+from kerege.exchange.messagelog import Entry
+from kerege.exchange.timestamps import Stamp
+from kerege.exchange.tschain import MOST_LEAVES, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class StampBatch:
+    """Records `first` to `last` that go under one token; `result` is what is to be stamped."""
+
+    first: int
+    last: int
+    leaves: tuple[bytes, ...]
+    result: bytes
+
+    def record(self, token: bytes, stamp: Stamp) -> StampRecord:
+        return StampRecord(stamp.time, stamp.authority, self.first, self.last, token, self.result, self.leaves)
+
+
+def next_batch(entries: Iterable[Entry], most: int = MOST_LEAVES) -> StampBatch | None:
+    """The next records to stamp, from entries that begin with the first without a stamp; None when there is no message."""
+    first = last = -1
+    leaves: dict[bytes, None] = {}
+    for entry in entries:
+        if not isinstance(entry.record, LogRecord):
+            continue
+        digest = hashlib.sha512(entry.record.signature).digest()
+        if digest not in leaves:
+            if len(leaves) == most:
+                break
+            leaves[digest] = None
+        first = entry.number if first < 0 else first
+        last = entry.number
+    if first < 0:
+        return None
+    return StampBatch(first, last, tuple(leaves), Tree(tuple(leaves)).result)
+
+
+class StampingClock:
+    """The fail-safe. Told of records that became durable and of stamps, it says whether new messages may be taken."""
+
+    def __init__(self, acceptable_seconds: float) -> None:
+        self._acceptable = timedelta(seconds=acceptable_seconds)
+        self._waiting: deque[tuple[int, datetime]] = (
+            deque()
+        )  # the last number of a second, and that second's first time
+        self.problem = "none was tried yet"
+
+    def note(self, last: int, time: datetime) -> None:
+        """Records up to number `last` are in the log since `time`, and have no stamp."""
+        if self._waiting and time - self._waiting[-1][1] < timedelta(seconds=1):
+            self._waiting[-1] = (last, self._waiting[-1][1])
+        else:
+            self._waiting.append((last, time))
+
+    def stamped(self, last: int) -> None:
+        """Records up to number `last` have a stamp."""
+        while self._waiting and self._waiting[0][0] <= last:
+            self._waiting.popleft()
+
+    @property
+    def oldest(self) -> datetime | None:
+        """Since when the oldest record without a stamp waits."""
+        return self._waiting[0][1] if self._waiting else None
+
+    def refusal(self, now: datetime) -> TimestampingFailed | None:
+        """Why no new message may be taken; None when it may."""
+        oldest = self.oldest
+        if oldest is None or now - oldest <= self._acceptable:
+            return None
+        return TimestampingFailed(
+            waited=int((now - oldest).total_seconds()),
+            acceptable=int(self._acceptable.total_seconds()),
+            problem=self.problem,
+        )

@@ -1,0 +1,321 @@
+"""What keeps a node's message log in order, aside from the messages: time-stamps, archives, cleaning, index, free space.
+
+Each kind of work is a loop of its own that no failure ends; what fails stands in `status` and is tried again with jitter. Two guards
+stand before new messages (`CommitLog.guards`): too little free space, and records that have waited too long for a time-stamp.
+Both open again by themselves. Addresses and the clock come in, so nothing here knows the rest of the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import logging
+import os
+import random
+import secrets
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from kerege.exchange import archive, messagelog, stamping, timestamps
+from kerege.exchange.errors import LogFull, TimestampInvalid
+from kerege.exchange.globalconf import TimestampAuthority
+from kerege.exchange.ids import ClientId, MemberId
+from kerege.exchange.logcrypt import LogKey
+from kerege.exchange.logfolder import read_anchor, write_durable
+from kerege.exchange.logrecord import LogRecord, StampRecord
+from kerege.exchange.stamping import StampBatch, StampingClock
+from kerege.ground.errors import KeregeError
+from kerege.node.commit import CommitLog
+from kerege.node.logindex import Found, LogIndex
+
+_LOG: Final = logging.getLogger("kerege.node.log")
+_MEGABYTE: Final = 1024 * 1024
+_STAMPED: Final = "stamped.json"
+_RETRY: Final = 60.0
+_WATCH: Final = 1.0
+_INDEX: Final = 10.0
+_TIMEOUT: Final = 10.0
+
+Send = Callable[[str, bytes], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class StampSettings:
+    """every_seconds None: what the global configuration says. services: names of authorities, empty for all approved."""
+
+    every_seconds: float | None = None
+    acceptable_seconds: float = 14400
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSettings:
+    folder: Path
+    every_seconds: float = 21600
+    grouping: str = "none"
+    largest: int = 32 * _MEGABYTE
+
+
+@dataclass(frozen=True, slots=True)
+class KeepingSettings:
+    """What is kept how. stamps None: no time-stamps. archive None: no archives, and then nothing is cleaned either."""
+
+    folder: Path
+    index: Path
+    key: LogKey | None = field(default=None, repr=False)
+    stamps: StampSettings | None = None
+    archive: ArchiveSettings | None = None
+    retention_days: float = 30
+    least_free: int = 256 * _MEGABYTE
+
+
+async def post(url: str, body: bytes) -> bytes:
+    """Ask a time-stamping authority over HTTP. Raises OSError, ValueError or HTTPException."""
+    return await asyncio.to_thread(_post, url, body)
+
+
+def _post(url: str, body: bytes) -> bytes:
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ValueError("its address is not http(s)")
+    asked = urllib.request.Request(url, body, {"Content-Type": timestamps.REQUEST_TYPE})  # noqa: S310 - checked above
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(asked, timeout=_TIMEOUT) as answer:
+        return bytes(answer.read(timestamps.LARGEST_ANSWER + 1))
+
+
+class LogKeeping:
+    """The background work of one message log. `start` before traffic, `run` as long as the node runs, `close` at the end.
+
+    authorities   the approved time-stamping authorities now (of the global configuration in force)
+    interval      seconds between stamps as the global configuration says
+    """
+
+    def __init__(
+        self,
+        log: CommitLog,
+        settings: KeepingSettings,
+        *,
+        clock: Callable[[], datetime],
+        authorities: Callable[[], Sequence[TimestampAuthority]] = tuple,
+        interval: Callable[[], float] = lambda: _RETRY,
+        send: Send = post,
+    ) -> None:
+        self._log, self._settings, self._clock = log, settings, clock
+        self._authorities, self._interval, self._send = authorities, interval, send
+        self._index = LogIndex(settings.index, settings.folder, settings.key)
+        self._fail_safe = StampingClock(settings.stamps.acceptable_seconds if settings.stamps else float(2**31))
+        self._stamped = 0  # the first record that may not have a stamp yet
+        self._stamping = asyncio.Lock()
+        self._archiving = asyncio.Lock()
+        self._stopping = threading.Event()
+        self._started = False
+        self.free: int | None = None
+        self.last_stamp: datetime | None = None
+        self.last_archive: datetime | None = None
+        self.problems: dict[str, str] = {}
+        log.guards.append(self._room)
+        if settings.stamps is not None:
+            log.guards.append(lambda: self._fail_safe.refusal(self._clock()))
+
+    # --- guards and status ---
+
+    def _room(self) -> LogFull | None:
+        if self.free is None or self.free >= self._settings.least_free:
+            return None
+        return LogFull(free=self.free // _MEGABYTE, least=self._settings.least_free // _MEGABYTE)
+
+    def status(self) -> dict[str, Any]:
+        """For GET /health; times in ISO 8601, None when there is none."""
+
+        def text(moment: datetime | None) -> str | None:
+            return None if moment is None else moment.isoformat()
+
+        stamped = self._settings.stamps is not None
+        refusal = self._room() or (self._fail_safe.refusal(self._clock()) if stamped else None)
+        return {
+            "oldest_unstamped": text(self._fail_safe.oldest) if stamped else None,
+            "last_stamp": text(self.last_stamp),
+            "last_archive": text(self.last_archive),
+            "free_bytes": self.free,
+            "refusing": None if refusal is None else refusal.text,
+            "problems": dict(self.problems),
+        }
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """See what waits for a stamp from earlier runs, and how much space there is. Raises LogDamaged, LogKeyWrong."""
+        if self._started:
+            return
+        self._started = True
+        await self._watch_once()
+        if self._settings.stamps is None:
+            return
+        meanwhile: list[tuple[int, datetime]] = []
+        self._log.noted = lambda first, records: meanwhile.append((first + len(records) - 1, records[0].time))
+        end = await asyncio.to_thread(self._scan)
+        for last, time in meanwhile:
+            if last >= end:
+                self._fail_safe.note(last, time)
+        self._log.noted = self._note
+
+    def _note(self, first: int, records: Sequence[LogRecord]) -> None:
+        self._fail_safe.note(first + len(records) - 1, records[0].time)
+
+    def _scan(self) -> int:
+        folder = self._settings.folder
+        self._stamped = max(_read_stamped(folder), read_anchor(folder).records)
+        end = self._stamped
+        for entry in messagelog.entries(folder, self._settings.key, self._stamped):
+            end = entry.number + 1
+            if isinstance(entry.record, StampRecord):
+                self._fail_safe.stamped(entry.record.last)
+                self._stamped = max(self._stamped, entry.record.last + 1)
+                self.last_stamp = entry.record.time
+            else:
+                self._fail_safe.note(entry.number, entry.record.time)
+        return end
+
+    async def run(self) -> None:
+        """All the work, until cancelled or closed."""
+        await self.start()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._loop("space", self._watch_once, lambda: _WATCH))
+            group.create_task(self._loop("index", self._index_once, lambda: _INDEX))
+            if self._settings.stamps is not None:
+                group.create_task(self._loop("stamping", self._stamp_all, self._stamp_interval))
+            settings = self._settings.archive
+            if settings is not None:
+                group.create_task(self._loop("archive", self.archive_now, lambda: settings.every_seconds))
+
+    async def close(self) -> None:
+        """Let a thread that is at work end at its next border."""
+        self._stopping.set()
+        async with self._archiving:
+            pass
+
+    async def _loop(self, name: str, work: Callable[[], Awaitable[object]], seconds: Callable[[], float]) -> None:
+        while not self._stopping.is_set():
+            wait = seconds()
+            try:
+                await work()
+                self.problems.pop(name, None)
+            except Exception as problem:  # noqa: BLE001 - one failure must not end the work
+                self._failed(name, problem)
+                wait = min(wait, _RETRY)
+            await asyncio.sleep(wait * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not a secret
+
+    def _failed(self, name: str, problem: Exception) -> None:
+        text = problem.text if isinstance(problem, KeregeError) else type(problem).__name__
+        if self.problems.get(name) != text:
+            _LOG.warning(
+                "message log, %s: %s", name, text, exc_info=None if isinstance(problem, KeregeError) else problem
+            )
+        self.problems[name] = text
+
+    # --- free space and index ---
+
+    async def _watch_once(self) -> None:
+        found = await asyncio.to_thread(os.statvfs, self._settings.folder)
+        self.free = found.f_bavail * found.f_frsize
+
+    async def _index_once(self) -> None:
+        await asyncio.to_thread(self._index.catch_up)
+
+    async def find(
+        self, message_id: str, *, client: ClientId | None = None, member: MemberId | None = None
+    ) -> list[Found]:
+        """Records of one message identifier with their stamps, for GET /asic."""
+        return await asyncio.to_thread(lambda: self._index.find(message_id, client=client, member=member))
+
+    # --- time-stamps ---
+
+    def _stamp_interval(self) -> float:
+        own = self._settings.stamps.every_seconds if self._settings.stamps else None
+        return float(own if own is not None else self._interval())
+
+    async def stamp_now(self) -> None:
+        """Stamp everything that waits. Raises TimestampInvalid when no authority did."""
+        await self._stamp_all()
+
+    async def _stamp_all(self) -> None:
+        await self.start()
+        async with self._stamping:
+            while not self._stopping.is_set():
+                batch = await asyncio.to_thread(self._next_batch)
+                if batch is None:
+                    return
+                await self._stamp(batch)
+
+    def _next_batch(self) -> StampBatch | None:
+        return stamping.next_batch(messagelog.entries(self._settings.folder, self._settings.key, self._stamped))
+
+    async def _stamp(self, batch: StampBatch) -> None:
+        stamp = await self._ask(batch)
+        await self._log.append_stamp(stamp)
+        self._stamped = batch.last + 1
+        self._fail_safe.stamped(batch.last)
+        self.last_stamp = stamp.time
+        with contextlib.suppress(OSError):  # only where the next start begins to look
+            await asyncio.to_thread(write_durable, self._settings.folder / _STAMPED, str(self._stamped).encode())
+
+    async def _ask(self, batch: StampBatch) -> StampRecord:
+        """The authorities in the order of the configuration, until one gives a token that holds."""
+        approved = tuple(self._authorities())
+        names = self._settings.stamps.services if self._settings.stamps else ()
+        chosen = [one for one in approved if not names or one.name in names]
+        problem = TimestampInvalid(check="authority", reason="the global configuration approves none that may be used")
+        for authority in chosen:
+            nonce = secrets.randbits(63)
+            try:
+                answer = await self._send(authority.url, timestamps.request(batch.result, nonce))
+                token, stamp = timestamps.check_answer(answer, batch.result, nonce, approved)
+            except TimestampInvalid as refused:
+                problem = refused
+            except (OSError, ValueError, http.client.HTTPException) as trouble:
+                reason = f"{authority.name} did not answer ({type(trouble).__name__})"
+                problem = TimestampInvalid(check="answer", reason=reason)
+            else:
+                return batch.record(token, stamp)
+        self._fail_safe.problem = problem.text
+        raise problem
+
+    # --- archives ---
+
+    async def archive_now(self) -> int:
+        """Archive what may be and clean what is old; the number of containers made. Raises ArchiveFailed, LogDamaged."""
+        async with self._archiving:
+            return await asyncio.to_thread(self._archive)
+
+    def _archive(self) -> int:
+        settings = self._settings
+        if settings.archive is None:
+            return 0
+        archiver = archive.Archiver(
+            settings.folder,
+            settings.archive.folder,
+            key=settings.key,
+            grouping=settings.archive.grouping,
+            largest=settings.archive.largest,
+            stamped_only=settings.stamps is not None,
+        )
+        made = archiver.run(self._stopping.is_set)
+        now = self._clock()
+        self.last_archive = now
+        archive.clean(settings.folder, now - timedelta(days=settings.retention_days), settings.key)
+        return made
+
+
+def _read_stamped(folder: Path) -> int:
+    try:
+        return int((folder / _STAMPED).read_text())
+    except (OSError, ValueError):
+        return 0
