@@ -170,6 +170,7 @@ class Network:
     poll_seconds: float = 3600.0
     stamping_seconds: int = 60
     also: dict[str, Any] = field(default_factory=dict)
+    services: dict[str, Any] | None = None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     version: int = 0
 
@@ -218,7 +219,7 @@ class Network:
             **self.also,
         }
         if side == "owner":
-            config["services"] = {str(SERVICE): {"url": self.system.url, "timeout_seconds": 10}}
+            config["services"] = self.services or {str(SERVICE): {"url": self.system.url, "timeout_seconds": 10}}
         (home / "node.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
     def shared(self) -> globalconf.SharedParameters:
