@@ -227,7 +227,9 @@ class BodyRefused(ExchangeError):
 
 class LogFull(ExchangeError):
     code = "exchange.log_full"
-    message = "New messages are refused: {free} megabytes are free under the message log, at least {least} must stay free."
+    message = (
+        "New messages are refused: {free} megabytes are free under the message log, at least {least} must stay free."
+    )
     hint = "Free space under log.folder (archives moved away, log.retention_days lower); traffic resumes by itself."
 
 
@@ -281,7 +283,9 @@ class MetaserviceInvalid(ExchangeError):
 class DescriptionUnavailable(ExchangeError):
     code = "exchange.description_unavailable"
     message = "The description of {service} cannot be given: {reason}."
-    hint = "The provider looks at services.{service}.description in its node's configuration, and at what answers there."
+    hint = (
+        "The provider looks at services.{service}.description in its node's configuration, and at what answers there."
+    )
 
 
 class SoapInvalid(ExchangeError):
@@ -398,3 +402,15 @@ class ClientConnectionRefused(ExchangeError):
     code = "exchange.client_connection_refused"
     message = "{client} may not call over this connection: {reason}."
     hint = "Call the node's HTTPS address (listen.clients_tls) with the certificate the node's configuration lists for this client (clients[].certificates)."
+
+
+class ManagementRequestInvalid(ExchangeError):
+    code = "exchange.management_request_invalid"
+    message = "The management request is refused: {reason}."
+    hint = "Nothing was registered. docs/reference/exchange.md says what each request holds and who signs it."
+
+
+class ManagementRefused(ExchangeError):
+    code = "exchange.management_refused"
+    message = "The central services refused the management request ({fault_code}): {reason}."
+    hint = "Mend what they name and send the request again; the operator of the central services can say more."
