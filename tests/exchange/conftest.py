@@ -1,5 +1,6 @@
 """What the exchange tests share: the vectors' folder, and a small test authority made once."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from kerege.exchange.globalconf import GlobalGroup, Member, SecurityServer, Shar
 from kerege.exchange.ids import ClientId, MemberId, ServerId
 from kerege.exchange.pki import TestAuthority
 
+sys.path.insert(0, str(Path(__file__).parent))  # for soap_samples
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "xroad"
 # An OCSP answer is produced at the real moment, which must not be after NOW however long the tests before took.
 NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)

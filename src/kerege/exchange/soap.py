@@ -1,0 +1,221 @@
+"""The SOAP message protocol 4.0: what a message is, which element answers which, and the request hash put into an answer.
+
+Implements X-Road PR-MESS: SOAP 1.1, document/literal wrapped, no DOCTYPE. The bytes as they came are what is signed: nothing here
+writes a message anew. `requestHash` is spliced into the provider's bytes straight after `id`; every other byte stays what it was.
+Header fields are read by `soap_headers`, attachments by `mime`, who may call is `access`'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree
+
+from kerege.exchange.errors import (
+    ContentTypeInvalid,
+    ResponseInconsistent,
+    SoapActionInvalid,
+    SoapBodyInvalid,
+    SoapBodyMissing,
+    SoapHeaderAbsent,
+    SoapHeadersInconsistent,
+    SoapInvalid,
+)
+from kerege.exchange.faults import Fault, fault_in
+from kerege.exchange.safexml import encoding_of, parse_document
+from kerege.exchange.soap_headers import SHA512_ALGORITHMS, XROAD, SoapHeader, read_header
+
+ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"
+LARGEST: Final = 10 * 1024 * 1024
+SHA512_URI: Final = "http://www.w3.org/2001/04/xmlenc#sha512"
+
+_ROOT, _HEADER, _BODY, _FAULT = (f"{{{ENVELOPE}}}{name}" for name in ("Envelope", "Header", "Body", "Fault"))
+_ENCODING_STYLE: Final = f"{{{ENVELOPE}}}encodingStyle"
+_RPC: Final = "http://schemas.xmlsoap.org/soap/encoding/"
+
+
+@dataclass(frozen=True, slots=True)
+class SoapMessage:
+    """A request or an answer: its header, and the local name of the one element in its body."""
+
+    header: SoapHeader
+    root: str
+
+
+def parse(data: bytes, *, charset: str = "", largest: int = LARGEST) -> SoapMessage | Fault:
+    """The message in `data`, or the SOAP fault it is. Raises the Soap errors; whether it is a request or an answer is asked afterwards.
+
+    charset   what the Content-Type says, when it says something
+    """
+    header, body = _envelope(data, charset, largest)
+    elements = list(body.iterchildren(tag=etree.Element))
+    if len(elements) == 1 and elements[0].tag == _FAULT:
+        return fault_in(elements[0])
+    if header is None:
+        raise SoapHeaderAbsent()
+    fields = read_header(header)
+    if len(elements) != 1:
+        raise SoapBodyInvalid(count=len(elements))
+    if elements[0].get(_ENCODING_STYLE) == _RPC:
+        raise SoapInvalid(reason="it is rpc/encoded")
+    return SoapMessage(fields, etree.QName(elements[0]).localname)
+
+
+def _envelope(data: bytes, charset: str, largest: int) -> tuple[etree._Element | None, etree._Element]:
+    try:
+        declared = encoding_of(data)
+        root = parse_document(data, largest)
+    except ValueError as problem:
+        raise SoapInvalid(reason=str(problem)) from None
+    if charset and not data.isascii() and _plain(charset) != _plain(declared):
+        # readers differ in which of the two they believe
+        raise ContentTypeInvalid(what="the SOAP part", reason="its charset is not the one the XML declares")
+    if root.tag != _ROOT:
+        raise SoapInvalid(reason="its root is not a SOAP 1.1 Envelope")
+    children = list(root.iterchildren(tag=etree.Element))
+    if not any(child.tag == _BODY for child in children):
+        raise SoapBodyMissing()
+    if [child.tag for child in children] not in ([_HEADER, _BODY], [_BODY]):
+        raise SoapInvalid(reason="its Envelope holds something else than one Header and one Body")
+    if _RPC in {root.get(_ENCODING_STYLE), children[-1].get(_ENCODING_STYLE)}:
+        raise SoapInvalid(reason="it is rpc/encoded")
+    return (children[0] if len(children) == 2 else None), children[-1]
+
+
+def _plain(charset: str) -> str:
+    return charset.lower().replace("_", "-").replace("utf8", "utf-8")
+
+
+def check_request(message: SoapMessage | Fault) -> SoapMessage:
+    """`message` when it may be sent as a request. The body's element must be the service that rights are decided on."""
+    if isinstance(message, Fault):
+        raise SoapInvalid(reason="it is a fault, not a request")
+    code = message.header.service.service
+    if message.root not in {code, f"{code}Request"}:
+        raise SoapHeadersInconsistent(service_code=code)
+    return message
+
+
+def check_answer_root(message: SoapMessage) -> None:
+    """An answer's element is `{service code}Response`; X-Road's servers ask for the beginning only, and so do we."""
+    code = message.header.service.service
+    if not message.root.startswith(code):
+        raise SoapHeadersInconsistent(service_code=code)
+
+
+def request_hash(content_digest: bytes) -> str:
+    """What `requestHash` holds: the SHA-512 of the request's SOAP bytes, as they were signed, in base64."""
+    return base64.b64encode(content_digest).decode()
+
+
+def check_same_call(request: SoapHeader, answer: SoapHeader) -> None:
+    """Raises ResponseInconsistent when the answer's header is not the request's. An empty field and an absent one are alike."""
+    pairs = {
+        "client": (request.client, answer.client),
+        "service": (request.service, answer.service),
+        "id": (request.message_id, answer.message_id),
+        "protocolVersion": (request.protocol_version, answer.protocol_version),
+        "userId": (request.user_id or "", answer.user_id or ""),
+        "issue": (request.issue or "", answer.issue or ""),
+        "representedParty": (request.party, answer.party),
+    }
+    for field, (asked, answered) in pairs.items():
+        if asked != answered:
+            raise ResponseInconsistent(field=field)
+    if answer.server is not None and answer.server != request.server:
+        raise ResponseInconsistent(field="securityServer")
+
+
+def check_answer(request: SoapHeader, content_digest: bytes, answer: SoapMessage | Fault) -> None:
+    """Raises ResponseInconsistent when a signed answer does not answer the request with that digest; a provider's fault does."""
+    if isinstance(answer, Fault):
+        return
+    check_same_call(request, answer.header)
+    check_answer_root(answer)
+    if answer.header.request_hash is None or answer.header.hash_algorithm not in SHA512_ALGORITHMS:
+        raise ResponseInconsistent(field="requestHash")
+    if "".join(answer.header.request_hash.split()) != request_hash(content_digest):
+        raise ResponseInconsistent(field="requestHash")
+
+
+def with_request_hash(data: bytes, content_digest: bytes) -> bytes:
+    """`data`, an answer that `parse` accepted, with the request's hash straight after `id`, and without the one it may have had."""
+    root = parse_document(data, LARGEST)
+    header = root.find(_HEADER)
+    assert header is not None, "parse accepts no answer without a header"
+    children = list(header.iterchildren(tag=etree.Element))
+    spans = _spans(data)
+    if len(spans) != len(children):
+        raise SoapInvalid(reason="the fields of its header cannot be told apart")
+    places = {str(child.tag): (span, child) for child, span in zip(children, spans, strict=True)}
+    (start, end), element = places[f"{{{XROAD}}}id"]
+    prefix = element.prefix
+    if header.nsmap.get(prefix) == XROAD:
+        name, declared = (f"{prefix}:requestHash" if prefix else "requestHash"), ""
+    else:  # the prefix is the field's own and means nothing beside it
+        name, declared = "requestHash", f' xmlns="{XROAD}"'
+    value = request_hash(content_digest)
+    new = f'<{name}{declared} algorithmId="{SHA512_URI}">{value}</{name}>'.encode("ascii")
+    inserted = data[_margin(data, start) : start] + new
+    present = places.get(f"{{{XROAD}}}requestHash")
+    if present is None:
+        return data[:end] + inserted + data[end:]
+    (old_start, old_end), _ = present
+    old_start = _margin(data, old_start)
+    if old_start >= end:
+        return data[:end] + inserted + data[end:old_start] + data[old_end:]
+    return data[:old_start] + data[old_end:end] + inserted + data[end:]
+
+
+def _margin(data: bytes, at: int) -> int:
+    """Where the white space before `at` begins."""
+    return len(data[:at].rstrip(b" \t\r\n"))
+
+
+# well-formed XML (the parser has said so) in an encoding whose bytes below 0x80 are ASCII: this finds exactly its tags
+_TOKEN: Final = re.compile(
+    rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<(?P<end>/)?[^\s/>!?](?:[^>\"']|\"[^\"]*\"|'[^']*')*?(?P<empty>/)?>",
+    re.DOTALL,
+)
+
+
+def _spans(data: bytes) -> list[tuple[int, int]]:
+    """Where each element of the SOAP Header, the first element below the root, begins and ends."""
+    out: list[tuple[int, int]] = []
+    depth = start = 0
+    for token in _TOKEN.finditer(data):
+        if data[token.start() + 1] in b"!?":
+            continue
+        if token["end"]:
+            depth -= 1
+            if depth == 2:
+                out.append((start, token.end()))
+            elif depth == 1:
+                break
+            continue
+        if depth == 2:
+            start = token.start()
+            if token["empty"]:
+                out.append((start, token.end()))
+        if not token["empty"]:
+            depth += 1
+        elif depth == 1:
+            break
+    return out
+
+
+_URI: Final = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]*\Z")
+
+
+def check_action(value: str | None) -> str | None:
+    """The SOAPAction header unchanged: absent, empty, or one URI in double quotes (SOAP 1.1, 6.1.1). Raises SoapActionInvalid."""
+    if value is None or value in {"", '""'}:
+        return value
+    if len(value) < 3 or not (value.startswith('"') and value.endswith('"')):
+        raise SoapActionInvalid(reason="it is not in double quotes")
+    if len(value) > 2048 or not _URI.match(value[1:-1]):
+        raise SoapActionInvalid(reason="what it quotes is not a URI")
+    return value
