@@ -414,3 +414,9 @@ class ManagementRefused(ExchangeError):
     code = "exchange.management_refused"
     message = "The central services refused the management request ({fault_code}): {reason}."
     hint = "Mend what they name and send the request again; the operator of the central services can say more."
+
+
+class ServiceKindWrong(ExchangeError):
+    code = "exchange.service_kind_wrong"
+    message = "The data service {service} is of the kind {kind} and cannot be called by {asked}."
+    hint = "Call it in its own protocol; the provider says kind: rest, openapi or wsdl of each service in its node's configuration."

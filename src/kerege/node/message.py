@@ -27,6 +27,7 @@ class Message:
     content: bytes
     attachments: tuple[Attachment, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()  # of a SOAP message's own MIME part, as they came
+    content_type: str = ""  # a SOAP message's own over HTTP, with its boundary; not signed
     _digests: tuple[bytes, tuple[bytes, ...]] | None = field(default=None, repr=False)
 
     @property

@@ -1,0 +1,88 @@
+"""SOAP on the provider's side: a verified request is posted to the agency's own system, its answer gets the request's hash.
+
+Implements X-Road PR-MESS towards agencies: the SOAP bytes and attachments go on as the caller sent them, under the caller's own
+Content-Type and SOAPAction; `requestHash` is put straight after `id` of the answer, every other byte stays; a SOAP fault of the agency
+is an answer like any other and is signed as it came.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kerege.exchange import soap
+from kerege.exchange.bodies import close_body
+from kerege.exchange.errors import ExchangeError, ProviderFailed, ServiceAnswerInvalid, ServiceKindWrong, SoapInvalid
+from kerege.exchange.faults import Fault, suffix_of
+from kerege.exchange.mimewrite import related
+from kerege.exchange.opmon import Exchange
+from kerege.exchange.soap import SoapMessage
+from kerege.node.config_types import LimitSettings, Service
+from kerege.node.httpclient import ClientResponse
+from kerege.node.message import Asked, Extras, Message
+from kerege.node.rest_provider import Agency
+from kerege.node.soap_consumer import asked_of, names_of, note_answer, note_request, read_message
+
+_OF_A_FAULT: Final = 500  # SOAP 1.1, 6.2: a fault comes with 500
+
+
+class SoapProvider:
+    """Reads SOAP requests and carries them out."""
+
+    def __init__(self, agency: Agency, limits: LimitSettings) -> None:
+        self._agency, self._limits = agency, limits
+
+    def read(self, message: Message, extras: Extras, exchange: Exchange) -> Asked:
+        """Who asks for what. The request id is not part of the signed message: whoever received it adds it."""
+        request = soap.check_request(soap.parse(message.content))
+        extras.soap_action = soap.check_action(extras.soap_action)
+        exchange.soap = names_of(request, "")
+        note_request(exchange, message)
+        return asked_of(request, "")
+
+    async def call(
+        self, asked: Asked, message: Message, extras: Extras, service: Service, exchange: Exchange
+    ) -> Message:
+        """The agency's answer, not signed yet. Raises ProviderFailed or ServiceAnswerInvalid."""
+        request = asked.detail
+        assert isinstance(request, SoapMessage)
+        if exchange.soap is not None:
+            exchange.soap.request_id = asked.request_id
+        if service.kind != "wsdl":
+            raise ServiceKindWrong(service=service.id, kind=service.kind, asked="SOAP")
+        outer, pieces = related(
+            extras.content_type, message.kind, message.headers, message.content, message.attachments
+        )
+        headers = [(b"Content-Type", outer.encode("ascii"))]
+        if extras.soap_action is not None:
+            headers.append((b"SOAPAction", extras.soap_action.encode("ascii")))
+        parts = self._agency.url(service)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        came = await self._agency.call(service, "POST", target, tuple(headers), pieces)
+        try:
+            answer, found = await self._answer(asked, request, message, service, came)
+        finally:
+            close_body(came.body)
+        note_answer(exchange, answer, found)
+        return answer
+
+    async def _answer(
+        self, asked: Asked, request: SoapMessage, message: Message, service: Service, came: ClientResponse
+    ) -> tuple[Message, SoapMessage | Fault]:
+        content_type = came.header(b"content-type")
+        if not 200 <= came.status < 300 and came.status != _OF_A_FAULT:
+            raise ProviderFailed(service=service.id, reason=f"answered HTTP {came.status}", cause="http_error")
+        try:
+            parts, found = await read_message(content_type, came.body or b"", self._limits)
+            if isinstance(found, SoapMessage):
+                if came.status == _OF_A_FAULT:
+                    raise SoapInvalid(reason="it came with HTTP 500 and is no fault")
+                soap.check_same_call(request.header, found.header)
+                soap.check_answer_root(found)
+                content = soap.with_request_hash(parts.soap, message.digests[0])
+            else:
+                content = parts.soap
+        except ExchangeError as problem:
+            if came.status == _OF_A_FAULT:
+                raise ProviderFailed(service=service.id, reason="answered HTTP 500", cause="http_error") from None
+            raise ServiceAnswerInvalid(service=service.id, problem=problem.text, cause=suffix_of(problem)) from None
+        return Message(parts.kind, content, parts.attachments, parts.headers, content_type=content_type), found
