@@ -1,4 +1,4 @@
-"""The admin listener, on a loopback address: health, monitoring records, and fetching the configuration now."""
+"""The admin listener, on a loopback address: health, metrics, monitoring records, and fetching the configuration now."""
 
 from __future__ import annotations
 
@@ -12,18 +12,29 @@ import orjson
 from kerege.ground.clock import iso
 from kerege.node.config import is_loopback
 from kerege.node.core import Core
+from kerege.node.health import FAILED, Health
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.keeper import RefreshResult
+from kerege.node.telemetry import MEDIA_TYPE, Metrics
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?\Z")
+_PATHS: Final = frozenset({"/health", "/ready", "/live", "/metrics", "/monitoring", "/refresh"})
 _JSON = ((b"content-type", b"application/json; charset=utf-8"),)
 
 
 class Admin:
-    """Answers GET /health, GET /monitoring?since=MS and POST /refresh."""
+    """Answers GET /health, /ready, /live, /metrics, /monitoring?since=MS and POST /refresh. `metrics` None: there is no GET /metrics."""
 
-    def __init__(self, core: Core, refresh: Callable[[], Awaitable[RefreshResult]]) -> None:
-        self._core, self._refresh = core, refresh
+    def __init__(
+        self,
+        core: Core,
+        refresh: Callable[[], Awaitable[RefreshResult]],
+        *,
+        health: Health | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._core, self._refresh, self._metrics = core, refresh, metrics
+        self._parts = health or Health(core)
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         # a page in a browser on this machine must not get in: not under a name of its own, not by a cross-site request
@@ -35,6 +46,12 @@ class Admin:
         if route == ("GET", "/health"):
             health = self._health()
             return _json(200 if health["ok"] else 503, health)
+        if route == ("GET", "/ready"):
+            return self._ready()
+        if route == ("GET", "/live"):
+            return _json(200, {"live": True})
+        if route == ("GET", "/metrics") and self._metrics is not None:
+            return HttpResponse(200, ((b"content-type", MEDIA_TYPE.encode()),), self._metrics.render())
         if route == ("GET", "/monitoring"):
             since = parse_qs(parts.query).get("since", ["0"])[-1]
             if not since.isdecimal() or len(since) > 15:
@@ -47,8 +64,10 @@ class Admin:
             if result.problem is not None:
                 answer["problem"] = result.problem.as_dict()
             return _json(200 if result.problem is None else 502, answer)
-        known = parts.path in {"/health", "/monitoring", "/refresh"}
-        return _json(405 if known else 404, {"error": "GET /health, GET /monitoring?since=, POST /refresh"})
+        known = parts.path in _PATHS
+        return _json(
+            405 if known else 404, {"error": "GET " + ", ".join(sorted(_PATHS - {"/refresh"})) + "; POST /refresh"}
+        )
 
     def _configuration(self) -> dict[str, Any]:
         picture = self._core.keeper.picture
@@ -65,44 +84,22 @@ class Admin:
         }
 
     def _health(self) -> dict[str, Any]:
-        core, now = self._core, self._core.clock()
-        problems = []
-        picture = core.keeper.picture
-        if picture is None or now >= picture.directory.expires:
-            problems.append("there is no global configuration in force")
-        if core.keeper.problem is not None:
-            problems.append(str(core.keeper.problem))
-        overdue = core.keeper.overdue(core.config.poll_seconds, now)
-        if overdue:
-            checked = core.keeper.last_success
-            problems.append(f"the configuration was last checked {iso(checked) if checked else 'never'}")
-        ended = sorted(name for name, task in core.background.items() if task.done())
-        problems += [f"the background task {name} has ended" for name in ended]
-        if core.log.failure is not None:
-            problems.append(f"message log: {core.log.failure}")
-        if not core.log.alive:
-            problems.append("message log: its thread has ended")
-        if core.revocation.problem is not None:
-            problems.append(str(core.revocation.problem))
-        unready = [str(member) for member in core.keys.signers if not core.keys.ready(member, now)]
-        if unready:
-            problems.append("no OCSP answer for signing certificates of " + ", ".join(sorted(unready)))
-        until = core.revocation.auth_until
-        authenticated = until is not None and now < until
-        if not authenticated:
-            problems.append("no OCSP answer for the authentication certificate")
-        if core.translation.problem is not None:
-            problems.append(f"translation: {core.translation.problem}")
-        working = picture is not None and now < picture.directory.expires and not overdue and not ended
-        logging = core.log.failure is None and core.log.alive
+        core = self._core
+        parts = self._parts.parts(core.clock())
         return {
-            "ok": working and logging and authenticated and not unready,
+            "ok": all(part.state != FAILED for part in parts),
             "server": str(core.config.server),
-            "problems": problems,
+            "problems": [problem for part in parts for problem in part.problems],
+            "parts": {part.name: part.as_dict() for part in parts},
             **self._configuration(),
             "exchanges": {"succeeded": core.monitor.succeeded, "failed": core.monitor.failed},
             "log": {"records": core.log.records, "batches": core.log.batches},
         }
+
+    def _ready(self) -> HttpResponse:
+        """Whether messages would be taken now: for what sends traffic here, which needs no more than yes or no and why."""
+        failed = [part for part in self._parts.parts(self._core.clock()) if part.state == FAILED]
+        return _json(503 if failed else 200, {"ready": not failed, "failed": [part.name for part in failed]})
 
 
 def _json(status: int, value: Any) -> HttpResponse:

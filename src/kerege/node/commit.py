@@ -153,6 +153,11 @@ class CommitLog:
                 future.set_exception(problem)
 
     @property
+    def waiting(self) -> int:
+        """How many writes wait for the one under way."""
+        return len(self._gathered) + len(self._waiting)
+
+    @property
     def alive(self) -> bool:
         return self._thread.is_alive()
 

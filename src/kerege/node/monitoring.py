@@ -41,6 +41,17 @@ class Noted:
 Keeper = Callable[[Sequence[Noted]], None]
 
 
+def together(*keepers: Keeper | None) -> Keeper:
+    """One keeper that hands every batch to each of several."""
+    present = [keeper for keeper in keepers if keeper is not None]
+
+    def keep(noted: Sequence[Noted]) -> None:
+        for keeper in present:
+            keeper(noted)
+
+    return keep
+
+
 @dataclass(slots=True)
 class Total:
     """Durations of one kind of exchange: counts per bucket of `BUCKETS` and one above, their sum, and bytes each way."""

@@ -1,0 +1,171 @@
+"""How a node is: each part's state, and for what is not well, what to do. What GET /health, /ready and /live answer with.
+
+A part is `ok`, `warning` (traffic flows, somebody should look) or `failed` (messages are refused, or soon will be). Pure reading of what the parts
+say of themselves; nothing is asked over the network.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from kerege.ground.clock import iso
+from kerege.node.core import Core
+from kerege.node.opmonitor import Store
+
+OK: Final = "ok"
+WARNING: Final = "warning"
+FAILED: Final = "failed"
+_SOON: Final = timedelta(days=14)
+
+LogStatus = Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part's state; `problems` say what is wrong, `do` the next step."""
+
+    name: str
+    state: str
+    problems: tuple[str, ...] = ()
+    do: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"state": self.state}
+        if self.problems:
+            out |= {"problems": list(self.problems), "do": self.do}
+        return out
+
+
+def _part(name: str, failures: list[str], warnings: list[str], do: str) -> Part:
+    state = FAILED if failures else WARNING if warnings else OK
+    return Part(name, state, tuple(failures + warnings), do if failures or warnings else "")
+
+
+class Health:
+    """Reads the parts of a running node. `log_status` is `LogKeeping.status`, where there is one."""
+
+    def __init__(self, core: Core, store: Store | None = None, log_status: LogStatus | None = None) -> None:
+        self._core, self._store, self._log_status = core, store, log_status
+
+    def parts(self, now: datetime) -> tuple[Part, ...]:
+        status = self._log_status() if self._log_status is not None else {}
+        return (
+            self._configuration(now),
+            self._keys(now),
+            self._ocsp(now),
+            self._log(status),
+            self._stamps(status),
+            self._disk(status),
+            self._background(),
+            self._monitoring(),
+            self._translation(),
+        )
+
+    def _configuration(self, now: datetime) -> Part:
+        core = self._core
+        failures, warnings = [], []
+        picture = core.keeper.picture
+        if picture is None or now >= picture.directory.expires:
+            failures.append("there is no global configuration in force")
+        if core.keeper.problem is not None:
+            warnings.append(str(core.keeper.problem))
+        if core.keeper.overdue(core.config.poll_seconds, now):
+            checked = core.keeper.last_success
+            failures.append(f"the configuration was last checked {iso(checked) if checked else 'never'}")
+        do = "See that the configuration's source answers; POST /refresh tries again now and says what is wrong."
+        return _part("configuration", failures, warnings, do)
+
+    def _keys(self, now: datetime) -> Part:
+        core = self._core
+        failures, warnings = [], []
+        named = [("authentication certificate", core.keys.auth.certificate)]
+        named += [(f"signing certificate of {m}", s.certificate) for m, s in sorted(core.keys.signers.items())]
+        for name, certificate in named:
+            ends = certificate.not_valid_after_utc
+            if now >= ends:
+                failures.append(f"the {name} ended {iso(ends)}")
+            elif now >= ends - _SOON:
+                warnings.append(f"the {name} ends {iso(ends)}")
+        return _part(
+            "keys", failures, warnings, "Order a new certificate, put it where keys: says, and reload (SIGHUP)."
+        )
+
+    def _ocsp(self, now: datetime) -> Part:
+        core = self._core
+        failures, warnings = [], []
+        unready = [str(member) for member in core.keys.signers if not core.keys.ready(member, now)]
+        if unready:
+            failures.append("no OCSP answer for signing certificates of " + ", ".join(sorted(unready)))
+        until = core.revocation.auth_until
+        if core.config.peer_tls and (until is None or now >= until):
+            failures.append("no OCSP answer for the authentication certificate")
+        if core.revocation.problem is not None:
+            warnings.append(str(core.revocation.problem))
+        do = "See that the responders named in the global configuration answer, and that the clock is right."
+        return _part("ocsp", failures, warnings, do)
+
+    def _log(self, status: Mapping[str, Any]) -> Part:
+        log = self._core.log
+        failures = []
+        if log.failure is not None:
+            failures.append(f"message log: {log.failure}")
+        if not log.alive:
+            failures.append("message log: its thread has ended")
+        if status.get("refusing"):
+            failures.append(str(status["refusing"]))
+        warnings = [
+            f"message log, {name}: {text}"
+            for name, text in sorted(status.get("problems", {}).items())
+            if name != "stamps"
+        ]
+        do = "Free space or mend the disk under log.folder; `kerege node verify-log` says whether the log is whole."
+        return _part("log", failures, warnings, do)
+
+    def _stamps(self, status: Mapping[str, Any]) -> Part:
+        problem = status.get("problems", {}).get("stamps")
+        warnings = []
+        if problem:
+            oldest = status.get("oldest_unstamped")
+            warnings.append(f"time-stamps: {problem}" + (f" (a record waits since {oldest})" if oldest else ""))
+        do = "See that a time-stamping authority approved in the global configuration answers."
+        return _part("stamps", [], warnings, do)
+
+    def _disk(self, status: Mapping[str, Any]) -> Part:
+        config = self._core.config
+        failures, warnings = [], []
+        least = config.log.least_free
+        for name, folder in (("log", config.log.folder), ("state", config.state)):
+            try:
+                free = shutil.disk_usage(folder).free
+            except OSError as problem:
+                failures.append(f"{name}: its folder cannot be looked at ({problem.strerror})")
+                continue
+            if name == "log" and free < least:
+                failures.append(f"log: {free // 2**20} MB are free, below {least // 2**20} MB messages are refused")
+            elif free < 2 * least:
+                warnings.append(f"{name}: {free // 2**20} MB are free")
+        return _part(
+            "disk", failures, warnings, "Free space, or let the log be archived and cleaned sooner (log.archive)."
+        )
+
+    def _background(self) -> Part:
+        ended = sorted(name for name, task in self._core.background.items() if task.done())
+        failures = [f"the background task {name} has ended" for name in ended]
+        return _part("background", failures, [], "Start the node again; its log says why the task ended.")
+
+    def _monitoring(self) -> Part:
+        warnings = []
+        if self._core.monitor.failed_writes:
+            warnings.append(f"{self._core.monitor.failed_writes} monitoring records could not be written to the file")
+        if self._store is not None and self._store.failure is not None:
+            warnings.append(f"monitoring records: {self._store.failure}")
+        return _part("monitoring", [], warnings, "Free space under the state folder; exchanges go on meanwhile.")
+
+    def _translation(self) -> Part:
+        problem = self._core.translation.problem
+        warnings = [] if problem is None else [f"translation: {problem}"]
+        return _part("translation", [], warnings, "Correct the country pack or the overlay, then POST /refresh.")

@@ -1,0 +1,228 @@
+"""Prometheus metrics and OpenTelemetry traces of a node.
+
+Metrics are made when they are scraped, from totals that `monitoring` adds up aside and from what the parts know of themselves; no
+message waits for one. Traces (only when configured) are made from finished exchanges, a sample of them, and sent by OTLP over HTTP from a
+thread of the library's. A span says the data service and how the exchange ended: no path, no identifier of a message or a person. A
+caller's W3C traceparent becomes a link of the consumer's span, never its parent: another organisation does not decide what is sampled.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import accumulate
+from typing import Any, Final
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, set_span_in_context
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from kerege.exchange.ids import ServerId
+from kerege.exchange.opmon import CLIENT, Exchange
+from kerege.exchange.rest import header
+from kerege.node.core import Core
+from kerege.node.environment import KnownCertificate
+from kerege.node.monitoring import BUCKETS, Noted
+from kerege.node.opmonitor import Store
+
+MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
+_OUTCOMES: Final = {True: "succeeded", False: "failed"}
+_TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?\Z")
+_SEND_SECONDS: Final = 5
+_MOST_SPANS: Final = 2048
+
+LogStatus = Callable[[], Mapping[str, Any]]
+
+
+def certificates_of(core: Core) -> list[KnownCertificate]:
+    """The certificates the node itself uses."""
+    signers = sorted(core.keys.signers.items())
+    return [
+        KnownCertificate("authentication", core.keys.auth.certificate),
+        *(KnownCertificate("signing", signer.certificate) for _, signer in signers),
+    ]
+
+
+class Metrics(Collector):
+    """GET /metrics. `log_status` is `LogKeeping.status`, where there is one."""
+
+    def __init__(self, core: Core, store: Store | None = None, log_status: LogStatus | None = None) -> None:
+        self._core, self._store, self._log_status = core, store, log_status
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text form."""
+        self._core.monitor.flush()
+        return generate_latest(self._registry)
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._exchanges()
+        yield from self._log()
+        yield from self._ends()
+        free = GaugeMetricFamily("kerege_disk_free_bytes", "Free space where the node writes.", labels=("folder",))
+        for name, folder in (("log", self._core.config.log.folder), ("state", self._core.config.state)):
+            try:
+                free.add_metric((name,), shutil.disk_usage(folder).free)
+            except OSError:
+                continue
+        yield free
+        lost = CounterMetricFamily(
+            "kerege_monitoring_lost_records", "Monitoring records not written.", labels=("where",)
+        )
+        lost.add_metric(("file",), self._core.monitor.failed_writes)
+        if self._store is not None:
+            lost.add_metric(("store",), self._store.dropped)
+        yield lost
+
+    def _exchanges(self) -> Iterator[Metric]:
+        totals = self._core.monitor.totals
+        seconds = HistogramMetricFamily(
+            "kerege_exchange_seconds",
+            "How long exchanges took in this node, from request to answer.",
+            labels=("side", "outcome"),
+        )
+        sizes = CounterMetricFamily(
+            "kerege_exchange_bytes", "Bytes of signed messages with their bodies.", labels=("side", "message")
+        )
+        sums: dict[tuple[str, str], int] = {}
+        for (side, succeeded), total in sorted(totals.by_outcome.items()):
+            counts = list(accumulate(total.buckets))
+            buckets = [(str(le), float(n)) for le, n in zip((*BUCKETS, "+Inf"), counts, strict=True)]
+            seconds.add_metric((side.lower(), _OUTCOMES[succeeded]), buckets, total.seconds)
+            for name, size in (("request", total.bytes_in), ("response", total.bytes_out)):
+                sums[(side.lower(), name)] = sums.get((side.lower(), name), 0) + size
+        for labels, size in sums.items():
+            sizes.add_metric(labels, size)
+        yield seconds
+        yield sizes
+        faults = CounterMetricFamily(
+            "kerege_faults", "Exchanges that ended in a fault, by its code.", labels=("side", "code")
+        )
+        for (side, code), count in sorted(totals.by_fault.items()):
+            faults.add_metric((side.lower(), code), count)
+        yield faults
+
+    def _log(self) -> Iterator[Metric]:
+        log, now = self._core.log, self._core.clock()
+        yield CounterMetricFamily("kerege_log_records", "Records made durable.", value=log.records)
+        yield CounterMetricFamily(
+            "kerege_log_batches", "Durable writes; records by writes is how large batches are.", value=log.batches
+        )
+        yield GaugeMetricFamily("kerege_log_waiting", "Records waiting to be written.", value=log.waiting)
+        yield GaugeMetricFamily(
+            "kerege_log_working", "1 when the log takes messages.", value=float(log.alive and log.failure is None)
+        )
+        status = self._log_status() if self._log_status is not None else {}
+        oldest = status.get("oldest_unstamped")
+        if oldest is not None:
+            age = (now - datetime.fromisoformat(oldest)).total_seconds()
+            yield GaugeMetricFamily(
+                "kerege_log_oldest_unstamped_seconds",
+                "Age of the oldest record without a time-stamp.",
+                value=max(0.0, age),
+            )
+
+    def _ends(self) -> Iterator[Metric]:
+        """Until when things hold, in seconds from now; negative when it is past."""
+        core, now = self._core, self._core.clock()
+        picture = core.keeper.picture
+        if picture is not None:
+            yield GaugeMetricFamily(
+                "kerege_configuration_expires_seconds",
+                "Until the global configuration expires and traffic stops.",
+                value=(picture.directory.expires - now).total_seconds(),
+            )
+        certificates = GaugeMetricFamily(
+            "kerege_certificate_expires_seconds", "Until the node's own certificates end.", labels=("use", "member")
+        )
+        answers = GaugeMetricFamily(
+            "kerege_ocsp_expires_seconds", "Until the OCSP answers at hand end.", labels=("use", "member")
+        )
+        auth = (core.config.server.owner, "authentication")
+        ends = core.keys.auth.certificate.not_valid_after_utc
+        certificates.add_metric((auth[1], str(auth[0])), (ends - now).total_seconds())
+        if core.revocation.auth_until is not None:
+            answers.add_metric((auth[1], str(auth[0])), (core.revocation.auth_until - now).total_seconds())
+        for member, signer in sorted(core.keys.signers.items()):
+            ends = signer.certificate.not_valid_after_utc
+            certificates.add_metric(("signing", str(member)), (ends - now).total_seconds())
+            until = core.keys.good_until.get(member)
+            if until is not None:
+                answers.add_metric(("signing", str(member)), (until - now).total_seconds())
+        yield certificates
+        yield answers
+
+
+class Tracing:
+    """Spans of a sample of exchanges. `keep` is a `monitoring.Keeper`; `exporter` is for tests."""
+
+    def __init__(self, server: ServerId, endpoint: str, ratio: float, exporter: SpanExporter | None = None) -> None:
+        self._ratio = ratio
+        resource = Resource({"service.name": "kerege-node", "service.instance.id": str(server)})
+        self._provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(
+            BatchSpanProcessor(
+                exporter or OTLPSpanExporter(endpoint=endpoint, timeout=_SEND_SECONDS), max_queue_size=_MOST_SPANS
+            )
+        )
+        self._tracer = self._provider.get_tracer("kerege.node")
+
+    def keep(self, noted: Sequence[Noted]) -> None:
+        for one in noted:
+            if random.random() < self._ratio:  # noqa: S311 - a sample, not a secret
+                self._trace(one.exchange, one.succeeded)
+
+    def _trace(self, x: Exchange, succeeded: bool) -> None:
+        attributes: dict[str, str] = {"kerege.outcome": _OUTCOMES[succeeded]}
+        if x.service is not None:
+            attributes["kerege.service"] = str(x.service)
+        consumer = x.side == CLIENT
+        span = self._tracer.start_span(
+            "consumer" if consumer else "provider",
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            links=_links(x) if consumer else (),
+            start_time=x.request_in * 1_000_000,
+        )
+        if not succeeded:
+            span.set_status(Status(StatusCode.ERROR))
+        if x.request_out is not None and x.response_in is not None:
+            inner = self._tracer.start_span(
+                "other server" if consumer else "agency's system",
+                context=set_span_in_context(span),
+                kind=SpanKind.CLIENT,
+                start_time=x.request_out * 1_000_000,
+            )
+            inner.end(x.response_in * 1_000_000)
+        span.end((x.response_out or x.request_in) * 1_000_000)
+
+    def close(self) -> None:
+        """Send what waits, for a bounded time. Blocks: call it in a thread."""
+        self._provider.force_flush(_SEND_SECONDS * 1000)
+        self._provider.shutdown()
+
+
+def _links(x: Exchange) -> tuple[Link, ...]:
+    raw = x.trace.encode("latin-1", "replace") if x.trace is not None else None
+    if raw is None and x.request is not None:
+        raw = header(x.request.headers, b"traceparent")
+    match = _TRACEPARENT.match(raw.strip()) if raw else None
+    if match is None or match[1] == b"ff":
+        return ()
+    context = SpanContext(int(match[2], 16), int(match[3], 16), True, TraceFlags(int(match[4], 16)))
+    return (Link(context),) if context.is_valid else ()
