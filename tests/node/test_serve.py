@@ -415,7 +415,7 @@ def test_a_provider_node_that_is_down_is_a_fault_that_names_it(new_box: Callable
     answer = box.call()
     assert type_of(answer) == "server.clientproxy.network_error"
     assert "KG/GOV/70000002/node-reg" in str(answer.json["message"])
-    assert [r.direction for r in records(box, "node-edu")] == ["request"]
+    assert records(box, "node-edu") == []  # nothing left, so nothing is logged
 
 
 def test_a_port_in_use_ends_the_start_with_a_message(new_box: Callable[..., Box]) -> None:

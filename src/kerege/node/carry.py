@@ -16,7 +16,6 @@ from kerege.exchange.bodies import body_bytes
 from kerege.exchange.errors import (
     ClientUnknown,
     ConfigurationMissing,
-    MessageMalformed,
     MessageTooLarge,
     PeerUnreachable,
 )
@@ -53,7 +52,7 @@ class Carrier:
         link = core.peers.link_to(servers[0])
         if link is not None:
             reached = Reached(servers[0], link.address, None, link)
-            await core.peers.check(link.certificate, reached.server, picture)
+            await core.peers.check_link(link, servers[0], picture)
         else:
             reached = await core.peers.reach(
                 servers, picture, preferred=core.routes.known(asked.service.provider_client)
@@ -87,9 +86,7 @@ class Carrier:
     def _record(self, item: Item, now: datetime) -> LogRecord:
         assert item.signed is not None
         signed = item.signed
-        return self._core.recorder.record(
-            records.REQUEST, records.CLIENT, item.asked, item.message, signed.xml, signed.chain, now
-        )
+        return self._core.recorder.sealed(records.REQUEST, records.CLIENT, item.asked, item.message, signed, now)
 
     async def _send(
         self, asked: Asked, message: Message, signed: Signed, extras: Extras, reached: Reached
@@ -116,15 +113,9 @@ class Carrier:
             reason = f"it answered HTTP {answer.status}"
             raise PeerUnreachable(server=reached.server.id, address=reached.address, reason=reason)
         incoming = wire.decode(answer.header(b"content-type"), answer.body or b"", limits)
-        check_kind(incoming.message, message)
+        wire.check_kind(incoming.message, message)
+        incoming.message.content_type = answer.header(b"x-original-content-type")
         return incoming
-
-
-def check_kind(answer: Message, request: Message) -> None:
-    """Raises MessageMalformed when a REST call was answered with SOAP, or the other way round."""
-    asked_rest = request.kind == multipart.REST_REQUEST
-    if asked_rest != (answer.kind == multipart.REST_RESPONSE):
-        raise MessageMalformed(where="answer", reason=f"it is not a {'REST' if asked_rest else 'SOAP'} response")
 
 
 def verify_answer(core: Core, asked: Asked, incoming: wire.Incoming, now: datetime, sent_under: Picture) -> None:

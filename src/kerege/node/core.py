@@ -58,6 +58,8 @@ class Core:
     clock: Callable[[], datetime] = utc_now
     background: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # what must run as long as the node does
 
+    milliseconds = staticmethod(milliseconds)
+
     def fault(self, error: Exception, where: str) -> Fault:
         """The fault for anything raised while handling a message; a bug leaves its trace in the node's own log."""
         if isinstance(error, KeregeError):

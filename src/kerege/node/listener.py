@@ -12,10 +12,12 @@ import contextlib
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from kerege.node.config import Address
+from kerege.node.entrance import Entrance, Factory
 from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, ServerLimits, SinkFactory
 
 _LOG: Final = logging.getLogger("kerege.node.listener")
@@ -40,10 +42,11 @@ class Listener:
         limits: ServerLimits,
         tls: ssl.SSLContext | None = None,
         sinks: SinkFactory | None = None,
+        link: Factory | None = None,
     ) -> None:
-        self._handler, self._limits, self._tls, self._sinks = handler, limits, tls, sinks
+        self._handler, self._limits, self._tls, self._sinks, self._link = handler, limits, tls, sinks, link
         self._loop = asyncio.get_running_loop()
-        self._callers: dict[HttpProtocol, _Caller] = {}
+        self._callers: dict[HttpProtocol | Entrance, _Caller] = {}
         self._count: dict[str, int] = {}
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
@@ -52,7 +55,7 @@ class Listener:
         self.turned_away = 0
 
     @property
-    def connections(self) -> list[HttpProtocol]:
+    def connections(self) -> list[HttpProtocol | Entrance]:
         return list(self._callers)
 
     @property
@@ -107,7 +110,11 @@ class Listener:
             return
         with contextlib.suppress(OSError):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        protocol = HttpProtocol(self._handler, self._limits, self.budget, self._forget, self._sinks)
+        protocol: HttpProtocol | Entrance
+        if self._link is None:
+            protocol = HttpProtocol(self._handler, self._limits, self.budget, self._forget, self._sinks)
+        else:
+            protocol = Entrance(self._http, self._link, self._forget)
         self._callers[protocol] = _Caller(address, accepted, self._loop.time())
         self._count[address] = self._count.get(address, 0) + 1
         task = self._loop.create_task(self._connect(protocol, accepted))
@@ -117,7 +124,7 @@ class Listener:
         # one that is cancelled before it began closes nothing itself
         task.add_done_callback(lambda _: None if protocol.connected else accepted.close())
 
-    async def _connect(self, protocol: HttpProtocol, accepted: socket.socket) -> None:
+    async def _connect(self, protocol: HttpProtocol | Entrance, accepted: socket.socket) -> None:
         timeout = self._limits.handshake_seconds if self._tls is not None else None
         try:
             await self._loop.connect_accepted_socket(
@@ -130,7 +137,10 @@ class Listener:
             self._forget(protocol)
             raise
 
-    def _forget(self, protocol: HttpProtocol) -> None:
+    def _http(self, lost: Callable[[HttpProtocol], None]) -> HttpProtocol:
+        return HttpProtocol(self._handler, self._limits, self.budget, lost, self._sinks)
+
+    def _forget(self, protocol: HttpProtocol | Entrance) -> None:
         caller = self._callers.pop(protocol, None)
         if caller is None:
             return

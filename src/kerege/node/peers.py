@@ -7,9 +7,8 @@ X-Road's own wire, and asked again an hour later. Several servers of one provide
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,11 +20,15 @@ from kerege.exchange.ids import ServerId
 from kerege.node.config_types import Address
 from kerege.node.httpclient import Connection, NotConnected, Pool
 from kerege.node.keeper import Picture
-from kerege.node.link import Link, LinkRefused, dial
+from kerege.node.link import LinkRefused
+from kerege.node.link_client import Link
 from kerege.node.revocation import Revocation
 from kerege.node.routes import Routes
 
 _ASK_AGAIN_SECONDS: Final = 3600.0
+_CHECKED_SECONDS: Final = 1.0
+
+Dial = Callable[[Address], Awaitable[Link]]
 
 
 @dataclass(slots=True)
@@ -47,13 +50,11 @@ class Peers:
         routes: Routes,
         revocation: Revocation,
         clock: Callable[[], datetime],
-        link_tls: ssl.SSLContext | None,
-        connect_seconds: float,
-        link_setup: Callable[[Link], None],
+        dial: Dial | None,
         tls: bool = True,
     ) -> None:
         self._pool, self._routes, self._revocation, self._clock = pool, routes, revocation, clock
-        self._link_tls, self._connect_seconds, self._link_setup, self._tls = link_tls, connect_seconds, link_setup, tls
+        self._dial_link, self._tls = dial, tls
         self._links: dict[Address, Link] = {}
         self._dialling: dict[Address, asyncio.Task[Link | None]] = {}
         self._no_link_until: dict[Address, float] = {}
@@ -114,10 +115,10 @@ class Peers:
 
     async def _reach(self, server: SecurityServer, picture: Picture) -> Reached:
         address = self._routes.address(server)
-        if self._link_tls is not None:
+        if self._dial_link is not None:
             link = await self._link(server, address)
             if link is not None:
-                await self.check(link.certificate, server, picture)
+                await self.check_link(link, server, picture)
                 return Reached(server, address, None, link)
         try:
             connection = await self._pool.acquire(address.host, address.port)
@@ -150,15 +151,14 @@ class Peers:
         return await asyncio.shield(task)
 
     async def _dial(self, server: ServerId, address: Address) -> Link | None:
-        assert self._link_tls is not None
+        assert self._dial_link is not None
         try:
-            link = await dial(address, self._link_tls, self._connect_seconds)
+            link = await self._dial_link(address)
         except LinkRefused:
             self._no_link_until[address] = time.monotonic() + _ASK_AGAIN_SECONDS
             return None
         except NotConnected as refused:
             raise PeerUnreachable(server=server, address=address, reason=refused.reason) from None
-        self._link_setup(link)
         self._links[address] = link
         return link
 
@@ -169,6 +169,14 @@ class Peers:
         now = self._clock()
         certificate, answer = await self._revocation.of_peer(picture.trust, der, now)
         picture.trust.check_auth(certificate, (answer,), now)
+
+    async def check_link(self, link: Link, server: SecurityServer, picture: Picture) -> None:
+        """As `check`, once a second and anew under every configuration: a link carries many calls."""
+        now = time.monotonic()
+        known = link.checked
+        if known is None or known[0] is not picture or known[1] < now:
+            await self.check(link.certificate, server, picture)
+            link.checked = (picture, now + _CHECKED_SECONDS)
 
     def close(self) -> None:
         for task in self._dialling.values():

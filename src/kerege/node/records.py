@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kerege.exchange.bodies import body_size
+from kerege.exchange.bodies import body_bytes, body_size
 from kerege.exchange.hashchain import HashChain
 from kerege.exchange.ids import SubsystemId
+from kerege.exchange.linkmessages import Group, LinkMessage
 from kerege.exchange.logrecord import LogRecord
+from kerege.exchange.xades import Signed
 from kerege.node.config_types import LogSettings
 from kerege.node.message import REST, Asked, Message
 
@@ -36,16 +38,6 @@ class Recorder:
         now: datetime,
     ) -> LogRecord:
         """The record of one signed message. SOAP attachments and bodies that the policy does not keep are there by digest."""
-        body = None
-        if message.attachments and asked.protocol == REST:
-            content = message.attachments[0].body
-            keep = self._keep
-            if self._of and asked.service.subsystem is not None:
-                keep = self._of.get(asked.service.provider, keep)
-            if keep and isinstance(content, bytes) and len(content) <= self._largest:
-                body = content
-            elif keep and not isinstance(content, bytes) and body_size(content) <= self._largest:
-                body = content.read()
         return LogRecord(
             now,
             direction,
@@ -55,9 +47,32 @@ class Recorder:
             asked.client,
             asked.service,
             message.content,
-            body,
+            self._kept(asked, message) if message.attachments else None,
             signature,
             chain,
             asked.protocol,
             message.digests[1],
         )
+
+    def sealed(
+        self, direction: str, side: str, asked: Asked, message: Message, signed: Signed, now: datetime
+    ) -> LogRecord:
+        """Of a message this node signed."""
+        return self.record(direction, side, asked, message, signed.xml, signed.chain, now)
+
+    def received(
+        self, direction: str, side: str, asked: Asked, message: Message, group: Group, came: LinkMessage, now: datetime
+    ) -> LogRecord:
+        """Of a message that came by the Kerege link, in a group under one signature."""
+        return self.record(direction, side, asked, message, group.signature, group.hash_chain(came), now)
+
+    def _kept(self, asked: Asked, message: Message) -> bytes | None:
+        if asked.protocol != REST:
+            return None
+        keep = self._keep
+        if self._of and asked.service.subsystem is not None:
+            keep = self._of.get(asked.service.provider, keep)
+        body = message.attachments[0].body
+        if not keep or body_size(body) > self._largest:
+            return None
+        return body_bytes(body)

@@ -27,7 +27,7 @@ class Rights:
             for service in config.services.values()
             for number, right in enumerate(service.rights, 1)
         )
-        self._groups: dict[ClientId, frozenset[str]] = _memberships(config)
+        self._groups = _memberships(config)
         self._merged: tuple[Rules, Rules] | None = None
 
     def rules(self, picture: Picture) -> Rules:

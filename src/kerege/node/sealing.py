@@ -138,7 +138,7 @@ class Sealing:
         if not records:
             return
         try:
-            await asyncio.gather(*(self._log.append(record) for record in records))
+            await self._log.append_many(records)
         except Exception as problem:  # noqa: BLE001 - whatever it was, nothing may leave
             for group in done:
                 _fail(group, problem)
@@ -152,7 +152,10 @@ class Sealing:
     async def _sign(self, group: list[Item], now: datetime) -> None:
         signer = group[0].signer
         parts = [item.digests for item in group]
-        signed = [signer.sign(content, attached, now) for content, attached in parts]
+        if signer.slow:
+            signed = await asyncio.to_thread(signer.sign_batch, parts, now)
+        else:
+            signed = signer.sign_batch(parts, now)
         for item, one in zip(group, signed, strict=True):
             item.signed = one
 

@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -23,11 +23,15 @@ from kerege.node.commit import CommitLog
 from kerege.node.config import Address, NodeConfig
 from kerege.node.consumer import Consumer
 from kerege.node.core import Core, utc_now
+from kerege.node.entrance import Factory
 from kerege.node.errors import AddressInUse, NodeConfigInvalid
 from kerege.node.httpclient import Pool
 from kerege.node.httpserver import Handler, ServerLimits
 from kerege.node.keeper import Keeper, Picture, RefreshResult
 from kerege.node.keys import add_authorities, load_keys, tls_context
+from kerege.node.link import ALPN
+from kerege.node.link_client import Link, dial
+from kerege.node.link_server import LinkServer
 from kerege.node.listener import Listener
 from kerege.node.monitoring import Monitor
 from kerege.node.peers import Peers
@@ -76,6 +80,14 @@ class Node:
                 file=config.anchor, key="configuration.anchor", reason=problem.strerror or "it cannot be read"
             ) from None
         server_tls, client_tls = tls_context(config, server=True), tls_context(config, server=False)
+        link_tls = tls_context(config, server=False)
+        link_tls.set_alpn_protocols([ALPN, "http/1.1"])
+        if config.link:
+            server_tls.set_alpn_protocols([ALPN, "http/1.1"])
+
+        def dial_link(address: Address) -> Awaitable[Link]:
+            return dial(self.core, address, link_tls, config.limits.connect_seconds)
+
         if not config.clients_address.loopback:
             _LOG.warning("%s", CLIENTS_WARNING % config.clients_address)
         for folder in (config.state, config.log.folder):
@@ -104,9 +116,7 @@ class Node:
                 routes,
                 revocation,
                 self._clock,
-                None,
-                limits.connect_seconds,
-                lambda _: None,
+                dial_link if config.link and config.peer_tls else None,
                 config.peer_tls,
             ),
             agencies=Pool(limits.body, limits.connect_seconds),
@@ -122,6 +132,7 @@ class Node:
             ]
             add_authorities(server_tls, authorities)
             add_authorities(client_tls, authorities)
+            add_authorities(link_tls, authorities)
             await core.revocation.refresh_own(picture.trust)
 
         core.keeper.on_change(prepare)
@@ -133,8 +144,12 @@ class Node:
             client_limits = ServerLimits(config.limits.body, many, each, max(config.limits.bodies, config.limits.body))
             server_limits = ServerLimits(room, many, each, max(config.limits.bodies, room))
             admin_limits = ServerLimits(65536, 64, 64, 1024 * 1024)
-            consumer = Consumer(core, RestConsumer(core, Carrier(core)))
-            provider = Provider(core, {multipart.REST_REQUEST: RestProvider(Agency(core))})
+            carrier, agency = Carrier(core), Agency(core)
+            consumer = Consumer(core, RestConsumer(core, carrier), SoapConsumer(core, carrier))
+            soap = SoapProvider(agency, config.limits)
+            handlers: dict[bytes, ProtocolHandler] = {multipart.REST_REQUEST: RestProvider(agency)}
+            handlers |= {multipart.SOAP: soap, multipart.XOP: soap}
+            provider = Provider(core, handlers)
             await self._listen(config.clients_address, "clients", consumer.handle, client_limits)
             await self._listen(
                 config.servers_address,
@@ -142,6 +157,7 @@ class Node:
                 provider.handle,
                 server_limits,
                 server_tls if config.peer_tls else None,
+                link=(lambda lost: LinkServer(core, provider, lost)) if config.link else None,
             )
             await self._listen(config.admin_address, "admin", self.admin.handle, admin_limits)
         except BaseException:
@@ -156,9 +172,15 @@ class Node:
         )
 
     async def _listen(
-        self, address: Address, purpose: str, handler: Handler, limits: ServerLimits, tls: ssl.SSLContext | None = None
+        self,
+        address: Address,
+        purpose: str,
+        handler: Handler,
+        limits: ServerLimits,
+        tls: ssl.SSLContext | None = None,
+        link: Factory | None = None,
     ) -> None:
-        listener = Listener(handler, limits, tls)
+        listener = Listener(handler, limits, tls, link=link)
         try:
             await listener.open(address)
         except OSError as problem:

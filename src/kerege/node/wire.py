@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kerege.exchange import faults, multipart, rest
+from kerege.exchange import faults, mime, multipart, rest
 from kerege.exchange.bodies import Attachment, Body, body_bytes, body_chunks
-from kerege.exchange.errors import MessageMalformed, PeerFault
+from kerege.exchange.errors import MessageMalformed, PeerFault, SignerWrong
 from kerege.exchange.hashchain import SHA512, Digest
 from kerege.exchange.ids import MemberId
+from kerege.exchange.linkmessages import Group, LinkMessage
 from kerege.exchange.multipart import TransportMessage
 from kerege.exchange.opmon import VERSION
 from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signed
+from kerege.exchange.xades_verify import verify_batch
 from kerege.node.config_types import LimitSettings
 from kerege.node.message import REST, Asked, Extras, Message, Signature
 
@@ -50,41 +52,54 @@ def request_headers(asked: Asked, extras: Extras, boundary: str) -> tuple[tuple[
     return tuple(out)
 
 
+def original_content_type(answer: Message) -> tuple[tuple[bytes, bytes], ...]:
+    """The header that tells the other server what a SOAP answer came as; nothing that could be two headers."""
+    text = answer.content_type
+    return (
+        ((b"x-original-content-type", text.encode("ascii")),) if text.isascii() and text.isprintable() and text else ()
+    )
+
+
 def encode(boundary: str, message: Message, signed: Signed | Signature, *, ocsp: Sequence[bytes] = ()) -> list[Body]:
     """The multipart body in pieces; big attachments stay where they are."""
     return multipart.encode_message(
-        boundary, message.kind, message.content, message.attachments, signed.chain, signed.xml, ocsp=ocsp
+        boundary,
+        message.kind,
+        message.content,
+        message.attachments,
+        signed.chain,
+        signed.xml,
+        ocsp=ocsp,
+        content_type=mime.header(message.headers, b"content-type") or b"",
     )
 
 
 def decode(content_type: str, body: Body | TransportMessage, limits: LimitSettings) -> Incoming:
     """The message in an HTTP body. Raises PeerFault when it is a fault, MessageMalformed or MessageTooLarge."""
     if isinstance(body, TransportMessage):
-        return from_transport(body)
+        return from_transport(body, limits)
     if content_type.split(";")[0].strip().lower() == "text/xml":
         raise_fault(body_bytes(body))
     decoder = multipart.Decoder(multipart.boundary_of(content_type), decoder_limits(limits))
     for piece in body_chunks(body):
         decoder.feed(piece)
-    return from_transport(decoder.finish())
+    return from_transport(decoder.finish(), limits)
 
 
 def decoder_limits(limits: LimitSettings) -> multipart.Limits:
     return multipart.Limits(body=limits.body, memory=limits.memory, spool=limits.spool)
 
 
-def from_transport(parts: TransportMessage) -> Incoming:
+def from_transport(parts: TransportMessage, limits: LimitSettings) -> Incoming:
     if parts.fault is not None:
         raise_fault(parts.fault)
     attachments: tuple[Attachment, ...] = ()
     if parts.body is not None:
         attachments = (Attachment((), parts.body),)
     elif parts.nested is not None:
-        from kerege.exchange import mime
-
-        attachments = mime.decode_nested(parts.nested)
+        attachments = mime.decode_nested(parts.nested, mime.MimeLimits(memory=limits.memory, spool=limits.spool))
     return Incoming(
-        Message(parts.kind, parts.message, attachments),
+        Message(parts.kind, parts.message, attachments, tuple(parts.headers.items())),
         Signature(parts.signature, parts.hash_chain),
         tuple(parts.ocsp),
     )
@@ -101,6 +116,31 @@ def verify(trust: Trust, incoming: Incoming, member: MemberId, now: datetime) ->
         member,
         now,
     )
+
+
+def verify_group(trust: Trust, group: Group, message: LinkMessage, member: MemberId, now: datetime) -> None:
+    """The signature over a group that came by the Kerege link holds for `message`, and `member` made it.
+
+    Of messages under one signature only the first costs anything: the tree was grown from the messages themselves.
+    """
+    if group.chained:
+        facts = verify_batch(group.signature, group.batch())
+        found = trust.signer(facts, now)
+        if found != member and (
+            found.member_class or (found.instance, found.member_code) != (member.instance, member.member_code)
+        ):
+            raise SignerWrong(expected=member, found=found)
+        return
+    content, attached = message.digests
+    digests = tuple([Digest(SHA512, digest) for digest in attached])
+    trust.check_signature(group.signature, Digest(SHA512, content), digests, None, member, now)
+
+
+def check_kind(answer: Message, request: Message) -> None:
+    """Raises MessageMalformed when a REST call was answered with SOAP, or the other way round."""
+    asked_rest = request.kind == multipart.REST_REQUEST
+    if asked_rest != (answer.kind == multipart.REST_RESPONSE):
+        raise MessageMalformed(where="answer", reason=f"it is not a {'REST' if asked_rest else 'SOAP'} response")
 
 
 def raise_fault(data: bytes) -> None:

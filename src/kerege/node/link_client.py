@@ -1,0 +1,263 @@
+"""The calling end of a Kerege link: many calls in flight, each answered when its answer is verified, consistent and logged."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from kerege.exchange import linkframes as lf
+from kerege.exchange import linkmessages as lm
+from kerege.exchange.errors import LinkMalformed, MessageMalformed, PeerFault, PeerUnreachable
+from kerege.exchange.logrecord import LogRecord
+from kerege.exchange.opmon import Exchange
+from kerege.exchange.xades import Signer
+from kerege.ground.errors import KeregeError
+from kerege.node import records
+from kerege.node.config_types import Address
+from kerege.node.httpclient import NotConnected
+from kerege.node.link import ALPN, LinkProtocol, LinkRefused, incoming, outgoing
+from kerege.node.message import Asked, Extras, Message
+from kerege.node.sealing import Item
+from kerege.node.wire import check_kind, raise_fault, verify_group
+
+if TYPE_CHECKING:
+    from kerege.node.core import Core
+
+_SWEEP_SECONDS: Final = 1.0
+_MOST_STREAMS: Final = 2**32 - 1
+
+
+class _Call:
+    __slots__ = ("asked", "check", "deadline", "exchange", "extras", "future", "message", "stream")
+
+    def __init__(
+        self,
+        stream: int,
+        asked: Asked,
+        message: Message,
+        extras: Extras,
+        exchange: Exchange,
+        check: Callable[[Message], Any],
+        future: asyncio.Future[Any],
+        deadline: float,
+    ) -> None:
+        self.stream, self.asked, self.message, self.extras = stream, asked, message, extras
+        self.exchange, self.check, self.future, self.deadline = exchange, check, future, deadline
+
+    def fail(self, problem: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(problem)
+
+
+class Link(LinkProtocol):
+    """A link this node made. `call` as often as wanted; when it is no longer `alive`, dial another."""
+
+    def __init__(self, core: Core, address: Address) -> None:
+        super().__init__(str(core.config.server), core.config.limits)
+        self._core, self.address = core, address
+        self._calls: dict[int, _Call] = {}
+        self._next = 1
+        self._sweeper: asyncio.TimerHandle | None = None
+        self.checked: tuple[object, float] | None = (
+            None  # under which picture, until when the peer need not be checked again
+        )
+
+    async def call(
+        self,
+        asked: Asked,
+        message: Message,
+        extras: Extras,
+        signer: Signer,
+        exchange: Exchange,
+        check: Callable[[Message], Any],
+    ) -> tuple[Message, Any]:
+        """The verified, logged answer and what `check` made of it. Raises the check that failed."""
+        stream = self._next
+        self._next = stream + 1
+        if stream >= _MOST_STREAMS:
+            self.alive = False  # the next call makes a new link; those under way are finished on this one
+        future: asyncio.Future[tuple[Message, Any]] = self._loop.create_future()
+        deadline = self._loop.time() + self._core.config.limits.peer_seconds
+        call = _Call(stream, asked, message, extras, exchange, check, future, deadline)
+        self._calls[stream] = call
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+        self._core.sealing.submit(Item(signer, message, asked, self._record, self, call))
+        try:
+            return await future
+        finally:
+            if self._calls.pop(stream, None) is not None and self.alive and not future.done():
+                self.write(lf.encode(lm.Cancel(stream)))
+
+    def _record(self, item: Item, now: datetime) -> LogRecord:
+        signed = item.signed
+        assert signed is not None
+        return self._core.recorder.sealed(records.REQUEST, records.CLIENT, item.asked, item.message, signed, now)
+
+    # --- out ---
+
+    def sealed(self, items: Sequence[Item]) -> None:
+        """Signed and durable: one frame for all of them."""
+        core = self._core
+        if not self.alive:
+            self.failed(items, self._unreachable("the connection closed before anything was sent"))
+            return
+        self.tell_ocsp(core.revocation.auth_answer)
+        groups, large = groups_of(items)
+        for item in items:
+            call = item.tag
+            assert isinstance(call, _Call)
+            call.exchange.request_out = core.milliseconds()
+        for data in lf.encode_messages(groups):
+            self.write(data)
+        for stream, bodies in large:
+            self.send_bodies(stream, bodies)
+
+    def failed(self, items: Sequence[Item], problem: KeregeError) -> None:
+        for item in items:
+            call = item.tag
+            assert isinstance(call, _Call)
+            call.fail(problem)
+
+    # --- in ---
+
+    def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
+        core = self._core
+        now = core.clock()
+        good: list[tuple[_Call, Message, Any]] = []
+        made: list[LogRecord] = []
+        for came in messages:
+            call = self._calls.get(came.stream)
+            if call is None:
+                continue  # nobody waits for it any more
+            try:
+                answer, _ = incoming(came)
+                call.exchange.response_in = core.milliseconds()
+                call.exchange.response_size = answer.size
+                check_kind(answer, call.message)
+                verify_group(core.keeper.current(now).trust, group, came, call.asked.service.member, now)
+                result = call.check(answer)
+                made.append(
+                    core.recorder.received(records.RESPONSE, records.CLIENT, call.asked, answer, group, came, now)
+                )
+            except Exception as problem:  # noqa: BLE001 - the call's own affair
+                call.fail(problem)
+            else:
+                good.append((call, answer, result))
+        if good:
+            task = self._loop.create_task(self._keep(good, made))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _keep(self, good: list[tuple[_Call, Message, Any]], made: list[LogRecord]) -> None:
+        try:
+            await self._core.log.append_many(made)
+        except Exception as problem:  # noqa: BLE001 - no answer without its record
+            for call, _, _ in good:
+                call.fail(problem)
+            return
+        for call, answer, result in good:
+            if not call.future.done():
+                call.future.set_result((answer, result))
+
+    def fault(self, frame: lm.FaultFrame) -> None:
+        call = self._calls.get(frame.stream)
+        if call is None:
+            return
+        try:
+            raise_fault(frame.fault)
+        except (PeerFault, MessageMalformed) as problem:
+            call.fail(problem)
+
+    def refuse(self, stream: int, problem: KeregeError) -> None:
+        call = self._calls.get(stream)
+        if call is not None:
+            call.fail(problem)
+
+    def cancelled(self, stream: int) -> None:
+        call = self._calls.get(stream)
+        if call is not None:
+            call.fail(self._unreachable("it did not carry the call out: a body could not be taken or sent"))
+
+    def leaving(self, frame: lm.Goaway) -> None:
+        """The other node stops: what is under way is finished, the next call makes a new link."""
+        self.alive = False
+        for stream, call in list(self._calls.items()):
+            if stream > frame.last:
+                call.fail(self._unreachable("it is stopping"))
+
+    def ended(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for call in list(self._calls.values()):
+            call.fail(self._unreachable("closed the connection before answering"))
+
+    def _unreachable(self, reason: str) -> PeerUnreachable:
+        node = self.peer_hello.node if self.peer_hello else "?"
+        return PeerUnreachable(server=node, address=self.address, reason=reason)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        now = self._loop.time()
+        for stream, call in list(self._calls.items()):
+            if call.deadline < now:
+                seconds = self._core.config.limits.peer_seconds
+                call.fail(self._unreachable(f"did not answer within {seconds:g} s"))
+                self.write(lf.encode(lm.Cancel(stream)))
+        if self._calls and self._transport is not None:
+            self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._calls)
+
+
+def groups_of(items: Sequence[Item]) -> tuple[list[lm.Group], list[tuple[int, list[Any]]]]:
+    """Items sealed together as frames carry them: those of one tree in one group. And the bodies that go in pieces."""
+    large: list[tuple[int, list[Any]]] = []
+    messages: list[lm.LinkMessage] = []
+    for item in items:
+        signed, call = item.signed, item.tag
+        assert signed is not None
+        message, bodies = outgoing(call.stream, item.message, call.extras, signed.index)  # type: ignore[attr-defined]
+        messages.append(message)
+        if bodies:
+            large.append((message.stream, bodies))
+    first = items[0].signed
+    assert first is not None
+    if first.batch is not None:
+        return [lm.Group.of(first.xml, messages, first.batch, chained=True)], large
+    groups = []
+    for item, message in zip(items, messages, strict=True):
+        assert item.signed is not None
+        groups.append(lm.Group.of(item.signed.xml, (message,), None, chained=item.signed.chain is not None))
+    return groups, large
+
+
+async def dial(core: Core, address: Address, tls: ssl.SSLContext, seconds: float) -> Link:
+    """A link to the node at `address`. Raises LinkRefused when it speaks X-Road's wire only, NotConnected when it is not there."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            transport, link = await loop.create_connection(
+                lambda: Link(core, address), address.host, address.port, ssl=tls, server_hostname=address.host
+            )
+            chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
+            if chosen != ALPN:
+                link.close()
+                raise LinkRefused
+            try:
+                await link.greeted
+            except (ConnectionError, LinkMalformed):
+                raise NotConnected("it closed the connection before its greeting", unanswered=True) from None
+    except TimeoutError:
+        raise NotConnected(f"no connection within {seconds:g} s", unanswered=True) from None
+    except ssl.SSLError as problem:
+        reason = f"the TLS handshake failed ({problem.reason or 'no reason given'})"
+        raise NotConnected(reason, unanswered=True) from None
+    except OSError as problem:
+        raise NotConnected(problem.strerror or "the connection failed", unanswered=True) from None
+    return link

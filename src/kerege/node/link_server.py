@@ -1,0 +1,186 @@
+"""The answering end of a Kerege link: requests that came together are verified and logged together, their answers leave together.
+
+Every decision is the provider's (`provider.Provider`), the same as on X-Road's wire and in the same order; only that the records of
+many messages become durable in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from kerege.exchange import faults
+from kerege.exchange import linkframes as lf
+from kerege.exchange import linkmessages as lm
+from kerege.exchange.logrecord import LogRecord
+from kerege.exchange.opmon import Exchange
+from kerege.ground.errors import KeregeError
+from kerege.node import records, wire
+from kerege.node.link import LinkProtocol, incoming
+from kerege.node.link_client import groups_of
+from kerege.node.message import Extras, Signature
+from kerege.node.provider import Accepted, Provider
+from kerege.node.sealing import Item
+
+if TYPE_CHECKING:
+    from kerege.node.core import Core
+
+_MOST_UNDER_WAY: Final = 4096
+
+
+class _Stream:
+    """One call being carried out; the tag of its answer's item."""
+
+    __slots__ = ("accepted", "exchange", "extras", "stream")
+
+    def __init__(self, stream: int, accepted: Accepted, exchange: Exchange) -> None:
+        self.stream, self.accepted, self.exchange, self.extras = stream, accepted, exchange, Extras()
+
+
+class LinkServer(LinkProtocol):
+    """A link another node made. Stands where an HTTP connection stands in its listener."""
+
+    def __init__(self, core: Core, provider: Provider, lost: Callable[[LinkServer], None]) -> None:
+        super().__init__(str(core.config.server), core.config.limits)
+        self._core, self._provider, self._lost = core, provider, lost
+        self._under_way: dict[int, asyncio.Task[None] | None] = {}
+        self._stopping = False
+        self._last = 0
+
+    # --- requests in ---
+
+    def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
+        core, provider = self._core, self._provider
+        now = core.clock()
+        good: list[_Stream] = []
+        made: list[LogRecord] = []
+        for came in messages:
+            exchange = provider.new_exchange(self.peer_address)
+            try:
+                if self._stopping or len(self._under_way) >= _MOST_UNDER_WAY or came.stream in self._under_way:
+                    self.write(lf.encode(lm.Cancel(came.stream)))
+                    continue
+                picture = core.keeper.current(now)
+                peer = provider.peer(self.certificate, self.peer_address, picture)
+                provider.check_peer(peer, self.peer_ocsp, picture.trust, now)
+                message, extras = incoming(came)
+                arrived = wire.Incoming(message, Signature(group.signature, None))
+                accepted = provider.accept(arrived, extras, peer, exchange, picture, now)
+                wire.verify_group(picture.trust, group, came, accepted.asked.client.member, now)
+                provider.check_first_time(message)
+                made.append(
+                    core.recorder.received(records.REQUEST, records.PROVIDER, accepted.asked, message, group, came, now)
+                )
+            except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
+                self._refuse(came.stream, exchange, problem)
+            else:
+                good.append(_Stream(came.stream, accepted, exchange))
+                self._under_way[came.stream] = None
+                self._last = max(self._last, came.stream)
+        if good:
+            task = self._loop.create_task(self._carry_out(good, made))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _carry_out(self, good: list[_Stream], made: list[LogRecord]) -> None:
+        try:
+            await self._core.log.append_many(made)
+        except Exception as problem:  # noqa: BLE001 - nothing is carried out without its record
+            for one in good:
+                self._under_way.pop(one.stream, None)
+                self._refuse(one.stream, one.exchange, problem)
+            return
+        for one in good:
+            if one.stream in self._under_way:
+                self._under_way[one.stream] = self._loop.create_task(self._call(one))
+
+    async def _call(self, one: _Stream) -> None:
+        accepted = one.accepted
+        try:
+            answer = await self._provider.call(accepted)
+        except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
+            self._under_way.pop(one.stream, None)
+            self._refuse(one.stream, one.exchange, problem)
+            return
+        self._core.sealing.submit(Item(accepted.signer, answer, accepted.asked, self._record, self, one))
+
+    def _record(self, item: Item, now: datetime) -> LogRecord:
+        signed = item.signed
+        assert signed is not None
+        return self._core.recorder.sealed(records.RESPONSE, records.PROVIDER, item.asked, item.message, signed, now)
+
+    # --- answers out ---
+
+    def sealed(self, items: Sequence[Item]) -> None:
+        core = self._core
+        groups, large = groups_of(items)
+        for data in lf.encode_messages(groups):
+            self.write(data)
+        for stream, bodies in large:
+            self.send_bodies(stream, bodies)
+        moment = core.milliseconds()
+        for item in items:
+            one = item.tag
+            assert isinstance(one, _Stream)
+            self._under_way.pop(one.stream, None)
+            one.exchange.response_out = moment
+            core.monitor.note(one.exchange)
+        self._rest()
+
+    def failed(self, items: Sequence[Item], problem: KeregeError) -> None:
+        for item in items:
+            one = item.tag
+            assert isinstance(one, _Stream)
+            self._under_way.pop(one.stream, None)
+            self._refuse(one.stream, one.exchange, problem)
+
+    def refuse(self, stream: int, problem: KeregeError) -> None:
+        self._refuse(stream, self._provider.new_exchange(self.peer_address), problem)
+
+    def _refuse(self, stream: int, exchange: Exchange, problem: Exception) -> None:
+        core = self._core
+        fault = core.fault(problem, faults.SERVER_PROXY)
+        exchange.fault_code, exchange.fault_string = fault.code, fault.message
+        exchange.response_out = core.milliseconds()
+        core.monitor.note(exchange)
+        self.write(lf.encode(lm.FaultFrame(stream, faults.to_soap(fault))))
+        self._rest()
+
+    def fault(self, frame: lm.FaultFrame) -> None:
+        """A caller sends no faults."""
+
+    # --- as a connection of its listener ---
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._under_way or self._sending)
+
+    @property
+    def idle(self) -> bool:
+        return self.alive and not self.busy
+
+    @property
+    def connected(self) -> bool:
+        return self._transport is not None
+
+    def _rest(self) -> None:
+        if not self._under_way:
+            self.quiet_since = self._loop.time()
+            if self._stopping and not self._sending and self._transport is not None:
+                self._transport.close()
+
+    def stop(self) -> None:
+        """Take no new calls; close when those under way are answered."""
+        self._stopping = True
+        if self.alive:
+            self.write(lf.encode(lm.Goaway(self._last, "this node is stopping")))
+        self._rest()
+
+    def drop(self) -> None:
+        self.close()
+
+    def ended(self) -> None:
+        """The other node is gone. Calls under way go on: their requests are logged, and the agency was asked."""
+        self._lost(self)
