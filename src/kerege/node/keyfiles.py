@@ -197,14 +197,14 @@ def write_private(file: Path, data: bytes) -> None:
         os.close(folder)
 
 
-def point(folder: Path, name: str) -> None:
+def point(folder: Path, name: str, pointer: str = _POINTER) -> None:
     """From now on `name` is the pair in use in `folder`."""
-    write_private(folder / _POINTER, json.dumps({"name": name}).encode())
+    write_private(folder / pointer, json.dumps({"name": name}).encode())
 
 
-def pointed(folder: Path, like: KeySource) -> KeySource | None:
+def pointed(folder: Path, like: KeySource, which: str = _POINTER) -> KeySource | None:
     """The pair in use in `folder`, with the passphrase of `like`; None when the node made none. Raises NodeKeyInvalid."""
-    pointer = folder / _POINTER
+    pointer = folder / which
     if not pointer.exists():
         return None
     try:

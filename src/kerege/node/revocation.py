@@ -27,31 +27,25 @@ from cryptography import x509
 
 from kerege.exchange import certs, ocsp
 from kerege.exchange.errors import ExchangeError, RevocationUnknown
+from kerege.exchange.ids import MemberId
+from kerege.exchange.pki import KeyPair
 from kerege.exchange.trust import Trust
+from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
 from kerege.node import ocspfetch
 from kerege.node.config_types import Address
 from kerege.node.keys import NodeKeys
+from kerege.node.ocspcheck import ResponderAway, check, middles
 from kerege.node.ocspfetch import ask as _ask
 
 _LOG: Final = logging.getLogger("kerege.node.revocation")
 _AGAIN: Final = timedelta(seconds=30)
 _PEER_SECONDS: Final = 3.0  # a peer's own port; its responder is asked after that
 _MOST_PEERS: Final = 4096
-_MOST_STEPS: Final = 6  # of a chain of authorities
 _RECENTLY: Final = timedelta(minutes=30)
-_SKEW: Final = timedelta(seconds=60)
 _KEPT_SECONDS: Final = 30 * 86400  # files about certificates that nobody asked about since
 
 Kept = tuple[bytes, datetime, datetime]  # answer, ask again, good until
-
-
-class _ResponderAway(Exception):
-    """No responder answered. Only then may an older answer that is still good stand in; an answer that says no is final."""
-
-    def __init__(self, error: RevocationUnknown) -> None:
-        super().__init__(error.text)
-        self.error = error
 
 
 class Revocation:
@@ -82,13 +76,13 @@ class Revocation:
         now = self._clock()
         auth = self._keys.auth.certificate
         signers = dict(self._keys.signers)
-        middles = _middles(trust, auth, now)
+        between = middles(trust, auth, now)
         problems = await asyncio.gather(
             self._refresh_one(trust, auth, "authentication", now),
             *(self._refresh_one(trust, signer.certificate, "signing", now) for signer in signers.values()),
         )
         # of intermediates too, where their authority answers for them; X-Road's servers take them along
-        await asyncio.gather(*(self._refresh_one(trust, one, "intermediate", now) for one in middles))
+        await asyncio.gather(*(self._refresh_one(trust, one, "intermediate", now) for one in between))
         self.problem = next((problem for problem in problems if problem is not None), None)
         for member, signer in signers.items():
             der = certs.der(signer.certificate)
@@ -96,11 +90,11 @@ class Revocation:
             signer.with_ocsp(answers)
             self._keys.good_until[member] = self._own[der][2] if answers else now
         of_auth = self._good(certs.der(auth), now)
-        self.auth_answer = tuple(of_auth + [one for middle in middles for one in self._good(certs.der(middle), now)])
+        self.auth_answer = tuple(of_auth + [one for middle in between for one in self._good(certs.der(middle), now)])
         self.auth_until = self._own[certs.der(auth)][2] if of_auth else None
         if not of_auth:
             self.auth_answer = ()
-        wanted = {certs.der(one) for one in (auth, *middles, *(signer.certificate for signer in signers.values()))}
+        wanted = {certs.der(one) for one in (auth, *between, *(signer.certificate for signer in signers.values()))}
         for der in set(self._own) - wanted:  # of keys that were replaced
             del self._own[der]
 
@@ -122,6 +116,28 @@ class Revocation:
         kept = self._own.get(certs.der(certificate))
         return kept[2] if kept is not None else None
 
+    async def adopt_signer(self, trust: Trust, member: MemberId, signer: Signer) -> None:
+        """Put `signer` in the place of the member's signer, ready at once. Raises RevocationUnknown: the old one stays."""
+        der = certs.der(signer.certificate)
+        await self._adopt(trust, signer.certificate, "signing")
+        signer.with_ocsp([self._own[der][0]])
+        self._keys.good_until[member] = self._own[der][2]
+        self._keys.signers[member] = signer
+
+    async def adopt_auth(self, trust: Trust, pair: KeyPair) -> None:
+        """Put `pair` in the place of the authentication pair. Raises RevocationUnknown: the old one stays."""
+        await self._adopt(trust, pair.certificate, "authentication")
+        self._keys.auth = pair
+        await self.refresh_own(trust)
+
+    async def _adopt(self, trust: Trust, certificate: x509.Certificate, role: str) -> None:
+        now = self._clock()
+        try:
+            answer, until = await self._answer(trust, certificate, role, now, fall_back=False)
+        except ResponderAway as away:
+            raise away.error from None
+        self._own[certs.der(certificate)] = (answer, now + _share(until - now), until)
+
     async def _refresh_one(
         self, trust: Trust, certificate: x509.Certificate, role: str, now: datetime
     ) -> KeregeError | None:
@@ -133,7 +149,7 @@ class Revocation:
         try:
             answer, until = await self._answer(trust, certificate, role, now, fall_back=kept is None)
             self._own[der] = (answer, now + _share(until - now), until)
-        except _ResponderAway as away:
+        except ResponderAway as away:
             _LOG.log(level, "own %s certificate: %s", role, away.error)
             return away.error
         except ExchangeError as refused:
@@ -197,7 +213,7 @@ class Revocation:
         kept = self._peers.get(der)
         try:
             answer, until = await self._answer(trust, certificate, "authentication", now, fall_back=kept is None, at=at)
-        except _ResponderAway as away:
+        except ResponderAway as away:
             if kept is None or kept[2] <= now:
                 raise away.error from None
             # nobody answers: the old answer is good until its own time is over; ask again in a while
@@ -248,19 +264,19 @@ class Revocation:
         threads = self._threads["own" if at is None else "peers"]
         try:
             answer = await loop.run_in_executor(threads, self._fetch, trust, certificate, role, now)
-        except _ResponderAway as away:
+        except ResponderAway as away:
             if not fall_back or not place.exists():
                 raise
             answer = place.read_bytes()
             try:
-                return answer, _check(trust, certificate, role, answer, now)
+                return answer, check(trust, certificate, role, answer, now)
             except RevocationUnknown:
                 raise away from None
         try:
-            until = _check(trust, certificate, role, answer, now)
+            until = check(trust, certificate, role, answer, now)
         except RevocationUnknown as refused:
             if not ocsp.is_final(refused):
-                raise _ResponderAway(refused) from None
+                raise ResponderAway(refused) from None
             self._forget(certificate, place)
             raise
         self._keep(place, answer)
@@ -273,12 +289,12 @@ class Revocation:
         name = str(at)
         try:
             (answer,) = ocspfetch.ask_peer(at, [certificate], _PEER_SECONDS)
-            until = _check(trust, certificate, role, answer, now)
+            until = check(trust, certificate, role, answer, now)
         except RevocationUnknown as refused:
             if ocsp.is_final(refused):
                 raise
             _LOG.info("the OCSP answer from %s: %s", name, refused.text)
-        except (OSError, ValueError, http.client.HTTPException, _ResponderAway) as problem:
+        except (OSError, ValueError, http.client.HTTPException, ResponderAway) as problem:
             _LOG.info("no OCSP answer from %s (%s)", name, type(problem).__name__)
         else:
             self._shunned.answered(name)
@@ -307,12 +323,12 @@ class Revocation:
                         last = last or answer  # the check says what is wrong with it
                         continue
                     try:
-                        _check(trust, certificate, role, answer, now)
+                        check(trust, certificate, role, answer, now)
                     except RevocationUnknown as refused:
                         if not ocsp.is_final(refused):
                             last = answer
                             continue
-                    except _ResponderAway:
+                    except ResponderAway:
                         last = answer
                         continue
                     self._shunned.answered(url)
@@ -320,7 +336,7 @@ class Revocation:
             self._shunned.failed(url)
         if last is not None:
             return last
-        raise _ResponderAway(RevocationUnknown(subject=certs.subject(certificate), reason=reason))
+        raise ResponderAway(RevocationUnknown(subject=certs.subject(certificate), reason=reason))
 
     # --- on disk ---
 
@@ -346,38 +362,3 @@ class Revocation:
 def _share(time_left: timedelta) -> timedelta:
     """When to ask again: at 35 to 50 hundredths of the time, so that nodes do not ask together."""
     return time_left * random.uniform(0.35, 0.5)  # noqa: S311 - jitter, not a secret
-
-
-def _middles(trust: Trust, certificate: x509.Certificate, now: datetime) -> list[x509.Certificate]:
-    """The approved intermediates between a certificate and its approved top; none when it chains to nothing."""
-    found: list[x509.Certificate] = []
-    with contextlib.suppress(ExchangeError):
-        authority, issuer = trust.issuer_of(certificate, "authentication", now)
-        pool = [one.certificate for one in authority.intermediates]
-        while issuer != authority.top.certificate and issuer in pool and len(found) < _MOST_STEPS:
-            found.append(issuer)
-            pool.remove(issuer)
-            _, issuer = trust.issuer_of(issuer, "intermediate", now)
-    return found
-
-
-def _check(trust: Trust, certificate: x509.Certificate, role: str, answer: bytes, now: datetime) -> datetime:
-    """Until when the answer is good: its freshness, and not after its responder means to say something newer.
-
-    One so damaged that reading it fails in a way nobody foresaw counts as none given.
-    """
-    try:
-        until = trust.check_own_ocsp(certificate, role, answer, now)
-        replaced = ocsp.next_update(answer)
-    except KeregeError:
-        raise
-    except Exception as unforeseen:  # noqa: BLE001 - bytes from the network
-        _LOG.error("an OCSP answer could not be read: %s", type(unforeseen).__name__, exc_info=unforeseen)
-        reason = f"the responder's answer cannot be read ({type(unforeseen).__name__})"
-        raise _ResponderAway(RevocationUnknown(subject=certs.subject(certificate), reason=reason)) from None
-    if replaced is not None and replaced + _SKEW < now:
-        raise RevocationUnknown(
-            subject=certs.subject(certificate),
-            reason=f"it was to be replaced at {replaced:%Y-%m-%d %H:%M:%SZ}, and was not",
-        )
-    return until if replaced is None else min(until, replaced + _SKEW)
