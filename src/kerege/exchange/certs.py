@@ -16,11 +16,11 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from kerege.exchange.errors import CertificateInvalid, ConfigurationMalformed
 from kerege.exchange.globalconf import ApprovedAuthority
 from kerege.exchange.ids import MemberId
+from kerege.exchange.profiles import READERS
 
 # what the library raises, late, from a certificate or an OCSP answer that loads but cannot be read in every field
 UNREADABLE: Final = (
@@ -80,30 +80,18 @@ def subject(certificate: x509.Certificate) -> str:
     return certificate.subject.rfc4514_string()
 
 
-def _one(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
-    values = name.get_attributes_for_oid(oid)
-    return str(values[0].value) if len(values) == 1 else ""
-
-
 def signer_of(certificate: x509.Certificate, authority: ApprovedAuthority, instance: str) -> MemberId:
     """The member a signing certificate belongs to, by its authority's certificate profile. Raises CertificateInvalid."""
-    name, profile = certificate.subject, authority.profile
-    code = _one(name, NameOID.COMMON_NAME)
-    if profile == FIVRK:
-        parts = _one(name, NameOID.SERIAL_NUMBER).split("/")
-        if len(parts) == 3 and code and parts[0] == instance:
-            return MemberId(parts[0], parts[2], code)
-    elif profile in (EJBCA, BASIC, TEST):
-        country, member_class = _one(name, NameOID.COUNTRY_NAME), _one(name, NameOID.ORGANIZATION_NAME)
-        if profile == TEST and member_class and code:
-            # X-Road's own test profile names only the member; its class is the one the member has in the configuration
-            return MemberId(instance, "", code)
-        if country == instance and member_class and code:
-            return MemberId(instance, member_class, code)
-    else:
+    read = READERS.get(authority.profile)
+    if read is None:
         raise CertificateInvalid(
-            role="signing", subject=subject(certificate), reason=f"the certificate profile {profile} is not known"
+            role="signing",
+            subject=subject(certificate),
+            reason=f"the certificate profile {authority.profile} is not known",
         )
+    member = read(certificate.subject, instance)
+    if member is not None:
+        return member
     raise CertificateInvalid(
         role="signing", subject=subject(certificate), reason="its subject does not name a member of this instance"
     )
