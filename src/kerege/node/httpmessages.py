@@ -28,6 +28,7 @@ _REASONS: Final = {
     503: b"Service Unavailable",
 }
 _LINES: Final = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}
+_BODYLESS: Final = frozenset({204, 304})
 _TEXT: Final = ((b"content-type", b"text/plain; charset=utf-8"),)
 
 
@@ -76,24 +77,20 @@ class HttpResponse:
 Handler = Callable[[HttpRequest], "HttpResponse | Awaitable[HttpResponse]"]
 
 
-def response_size(response: HttpResponse) -> int:
-    body = response.body
-    return len(body) if isinstance(body, bytes) else sum(map(body_size, pieces_of(body)))
-
-
 def has_body(response: HttpResponse, head: bool) -> bool:
     """Whether bytes of a body follow the head."""
-    return not head and response.status not in (204, 304) and response.status >= 200
+    return not head and response.status not in _BODYLESS and response.status >= 200
 
 
 def encode_head(response: HttpResponse, *, keep: bool, head: bool) -> bytes:
     """ValueError when a header or the reason would write a line of its own."""
-    status = response.status
-    line = None if response.reason else _LINES.get(status)
-    first = line or b"HTTP/1.1 %d %b\r\n" % (status, response.reason or b"Status")
+    status, body = response.status, response.body
+    first = None if response.reason else _LINES.get(status)
+    if first is None:
+        first = b"HTTP/1.1 %d %b\r\n" % (status, response.reason or b"Status")
     more = b"" if keep else b"connection: close\r\n"
-    if status not in (204, 304) and status >= 200:
-        size = response_size(response)
+    if status not in _BODYLESS and status >= 200:
+        size = len(body) if body.__class__ is bytes else sum(map(body_size, pieces_of(body)))
         if size or not head:  # of a HEAD answer without its body the length is not known
             more = b"content-length: %d\r\n%b" % (size, more)
     return encode_headers(first, response.headers, more)

@@ -17,9 +17,10 @@ from kerege.node.httpbodies import Intake, Sink, SinkFactory
 from kerege.node.httpmessages import BodyBudget, HttpRequest, ServerLimits
 
 _MAX_HEADERS: Final = 100
-_MAX_HEADER_BYTES: Final = 64 * 1024
+MAX_HEAD: Final = 64 * 1024
 _MAX_TARGET: Final = 16 * 1024
 _MAX_AHEAD: Final = 32
+_METHODS: Final = {name.encode(): name for name in ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")}
 _CARED: Final = frozenset({len(b"content-length"), len(b"expect")})
 _FULL: Final = "the node holds as many bytes of bodies as it may; nothing was carried out, try again"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -50,19 +51,24 @@ class RequestReader:
         self._ahead: deque[Work] = deque()  # parsed, and not begun
         self._stopped = False  # nothing more is parsed
         self._reading = False  # a request has begun and is not complete
+        self._large = False  # the bytes being parsed are more than a head may have
+        self._slow = True  # the request did not come in one piece
+        self._method = b""
+        self._threshold = min(limits.memory, limits.body)  # beyond it a body is looked at
+        self._held = 0  # bytes of the body in memory
+        self._body: bytes | bytearray = b""
+        self._intake: Intake | None = None
+        self._sink: Sink | None = None
         self._reset()
 
     def _reset(self) -> None:
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._size = 0
-        self._head_complete = self._expects = self._awaited = False
-        self._body: bytes | bytearray = b""
-        self._declared = 0
-        self._received = self._marked = 0
-        self._held = 0
-        self._intake: Intake | None = None
-        self._sink: Sink | None = None
+        self._head_complete = self._expects = self._upgrade = False
+        self._declared = self._received = 0
+        if self._slow:
+            self._slow = self._awaited = False
+            self._marked = self._trailers = self._head_size = 0
 
     def _begin(self, work: Work) -> None:
         raise NotImplementedError
@@ -73,12 +79,16 @@ class RequestReader:
     def _feed(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if not self._stopped:
-                self._feed_without_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError as problem:
-            if not self._stopped and not isinstance(problem.__context__, _TooLarge):
-                self._refuse(400, "the request is not valid HTTP")
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as problem:
+            self._not_fed(data, problem)
+
+    def _not_fed(self, data: bytes, problem: Exception) -> None:
+        if self._stopped:
+            return
+        if isinstance(problem, httptools.HttpParserUpgrade):
+            self._feed_without_upgrade(data[problem.args[0] :])
+        elif not isinstance(problem.__context__, _TooLarge):
+            self._refuse(400, "the request is not valid HTTP")
 
     def _feed_without_upgrade(self, rest: bytes) -> None:
         """Read the request again as if it did not offer another protocol (RFC 9110 7.8: an offer may be ignored).
@@ -103,26 +113,48 @@ class RequestReader:
             self._too_large(431, "the request target is too long")
 
     def on_header(self, name: bytes, value: bytes | None) -> None:
-        value = value or b""
-        self._size += len(name) + len(value)
-        if self._size > _MAX_HEADER_BYTES or len(self._headers) >= _MAX_HEADERS:
-            self._too_large(431, "the request has too many headers")
-        if self._head_complete:  # a trailer is no header: what decided who calls must not come after
+        headers = self._headers
+        if self._head_complete or len(headers) >= _MAX_HEADERS:
+            self._unusual_header(len(name) + len(value or b""))
             return
-        self._headers.append((name, value))
+        headers.append((name, value or b""))
         if len(name) in _CARED:
-            lowered = name.lower()
-            if lowered == b"content-length" and value.isdigit():
+            self._framing_header(name.lower(), value or b"")
+
+    def _unusual_header(self, size: int) -> None:
+        """A trailer is no header: what decided who calls must not come after."""
+        self._slow = True
+        self._trailers += size
+        if not self._head_complete or self._trailers > MAX_HEAD:
+            self._too_large(431, "the request has too many headers")
+
+    def _framing_header(self, lowered: bytes, value: bytes) -> None:
+        if lowered == b"content-length":
+            if value.isdigit():
                 self._declared = int(value) if len(value) < 20 else 10**20
-            elif lowered == b"expect" and value.lower() == b"100-continue":
-                self._expects = True
+        elif lowered == b"expect" and value.lower() == b"100-continue":
+            self._expects = True
+
+    def _check_head_size(self) -> None:
+        """Asked where so many bytes came that a head may be too large; smaller pieces cannot hold one."""
+        if sum([len(name) + len(value) for name, value in self._headers]) > MAX_HEAD:
+            self._too_large(431, "the request has too many headers")
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
-        if self._parser.get_method() == b"CONNECT":
+        parser = self._parser
+        self._method = method = parser.get_method()
+        if self._large:
+            self._check_head_size()
+        if method == b"CONNECT":
             self._too_large(405, "CONNECT is not offered")
-        if self._parser.should_upgrade():
+        if parser.should_upgrade():
+            self._upgrade = True
             return  # comes again without its offer
+        if self._declared or self._expects or self._sinks is not None:
+            self._expect_body()
+
+    def _expect_body(self) -> None:
         limits, size = self._limits, self._declared
         if size > limits.body:
             self._too_large(413, f"the body is larger than the limit of {limits.body} bytes")
@@ -136,20 +168,13 @@ class RequestReader:
             self._transport.write(CONTINUE)
 
     def on_body(self, data: bytes) -> None:
-        size, limits = len(data), self._limits
-        self._received += size
-        if self._received > limits.body:
-            self._too_large(413, f"the body is larger than the limit of {limits.body} bytes")
-        if self._intake is None:
-            if self._received > limits.memory and (self._sink is not None or limits.spool is not None):
-                self._intake = Intake(self._loop, self._sink, limits.spool)
-                self._intake.add(self._body)
-                self._body = b""
-        elif self._intake.failed is not None:
+        size, budget = len(data), self._budget
+        self._received = received = self._received + size
+        if received > self._threshold and self._beyond_memory():
             return
-        if self._budget.used + size > self._budget.limit:
+        if budget.used + size > budget.limit:
             self._too_large(503, _FULL)
-        self._budget.used += size
+        budget.used += size
         self._held += size
         if self._intake is not None:
             self._intake.add(data)
@@ -160,29 +185,40 @@ class RequestReader:
                 self._body = bytearray(self._body)
             self._body += data
 
+    def _beyond_memory(self) -> bool:
+        """See to it that more than `memory` bytes go where they should; True when nobody wants them any more."""
+        limits = self._limits
+        if self._received > limits.body:
+            self._too_large(413, f"the body is larger than the limit of {limits.body} bytes")
+        if self._intake is None and (self._sink is not None or limits.spool is not None):
+            self._intake = Intake(self._loop, self._sink, limits.spool)
+            self._intake.add(self._body)
+            self._body = b""
+        return self._intake is not None and self._intake.failed is not None
+
     def _too_large(self, status: int, reason: str) -> None:
         self._refuse(status, reason)
         raise _TooLarge
 
     def on_message_complete(self) -> None:
-        parser = self._parser
-        if parser.should_upgrade():
+        if self._upgrade:
             return
         body = self._body
         request = HttpRequest(
-            parser.get_method().decode("latin-1"),
+            _METHODS.get(self._method) or self._method.decode("latin-1"),
             self._target.decode("latin-1"),
             tuple(self._headers),
-            body if isinstance(body, bytes) else bytes(body),
+            body if body.__class__ is bytes else bytes(body),
             self._certificate,
             self._peer,
             self._secure,
             self._sink,
         )
-        keep = parser.should_keep_alive()
+        keep = self._parser.should_keep_alive()
         work = Work(request, keep, self._held, self._intake)
         self._reading = False
-        self._body, self._held, self._intake, self._sink = b"", 0, None, None
+        if self._held or self._sink is not None:
+            self._body, self._held, self._intake, self._sink = b"", 0, None, None
         if not keep:
             self._stopped = True  # what a client sends after its last request is not read
         if self._work is None:

@@ -12,6 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
+import httptools
+
 from kerege.node.httpbodies import NEVER, PROGRESS, Outflow, SinkFactory, Sweep, close_all, pieces_of
 from kerege.node.httpmessages import (
     BodyBudget,
@@ -25,7 +27,7 @@ from kerege.node.httpmessages import (
     has_body,
     refusal,
 )
-from kerege.node.httpreading import CONTINUE, RequestReader, Work
+from kerege.node.httpreading import CONTINUE, MAX_HEAD, RequestReader, Work
 
 __all__ = [
     "BodyBudget",
@@ -155,13 +157,23 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             assert self._transport is not None
             self._transport.pause_reading()
             return
-        self._feed(data)
+        self._large = self._slow or len(data) > MAX_HEAD
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as problem:
+            self._not_fed(data, problem)
         if self._reading and not self._stopped and self._work is None:
-            self._more_to_come()
+            self._more_to_come(len(data))
 
-    def _more_to_come(self) -> None:
+    def _more_to_come(self, size: int) -> None:
         """A request is not whole yet: until when it must go on; and what came of its body is taken in."""
+        self._slow = True
         if not self._head_complete:
+            if self._awaited:  # of the first piece a part may be an earlier request's
+                self._head_size += size
+            if self._head_size > MAX_HEAD:
+                self._refuse(431, "the request has too many headers")
+                return
             if not self._awaited:
                 self._awaited = True
                 self._watch(min(self._limits.head_seconds, self._limits.request_seconds))
@@ -199,10 +211,10 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
     def _begin(self, work: Work) -> None:
         self._work = work
         self.deadline = NEVER
+        request = work.request
         if work.intake is not None:
             work.intake.flush(lambda: self._taken_in(work))
             return
-        request = work.request
         if request.sink is not None:
             try:
                 request.sink.feed(cast(bytes, request.body))
@@ -269,14 +281,15 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         if transport is None or transport.is_closing():
             self._answered()
             return
-        work.keep = keep = work.keep and not self._closing
+        if self._closing:
+            work.keep = False
         head = work.request.method == "HEAD"
         try:
-            data = encode_head(response, keep=keep, head=head)
+            data = encode_head(response, keep=work.keep, head=head)
         except ValueError:
             close_all(response.body)
             self._response = response = checked()
-            data = encode_head(response, keep=keep, head=head)
+            data = encode_head(response, keep=work.keep, head=head)
         body = response.body
         if not has_body(response, head):
             transport.write(data)
@@ -310,25 +323,38 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         assert work is not None
         assert response is not None
         self._work = self._response = self._out = None
-        self._release(work)
+        if work.intake is not None or work.request.sink is not None or work.request.body.__class__ is not bytes:
+            self._release(work)
+        else:
+            self._budget.used -= work.held
         if response.body.__class__ is not bytes:
             close_all(response.body)
-        if transport is None or transport.is_closing():
+        if transport is None:
             return
         if not work.keep or self._closing:
             transport.close()
-            return
-        self._next(transport)
+        elif self._ahead or self._reading or self._queue or self._refusal is not None:
+            self._next(transport)
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is asked: until when the client may keep the connection."""
+        self.quiet_since = now = self._loop.time()
+        self.deadline = deadline = now + self._limits.idle_seconds
+        if deadline < self._sweep.next:
+            self._sweep.sooner(deadline)
 
     def _release(self, work: Work) -> None:
         self._budget.used -= work.held
-        request = work.request
         if work.intake is not None:
             work.intake.discard()
-        elif request.sink is not None or request.body.__class__ is not bytes:
-            request.close()
+        else:
+            work.request.close()
 
     def _next(self, transport: asyncio.Transport) -> None:
+        if transport.is_closing():
+            return
         if self._ahead:
             self._begin(self._ahead.popleft())
             return
@@ -336,15 +362,13 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             transport.resume_reading()
             self._refuse(*self._refusal)
             return
-        self.quiet_since = self._loop.time()
         if self._reading:
+            self.quiet_since = self._loop.time()
             if self._expects and self._head_complete:
                 transport.write(CONTINUE)
-            self._more_to_come()
+            self._more_to_come(0)
         else:
-            self.deadline = self.quiet_since + self._limits.idle_seconds
-            if self.deadline < self._sweep.next:
-                self._sweep.sooner(self.deadline)
+            self._rest()
         if self._queue and not self._flushing:
             self._read_on(transport)
 
