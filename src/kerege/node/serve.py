@@ -35,6 +35,7 @@ from kerege.node.link_server import LinkServer
 from kerege.node.listener import Listener
 from kerege.node.monitoring import Monitor
 from kerege.node.peers import Peers
+from kerege.node.provider import Handler as ProtocolHandler
 from kerege.node.provider import Provider
 from kerege.node.records import Recorder
 from kerege.node.rest_consumer import RestConsumer
@@ -43,6 +44,8 @@ from kerege.node.revocation import Revocation
 from kerege.node.rights import Rights
 from kerege.node.routes import Routes
 from kerege.node.sealing import Sealing
+from kerege.node.soap_consumer import SoapConsumer
+from kerege.node.soap_provider import SoapProvider
 from kerege.node.translate import TranslatorLoader, WireTranslation, load_semantics
 
 _LOG: Final = logging.getLogger("kerege.node")
