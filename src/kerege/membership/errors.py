@@ -49,3 +49,21 @@ class PlanDiffers(MembershipError):
     code = "membership.plan_differs"
     message = "The network plan holds {name}, which the register does not."
     hint = "Register it first, or take it out of the plan."
+
+
+class EntryInvalid(MembershipError):
+    code = "membership.entry_invalid"
+    message = "The {kind} {name} was not set: {reason}."
+    hint = "Nothing was changed. docs/reference/membership.md lists each kind with its fields."
+
+
+class RequestUnfit(MembershipError):
+    code = "membership.request_unfit"
+    message = "The management request does not fit the register: {reason}."
+    hint = "Nothing was changed. `kerege network requests` shows what waits and what was decided."
+
+
+class KeysMissing(MembershipError):
+    code = "membership.keys_missing"
+    message = "The configuration cannot be signed: {reason}."
+    hint = "Make the signing keys with `kerege network keys`, or put configuration keys where the message says."

@@ -5,7 +5,34 @@ from __future__ import annotations
 from django.db import models
 
 from kerege.identity.appendonly import AppendOnly
+from kerege.membership.central_models import (
+    AuthCertificate,
+    CentralSetting,
+    GlobalGroup,
+    ManagementRequestRow,
+    MemberClass,
+    Partner,
+    TrustService,
+)
 from kerege.membership.states import PermitState
+
+__all__ = [
+    "AuthCertificate",
+    "CentralSetting",
+    "Contract",
+    "GlobalGroup",
+    "ManagementRequestRow",
+    "Member",
+    "MemberClass",
+    "Partner",
+    "Permit",
+    "PublicServiceClient",
+    "Publication",
+    "Right",
+    "SecurityServer",
+    "Subsystem",
+    "TrustService",
+]
 
 
 class Member(models.Model):
@@ -26,6 +53,7 @@ class Subsystem(models.Model):
 
     code = models.CharField(max_length=190, unique=True)
     member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="subsystems")
+    name = models.CharField(max_length=300, blank=True, default="")
     registered_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -40,6 +68,8 @@ class SecurityServer(models.Model):
     address = models.CharField(max_length=255)
     auth_cert_sha256: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
     clients: models.ManyToManyField[Subsystem, models.Model] = models.ManyToManyField(Subsystem, related_name="servers")
+    disabled: models.JSONField[list[str], list[str]] = models.JSONField(default=list)  # clients not published for now
+    maintenance = models.CharField(max_length=500, null=True, blank=True)  # the message; null: not in maintenance
     registered_at = models.DateTimeField()
 
     def __str__(self) -> str:

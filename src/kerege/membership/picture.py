@@ -120,6 +120,7 @@ class Picture:
     permits: tuple[PermitRow, ...]
     public_services: tuple[tuple[str, str], ...]
     contracts: tuple[ContractRow, ...]
+    central: str = ""  # digest of what the central services publish besides; empty where they hold nothing
 
     def rules(self, version: int = 0) -> exchange_rules.Rules:
         """What the nodes are told, as publication number `version`."""
@@ -152,4 +153,6 @@ class Picture:
         ]
         members = [{"code": member.code, "name": member.name.as_dict()} for member in sorted(self.members)]
         network: dict[str, Any] = {"members": members, "subsystems": sorted(self.subsystems), "servers": servers}
+        if self.central:
+            network["central"] = self.central
         return digest({"network": network, "rules": exchange_rules.build(self.rules()).decode()})

@@ -60,14 +60,21 @@ def write(published: Published, folder: Path) -> None:
     """Put a publication into `folder`, files first, directory last."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in sorted(published.files.items()):
-        _replace(folder / name, content)
-    _replace(folder / DIRECTORY, published.directory)
-    generations = sorted(path for path in folder.glob("V*/*") if path.is_dir())
-    for old in generations[:-GENERATIONS_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+        replace_file(folder / name, content)
+    replace_file(folder / DIRECTORY, published.directory)
+    sweep_generations(folder)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def sweep_generations(folder: Path) -> None:
+    """Delete all but the newest generations of each version, which somebody may still be reading."""
+    for version in folder.glob("V*"):
+        generations = sorted(path for path in version.iterdir() if path.is_dir())
+        for old in generations[:-GENERATIONS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file by rename, so that a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     aside.write_bytes(content)

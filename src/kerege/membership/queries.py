@@ -65,6 +65,8 @@ def clients_of(public_service: str) -> tuple[str, ...]:
 
 def picture(instance: str, now: datetime) -> Picture:
     """The tables as one value; rights that were revoked or ended are not part of it."""
+    from kerege.membership.central import central_digest  # the doings in between ask this module
+
     prefix = f"{instance}/"
     rights = Right.objects.filter(revoked_at=None, valid_until__gte=now).select_related("holder")
     servers = SecurityServer.objects.filter(code__startswith=prefix).select_related("owner").prefetch_related("clients")
@@ -99,6 +101,7 @@ def picture(instance: str, now: datetime) -> Picture:
             ContractRow(c.data_service, c.path, c.mapping, cast(At, c.at), c.owner, c.legal_basis)
             for c in Contract.objects.order_by("data_service", "path")
         ),
+        central=central_digest(instance),
     )
 
 

@@ -1,0 +1,278 @@
+"""Management requests as doings: received, applied or queued for approval, approved or declined with a reason.
+
+A request arrives verified (`exchange.management.Proof`). It is noted whatever becomes of it, once: the same bytes a second time are
+refused, so a captured request cannot be sent again. It is applied at once only when all holds: the kind is one the operator lets
+pass (setting `auto_approve`), and the server's owner signed it; everything else, and everything unsigned, waits for an operator. A
+request that contradicts one that waits, or the register, is refused. Applying goes through `central.put` and `drop`, like an
+operator's own change.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+
+from kerege.exchange.ids import ClientId, ServerId
+from kerege.exchange.management import Kind, ManagementRequest, Proof
+from kerege.ground.clock import require_utc
+from kerege.identity import receipts
+from kerege.membership import central
+from kerege.membership.errors import NotRegistered, RequestUnfit
+from kerege.membership.models import AuthCertificate, ManagementRequestRow, Member, SecurityServer, Subsystem
+
+# what an operator lets pass without looking, unless the setting `auto_approve` says otherwise
+AUTO_APPROVED: Final = (
+    Kind.ADDRESS_CHANGE,
+    Kind.CLIENT_DISABLE,
+    Kind.CLIENT_ENABLE,
+    Kind.CLIENT_RENAME,
+    Kind.CLIENT_DELETION,
+    Kind.MAINTENANCE_ENABLE,
+    Kind.MAINTENANCE_DISABLE,
+)
+_MOST_WAITING: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The number a request stands under, and its state: "waiting" or "approved"."""
+
+    number: int
+    state: str
+
+
+@transaction.atomic
+def receive(proof: Proof, soap: bytes, *, ledger: receipts.LedgerWriter, now: datetime) -> Received:
+    """Note a verified request, and apply it when it may be applied at once. Raises RequestUnfit."""
+    require_utc(now)
+    request = proof.envelope.request
+    digest = hashlib.sha256(soap).hexdigest()
+    if ManagementRequestRow.objects.filter(digest=digest).exists():
+        raise RequestUnfit(reason="the same message was received before")
+    if ManagementRequestRow.objects.filter(state="waiting").count() >= _MOST_WAITING:
+        raise RequestUnfit(reason=f"{_MOST_WAITING} requests wait already; an operator must decide those first")
+    if proof.envelope.sender.member != request.server.owner:
+        raise RequestUnfit(
+            reason=f"it is sent by {proof.envelope.sender}, the server belongs to {request.server.owner}"
+        )
+    _check_fits(request)
+    _check_waiting(request)
+    body = _as_body(request)
+    noted = {
+        "kind": request.kind.value,
+        "server": str(request.server),
+        "digest": digest,
+        "signer": str(proof.signer or ""),
+    }
+    receipt = receipts.write(ledger, "management-request", noted, now)
+    if request.dry_run:
+        return Received(0, "waiting")
+    row = ManagementRequestRow.objects.create(
+        kind=request.kind.value,
+        server=str(request.server),
+        client=str(request.client or ""),
+        body=body,
+        digest=digest,
+        sender=str(proof.envelope.sender),
+        signer=str(proof.signer or ""),
+        state="waiting",
+        received_at=now,
+        ledger_index=receipt.index,
+    )
+    allowed = central.setting("auto_approve", [kind.value for kind in AUTO_APPROVED])
+    if proof.signer == request.server.owner and request.kind.value in allowed:
+        _decide(row, "approved", "automatic", "signed by the server's owner", ledger, now)
+    return Received(row.pk, row.state)
+
+
+@transaction.atomic
+def approve(number: int, *, by: str, reason: str, ledger: receipts.LedgerWriter, now: datetime) -> ManagementRequestRow:
+    """Apply a request that waits. Raises RequestUnfit when it no longer fits the register."""
+    row = _waiting(number)
+    _check_fits(as_request(row))
+    _decide(row, "approved", by, reason, ledger, now)
+    return row
+
+
+@transaction.atomic
+def decline(number: int, *, by: str, reason: str, ledger: receipts.LedgerWriter, now: datetime) -> ManagementRequestRow:
+    """Refuse a request that waits; the reason is kept."""
+    row = _waiting(number)
+    _decide(row, "declined", by, reason, ledger, now)
+    return row
+
+
+def _waiting(number: int) -> ManagementRequestRow:
+    row = ManagementRequestRow.objects.filter(pk=number).first()
+    if row is None:
+        raise NotRegistered(kind="The management request", name=number)
+    if row.state != "waiting":
+        raise RequestUnfit(reason=f"request {number} was {row.state} already")
+    return row
+
+
+def _decide(
+    row: ManagementRequestRow, state: str, by: str, reason: str, ledger: receipts.LedgerWriter, now: datetime
+) -> None:
+    require_utc(now)
+    if not by.strip() or not reason.strip():
+        raise RequestUnfit(reason="a decision names who decides and why")
+    if state == "approved":
+        _apply(as_request(row), ledger, now, f"request {row.pk}")
+    receipts.write(ledger, "management-decision", {"request": row.ledger_index, "state": state, "by": by}, now)
+    row.state, row.decided_by, row.reason, row.decided_at = state, by, reason, now
+    row.save(update_fields=["state", "decided_by", "reason", "decided_at"])
+
+
+# --- requests as rows ------------------------------------------------------------------------------------------------
+
+
+def _as_body(request: ManagementRequest) -> dict[str, Any]:
+    certificate = None if request.certificate is None else base64.b64encode(request.certificate).decode()
+    return {"certificate": certificate, "address": request.address, "name": request.name, "message": request.message}
+
+
+def as_request(row: ManagementRequestRow) -> ManagementRequest:
+    """The request a row holds."""
+    certificate = row.body.get("certificate")
+    return ManagementRequest(
+        Kind(row.kind),
+        ServerId.parse(row.server),
+        ClientId.parse(row.client) if row.client else None,
+        None if certificate is None else base64.b64decode(certificate),
+        row.body.get("address"),
+        row.body.get("name"),
+        row.body.get("message"),
+    )
+
+
+# --- does it fit -----------------------------------------------------------------------------------------------------
+
+
+def _check_waiting(request: ManagementRequest) -> None:
+    """Of one server's client (or certificate) only one request may wait: a second would repeat or contradict it."""
+    rows = ManagementRequestRow.objects.filter(state="waiting", server=str(request.server))
+    if request.client is not None:
+        rows = rows.filter(client=str(request.client))
+    elif request.certificate is not None:
+        rows = rows.filter(body__certificate=_as_body(request)["certificate"])
+    else:
+        rows = rows.filter(kind=request.kind.value)
+    other = rows.first()
+    if other is not None:
+        raise RequestUnfit(reason=f"request {other.pk} ({other.kind}) about the same waits for a decision")
+
+
+def _check_fits(request: ManagementRequest) -> None:
+    kind, server = request.kind, SecurityServer.objects.filter(code=str(request.server)).first()
+    if kind is Kind.AUTH_CERT_REG:
+        _check_certificate(request)
+        return
+    if server is None:
+        raise RequestUnfit(reason=f"the server {request.server} is not registered")
+    client = str(request.client or "")
+    hosted = server.clients.filter(code=client).exists()
+    reason = ""
+    if kind is Kind.AUTH_CERT_DELETION and not server.certificates.filter(sha256=_sha256(request)).exists():
+        reason = "the certificate is not registered for the server"
+    elif kind is Kind.CLIENT_REG and hosted:
+        reason = f"{client} is registered at the server already"
+    elif kind is Kind.CLIENT_REG and (request.client is None or request.client.subsystem is None):
+        reason = "only subsystems are registered as clients"
+    elif kind in {Kind.CLIENT_REG, Kind.OWNER_CHANGE} and not _member(request):
+        reason = f"the member of {client} is not registered"
+    elif kind is Kind.OWNER_CHANGE and client == str(request.server.owner):
+        reason = f"{client} owns the server already"
+    elif kind is Kind.OWNER_CHANGE and _new_owner_taken(request):
+        reason = f"{client} has another server of that code"
+    elif kind in {Kind.CLIENT_DELETION, Kind.CLIENT_DISABLE, Kind.CLIENT_ENABLE} and not hosted:
+        reason = f"{client} is not registered at the server"
+    elif kind is Kind.CLIENT_DISABLE and client in server.disabled:
+        reason = f"{client} is disabled already"
+    elif kind is Kind.CLIENT_ENABLE and client not in server.disabled:
+        reason = f"{client} is not disabled"
+    elif kind is Kind.CLIENT_RENAME and not Subsystem.objects.filter(code=client).exists():
+        reason = f"{client} is not registered"
+    elif kind is Kind.MAINTENANCE_ENABLE and server.maintenance is not None:
+        reason = "the server is in maintenance already"
+    elif kind is Kind.MAINTENANCE_DISABLE and server.maintenance is None:
+        reason = "the server is not in maintenance"
+    if reason:
+        raise RequestUnfit(reason=reason)
+
+
+def _member(request: ManagementRequest) -> bool:
+    return request.client is not None and Member.objects.filter(code=str(request.client.member)).exists()
+
+
+def _new_owner_taken(request: ManagementRequest) -> bool:
+    return SecurityServer.objects.filter(code=f"{request.client}/{str(request.server).rsplit('/', 1)[-1]}").exists()
+
+
+def _sha256(request: ManagementRequest) -> str:
+    return hashlib.sha256(request.certificate or b"").hexdigest()
+
+
+def _check_certificate(request: ManagementRequest) -> None:
+    if not Member.objects.filter(code=str(request.server.owner)).exists():
+        raise RequestUnfit(reason=f"the server's owner {request.server.owner} is not registered")
+    if AuthCertificate.objects.filter(sha256=_sha256(request)).exists():
+        raise RequestUnfit(reason="the certificate is registered already")
+    if not request.address and not SecurityServer.objects.filter(code=str(request.server)).exists():
+        raise RequestUnfit(reason="a new server's first certificate comes with its address")
+
+
+# --- applying --------------------------------------------------------------------------------------------------------
+
+
+def _apply(request: ManagementRequest, ledger: receipts.LedgerWriter, now: datetime, by: str) -> None:
+    server, client, kind = str(request.server), str(request.client or ""), request.kind
+
+    def put(what: str, name: str, body: dict[str, Any]) -> None:
+        central.put(what, name, body, ledger=ledger, now=now, by=by)
+
+    row = SecurityServer.objects.filter(code=server).first()
+    if kind is Kind.AUTH_CERT_REG:
+        address = request.address or (row.address if row else "")
+        put("server", server, {"address": address, "maintenance": row.maintenance if row else None})
+        der = base64.b64encode(request.certificate or b"").decode()
+        put("certificate", _sha256(request), {"server": server, "der": der})
+    elif kind is Kind.AUTH_CERT_DELETION:
+        central.drop("certificate", _sha256(request), ledger=ledger, now=now, by=by)
+    elif kind is Kind.CLIENT_REG:
+        known = Subsystem.objects.filter(code=client).first()
+        put("subsystem", client, {"name": request.name or (known.name if known else "")})
+        put("client", f"{server} {client}", {"enabled": True})
+    elif kind is Kind.CLIENT_DELETION:
+        central.drop("client", f"{server} {client}", ledger=ledger, now=now, by=by)
+    elif kind in {Kind.CLIENT_DISABLE, Kind.CLIENT_ENABLE}:
+        put("client", f"{server} {client}", {"enabled": kind is Kind.CLIENT_ENABLE})
+    elif kind is Kind.CLIENT_RENAME:
+        put("subsystem", client, {"name": request.name or ""})
+    elif row is None:
+        raise RequestUnfit(reason=f"the server {server} is not registered")
+    elif kind is Kind.ADDRESS_CHANGE:
+        put("server", server, {"address": request.address, "maintenance": row.maintenance})
+    elif kind in {Kind.MAINTENANCE_ENABLE, Kind.MAINTENANCE_DISABLE}:
+        message = (request.message or "") if kind is Kind.MAINTENANCE_ENABLE else None
+        put("server", server, {"address": row.address, "maintenance": message})
+    elif kind is Kind.OWNER_CHANGE:
+        _change_owner(request, row, ledger, now, by)
+
+
+def _change_owner(
+    request: ManagementRequest, row: SecurityServer, ledger: receipts.LedgerWriter, now: datetime, by: str
+) -> None:
+    """The server keeps its certificates, clients and code, under the new owner's name."""
+    owner = Member.objects.filter(code=str(request.client)).first()
+    if owner is None:
+        raise NotRegistered(kind="The member", name=request.client)
+    before, row.owner = row.code, owner
+    row.code = f"{owner.code}/{before.rsplit('/', 1)[-1]}"
+    row.save(update_fields=["code", "owner"])
+    receipts.write(ledger, "server-owner", {"before": before, "after": row.code, "by": by}, now)
