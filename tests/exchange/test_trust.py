@@ -2,17 +2,23 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import cryptography.x509.ocsp  # noqa: F401 - used as x509.ocsp
 import httptools
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from kerege.exchange import certs, globalconf, multipart, ocsp, rest
+from kerege.exchange.batch import batch
 from kerege.exchange.errors import CertificateInvalid, ExchangeError, RevocationUnknown, SignerWrong
-from kerege.exchange.globalconf import SharedParameters
+from kerege.exchange.globalconf import Authority, SharedParameters
 from kerege.exchange.ids import MemberId, ServerId
-from kerege.exchange.pki import KeyPair, TestAuthority
+from kerege.exchange.pki import KeyPair, TestAuthority, new_key
 from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signer
 from kerege.exchange.xades_verify import verify
@@ -125,6 +131,133 @@ def test_a_certificate_counts_only_while_it_is_valid(
 ) -> None:
     with pytest.raises(CertificateInvalid, match="valid from"):
         certs.check_validity(pair.certificate, "signing", NOW + timedelta(days=4000))
+
+
+def test_a_signature_without_an_ocsp_answer_is_not_believed(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    facts = verify(signed(pair, [authority.ocsp_response(pair.certificate, NOW)]), b"m")
+    with pytest.raises(RevocationUnknown, match="no OCSP answer"):
+        Trust(shared).signer(replace(facts, ocsp_responses=()), NOW)
+
+
+def test_a_batch_of_another_member_is_refused_and_ones_own_believed(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    signer = Signer(pair.key, pair.certificate)
+    signer.with_ocsp([authority.ocsp_response(pair.certificate, NOW)])
+    tree = batch([(hashlib.sha512(bytes([n])).digest(), ()) for n in range(5)])
+    xml = signer.sign_batch([(leaf, ()) for leaf in tree.leaves], NOW)[0].xml
+    assert Trust(shared).check_batch(xml, tree, EDU, NOW).certificate == pair.certificate
+    with pytest.raises(SignerWrong):
+        Trust(shared).check_batch(xml, tree, POP, NOW)
+
+
+# --- nextUpdate, and authorities that only the signature brings ---
+
+
+def answer(
+    about: x509.Certificate, issuer: KeyPair, responder: KeyPair, until: datetime | None, *, revoked: bool = False
+) -> bytes:
+    builder = x509.ocsp.OCSPResponseBuilder().add_response(
+        about,
+        issuer.certificate,
+        hashes.SHA1(),
+        x509.ocsp.OCSPCertStatus.REVOKED if revoked else x509.ocsp.OCSPCertStatus.GOOD,
+        NOW,
+        until,
+        NOW - timedelta(days=1) if revoked else None,
+        None,
+    )
+    builder = builder.responder_id(x509.ocsp.OCSPResponderEncoding.NAME, responder.certificate)
+    return builder.sign(responder.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_an_answer_that_was_to_be_replaced_is_not_believed_unless_the_configuration_says_so(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    due = NOW + timedelta(minutes=5)
+    xml = signed(pair, [answer(pair.certificate, authority.ca, authority.responder, due)])
+    trust = Trust(shared)
+    trust.check_signature(xml, b"m", (), None, EDU, due)
+    late = due + timedelta(seconds=1)
+    with pytest.raises(RevocationUnknown, match="replaced by"):
+        trust.check_signature(xml, b"m", (), None, EDU, late)
+    Trust(shared, verify_next_update=False).check_signature(xml, b"m", (), None, EDU, late)
+
+
+def test_an_answer_need_not_say_when_it_is_replaced(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    xml = signed(pair, [answer(pair.certificate, authority.ca, authority.responder, None)])
+    Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+
+
+@pytest.fixture(scope="module")
+def branch(authority: TestAuthority) -> tuple[KeyPair, KeyPair]:
+    """An authority under the approved one that the configuration does not list, and a signing certificate of its making."""
+
+    def issue(subject: x509.Name, issuer: KeyPair, *, ca: bool) -> KeyPair:
+        key = new_key()
+        usage = dict.fromkeys(KEY_USAGES, False) | {"key_cert_sign": ca, "content_commitment": not ca}
+        builder = x509.CertificateBuilder(
+            issuer.certificate.subject, subject, key.public_key(), x509.random_serial_number(),
+            NOW - timedelta(days=1), NOW + timedelta(days=9),
+        )  # fmt: skip
+        builder = builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
+        builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
+        return KeyPair(key, builder.sign(issuer.key, hashes.SHA256()))
+
+    middle = issue(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "branch")]), authority.ca, ca=True)
+    subject = authority.sign_certificate(EDU, "Education", "node-edu", NOW).certificate.subject
+    return middle, issue(subject, middle, ca=False)
+
+
+KEY_USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
+
+
+def signed_in_the_branch(branch: tuple[KeyPair, KeyPair], answers: list[bytes], *, bring: bool = True) -> bytes:
+    middle, own = branch
+    signer = Signer(own.key, own.certificate, intermediates=[middle.certificate] if bring else [])
+    signer.with_ocsp(answers)
+    return signer.sign(hashlib.sha512(b"m").digest(), (), NOW).xml
+
+
+def test_an_authority_the_signature_brings_is_believed_with_an_answer_about_itself(
+    authority: TestAuthority, shared: SharedParameters, branch: tuple[KeyPair, KeyPair]
+) -> None:
+    middle, own = branch
+    about_own = answer(own.certificate, middle, middle, None)
+    about_middle = answer(middle.certificate, authority.ca, authority.responder, None)
+    xml = signed_in_the_branch(branch, [about_own, about_middle])
+    Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+    xml = signed_in_the_branch(branch, [about_own, about_middle], bring=False)
+    with pytest.raises(CertificateInvalid, match="no approved"):
+        Trust(shared).check_signature(xml, b"m", (), None, EDU, NOW)
+
+
+def test_an_authority_the_signature_brings_is_not_believed_without_an_answer_or_when_revoked(
+    authority: TestAuthority, shared: SharedParameters, branch: tuple[KeyPair, KeyPair]
+) -> None:
+    middle, own = branch
+    about_own = answer(own.certificate, middle, middle, None)
+    with pytest.raises(RevocationUnknown, match="another certificate"):
+        Trust(shared).check_signature(signed_in_the_branch(branch, [about_own]), b"m", (), None, EDU, NOW)
+    revoked = answer(middle.certificate, authority.ca, authority.responder, None, revoked=True)
+    with pytest.raises(RevocationUnknown, match="revoked"):
+        Trust(shared).check_signature(signed_in_the_branch(branch, [about_own, revoked]), b"m", (), None, EDU, NOW)
+
+
+def test_a_listed_intermediate_needs_no_answer_about_itself(
+    shared: SharedParameters, branch: tuple[KeyPair, KeyPair]
+) -> None:
+    middle, own = branch
+    listed = replace(shared.authorities[0], intermediates=(Authority(middle.certificate, ()),))
+    xml = signed_in_the_branch(branch, [answer(own.certificate, middle, middle, None)], bring=False)
+    Trust(replace(shared, authorities=(listed,))).check_signature(xml, b"m", (), None, EDU, NOW)
 
 
 # --- a live X-Road 7.3.2 pair ---

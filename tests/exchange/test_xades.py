@@ -186,6 +186,12 @@ def test_x_roads_signature_holds(vectors: Path) -> None:
         ("sign-0-no-signing-cert.xml", SignatureMalformed, "signing certificate"),
         ("sign-0-schema-fail.xml", SignatureMalformed, "CanonicalizationMethod"),
         ("empty.xml", SignatureMalformed, "well-formed"),
+        (
+            "xades.signature.ts.xml",
+            SignatureInvalid,
+            "signed properties",
+        ),  # of 2012, over a manifest that no server writes now
+        ("batch-sig.xml", SignatureInvalid, "did not come"),  # its chain is missing here; with it: test_batch
         ("extra-certs-digest-invalid.xml", SignatureInvalid, "digest of a certificate it refers to"),
         ("extra-certs-missing-cert.xml", SignatureMalformed, "refers to is missing"),
         ("extra-certs-missing-id.xml", SignatureMalformed, "does not say which"),
@@ -196,6 +202,19 @@ def test_x_roads_faulty_signatures_are_refused_for_the_right_reason(
 ) -> None:
     with pytest.raises(error, match=words):
         verify(read(vectors, name), read(vectors, "message-0.xml"))
+
+
+@pytest.mark.vectors
+def test_x_roads_signature_in_the_older_envelope_holds(vectors: Path) -> None:
+    facts = verify(read(vectors, "sign-0-old-format.xml"), read(vectors, "message-0.xml"))
+    assert facts.signing_time.year == 2015
+    assert len(facts.ocsp_responses) == 1
+
+
+@pytest.mark.vectors
+def test_x_roads_signature_without_ocsp_answers_holds_but_brings_no_reason_to_believe_the_signer(vectors: Path) -> None:
+    """The value is right; `trust` refuses the signer (test_a_signature_without_an_ocsp_answer_is_not_believed)."""
+    assert verify(read(vectors, "sign-0-ocsp-no-responses.xml"), read(vectors, "message-0.xml")).ocsp_responses == ()
 
 
 @pytest.mark.vectors
