@@ -120,13 +120,13 @@ class Health:
         warnings = [
             f"message log, {name}: {text}"
             for name, text in sorted(status.get("problems", {}).items())
-            if name != "stamps"
+            if name != "stamping"
         ]
         do = "Free space or mend the disk under log.folder; `kerege node verify-log` says whether the log is whole."
         return _part("log", failures, warnings, do)
 
     def _stamps(self, status: Mapping[str, Any]) -> Part:
-        problem = status.get("problems", {}).get("stamps")
+        problem = status.get("problems", {}).get("stamping")
         warnings = []
         if problem:
             oldest = status.get("oldest_unstamped")
