@@ -162,9 +162,7 @@ class LocalPages:
 def _parameters(http: HttpRequest) -> tuple[str, SubsystemId, frozenset[str]]:
     """queryId, the client and the flags. A flag counts when it is there without a value, or as true."""
     try:
-        given = parse_qsl(
-            urlsplit(http.target).query, keep_blank_values=True, max_num_fields=20, errors="strict", strict_parsing=True
-        )
+        given = parse_qsl(urlsplit(http.target).query, keep_blank_values=True, max_num_fields=20, errors="strict")
     except ValueError:
         raise _Refused(400, "The parameters cannot be read.") from None
     values: dict[str, str] = {}
