@@ -82,3 +82,4 @@ class Extras:
 
     content_type: str = ""  # the caller's own Content-Type, with its boundary
     soap_action: str | None = None
+    request_id: str = ""  # of a SOAP message, which does not hold it
