@@ -147,7 +147,10 @@ class Sealing:
         self.messages += len(records)
         self.signatures += len(done)
         for group in done:
-            group[0].sink.sealed(group)
+            try:
+                group[0].sink.sealed(group)
+            except Exception as problem:  # noqa: BLE001 - one connection's trouble is not the others'
+                _fail(group, problem)
 
     async def _sign(self, group: list[Item], now: datetime) -> None:
         signer = group[0].signer
