@@ -13,9 +13,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
-from asn1crypto import algos, cms, tsp  # type: ignore[import-untyped]
+from asn1crypto import algos, cms, core, tsp  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -38,6 +38,12 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
 _T = TypeVar("_T")
 _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 _XADES: Final = "{http://uri.etsi.org/01903/v1.3.2#}"
+
+
+class _Answer(core.Sequence):  # type: ignore[misc]
+    """TimeStampResp; the library's own form does not know that a refusal has no token."""
+
+    _fields: ClassVar = [("status", tsp.PKIStatusInfo), ("time_stamp_token", cms.ContentInfo, {"optional": True})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ def check_answer(
         raise TimestampInvalid(check="answer", reason=f"it is larger than {LARGEST_ANSWER} bytes")
 
     def fields() -> tuple[str, bytes, int | None]:
-        response = tsp.TimeStampResp.load(answer, strict=True)
+        response = _Answer.load(answer, strict=True)
         status = str(response["status"]["status"].native)
         if status not in {"granted", "granted_with_mods"}:
             return status, b"", None
