@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,17 @@ def test_a_spool_nobody_closed_is_closed_when_nobody_holds_it(tmp_path: Path) ->
     spool = Spool.of([b"x"], tmp_path)
     assert spools_open() == before + 1
     del spool
+    assert spools_open() == before
+
+
+def test_a_very_big_spool_is_freed_aside(tmp_path: Path) -> None:
+    before = spools_open()
+    spool = Spool.of([bytes(1024 * 1024)] * 70, tmp_path)
+    spool.close()
+    assert spool.closed
+    end = time.monotonic() + 5
+    while spools_open() > before and time.monotonic() < end:
+        time.sleep(0.01)
     assert spools_open() == before
 
 

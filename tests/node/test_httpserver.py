@@ -67,6 +67,21 @@ LIMITS = ServerLimits(body=1000, connections=4, request_seconds=0.3, idle_second
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nx",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\x00: c\r\n\r\n",
         b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nab\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tfolded\r\n\r\n",
+        b"GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: a\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\r\nX: b\r\n\r\n",
     ],
 )
 def test_requests_two_readers_could_frame_differently_are_refused(data: bytes) -> None:
@@ -266,6 +281,89 @@ def test_a_bug_in_a_handler_is_500_without_its_text() -> None:
     assert isinstance(answer, bytes)
     assert answer.startswith(b"HTTP/1.1 500")
     assert b"a bug" not in answer
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_handler_may_answer_at_once_or_by_a_future_and_in_order_still(
+    run: Callable[[Awaitable[object]], object],
+) -> None:
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+
+        def handler(request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
+            answer = HttpResponse(200, (), request.target.encode())
+            if request.target == "/now":
+                return answer
+            if request.target == "/bug":
+                raise RuntimeError("a bug")
+            future: asyncio.Future[HttpResponse] = loop.create_future()
+            if request.target == "/done":
+                future.set_result(answer)
+            elif request.target == "/failed":
+                loop.call_later(0.01, future.set_exception, RuntimeError("a bug"))
+            elif request.target == "/cancelled":
+                loop.call_later(0.01, future.cancel)
+            else:
+                loop.call_later(0.02, future.set_result, answer)
+            return future
+
+        listener = Listener(handler, LIMITS)
+        await listener.open(Address("127.0.0.1", 0))
+        targets = [b"/now", b"/later", b"/now", b"/done", b"/bug", b"/failed", b"/cancelled", b"/later"]
+        requests = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target for target in targets)
+        out = await raw(listener.ports[0], requests + b"GET /now HTTP/1.1\r\n" + CLOSE)
+        listener.close()
+        return out
+
+    out = run(main())
+    assert isinstance(out, bytes)
+    answers = [part.partition(b"\r\n\r\n")[2] for part in out.split(b"HTTP/1.1 ")[1:]]
+    bug = b"internal error\n"
+    assert answers == [b"/now", b"/later", b"/now", b"/done", bug, bug, bug, b"/later", b"/now"]
+
+
+def test_many_requests_one_after_the_other_in_any_pieces_are_answered_alike() -> None:
+    one = b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+    data = b"".join(one % n for n in range(20)) + b"GET /last HTTP/1.1\r\n" + CLOSE
+
+    async def talk(port: int) -> list[bytes]:
+        out = []
+        for step in (1, 7, 50, 333):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for at in range(0, len(data), step):
+                writer.write(data[at : at + step])
+                await asyncio.sleep(0)
+            out.append(await reader.read(-1))
+            writer.close()
+        return out
+
+    whole = served(LIMITS, lambda port: raw(port, data))
+    assert isinstance(whole, bytes)
+    assert whole.count(b"HTTP/1.1 200 OK") == 21
+    assert served(LIMITS, talk) == [whole] * 4
+
+
+def test_a_head_that_comes_in_pieces_has_the_same_limit() -> None:
+    async def talk(port: int) -> list[bytes]:
+        out = []
+        for piece in (b"X: " + b"y" * 900 + b"\r\n", b"y" * 900):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nZ: ")
+            with contextlib.suppress(ConnectionError):
+                for _ in range(95):
+                    writer.write(piece)
+                    await asyncio.sleep(0.001)
+            out.append((await reader.read(100))[:12])
+            writer.close()
+        return out
+
+    assert served(ServerLimits(1000), talk) == [b"HTTP/1.1 431"] * 2
+    assert seen == []
+
+
+def test_whether_a_request_came_over_tls_is_told() -> None:
+    served(LIMITS, lambda port: raw(port, b"GET / HTTP/1.1\r\n" + CLOSE))
+    assert [request.secure for request in seen] == [False]
 
 
 # --- the client side ---

@@ -14,6 +14,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from kerege.exchange.errors import BodyRefused, MessageTooLarge
 
 PIECE: Final = 256 * 1024
 MEMORY: Final = 256 * 1024
+_SLOW_TO_FREE: Final = 64 * 1024 * 1024
 
 
 class Spool:
@@ -133,9 +135,15 @@ class Spool:
         """Give the disk its space back; a second time is harmless."""
         file, self._file = self._file, -1
         self._pending = bytearray()
-        if file >= 0:
-            with contextlib.suppress(OSError):
-                os.close(file)
+        if file < 0:
+            return
+        if self._written >= _SLOW_TO_FREE:
+            # the system takes some 50 ms to free a gigabyte: whoever closes it may be serving others; at the interpreter's end
+            # there are no new threads
+            with contextlib.suppress(RuntimeError):
+                threading.Thread(target=_close_file, args=(file,), daemon=True).start()
+                return
+        _close_file(file)
 
     def __enter__(self) -> Self:
         return self
@@ -275,6 +283,11 @@ class BodyWriter:
         if self._spool is not None:
             self._spool.close()
             self._spool = None
+
+
+def _close_file(file: int) -> None:
+    with contextlib.suppress(OSError):
+        os.close(file)
 
 
 def _unnamed(folder: str) -> int:
