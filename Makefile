@@ -44,7 +44,7 @@ outside: ## virtual environments of other people's X-Road libraries, for tests/o
 	@PY="$(PY)" sh tests/outside/setup.sh
 
 fuzz: $(STAMP) ## every parser of strangers' bytes fuzzed for SECONDS (60) each
-	@PY="$(PY)" SECONDS="$(or $(SECONDS),60)" sh fuzz/run.sh
+	@PY="$(PY)" sh fuzz/run.sh $(or $(SECONDS),60)
 
 lock: $(STAMP) ## renew requirements/lock.txt
 	$(BIN)/pip install -q uv
