@@ -3,9 +3,11 @@
 ids          who is meant: members, subsystems, servers, data services
 rest         the REST message protocol: targets, headers, signed byte form, request hash
 multipart    the message transport between security servers
-hashchain    hash chains over a message and its attachments, and over batches
-xades        signatures: made from a canonical template; `xades_verify` checks ours and foreign ones
-certs, ocsp  chains, signing rights of a certificate, revocation and its freshness
+batch        hash chains over a message and its attachments, and over batches, made; `hashchain` checks ours and foreign ones
+xades        signatures: made from a canonical template (`xades_parts` the newer style, `signingkeys` the keys); `xades_verify` checks
+             ours, `xades_read` reads foreign ones; `trust` whether the signer is to be believed
+linkframes   frames of the link between two Kerege nodes; `linkmessages` what they carry
+certs, ocsp  chains, signing rights of a certificate, revocation and its freshness; `profiles` which member a subject names
 globalconf   shared and private parameters (`confwrite` writes them); `confdir` the signed directory; `rules` Kerege's own part
 access       who may call what; `permits` whether a public service's traffic is open
 messagelog   the durable log; `asic` containers for a logged record; `opmon` monitoring records
