@@ -4,8 +4,9 @@ import orjson
 import pytest
 
 from kerege.exchange import opmon, rest
-from kerege.exchange.ids import ServerId
-from kerege.exchange.opmon import Exchange
+from kerege.exchange.ids import ClientId, DataServiceId, ServerId
+from kerege.exchange.opmon import Exchange, SoapNames
+from kerege.exchange.opmon_query import FIELDS
 
 SERVER = ServerId.parse("KG/GOV/70000003/node-edu")
 REQUEST = rest.request_from_client(
@@ -27,6 +28,42 @@ def exchange(side: str = opmon.PRODUCER, **changes: object) -> Exchange:
     for name, value in changes.items():
         setattr(made, name, value)
     return made
+
+
+SOAP = SoapNames(
+    ClientId.parse("KG/GOV/70000003/admission"),
+    DataServiceId("KG", "GOV", "70000002", "population", "getPerson", "v1"),
+    "id-1",
+    "r-1",
+    "officer-1",
+    None,
+    None,
+    "42",
+)
+
+
+def test_a_soap_exchange_has_the_protocols_fields_and_no_status() -> None:
+    noted = Exchange(opmon.PRODUCER, 1_000, None, 1_001, 1_002, 1_003, 10, 20, soap=SOAP, request_mime_size=99)
+    noted.request_attachments = 2
+    record = opmon.record(noted, SERVER)
+    assert (record["serviceCode"], record["serviceVersion"], record["serviceType"]) == ("getPerson", "v1", "WSDL")
+    assert (record["messageProtocolVersion"], record["messageId"], record["xRequestId"]) == ("4.0", "id-1", "r-1")
+    assert (record["requestSize"], record["requestMimeSize"], record["requestAttachmentCount"]) == (10, 99, 2)
+    assert (record["representedPartyCode"], record["succeeded"]) == ("42", True)
+    assert not {"statusCode", "restMethod", "restPath", "messageIssue", "responseMimeSize"} & set(record)
+
+
+def test_a_soap_exchange_without_answer_or_with_a_fault_failed() -> None:
+    assert opmon.record(Exchange(opmon.CLIENT, 1, soap=SOAP), SERVER)["succeeded"] is False
+    assert (
+        opmon.record(Exchange(opmon.CLIENT, 1, soap=SOAP, response_size=5, fault_code="x"), SERVER)["succeeded"]
+        is False
+    )
+
+
+def test_every_field_is_one_of_the_protocols() -> None:
+    soap = Exchange(opmon.CLIENT, 1, None, 1, 1, 1, 1, 1, "a", "b", None, "c", "d", "e", SOAP, None, 1, 1, 1, 1)
+    assert set(opmon.record(soap, SERVER)) | set(opmon.record(exchange(), SERVER)) <= FIELDS
 
 
 def test_the_query_and_segments_that_name_a_person_stay_out() -> None:

@@ -77,7 +77,7 @@ class Exchange:
         if self.fault_code is not None:
             return False
         if self.soap is not None:
-            return self.response_in is not None
+            return self.response_size is not None
         return self.status is not None and self.status < 400
 
     @property

@@ -19,6 +19,7 @@ from kerege.exchange.errors import AccessDenied, DescriptionUnavailable, Metaser
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.metaservices import Offered
 from kerege.exchange.opmon import Exchange
+from kerege.exchange.parts import new_boundary
 from kerege.exchange.rest import RestRequest
 from kerege.exchange.safexml import parse_xml
 from kerege.node.config_types import Service
@@ -63,7 +64,13 @@ class Metaservices:
             raise MetaserviceInvalid(service=code, reason="its SOAP body is empty")
         element, attachments = await self._soap(asked, question)
         content = soap.with_request_hash(_enveloped(root, body, element), message.digests[0])
-        return Message(multipart.SOAP, content, attachments)
+        content_type = "text/xml; charset=UTF-8"
+        if attachments:  # collectors look for a boundary that begins like this one
+            content_type = f'multipart/related; type="text/xml"; charset=UTF-8; boundary={new_boundary("xroad")}'
+        answer = Message(multipart.SOAP, content, attachments, content_type=content_type)
+        exchange.response_size, exchange.response_attachments = len(content), len(attachments)
+        exchange.response_mime_size = answer.size if attachments else None
+        return answer
 
     # --- REST ---
 
