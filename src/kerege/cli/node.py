@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from kerege.cli.node_keys import expiry, order
+
 
 @click.group(invoke_without_command=True)
 @click.option(
@@ -90,3 +92,7 @@ def asic(config: object, request_id: str, folder: Path) -> None:
     if not written:
         click.echo("no record with this request id", err=True)
         sys.exit(1)
+
+
+node.add_command(expiry)
+node.add_command(order)

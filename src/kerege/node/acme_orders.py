@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +32,8 @@ from kerege.node.acme_client import Account, AcmeAuthority, CertificateAuthority
 from kerege.node.config_reading import Section
 from kerege.node.config_types import Address, KeySource, NodeConfig
 from kerege.node.errors import CertificateOrderFailed
+from kerege.node.httpserver import ServerLimits
+from kerege.node.listener import Listener
 
 _LOG: Final = logging.getLogger("kerege.node.orders")
 _WAITING: Final = "waiting.json"
@@ -272,6 +274,26 @@ def subject_of(config: NodeConfig, settings: AcmeSettings, order: str | MemberId
     )
 
 
-def describe(renewals: Renewals) -> Mapping[str, str]:
-    """What waits or failed, for health and for people."""
-    return {name: problem.text for name, problem in renewals.problems.items()}
+async def order_now(renewals: Renewals, challenges: Challenges, wanted: Sequence[str | MemberId]) -> list[KeySource]:
+    """Order beside a node that is not running, with a challenge listener for as long. What came waits for the node's start.
+
+    Where there is no pair yet at all, the new one is pointed to at once: the node could not start without. Raises
+    CertificateOrderFailed.
+    """
+    out: list[KeySource] = []
+    listener = Listener(challenges.handle, ServerLimits(4096, 64, 64))
+    try:
+        await listener.open(renewals.settings.challenge)
+    except OSError as problem:
+        place, reason = renewals.settings.challenge, problem.strerror or "refused"
+        raise renewals._failed("(any)", f"tokens cannot be served on {place} (keys.acme.challenge): {reason}") from None
+    try:
+        for order in wanted:
+            source = await renewals.order(order)
+            if renewals.in_use(order) is None and source.key is not None:
+                keyfiles.point(renewals.folder(order), source.key.stem)
+                (renewals.folder(order) / _WAITING).unlink(missing_ok=True)
+            out.append(source)
+    finally:
+        listener.close()
+    return out

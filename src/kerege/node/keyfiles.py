@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from kerege.exchange.certs import readable
 from kerege.exchange.pki import KeyPair
 from kerege.exchange.xades import PrivateKey
-from kerege.node.config_types import KeySource
+from kerege.node.config_types import KeySource as KeySource
 from kerege.node.errors import NodeKeyInvalid
 
 _LARGEST: Final = 1024 * 1024  # of any key, certificate or passphrase file

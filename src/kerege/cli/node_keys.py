@@ -1,0 +1,66 @@
+"""Commands about the node's keys and certificates: what ends when, and ordering new ones."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--ics",
+    "calendar_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a calendar file (iCalendar) with what does not renew itself.",
+)
+@click.pass_obj
+def expiry(config: object, calendar_file: Path | None) -> None:
+    """List when certificates, OCSP answers, configuration, permits and rights end, and what to do; exit 1 when one is over."""
+    from kerege.ground.clock import now as utc_now
+    from kerege.node import expiry as room
+    from kerege.node.config import NodeConfig
+    from kerege.node.expiry_kept import kept_entries
+
+    assert isinstance(config, NodeConfig)
+    now = utc_now()
+    entries, problem = kept_entries(config, now)
+    click.echo(room.table(entries))
+    if problem:
+        click.echo(problem, err=True)
+    if calendar_file is not None:
+        new = calendar_file.with_name(calendar_file.name + ".new")
+        new.write_bytes(room.ics(entries, str(config.server), now).encode())
+        new.replace(calendar_file)
+    sys.exit(1 if problem or any(one.state == room.EXPIRED for one in entries) else 0)
+
+
+@click.command()
+@click.argument("what", default="due")
+@click.pass_obj
+def order(config: object, what: str) -> None:
+    """Order certificates by ACME now: "auth", a member of keys.sign, or "due" (the default): those that are missing or end soon."""
+    import asyncio
+
+    from kerege.ground.clock import now as utc_now
+    from kerege.node.acme_client import Challenges
+    from kerege.node.acme_orders import Renewals, order_now
+    from kerege.node.config import NodeConfig
+
+    assert isinstance(config, NodeConfig)
+    challenges = Challenges()
+    renewals = Renewals.of(config, utc_now, challenges)
+    if renewals is None:
+        click.echo("keys.acme is not in the node's configuration; nothing can be ordered", err=True)
+        sys.exit(2)
+    wanted = [one for one in renewals.settings.orders if what in ("due", str(one))]
+    if not wanted:
+        click.echo(f"{what} is not among keys.acme.orders", err=True)
+        sys.exit(2)
+    if what == "due":
+        wanted = [one for one in wanted if renewals.due(one, utc_now())]
+    for source in asyncio.run(order_now(renewals, challenges, wanted)):
+        click.echo(f"ordered: {source.certificate}")
+    if not wanted:
+        click.echo("nothing is due")
