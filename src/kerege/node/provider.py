@@ -108,7 +108,7 @@ class Provider:
         picture = core.keeper.current(now)
         peer = self.peer(http.peer_certificate, http.peer_address, picture)
         if isinstance(http.body, TransportMessage):
-            incoming = wire.from_transport(http.body)
+            incoming = wire.from_transport(http.body, core.config.limits)
         else:
             incoming = wire.decode(http.header(b"content-type"), http.body, core.config.limits)
         is_rest = incoming.message.kind == multipart.REST_REQUEST
@@ -118,6 +118,7 @@ class Provider:
         extras = Extras(
             http.header(b"x-original-content-type"),
             http.header(b"x-original-soapaction") or None,
+            http.header(b"x-road-request-id"),
         )
         accepted = self.accept(incoming, extras, peer, exchange, picture, now)
         if http.header(b"x-road-request-id") != accepted.asked.request_id and is_rest:
@@ -134,6 +135,7 @@ class Provider:
         headers = (
             (b"content-type", multipart.content_type(boundary).encode()),
             (b"x-hash-algorithm", b"SHA-512"),
+            *wire.original_content_type(answer),
         )
         return HttpResponse(200, headers, b"".join(map(body_bytes, wire.encode(boundary, answer, signed))))
 

@@ -23,7 +23,7 @@ class Rights:
 
     def __init__(self, config: NodeConfig) -> None:
         self._local = tuple(
-            Right(f"local-{service.id}-{number}", _holder(right.to), service.id, right.method, right.path)
+            Right(f"local-{service.id}-{number}", _holder(right.to), service.id.unversioned, right.method, right.path)
             for service in config.services.values()
             for number, right in enumerate(service.rights, 1)
         )

@@ -64,7 +64,7 @@ class SoapConsumer:
 
         try:
             answer, found = await self._carrier.carry(
-                asked, message, Extras(content_type, action), exchange, picture, check
+                asked, message, Extras(content_type, action, request_id), exchange, picture, check
             )
         finally:
             note_request(exchange, message)

@@ -32,12 +32,12 @@ class SoapProvider:
         self._agency, self._limits = agency, limits
 
     def read(self, message: Message, extras: Extras, exchange: Exchange) -> Asked:
-        """Who asks for what. The request id is not part of the signed message: whoever received it adds it."""
+        """Who asks for what. The request id is no part of the signed message."""
         request = soap.check_request(soap.parse(message.content))
         extras.soap_action = soap.check_action(extras.soap_action)
-        exchange.soap = names_of(request, "")
+        exchange.soap = names_of(request, extras.request_id)
         note_request(exchange, message)
-        return asked_of(request, "")
+        return asked_of(request, extras.request_id)
 
     async def call(
         self, asked: Asked, message: Message, extras: Extras, service: Service, exchange: Exchange

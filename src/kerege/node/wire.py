@@ -148,7 +148,13 @@ def raise_fault(data: bytes) -> None:
     fault = faults.from_soap(data)
     if fault is None:
         raise MessageMalformed(where="answer", reason="it is XML, but no fault")
-    raise PeerFault(fault_code=fault.code, fault_string=fault.message, detail=fault.detail)
+    raise PeerFault(
+        fault_code=fault.code,
+        fault_string=fault.message,
+        detail=fault.detail,
+        actor=fault.actor,
+        reference=fault.reference,
+    )
 
 
 def rest_content_type(headers: rest.Headers) -> str:
