@@ -15,6 +15,7 @@ import yaml
 
 from kerege.exchange.faults import Spelling
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.exchange.metaservices import is_reserved
 from kerege.node.config_reading import Section
 from kerege.node.config_types import Address as Address
 from kerege.node.config_types import (
@@ -195,6 +196,8 @@ def _services(
         service: DataServiceId = section.parse(DataServiceId, name, name)
         if service.provider not in clients:
             raise section.bad(name, f"its subsystem {service.provider} is not among clients")
+        if is_reserved(service.service):
+            raise section.bad(name, f"the code {service.service} is reserved for a service of the node itself")
         one = Section(value, f"services.{name}", section.file)
         url = one.text("url")
         parts = urlsplit(url)
