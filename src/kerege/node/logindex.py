@@ -93,8 +93,21 @@ class LogIndex:
                 return self._take(database, None)
 
     def _place(self, database: sqlite3.Connection) -> logfolder.Place | None:
+        """Where to go on, when the last frame taken stands in this log as it was taken; else the index is of another one."""
         row = database.execute("SELECT segment, at, link, number, records FROM place").fetchone()
-        return None if row is None else logfolder.Place(*row)
+        last = database.execute("SELECT first, segment, offset, number, before FROM frame ORDER BY first DESC LIMIT 1")
+        frame = last.fetchone()
+        if row is not None and frame is not None:
+            place = logfolder.Place(*row)
+            first, segment, offset, number, before = frame
+            try:
+                path = self._folder / logfolder.name(segment)
+                if logfolder.frame_at(path, offset, number, before, first).after == place:
+                    return place
+            except LogDamaged:
+                pass
+        self._forget(database)
+        return None
 
     def _forget(self, database: sqlite3.Connection) -> None:
         for table in ("frame", "record", "stamp", "place"):

@@ -1,0 +1,279 @@
+import asyncio
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kerege.exchange import asic, messagelog
+from kerege.exchange.errors import LogFull, TimestampingFailed, TimestampInvalid
+from kerege.exchange.ids import ClientId, DataServiceId, MemberId
+from kerege.exchange.logrecord import LogRecord, StampRecord
+from kerege.exchange.messagelog import LogWriter
+from kerege.node.commit import CommitLog
+from kerege.node.keeping import ArchiveSettings, KeepingSettings, LogKeeping, StampSettings
+
+_SPEC = importlib.util.spec_from_file_location("test_tsa", Path(__file__).parents[1] / "exchange" / "tsa.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+_TSA = importlib.util.module_from_spec(_SPEC)
+sys.modules["test_tsa"] = _TSA
+_SPEC.loader.exec_module(_TSA)
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+CLIENT = ClientId.parse("KG/GOV/70000003/admission")
+SERVICE = DataServiceId.parse("KG/GOV/70000002/population/persons")
+
+
+def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async test in an event loop of its own, with its bench open."""
+
+    @functools.wraps(test)
+    def run(*, bench: "Bench", **named: Any) -> None:
+        async def whole() -> None:
+            bench.open()
+            try:
+                await test(bench=bench, **named)
+            finally:
+                await bench.keeping.close()
+                await asyncio.to_thread(bench.log.close)
+
+        asyncio.run(whole())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def tsa() -> Any:
+    return _TSA.Tsa.create(NOW, "ec")
+
+
+def record(number: int, when: datetime = NOW, direction: str = "request") -> LogRecord:
+    body = b"body"
+    return LogRecord(
+        when, direction, "client", f"m-{number}", f"r-{number}", CLIENT, SERVICE, b"GET", body, b"<s>%d</s>" % number,
+        None, attachment_digests=(hashlib.sha512(body).digest(),),
+    )  # fmt: skip
+
+
+@dataclass
+class Bench:
+    """A log with its keeping, a clock that is moved by hand, and authorities that can be switched off."""
+
+    folder: Path
+    tsa: Any
+    settings: KeepingSettings
+    now: datetime = NOW
+    down: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def open(self) -> None:
+        self.log = CommitLog(LogWriter(self.settings.folder))
+        self.approved = [
+            self.tsa.like(name="first", url="http://first").approved,
+            self.tsa.like(name="second", url="http://second").approved,
+        ]
+        self.keeping = LogKeeping(
+            self.log, self.settings, clock=lambda: self.now, authorities=lambda: self.approved, send=self.send
+        )
+
+    async def send(self, url: str, body: bytes) -> bytes:
+        self.asked.append(url)
+        if url in self.down:
+            raise ConnectionRefusedError
+        return bytes(self.tsa.answer(body, self.now))
+
+    def stamps(self) -> list[StampRecord]:
+        return [one.record for one in messagelog.entries(self.settings.folder) if isinstance(one.record, StampRecord)]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, tsa: Any) -> Bench:
+    settings = KeepingSettings(
+        tmp_path / "log", tmp_path / "index.sqlite", stamps=StampSettings(every_seconds=0.05, acceptable_seconds=60),
+        archive=ArchiveSettings(tmp_path / "archive", every_seconds=0.05), least_free=0,
+    )  # fmt: skip
+    return Bench(tmp_path, tsa, settings)
+
+
+@on_loop
+async def test_records_are_stamped_together_and_the_stamp_is_in_the_log(bench: Bench) -> None:
+    await bench.keeping.start()
+    await bench.log.append_many([record(n) for n in range(5)])
+    assert bench.keeping.status()["oldest_unstamped"] == NOW.isoformat()
+    await bench.keeping.stamp_now()
+    (stamp,) = bench.stamps()
+    assert (stamp.first, stamp.last, len(stamp.leaves)) == (0, 4, 5)
+    status = bench.keeping.status()
+    assert (status["oldest_unstamped"], status["last_stamp"], status["refusing"]) == (None, NOW.isoformat(), None)
+    await bench.keeping.stamp_now()
+    assert len(bench.stamps()) == 1, "nothing waits, so nothing is asked"
+
+
+@on_loop
+async def test_the_next_authority_is_asked_when_the_first_does_not_answer(bench: Bench) -> None:
+    bench.down.add("http://first")
+    await bench.log.append(record(0))
+    await bench.keeping.stamp_now()
+    assert bench.asked == ["http://first", "http://second"]
+    assert len(bench.stamps()) == 1
+
+
+@on_loop
+async def test_only_the_services_named_are_asked(bench: Bench) -> None:
+    assert bench.settings.stamps is not None
+    bench.keeping._settings = replace(bench.settings, stamps=replace(bench.settings.stamps, services=("second",)))
+    await bench.log.append(record(0))
+    await bench.keeping.stamp_now()
+    assert bench.asked == ["http://second"]
+
+
+@on_loop
+async def test_authorities_down_too_long_stop_new_messages_and_the_next_stamp_opens_again(bench: Bench) -> None:
+    bench.down |= {"http://first", "http://second"}
+    await bench.keeping.start()
+    await bench.log.append(record(0))
+    with pytest.raises(TimestampInvalid, match="did not answer"):
+        await bench.keeping.stamp_now()
+    bench.now = NOW + timedelta(seconds=60)
+    await bench.log.append(record(1, bench.now))
+    bench.now = NOW + timedelta(seconds=61)
+    with pytest.raises(TimestampingFailed, match=r"waited 61 seconds.*did not answer"):
+        await bench.log.append(record(2, bench.now))
+    await bench.log.append(record(3, bench.now, "response"))
+    bench.down.clear()
+    await bench.keeping.stamp_now()
+    await bench.log.append(record(4, bench.now))
+    assert [one.message_id for _, _, one in messagelog.read(bench.settings.folder)] == ["m-0", "m-1", "m-3", "m-4"]
+
+
+@on_loop
+async def test_an_answer_that_was_not_asked_for_is_no_stamp(bench: Bench) -> None:
+    bench.tsa = bench.tsa.like(nonce_shift=1)
+    await bench.log.append(record(0))
+    with pytest.raises(TimestampInvalid, match="nonce"):
+        await bench.keeping.stamp_now()
+    assert bench.stamps() == []
+
+
+@pytest.mark.parametrize("hint", [True, False])
+@on_loop
+async def test_what_waited_before_a_restart_still_counts_after_it(bench: Bench, hint: bool) -> None:
+    await bench.log.append_many([record(0), record(1)])
+    await bench.keeping.stamp_now()
+    await bench.log.append(record(2, NOW + timedelta(seconds=5)))
+    await bench.keeping.close()
+    await asyncio.to_thread(bench.log.close)
+    if not hint:
+        (bench.settings.folder / "stamped.json").unlink()
+    bench.open()
+    await bench.keeping.start()
+    assert bench.keeping.status()["oldest_unstamped"] == (NOW + timedelta(seconds=5)).isoformat()
+    await bench.keeping.stamp_now()
+    assert [(stamp.first, stamp.last) for stamp in bench.stamps()] == [(0, 1), (3, 3)]
+
+
+@on_loop
+async def test_too_little_space_refuses_and_space_opens_again_by_itself(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.keeping._settings = replace(bench.settings, least_free=100 * 1024 * 1024)
+    real = os.statvfs(bench.folder)
+
+    def free(blocks: int) -> None:
+        fields = list(real)
+        fields[4] = blocks
+        monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+
+    free(10)
+    await bench.keeping._watch_once()
+    with pytest.raises(LogFull, match="at least 100 must stay free"):
+        await bench.log.append(record(0))
+    assert bench.keeping.status()["refusing"] is not None
+    free(10**9)
+    await bench.keeping._watch_once()
+    await bench.log.append(record(1))
+
+
+@on_loop
+async def test_running_it_stamps_archives_and_indexes_by_itself(bench: Bench) -> None:
+    task = asyncio.create_task(bench.keeping.run())
+    try:
+        await bench.log.append_many([record(n) for n in range(3)])
+        async with asyncio.timeout(20):
+            while not list((bench.folder / "archive").glob("mlog-*.zip")):
+                await asyncio.sleep(0.02)
+        found = await bench.keeping.find("m-1")
+        assert [one.record.request_id for one in found] == ["r-1"]
+        assert found[0].stamp is not None
+        container = asic.read(asic.container(found[0].record, found[0].stamp))
+        assert container.stamp_chain is not None
+        status = bench.keeping.status()
+        assert status["problems"] == {}
+        assert status["free_bytes"] > 0
+    finally:
+        await bench.keeping.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@on_loop
+async def test_one_kind_of_work_that_fails_is_told_and_stops_no_other(bench: Bench) -> None:
+    bench.approved.clear()
+    (bench.folder / "archive").write_bytes(b"in the way")
+    task = asyncio.create_task(bench.keeping.run())
+    try:
+        await bench.log.append(record(0))
+        async with asyncio.timeout(20):
+            while not {"stamping", "archive"} <= set(bench.keeping.problems):
+                await asyncio.sleep(0.02)
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+# --- the index ---
+
+
+@on_loop
+async def test_a_message_is_found_by_its_identifier_and_only_for_whom_it_concerns(bench: Bench) -> None:
+    await bench.log.append_many([record(1), record(1, direction="response"), record(2)])
+    found = await bench.keeping.find("m-1")
+    assert [one.record.direction for one in found] == ["request", "response"]
+    assert all(one.stamp is None for one in found)
+    provider, other = SERVICE.provider.member, MemberId("KG", "GOV", "1")
+    assert len(await bench.keeping.find("m-1", member=provider)) == 2
+    assert await bench.keeping.find("m-1", member=other) == []
+    assert await bench.keeping.find("m-1", client=ClientId.parse("KG/GOV/70000003/emis")) == []
+    assert await bench.keeping.find("m-9") == []
+
+
+@pytest.mark.parametrize("damage", ["deleted", "garbage", "of another log"])
+@on_loop
+async def test_an_index_that_is_gone_or_wrong_is_made_again(bench: Bench, damage: str, tmp_path: Path) -> None:
+    await bench.log.append(record(1))
+    assert len(await bench.keeping.find("m-1")) == 1
+    index = bench.settings.index
+    if damage == "deleted":
+        index.unlink()
+    elif damage == "garbage":
+        index.write_bytes(b"no database" * 500)
+    else:
+        other = LogWriter(tmp_path / "other")
+        other.append_records([record(n) for n in range(50)])
+        other.close()
+        from kerege.node.logindex import LogIndex
+
+        index.unlink()
+        LogIndex(index, tmp_path / "other").catch_up()
+    await bench.log.append(record(2))
+    assert [one.record.request_id for one in await bench.keeping.find("m-1")] == ["r-1"]
+    assert len(await bench.keeping.find("m-2")) == 1
