@@ -222,7 +222,7 @@ def test_bodies_on_disk_are_not_counted_against_memory(run: Run, tmp_path: Path)
         return HttpResponse(200, (), str(body_size(request.body)).encode())
 
     async def main() -> list[bytes]:
-        limits = ServerLimits(10 * MIB, bodies=MIB, memory=1000, spool=tmp_path)
+        limits = ServerLimits(10 * MIB, bodies=2 * MIB, memory=1000, spool=tmp_path)
         listener, pool = await opened(held, limits), Pool(1000, 1.0)
         asked = [
             asyncio.ensure_future(ask(listener.ports[0], encode_request("POST", "/", "x", (), bytes(2 * MIB)), pool))

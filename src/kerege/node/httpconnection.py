@@ -14,7 +14,7 @@ from typing import Final, cast
 
 import httptools
 
-from kerege.exchange.bodies import MEMORY, Body, body_bytes, close_body
+from kerege.exchange.bodies import MEMORY, PIECE, Body, body_bytes, close_body
 from kerege.node.httpbodies import NEVER, PROGRESS, Intake, Outflow, Sink, Sweep
 
 _MAX_HEADERS: Final = 200
@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
         if self._size >= self._marked + PROGRESS:
             self._marked = self._size
             self._moved()
-        if self._intake is not None and self._intake.pending and not self._flushing:
+        if self._intake is not None and len(self._intake.pending) >= PIECE and not self._flushing:
             assert self._transport is not None
             self._transport.pause_reading()
             self._flushing = True

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import httptools
 
+from kerege.exchange.bodies import PIECE
 from kerege.node.httpbodies import NEVER, PROGRESS, Outflow, SinkFactory, Sweep, close_all, pieces_of
 from kerege.node.httpmessages import (
     BodyBudget,
@@ -180,7 +181,7 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         elif not self._marked or self._received >= self._marked + PROGRESS:
             self._marked = max(self._received, 1)
             self._watch(self._limits.request_seconds)
-        if self._intake is not None and self._intake.pending:
+        if self._intake is not None and len(self._intake.pending) >= PIECE:
             assert self._transport is not None
             self._transport.pause_reading()
             self._flushing = True
