@@ -163,6 +163,28 @@ def test_mtom_keeps_its_content_types_and_an_attachment_beyond_memory(box: Box) 
         assert [a.body for a in arrived.attachments] == [big]
 
 
+def test_a_content_id_nobody_refers_to_and_a_big_envelope_travel_as_well(box: Box) -> None:
+    outgoing = 'multipart/related; type="text/xml"; boundary="b"'
+    part = b"--b\r\nContent-Type: text/xml\r\nContent-ID: <lonely>\r\n\r\n"
+    big = envelope(body="<getPerson>" + "x" * 3_000_000 + "</getPerson>")
+    assert fault_in_or_none(post(box, part + big + b"\r\n--b--\r\n", outgoing)) is None
+    (seen,) = box.agency.seen
+    arrived = mime.read(outgoing, seen.body)
+    assert arrived.soap == big
+    assert mime.header(arrived.headers, b"content-id") == b"<lonely>"
+
+
+def fault_in_or_none(found: Answer) -> Fault | None:
+    return faults.from_soap(found.body)
+
+
+def test_a_refusal_can_be_found_in_the_log_of_the_server_that_refused(box: Box) -> None:
+    fault = fault_in(post(box, envelope(UNKNOWN, "<getNobody/>")))
+    assert len(fault.reference) == 36
+    output = (box.laid.nodes["node-reg"].folder / "output.txt").read_text()
+    assert f"fault {fault.reference}: server.serverproxy.unknown_service" in output
+
+
 def test_an_agencys_fault_comes_back_as_it_was_and_is_logged_like_any_answer(box: Box) -> None:
     fault = faults.to_soap(Fault("soap:Server", "the register is closed", "back at nine"))
     for status in (500, 200):

@@ -50,6 +50,7 @@ def encode_message(
     *,
     ocsp: Sequence[bytes] = (),
     content_type: bytes = b"",
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> list[Body]:
     """A message as one server sends it to another, in pieces to be sent one after the other.
 
@@ -57,12 +58,13 @@ def encode_message(
     attachments   of a REST message at most one, its body (an empty one is still a part); of a SOAP message all of them, which travel
                   in one nested multipart
     content_type  of the message's part, when it says more than its kind
+    headers       of the message's part, besides its content type
     """
     mark = b"--" + boundary.encode()
     out = _Pieces()
     for answer in ocsp:
         out.part(mark, OCSP, answer)
-    out.part(mark, content_type or kind, content)
+    out.part(mark, content_type or kind, content, headers)
     if kind in {REST_REQUEST, REST_RESPONSE}:
         if len(attachments) > 1:
             raise ValueError("a REST message has one body at most")
@@ -104,8 +106,11 @@ class _Pieces:
         self.out: list[Body] = []
         self.small: list[bytes] = []
 
-    def part(self, mark: bytes, media_type: bytes, body: Body) -> None:
-        self.small += (mark, b"\r\ncontent-type: ", media_type, b"\r\n\r\n")
+    def part(self, mark: bytes, media_type: bytes, body: Body, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        if headers:
+            self.small += (mark, b"\r\ncontent-type: ", media_type, b"\r\n", _block(headers), b"\r\n")
+        else:
+            self.small += (mark, b"\r\ncontent-type: ", media_type, b"\r\n\r\n")
         self.body(body)
 
     def body(self, body: Body) -> None:
@@ -119,14 +124,18 @@ class _Pieces:
         inner = new_boundary("xatt").encode()
         self.small += (mark, b"\r\ncontent-type: multipart/mixed; charset=UTF-8; boundary=", inner, b"\r\n\r\n\r\n")
         for attachment in attachments:
-            lines = [b"%b: %b\r\n" % pair for pair in attachment.headers]
-            block = b"".join(lines)
-            if not len(lines) == block.count(b"\n") == block.count(b"\r"):
-                raise MessageMalformed(where="attachment header", reason="a line break stands in it")
-            self.small += (b"--", inner, b"\r\n", block, b"\r\n")
+            self.small += (b"--", inner, b"\r\n", _block(attachment.headers), b"\r\n")
             self.body(attachment.body)
         self.small += (b"--", inner, b"--\r\n\r\n")
 
     def done(self) -> list[Body]:
         self.out.append(b"".join(self.small))
         return self.out
+
+
+def _block(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    lines = [b"%b: %b\r\n" % pair for pair in headers]
+    block = b"".join(lines)
+    if not len(lines) == block.count(b"\n") == block.count(b"\r"):
+        raise MessageMalformed(where="attachment header", reason="a line break stands in it")
+    return block

@@ -15,6 +15,7 @@ from kerege.exchange.faults import Fault, fault_of, internal_fault
 from kerege.ground.errors import KeregeError
 from kerege.node.commit import CommitLog
 from kerege.node.config import NodeConfig
+from kerege.node.connections import Connections
 from kerege.node.httpclient import Pool
 from kerege.node.keeper import Keeper
 from kerege.node.keys import NodeKeys
@@ -54,6 +55,7 @@ class Core:
     routes: Routes
     peers: Peers
     agencies: Pool
+    connections: Connections
     translation: WireTranslation
     clock: Callable[[], datetime] = utc_now
     background: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # what must run as long as the node does
@@ -63,7 +65,10 @@ class Core:
     def fault(self, error: Exception, where: str) -> Fault:
         """The fault for anything raised while handling a message; a bug leaves its trace in the node's own log."""
         if isinstance(error, KeregeError):
-            return fault_of(error, where, self.config.fault_spelling)
+            fault = fault_of(error, where, self.config.fault_spelling)
+            if fault.reference:
+                _LOG.info("fault %s: %s (%s)", fault.reference, fault.code, error.code)
+            return fault
         reference = str(uuid.uuid4())
         _LOG.error("internal error %s", reference, exc_info=error)
         return internal_fault(where, reference, self.config.fault_spelling)

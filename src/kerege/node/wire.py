@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kerege.exchange import faults, mime, multipart, rest
+from kerege.exchange import faults, mime, multipart, rest, soap
 from kerege.exchange.bodies import Attachment, Body, body_bytes, body_chunks
 from kerege.exchange.errors import MessageMalformed, PeerFault, SignerWrong
 from kerege.exchange.hashchain import SHA512, Digest
@@ -71,6 +71,7 @@ def encode(boundary: str, message: Message, signed: Signed | Signature, *, ocsp:
         signed.xml,
         ocsp=ocsp,
         content_type=mime.header(message.headers, b"content-type") or b"",
+        headers=[pair for pair in message.headers if pair[0].lower() != b"content-type"],
     )
 
 
@@ -87,7 +88,8 @@ def decode(content_type: str, body: Body | TransportMessage, limits: LimitSettin
 
 
 def decoder_limits(limits: LimitSettings) -> multipart.Limits:
-    return multipart.Limits(body=limits.body, memory=limits.memory, spool=limits.spool)
+    message = min(soap.LARGEST, limits.body)
+    return multipart.Limits(message=message, body=limits.body, memory=limits.memory, spool=limits.spool)
 
 
 def from_transport(parts: TransportMessage, limits: LimitSettings) -> Incoming:
