@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "ledger": "kerege.cli.ledger:ledger",
     "map": "kerege.cli.semantics:map_files",
     "measures": "kerege.cli.insight:measures",
-    "network": "kerege.cli.membership:network",
+    "network": "kerege.cli.network:network",
     "node": "kerege.cli.node:node",
     "profile": "kerege.cli.catalogue:profile",
     "suggest": "kerege.cli.catalogue:suggest",

@@ -10,10 +10,13 @@ from kerege.ground import clock
 from kerege.web.installation import open_database
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: the rules as the nodes get them.")
-def network(as_json: bool) -> None:
-    """The network as registered: members, servers, rights, contracts, permits."""
+@click.pass_context
+def network(context: click.Context, as_json: bool) -> None:
+    """The network as registered: members, servers, rights, contracts, permits; and the central services' commands."""
+    if context.invoked_subcommand is not None:
+        return
     open_database()
     from kerege.exchange import rules
     from kerege.membership.queries import network_view

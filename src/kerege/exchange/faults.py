@@ -57,6 +57,7 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.ConfigurationExpired.code: "global_conf_outdated",
     e.ConfigurationMissing.code: "global_conf_outdated",
     e.PartnerUnavailable.code: "global_conf_outdated",
+    e.ManagementRequestInvalid.code: "invalid_request",
     e.ClientUnknown.code: "unknown_member",
     e.ServiceUnknown.code: "unknown_service",
     e.MemberUnknown.code: "unknown_member",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kerege.web.access import Audience, View
-from kerege.web.api import machine
+from kerege.web.api import machine, management
 from kerege.web.desks import applications, catalogue, discrepancies, gate, measures, network
 from kerege.web.portal import child, home, signin, verify
 
@@ -35,7 +35,10 @@ BARE: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("", home.choose_language, "start", EVERYONE),
     ("health", machine.health, "health", EVERYONE),
     ("api/summary", machine.summary, "summary", EVERYONE),
-    ("internalconf", machine.configuration, "internalconf", EVERYONE),
+    ("internalconf", management.internal, "internalconf", EVERYONE),
+    ("externalconf", management.external, "externalconf", EVERYONE),
+    ("managementservice/", management.registration, "management-registration", EVERYONE),
+    ("managementservice/manage/", management.manage, "management", EVERYONE),
     ("internalconf/<path:name>", machine.configuration, "internalconf-file", EVERYONE),
     # X-Road's configuration clients look for the files at the host's root, as the directory names them.
     ("V<int:version>/<path:name>", machine.configuration_part, "configuration-part", EVERYONE),

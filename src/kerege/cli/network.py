@@ -1,0 +1,174 @@
+"""`kerege network`: the central services from the command line; who acts is `--by`, and every change stands in the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerege.cli.membership import network
+from kerege.ground import clock, settings
+from kerege.web.installation import open_database
+
+if TYPE_CHECKING:
+    from kerege.ledger.log import Ledger
+
+_BY = click.option("--by", required=True, help="Who decides: a name or an office, written to the ledger.")
+_INSTANCE = click.option("--instance", default="KG", show_default=True, help="The instance.")
+_FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+
+
+@contextmanager
+def _ledger() -> Iterator[Ledger]:
+    open_database()
+    from kerege.ledger import open_signing
+
+    with open_signing(Path(settings.get("home")).absolute()) as log:
+        yield log
+        log.sign_head(clock.now())
+
+
+@network.command()
+@_FILE
+def plan(file: Path) -> None:
+    """What `apply` would change to make the register what FILE declares; nothing is changed."""
+    open_database()
+    from kerege.membership import declared
+
+    found = declared.plan(file)
+    for step in found.steps:
+        click.echo(str(step))
+    click.echo(f"{len(found.steps)} changes in instance {found.instance}. Nothing was changed.")
+
+
+@network.command()
+@_FILE
+@_BY
+def apply(file: Path, by: str) -> None:
+    """Make the register what FILE declares: all of it or nothing."""
+    with _ledger() as ledger:
+        from kerege.membership import declared
+
+        found = declared.plan(file)
+        count = declared.apply(found, ledger=ledger, now=clock.now(), by=by)
+    for step in found.steps:
+        click.echo(str(step))
+    click.echo(f"{count} changes in instance {found.instance}. Publish them with: kerege network publish")
+
+
+@network.command(name="set")
+@click.argument("kind")
+@click.argument("name")
+@click.argument("fields", nargs=-1)
+@_BY
+def set_entry(kind: str, name: str, fields: tuple[str, ...], by: str) -> None:
+    """Set one entry: KIND NAME field=value ... A value may be JSON; @FILE is the file's content."""
+    body = {key: _value(text) for key, _, text in (field.partition("=") for field in fields)}
+    with _ledger() as ledger:
+        from kerege.membership import central
+
+        changed = central.put(kind, name, body, ledger=ledger, now=clock.now(), by=by)
+    click.echo(f"{kind} {name} {'set' if changed else 'was so already'}")
+
+
+def _value(text: str) -> Any:
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise click.BadParameter(f"{text[1:]} cannot be read: {problem}") from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+@network.command()
+@click.argument("kind")
+@click.argument("name")
+@_BY
+def drop(kind: str, name: str, by: str) -> None:
+    """Take one entry out of the register: KIND NAME."""
+    with _ledger() as ledger:
+        from kerege.membership import central
+
+        central.drop(kind, name, ledger=ledger, now=clock.now(), by=by)
+    click.echo(f"{kind} {name} dropped")
+
+
+@network.command()
+@click.option("--waiting", is_flag=True, help="Only those that wait for a decision.")
+def requests(waiting: bool) -> None:
+    """Management requests received, newest last."""
+    open_database()
+    from kerege.membership.models import ManagementRequestRow
+
+    rows = ManagementRequestRow.objects.order_by("pk")
+    for row in rows.filter(state="waiting") if waiting else rows:
+        signer = row.signer or "nobody"
+        decided = f" by {row.decided_by}: {row.reason}" if row.decided_by else ""
+        click.echo(f"{row.pk} {row.state} {row.kind} {row.server} {row.client} signed by {signer}{decided}")
+
+
+def _decide(number: int, by: str, reason: str, *, approve: bool) -> None:
+    with _ledger() as ledger:
+        from kerege.membership import requests as doings
+
+        decide = doings.approve if approve else doings.decline
+        row = decide(number, by=by, reason=reason, ledger=ledger, now=clock.now())
+    click.echo(f"{row.pk} {row.state}")
+
+
+_REASON = click.option("--reason", required=True, help="Why; kept with the request.")
+
+
+@network.command()
+@click.argument("number", type=int)
+@_BY
+@_REASON
+def approve(number: int, by: str, reason: str) -> None:
+    """Apply a management request that waits."""
+    _decide(number, by, reason, approve=True)
+
+
+@network.command()
+@click.argument("number", type=int)
+@_BY
+@_REASON
+def decline(number: int, by: str, reason: str) -> None:
+    """Refuse a management request that waits."""
+    _decide(number, by, reason, approve=False)
+
+
+@network.command()
+@_INSTANCE
+@click.option(
+    "--url", required=True, help="Where this hub is reached, such as https://cs.example; the anchors name it."
+)
+def keys(instance: str, url: str) -> None:
+    """Make the keys the configuration is signed with (once), and write both anchors beside them."""
+    from kerege.membership.signing import anchors, make_keys
+
+    folder = Path(settings.get("home")).absolute() / "keys" / "configuration"
+    made = make_keys(folder, instance, clock.now())
+    for file in anchors(folder, instance, url, clock.now()):
+        click.echo(str(file))
+    click.echo("keys made" if made else "keys were there already")
+
+
+@network.command()
+@_INSTANCE
+def publish(instance: str) -> None:
+    """Sign the register in every version and put it where the hub serves it. Repeat well before it expires."""
+    home = Path(settings.get("home")).absolute()
+    with _ledger() as ledger:
+        from kerege.membership import doings
+        from kerege.membership.central_picture import central_publisher, signing_keys
+
+        publisher = central_publisher(signing_keys(home / "keys" / "configuration"))
+        found = doings.publish_configuration(home / "globalconf", clock.now(), publisher, ledger, instance=instance)
+    click.echo(f"version {found.version} of {instance} published")

@@ -1,0 +1,57 @@
+"""The keys the configuration is signed with, one pair for the own instance and one for partners, and the anchors that name them.
+
+Self-signed certificates, as central servers use them: an anchor is handed over by people, and names the certificate itself. Keys are made
+once and never replaced here; a new key is announced first (`source` in the shared parameters) and used afterwards.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from kerege.exchange.pki import KeyPair, new_key, save_pair
+from kerege.membership.central_picture import EXTERNAL, anchor, signing_keys
+from kerege.membership.publish import DIRECTORY, replace_file
+
+_VALID: Final = timedelta(days=3650)
+
+
+def make_keys(folder: Path, instance: str, now: datetime) -> bool:
+    """internal and external key pairs in `folder`, RSA as every configuration client reads it; False when both are there."""
+    made = False
+    for name in ("internal", "external"):
+        if not (folder / f"{name}.pem").exists():
+            save_pair(_pair(f"{instance} configuration, {name}", now), folder, name)
+            made = True
+    return made
+
+
+def _pair(common_name: str, now: datetime) -> KeyPair:
+    key = new_key("rsa")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + _VALID)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    )
+    return KeyPair(key, builder.sign(key, hashes.SHA512()))
+
+
+def anchors(folder: Path, instance: str, url: str, now: datetime) -> list[Path]:
+    """Write both anchors beside the keys: internal-anchor.xml for the own servers, external-anchor.xml for partners."""
+    pairs, written = signing_keys(folder), []
+    for name, path, pair in (("internal", DIRECTORY, pairs.internal), ("external", EXTERNAL, pairs.external)):
+        file = folder / f"{name}-anchor.xml"
+        replace_file(file, anchor(instance, f"{url.rstrip('/')}/{path}", [pair.certificate], now))
+        written.append(file)
+    return written

@@ -1,0 +1,197 @@
+"""Management requests in the register: applied at once only when the owner signed what may pass, else decided by an operator."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kerege.exchange import certs, management
+from kerege.exchange.ids import ClientId, MemberId, ServerId
+from kerege.exchange.management import Envelope, Kind, ManagementRequest, Proof
+from kerege.exchange.pki import TestAuthority
+from kerege.membership import central, requests
+from kerege.membership.errors import NotRegistered, RequestUnfit
+from kerege.membership.models import ManagementRequestRow
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+OWNER = MemberId("KG", "GOV", "70000003")
+OTHER = MemberId("KG", "GOV", "70000002")
+SERVER = ServerId("KG", "GOV", "70000003", "node-edu")
+EMIS = ClientId("KG", "GOV", "70000003", "emis")
+POPULATION = ClientId("KG", "GOV", "70000002", "population")
+PROVIDER = ClientId("KG", "GOV", "70000000", "management")
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def certificate() -> bytes:
+    authority = TestAuthority.create("KG", NOW)
+    return certs.der(authority.auth_certificate(SERVER, "Edu", NOW).certificate)
+
+
+@pytest.fixture(autouse=True)
+def network(ledger: Any) -> None:
+    names = {"name_ky": "a", "name_ru": "a", "name_en": "a"}
+    for kind, name, body in (
+        ("member", str(OWNER), names),
+        ("member", str(OTHER), names),
+        ("subsystem", str(EMIS), {"name": ""}),
+        ("server", str(SERVER), {"address": "old"}),
+        ("client", f"{SERVER} {EMIS}", {"enabled": True}),
+    ):
+        central.put(kind, name, body, ledger=ledger, now=NOW, by="operator")
+    ledger.entries.clear()
+
+
+def send(ledger: Any, kind: Kind, *, signer: MemberId | None = OWNER, **fields: Any) -> requests.Received:
+    request = ManagementRequest(kind, SERVER, **fields)
+    soap = management.build(request, ClientId.parse(str(SERVER.owner)), PROVIDER)
+    proof = Proof(Envelope(request, ClientId.parse(str(SERVER.owner)), PROVIDER, "1"), signer)
+    return requests.receive(proof, soap, ledger=ledger, now=NOW)
+
+
+def entry(kind: str, name: str) -> dict[str, Any] | None:
+    return central.entries("KG").get((kind, name))
+
+
+def approve(ledger: Any, number: int) -> None:
+    requests.approve(number, by="operator", reason="checked by telephone", ledger=ledger, now=NOW)
+
+
+def test_what_the_owner_signed_and_may_pass_is_applied_at_once(ledger: Any) -> None:
+    assert send(ledger, Kind.ADDRESS_CHANGE, address="new").state == "approved"
+    assert entry("server", str(SERVER)) == {"address": "new", "maintenance": None}
+    assert ledger.kinds() == ["management-request", "network-set", "management-decision"]
+    send(ledger, Kind.MAINTENANCE_ENABLE, message="back at noon")
+    assert entry("server", str(SERVER)) == {"address": "new", "maintenance": "back at noon"}
+    send(ledger, Kind.MAINTENANCE_DISABLE)
+    assert entry("server", str(SERVER)) == {"address": "new", "maintenance": None}
+    send(ledger, Kind.CLIENT_DISABLE, client=EMIS)
+    assert entry("client", f"{SERVER} {EMIS}") == {"enabled": False}
+    send(ledger, Kind.CLIENT_ENABLE, client=EMIS)
+    assert entry("client", f"{SERVER} {EMIS}") == {"enabled": True}
+    send(ledger, Kind.CLIENT_RENAME, client=EMIS, name="EMIS 2")
+    assert entry("subsystem", str(EMIS)) == {"name": "EMIS 2"}
+    send(ledger, Kind.CLIENT_DELETION, client=EMIS)
+    assert entry("client", f"{SERVER} {EMIS}") is None
+
+
+def test_a_registration_waits_until_an_operator_approves_it_with_a_reason(ledger: Any, certificate: bytes) -> None:
+    received = send(ledger, Kind.AUTH_CERT_REG, certificate=certificate)
+    assert received.state == "waiting"
+    name = hashlib.sha256(certificate).hexdigest()
+    assert entry("certificate", name) is None
+    with pytest.raises(RequestUnfit, match="who decides and why"):
+        requests.approve(received.number, by="operator", reason=" ", ledger=ledger, now=NOW)
+    approve(ledger, received.number)
+    assert entry("certificate", name) == {"server": str(SERVER), "der": base64.b64encode(certificate).decode()}
+    row = ManagementRequestRow.objects.get(pk=received.number)
+    assert (row.state, row.decided_by, row.reason) == ("approved", "operator", "checked by telephone")
+    with pytest.raises(RequestUnfit, match="approved already"):
+        approve(ledger, received.number)
+    assert send(ledger, Kind.AUTH_CERT_DELETION, certificate=certificate).state == "waiting"
+
+
+def test_a_new_server_comes_with_its_address_and_is_registered_on_approval(ledger: Any, certificate: bytes) -> None:
+    new = replace(SERVER, server="node-two")
+
+    def ask(address: str | None) -> requests.Received:
+        request = ManagementRequest(Kind.AUTH_CERT_REG, new, certificate=certificate, address=address)
+        owner = ClientId.parse(str(OWNER))
+        proof = Proof(Envelope(request, owner, PROVIDER, "1"), OWNER)
+        return requests.receive(proof, management.build(request, owner, PROVIDER), ledger=ledger, now=NOW)
+
+    with pytest.raises(RequestUnfit, match="comes with its address"):
+        ask(None)
+    approve(ledger, ask("two.kg").number)
+    assert entry("server", str(new)) == {"address": "two.kg", "maintenance": None}
+
+
+def test_a_client_of_another_member_waits_and_the_setting_lets_own_ones_pass(ledger: Any) -> None:
+    received = send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER)
+    assert received.state == "waiting"
+    central.put("setting", "auto_approve", {"value": ["clientReg"]}, ledger=ledger, now=NOW, by="operator")
+    own = ClientId.parse(f"{OWNER}/admission")
+    assert send(ledger, Kind.CLIENT_REG, client=own, name="Admission").state == "approved"
+    assert entry("subsystem", str(own)) == {"name": "Admission"}
+    assert entry("client", f"{SERVER} {own}") == {"enabled": True}
+    approve(ledger, received.number)
+    assert entry("client", f"{SERVER} {POPULATION}") == {"enabled": True}
+
+
+def test_an_unsigned_request_never_passes_by_itself(ledger: Any) -> None:
+    assert send(ledger, Kind.CLIENT_DELETION, client=EMIS, signer=None).state == "waiting"
+    assert entry("client", f"{SERVER} {EMIS}") is not None
+
+
+def test_a_declined_request_changes_nothing_and_may_be_asked_anew(ledger: Any) -> None:
+    received = send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER)
+    requests.decline(received.number, by="operator", reason="no agreement", ledger=ledger, now=NOW)
+    assert entry("client", f"{SERVER} {POPULATION}") is None
+    assert send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER).number > received.number
+    with pytest.raises(NotRegistered):
+        approve(ledger, 999)
+
+
+def test_a_new_owner_takes_the_server_over_with_its_clients(ledger: Any) -> None:
+    approve(ledger, send(ledger, Kind.OWNER_CHANGE, client=ClientId.parse(str(OTHER)), signer=OTHER).number)
+    assert entry("server", str(SERVER)) is None
+    assert entry("server", f"{OTHER}/node-edu") == {"address": "old", "maintenance": None}
+    assert entry("client", f"{OTHER}/node-edu {EMIS}") == {"enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "reason"),
+    [
+        (Kind.CLIENT_REG, {"client": EMIS}, "registered at the server already"),
+        (Kind.CLIENT_REG, {"client": ClientId.parse("KG/GOV/9/x")}, "member of KG/GOV/9/x is not registered"),
+        (Kind.CLIENT_REG, {"client": ClientId.parse(str(OWNER))}, "only subsystems"),
+        (Kind.CLIENT_DELETION, {"client": POPULATION}, "not registered at the server"),
+        (Kind.CLIENT_ENABLE, {"client": EMIS}, "not disabled"),
+        (Kind.CLIENT_RENAME, {"client": POPULATION, "name": "x"}, "not registered"),
+        (Kind.MAINTENANCE_DISABLE, {}, "not in maintenance"),
+        (Kind.OWNER_CHANGE, {"client": ClientId.parse(str(OWNER))}, "owns the server already"),
+        (Kind.AUTH_CERT_DELETION, {"certificate": b"x"}, "not registered for the server"),
+    ],
+)
+def test_a_request_that_contradicts_the_register_is_refused_and_not_noted(
+    ledger: Any, kind: Kind, fields: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(RequestUnfit, match=reason):
+        send(ledger, kind, **fields)
+    assert not ManagementRequestRow.objects.exists()
+    assert not ledger.entries
+
+
+def test_a_second_request_about_the_same_waits_for_the_first(ledger: Any) -> None:
+    send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER)
+    with pytest.raises(RequestUnfit, match="waits for a decision"):
+        send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER)
+
+
+def test_the_same_bytes_are_never_taken_twice(ledger: Any) -> None:
+    request = ManagementRequest(Kind.ADDRESS_CHANGE, SERVER, address="new")
+    owner = ClientId.parse(str(OWNER))
+    soap = management.build(request, owner, PROVIDER)
+    proof = Proof(Envelope(request, owner, PROVIDER, "1"), OWNER)
+    requests.receive(proof, soap, ledger=ledger, now=NOW)
+    with pytest.raises(RequestUnfit, match="received before"):
+        requests.receive(proof, soap, ledger=ledger, now=NOW)
+
+
+def test_somebody_elses_server_is_not_spoken_for(ledger: Any) -> None:
+    request = ManagementRequest(Kind.ADDRESS_CHANGE, SERVER, address="new")
+    stranger = ClientId.parse(str(OTHER))
+    proof = Proof(Envelope(request, stranger, PROVIDER, "1"), OTHER)
+    with pytest.raises(RequestUnfit, match="the server belongs to"):
+        requests.receive(proof, management.build(request, stranger, PROVIDER), ledger=ledger, now=NOW)
+
+
+def test_a_dry_run_is_checked_and_not_kept(ledger: Any, certificate: bytes) -> None:
+    send(ledger, Kind.AUTH_CERT_REG, certificate=certificate, dry_run=True)
+    assert not ManagementRequestRow.objects.exists()
