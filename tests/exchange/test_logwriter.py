@@ -83,26 +83,40 @@ def test_records_of_different_kinds_come_back_as_they_were(tmp_path: Path, key: 
     assert found(tmp_path, key) == [soap, bare, empty]
 
 
+def whole_log(folder: Path, key: LogKey | None) -> tuple[bytes, list[tuple[int, int]]]:
+    """A small log's one segment; after which of its bytes how many records are whole."""
+    fill(folder, [[record(0)], [record(1), record(2)], [record(3)]], key)
+    (segment,) = folder.glob("segment-*.log")
+    data = segment.read_bytes()
+    ends = [data.rfind(b"\nKRG", one.frame.offset, one.frame.end) + 4 for one in logfolder.follow(folder, [])]
+    return data, list(zip([1, 3, 4], ends, strict=True))
+
+
 @pytest.mark.parametrize("zeros", [0, 3000])
-def test_a_log_cut_at_every_byte_keeps_what_was_whole_and_goes_on(
+def test_a_cut_at_every_byte_is_told_from_damage_without_the_key(
     tmp_path: Path, key: LogKey | None, zeros: int
 ) -> None:
-    whole_folder = tmp_path / "whole"
-    batches = [[record(0)], [record(1), record(2)], [record(3)]]
-    fill(whole_folder, batches, key)
-    segment = next(whole_folder.glob("segment-*.log"))
-    whole = segment.read_bytes()
-    ends = []
-    for placed in logfolder.follow(whole_folder, []):
-        ends.append(whole.rfind(b"\nKRG", placed.frame.offset, placed.frame.end) + 4)
-    counts = [1, 3, 4]
-    for cut in range(0, len(whole) + 1, 1 if zeros and key else 9):
-        if zeros and cut and whole[cut - 1] == 0:
-            continue  # the same bytes as the cut before
+    data, ends = whole_log(tmp_path, key)
+    for cut in range(len(data) + 1):
+        cut_data, records, stopped = data[:cut] + bytes(zeros), 0, None
+        try:
+            start = logframes.read_start(cut_data, bytes(32))
+            for frame in logframes.frames(cut_data, start):
+                records += frame.records
+        except logframes.Stopped as stop:
+            stopped = stop
+        assert records == max((count for count, end in ends if end <= cut), default=0), cut
+        assert stopped is None or not stopped.damage, cut
+
+
+@pytest.mark.parametrize("zeros", [0, 3000])
+def test_a_log_cut_anywhere_keeps_what_was_whole_and_goes_on(tmp_path: Path, key: LogKey | None, zeros: int) -> None:
+    data, ends = whole_log(tmp_path / "whole", key)
+    for cut in sorted({*range(0, len(data), 97), *(end + by for _, end in ends for by in (-1, 0))}):
         folder = tmp_path / f"cut-{cut}"
         folder.mkdir()
-        (folder / segment.name).write_bytes(whole[:cut] + bytes(zeros))
-        survivors = max((count for count, end in zip(counts, ends, strict=True) if end <= cut), default=0)
+        (folder / logfolder.name(1)).write_bytes(data[:cut] + bytes(zeros))
+        survivors = max((count for count, end in ends if end <= cut), default=0)
         fill(folder, [[record(9)]], key)
         back = [one.message_id for one in found(folder, key)]
         assert back == [*(f"m-{n}" for n in range(survivors)), "m-9"], cut

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerege.exchange import asic, logfolder, logwriter, messagelog
+from kerege.exchange import logfolder, logwriter, messagelog
 from kerege.exchange.errors import LogBusy, LogDamaged, LogFailed
 from kerege.exchange.globalconf import SharedParameters
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId
@@ -377,60 +377,3 @@ def test_an_empty_record_is_refused_because_it_would_end_the_log(tmp_path: Path)
         writer.append([b"x", b""])
     writer.close()
     assert messagelog.head(tmp_path)[0] == 0
-
-
-# --- containers ---
-
-
-@pytest.mark.parametrize("body", [None, b"", b"body"])
-def test_a_record_becomes_a_container_that_verifies(
-    signer: Signer, shared: SharedParameters, body: bytes | None
-) -> None:
-    one = record(signer, 1, body)
-    made = asic.container(one)
-    assert made == asic.container(one)
-    facts = asic.read(made).verify()
-    assert Trust(shared).signer(facts, NOW) == CLIENT.member
-
-
-@pytest.mark.vectors
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [
-        ("valid-signed-message", None),
-        ("valid-signed-hashchain", None),
-        ("valid-batch-ts", None),
-        ("valid-non-batch-rest", None),
-        ("valid-non-batch-soap-attachments", None),
-        ("invalid-not-signed-hashchain", None),  # X-Road's verifier accepts it: the chain is simply not referred to
-        ("invalid-digest", "signed properties"),
-        ("invalid-hashchain-modified-message", "hash chain result"),
-        ("invalid-signed-hashchain", "digest"),
-        ("invalid-incorrect-references", "signature value"),
-        ("invalid-ts-hashchainresult", "message digest"),
-        ("wrong-message", "message digest"),
-    ],
-)
-def test_x_roads_containers_get_x_roads_verdicts(vectors: Path, name: str, problem: str | None) -> None:
-    from kerege.exchange import globalconf
-    from kerege.exchange.errors import ExchangeError
-
-    container = asic.read((vectors / f"asic/verifier-cli/{name}.asice").read_bytes())
-    if problem is not None:
-        with pytest.raises(ExchangeError, match=rf"\({problem}"):
-            container.verify()
-        return
-    facts = container.verify()
-    shared = globalconf.parse_shared((vectors / "asic/globalconf-for-asic/DEV/shared-params.xml").read_bytes())
-    assert Trust(shared).signer(facts, facts.signing_time).member_class == "COM"
-
-
-@pytest.mark.vectors
-def test_every_container_of_a_live_pair_verifies(vectors: Path) -> None:
-    from kerege.exchange import globalconf
-
-    shared = globalconf.parse_shared((vectors / "live-7.3.2/globalconf/EE/shared-params.xml").read_bytes())
-    trust = Trust(shared)
-    found = [asic.read(path.read_bytes()).verify() for path in sorted((vectors / "live-7.3.2/asice").glob("*.asice"))]
-    assert len(found) == 10
-    assert {trust.signer(facts, facts.signing_time).member_code for facts in found} == {"consumer", "producer"}

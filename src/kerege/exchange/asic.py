@@ -61,7 +61,7 @@ def name_of(record: LogRecord) -> str:
         b"\0".join((record.signature, record.message, record.request_id.encode(), record.side.encode()))
     ).digest()
     escaped = quote(record.message_id, safe="")[:_LONGEST_ID]
-    return f"{escaped}-{record.direction}-{base64.b32encode(unique[:10]).decode()}.asice"
+    return f"{escaped}-{record.direction}-{base64.b32encode(unique)[:10].decode()}.asice"
 
 
 def container(record: LogRecord, stamp: BatchStamp | None = None) -> bytes:
