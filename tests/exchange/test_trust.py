@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from kerege.exchange import certs, globalconf, multipart, ocsp, rest
 from kerege.exchange.batch import batch
 from kerege.exchange.errors import CertificateInvalid, ExchangeError, RevocationUnknown, SignerWrong
+from kerege.exchange.federation import FederatedParameters, FederatedTrust
 from kerege.exchange.globalconf import Authority, SharedParameters
 from kerege.exchange.ids import MemberId, ServerId
 from kerege.exchange.pki import KeyPair, TestAuthority, new_key
@@ -184,6 +185,23 @@ def test_an_answer_that_was_to_be_replaced_is_not_believed_unless_the_configurat
     with pytest.raises(RevocationUnknown, match="replaced by"):
         trust.check_signature(xml, b"m", (), None, EDU, late)
     Trust(shared, verify_next_update=False).check_signature(xml, b"m", (), None, EDU, late)
+
+
+def test_whether_nextupdate_counts_is_one_setting_for_a_whole_federation(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    due = NOW + timedelta(minutes=5)
+    own_answer = answer(pair.certificate, authority.ca, authority.responder, due)
+    xml, late = signed(pair, [own_answer]), due + timedelta(seconds=1)
+    federated = FederatedParameters.of(shared, {}, {})
+    lax = FederatedTrust.of(federated, {}, verify_next_update=False)
+    lax.check_signature(xml, b"m", (), None, EDU, late)
+    lax.check_own_ocsp(pair.certificate, "signing", own_answer, late)
+    strict = FederatedTrust.of(federated, lax.trusts)  # what the lax one remembers does not count
+    with pytest.raises(RevocationUnknown, match="replaced by"):
+        strict.check_signature(xml, b"m", (), None, EDU, late)
+    with pytest.raises(RevocationUnknown, match="replaced by"):
+        strict.check_own_ocsp(pair.certificate, "signing", own_answer, late)
 
 
 def test_an_answer_need_not_say_when_it_is_replaced(

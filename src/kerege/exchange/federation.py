@@ -80,19 +80,22 @@ class FederatedTrust(Trust):
     """Trust that holds each certificate against the instance it belongs to; one `Trust` per instance inside."""
 
     def __init__(self, shared: FederatedParameters, own: Trust, partners: Mapping[str, Trust]) -> None:
-        super().__init__(shared)
+        super().__init__(shared, own.verify_next_update)
         self._own, self._partners = own, dict(partners)
 
     @classmethod
-    def of(cls, shared: FederatedParameters, known: Mapping[str, Trust]) -> FederatedTrust:
+    def of(
+        cls, shared: FederatedParameters, known: Mapping[str, Trust], *, verify_next_update: bool = True
+    ) -> FederatedTrust:
         """For `shared`, with what the trusts in `known` (by instance) have checked already kept where nothing changed.
 
-        OCSP answers of partners are held to the own instance's freshness, as X-Road's servers do.
+        OCSP answers of partners are held to the own instance's freshness and nextUpdate setting, as X-Road's servers do.
         """
 
         def trust(parameters: SharedParameters) -> Trust:
             old = known.get(parameters.instance)
-            return old if old is not None and old.shared == parameters else Trust(parameters)
+            same = old is not None and old.shared == parameters and old.verify_next_update == verify_next_update
+            return old if old is not None and same else Trust(parameters, verify_next_update)
 
         own = SharedParameters(**{f.name: getattr(shared, f.name) for f in fields(SharedParameters)})
         fresh = shared.ocsp_freshness_seconds

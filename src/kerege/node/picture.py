@@ -87,7 +87,8 @@ class Picture:
             shut.pop(instance, None)  # what is kept is good until it expires
         shared = FederatedParameters.of(self.shared, open_, shut)
         known = before.trust.trusts if before is not None and isinstance(before.trust, FederatedTrust) else {}
-        return replace(self, shared=shared, trust=FederatedTrust.of(shared, known), partners=dict(partners))
+        trust = FederatedTrust.of(shared, known, verify_next_update=self.optional.verify_next_update is not False)
+        return replace(self, shared=shared, trust=trust, partners=dict(partners))
 
 
 def expired(instance: str, at: datetime, now: datetime, problem: str = "") -> ConfigurationExpired:
@@ -130,8 +131,9 @@ def picture_of(fetched: Fetched, instance: str | None, source: str) -> Picture:
     if own.instance != shared.instance:
         raise ConfigurationMalformed(part="rules", reason=f"they are of instance {own.instance}")
     federated = FederatedParameters.of(shared, {}, {})
-    trust = FederatedTrust.of(federated, {})
-    return Picture(fetched.directory, fetched.body, files, federated, private, own, trust, _optional(files))
+    optional = _optional(files)
+    trust = FederatedTrust.of(federated, {}, verify_next_update=optional.verify_next_update is not False)
+    return Picture(fetched.directory, fetched.body, files, federated, private, own, trust, optional)
 
 
 def _optional(files: Mapping[str, bytes]) -> OptionalParameters:
