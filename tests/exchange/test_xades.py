@@ -239,3 +239,10 @@ def test_the_newer_style_with_one_reference_per_part_holds(vectors: Path) -> Non
         verify(parts[0], parts[1])
     with pytest.raises(SignatureInvalid, match="attachment1"):
         verify(parts[0], parts[1], (parts[2] + b" ",))
+
+
+@pytest.mark.vectors
+def test_every_signature_vector_is_named_in_a_test(vectors: Path) -> None:
+    here = Path(__file__).parent
+    said = "".join((here / name).read_text() for name in ("test_xades.py", "test_batch.py"))
+    assert [path.name for path in (vectors / "signatures").glob("*.xml") if path.stem not in said] == []

@@ -33,7 +33,9 @@ DIGESTS: Final[Mapping[str, str]] = {
     "http://www.w3.org/2001/04/xmldsig-more#sha384": "sha384",
     SHA512: "sha512",
 }
-_MAKERS: Final = {uri: getattr(hashlib, name) for uri, name in DIGESTS.items()}  # much cheaper than hashlib.new
+_MAKERS: Final[Mapping[str, Callable[[bytes], hashlib._Hash]]] = {  # much cheaper than hashlib.new
+    uri: getattr(hashlib, name) for uri, name in DIGESTS.items()
+}
 _HC: Final = "{http://cyber.ee/hashchain}"
 _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 _MOST_STEPS: Final = 64
