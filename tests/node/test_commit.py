@@ -111,11 +111,14 @@ async def test_a_guard_refuses_new_requests_and_answers_are_still_logged(tmp_pat
         await log.append(record(0))
     with pytest.raises(LogFull):
         log.check_open()
+    with pytest.raises(LogFull):
+        await log.append_many([record(0), record(5)])
     await log.append(record(1, "response"))
+    await log.append_many([record(2), record(3, "response")])  # not an answer lost for a request beside it
     full.clear()
-    await log.append(record(2))
+    await log.append(record(4))
     log.close()
-    assert ids(tmp_path) == ["m-1", "m-2"]
+    assert ids(tmp_path) == ["m-1", "m-2", "m-3", "m-4"]
 
 
 @on_loop

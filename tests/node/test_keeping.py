@@ -127,12 +127,15 @@ async def test_the_next_authority_is_asked_when_the_first_does_not_answer(bench:
 
 
 @on_loop
-async def test_only_the_services_named_are_asked(bench: Bench) -> None:
+async def test_the_services_named_are_asked_in_their_order(bench: Bench) -> None:
     assert bench.settings.stamps is not None
-    bench.keeping._settings = replace(bench.settings, stamps=replace(bench.settings.stamps, services=("second",)))
+    bench.keeping._settings = replace(
+        bench.settings, stamps=replace(bench.settings.stamps, services=("second", "first"))
+    )
+    bench.down.add("http://second")
     await bench.log.append(record(0))
     await bench.keeping.stamp_now()
-    assert bench.asked == ["http://second"]
+    assert bench.asked == ["http://second", "http://first"]
 
 
 @on_loop

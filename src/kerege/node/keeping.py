@@ -49,7 +49,7 @@ Send = Callable[[str, bytes], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class StampSettings:
-    """every_seconds None: what the global configuration says. services: names of authorities, empty for all approved."""
+    """every_seconds None: what the global configuration says. services: names of authorities in the order to ask, empty for all."""
 
     every_seconds: float | None = None
     acceptable_seconds: float = 14400
@@ -268,10 +268,10 @@ class LogKeeping:
             await asyncio.to_thread(write_durable, self._settings.folder / _STAMPED, str(self._stamped).encode())
 
     async def _ask(self, batch: StampBatch) -> StampRecord:
-        """The authorities in the order of the configuration, until one gives a token that holds."""
+        """The authorities in order, until one gives a token that holds."""
         approved = tuple(self._authorities())
         names = self._settings.stamps.services if self._settings.stamps else ()
-        chosen = [one for one in approved if not names or one.name in names]
+        chosen = [one for name in names for one in approved if one.name == name] if names else approved
         problem = TimestampInvalid(check="authority", reason="the global configuration approves none that may be used")
         for authority in chosen:
             nonce = secrets.randbits(63)
