@@ -361,6 +361,23 @@ def test_a_head_that_comes_in_pieces_has_the_same_limit() -> None:
     assert seen == []
 
 
+@pytest.mark.parametrize("piece", [b"X: " + b"y" * 900 + b"\r\n", b"y" * 900, b"a:b\r\n" * 200])
+def test_trailers_have_a_limit_too(piece: bytes) -> None:
+    async def talk(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nZ: ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(95):
+                writer.write(piece)
+                await asyncio.sleep(0.001)
+        out = await reader.read(100)
+        writer.close()
+        return out[:12]
+
+    assert served(ServerLimits(1000), talk) == b"HTTP/1.1 431"
+    assert seen == []
+
+
 def test_whether_a_request_came_over_tls_is_told() -> None:
     served(LIMITS, lambda port: raw(port, b"GET / HTTP/1.1\r\n" + CLOSE))
     assert [request.secure for request in seen] == [False]

@@ -16,7 +16,7 @@ import httptools
 from kerege.node.httpbodies import Intake, Sink, SinkFactory
 from kerege.node.httpmessages import BodyBudget, HttpRequest, ServerLimits
 
-_MAX_HEADERS: Final = 100
+MAX_HEADERS: Final = 100
 MAX_HEAD: Final = 64 * 1024
 _MAX_TARGET: Final = 16 * 1024
 _MAX_AHEAD: Final = 32
@@ -27,13 +27,12 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(slots=True)
-class Work:
-    """A request that is complete, and what goes with it."""
+class Work(HttpRequest):
+    """A request that is complete, and what the server keeps beside it: one object, for there is one for each message."""
 
-    request: HttpRequest
-    keep: bool
-    held: int  # bytes of its body in memory
-    intake: Intake | None
+    keep: bool = True  # the connection, after the answer
+    held: int = 0  # bytes of its body in memory
+    intake: Intake | None = None
 
 
 class RequestReader:
@@ -54,6 +53,7 @@ class RequestReader:
         self._large = False  # the bytes being parsed are more than a head may have
         self._slow = True  # the request did not come in one piece
         self._method = b""
+        self._head: tuple[tuple[bytes, bytes], ...] = ()
         self._threshold = min(limits.memory, limits.body)  # beyond it a body is looked at
         self._held = 0  # bytes of the body in memory
         self._body: bytes | bytearray = b""
@@ -68,7 +68,7 @@ class RequestReader:
         self._declared = self._received = 0
         if self._slow:
             self._slow = self._awaited = False
-            self._marked = self._trailers = self._head_size = 0
+            self._marked = self._seen = self._barren = 0
 
     def _begin(self, work: Work) -> None:
         raise NotImplementedError
@@ -113,20 +113,9 @@ class RequestReader:
             self._too_large(431, "the request target is too long")
 
     def on_header(self, name: bytes, value: bytes | None) -> None:
-        headers = self._headers
-        if self._head_complete or len(headers) >= _MAX_HEADERS:
-            self._unusual_header(len(name) + len(value or b""))
-            return
-        headers.append((name, value or b""))
+        self._headers.append((name, value or b""))
         if len(name) in _CARED:
             self._framing_header(name.lower(), value or b"")
-
-    def _unusual_header(self, size: int) -> None:
-        """A trailer is no header: what decided who calls must not come after."""
-        self._slow = True
-        self._trailers += size
-        if not self._head_complete or self._trailers > MAX_HEAD:
-            self._too_large(431, "the request has too many headers")
 
     def _framing_header(self, lowered: bytes, value: bytes) -> None:
         if lowered == b"content-length":
@@ -135,17 +124,21 @@ class RequestReader:
         elif lowered == b"expect" and value.lower() == b"100-continue":
             self._expects = True
 
-    def _check_head_size(self) -> None:
-        """Asked where so many bytes came that a head may be too large; smaller pieces cannot hold one."""
-        if sum([len(name) + len(value) for name, value in self._headers]) > MAX_HEAD:
+    def _check_head(self) -> None:
+        """Asked where a head is complete, and where a piece of one came: pieces are small, so that little is held until then."""
+        headers = self._headers
+        if len(headers) > MAX_HEADERS or (
+            self._large and sum([len(name) + len(value) for name, value in headers]) > MAX_HEAD
+        ):
             self._too_large(431, "the request has too many headers")
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
+        self._head = tuple(self._headers)  # a trailer is no header: what decided who calls must not come after
         parser = self._parser
         self._method = method = parser.get_method()
-        if self._large:
-            self._check_head_size()
+        if self._large or len(self._head) > MAX_HEADERS:
+            self._check_head()
         if method == b"CONNECT":
             self._too_large(405, "CONNECT is not offered")
         if parser.should_upgrade():
@@ -204,18 +197,22 @@ class RequestReader:
         if self._upgrade:
             return
         body = self._body
-        request = HttpRequest(
+        keep = self._parser.should_keep_alive()
+        work = Work(
             _METHODS.get(self._method) or self._method.decode("latin-1"),
             self._target.decode("latin-1"),
-            tuple(self._headers),
+            self._head,
             body if body.__class__ is bytes else bytes(body),
             self._certificate,
             self._peer,
             self._secure,
             self._sink,
+            None,
+            None,
+            keep,
+            self._held,
+            self._intake,
         )
-        keep = self._parser.should_keep_alive()
-        work = Work(request, keep, self._held, self._intake)
         self._reading = False
         if self._held or self._sink is not None:
             self._body, self._held, self._intake, self._sink = b"", 0, None, None

@@ -28,7 +28,7 @@ from kerege.node.httpmessages import (
     has_body,
     refusal,
 )
-from kerege.node.httpreading import CONTINUE, MAX_HEAD, RequestReader, Work
+from kerege.node.httpreading import CONTINUE, MAX_HEAD, MAX_HEADERS, RequestReader, Work
 
 __all__ = [
     "BodyBudget",
@@ -169,12 +169,13 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
     def _more_to_come(self, size: int) -> None:
         """A request is not whole yet: until when it must go on; and what came of its body is taken in."""
         self._slow = True
+        if (self._awaited or self._marked) and (not self._head_complete or self._received == self._seen):
+            self._barren += size  # of the first piece a part may be an earlier request's
+        self._seen = self._received
+        if self._barren > MAX_HEAD or len(self._headers) > MAX_HEADERS:
+            self._refuse(431, "the request has too many headers")
+            return
         if not self._head_complete:
-            if self._awaited:  # of the first piece a part may be an earlier request's
-                self._head_size += size
-            if self._head_size > MAX_HEAD:
-                self._refuse(431, "the request has too many headers")
-                return
             if not self._awaited:
                 self._awaited = True
                 self._watch(min(self._limits.head_seconds, self._limits.request_seconds))
@@ -212,20 +213,19 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
     def _begin(self, work: Work) -> None:
         self._work = work
         self.deadline = NEVER
-        request = work.request
         if work.intake is not None:
             work.intake.flush(lambda: self._taken_in(work))
             return
-        if request.sink is not None:
+        if work.sink is not None:
             try:
-                request.sink.feed(cast(bytes, request.body))
+                work.sink.feed(cast(bytes, work.body))
             except Exception as problem:  # noqa: BLE001 - the handler's to tell
-                request.refused = problem
-            request.body = b""
+                work.refused = problem
+            work.body = b""
         self._handle(work)
 
     def _taken_in(self, work: Work) -> None:
-        intake, request = work.intake, work.request
+        intake = work.intake
         assert intake is not None
         work.intake = None
         self._budget.used -= work.held
@@ -234,9 +234,9 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             intake.discard()
             self._work = None
             return
-        request.refused = intake.failed
-        request.body = intake.body()
-        if intake.failed is not None and request.sink is None:
+        work.refused = intake.failed
+        work.body = intake.body()
+        if intake.failed is not None and work.sink is None:
             _LOG.error("a body could not be put on disk: %s", intake.failed)
             self._respond(work, refusal(503, _DISK))
             return
@@ -244,7 +244,7 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
 
     def _handle(self, work: Work) -> None:
         try:
-            result: Any = self._handler(work.request)
+            result: Any = self._handler(work)
         except Exception:  # noqa: BLE001 - logged with its trace; the connection must not die with it
             self._respond(work, _failed())
             return
@@ -284,7 +284,7 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             return
         if self._closing:
             work.keep = False
-        head = work.request.method == "HEAD"
+        head = work.method == "HEAD"
         try:
             data = encode_head(response, keep=work.keep, head=head)
         except ValueError:
@@ -324,7 +324,7 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         assert work is not None
         assert response is not None
         self._work = self._response = self._out = None
-        if work.intake is not None or work.request.sink is not None or work.request.body.__class__ is not bytes:
+        if work.intake is not None or work.sink is not None or work.body.__class__ is not bytes:
             self._release(work)
         else:
             self._budget.used -= work.held
@@ -351,7 +351,7 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         if work.intake is not None:
             work.intake.discard()
         else:
-            work.request.close()
+            work.close()
 
     def _next(self, transport: asyncio.Transport) -> None:
         if transport.is_closing():
