@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from kerege.exchange.globalconf import Member, SecurityServer, SharedParameters,
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.pki import TestAuthority
+from kerege.exchange.trust import Trust
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.localpages import LocalPages, Logged
 
@@ -170,3 +172,19 @@ def test_the_verification_configuration_is_read_by_what_reads_laid_out_configura
     assert told.version == 2
     assert told.shared.authorities == shared.authorities
     assert told.shared.is_registered(ClientId.parse(str(ADMISSION)))
+
+
+@pytest.mark.vectors
+def test_x_roads_own_containers_hold_under_the_configuration_that_is_handed_out(tmp_path: Any) -> None:
+    vectors = Path(__file__).parents[2].parent / "shared" / "vectors" / "xroad"
+    if not vectors.is_dir():
+        pytest.skip(f"not there: {vectors}")
+    theirs = conflayout.read(vectors / "live-7.3.2/globalconf").own.shared
+    answer = Pages(theirs).get("/verificationconf")
+    assert answer.status == 200
+    zipfile.ZipFile(io.BytesIO(answer.body)).extractall(tmp_path)  # type: ignore[arg-type]
+    handed_out = conflayout.read(tmp_path / "verificationconf").own.shared
+    data = (vectors / "live-7.3.2/asice/001-rest-1-request-client.asice").read_bytes()
+    verdicts = [asic.read(data).check(Trust(shared)) for shared in (theirs, handed_out)]
+    assert verdicts[0] == verdicts[1]
+    assert verdicts[1].member == MemberId("EE", "BUSINESS", "consumer")

@@ -18,7 +18,7 @@ import pytest
 from lxml import etree
 
 from kerege.exchange import metaservices as m
-from kerege.exchange import multipart, opmon_query, rest, soap
+from kerege.exchange import multipart, openapi_wsdl, opmon_query, rest, soap
 from kerege.exchange.errors import AccessDenied, DescriptionUnavailable, MetaserviceInvalid, ServiceUnknown
 from kerege.exchange.faults import Fault
 from kerege.exchange.ids import ClientId, DataServiceId, ServerId, SubsystemId
@@ -347,6 +347,27 @@ def test_a_description_is_fetched_once_however_many_ask_at_the_same_time(
 
     asyncio.run(main())
     assert provider.calls == ["/openapi"]  # type: ignore[attr-defined]
+
+
+def test_a_description_is_taken_apart_once_for_the_same_bytes(
+    provider: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    real = openapi_wsdl.endpoints
+
+    def endpoints(data: bytes) -> tuple[tuple[str, str], ...]:
+        calls.append(data)
+        return real(data)
+
+    monkeypatch.setattr(openapi_wsdl, "endpoints", endpoints)
+
+    async def main() -> None:
+        descriptions = Descriptions(tmp_path)
+        for _ in range(5):
+            assert len(await descriptions.endpoints(described(provider, "/openapi"))) == 2
+
+    asyncio.run(main())
+    assert calls == [OPENAPI]
 
 
 @pytest.mark.parametrize(("path", "why"), [("/redirect", "HTTP 302"), ("/huge", "larger")])

@@ -22,7 +22,7 @@ PLACEHOLDER: Final = "https://example.org/xroad-endpoint"
 _HOST: Final = "example.org"
 _BASE: Final = "/xroad-endpoint"
 _DEEPEST: Final = 100
-_MOST_NODES: Final = 1_000_000
+_MOST_NODES: Final = 300_000
 _MOST_ENDPOINTS: Final = 5_000
 # below these, names are the provider's own and mean nothing to OpenAPI
 _FREE: Final = frozenset({"example", "examples", "default", "enum", "properties", "x-example", "value"})

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from kerege.exchange.ids import ClientId, DataServiceId, ServerId
-from kerege.exchange.rest import RestRequest, header, masked_path
+from kerege.exchange.rest import RestRequest, masked_path
 
 VERSION: Final = "7.8.0"
 CLIENT: Final = "Client"
@@ -170,12 +170,15 @@ def _rest_names(out: dict[str, Any], request: RestRequest, side: str) -> None:
         out["restPath"] = masked_path(request.path)[:LONGEST_TEXT]
     out["messageId"] = request.message_id
     out["xRequestId"] = request.request_id
-    user, issue = header(request.headers, b"x-road-userid"), header(request.headers, b"x-road-issue")
-    if user:
-        out["messageUserId"] = user.decode("latin-1")[:LONGEST_TEXT]
-    if issue:
-        out["messageIssue"] = issue.decode("latin-1")[:LONGEST_TEXT]
-    party = header(request.headers, b"x-road-represented-party")
+    party = b""
+    for name, value in request.headers:  # once through; the last of a repeated one counts
+        low = name.lower()
+        if low == b"x-road-userid" and value:
+            out["messageUserId"] = value.decode("latin-1")[:LONGEST_TEXT]
+        elif low == b"x-road-issue" and value:
+            out["messageIssue"] = value.decode("latin-1")[:LONGEST_TEXT]
+        elif low == b"x-road-represented-party":
+            party = value
     if party:
         party_class, slash, party_code = party.decode("latin-1").partition("/")
         if slash and party_class:

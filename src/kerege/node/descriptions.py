@@ -12,14 +12,17 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from kerege.exchange import openapi_wsdl
 from kerege.exchange.errors import DescriptionUnavailable
 from kerege.node.config_types import Service
+
+T = TypeVar("T")
 
 _SECONDS: Final = 15.0
 _KEPT_SECONDS: Final = 60.0
@@ -44,6 +47,7 @@ class Descriptions:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._kept: dict[str, tuple[float, Description | DescriptionUnavailable]] = {}
+        self._results: dict[tuple[str, str], tuple[bytes, Any]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
 
@@ -67,10 +71,34 @@ class Descriptions:
         if service.kind != "openapi" or service.description is None:
             return ()
         try:
-            description = await self.of(service)
-            return await asyncio.to_thread(openapi_wsdl.endpoints, description.data)
-        except (DescriptionUnavailable, ValueError):
+            return await self._made(service, openapi_wsdl.endpoints)
+        except DescriptionUnavailable:
             return ()
+
+    async def anonymous(self, service: Service) -> Description:
+        """The description without the provider's addresses. Raises DescriptionUnavailable."""
+        work = openapi_wsdl.anonymous_wsdl if service.kind == "wsdl" else openapi_wsdl.anonymous_openapi
+        data = await self._made(service, work)
+        return Description(data, (await self.of(service)).media_type)
+
+    async def _made(self, service: Service, work: Callable[[bytes], T]) -> T:
+        """What `work` makes of the description: made once for the same bytes, however often it is asked for."""
+        description = await self.of(service)
+        key = (str(service.description), work.__name__)
+        async with self._locks.setdefault("/".join(key), asyncio.Lock()):
+            kept = self._results.get(key)
+            if kept is None or kept[0] != description.data:
+                try:
+                    result: Any = await asyncio.to_thread(work, description.data)
+                except ValueError as problem:
+                    result = problem
+                if sum(len(data) for data, _ in self._results.values()) > _MOST_KEPT_BYTES:
+                    self._results.clear()
+                kept = self._results[key] = (description.data, result)
+        if isinstance(kept[1], ValueError):
+            raise DescriptionUnavailable(service=service.id, reason=str(kept[1]))
+        made: T = kept[1]
+        return made
 
     def _keep(self, place: str, found: tuple[float, Description | DescriptionUnavailable]) -> None:
         held = sum(len(one.data) for _, one in self._kept.values() if isinstance(one, Description))
@@ -122,7 +150,13 @@ def _bounded(data: bytes) -> bytes:
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
     ) -> None:
         return None  # the redirect itself is then the answer, and is no description
 

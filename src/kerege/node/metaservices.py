@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 
 from lxml import etree
 
-from kerege.exchange import metaservices, metrics_xml, multipart, openapi_wsdl, opmon_query, soap
+from kerege.exchange import metaservices, metrics_xml, multipart, opmon_query, soap
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.errors import AccessDenied, DescriptionUnavailable, MetaserviceInvalid, ServiceUnknown
+from kerege.exchange.errors import AccessDenied, MetaserviceInvalid, ServiceUnknown
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.metaservices import Offered
 from kerege.exchange.opmon import Exchange
@@ -97,12 +97,7 @@ class Metaservices:
         if service.kind != "openapi":
             reason = "it is a REST service, which has no description"
             raise MetaserviceInvalid(service=metaservices.GET_OPENAPI, reason=reason)
-        description = await self._descriptions.of(service)
-        try:
-            data = await asyncio.to_thread(openapi_wsdl.anonymous_openapi, description.data)
-        except ValueError as problem:
-            raise DescriptionUnavailable(service=service.id, reason=str(problem)) from None
-        return Description(data, description.media_type)
+        return await self._descriptions.anonymous(service)
 
     # --- SOAP ---
 
@@ -124,12 +119,9 @@ class Metaservices:
     async def _wsdl(self, asked: Asked, question: etree._Element) -> Answer:
         code, version = metaservices.read_get_wsdl(question)
         service = self._described(asked, code, version, ("wsdl",))
-        description = await self._descriptions.of(service)
-        try:
-            data = await asyncio.to_thread(openapi_wsdl.anonymous_wsdl, description.data)
-        except ValueError as problem:
-            raise DescriptionUnavailable(service=service.id, reason=str(problem)) from None
-        return metaservices.wsdl_element(code, version), (Attachment(metaservices.wsdl_headers(), data),)
+        description = await self._descriptions.anonymous(service)
+        attachment = Attachment(metaservices.wsdl_headers(), description.data)
+        return metaservices.wsdl_element(code, version), (attachment,)
 
     # --- what is offered and allowed ---
 

@@ -128,13 +128,18 @@ class Store:
                 if not self._stopping:
                     self._lock.wait(_WRITE_SECONDS)
                 stopping, waiting, self._waiting = self._stopping, self._waiting, []
+            cleaning = time.monotonic() - cleaned >= _CLEAN_SECONDS
+            if not (waiting or cleaning):
+                if stopping:
+                    return
+                continue
             try:
                 with self._connect() as database:
                     self._write(database, waiting)
-                    if time.monotonic() - cleaned >= _CLEAN_SECONDS:
+                    self.failure, waiting = None, []
+                    if cleaning:
                         cleaned = time.monotonic()
                         self._clean(database)
-                self.failure = None
             except (sqlite3.Error, OSError) as problem:
                 if self.failure is None:
                     _LOG.warning("monitoring records could not be written: %s", problem)
