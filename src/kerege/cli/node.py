@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kerege.cli.node_keys import expiry, order
+from kerege.cli.node_register import register
 
 
 @click.group(invoke_without_command=True)
@@ -96,3 +97,4 @@ def asic(config: object, request_id: str, folder: Path) -> None:
 
 node.add_command(expiry)
 node.add_command(order)
+node.add_command(register)

@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from lxml import etree
 
 from kerege.exchange import certs
@@ -345,6 +346,11 @@ def parse_reply(data: bytes) -> int:
 # --- signatures ------------------------------------------------------------------------------------------------------
 
 _HASHES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+_XML_METHODS: Final = {
+    "rsa-sha512": "SHA512withRSA",
+    "sha512-rsa-MGF1": "SHA512withRSAandMGF1",
+    "ecdsa-sha512": "SHA512withECDSA",
+}
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
@@ -354,6 +360,17 @@ def sign(soap: bytes, key: PrivateKey, certificate: x509.Certificate) -> Signatu
         value, name = key.sign(soap, padding.PKCS1v15(), hashes.SHA512()), "SHA512withRSA"
     else:
         value, name = key.sign(soap, ec.ECDSA(hashes.SHA512())), "SHA512withECDSA"
+    return Signature(name, value, certs.der(certificate))
+
+
+def signature(method: str, value: bytes, certificate: x509.Certificate) -> Signature:
+    """A value made by a `SigningKey` (its XML signature method; ECDSA as r||s) in the form management requests carry."""
+    name = _XML_METHODS.get(method.partition("#")[2])
+    if name is None:
+        raise _bad("the key's signature method has no name in management requests")
+    if name.endswith("ECDSA"):
+        half = len(value) // 2
+        value = encode_dss_signature(int.from_bytes(value[:half], "big"), int.from_bytes(value[half:], "big"))
     return Signature(name, value, certs.der(certificate))
 
 

@@ -61,3 +61,15 @@ class CertificateOrderFailed(NodeError):
     code = "node.certificate_order_failed"
     message = "The certificate {purpose} could not be ordered from {authority}: {reason}."
     hint = "The certificate in use stays; the order is tried again. See keys.acme in the node's configuration (docs/reference/node.md)."
+
+
+class RestartNeeded(NodeError):
+    code = "node.restart_needed"
+    message = "{file}: {keys} changed, and is taken up only when the node starts anew. Nothing was changed."
+    hint = "Restart the node at a quiet moment, or put the old values back and reload the rest."
+
+
+class RegistrationUnreachable(NodeError):
+    code = "node.registration_unreachable"
+    message = "The central services at {url} did not take the request: {reason}."
+    hint = "See that the address is the central services' own, and send again; nothing was registered by this request."

@@ -1,0 +1,210 @@
+"""The central services' addresses: a node asks to be registered, an operator approves, the published configuration says so."""
+
+import base64
+import threading
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from kerege.exchange import certs, confdir, faults, globalconf, management, management_wire
+from kerege.exchange.ids import ClientId, MemberId, ServerId, SubsystemId
+from kerege.exchange.management import Kind, ManagementRequest
+from kerege.exchange.pki import TestAuthority
+from kerege.ground import clock
+from kerege.ledger import open_signing
+from kerege.membership import central, central_picture, doings, requests, signing
+from kerege.membership.models import ManagementRequestRow
+from kerege.node import registration
+from kerege.node.config import load
+from kerege.node.errors import RegistrationUnreachable
+from kerege.node.keys import load_keys
+from kerege.node.network import NetworkPlan, PlannedMember, PlannedServer, lay_out
+
+EDU = MemberId("KG", "GOV", "70000003")
+SERVER = ServerId("KG", "GOV", "70000003", "node-edu")
+EMIS = SubsystemId("KG", "GOV", "70000003", "emis")
+PROVIDER = ClientId("KG", "GOV", "70000000", "management")
+PLAN = NetworkPlan(
+    "KG",
+    "http://127.0.0.1:1/internalconf",
+    (PlannedMember(EDU, "Education", ("emis",)),),
+    (PlannedServer(SERVER, (EMIS,), (), 1, 2, 3),),
+)
+
+
+@pytest.fixture
+def asked(home, db):
+    """The central register with an authority and the member, and a node's own requests."""
+    now = clock.now()
+    laid = lay_out(home / "network", PLAN, now)
+    authority = TestAuthority.load(laid.authority)
+    ca = certs.der(authority.ca.certificate)
+    body = {"certificate": base64.b64encode(ca).decode(), "profile": authority.approved("http://x").profile, "ocsp": []}
+    with open_signing(home) as ledger:
+        for kind, name, entry in (
+            ("ca", "TEST", body),
+            ("class", "GOV", {"description": "Government"}),
+            ("member", str(EDU), {"name_ky": "Билим", "name_ru": "Образование", "name_en": "Education"}),
+        ):
+            central.put(kind, name, entry, ledger=ledger, now=now, by="operator")
+    config = load(laid.nodes["node-edu"].config)
+    keys = load_keys(config)
+    answers = {
+        certs.der_sha256(signer.certificate): authority.ocsp_response(signer.certificate, now)
+        for signer in keys.signers.values()
+    }
+    return list(registration.requests_of(config, keys.auth, keys.signers, answers, PROVIDER, "node.edu.kg"))
+
+
+def post(visitor, asked):
+    kind, made = management_wire.join(asked.submission)
+    return visitor.generic("POST", asked.path, made, kind)
+
+
+def fault(response):
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/xml")
+    found = faults.from_soap(response.content)
+    assert found is not None, response.content
+    return found
+
+
+def test_a_node_is_registered_by_its_own_requests_once_an_operator_approves(visitor, asked, home):
+    assert [one.request.kind for one in asked] == [Kind.AUTH_CERT_REG, Kind.CLIENT_REG]
+    first, second = asked
+    number = management.parse_reply(post(visitor, first).content)
+    assert "is not registered" in fault(post(visitor, second)).message
+    now = clock.now()
+    with open_signing(home) as ledger:
+        requests.approve(number, by="operator", reason="known", ledger=ledger, now=now)
+        number = management.parse_reply(post(visitor, second).content)
+        requests.approve(number, by="operator", reason="known", ledger=ledger, now=now)
+        signing.make_keys(home / "keys" / "configuration", "KG", now)
+        keys = central_picture.signing_keys(home / "keys" / "configuration")
+        doings.publish_configuration(home / "globalconf", now, central_picture.central_publisher(keys), ledger)
+    for version in globalconf.VERSIONS:
+        body = visitor.get(f"/internalconf?version={version}").content
+        directory = confdir.verify_directory(body, [keys.internal.certificate], "hub")
+        assert directory.version == version
+        part = directory.part(confdir.SHARED)
+        shared = globalconf.parse_shared(confdir.check_file(part, visitor.get(part.location).content, "hub"))
+        (server,) = shared.servers_of(EMIS)
+        assert server.address == "node.edu.kg"
+        wanted = certs.auth_hashes(first.request.certificate)[version == 2]
+        assert server.auth_cert_hashes == {wanted}
+    external = confdir.verify_directory(visitor.get("/externalconf").content, [keys.external.certificate], "hub")
+    assert [part.identifier for part in external.parts] == [confdir.SHARED]
+    for version in ("1", "7", "x", "06", "../6"):
+        assert visitor.get("/internalconf", {"version": version}).status_code == 404
+
+
+def test_a_version_that_was_not_published_is_not_offered(visitor, home):
+    (home / "globalconf").mkdir()
+    (home / "globalconf" / "internalconf").write_bytes(b"six")
+    assert visitor.get("/internalconf?version=6").content == visitor.get("/internalconf").content == b"six"
+    assert visitor.get("/internalconf?version=5").status_code == 404
+
+
+def test_the_same_request_a_second_time_is_refused(visitor, asked):
+    management.parse_reply(post(visitor, asked[0]).content)
+    assert "received before" in fault(post(visitor, asked[0])).message
+    assert ManagementRequestRow.objects.count() == 1
+
+
+def test_a_changed_request_is_refused_with_the_check_that_failed(visitor, asked):
+    kind, body = management_wire.join(asked[0].submission)
+    changed = body.replace(b"node.edu.kg", b"evil.edu.kg")
+    answer = visitor.generic("POST", asked[0].path, changed, kind)
+    assert "signature does not hold" in fault(answer).message
+    assert not ManagementRequestRow.objects.exists()
+
+
+def test_each_address_serves_its_own_kinds_only(visitor, asked):
+    kind, body = management_wire.join(asked[0].submission)
+    assert "not served at this address" in fault(visitor.generic("POST", registration.MANAGE_PATH, body, kind)).message
+    kind, body = management_wire.join(asked[1].submission)
+    assert (
+        "not served at this address" in fault(visitor.generic("POST", registration.AUTH_CERT_PATH, body, kind)).message
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/plain", b"x"),
+        ("text/xml", b""),
+        ("text/xml", b"<a/>"),
+        ("text/xml", b"x" * 300_000),
+        ("multipart/related; boundary=x", b"--x\r\n\r\n--x--"),
+        ("multipart/related", b"x"),
+        ("text/xml", b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>'),
+    ],
+)
+def test_what_is_no_management_request_is_refused_with_a_fault(visitor, kind, body):
+    found = fault(visitor.generic("POST", registration.MANAGE_PATH, body, kind))
+    assert found.code == "server.managementservice.invalid_request"
+
+
+def test_only_posts_are_taken(visitor):
+    assert visitor.get(registration.MANAGE_PATH).status_code == 405
+    assert visitor.get(registration.AUTH_CERT_PATH).status_code == 405
+
+
+def test_an_unsigned_deletion_waits(visitor, asked, home):
+    now = clock.now()
+    with open_signing(home) as ledger:
+        for kind, name, entry in (
+            ("subsystem", str(EMIS), {"name": ""}),
+            ("server", str(SERVER), {"address": "x"}),
+            ("client", f"{SERVER} {EMIS}", {"enabled": True}),
+        ):
+            central.put(kind, name, entry, ledger=ledger, now=now, by="operator")
+    soap = management.build(
+        ManagementRequest(Kind.CLIENT_DELETION, SERVER, EMIS.client), ClientId.parse(str(EDU)), PROVIDER
+    )
+    answer = visitor.generic("POST", registration.MANAGE_PATH, soap, "text/xml")
+    assert ManagementRequestRow.objects.get(pk=management.parse_reply(answer.content)).state == "waiting"
+    assert ("client", f"{SERVER} {EMIS}") in central.entries("KG")
+
+
+def test_an_expired_proof_is_refused(visitor, asked, monkeypatch):
+    later = clock.now() + timedelta(hours=3)
+    monkeypatch.setattr("kerege.web.api.management.clock.now", lambda: later)
+    assert "too old" in fault(post(visitor, asked[0])).message
+
+
+class _Answers(BaseHTTPRequestHandler):
+    answer = (200, b"")
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.answer[0])
+        self.end_headers()
+        self.wfile.write(self.answer[1])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def central_services():
+    server = HTTPServer(("127.0.0.1", 0), _Answers)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_node_tells_what_the_central_services_answered(asked, central_services):
+    reply = management.build_reply(asked[0].submission.soap, 12)
+    for answer, number, words in (((200, reply), 12, ""), ((200, b"<html/>"), None, "refused")):
+        _Answers.answer = answer
+        outcome = registration.send(central_services, asked[0])
+        assert outcome.number == number
+        assert words in outcome.refused
+    _Answers.answer = (503, b"")
+    with pytest.raises(RegistrationUnreachable, match="503"):
+        registration.send(central_services, asked[0])
+    with pytest.raises(RegistrationUnreachable, match="not http"):
+        registration.send("file:///etc", asked[0])
