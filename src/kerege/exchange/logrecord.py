@@ -133,42 +133,40 @@ def _join(head: object, blobs: Sequence[bytes]) -> bytes:
 
 
 def encode_records(records: Sequence[LogRecord]) -> bytes:
-    """A batch. A part that is the same object in several records, as a batch signature's are, is stored once."""
+    """A batch. A signature and a hash chain result that are the same object in several records are stored once."""
     blobs: list[bytes] = []
-    places: dict[int, int] = {}
+    lengths: list[int] = []
+    shared: dict[int, int] = {}
     names: dict[int, str] = {}
 
-    def place(blob: bytes | None) -> int:
-        if blob is None:
-            return -1
-        known = places.get(id(blob))
-        if known is None:
-            known = places[id(blob)] = len(blobs)
-            blobs.append(blob)
-        return known
-
-    def name(of: ClientId | DataServiceId) -> str:
-        known = names.get(id(of))
-        if known is None:
-            known = names[id(of)] = str(of)
-        return known
+    def put(blob: bytes) -> int:
+        blobs.append(blob)
+        lengths.append(len(blob))
+        return len(lengths) - 1
 
     rows = []
-    held: list[bytes] = []  # joined digests live as long as their identity counts
     for one in records:
-        chain, digests = one.chain, one.attachment_digests
-        joined = None
-        if digests:
-            joined = b"".join(digests)
-            held.append(joined)
+        client, service, chain, signature = one.client, one.service, one.chain, one.signature
+        if (caller := names.get(id(client))) is None:
+            caller = names[id(client)] = str(client)
+        if (called := names.get(id(service))) is None:
+            called = names[id(service)] = str(service)
+        if (signed := shared.get(id(signature))) is None:
+            signed = shared[id(signature)] = put(signature)
+        result = steps = -1
+        if chain is not None:
+            if (known := shared.get(id(chain.result))) is None:
+                known = shared[id(chain.result)] = put(chain.result)
+            result, steps = known, put(chain.chain)
+        digests = one.attachment_digests
         rows.append(
             (
-                microseconds(one.time), one.direction, one.side, one.message_id, one.request_id, name(one.client),
-                name(one.service), one.kind, place(one.message), place(one.body), place(one.signature),
-                -1 if chain is None else place(chain.result), -1 if chain is None else place(chain.chain), place(joined),
+                microseconds(one.time), one.direction, one.side, one.message_id, one.request_id, caller, called, one.kind,
+                put(one.message), -1 if one.body is None else put(one.body), signed, result, steps,
+                put(digests[0] if len(digests) == 1 else b"".join(digests)) if digests else -1,
             )
         )  # fmt: skip
-    return _join({"v": _BATCH, "n": [len(blob) for blob in blobs], "r": rows}, blobs)
+    return _join({"v": _BATCH, "n": lengths, "r": rows}, blobs)
 
 
 def count_records(payload: bytes) -> int:
