@@ -201,6 +201,16 @@ def test_a_whole_batch_is_checked_in_one_step_with_the_same_verdict(signer: Sign
         verify_batch(alone, batch(parts))
 
 
+def test_a_message_with_very_many_attachments_is_read_in_full(signer: Signer) -> None:
+    many = [b"%d" % n for n in range(60)]
+    signed = signer.sign_batch(digests([(b"m", many), (b"n", [])]), NOW)[0]
+    assert signed.chain is not None
+    assert not hashchain.quick(signed.chain, *digests([(b"m", many)])[0])
+    verify(signed.xml, b"m", tuple(many), signed.chain)
+    with pytest.raises(HashChainInvalid):
+        verify(signed.xml, b"m", (*many[:-1], b"x"), signed.chain)
+
+
 def test_a_foreign_chain_is_read_in_full(signer: Signer) -> None:
     signed = signer.sign_batch(digests(MESSAGES), NOW)[4]
     assert signed.chain is not None

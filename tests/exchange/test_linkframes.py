@@ -168,6 +168,7 @@ def head(kind: int, count: int, length: int, *, version: int = 1, flags: int = 0
         head(lf.PING, 1, 8, version=2) + bytes(8),
         head(lf.PING, 1, 8, flags=1) + bytes(8),
         head(lf.MESSAGES, 1, 9) + lf._GROUP.pack(2**31, 1, 1, 0),
+        head(lf.MESSAGES, 1, 9 + 2**19) + lf._GROUP.pack(2**18 + 1, 1, 1, 0) + bytes(2**19),
         head(lf.MESSAGES, 1, 9) + lf._GROUP.pack(0, 65535, 1, 1),
         head(lf.MESSAGES, 1, 9) + lf._GROUP.pack(0, 1000, 1000, 1),
         head(lf.MESSAGES, 1, 9) + lf._GROUP.pack(0, 1, 2, 1),

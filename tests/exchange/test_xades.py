@@ -10,6 +10,7 @@ from kerege.exchange.hashchain import SHA512, Digest, HashChain
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import TestAuthority
 from kerege.exchange.xades import Signed, Signer
+from kerege.exchange.xades_read import remembered
 from kerege.exchange.xades_verify import verify
 
 from .conftest import NOW
@@ -158,6 +159,21 @@ def test_signing_without_an_ocsp_answer_is_a_bug_that_shows(authority: TestAutho
 def test_milliseconds_of_the_signing_time_are_kept(signer: Signer) -> None:
     moment = NOW + timedelta(milliseconds=7)
     assert verify(signer.sign(sha(b"m"), (), moment).xml, b"m").signing_time == moment
+
+
+def test_what_is_remembered_is_short_and_not_much_of_it() -> None:
+    made: list[bytes] = []
+
+    @remembered(2, 10)
+    def length(data: bytes) -> int:
+        made.append(data)
+        return len(data)
+
+    assert [length(b"a"), length(b"a"), length(b"b"), length(bytes(11)), length(bytes(11))] == [1, 1, 1, 11, 11]
+    assert made == [b"a", b"b", bytes(11), bytes(11)]
+    length(b"c")
+    length(b"a")
+    assert made[-2:] == [b"c", b"a"]
 
 
 # --- X-Road's own signatures ---

@@ -89,9 +89,12 @@ def part_uri(number: int) -> bytes:
     return b"/attachment%d" % number if number else b"/message.xml"
 
 
-@lru_cache(maxsize=2048)
 def template(way: tuple[bool, ...], parts: int) -> bytes:
     """The chain file of a message with `parts` parts at the end of `way` (True: to the right), a %b wherever a digest stands."""
+    return _template(way, parts) if parts <= _MOST_REMEMBERED_PARTS else _make_template(way, parts)
+
+
+def _make_template(way: tuple[bool, ...], parts: int) -> bytes:
     out = [_HEAD]
     last = len(way) - 1
     for depth, right in enumerate(way):
@@ -101,6 +104,10 @@ def template(way: tuple[bool, ...], parts: int) -> bytes:
         out += (_STEP % len(way), *(_DATA % part_uri(number) for number in range(parts)), _STEP_END)
     out.append(_TAIL)
     return b"".join(out)
+
+
+_MOST_REMEMBERED_PARTS: Final = 8
+_template: Final = lru_cache(maxsize=2048)(_make_template)
 
 
 def result_file(root: bytes) -> bytes:

@@ -69,6 +69,9 @@ def step_digest(inputs: Sequence[tuple[bytes, str]], algorithm: str = SHA512) ->
 # --- the quick reader: chains as `batch` (and X-Road) writes them, without an XML parser ---
 
 _VALUE_START: Final = b"<DigestValue>"
+_LARGEST_QUICK: Final = (
+    8 * 1024
+)  # ten steps and some twenty attachments; shapes are remembered, and are a stranger's choice
 _DIGEST_SIZE: Final = 88  # a SHA-512 digest in base64
 _SHAPE_STEP: Final = re.compile(
     rb'    <ns2:HashStep id="STEP[0-9]+">\n        <ns2:(?P<first>HashValue|StepRef|DataRef)(?:(?!</ns2:HashStep>).)*</ns2:HashStep>\n',
@@ -76,7 +79,7 @@ _SHAPE_STEP: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
 def _way_of(shape: bytes) -> tuple[tuple[bool, ...], int] | None:
     """The way from the leaf up the tree, and the number of parts, of the chain file that is `shape` where the digests are left out;
     None when it is not a file of our making. Cannot be wrong: the file is made anew and compared.
@@ -95,6 +98,8 @@ def quick(chain: HashChain, message: bytes, attachments: Sequence[bytes]) -> boo
 
     False says nothing but that it must be looked at in full by `verify`, which also knows why it does not hold.
     """
+    if len(chain.chain) > _LARGEST_QUICK:
+        return False
     first, *pieces = chain.chain.split(b"<DigestValue>", _MOST_STEPS + 64)
     found = _way_of(first + b"".join([piece[_DIGEST_SIZE:] for piece in pieces]))
     if found is None or found[1] != 1 + len(attachments):

@@ -63,6 +63,7 @@ _MOST_FIELDS: Final = 64
 _MOST_ATTACHMENTS: Final = 256
 _MOST_ANSWERS: Final = 256
 _LARGEST_ANSWER: Final = 64 * 1024
+_LARGEST_SIGNATURE: Final = 256 * 1024
 _LARGEST_HELLO: Final = 16 * 1024
 # --- writing ---
 
@@ -299,6 +300,8 @@ def _read_groups(count: int, data: bytes, at: int, end: int, limits: LinkLimits)
         left -= here
         if not 0 < here <= size <= MOST_LEAVES or left < 0 or messages_at + here * _MESSAGE.size > end or flags > 1:
             raise LinkMalformed(where="group", reason="its counts do not fit the frame or the limits")
+        if signature_size > _LARGEST_SIGNATURE:
+            raise LinkMalformed(where="group", reason="its signature is too long")
         if size > 1 and flags != _CHAINED:
             raise LinkMalformed(where="group", reason="several messages under one signature have a hash chain")
         signature, others = data[at:others_at], data[others_at:messages_at]

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -68,7 +68,32 @@ class Parsed:
     facts: SignatureFacts
 
 
-@lru_cache(maxsize=1024)
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """A function that remembers what it made of the same bytes, unless they are long.
+
+    They are a stranger's choice, often before anything in them has held: what is kept of them must have a bound.
+    """
+
+    __slots__ = ("_cached", "_function", "_largest", "cache_clear")
+
+    def __init__(self, function: Callable[[bytes], T], size: int, largest: int) -> None:
+        self._function, self._largest = function, largest
+        self._cached = lru_cache(size)(function)
+        self.cache_clear = self._cached.cache_clear
+
+    def __call__(self, data: bytes) -> T:
+        return self._cached(data) if len(data) <= self._largest else self._function(data)
+
+
+def remembered(size: int, largest: int) -> Callable[[Callable[[bytes], T]], Remembered[T]]:
+    """Remember the latest `size` results, none for more than `largest` bytes."""
+    return lambda function: Remembered(function, size, largest)
+
+
+@remembered(1024, 16 * 1024)
 def certificate_from_base64(text: bytes) -> x509.Certificate:
     """A DER certificate in base64; remembered, because the same few sign nearly everything."""
     try:

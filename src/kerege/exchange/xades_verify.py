@@ -23,7 +23,15 @@ from kerege.exchange import hashchain, xades
 from kerege.exchange.batch import Batch
 from kerege.exchange.errors import SignatureInvalid, SignatureMalformed
 from kerege.exchange.hashchain import Digest, HashChain
-from kerege.exchange.xades_read import Parsed, certificate_digest, check_value, parse_full, plain_base64, signing_time
+from kerege.exchange.xades_read import (
+    Parsed,
+    certificate_digest,
+    check_value,
+    parse_full,
+    plain_base64,
+    remembered,
+    signing_time,
+)
 from kerege.exchange.xades_read import SignatureFacts as SignatureFacts
 from kerege.exchange.xades_read import certificate_from_base64 as certificate_from_base64
 
@@ -72,7 +80,7 @@ _OURS: Final = _pattern()
 _OCSP: Final = re.compile(rb"Id=\"ocsp-response-([0-9])\">([A-Za-z0-9+/=]+)<")
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024, 16 * 1024)
 def _ocsp_from_ours(text: bytes) -> tuple[bytes, ...] | None:
     """The answers, or None when they are not numbered as `xades` numbers them."""
     found = _OCSP.findall(text)
@@ -157,7 +165,7 @@ def verify_batch(xml: bytes, batch: Batch) -> SignatureFacts:
     return parsed.facts
 
 
-@lru_cache(maxsize=256)
+@remembered(256, 32 * 1024)
 def _read(xml: bytes) -> Parsed:
     """What a signature says, once it has been seen to hold; one that does not hold raises, and is not remembered."""
     match = _OURS.fullmatch(xml)
