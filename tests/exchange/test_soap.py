@@ -20,7 +20,7 @@ from kerege.exchange.errors import (
     SoapHeadersInconsistent,
     SoapInvalid,
 )
-from kerege.exchange.faults import Fault
+from kerege.exchange.faults import Fault, to_soap
 from kerege.exchange.ids import DataServiceId
 from kerege.exchange.soap import SoapMessage
 
@@ -190,6 +190,23 @@ def test_the_id_is_found_among_what_looks_like_it(field: str, expected: bytes) -
     assert expected in done
     assert message(done).header.request_hash == soap.request_hash(DIGEST)
     assert without_hash(done) == answer(FIELDS.replace(ID, field))
+
+
+def test_a_byte_order_mark_another_encoding_and_a_prefix_in_cyrillic_do_not_move_the_hash() -> None:
+    marked = b"\xef\xbb\xbf" + answer()
+    assert without_hash(hashed(marked)) == marked
+    fields = FIELDS.replace(ID, "<\u0436:id>m-1</\u0436:id>").replace("EE123", "\u0416")
+    declared = ' xmlns:\u0436="http://x-road.eu/xsd/xroad.xsd"'
+    for kept in ({}, {"start": "<?xml version='1.0' encoding='windows-1251'?>", "encoding": "cp1251"}):
+        data = answer(fields, attributes=declared, **kept)
+        assert b'<requestHash xmlns="http://x-road.eu/xsd/xroad.xsd" ' in hashed(data)
+        assert message(hashed(data)).header.request_hash == soap.request_hash(DIGEST)
+        assert without_hash(hashed(data)) == data
+
+
+def test_a_fault_gets_no_hash() -> None:
+    fault = to_soap(Fault("soap:Server", "no", ""))
+    assert hashed(fault) == fault
 
 
 fragments = st.lists(

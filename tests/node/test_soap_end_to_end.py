@@ -222,7 +222,7 @@ def named(service: DataServiceId) -> bytes:
         (envelope(STRANGER), "server.clientproxy.unknown_member"),
         (envelope(ELSEWHERE), "server.clientproxy.unknown_member"),
         (envelope(FIELDS + AT), "server.clientproxy.unknown_member"),
-        (named(DOWN), "server.serverproxy.service_failed"),
+        (named(DOWN), "server.serverproxy.service_failed.network_error"),
         (named(REST_ONLY), "server.serverproxy.service_type"),
         (envelope(body="<other/>"), "client.inconsistent_headers"),
         (envelope(FIELDS.replace(CLIENT, "")), "client.missing_header_field"),

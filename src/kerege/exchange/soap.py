@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lxml import etree
@@ -34,7 +34,19 @@ SHA512_URI: Final = "http://www.w3.org/2001/04/xmlenc#sha512"
 
 _ROOT, _HEADER, _BODY, _FAULT = (f"{{{ENVELOPE}}}{name}" for name in ("Envelope", "Header", "Body", "Fault"))
 _ENCODING_STYLE: Final = f"{{{ENVELOPE}}}encodingStyle"
+_ID, _REQUEST_HASH = f"{{{XROAD}}}id", f"{{{XROAD}}}requestHash"
 _RPC: Final = "http://schemas.xmlsoap.org/soap/encoding/"
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """Where the request's hash goes: how many fields the header has, which of them are `id` and an older hash, how to write a new one."""
+
+    fields: int
+    id_field: int
+    hash_field: int | None
+    name: str
+    declared: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,7 @@ class SoapMessage:
 
     header: SoapHeader
     root: str
+    splice: Splice | None = field(default=None, compare=False, repr=False)
 
 
 def parse(data: bytes, *, charset: str = "", largest: int = LARGEST) -> SoapMessage | Fault:
@@ -61,7 +74,7 @@ def parse(data: bytes, *, charset: str = "", largest: int = LARGEST) -> SoapMess
         raise SoapBodyInvalid(count=len(elements))
     if elements[0].get(_ENCODING_STYLE) == _RPC:
         raise SoapInvalid(reason="it is rpc/encoded")
-    return SoapMessage(fields, etree.QName(elements[0]).localname)
+    return SoapMessage(fields, etree.QName(elements[0]).localname, _splice(header))
 
 
 def _envelope(data: bytes, charset: str, largest: int) -> tuple[etree._Element | None, etree._Element]:
@@ -122,9 +135,9 @@ def check_same_call(request: SoapHeader, answer: SoapHeader) -> None:
         "issue": (request.issue or "", answer.issue or ""),
         "representedParty": (request.party, answer.party),
     }
-    for field, (asked, answered) in pairs.items():
+    for name, (asked, answered) in pairs.items():
         if asked != answered:
-            raise ResponseInconsistent(field=field)
+            raise ResponseInconsistent(field=name)
     if answer.server is not None and answer.server != request.server:
         raise ResponseInconsistent(field="securityServer")
 
@@ -141,33 +154,42 @@ def check_answer(request: SoapHeader, content_digest: bytes, answer: SoapMessage
         raise ResponseInconsistent(field="requestHash")
 
 
-def with_request_hash(data: bytes, content_digest: bytes) -> bytes:
-    """`data`, an answer that `parse` accepted, with the request's hash straight after `id`, and without the one it may have had."""
-    root = parse_document(data, LARGEST)
-    header = root.find(_HEADER)
-    assert header is not None, "parse accepts no answer without a header"
-    children = list(header.iterchildren(tag=etree.Element))
+def with_request_hash(data: bytes, content_digest: bytes, message: SoapMessage | None = None) -> bytes:
+    """`data`, an answer, with the request's hash straight after `id`, and without the one it may have had.
+
+    message   what `parse` made of these very bytes, when it is at hand
+    """
+    if message is None or message.splice is None:
+        parsed = parse(data)
+        if isinstance(parsed, Fault):
+            return data
+        message = parsed
+    splice = message.splice
+    assert splice is not None, "parse always says where"
     spans = _spans(data)
-    if len(spans) != len(children):
+    if len(spans) != splice.fields:
         raise SoapInvalid(reason="the fields of its header cannot be told apart")
-    places = {str(child.tag): (span, child) for child, span in zip(children, spans, strict=True)}
-    (start, end), element = places[f"{{{XROAD}}}id"]
-    prefix = element.prefix
-    if header.nsmap.get(prefix) == XROAD:
-        name, declared = (f"{prefix}:requestHash" if prefix else "requestHash"), ""
-    else:  # the prefix is the field's own and means nothing beside it
-        name, declared = "requestHash", f' xmlns="{XROAD}"'
+    start, end = spans[splice.id_field]
     value = request_hash(content_digest)
-    new = f'<{name}{declared} algorithmId="{SHA512_URI}">{value}</{name}>'.encode("ascii")
+    new = f'<{splice.name}{splice.declared} algorithmId="{SHA512_URI}">{value}</{splice.name}>'.encode("ascii")
     inserted = data[_margin(data, start) : start] + new
-    present = places.get(f"{{{XROAD}}}requestHash")
-    if present is None:
+    if splice.hash_field is None:
         return data[:end] + inserted + data[end:]
-    (old_start, old_end), _ = present
+    old_start, old_end = spans[splice.hash_field]
     old_start = _margin(data, old_start)
     if old_start >= end:
         return data[:end] + inserted + data[end:old_start] + data[old_end:]
     return data[:old_start] + data[old_end:end] + inserted + data[end:]
+
+
+def _splice(header: etree._Element) -> Splice:
+    tags = [str(child.tag) for child in header.iterchildren(tag=etree.Element)]
+    at, present = tags.index(_ID), tags.index(_REQUEST_HASH) if _REQUEST_HASH in tags else None
+    prefix = next(child.prefix for child in header.iterchildren(tag=_ID))
+    if header.nsmap.get(prefix) == XROAD and (prefix is None or prefix.isascii()):
+        return Splice(len(tags), at, present, f"{prefix}:requestHash" if prefix else "requestHash", "")
+    # the prefix is the field's own and means nothing beside it
+    return Splice(len(tags), at, present, "requestHash", f' xmlns="{XROAD}"')
 
 
 def _margin(data: bytes, at: int) -> int:

@@ -57,7 +57,10 @@ class SoapProvider:
             headers.append((b"SOAPAction", extras.soap_action.encode("ascii")))
         parts = self._agency.url(service)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        came = await self._agency.call(service, "POST", target, tuple(headers), pieces)
+        try:
+            came = await self._agency.call(service, "POST", target, tuple(headers), pieces)
+        except ProviderFailed as problem:
+            raise ProviderFailed(**{"cause": "network_error", **problem.params}) from None
         try:
             answer, found = await self._answer(asked, request, message, service, came)
         finally:
@@ -78,7 +81,7 @@ class SoapProvider:
                     raise SoapInvalid(reason="it came with HTTP 500 and is no fault")
                 soap.check_same_call(request.header, found.header)
                 soap.check_answer_root(found)
-                content = soap.with_request_hash(parts.soap, message.digests[0])
+                content = soap.with_request_hash(parts.soap, message.digests[0], found)
             else:
                 content = parts.soap
         except ExchangeError as problem:
