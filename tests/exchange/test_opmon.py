@@ -2,6 +2,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import yaml
 
 from kerege.exchange import opmon, rest
 from kerege.exchange.ids import ClientId, DataServiceId, ServerId
@@ -99,3 +100,63 @@ def test_the_fields_are_those_a_live_pair_writes(vectors: Path) -> None:
     theirs = {name for line in lines for name in orjson.loads(line)}
     ours = set(opmon.record(exchange(), SERVER)) | {"faultCode", "faultString"}
     assert theirs - ours <= {"requestMimeSize", "responseMimeSize", "serviceVersion"}, "SOAP's fields come with SOAP"
+
+
+def as_live(theirs: dict[str, object]) -> Exchange:
+    """The exchange that a live server wrote this record of."""
+    headers = [(b"X-Road-Client", b"EE/BUSINESS/consumer/sub"), (b"X-Road-Id", str(theirs["messageId"]).encode())]
+    for name, key in ((b"X-Road-UserId", "messageUserId"), (b"X-Road-Issue", "messageIssue")):
+        if key in theirs:
+            headers.append((name, str(theirs[key]).encode()))
+    request = rest.request_from_client(
+        "GET",
+        "/r1/EE/BUSINESS/producer/sub/svc",
+        tuple(headers),
+        new_message_id="",
+        request_id=str(theirs["xRequestId"]),
+    )
+    numbers = {
+        name: theirs[key]
+        for name, key in (
+            ("request_in", "requestInTs"),
+            ("request_out", "requestOutTs"),
+            ("response_in", "responseInTs"),
+            ("response_out", "responseOutTs"),
+            ("request_size", "requestSize"),
+            ("response_size", "responseSize"),
+            ("status", "statusCode"),
+        )
+    }
+    return Exchange(
+        str(theirs["securityServerType"]),
+        request=request,
+        client_address=str(theirs["clientSecurityServerAddress"]),
+        service_address=str(theirs["serviceSecurityServerAddress"]),
+        **numbers,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.vectors
+def test_what_a_live_server_wrote_of_an_exchange_is_written_of_it_here(vectors: Path) -> None:
+    for line in (vectors / "live-7.3.2/opmon/records.jsonl").read_bytes().splitlines():
+        theirs = orjson.loads(line)
+        ours = opmon.record(as_live(theirs), SERVER)
+        assert {key: ours[key] for key in theirs} == theirs
+        assert set(ours) - set(theirs) <= {"monitoringDataTs", "restMethod", "restPath", "xRoadVersion"}
+
+
+@pytest.mark.vectors
+def test_records_have_the_types_and_lengths_of_the_protocols_schema(vectors: Path) -> None:
+    text = (vectors / "opmonitor/query_operational_data_response_payload_schema.yaml").read_text()
+    fields = yaml.safe_load(text)["properties"]["records"]["items"]["properties"]
+    kinds = {"integer": int, "string": str, "boolean": bool}
+    long = "ө" * 5000
+    soap = Exchange(opmon.CLIENT, 1, None, 1, 1, 1, 1, 1, "a", "b", None, long, long, "127.0.0.1", request_mime_size=1)
+    soap.soap = SoapNames(SOAP.client, SOAP.service, long, "r", long, long, long, long)
+    for record in (opmon.record(soap, SERVER), opmon.record(exchange(), SERVER)):
+        for name, value in record.items():
+            if name != "xRequestId":
+                stated = fields[name]
+                assert type(value) is kinds[stated["type"]], name
+                assert not isinstance(value, str) or len(value) <= stated.get("maxLength", 255), name
+                assert value in stated.get("enum", [value]), name
