@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from kerege.exchange import certs
 from kerege.exchange.errors import ExchangeError
@@ -79,9 +80,9 @@ def read_settings(config: NodeConfig) -> AcmeSettings | None:
     profile = section.text("profile", "FiVRK")
     if profile not in PROFILES:
         raise section.bad("profile", f"expected one of {', '.join(PROFILES)}")
-    algorithm = section.text("key", "rsa")
-    if algorithm not in {"rsa", "ec"}:
-        raise section.bad("key", "expected rsa or ec")
+    algorithm = section.text("key", "same")
+    if algorithm not in {"same", "rsa", "ec"}:
+        raise section.bad("key", "expected same, rsa or ec")
     out = AcmeSettings(
         Account(
             section.text("directory"),
@@ -199,10 +200,17 @@ class Renewals:
     def _failed(self, purpose: str, reason: str) -> CertificateOrderFailed:
         return CertificateOrderFailed(purpose=purpose, authority=self.settings.account.directory, reason=reason)
 
+    def _algorithm(self, order: str | MemberId) -> str:
+        """The kind of the new key: as configured, or that of the one in use (a TLS key of another kind needs a restart)."""
+        if self.settings.algorithm != "same":
+            return self.settings.algorithm
+        pair = self.in_use(order)
+        return "ec" if pair is not None and isinstance(pair.key, ec.EllipticCurvePrivateKey) else "rsa"
+
     async def order(self, order: str | MemberId) -> KeySource:
         """Order now, in a thread; what came is checked, kept in new files and waits to be taken into use."""
         name, settings, now = self.name(order), self.settings, self.clock()
-        key = new_key(settings.algorithm)
+        key = new_key(self._algorithm(order))
         subject = subject_of(self.config, settings, order)
         loop = asyncio.get_running_loop()
         chain = await loop.run_in_executor(self._thread, self.authority.order, name, key, subject, settings.names)

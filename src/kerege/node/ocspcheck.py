@@ -47,7 +47,7 @@ def check(trust: Trust, certificate: x509.Certificate, role: str, answer: bytes,
     """
     try:
         until = trust.check_own_ocsp(certificate, role, answer, now)
-        replaced = ocsp.next_update(answer)
+        replaced = ocsp.next_update(answer) if trust.verify_next_update else None
     except KeregeError:
         raise
     except Exception as unforeseen:  # noqa: BLE001 - bytes from the network

@@ -1,7 +1,7 @@
 """OCSP answers: the node's own, kept fresh to go along with every signature, and its peers', fetched when first met.
 
-Own answers come from the responders the global configuration names: first with a GET for a published answer (what `network.publish`
-lays out), then with a POST as RFC 6960 says; each responder in turn, those that failed lately last. A peer's answer is asked of the
+Own answers come from the responders the global configuration names: with a POST as RFC 6960 says, and where that is refused with a
+GET for a published answer (what `network.publish` lays out); each responder in turn, those that failed lately last. A peer's answer is asked of the
 peer itself first (X-Road's port 5577, by certificate hash), then of the responders; whoever hands it over, its responder signed it.
 Everything is refreshed well before its time is over, with jitter, in threads of its own (`ocspfetch` blocks, the loop never does), and
 an answer that is still good outlives any outage, silence or nonsense, until its own time is over; one that says no is final. `ocspserver` hands
@@ -308,7 +308,8 @@ class Revocation:
         reason = "the global configuration names no responder for its authority"
         last: bytes | None = None
         for url in self._shunned.order([responder.url for responder in authority.responders_of(issuer)]):
-            for address, data in ((f"{url.rstrip('/')}/{ocsp.file_name(request)}", None), (url, request)):
+            # a real responder first: some end when they are asked in a form they do not know
+            for address, data in ((url, request), (f"{url.rstrip('/')}/{ocsp.file_name(request)}", None)):
                 try:
                     answer = _ask(address, data)
                 except http.client.HTTPException as problem:  # neither an OSError nor a ValueError
@@ -321,7 +322,7 @@ class Revocation:
                 else:
                     if not ocsp.successful(answer):
                         last = last or answer  # the check says what is wrong with it
-                        continue
+                        break
                     try:
                         check(trust, certificate, role, answer, now)
                     except RevocationUnknown as refused:
