@@ -10,7 +10,9 @@ linkframes   frames of the link between two Kerege nodes; `linkmessages` what th
 certs, ocsp  chains, signing rights of a certificate, revocation and its freshness; `profiles` which member a subject names
 globalconf   shared and private parameters (`confwrite` writes them); `confdir` the signed directory; `rules` Kerege's own part
 access       who may call what; `permits` whether a public service's traffic is open
-messagelog   the durable log; `asic` containers for a logged record; `opmon` monitoring records
+messagelog   the durable log, read; `logwriter` writes it, `logfolder`, `logframes`, `logcrypt`, `logrecord` are its files, bytes and key
+timestamps   RFC 3161 tokens; `tschain` one token for many records, `stamping` which records and when waiting stops traffic
+asic         containers for a logged record; `archive` files of them, and cleaning; `opmon` monitoring records
 faults       X-Road fault codes in both spellings
 pki          a TEST network's authority; never for production
 
