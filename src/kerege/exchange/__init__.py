@@ -2,7 +2,8 @@
 
 ids          who is meant: members, subsystems, servers, data services
 rest         the REST message protocol: targets, headers, signed byte form, request hash
-multipart    the message transport between security servers
+bodies       bodies of any size: bytes, or an unnamed file beyond memory
+multipart    the message transport between security servers, read as it arrives; `parts` writes it in pieces
 batch        hash chains over a message and its attachments, and over batches, made; `hashchain` checks ours and foreign ones
 xades        signatures: made from a canonical template (`xades_parts` the newer style, `signingkeys` the keys); `xades_verify` checks
              ours, `xades_read` reads foreign ones; `trust` whether the signer is to be believed

@@ -7,6 +7,7 @@ config     the node's one YAML file
 serve      start and stop the process; `consumer`, `provider` and `admin` answer its three listeners
 keeper     the global configuration in use; `revocation` OCSP answers; `keys` the node's own keys
 commit     group commit of the message log; `monitoring` one record per exchange
-httpserver, httpclient   raw HTTP on the event loop
+httpserver, httpclient   raw HTTP on the event loop; `httpreading`, `httpconnection` their parsers, `httpmessages` what handlers see,
+           `httpbodies` big bodies on their way and deadlines
 translate  answers in canonical records, by the semantics engine
 """
