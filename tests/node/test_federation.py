@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from centre import Central, Misbehaving
 
-from kerege.exchange import confdir, conflayout, confwrite
+from kerege.exchange import confdir, conflayout, confwrite, globalconf
 from kerege.exchange.conflayout import LaidOutPart
 from kerege.exchange.errors import (
     ConfigurationExpired,
@@ -32,6 +32,14 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
+
+
+@pytest.fixture
+def vectors() -> Path:
+    folder = Path(__file__).parents[2].parent / "shared/vectors/xroad"
+    if not folder.is_dir():
+        pytest.skip(f"not there: {folder}")
+    return folder
 
 
 @pytest.fixture
@@ -283,3 +291,44 @@ def test_waiting_after_failures_is_random_grows_and_stays_within_the_poll() -> N
         assert all(0.05 <= wait <= most for wait in waits)
         assert max(waits) - min(waits) > most / 2
     assert all(0 < backoff(9, 0.02) <= 0.02 for _ in range(20))
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("version", [3, 4, 5, 6])
+def test_x_roads_own_publications_are_fetched_verified_and_taken_into_use(
+    vectors: Path, make: Callable[..., Central], tmp_path: Path, version: int
+) -> None:
+    folder = vectors / f"globalconf/signed/V{version}"
+    (file,) = folder.glob("*/shared-params.xml")
+    shared = globalconf.parse_shared(file.read_bytes())
+    central = make(shared.instance)
+    central.files["/internalconf", str(version)] = (folder / "internalconf").read_bytes()
+    for part in folder.glob("*/*.xml"):
+        central.files[f"/V{version}/{part.parent.name}/{part.name}", ""] = part.read_bytes()
+    anchor = Anchor(shared.instance, tuple((central.url, c) for s in shared.sources for c in s.internal_certs))
+    moment = datetime.strptime(file.parent.name[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    keeper = Keeper(anchor, tmp_path, lambda: moment)
+    asyncio.run(keeper.start())
+    assert keeper.problem is None
+    picture = keeper.current(moment)
+    assert picture.shared.members == shared.members
+    assert picture.private is not None
+    assert picture.directory.version == version
+    for server in shared.servers:
+        assert picture.shared.server_by_auth_hash(tuple(server.auth_cert_hashes)) is not None
+    with pytest.raises(ConfigurationExpired):
+        keeper.current(picture.directory.expires)
+
+
+@pytest.mark.vectors
+@pytest.mark.parametrize("version", [2, 3, 4, 5, 6])
+def test_x_roads_folders_are_followed_with_all_their_partners(vectors: Path, tmp_path: Path, version: int) -> None:
+    keeper = Keeper(None, tmp_path, lambda: NOW, folder=vectors / f"globalconf/dirs/globalconf_good_v{version}")
+    asyncio.run(keeper.start())
+    assert keeper.problem is None
+    picture = keeper.current(NOW)
+    assert picture.shared.instance == "EE"
+    assert picture.shared.partners
+    for partner in picture.shared.partners.values():
+        for member in partner.members:
+            assert picture.shared.member(member.id) == member
