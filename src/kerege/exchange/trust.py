@@ -125,7 +125,8 @@ class Trust:
             )
             if above is None:  # cannot be: `issuer_of` has found a way
                 raise RevocationUnknown(subject=certs.subject(current), reason="its issuer is not known")
-            until = min(until, self._any_good(facts.ocsp_responses, current, authority, above, now))
+            good = self._any_good(facts.ocsp_responses, current, authority, above, now)
+            until = min(until, good, current.not_valid_after_utc)
             current = above
             seen.add(above)
         return until
