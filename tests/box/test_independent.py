@@ -153,6 +153,23 @@ def test_openssl_verifies_the_time_stamps_over_logged_signatures(network: Make, 
     assert box.pki.asked["tsa"] >= 1
 
 
+def test_with_the_time_stamping_authority_away_too_long_messages_are_refused_until_it_is_back(network: Make) -> None:
+    _stamps_of()
+    box = network(also={"timestamps": {"every_seconds": 1, "acceptable_seconds": 4}})
+    assert box.call(message_id="before").status == 200
+    assert _until(lambda: box.pki.asked["tsa"] > 0), "the authority was never asked"
+    box.pki.away.add("tsa")
+    gone = time.monotonic()
+    assert box.call(message_id="while-away").status == 200, "an absence shorter than what is acceptable stops nothing"
+    assert _until(lambda: box.call().status != 200, 30), "messages went on without time-stamps"
+    assert time.monotonic() - gone > 2.0
+    refused = box.call()
+    assert refused.status == 500
+    assert "stamp" in refused.json["message"], refused.body
+    box.pki.away.clear()
+    assert _until(lambda: box.call().status == 200, 60), "the authority is back, traffic is not"
+
+
 def _stamps_of() -> Callable[[Path], list[tuple[bytes, bytes]]]:
     """Reads (token, stamped bytes) from a log folder; skips where this version's nodes do not stamp yet."""
     from kerege.exchange import logrecord, messagelog
@@ -163,7 +180,7 @@ def _stamps_of() -> Callable[[Path], list[tuple[bytes, bytes]]]:
         pytest.skip("not there: time-stamps in the message log")
     from kerege.node import serve
 
-    if "stamp" not in Path(serve.__file__).read_text():
+    if "keeping" not in Path(serve.__file__).read_text():
         pytest.skip("not there: a node that fetches time-stamps")
 
     def found(folder: Path) -> list[tuple[bytes, bytes]]:

@@ -114,6 +114,15 @@ def test_the_providers_own_fault_comes_back_as_its_fault_and_signed(through: Net
 
 
 @needs_soap
+def test_a_fault_sent_with_http_400_is_a_failed_service_as_it_is_with_x_road(through: Network) -> None:
+    """SOAP 1.1 sends faults with 500; X-Road takes 200 and 500 from a provider and nothing else."""
+    server = f"http://127.0.0.1:{through.ports['asker'][0]}"
+    fault = ask(server, pin="letters")["fault"]
+    assert fault["code"].lower().endswith("service_failed.http_error"), fault
+    assert "400" in fault["message"]
+
+
+@needs_soap
 def test_a_client_that_the_node_does_not_serve_is_told_so_by_a_fault_the_library_reads(through: Network) -> None:
     server = f"http://127.0.0.1:{through.ports['asker'][0]}"
     fault = ask(server, client="KG/GOV/70000003/nobody")["fault"]
