@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from kerege.exchange import asic, conflayout
 from kerege.exchange.errors import AccessDenied
 from kerege.exchange.faults import Spelling, fault_of
 from kerege.exchange.federation import FederatedParameters
-from kerege.exchange.globalconf import Member, SecurityServer, SharedParameters, Subsystem
+from kerege.exchange.globalconf import Member, SecurityServer, SharedParameters, Subsystem, TimestampAuthority
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.pki import TestAuthority
@@ -27,6 +28,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 ADMISSION = SubsystemId.parse("KG/GOV/70000003/admission")
 OTHER = SubsystemId.parse("KG/GOV/70000003/emis")
 PERSONS = DataServiceId.parse("KG/GOV/70000002/population/persons")
+CERTIFICATE = TestAuthority.create("KG", NOW).configuration.certificate
 OWN = "xRoadInstance=KG&memberClass=GOV&memberCode=70000003&subsystemCode=admission"
 
 
@@ -65,7 +67,7 @@ class Pages:
         )
         core: Any = SimpleNamespace(
             config=SimpleNamespace(clients={ADMISSION: None, OTHER: None}),
-            keeper=SimpleNamespace(current=lambda now: picture),
+            keeper=SimpleNamespace(current=lambda now: picture, picture=picture),
             clock=lambda: NOW,
             fault=lambda problem, where: fault_of(problem, where, Spelling.SNAKE),
         )
@@ -142,8 +144,14 @@ def test_parameters_that_cannot_be_meant_are_refused_in_plain_text(shared: Share
     assert (answer.status, dict(answer.headers)[b"Content-Type"]) == (400, b"text/plain; charset=utf-8")
 
 
-def test_what_is_not_stamped_yet_comes_with_force(shared: SharedParameters) -> None:
+def test_where_no_authority_stamps_containers_come_as_they_are(shared: SharedParameters) -> None:
     pages = Pages(shared, Logged(record(), None, True))
+    assert (pages.get(f"/asic?queryId=q-1&{OWN}").status, pages.stamped) == (200, 0)
+
+
+def test_what_is_not_stamped_yet_comes_with_force(shared: SharedParameters) -> None:
+    stamped = replace(shared, timestamping=(TimestampAuthority("tsa", "http://127.0.0.1:1", CERTIFICATE),))
+    pages = Pages(stamped, Logged(record(), None, True))
     assert pages.get(f"/asic?queryId=q-1&{OWN}").status == 404
     assert pages.stamped == 0
     assert pages.get(f"/asic?queryId=q-1&{OWN}&force").status == 200
