@@ -52,6 +52,21 @@ def load_keys(config: NodeConfig) -> NodeKeys:
     return NodeKeys(auth, {member: load_signer(config, member) for member in config.sign})
 
 
+def newer(config: NodeConfig, held: NodeKeys) -> tuple[KeyPair | None, dict[MemberId, Signer]]:
+    """What the files hold now that is not in use: the authentication pair if it changed, and signers that changed or are new.
+
+    Told by the certificates, so that a file replaced under its old name counts. Raises as `load_keys` does.
+    """
+    found = load_keys(config)
+    auth = found.auth if found.auth.certificate != held.auth.certificate else None
+    signers = {
+        member: signer
+        for member, signer in found.signers.items()
+        if member not in held.signers or held.signers[member].certificate != signer.certificate
+    }
+    return auth, signers
+
+
 def load_auth(config: NodeConfig) -> KeyPair:
     """The authentication pair: the renewed one where there is one."""
     source = config.auth

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kerege.exchange import certs, ocsp
 from kerege.exchange.errors import ExchangeError, RevocationUnknown
@@ -34,6 +35,7 @@ from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
 from kerege.node import ocspfetch
 from kerege.node.config_types import Address
+from kerege.node.errors import NodeKeyInvalid
 from kerege.node.keys import NodeKeys
 from kerege.node.ocspcheck import ResponderAway, check, middles
 from kerege.node.ocspfetch import ask as _ask
@@ -125,7 +127,13 @@ class Revocation:
         self._keys.signers[member] = signer
 
     async def adopt_auth(self, trust: Trust, pair: KeyPair) -> None:
-        """Put `pair` in the place of the authentication pair. Raises RevocationUnknown: the old one stays."""
+        """Put `pair` in the place of the authentication pair. Raises RevocationUnknown, NodeKeyInvalid: the old one stays."""
+        if isinstance(self._keys.auth.key, rsa.RSAPrivateKey) != isinstance(pair.key, rsa.RSAPrivateKey):
+            # a TLS context holds a key of each kind side by side, and would go on showing the old one to some
+            raise NodeKeyInvalid(
+                file="keys.auth",
+                reason="it is of another kind (RSA, EC) than the one in use; restart the node to use it",
+            )
         await self._adopt(trust, pair.certificate, "authentication")
         self._keys.auth = pair
         await self.refresh_own(trust)

@@ -1,4 +1,4 @@
-"""The keys of a running node together: its OCSP port asked by another node, new keys taken into use under way, reload."""
+"""OCSP between nodes and with openssl at the other end, and new keys taken into use under way."""
 
 import asyncio
 import shutil
@@ -19,15 +19,13 @@ from kerege.exchange.errors import RevocationUnknown
 from kerege.exchange.globalconf import SharedParameters
 from kerege.exchange.ids import MemberId, ServerId, SubsystemId
 from kerege.exchange.pki import KeyPair, TestAuthority, save_pair
-from kerege.exchange.rules import Rules
 from kerege.exchange.trust import Trust
 from kerege.node import keys, tls
 from kerege.node.config_types import Address, ClientSettings, KeySource, SignatureSettings
-from kerege.node.connections import self_signed
 from kerege.node.errors import NodeKeyInvalid
 from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits
-from kerege.node.keyroom import KeyRoom
 from kerege.node.listener import Listener
+from kerege.node.ocspserver import OcspServer
 from kerege.node.revocation import Revocation
 
 EDU = MemberId("KG", "GOV", "70000003")
@@ -78,16 +76,6 @@ class Node:
             self.revocation._fetch = self.fetch  # type: ignore[method-assign]
         shared = SharedParameters("KG", (self.authority.approved(self.responder),), (), (), ocsp_freshness_seconds=600)
         self.trust = Trust(shared)
-        directory = SimpleNamespace(expires=datetime.now(UTC) + timedelta(minutes=10), generation="")
-        self.picture: Any = SimpleNamespace(
-            trust=self.trust,
-            authorities=shared.authorities,
-            shared=shared,
-            directory=directory,
-            partners={},
-            rules=Rules("KG", 1),
-        )
-        self.room = KeyRoom(self.config, self.keys, self.revocation, lambda: self.picture, lambda: datetime.now(UTC))
         return self
 
     def fetch(self, trust: Trust, certificate: Any, role: str, now: datetime) -> bytes:
@@ -106,13 +94,10 @@ def node(authority: TestAuthority, tmp_path: Path) -> Node:
     return Node(tmp_path / "one", authority).start()
 
 
-async def opened(node: Node) -> list[Listener]:
-    out = []
-    for opening in node.room.openings():
-        listener = Listener(opening.handler, opening.limits, opening.tls)
-        await listener.open(opening.address)
-        out.append(listener)
-    return out
+async def opened(node: Node) -> Listener:
+    listener = Listener(OcspServer(node.revocation.own_answers).handle, ServerLimits(4096))
+    await listener.open(Address("127.0.0.1", 0))
+    return listener
 
 
 def test_a_node_gets_its_peers_answer_from_the_peers_own_port_without_any_responder(
@@ -122,14 +107,14 @@ def test_a_node_gets_its_peers_answer_from_the_peers_own_port_without_any_respon
 
     async def main() -> bytes:
         await node.revocation.refresh_own(node.trust)
-        listeners = await opened(node)
+        listener = await opened(node)
         try:
             der = certs.der(node.keys.auth.certificate)
             now = datetime.now(UTC)
-            return (await other.revocation.of_peer(other.trust, der, now, node.config.ocsp_address))[1]
+            at = Address("127.0.0.1", listener.ports[0])
+            return (await other.revocation.of_peer(other.trust, der, now, at))[1]
         finally:
-            for one in listeners:
-                one.close()
+            listener.close()
 
     assert asyncio.run(main()) == node.revocation.auth_answer[0]
     other.trust.check_auth(node.keys.auth.certificate, node.revocation.auth_answer, datetime.now(UTC))
@@ -156,21 +141,39 @@ async def shown(node: Node, server: ssl.SSLContext, client: ssl.SSLContext) -> t
         listener.close()
 
 
-def test_keys_put_in_the_place_of_the_old_ones_are_taken_into_use_on_reload(
+async def reload(node: Node, server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    """As `serve` does it."""
+    auth, signers = keys.newer(node.config, node.keys)
+    for member, signer in signers.items():
+        await node.revocation.adopt_signer(node.trust, member, signer)
+    if auth is not None:
+        await node.revocation.adopt_auth(node.trust, auth)
+        for context in (server, client):
+            tls.use_key(context, auth)
+
+
+def contexts(node: Node) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    both = tls.server_context(node.keys.auth), tls.client_context(node.keys.auth)
+    for one in both:
+        tls.add_authorities(one, [node.authority.ca.certificate])
+    return both
+
+
+def test_keys_put_in_the_place_of_the_old_ones_are_taken_into_use_under_way(
     node: Node, authority: TestAuthority
 ) -> None:
-    server, client = node.room.peer_context(server=True), node.room.peer_context(server=False)
-    node.room.trust_authorities(node.picture)
+    server, client = contexts(node)
     new_auth = authority.auth_certificate(SERVER, "Education", datetime.now(UTC))
     new_sign = authority.sign_certificate(EDU, "Education", "node-edu", datetime.now(UTC), "rsa")
     old = certs.der(node.keys.auth.certificate)
 
     async def main() -> None:
         await node.revocation.refresh_own(node.trust)
+        assert keys.newer(node.config, node.keys) == (None, {})
         assert await shown(node, server, client) == (old, old)
         save_pair(new_auth, node.folder, "auth")
         save_pair(new_sign, node.folder, "sign")
-        await node.room.reload()
+        await reload(node, server, client)
         new = certs.der(new_auth.certificate)
         assert await shown(node, server, client) == (new, new)
 
@@ -188,48 +191,23 @@ def test_a_new_key_that_is_revoked_or_broken_leaves_the_old_ones_in_use(node: No
         save_pair(authority.sign_certificate(EDU, "Education", "node-edu", datetime.now(UTC)), node.folder, "sign")
         node.refuse = True
         with pytest.raises(RevocationUnknown, match="revoked"):
-            await node.room.reload()
+            await reload(node, *contexts(node))
         node.refuse = False
         (node.folder / "sign.pem").write_bytes(b"junk")
         with pytest.raises(NodeKeyInvalid):
-            await node.room.reload()
+            await reload(node, *contexts(node))
 
     asyncio.run(main())
     assert node.keys.signers[EDU] is before
     assert node.keys.ready(EDU, datetime.now(UTC))
-    assert len(node.room.problems()) == 1
 
 
 def test_a_tls_key_of_another_kind_is_told_to_need_a_restart(node: Node, authority: TestAuthority) -> None:
     before = node.keys.auth
     save_pair(authority.auth_certificate(SERVER, "Education", datetime.now(UTC), "rsa"), node.folder, "auth")
     with pytest.raises(NodeKeyInvalid, match="restart"):
-        asyncio.run(node.room.reload())
+        asyncio.run(reload(node, *contexts(node)))
     assert node.keys.auth is before
-
-
-def test_a_certificate_listed_on_reload_may_come_at_once(node: Node) -> None:
-    pair = self_signed("emis", ["localhost"], datetime.now(UTC))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    tls.use_key(context, pair)
-
-    async def main() -> None:
-        assert (await shown(node, node.room.clients_tls, context))[1] is None, "nobody needs one, none is asked for"
-        save_pair(pair, node.folder, "is")
-        node.clients[EMIS] = ClientSettings("https-certificate", (node.folder / "is.pem",))
-        await node.room.reload()
-        assert (await shown(node, node.room.clients_tls, context))[1] == certs.der(pair.certificate)
-
-    asyncio.run(main())
-    assert node.room.connections.rules[EMIS].certificates == {certs.der(pair.certificate)}
-
-
-def test_the_calendar_of_a_running_node_knows_its_answers_and_its_systems(node: Node) -> None:
-    asyncio.run(node.revocation.refresh_own(node.trust))
-    named = {entry.what: entry.state for entry in node.room.calendar(datetime.now(UTC))}
-    assert named["OCSP answer about the authentication certificate"] == "ok"
-    assert named["internal certificate"] == "ok"
 
 
 def serve_by_openssl(authority: TestAuthority, folder: Path, pairs: list[KeyPair], revoked: list[KeyPair]) -> Any:
