@@ -295,7 +295,7 @@ def test_monitoring_tells_of_soap(box: Box) -> None:
 def last_record(box: Box, code: str, message_id: str) -> dict[str, Any]:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        for file in sorted(box.laid.nodes[code].folder.rglob("monitoring*")):
+        for file in sorted(box.laid.nodes[code].folder.rglob("monitoring*.jsonl")):
             if file.is_file():
                 for line in file.read_text().splitlines():
                     record: dict[str, Any] = json.loads(line)
