@@ -56,11 +56,12 @@ def check(config: object) -> None:
 def verify_log(config: object) -> None:
     """Count the message log's records and verify every signature, under the configuration the node keeps."""
     from kerege.exchange.messagelog import verify
+    from kerege.node.assembly import read_log_key
     from kerege.node.config import NodeConfig
     from kerege.node.keeper import kept_trust
 
     assert isinstance(config, NodeConfig)
-    report = verify(config.log.folder, kept_trust(config))
+    report = verify(config.log.folder, kept_trust(config), read_log_key(config.log))
     click.echo(
         f"{report.records} records ({report.requests} requests, {report.responses} responses), {report.verified} verified"
     )
@@ -79,12 +80,13 @@ def asic(config: object, request_id: str, folder: Path) -> None:
     """Write the ASiC-E containers of one exchange, by its x-road-request-id."""
     from kerege.exchange.asic import container
     from kerege.exchange.messagelog import read
+    from kerege.node.assembly import read_log_key
     from kerege.node.config import NodeConfig
 
     assert isinstance(config, NodeConfig)
     written = 0
     folder.mkdir(parents=True, exist_ok=True)
-    for _, _, record in read(config.log.folder):
+    for _, _, record in read(config.log.folder, read_log_key(config.log)):
         if record.request_id == request_id:
             path = folder / f"{request_id}-{record.direction}-{record.side}.asice"
             path.write_bytes(container(record))
