@@ -202,8 +202,10 @@ def test_a_key_is_32_bytes_in_base64_and_does_not_show_in_its_text() -> None:
     assert LogKey.parse("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=\n") == KEY
     assert "kkkk" not in repr(KEY)
     for bad in ("a2s=", "not base64!", ""):
-        with pytest.raises(ValueError):
+        with pytest.raises(LogKeyWrong, match="32 bytes in base64"):
             LogKey.parse(bad)
+    with pytest.raises(ValueError, match="32 bytes"):
+        LogKey(b"short")
 
 
 # --- the first format ---

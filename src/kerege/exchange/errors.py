@@ -235,7 +235,7 @@ class LogFull(ExchangeError):
 
 class LogKeyWrong(ExchangeError):
     code = "exchange.log_key_wrong"
-    message = "The message log segment {file} cannot be read: {reason}."
+    message = "The key of the message log does not fit {file}: {reason}."
     hint = "Give the key the segment was written with (log.key_file or log.key_env); its key identifier is {key}."
 
 

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from kerege.exchange.errors import LogKeyWrong
+
 KEY_BYTES: Final = 32
 NO_KEY: Final = bytes(16)
 _INFO: Final = b"message log segment"
@@ -36,8 +38,11 @@ class LogKey:
 
     @classmethod
     def parse(cls, text: str) -> LogKey:
-        """From base64, as a key file or an environment variable holds it. Raises ValueError."""
-        return cls(base64.b64decode(text.strip(), validate=True))
+        """From base64, as a key file or an environment variable holds it. Raises LogKeyWrong."""
+        try:
+            return cls(base64.b64decode(text.strip(), validate=True))
+        except ValueError:
+            raise LogKeyWrong(file="its form", reason=f"it is not {KEY_BYTES} bytes in base64", key="unknown") from None
 
     @property
     def id(self) -> bytes:
