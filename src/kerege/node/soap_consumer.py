@@ -51,7 +51,7 @@ class SoapConsumer:
         request_id = str(uuid.uuid4())
         exchange.soap = names_of(request, request_id)
         picture = core.keeper.current(now)
-        check_client(core, header.client, picture)
+        core.connections.check(check_client(core, header.client, picture), http)
         check_permit(header.client, picture, now)
         message = Message(parts.kind, parts.soap, parts.attachments, parts.headers, content_type=content_type)
         asked = asked_of(request, request_id)
@@ -69,7 +69,7 @@ class SoapConsumer:
         finally:
             note_request(exchange, message)
         note_answer(exchange, answer, found)
-        outer, pieces = related(answer.content_type, answer.kind, answer.headers, answer.content, answer.attachments)
+        outer, pieces = await written(answer, answer.content_type)
         return HttpResponse(200, ((b"Content-Type", outer.encode("ascii")),), pieces)
 
     def fault(self, fault: Fault) -> HttpResponse:
@@ -100,6 +100,14 @@ def _read(content_type: str, body: Body, limits: LimitSettings) -> tuple[SoapPar
             close_body(attachment.body)
         raise
     return parts, found
+
+
+async def written(message: Message, content_type: str) -> tuple[str, list[Body]]:
+    """A message as HTTP has it, under the Content-Type it came with; the parts of a big one are searched for the boundary in a thread."""
+    given = (content_type, message.kind, message.headers, message.content, message.attachments)
+    if message.size <= _IN_A_THREAD:
+        return related(*given)
+    return await asyncio.to_thread(related, *given)
 
 
 def asked_of(request: SoapMessage, request_id: str) -> Asked:

@@ -13,14 +13,13 @@ from kerege.exchange import soap
 from kerege.exchange.bodies import close_body
 from kerege.exchange.errors import ExchangeError, ProviderFailed, ServiceAnswerInvalid, ServiceKindWrong, SoapInvalid
 from kerege.exchange.faults import Fault, suffix_of
-from kerege.exchange.mimewrite import related
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.soap import SoapMessage
 from kerege.node.config_types import LimitSettings, Service
 from kerege.node.httpclient import ClientResponse
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.rest_provider import Agency
-from kerege.node.soap_consumer import asked_of, names_of, note_answer, note_request, read_message
+from kerege.node.soap_consumer import asked_of, names_of, note_answer, note_request, read_message, written
 
 _OF_A_FAULT: Final = 500  # SOAP 1.1, 6.2: a fault comes with 500
 
@@ -49,9 +48,7 @@ class SoapProvider:
             exchange.soap.request_id = asked.request_id
         if service.kind != "wsdl":
             raise ServiceKindWrong(service=service.id, kind=service.kind, asked="SOAP")
-        outer, pieces = related(
-            extras.content_type, message.kind, message.headers, message.content, message.attachments
-        )
+        outer, pieces = await written(message, extras.content_type)
         headers = [(b"Content-Type", outer.encode("ascii"))]
         if extras.soap_action is not None:
             headers.append((b"SOAPAction", extras.soap_action.encode("ascii")))
