@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from kerege.exchange import xades_verify
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import KeyPair, TestAuthority
-from kerege.exchange.xades import ECDSA_SHA512, PSS_SHA512, RSA_SHA512
+from kerege.exchange.signingkeys import ECDSA_SHA512, PSS_SHA512, RSA_SHA512
+from kerege.exchange.xades import Signer
 from kerege.node.config_types import TokenKey
 from kerege.node.errors import TokenFailed
 
@@ -97,6 +99,24 @@ def test_what_the_token_signs_verifies_with_the_certificate(
     verify(pairs[kind].certificate, method, value)
     with pytest.raises(InvalidSignature):
         verify(pairs[kind].certificate, method, value, DATA + b"x")
+
+
+@pytest.mark.parametrize(("kind", "pss"), [("rsa", False), ("rsa", True), ("ec", False)])
+def test_messages_signed_by_the_token_verify_alone_and_in_a_batch(
+    token: str, pairs: dict[str, KeyPair], kind: str, pss: bool
+) -> None:
+    signer = Signer(key(token, pairs, kind), pairs[kind].certificate, pss=pss)
+    assert signer.slow, "signing on a token is done in a thread"
+    signer.with_ocsp([b"an answer"])
+    messages = [b"message %d" % n for n in range(3)]
+    digests = [(hashlib.sha512(one).digest(), ()) for one in messages]
+    now = datetime.now(UTC)
+    alone = signer.sign(digests[0][0], (), now)
+    assert xades_verify.verify(alone.xml, messages[0], (), alone.chain).certificate == pairs[kind].certificate
+    together = signer.sign_batch(digests, now)
+    for message, signed in zip(messages, together, strict=True):
+        xades_verify.verify(signed.xml, message, (), signed.chain)
+    assert len({signed.xml for signed in together}) == 1
 
 
 def test_a_token_that_hashes_itself_is_given_the_data(token: str, pairs: dict[str, KeyPair]) -> None:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11 import exceptions
 
-from kerege.exchange.xades import ECDSA_SHA512, PSS_SHA512, RSA_SHA512
+from kerege.exchange.signingkeys import ECDSA_SHA512, PSS_SHA512, RSA_SHA512
 from kerege.node.config_types import TokenKey
 from kerege.node.errors import TokenFailed
 
