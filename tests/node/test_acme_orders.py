@@ -21,7 +21,7 @@ from kerege.exchange.pki import KeyPair, TestAuthority, save_pair
 from kerege.exchange.trust import Trust
 from kerege.node import keyfiles, keys
 from kerege.node.acme_client import Account, AcmeAuthority, Challenges, subject_for
-from kerege.node.acme_orders import PROFILES, Hooks, Renewals, read_settings
+from kerege.node.acme_orders import PROFILES, Hooks, Renewals, order_now, read_settings
 from kerege.node.config_types import Address, KeySource, SignatureSettings, TokenKey
 from kerege.node.errors import CertificateOrderFailed, NodeConfigInvalid
 from kerege.node.httpserver import ServerLimits
@@ -188,6 +188,32 @@ def test_an_account_is_bound_to_one_the_authority_knows(bench: Bench) -> None:
     bench.changes["binding"] = {"key_id": "kid-7", "mac_key_file": "mac"}
     bench.run(lambda renewals: renewals.order(EDU))
     assert bench.server.external[0]["protected"]
+
+
+def test_a_node_without_any_key_orders_its_first_ones_and_can_start(bench: Bench) -> None:
+    renewals, challenges = bench.renewals(Hooks())
+    assert renewals.due("auth", bench.now)
+    assert renewals.due(EDU, bench.now)
+    asyncio.run(order_now(renewals, challenges, ["auth", EDU]))
+    held = keys.load_keys(bench.config())
+    assert held.auth.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "node-edu"
+    assert set(held.signers) == {EDU}
+    assert renewals.waiting("auth") is None
+    assert not renewals.due(EDU, bench.now)
+    bench.now += timedelta(seconds=2)
+    first = held.signers[EDU].certificate
+    asyncio.run(order_now(renewals, challenges, [EDU]))
+    assert keys.load_keys(bench.config()).signers[EDU].certificate == first, "where there is one, the new one waits"
+    assert renewals.waiting(EDU) is not None
+
+
+def test_an_order_whose_tokens_cannot_be_served_says_where(bench: Bench) -> None:
+    import socket
+
+    renewals, challenges = bench.renewals(Hooks())
+    with socket.create_server(("127.0.0.1", bench.challenge.port)), pytest.raises(CertificateOrderFailed) as told:
+        asyncio.run(order_now(renewals, challenges, [EDU]))
+    assert "keys.acme.challenge" in told.value.text
 
 
 def renewing(bench: Bench) -> tuple[keys.NodeKeys, Hooks, list[KeyPair]]:
