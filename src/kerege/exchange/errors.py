@@ -389,7 +389,7 @@ class ServiceAnswerInvalid(ExchangeError):
 class PartnerUnavailable(ExchangeError):
     code = "exchange.partner_unavailable"
     message = "No messages are exchanged with the partner instance {instance}: {problem}."
-    hint = "Traffic within the own instance goes on. See that the node reaches the partner's configuration source; the admin port's /refresh tries again now."
+    hint = "Traffic within the own instance goes on. See that the node reaches the partner's source; POST /refresh on the admin port tries now."
 
 
 class LinkMalformed(ExchangeError):

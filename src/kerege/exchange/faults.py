@@ -58,6 +58,7 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.ConfigurationMissing.code: "global_conf_outdated",
     e.PartnerUnavailable.code: "global_conf_outdated",
     e.ManagementRequestInvalid.code: "invalid_request",
+    e.ManagementRefused.code: "service_failed",
     e.ClientUnknown.code: "unknown_member",
     e.ServiceUnknown.code: "unknown_service",
     e.MemberUnknown.code: "unknown_member",

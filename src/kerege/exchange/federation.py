@@ -133,6 +133,8 @@ class FederatedTrust(Trust):
 
     def _at(self, certificate: x509.Certificate) -> Trust:
         """The trust of the instance in which the certificate is a server's; the own one where it is nobody's."""
+        if not self._partners:
+            return self._own
         hashes = certs.auth_hashes(certificate)
         if self._own.shared.server_by_auth_hash(hashes) is None:
             for partner in self._partners.values():
