@@ -1,12 +1,16 @@
 import contextlib
 import hashlib
+import io
 import os
+import shutil
+import subprocess
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kerege.exchange import archive, asic, logfolder, messagelog, stamping, timestamps
 from kerege.exchange.archive import Archiver
@@ -189,6 +193,17 @@ def test_an_archiver_stopped_at_any_moment_archives_no_record_twice_and_none_is_
         assert all(one.startswith("mlog-") for one in names(folder))
 
 
+def test_an_archiver_that_is_told_to_stop_leaves_nothing_half_done(tmp_path: Path, signer: Signer, tsa: Tsa) -> None:
+    writer = LogWriter(tmp_path / "log")
+    writer.append_records([record(signer, n) for n in range(4)])
+    stamp_all(writer, tsa, 0)
+    writer.close()
+    calls = iter([False, False, False, True, True])
+    assert Archiver(tmp_path / "log", tmp_path / "archive").run(lambda: next(calls)) == 0
+    assert names(tmp_path / "archive") == []
+    assert Archiver(tmp_path / "log", tmp_path / "archive").run() == 4
+
+
 def test_an_archive_folder_that_cannot_be_written_is_an_error_and_loses_nothing(
     tmp_path: Path, signer: Signer, tsa: Tsa
 ) -> None:
@@ -247,6 +262,32 @@ def test_a_body_that_was_not_kept_is_verified_by_its_digest(tmp_path: Path, sign
     other.append_records([wrong])
     other.close()
     assert not messagelog.verify(tmp_path / "other", trust).ok
+
+
+def test_openssl_accepts_the_token_of_an_archived_container(tmp_path: Path, signer: Signer, tsa: Tsa) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("not there: openssl")
+    writer = LogWriter(tmp_path / "log")
+    writer.append_records([record(signer, n) for n in range(3)])
+    stamp_all(writer, tsa, 0)
+    writer.close()
+    Archiver(tmp_path / "log", tmp_path / "archive").run()
+    (path,) = (tmp_path / "archive").iterdir()
+    with zipfile.ZipFile(path) as whole:
+        contents = [whole.read(name) for name in whole.namelist() if name.endswith(".asice")]
+    (tmp_path / "tsa.pem").write_bytes(tsa.certificate.public_bytes(Encoding.PEM))
+    for content in contents:
+        with zipfile.ZipFile(io.BytesIO(content)) as container:
+            (tmp_path / "token").write_bytes(container.read("META-INF/timestamp.tst"))
+            (tmp_path / "data").write_bytes(container.read("ts-hashchainresult.xml"))
+        done = subprocess.run(
+            [openssl, "ts", "-verify", "-in", "token", "-token_in", "-data", "data", "-CAfile", "tsa.pem", "-attime",
+             str(int(NOW.timestamp()))],
+            cwd=tmp_path, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert b"Verification: OK" in done.stdout + done.stderr
 
 
 def test_a_forged_stamp_in_the_log_is_a_problem(tmp_path: Path, signer: Signer, tsa: Tsa, trust: Trust) -> None:

@@ -77,6 +77,10 @@ def group_of(record: LogRecord, grouping: str) -> str:
     return "" if grouping == "none" else "-".join(quote(part, safe="") for part in parts)
 
 
+class _Interrupted(Exception):  # noqa: N818 - not an error
+    """The process is to end; what was not planned is made another time."""
+
+
 class _Open:
     """One archive being written, under a temporary name."""
 
@@ -148,16 +152,18 @@ class Archiver:
         self._grouping, self._largest, self._stamped_only = grouping, largest, stamped_only
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> int:
-        """Archive everything that may be; the number of containers made. `stop` ends it between two plans."""
+        """Archive everything that may be; the number of containers made. `stop` ends it soon: what no plan holds is left out."""
+        made = 0
         try:
             self._archive.mkdir(parents=True, exist_ok=True, mode=0o700)
             state = self._resume()
-            made = 0
             while not stop():
-                count = self._chunk(state)
+                count = self._chunk(state, stop)
                 if count < 0:
                     break
                 made += count
+        except _Interrupted:
+            return made
         except OSError as problem:
             raise ArchiveFailed(reason=os.strerror(problem.errno) if problem.errno else "the system refused") from None
         return made
@@ -181,7 +187,7 @@ class Archiver:
         (self._log / _PLAN).unlink()
         logfolder.sync(self._log)
 
-    def _chunk(self, state: ArchiveState) -> int:
+    def _chunk(self, state: ArchiveState, stop: Callable[[], bool]) -> int:
         """One plan's worth; the number of containers, -1 when nothing waits."""
         end, stamps = self._reach(state.next)
         if end <= state.next:
@@ -199,6 +205,8 @@ class Archiver:
 
         try:
             for record, stamp in self._stamped(state.next, end, stamps):
+                if stop():
+                    raise _Interrupted
                 group = group_of(record, self._grouping)
                 if group not in being:
                     if len(being) >= _MOST_OPEN:
