@@ -77,7 +77,7 @@ def group_of(record: LogRecord, grouping: str) -> str:
     return "" if grouping == "none" else "-".join(quote(part, safe="") for part in parts)
 
 
-class _Interrupted(Exception):  # noqa: N818 - not an error
+class _Interrupted(Exception):
     """The process is to end; what was not planned is made another time."""
 
 
