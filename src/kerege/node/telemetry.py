@@ -16,7 +16,6 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any, Final
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -176,9 +175,7 @@ class Tracing:
         resource = Resource({"service.name": "kerege-node", "service.instance.id": str(server)})
         self._provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(
-            BatchSpanProcessor(
-                exporter or OTLPSpanExporter(endpoint=endpoint, timeout=_SEND_SECONDS), max_queue_size=_MOST_SPANS
-            )
+            BatchSpanProcessor(exporter or _otlp(endpoint), max_queue_size=_MOST_SPANS, max_export_batch_size=256)
         )
         self._tracer = self._provider.get_tracer("kerege.node")
 
@@ -215,6 +212,13 @@ class Tracing:
         """Send what waits, for a bounded time. Blocks: call it in a thread."""
         self._provider.force_flush(_SEND_SECONDS * 1000)
         self._provider.shutdown()
+
+
+def _otlp(endpoint: str) -> SpanExporter:
+    # imported here: it brings an HTTP library along, which a node without traces does not need in its memory
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter(endpoint=endpoint, timeout=_SEND_SECONDS)
 
 
 def _links(x: Exchange) -> tuple[Link, ...]:
