@@ -229,6 +229,39 @@ def test_splicing_changes_nothing_else_whatever_stands_around(
     assert without_hash(done) == data
 
 
+pieces = st.sampled_from(
+    [
+        b"<",
+        b">",
+        b'"',
+        b"<!--",
+        b"-->",
+        b"]]>",
+        b"<?x ",
+        b"?>",
+        b"\x00",
+        b"\xff",
+        b"<xroad:id>",
+        b"</soap:Header>",
+        b"xmlns=''",
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), pieces | st.binary(max_size=3)), min_size=1, max_size=4))
+def test_a_damaged_answer_is_refused_or_read_and_then_spliced_right(damage: list[tuple[float, int, bytes]]) -> None:
+    data = hashed(answer())
+    for where, cut, piece in damage:
+        at = int(where * len(data))
+        data = data[:at] + piece + data[at + cut :]
+    try:
+        found = soap.parse(data)
+    except ExchangeError:
+        return
+    done = soap.parse(hashed(data))
+    assert isinstance(found, Fault) or done.header.request_hash == soap.request_hash(DIGEST)  # type: ignore[union-attr]
+
+
 # --- answers ---
 
 
