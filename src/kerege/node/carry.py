@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from kerege.exchange import multipart
-from kerege.exchange.bodies import body_bytes
 from kerege.exchange.errors import (
     ClientUnknown,
     ConfigurationMissing,
@@ -40,6 +39,8 @@ class Carrier:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        limits = wire.decoder_limits(core.config.limits)
+        self._sinks = lambda _, headers: wire.sink_of(headers, limits)
 
     async def carry(
         self, asked: Asked, message: Message, extras: Extras, exchange: Exchange, picture: Picture, check: Check[T]
@@ -99,8 +100,8 @@ class Carrier:
         headers = wire.request_headers(asked, extras, boundary)
         limits = core.config.limits
         try:
-            pieces = encode_request("POST", "/", str(reached.address), headers, b"".join(map(body_bytes, content)))
-            answer = await connection.exchange(pieces, head=False, timeout=limits.peer_seconds)
+            pieces = encode_request("POST", "/", str(reached.address), headers, content)
+            answer = await connection.exchange(pieces, head=False, timeout=limits.peer_seconds, sinks=self._sinks)
         except AnswerTooLarge:
             raise MessageTooLarge(what="answer", limit=limits.body) from None
         except HttpFailed as problem:
@@ -112,7 +113,12 @@ class Carrier:
         if answer.status != 200:  # messages and faults alike come with 200: this is the listener's own refusal
             reason = f"it answered HTTP {answer.status}"
             raise PeerUnreachable(server=reached.server.id, address=reached.address, reason=reason)
-        incoming = wire.decode(answer.header(b"content-type"), answer.body or b"", limits)
+        if answer.refused is not None:
+            raise answer.refused
+        if isinstance(answer.sink, multipart.Decoder):
+            incoming = wire.from_transport(answer.sink.finish(), limits)
+        else:
+            incoming = wire.decode(answer.header(b"content-type"), answer.body or b"", limits)
         wire.check_kind(incoming.message, message)
         incoming.message.content_type = answer.header(b"x-original-content-type")
         return incoming

@@ -167,7 +167,7 @@ class Peers:
         if der is None or not server.auth_cert_hashes.intersection(certs.auth_hashes(der)):
             raise PeerUntrusted(peer=server.id, reason="its authentication certificate is not registered for it")
         now = self._clock()
-        certificate, answer = await self._revocation.of_peer(picture.trust, der, now)
+        certificate, answer = await self._revocation.of_peer(picture.trust, der, now, self._routes.ocsp_address(server))
         picture.trust.check_auth(certificate, (answer,), now)
 
     async def check_link(self, link: Link, server: SecurityServer, picture: Picture) -> None:

@@ -14,11 +14,9 @@ from datetime import datetime
 from typing import Protocol
 
 from kerege.exchange import certs, faults, multipart
-from kerege.exchange.bodies import body_bytes
 from kerege.exchange.errors import MessageMalformed, PeerUntrusted, ServiceDisabled, ServiceUnknown
 from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.logrecord import LogRecord
-from kerege.exchange.multipart import TransportMessage
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signer
@@ -107,8 +105,10 @@ class Provider:
             raise MessageMalformed(where="x-hash-algorithm", reason="only SHA-512 is spoken")
         picture = core.keeper.current(now)
         peer = self.peer(http.peer_certificate, http.peer_address, picture)
-        if isinstance(http.body, TransportMessage):
-            incoming = wire.from_transport(http.body, core.config.limits)
+        if http.refused is not None:
+            raise http.refused
+        if isinstance(http.sink, multipart.Decoder):
+            incoming = wire.from_transport(http.sink.finish(), core.config.limits)
         else:
             incoming = wire.decode(http.header(b"content-type"), http.body, core.config.limits)
         is_rest = incoming.message.kind == multipart.REST_REQUEST
@@ -137,7 +137,7 @@ class Provider:
             (b"x-hash-algorithm", b"SHA-512"),
             *wire.original_content_type(answer),
         )
-        return HttpResponse(200, headers, b"".join(map(body_bytes, wire.encode(boundary, answer, signed))))
+        return HttpResponse(200, headers, wire.encode(boundary, answer, signed))
 
     # --- who is calling ---
 

@@ -47,7 +47,7 @@ class RestConsumer:
         exchange.request = request
         picture = core.keeper.current(now)
         path = rest.decision_path(request.path)
-        check_client(core, request.client, picture)
+        core.connections.check(check_client(core, request.client, picture), http)
         check_permit(request.client, picture, now)
         mapping = core.translation.mapping_for(request.service, path, picture.rules) if canonical else None
 

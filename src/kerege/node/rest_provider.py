@@ -28,6 +28,11 @@ class Agency:
         self._urls: dict[str, SplitResult] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
 
+    def forget(self) -> None:
+        """The configuration changed: certificates and addresses are read anew."""
+        self._urls.clear()
+        self._contexts.clear()
+
     def url(self, service: Service) -> SplitResult:
         parts = self._urls.get(service.url)
         if parts is None:
@@ -62,9 +67,9 @@ class Agency:
     async def _acquire(self, service: Service, host: str, port: int, secure: bool) -> Connection:
         context = None
         if secure:
-            context = self._contexts.get(service.url)
+            context = self._contexts.get(str(service.id))
             if context is None:
-                context = self._contexts[service.url] = ssl.create_default_context()
+                context = self._contexts[str(service.id)] = self._core.connections.service_context(service)
         try:
             return await self._core.agencies.acquire(host, port, context)
         except NotConnected as problem:

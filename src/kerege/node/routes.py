@@ -55,6 +55,17 @@ class Routes:
         if known is None or known[0] != server:
             self._preferred[provider] = (server, time.monotonic())
 
+    def use(self, config: NodeConfig) -> None:
+        """Another configuration from now on."""
+        self._config = config
+
+    def ocsp_address(self, server: SecurityServer) -> Address | None:
+        """Where the server itself answers for its certificates; None when nothing says where it is."""
+        known = self._config.peers.get(server.id)
+        if known is not None:
+            return known.ocsp
+        return Address(server.address, self._config.peer_ocsp_port) if server.address else None
+
     def address(self, server: SecurityServer) -> Address:
         known = self._config.peers.get(server.id)
         return known.address if known else Address(server.address or "", self._config.peer_port)

@@ -8,51 +8,44 @@ import logging
 import os
 import resource
 import signal
-import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 import uvloop
 
-from kerege.exchange import confdir, multipart
-from kerege.exchange.messagelog import LogWriter
+from kerege.exchange.ids import MemberId
+from kerege.exchange.pki import KeyPair
+from kerege.ground.errors import KeregeError
+from kerege.node import config as configuration
+from kerege.node import keys as node_keys
+from kerege.node import wire
+from kerege.node.acme_client import Challenges
+from kerege.node.acme_orders import Hooks, Renewals, read_settings
 from kerege.node.admin import Admin
-from kerege.node.carry import Carrier
-from kerege.node.commit import CommitLog
+from kerege.node.assembly import ROOM, Parts, assemble
 from kerege.node.config import Address, NodeConfig
-from kerege.node.consumer import Consumer
+from kerege.node.config_types import KeySource
+from kerege.node.connections import Connections
 from kerege.node.core import Core, utc_now
-from kerege.node.entrance import Factory
-from kerege.node.errors import AddressInUse, NodeConfigInvalid
-from kerege.node.httpclient import Pool
-from kerege.node.httpserver import Handler, ServerLimits
-from kerege.node.keeper import Keeper, Picture, RefreshResult
-from kerege.node.keys import add_authorities, load_keys, tls_context
-from kerege.node.link import ALPN
-from kerege.node.link_client import Link, dial
+from kerege.node.errors import AddressInUse, RestartNeeded
+from kerege.node.httpserver import ServerLimits
+from kerege.node.keeper import Picture, RefreshResult
 from kerege.node.link_server import LinkServer
 from kerege.node.listener import Listener
-from kerege.node.monitoring import Monitor
-from kerege.node.peers import Peers
-from kerege.node.provider import Handler as ProtocolHandler
-from kerege.node.provider import Provider
 from kerege.node.records import Recorder
-from kerege.node.rest_consumer import RestConsumer
-from kerege.node.rest_provider import Agency, RestProvider
-from kerege.node.revocation import Revocation
 from kerege.node.rights import Rights
-from kerege.node.routes import Routes
-from kerege.node.sealing import Sealing
-from kerege.node.soap_consumer import SoapConsumer
-from kerege.node.soap_provider import SoapProvider
-from kerege.node.translate import TranslatorLoader, WireTranslation, load_semantics
+from kerege.node.translate import TranslatorLoader, load_semantics
 
 _LOG: Final = logging.getLogger("kerege.node")
 _LEAVE_SECONDS: Final = 10.0
 _MOST_FILES: Final = 65536
 CLIENTS_WARNING: Final = (
     "listen.clients is %s without TLS: whoever reaches that port speaks for every client of this node"
+)
+TLS_WARNING: Final = (
+    "tls: false: messages between servers are sent in the clear and nobody is told apart; for captures only"
 )
 
 
@@ -67,106 +60,50 @@ class Node:
         translator: TranslatorLoader = load_semantics,
     ) -> None:
         self._config, self._clock, self._translator = config, clock, translator
-        self._listeners: list[Listener] = []
-        self.core: Core
-        self.admin: Admin
+        self._listeners: dict[str, Listener] = {}
+        self._reloading = asyncio.Lock()
+        self.parts: Parts
+
+    @property
+    def core(self) -> Core:
+        return self.parts.core
+
+    @property
+    def admin(self) -> Admin:
+        return self.parts.admin
 
     async def start(self) -> None:
         """Everything up and listening, the configuration fetched if it could be. Raises errors that name what to mend."""
         config = self._config
-        keys = load_keys(config)
-        assert config.anchor is not None
-        try:
-            anchor = confdir.parse_anchor(config.anchor.read_bytes())
-        except OSError as problem:
-            raise NodeConfigInvalid(
-                file=config.anchor, key="configuration.anchor", reason=problem.strerror or "it cannot be read"
-            ) from None
-        server_tls, client_tls = tls_context(config, server=True), tls_context(config, server=False)
-        link_tls = tls_context(config, server=False)
-        link_tls.set_alpn_protocols([ALPN, "http/1.1"])
-        if config.link:
-            server_tls.set_alpn_protocols([ALPN, "http/1.1"])
-
-        def dial_link(address: Address) -> Awaitable[Link]:
-            return dial(self.core, address, link_tls, config.limits.connect_seconds)
-
         if not config.clients_address.loopback:
             _LOG.warning("%s", CLIENTS_WARNING % config.clients_address)
-        for folder in (config.state, config.log.folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            folder.chmod(0o700)  # also one that an older version left open to read
-        writer = LogWriter(config.log.folder, config.log.segment_bytes)
-        if writer.recovered:
-            _LOG.warning("message log: %s", writer.recovered)
-        room = config.limits.body + 4 * 1024 * 1024  # a message's other parts beside its body
-        limits, log = config.limits, CommitLog(writer)
-        revocation = Revocation(keys, config.state, self._clock)
-        routes = Routes(config)
-        self.core = core = Core(
-            config=config,
-            keys=keys,
-            keeper=Keeper(anchor, config.state, self._clock),
-            revocation=revocation,
-            log=log,
-            recorder=Recorder(config.log),
-            sealing=Sealing(log, self._clock, batch=config.signatures.batch),
-            monitor=Monitor(config.monitoring.file, config.server),
-            rights=Rights(config),
-            routes=routes,
-            peers=Peers(
-                Pool(room, limits.connect_seconds, client_tls if config.peer_tls else None),
-                routes,
-                revocation,
-                self._clock,
-                dial_link if config.link and config.peer_tls else None,
-                config.peer_tls,
-            ),
-            agencies=Pool(limits.body, limits.connect_seconds),
-            translation=WireTranslation(config.translation, self._translator),
-            clock=self._clock,
-        )
+        if not config.peer_tls:
+            _LOG.warning("%s", TLS_WARNING)
+        self.parts = parts = assemble(config, self._clock, self._translator, self.refresh)
+        core = parts.core
+        if parts.recovered:
+            _LOG.warning("message log: %s", parts.recovered)
 
         async def prepare(picture: Picture) -> None:
-            authorities = [
+            parts.contexts.add_authorities(
                 certificate.certificate
                 for authority in picture.authorities
                 for certificate in (authority.top, *authority.intermediates)
-            ]
-            add_authorities(server_tls, authorities)
-            add_authorities(client_tls, authorities)
-            add_authorities(link_tls, authorities)
+            )
             await core.revocation.refresh_own(picture.trust)
 
         core.keeper.on_change(prepare)
-        self.admin = Admin(core, self.refresh)
         try:
             await asyncio.to_thread(core.translation.reload)
             await core.keeper.start()
-            many, each = config.limits.connections, config.limits.connections_per_address
-            client_limits = ServerLimits(config.limits.body, many, each, max(config.limits.bodies, config.limits.body))
-            server_limits = ServerLimits(room, many, each, max(config.limits.bodies, room))
-            admin_limits = ServerLimits(65536, 64, 64, 1024 * 1024)
-            carrier, agency = Carrier(core), Agency(core)
-            consumer = Consumer(core, RestConsumer(core, carrier), SoapConsumer(core, carrier))
-            soap = SoapProvider(agency, config.limits)
-            handlers: dict[bytes, ProtocolHandler] = {multipart.REST_REQUEST: RestProvider(agency)}
-            handlers |= {multipart.SOAP: soap, multipart.XOP: soap}
-            provider = Provider(core, handlers)
-            await self._listen(config.clients_address, "clients", consumer.handle, client_limits)
-            await self._listen(
-                config.servers_address,
-                "servers",
-                provider.handle,
-                server_limits,
-                server_tls if config.peer_tls else None,
-                link=(lambda lost: LinkServer(core, provider, lost)) if config.link else None,
-            )
-            await self._listen(config.admin_address, "admin", self.admin.handle, admin_limits)
+            await parts.keeping.start()
+            challenges = Challenges()
+            for purpose, address in addresses(config).items():
+                await self._listen(purpose, address, challenges)
         except BaseException:
             await self.stop()
             raise
-        core.background["configuration"] = asyncio.create_task(core.keeper.run(config.poll_seconds))
+        self._begin(challenges)
         _LOG.info(
             "%s listens for clients on %s, for servers on %s",
             config.server,
@@ -174,21 +111,127 @@ class Node:
             config.servers_address,
         )
 
-    async def _listen(
-        self,
-        address: Address,
-        purpose: str,
-        handler: Handler,
-        limits: ServerLimits,
-        tls: ssl.SSLContext | None = None,
-        link: Factory | None = None,
-    ) -> None:
-        listener = Listener(handler, limits, tls, link=link)
+    def _begin(self, challenges: Challenges) -> None:
+        """What must run as long as the node does."""
+        parts, core, config = self.parts, self.core, self._config
+        work = {
+            "configuration": core.keeper.run(config.poll_seconds),
+            "revocation": core.revocation.run(lambda: core.keeper.picture.trust if core.keeper.picture else None),
+            "message log": parts.keeping.run(),
+            "environment": parts.environment.run(),
+        }
+        hooks = Hooks(
+            trust=lambda: core.keeper.picture.trust if core.keeper.picture else None,
+            auth=self._use_auth,
+            signer=self._use_signer,
+        )
+        renewals = Renewals.of(config, self._clock, challenges, hooks)
+        if renewals is not None:
+            work["renewals"] = renewals.run()
+        for name, one in work.items():
+            core.background[name] = asyncio.create_task(one)
+
+    async def _listen(self, purpose: str, address: Address, challenges: Challenges) -> None:
+        parts, config = self.parts, self._config
+        limits = config.limits
+        many, each, bodies = limits.connections, limits.connections_per_address, max(limits.bodies, limits.memory)
+        of_clients = ServerLimits(limits.body, many, each, bodies, memory=limits.memory, spool=limits.spool)
+        of_servers = replace(of_clients, body=limits.body + ROOM)
+        small = ServerLimits(65536, 64, 64, 1024 * 1024)
+        decoding = wire.decoder_limits(limits)
+        tls = parts.contexts.listener if config.peer_tls else None
+
+        def link(lost: Callable[[LinkServer], None]) -> LinkServer:
+            return LinkServer(parts.core, parts.provider, lost)
+
+        chosen: dict[str, Callable[[], Listener]] = {
+            "clients": lambda: Listener(parts.consumer.handle, of_clients),
+            "clients_tls": lambda: Listener(
+                parts.consumer.handle, of_clients, parts.core.connections.clients_context()
+            ),
+            "servers": lambda: Listener(
+                parts.provider.handle,
+                of_servers,
+                tls,
+                lambda headers: wire.sink_of(headers, decoding),
+                link if config.link and config.peer_tls else None,
+            ),
+            "ocsp": lambda: Listener(parts.ocsp.handle, small),
+            "admin": lambda: Listener(parts.admin.handle, small),
+            "acme": lambda: Listener(challenges.handle, small),
+        }
+        listener = chosen[purpose]()
         try:
             await listener.open(address)
         except OSError as problem:
             raise AddressInUse(address=address, purpose=purpose, reason=problem.strerror or "refused") from None
-        self._listeners.append(listener)
+        self._listeners[purpose] = listener
+
+    # --- keys that change while the node runs ---
+
+    async def _use_auth(self, pair: KeyPair) -> None:
+        """From the next connection on. Raises RevocationUnknown: the old one stays."""
+        picture = self.core.keeper.picture
+        assert picture is not None
+        await self.core.revocation.adopt_auth(picture.trust, pair)
+        self.parts.contexts.use_key(pair)
+
+    async def _use_signer(self, member: MemberId, source: KeySource) -> None:
+        """From the next message on. Raises RevocationUnknown: the old one stays."""
+        picture = self.core.keeper.picture
+        assert picture is not None
+        signer = node_keys.make_signer(self._config, source)
+        await self.core.revocation.adopt_signer(picture.trust, member, signer)
+
+    # --- reload ---
+
+    async def reload(self) -> None:
+        """Take up what changed in the configuration file; messages under way are finished as they began.
+
+        Raises what is wrong with the file, or RestartNeeded: nothing has changed then.
+        """
+        async with self._reloading:
+            old, new = self._config, configuration.load(self._config.file)
+            kept = ("server", "state", "log", "limits", "anchor", "configuration_folder", "peer_tls", "link", "acme")
+            changed = [name for name in kept if getattr(old, name) != getattr(new, name)]
+            if changed:
+                raise RestartNeeded(file=new.file, keys=", ".join(changed))
+            core, parts = self.core, self.parts
+            connections = Connections.load(new, self._clock())
+            picture = core.keeper.current(self._clock())
+            signers = {
+                member: node_keys.load_signer(new, member)
+                for member, source in new.sign.items()
+                if old.sign.get(member) != source or old.signatures != new.signatures
+            }
+            pair = node_keys.load_auth(new) if old.auth != new.auth else None
+            for member, signer in signers.items():
+                await core.revocation.adopt_signer(picture.trust, member, signer)
+            if pair is not None:
+                await self._use_auth(pair)
+            self._config = core.config = new
+            core.rights, core.recorder, core.connections = Rights(new), Recorder(new.log), connections
+            core.routes.use(new)
+            parts.agency.forget()
+            for member in set(core.keys.signers) - set(new.sign):
+                del core.keys.signers[member]
+            await self._move(old, new)
+            _LOG.info("%s: the configuration file was read again", new.server)
+
+    async def _move(self, old: NodeConfig, new: NodeConfig) -> None:
+        """Listen where the new file says; connections of an address that is left finish what is under way."""
+        before, after = addresses(old), addresses(new)
+        again = {"clients_tls"} if (old.clients, old.internal) != (new.clients, new.internal) else set()
+        for purpose in before.keys() | after.keys():
+            if before.get(purpose) == after.get(purpose) and purpose not in again:
+                continue
+            leaving = self._listeners.pop(purpose, None)
+            if leaving is not None:
+                leaving.close()
+                for connection in leaving.connections:
+                    connection.stop()
+            if purpose in after:
+                await self._listen(purpose, after[purpose], Challenges())
 
     async def refresh(self) -> RefreshResult:
         """Read the country pack and fetch the configuration again, now."""
@@ -197,41 +240,70 @@ class Node:
 
     async def stop(self) -> None:
         """Stop listening, let answers under way finish, write what waits, close the log."""
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             listener.close()
-        connections = [connection for listener in self._listeners for connection in listener.connections]
+        connections = [connection for listener in self._listeners.values() for connection in listener.connections]
         for connection in connections:
             connection.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 while any(connection.busy for connection in connections):
                     await asyncio.sleep(0.02)
-        core = self.core
+        core, parts = self.core, self.parts
         for task in core.background.values():
             task.cancel()
         await asyncio.gather(*core.background.values(), return_exceptions=True)
+        await parts.keeping.close()
         core.peers.close()
         core.agencies.close()
+        core.revocation.close()
         await asyncio.to_thread(core.log.close)
         core.monitor.close()
+        await asyncio.to_thread(parts.store.close)
+        if parts.tracing is not None:
+            await asyncio.to_thread(parts.tracing.close)
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; SIGHUP refreshes."""
+        """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration file again and fetches the global configuration."""
         await self.start()
         loop = asyncio.get_running_loop()
         leave = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, leave.set)
-        refreshing: set[asyncio.Task[RefreshResult]] = set()
+        refreshing: set[asyncio.Task[None]] = set()
 
         def again() -> None:
-            task = loop.create_task(self.refresh())
+            task = loop.create_task(self._again())
             refreshing.add(task)
             task.add_done_callback(refreshing.discard)
 
         loop.add_signal_handler(signal.SIGHUP, again)
         await leave.wait()
         await self.stop()
+
+    async def _again(self) -> None:
+        try:
+            await self.reload()
+        except KeregeError as problem:
+            _LOG.error("the configuration file was not taken up: %s", problem)
+        except Exception:  # noqa: BLE001 - logged with its trace; the node goes on as it was
+            _LOG.exception("the configuration file was not taken up")
+        await self.refresh()
+
+
+def addresses(config: NodeConfig) -> dict[str, Address]:
+    """Where a node listens, by purpose."""
+    found = {
+        "clients": config.clients_address,
+        "clients_tls": config.clients_tls_address,
+        "servers": config.servers_address,
+        "ocsp": config.ocsp_address,
+        "admin": config.admin_address,
+    }
+    settings = read_settings(config)
+    if settings is not None:
+        found["acme"] = settings.challenge
+    return {purpose: address for purpose, address in found.items() if address is not None}
 
 
 def _raise_descriptor_limit(config: NodeConfig) -> None:

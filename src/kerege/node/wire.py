@@ -87,6 +87,17 @@ def decode(content_type: str, body: Body | TransportMessage, limits: LimitSettin
     return from_transport(decoder.finish(), limits)
 
 
+def sink_of(headers: Sequence[tuple[bytes, bytes]], limits: multipart.Limits) -> multipart.Decoder | None:
+    """What takes an HTTP body as it arrives, when it is a message of this wire; None when it is something else."""
+    for name, value in headers:
+        if name.lower() == b"content-type" and value[:15].lower() == b"multipart/mixed":
+            try:
+                return multipart.Decoder(multipart.boundary_of(value.decode("latin-1")), limits)
+            except MessageMalformed:
+                return None  # read again, and refused, by `decode`
+    return None
+
+
 def decoder_limits(limits: LimitSettings) -> multipart.Limits:
     message = min(soap.LARGEST, limits.body)
     return multipart.Limits(message=message, body=limits.body, memory=limits.memory, spool=limits.spool)

@@ -1,0 +1,208 @@
+"""The parts of a node put together from its configuration: what `serve` then starts, reloads and stops."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from kerege.exchange import multipart
+from kerege.exchange.logcrypt import LogKey
+from kerege.exchange.messagelog import LogWriter
+from kerege.node.admin import Admin
+from kerege.node.carry import Carrier
+from kerege.node.commit import CommitLog
+from kerege.node.config_types import Address, LogSettings, NodeConfig
+from kerege.node.connections import Connections
+from kerege.node.consumer import Consumer
+from kerege.node.contexts import Contexts
+from kerege.node.core import Core
+from kerege.node.descriptions import Descriptions
+from kerege.node.environment import Environment
+from kerege.node.errors import NodeConfigInvalid
+from kerege.node.health import Health
+from kerege.node.httpclient import Pool
+from kerege.node.keeper import Keeper, Picture, RefreshResult
+from kerege.node.keeping import ArchiveSettings, KeepingSettings, LogKeeping, StampSettings
+from kerege.node.keyfiles import private_bytes
+from kerege.node.keys import load_keys
+from kerege.node.link_client import Link, dial
+from kerege.node.localpages import LocalPages, from_log
+from kerege.node.metaservices import Metaservices
+from kerege.node.monitoring import Monitor, together
+from kerege.node.ocspserver import OcspServer
+from kerege.node.opmonitor import Store
+from kerege.node.peers import Peers
+from kerege.node.provider import Handler, Provider
+from kerege.node.records import Recorder
+from kerege.node.rest_consumer import RestConsumer
+from kerege.node.rest_provider import Agency, RestProvider
+from kerege.node.revocation import Revocation
+from kerege.node.rights import Rights
+from kerege.node.routes import Routes
+from kerege.node.sealing import Sealing
+from kerege.node.soap_consumer import SoapConsumer
+from kerege.node.soap_provider import SoapProvider
+from kerege.node.telemetry import Metrics, Tracing, certificates_of
+from kerege.node.translate import TranslatorLoader, WireTranslation
+
+T = TypeVar("T")
+ROOM = 4 * 1024 * 1024  # a message's other parts beside its body
+
+
+@dataclass
+class Parts:
+    """A node put together and not started."""
+
+    core: Core
+    contexts: Contexts
+    keeping: LogKeeping
+    store: Store
+    tracing: Tracing | None
+    environment: Environment
+    consumer: Consumer
+    provider: Provider
+    admin: Admin
+    ocsp: OcspServer
+    agency: Agency
+    recovered: str | None
+
+
+def assemble(
+    config: NodeConfig,
+    clock: Callable[[], datetime],
+    translator: TranslatorLoader,
+    refresh: Callable[[], Awaitable[RefreshResult]],
+) -> Parts:
+    """Everything but open listeners. Raises errors that name what to mend; the log's folder is locked from here on."""
+    keys, contexts = load_keys(config), Contexts.of(config)
+    keeper, connections = Keeper.of(config, clock), Connections.load(config, clock())
+    log_key = read_log_key(config.log)
+    for folder in (config.state, config.log.folder, config.limits.spool):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)  # also one that an older version left open to read
+    writer = LogWriter(config.log.folder, config.log.segment_bytes, log_key)
+    log, limits, routes = CommitLog(writer), config.limits, Routes(config)
+    revocation = Revocation(keys, config.state, clock)
+    store = Store(config.state / "monitoring.sqlite", config.monitoring.days)
+    tracing = None
+    if config.monitoring.traces_endpoint is not None:
+        tracing = Tracing(config.server, config.monitoring.traces_endpoint, config.monitoring.traces_ratio)
+
+    def dial_link(address: Address) -> Awaitable[Link]:
+        return dial(core, address, contexts.link, limits.connect_seconds)
+
+    memory, spool = limits.memory, limits.spool
+    core = Core(
+        config=config,
+        keys=keys,
+        keeper=keeper,
+        revocation=revocation,
+        log=log,
+        recorder=Recorder(config.log),
+        sealing=Sealing(log, clock, batch=config.signatures.batch),
+        monitor=Monitor(config.monitoring.file, config.server, together(store.keep, tracing.keep if tracing else None)),
+        rights=Rights(config),
+        routes=routes,
+        peers=Peers(
+            Pool(
+                limits.body + ROOM,
+                limits.connect_seconds,
+                contexts.wire if config.peer_tls else None,
+                memory=memory,
+                spool=spool,
+            ),
+            routes,
+            revocation,
+            clock,
+            dial_link if config.link and config.peer_tls else None,
+            config.peer_tls,
+        ),
+        agencies=Pool(limits.body, limits.connect_seconds, memory=memory, spool=spool),
+        connections=connections,
+        translation=WireTranslation(config.translation, translator),
+        clock=clock,
+    )
+    keeping = LogKeeping(
+        log,
+        keeping_settings(config, log_key),
+        clock=clock,
+        authorities=lambda: _now(keeper, lambda picture: picture.shared.timestamping, ()),
+        interval=lambda: _now(
+            keeper, lambda picture: picture.private.timestamping_interval_seconds if picture.private else 60, 60
+        ),
+    )
+    folders = (config.log.folder, config.state, limits.spool)
+    environment = Environment(config.server, folders, lambda: certificates_of(core))
+    agency = Agency(core)
+    soap = SoapProvider(agency, limits)
+    handlers: dict[bytes, Handler] = {
+        multipart.REST_REQUEST: RestProvider(agency),
+        multipart.SOAP: soap,
+        multipart.XOP: soap,
+    }
+    meta = Metaservices(core, store, environment, Descriptions(config.file.parent))
+    carrier = Carrier(core)
+    pages = LocalPages(
+        core,
+        lambda client, http: core.connections.check(client, http),
+        from_log(keeping.find, config.timestamps.enabled),
+        keeping.stamp_now if config.timestamps.enabled else None,
+    )
+    return Parts(
+        core=core,
+        contexts=contexts,
+        keeping=keeping,
+        store=store,
+        tracing=tracing,
+        environment=environment,
+        consumer=Consumer(core, RestConsumer(core, carrier), SoapConsumer(core, carrier), pages.pages),
+        provider=Provider(core, handlers, meta),
+        admin=Admin(
+            core,
+            refresh,
+            health=Health(core, store, keeping.status),
+            metrics=Metrics(core, store, keeping.status),
+        ),
+        ocsp=OcspServer(revocation.own_answers),
+        agency=agency,
+        recovered=writer.recovered,
+    )
+
+
+def read_log_key(settings: LogSettings) -> LogKey | None:
+    """The key the log is encrypted with, None when it is not. Raises NodeKeyInvalid, NodeConfigInvalid, LogKeyWrong."""
+    if settings.key_file is not None:
+        return LogKey.parse(private_bytes(settings.key_file).decode("ascii", "replace"))
+    if settings.key_env is None:
+        return None
+    found = os.environ.get(settings.key_env, "")
+    if not found:
+        raise NodeConfigInvalid(
+            file=settings.folder, key="log.key_env", reason=f"the environment variable {settings.key_env} is not set"
+        )
+    return LogKey.parse(found)
+
+
+def keeping_settings(config: NodeConfig, key: LogKey | None) -> KeepingSettings:
+    log, stamps = config.log, config.timestamps
+    archive = None
+    if log.archive is not None:
+        a = log.archive
+        archive = ArchiveSettings(a.folder, a.every_seconds, a.grouping, a.file_bytes)
+    return KeepingSettings(
+        log.folder,
+        config.state / "log-index.sqlite",
+        key,
+        StampSettings(stamps.every_seconds, stamps.acceptable_seconds, stamps.services) if stamps.enabled else None,
+        archive,
+        log.retention_days,
+        log.least_free,
+    )
+
+
+def _now(keeper: Keeper, of: Callable[[Picture], T], otherwise: T) -> T:
+    picture = keeper.picture
+    return otherwise if picture is None else of(picture)
