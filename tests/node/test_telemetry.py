@@ -1,13 +1,17 @@
 """Metrics as Prometheus reads them, traces that say no more than they should, and health by part."""
 
 import asyncio
+import gzip
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from prometheus_client.parser import text_string_to_metric_families
@@ -204,3 +208,32 @@ def test_each_trouble_is_told_of_the_part_it_is_in(tmp_path: Path, certificate: 
     near.ready = lambda member, now: False
     assert states(tmp_path, certificate, keys=near)["ocsp"] == FAILED
     assert states(tmp_path / "", certificate, translation=SimpleNamespace(problem="x"))["translation"] == WARNING
+
+
+def test_spans_reach_a_collector_over_http() -> None:
+    came: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        tracing = Tracing(SERVER, f"http://127.0.0.1:{server.server_port}/v1/traces", 1.0)
+        tracing.keep([Noted(Exchange(CLIENT, 1000, request(), 1001, 1005, 1007, status=200), True, b"{}")])
+        tracing.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+    (resource,) = ExportTraceServiceRequest.FromString(
+        gzip.decompress(came[0]) if came[0][:1] == b"\x1f" else came[0]
+    ).resource_spans
+    assert sorted(span.name for span in resource.scope_spans[0].spans) == ["consumer", "other server"]
+    assert b"21203198000017" not in came[0]
