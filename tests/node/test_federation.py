@@ -1,6 +1,7 @@
 """The keeper against real publications: versions, replay, restarts, several sources, partners, laid-out folders."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from kerege.exchange.errors import (
 )
 from kerege.exchange.federation import FederatedTrust
 from kerege.exchange.globalconf import Anchor
-from kerege.exchange.ids import SubsystemId
+from kerege.exchange.ids import ClientId, SubsystemId
 from kerege.node import conffetch
 from kerege.node.keeper import Keeper, backoff
 
@@ -151,7 +152,7 @@ def test_a_source_that_hangs_or_breaks_off_is_passed_over_for_the_next(
     monkeypatch.setattr(conffetch.directory_at, "__defaults__", (0.3,))
     central = make()
     central.publish(NOW)
-    hung = Misbehaving(lambda connection: __import__("time").sleep(3))
+    hung = Misbehaving(lambda connection: time.sleep(3))
     broken = Misbehaving(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"))
     certificate = central.authority.configuration.certificate
     anchor = Anchor("KG", tuple((url, certificate) for url in (hung.url, broken.url, central.url)))
@@ -227,6 +228,34 @@ def test_a_partner_that_cannot_be_fetched_is_said_and_the_own_instance_goes_on(
         picture.shared.is_registered(partner.subsystem)
     assert set(keeper.partner_problems) == {"EE", "LV"}
     assert picture.shared.is_registered(central.subsystem)
+
+
+def test_a_partner_that_hangs_keeps_nobody_waiting_for_the_own_instance(
+    make: Callable[..., Central], clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conffetch.directory_at, "__defaults__", (1.0,))
+    central = make()
+    hung = Misbehaving(lambda connection: time.sleep(3))
+    anchor = Anchor("EE", ((hung.url, central.authority.configuration.certificate),))
+    central.publish(NOW, partners=(anchor,))
+    keeper = Keeper(central.anchor, tmp_path, clock)
+
+    async def main() -> None:
+        refreshing = asyncio.create_task(keeper.refresh())
+        async with asyncio.timeout(0.8):
+            while keeper.picture is None:
+                await asyncio.sleep(0.01)
+        assert not refreshing.done()
+        with pytest.raises(PartnerUnavailable, match="being fetched"):
+            keeper.current(NOW).shared.is_registered(ClientId("EE", "GOV", "1"))
+        await refreshing
+        with pytest.raises(PartnerUnavailable, match="within 1 seconds"):
+            keeper.current(NOW).shared.is_registered(ClientId("EE", "GOV", "1"))
+
+    try:
+        asyncio.run(main())
+    finally:
+        hung.close()
 
 
 def test_a_partner_that_says_it_is_another_instance_is_refused(

@@ -142,6 +142,8 @@ class Keeper:
                 before = self._picture
                 picture = fetched or before
                 changed = fetched is not None and (before is None or fetched.files != before.files)
+                if fetched is not None and self._anchors(fetched):  # no partner keeps the own instance waiting
+                    await self._take(self._with_kept(fetched))
                 if picture is not None:  # also without a new one: partners, and OCSP answers, are kept fresh
                     await self._take(await self._with_partners(picture))
             except Exception as unforeseen:  # noqa: BLE001 - one odd answer must not end the polling
@@ -192,9 +194,7 @@ class Keeper:
         if self._own is None:
             closed = {instance: problem.text.rstrip(".") for instance, problem in self.partner_problems.items()}
             return picture.federated(picture.partners, closed, self._clock(), self._picture)
-        anchors = () if picture.private is None else picture.private.anchors[:_MOST_PARTNERS]
-        wanted = {anchor.instance: anchor for anchor in anchors if anchor.instance != picture.shared.instance}
-        before = (self._picture or picture).partners
+        wanted, before = self._anchors(picture), (self._picture or picture).partners
         partners = {instance: kept for instance, kept in before.items() if instance in wanted}
         known = {i: one for i, one in self._partners.items() if wanted.get(i) == one.anchor}
         self._partners = {
@@ -214,6 +214,19 @@ class Keeper:
         self.partner_problems = problems
         closed = {instance: problem.text.rstrip(".") for instance, problem in problems.items()}
         return picture.federated(partners, closed, self._clock(), self._picture)
+
+    def _anchors(self, picture: Picture) -> dict[str, Anchor]:
+        """The partners' anchors by instance; none where a laid-out folder brings the partners itself."""
+        listed = () if picture.private is None or self._own is None else picture.private.anchors[:_MOST_PARTNERS]
+        return {anchor.instance: anchor for anchor in listed if anchor.instance != picture.shared.instance}
+
+    def _with_kept(self, picture: Picture) -> Picture:
+        """`picture` with what is known of its partners already."""
+        before, wanted = self._picture, self._anchors(picture)
+        kept = {} if before is None else {i: p for i, p in before.partners.items() if i in wanted}
+        said = {} if before is None else {i: p for i, p in before.shared.closed.items() if i in wanted}
+        closed = {instance: said.get(instance, "its configuration is being fetched") for instance in wanted}
+        return picture.federated(kept, closed, self._clock(), before)
 
     async def _take(self, picture: Picture) -> None:
         for listener in self._listeners:
