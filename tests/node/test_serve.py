@@ -212,7 +212,7 @@ def test_a_service_or_member_nobody_knows_is_named(box: Box, service: str, code:
 def test_another_server_may_be_asked_for_and_a_wrong_one_is_not_called(box: Box) -> None:
     right, wrong = "KG/GOV/70000002/node-reg", "KG/GOV/70000003/node-edu"
     assert box.call(headers={"X-Road-Security-Server": right}).status == 200
-    assert type_of(box.call(headers={"X-Road-Security-Server": wrong})) == "server.clientproxy.unknown_member"
+    assert type_of(box.call(headers={"X-Road-Security-Server": wrong})) == "server.clientproxy.invalid_security_server"
 
 
 # --- the agency's system ---

@@ -221,7 +221,7 @@ def named(service: DataServiceId) -> bytes:
         (envelope(OTHER_CLIENT), "server.serverproxy.access_denied"),
         (envelope(STRANGER), "server.clientproxy.unknown_member"),
         (envelope(ELSEWHERE), "server.clientproxy.unknown_member"),
-        (envelope(FIELDS + AT), "server.clientproxy.unknown_member"),
+        (envelope(FIELDS + AT), "server.clientproxy.invalid_security_server"),
         (named(DOWN), "server.serverproxy.service_failed.network_error"),
         (named(REST_ONLY), "server.serverproxy.service_type"),
         (envelope(body="<other/>"), "client.inconsistent_headers"),

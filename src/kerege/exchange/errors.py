@@ -420,3 +420,9 @@ class ServiceKindWrong(ExchangeError):
     code = "exchange.service_kind_wrong"
     message = "The data service {service} is of the kind {kind} and cannot be called by {asked}."
     hint = "Call it in its own protocol; the provider says kind: rest, openapi or wsdl of each service in its node's configuration."
+
+
+class ServerUnknown(ExchangeError):
+    code = "exchange.server_unknown"
+    message = "The security server {server} is not one of those registered for {provider}."
+    hint = "Leave the security server out, or name one that the provider is registered at (X-Road-Security-Server, securityServer)."

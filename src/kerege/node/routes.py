@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from kerege.exchange.errors import MaintenanceMode, MemberUnknown
+from kerege.exchange.errors import MaintenanceMode, MemberUnknown, ServerUnknown
 from kerege.exchange.globalconf import SecurityServer, SharedParameters
 from kerege.exchange.ids import ClientId, ServerId, SubsystemId
 from kerege.node.config_types import Address, NodeConfig
@@ -26,11 +26,14 @@ class Routes:
         self._preferred: dict[ClientId, tuple[ServerId, float]] = {}
 
     def servers(self, asked: Asked, picture: Picture) -> list[SecurityServer]:
-        """The servers to ask, the one that answered first of late in front. Raises MemberUnknown or MaintenanceMode."""
+        """The servers to ask, the one that answered first of late in front. Raises MemberUnknown, ServerUnknown or MaintenanceMode."""
         provider = asked.service.provider_client
         registered = registered_servers(picture.shared, provider)
         if asked.server is not None:
-            registered = tuple(s for s in registered if s.id == asked.server)
+            named = tuple(s for s in registered if s.id == asked.server)
+            if registered and not named:
+                raise ServerUnknown(server=asked.server, provider=provider)
+            registered = named
         if len(registered) == 1 and registered[0].maintenance is None:
             return list(registered)
         if not registered:
