@@ -110,7 +110,7 @@ def _perf(tool: str, pid: int, seconds: int, top: int, output: Path, load: objec
     for sort in ("dso", "dso,symbol"):
         command = ["perf", "report", "-q", "--stdio", "-i", str(output), "--sort", sort]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        lines = [line.rstrip(" -")[:110] for line in done.stdout.splitlines() if line.strip()]
         print(f"\nby {sort}")
         print("\n".join(lines[:top]) if lines else done.stderr.strip() or "perf recorded nothing")
 

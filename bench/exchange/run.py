@@ -107,7 +107,7 @@ class Bench:
             where=where,
         )
         if target.pair:
-            if concurrency == 16:
+            if concurrency >= 16:
                 target.links = max(
                     target.links, connections_to(target.parts["consumer"], target.pair.servers_port)
                 )  # kept connections stay for a while after the load
@@ -123,7 +123,7 @@ class Bench:
     def run(self) -> None:
         options = self.options
         for target in self.targets.values():  # connections made, code warm; not counted
-            self.measure(target, options.sizes[0], 16, 1)
+            self.measure(target, options.sizes[0], max(16, *options.concurrency), 1)
         names = list(self.targets)
         for number in range(options.rounds):
             for size, concurrency in self.steps():
