@@ -68,3 +68,11 @@ def test_a_rule_that_makes_no_sense_cannot_be_made() -> None:
         Right("r", ADMISSION, REGISTER, path="x")
     with pytest.raises(ValueError, match="aware"):
         Right("r", ADMISSION, REGISTER, valid_until=datetime(2027, 1, 1))
+
+
+def test_a_right_is_on_a_service_code_whatever_its_version() -> None:
+    first, second = (DataServiceId.parse(f"KG/GOV/70000002/population/getPerson/v{n}") for n in (1, 2))
+    for named in (first, first.unversioned):
+        granted = Rules("KG", 1, rights=(Right("r", ADMISSION, named),))
+        assert [r.id for r in granted.rights_for(first)] == ["r"]
+        assert granted.rights_for(second) == granted.rights_for(first.unversioned) == granted.rights_for(first)

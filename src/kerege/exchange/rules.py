@@ -90,11 +90,12 @@ class Rules:
     def _rights_by_service(self) -> dict[DataServiceId, tuple[Right, ...]]:
         out: dict[DataServiceId, list[Right]] = {}
         for right in self.rights:
-            out.setdefault(right.service, []).append(right)
+            out.setdefault(right.service.unversioned, []).append(right)
         return {service: tuple(rights) for service, rights in out.items()}
 
     def rights_for(self, service: DataServiceId) -> tuple[Right, ...]:
-        return self._rights_by_service.get(service, ())
+        """The rights on a data service; a right is on a service code, whatever its version."""
+        return self._rights_by_service.get(service if service.version is None else service.unversioned, ())
 
     def mapping_for(self, service: DataServiceId, path: str) -> str | None:
         """The mapping whose path prefix fits longest, or None."""
