@@ -174,6 +174,15 @@ def test_a_second_request_about_the_same_waits_for_the_first(ledger: Any) -> Non
         send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER)
 
 
+def test_what_nobody_signed_stands_in_no_owners_way(ledger: Any) -> None:
+    send(ledger, Kind.CLIENT_DELETION, client=EMIS, signer=None)
+    with pytest.raises(RequestUnfit, match="waits for a decision"):
+        send(ledger, Kind.CLIENT_DELETION, client=EMIS, signer=None)
+    assert send(ledger, Kind.CLIENT_DELETION, client=EMIS).state == "approved"
+    with pytest.raises(RequestUnfit, match="not registered at the server"):
+        approve(ledger, ManagementRequestRow.objects.get(state="waiting").pk)
+
+
 def test_the_same_bytes_are_never_taken_twice(ledger: Any) -> None:
     request = ManagementRequest(Kind.ADDRESS_CHANGE, SERVER, address="new")
     owner = ClientId.parse(str(OWNER))

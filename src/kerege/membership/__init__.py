@@ -11,6 +11,9 @@ The face of the room:
 - `doings`   register_member, register_subsystem, register_server, host_client, register_public_service, grant_right,
              revoke_right, set_contract, set_permit, publish_configuration
 - `queries`  network_view, current_permit
+- `central`  the central services' register as entries: put, drop; `declared` holds a whole file against it
+- `requests` management requests: receive, approve, decline
+- `central_picture` the register as X-Road's parameters, published in every version; `signing` its keys and anchors
 
 Leaves to others: the configuration's format and signature (`exchange`, `node.network`), whether a permit is deserved
 (`delivery`), enforcement (`exchange`, in the node).

@@ -61,7 +61,7 @@ def receive(proof: Proof, soap: bytes, *, ledger: receipts.LedgerWriter, now: da
             reason=f"it is sent by {proof.envelope.sender}, the server belongs to {request.server.owner}"
         )
     _check_fits(request)
-    _check_waiting(request)
+    _check_waiting(request, signed=proof.signer is not None)
     body = _as_body(request)
     noted = {
         "kind": request.kind.value,
@@ -154,9 +154,14 @@ def as_request(row: ManagementRequestRow) -> ManagementRequest:
 # --- does it fit -----------------------------------------------------------------------------------------------------
 
 
-def _check_waiting(request: ManagementRequest) -> None:
-    """Of one server's client (or certificate) only one request may wait: a second would repeat or contradict it."""
+def _check_waiting(request: ManagementRequest, *, signed: bool) -> None:
+    """Of one server's client (or certificate) only one request may wait: a second would repeat or contradict it.
+
+    What nobody signed stands in nobody's way: else a stranger's deletion would keep the owner's out.
+    """
     rows = ManagementRequestRow.objects.filter(state="waiting", server=str(request.server))
+    if signed:
+        rows = rows.exclude(signer="")
     if request.client is not None:
         rows = rows.filter(client=str(request.client))
     elif request.certificate is not None:
