@@ -11,7 +11,9 @@ xades        signatures: made from a canonical template (`xades_parts` the newer
              ours, `xades_read` reads foreign ones; `trust` whether the signer is to be believed
 linkframes   frames of the link between two Kerege nodes; `linkmessages` what they carry
 certs, ocsp  chains, signing rights of a certificate, revocation and its freshness; `profiles` which member a subject names
-globalconf   shared and private parameters (`confwrite` writes them); `confdir` the signed directory; `rules` Kerege's own part
+globalconf   shared, private and optional parameters, read (`confmodel` the values, `confwrite` writes every version); `confdir` the signed
+             directory, `conflayout` X-Road's folder of them, `federation` several instances at once; `rules` Kerege's own part
+management   what a server asks of the central services, built, read, verified; `management_wire` the multipart around it
 access       who may call what; `permits` whether a public service's traffic is open
 messagelog   the durable log, read; `logwriter` writes it, `logfolder`, `logframes`, `logcrypt`, `logrecord` are its files, bytes and key
 timestamps   RFC 3161 tokens; `tschain` one token for many records, `stamping` which records and when waiting stops traffic
