@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -266,6 +267,10 @@ class Node:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration file again and fetches the global configuration."""
         await self.start()
+        # what is there now stays: the collector need not look through it for every few hundred messages
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         loop = asyncio.get_running_loop()
         leave = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
