@@ -40,7 +40,7 @@ bench-exchange: $(STAMP) ## the exchange beside two nginx with mutual TLS, speed
 soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), then both logs held against each other
 	KEREGE_SOAK_SECONDS=$(or $(SECONDS),120) $(BIN)/python -m pytest -q -s tests/box/test_kill.py
 
-outside: ## virtual environments of other people's X-Road libraries, for tests/outside
+outside: $(STAMP) ## virtual environments of other people's X-Road libraries, for tests/outside
 	@PY="$(PY)" sh tests/outside/setup.sh
 
 fuzz: $(STAMP) ## every parser of strangers' bytes fuzzed for SECONDS (60) each

@@ -1,16 +1,15 @@
 #!/bin/sh
 # sh fuzz/run.sh [SECONDS]: every fuzz target for that long (60), one after the other, or those named in TARGETS. atheris lives in an environment of its own
-# (.venv-outside/fuzz, git-ignored), which sees the project's packages. Status 1 when anything was found; inputs are then in var/fuzz.
+# (.venv/outside/fuzz, git-ignored), which sees the project's packages. Status 1 when anything was found; inputs are then in var/fuzz.
 set -u
 PY="${PY:-python3.11}"
 SECONDS_EACH="${1:-60}"
 ROOT="$(cd "$(dirname "$0")/.." && pwd)"
-VENV="$ROOT/.venv-outside/fuzz"
+VENV="$ROOT/.venv/outside/fuzz"
 OUT="$ROOT/var/fuzz"
-mkdir -p "$ROOT/.venv-outside" "$OUT"
-echo '*' > "$ROOT/.venv-outside/.gitignore"
+mkdir -p "$ROOT/.venv/outside" "$OUT"
 if [ ! -f "$VENV/.ready" ]; then
-    "$PY" -m venv "$VENV" && "$VENV/bin/pip" install -q "atheris==3.0.0" || exit 2
+    "$PY" -m venv "$VENV" && "$VENV/bin/python" -m pip install -q "atheris==3.0.0" || exit 2
     touch "$VENV/.ready"
 fi
 "$ROOT/.venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \

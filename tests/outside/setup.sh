@@ -1,16 +1,15 @@
 #!/bin/sh
 # Virtual environments of other people's X-Road libraries, each its own: their dependencies fit neither each other nor ours.
-# They lie in .venv-outside (git-ignored). Versions are those the tests were written with; pydantic-xml later than 2.11 breaks the provider library.
+# They lie in .venv/outside (git-ignored). Versions are those the tests were written with; pydantic-xml later than 2.11 breaks the provider library.
 set -eu
 PY="${PY:-python3.11}"
-HERE="$(cd "$(dirname "$0")/../.." && pwd)/.venv-outside"
+HERE="$(cd "$(dirname "$0")/../.." && pwd)/.venv/outside"
 mkdir -p "$HERE"
-echo '*' > "$HERE/.gitignore"
 make_one() {
     name="$1"; shift
     [ -f "$HERE/$name/.ready" ] && return 0
     "$PY" -m venv "$HERE/$name"
-    "$HERE/$name/bin/pip" install -q "$@"
+    "$HERE/$name/bin/python" -m pip install -q "$@"
     touch "$HERE/$name/.ready"
     echo "$HERE/$name: $*"
 }

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "box"))
 from independent import CLIENT, SERVICE, Network, free_ports
 
 HERE = Path(__file__).parent
-VENVS = HERE.parents[1] / ".venv-outside"
+VENVS = HERE.parents[1] / ".venv/outside"
 PIN = "12345678901234"
 
 pytestmark = [
