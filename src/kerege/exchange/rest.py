@@ -66,6 +66,9 @@ _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _PLAIN_VALUE: Final = bytes(one for one in range(256) if not _BAD_VALUE.match(bytes((one,))))
 _PLAIN: Final = _PLAIN_VALUE + b"\r\n"
 _TARGET: Final = re.compile(r"[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+\Z")
+_PLAIN_PATH: Final = re.compile(
+    r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*/?\Z"
+)  # nothing in it that could be read in two ways
 _ID: Final = re.compile(rb"[\x20-\x7e]{1,255}\Z")
 
 
@@ -130,6 +133,8 @@ def parse_target(target: str) -> Target:
 def decision_path(path: str) -> str:
     """The decoded, normalised path that access is decided on. Raises PathRefused for anything that two readers could read
     in two ways: dot or empty segments, encoded slashes and backslashes, nested encoding, control characters."""
+    if _PLAIN_PATH.match(path):
+        return path or "/"
     try:
         decoded = percent_decode(path, "path")
     except IdentifierInvalid as problem:
@@ -366,6 +371,15 @@ def request_hash(header_digest: bytes, body_digest: bytes | None) -> str:
 def check_consistent(request: RestRequest, expected_hash: str, response: RestResponse) -> None:
     """Raises ResponseInconsistent when `response` does not answer `request`."""
 
+    ours = (
+        (b"x-road-id", request.message_id.encode()),
+        (b"x-road-client", written(request.client)),
+        (b"x-road-service", written(request.service)),
+        (b"x-road-request-id", request.request_id.encode()),
+        (b"x-road-request-hash", expected_hash.encode()),
+    )
+    if response.headers[-5:] == ours:  # as every server writes them; each can be there only once
+        return
     said = {name.low: value for key, value in response.headers if (name := _name(key)).xroad}
     _same_identifier(said, b"x-road-client", request.client)
     _same_identifier(said, b"x-road-service", request.service)

@@ -18,7 +18,7 @@ from kerege.exchange.errors import (
     MessageTooLarge,
     PeerUnreachable,
 )
-from kerege.exchange.ids import ClientId, SubsystemId
+from kerege.exchange.ids import ClientId, MemberId, SubsystemId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.xades import Signed
@@ -39,14 +39,14 @@ class Carrier:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        limits = wire.decoder_limits(core.config.limits)
-        self._sinks = lambda _, headers: wire.sink_of(headers, limits)
+        self._sinks = lambda _, headers: wire.sink_of(headers, wire.decoder_limits(core.config.limits))
 
     async def carry(
         self, asked: Asked, message: Message, extras: Extras, exchange: Exchange, picture: Picture, check: Check[T]
     ) -> tuple[Message, T]:
         """The verified, logged answer, and what `check` made of it. Raises the check that failed."""
         core = self._core
+        core.log.check_open()  # before anything is signed or sent
         servers = core.routes.servers(asked, picture)
         signer = core.keys.signer(asked.client.member, core.clock())
         exchange.request_size = message.size
@@ -62,6 +62,8 @@ class Carrier:
         exchange.service_address = reached.address.host
         core.routes.answered(asked.service.provider_client, reached.server.id)
         if link is not None:
+            until = core.keys.good_until[asked.client.member]
+            core.plans.remember(asked, picture, core.config, signer, reached.server, link, core.clock(), until)
             return await link.call(asked, message, extras, signer, exchange, check)
         try:
             signed = await core.sealing.seal(signer, message, asked, self._record)
@@ -133,9 +135,19 @@ def verify_answer(core: Core, asked: Asked, incoming: wire.Incoming, now: dateti
     wire.verify(picture.trust, incoming, asked.service.member, now)
 
 
-def check_client(core: Core, client: ClientId, picture: Picture) -> SubsystemId:
-    """The client as a subsystem of this node. Raises ClientUnknown."""
-    if client.subsystem is not None:
+def check_client(core: Core, client: ClientId, picture: Picture) -> SubsystemId | MemberId:
+    """The client as one of this node's. Raises ClientUnknown.
+
+    A member calls in its own name (management calls, monitoring) where this server is its own, or it is registered at it; as X-Road's
+    servers hold it. It must be among the file's clients as well, so that its connection has a rule.
+    """
+    if client.subsystem is None:
+        own = core.config.server
+        if client.member in core.config.members and (
+            client.member == own.owner or any(s.id == own and client in s.clients for s in picture.shared.servers)
+        ):
+            return client.member
+    else:
         local = SubsystemId(client.instance, client.member_class, client.member_code, client.subsystem)
         if local in core.config.clients and picture.shared.is_registered(client):
             return local

@@ -30,7 +30,14 @@ class Consumer:
     ) -> None:
         self._core, self._rest, self._soap, self._local = core, rest, soap, local or {}
 
-    async def handle(self, http: HttpRequest) -> HttpResponse:
+    def handle(self, http: HttpRequest) -> Awaitable[HttpResponse]:
+        if http.target.startswith("/r1/"):
+            quick = self._rest.quick(http)
+            if quick is not None:
+                return quick
+        return self._handle(http)
+
+    async def _handle(self, http: HttpRequest) -> HttpResponse:
         if http.method == "GET" and self._local and not http.target.startswith("/r1/"):
             service = self._local.get(http.target.partition("?")[0])
             if service is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from kerege.node.keeper import Keeper
 from kerege.node.keys import NodeKeys
 from kerege.node.monitoring import Monitor
 from kerege.node.peers import Peers
+from kerege.node.plans import Plans
 from kerege.node.records import Recorder
 from kerege.node.revocation import Revocation
 from kerege.node.rights import Rights
@@ -33,6 +35,18 @@ _LOG: Final = logging.getLogger("kerege.node")
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+_HEX: list[str] = []
+
+
+def new_uuid() -> str:
+    """A random UUID (version 4) as text; many are made from one question to the system."""
+    if not _HEX:
+        whole = os.urandom(16 * 256).hex()
+        _HEX.extend([whole[at : at + 32] for at in range(0, len(whole), 32)])
+    h = _HEX.pop()
+    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:]}"
 
 
 def milliseconds() -> int:
@@ -61,6 +75,7 @@ class Core:
     background: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # what must run as long as the node does
 
     milliseconds = staticmethod(milliseconds)
+    plans: Plans = field(default_factory=Plans)
 
     def fault(self, error: Exception, where: str) -> Fault:
         """The fault for anything raised while handling a message; a bug leaves its trace in the node's own log."""

@@ -21,7 +21,7 @@ from kerege.node.httpclient import NotConnected
 from kerege.node.link import ALPN, LinkProtocol, LinkRefused, incoming, outgoing
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.sealing import Item
-from kerege.node.wire import check_kind, raise_fault, verify_group
+from kerege.node.wire import check_kind, raise_fault
 
 if TYPE_CHECKING:
     from kerege.node.core import Core
@@ -30,24 +30,29 @@ _SWEEP_SECONDS: Final = 1.0
 _MOST_STREAMS: Final = 2**32 - 1
 
 
-class _Call:
+class Call:
+    """One call on its way. `finish` and `fail` end it, once; here they complete a future for whoever awaits it."""
+
     __slots__ = ("asked", "check", "deadline", "exchange", "extras", "future", "message", "stream")
 
     def __init__(
         self,
-        stream: int,
         asked: Asked,
         message: Message,
         extras: Extras,
         exchange: Exchange,
         check: Callable[[Message], Any],
         future: asyncio.Future[Any],
-        deadline: float,
     ) -> None:
-        self.stream, self.asked, self.message, self.extras = stream, asked, message, extras
-        self.exchange, self.check, self.future, self.deadline = exchange, check, future, deadline
+        self.asked, self.message, self.extras = asked, message, extras
+        self.exchange, self.check, self.future = exchange, check, future
+        self.stream, self.deadline = 0, 0.0
 
-    def fail(self, problem: BaseException) -> None:
+    def finish(self, answer: Message, result: Any) -> None:
+        if not self.future.done():
+            self.future.set_result((answer, result))
+
+    def fail(self, problem: Exception) -> None:
         if not self.future.done():
             self.future.set_exception(problem)
 
@@ -58,7 +63,7 @@ class Link(LinkProtocol):
     def __init__(self, core: Core, address: Address) -> None:
         super().__init__(str(core.config.server), core.config.limits)
         self._core, self.address = core, address
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, Call] = {}
         self._next = 1
         self._sweeper: asyncio.TimerHandle | None = None
         self.checked: tuple[object, float] | None = (
@@ -75,22 +80,27 @@ class Link(LinkProtocol):
         check: Callable[[Message], Any],
     ) -> tuple[Message, Any]:
         """The verified, logged answer and what `check` made of it. Raises the check that failed."""
+        call = Call(asked, message, extras, exchange, check, self._loop.create_future())
+        self.begin(call, signer)
+        try:
+            found: tuple[Message, Any] = await call.future
+            return found
+        finally:
+            if self._calls.pop(call.stream, None) is not None and self.alive:
+                self.write(lf.encode(lm.Cancel(call.stream)))
+
+    def begin(self, call: Call, signer: Signer) -> None:
+        """Send a call; it is told how it ends, once."""
         stream = self._next
         self._next = stream + 1
         if stream >= _MOST_STREAMS:
             self.alive = False  # the next call makes a new link; those under way are finished on this one
-        future: asyncio.Future[tuple[Message, Any]] = self._loop.create_future()
-        deadline = self._loop.time() + self._core.config.limits.peer_seconds
-        call = _Call(stream, asked, message, extras, exchange, check, future, deadline)
+        call.stream = stream
+        call.deadline = self._loop.time() + self._core.config.limits.peer_seconds
         self._calls[stream] = call
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
-        self._core.sealing.submit(Item(signer, message, asked, self._record, self, call))
-        try:
-            return await future
-        finally:
-            if self._calls.pop(stream, None) is not None and self.alive and not future.done():
-                self.write(lf.encode(lm.Cancel(stream)))
+        self._core.sealing.submit(Item(signer, call.message, call.asked, self._record, self, call))
 
     def _record(self, item: Item, now: datetime) -> LogRecord:
         signed = item.signed
@@ -107,10 +117,9 @@ class Link(LinkProtocol):
             return
         self.tell_ocsp(core.revocation.auth_answer)
         groups, large = groups_of(items)
+        moment = core.milliseconds()
         for item in items:
-            call = item.tag
-            assert isinstance(call, _Call)
-            call.exchange.request_out = core.milliseconds()
+            item.tag.exchange.request_out = moment  # type: ignore[attr-defined]
         for data in lf.encode_messages(groups):
             self.write(data)
         for stream, bodies in large:
@@ -119,32 +128,35 @@ class Link(LinkProtocol):
     def failed(self, items: Sequence[Item], problem: KeregeError) -> None:
         for item in items:
             call = item.tag
-            assert isinstance(call, _Call)
-            call.fail(problem)
+            assert isinstance(call, Call)
+            self._fail(call, problem)
 
     # --- in ---
 
     def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
         core = self._core
-        now = core.clock()
-        good: list[tuple[_Call, Message, Any]] = []
+        now, moment = core.clock(), core.milliseconds()
+        good: list[tuple[Call, Message, Any]] = []
         made: list[LogRecord] = []
+        calls, recorder, signed_by = self._calls, core.recorder, 0
         for came in messages:
-            call = self._calls.get(came.stream)
+            call = calls.get(came.stream)
             if call is None:
                 continue  # nobody waits for it any more
             try:
                 answer, _ = incoming(came)
-                call.exchange.response_in = core.milliseconds()
-                call.exchange.response_size = answer.size
+                exchange, asked = call.exchange, call.asked
+                exchange.response_in, exchange.response_size = moment, answer.size
                 check_kind(answer, call.message)
-                verify_group(core.keeper.current(now).trust, group, came, call.asked.service.member, now)
+                if signed_by != id(
+                    asked.service
+                ):  # one signature: the next message of the same provider is under it too
+                    core.keeper.current(now).trust.check_group(group, asked.service.member, now)
+                    signed_by = id(asked.service) if group.chained else 0
                 result = call.check(answer)
-                made.append(
-                    core.recorder.received(records.RESPONSE, records.CLIENT, call.asked, answer, group, came, now)
-                )
+                made.append(recorder.received(records.RESPONSE, records.CLIENT, asked, answer, group, came, now))
             except Exception as problem:  # noqa: BLE001 - the call's own affair
-                call.fail(problem)
+                self._fail(call, problem)
             else:
                 good.append((call, answer, result))
         if good:
@@ -152,16 +164,21 @@ class Link(LinkProtocol):
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _keep(self, good: list[tuple[_Call, Message, Any]], made: list[LogRecord]) -> None:
+    async def _keep(self, good: list[tuple[Call, Message, Any]], made: list[LogRecord]) -> None:
         try:
             await self._core.log.append_many(made)
         except Exception as problem:  # noqa: BLE001 - no answer without its record
             for call, _, _ in good:
-                call.fail(problem)
+                self._fail(call, problem)
             return
+        calls = self._calls
         for call, answer, result in good:
-            if not call.future.done():
-                call.future.set_result((answer, result))
+            if calls.pop(call.stream, None) is not None:
+                call.finish(answer, result)
+
+    def _fail(self, call: Call, problem: Exception) -> None:
+        if self._calls.pop(call.stream, None) is not None:
+            call.fail(problem)
 
     def fault(self, frame: lm.FaultFrame) -> None:
         call = self._calls.get(frame.stream)
@@ -170,30 +187,30 @@ class Link(LinkProtocol):
         try:
             raise_fault(frame.fault)
         except (PeerFault, MessageMalformed) as problem:
-            call.fail(problem)
+            self._fail(call, problem)
 
     def refuse(self, stream: int, problem: KeregeError) -> None:
         call = self._calls.get(stream)
         if call is not None:
-            call.fail(problem)
+            self._fail(call, problem)
 
     def cancelled(self, stream: int) -> None:
         call = self._calls.get(stream)
         if call is not None:
-            call.fail(self._unreachable("it did not carry the call out: a body could not be taken or sent"))
+            self._fail(call, self._unreachable("it did not carry the call out: a body could not be taken or sent"))
 
     def leaving(self, frame: lm.Goaway) -> None:
         """The other node stops: what is under way is finished, the next call makes a new link."""
         self.alive = False
         for stream, call in list(self._calls.items()):
             if stream > frame.last:
-                call.fail(self._unreachable("it is stopping"))
+                self._fail(call, self._unreachable("it is stopping"))
 
     def ended(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for call in list(self._calls.values()):
-            call.fail(self._unreachable("closed the connection before answering"))
+            self._fail(call, self._unreachable("closed the connection before answering"))
 
     def _unreachable(self, reason: str) -> PeerUnreachable:
         node = self.peer_hello.node if self.peer_hello else "?"
@@ -205,7 +222,7 @@ class Link(LinkProtocol):
         for stream, call in list(self._calls.items()):
             if call.deadline < now:
                 seconds = self._core.config.limits.peer_seconds
-                call.fail(self._unreachable(f"did not answer within {seconds:g} s"))
+                self._fail(call, self._unreachable(f"did not answer within {seconds:g} s"))
                 self.write(lf.encode(lm.Cancel(stream)))
         if self._calls and self._transport is not None:
             self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)

@@ -7,17 +7,19 @@ A client may ask for canonical records instead of the provider's bytes: `transla
 from __future__ import annotations
 
 import asyncio
-import uuid
 from typing import Final
 
 from kerege.exchange import faults, multipart, rest
 from kerege.exchange.bodies import Attachment, Body, body_bytes, body_size
-from kerege.exchange.opmon import Exchange
+from kerege.exchange.opmon import CLIENT, Exchange
 from kerege.exchange.rest import RestRequest, RestResponse
+from kerege.ground.errors import KeregeError
 from kerege.node.carry import Carrier, check_client
-from kerege.node.core import Core
+from kerege.node.core import Core, new_uuid
 from kerege.node.errors import TranslationMissing
 from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.link import INLINE
+from kerege.node.link_client import Call
 from kerege.node.message import REST, Asked, Extras, Message
 from kerege.node.rights import check_permit
 from kerege.node.translate import CANONICAL, forwarded_accept, wants_canonical, wants_sources
@@ -27,11 +29,82 @@ _IN_A_THREAD: Final = 64 * 1024
 _JSON: Final = b"application/json; charset=utf-8"
 
 
+class _Quick(Call):
+    """A call that goes by a plan: its answer is made where it ends, no task waits for it."""
+
+    __slots__ = ("accept", "core", "expected", "request")
+
+    def __init__(
+        self,
+        core: Core,
+        asked: Asked,
+        message: Message,
+        extras: Extras,
+        exchange: Exchange,
+        future: asyncio.Future[HttpResponse],
+        accept: str,
+    ) -> None:
+        super().__init__(asked, message, extras, exchange, self.hold, future)
+        digests = message.digests
+        self.core, self.request, self.accept = core, asked.detail, accept
+        self.expected = rest.request_hash(digests[0], digests[1][0] if digests[1] else None)
+
+    def hold(self, answer: Message) -> RestResponse:
+        response = rest.decode_response(answer.content)
+        rest.check_consistent(self.request, self.expected, response)
+        return response
+
+    def finish(self, answer: Message, result: RestResponse) -> None:
+        self.exchange.status = result.status
+        self._end(http_answer(result, answer.body))
+
+    def fail(self, problem: Exception) -> None:
+        fault = self.core.fault(problem, faults.CLIENT_PROXY)
+        self.exchange.fault_code, self.exchange.fault_string = fault.code, fault.message
+        self._end(fault_response(fault, self.accept, problem))
+
+    def _end(self, response: HttpResponse) -> None:
+        self.exchange.response_out = self.core.milliseconds()
+        self.core.monitor.note(self.exchange)
+        if not self.future.done():
+            self.future.set_result(response)
+
+
 class RestConsumer:
     """Answers `/r1/...` on the client listener."""
 
     def __init__(self, core: Core, carrier: Carrier) -> None:
         self._core, self._carrier = core, carrier
+
+    def quick(self, http: HttpRequest) -> asyncio.Future[HttpResponse] | None:
+        """The answer to come, where a plan says how the call goes; None for the long way, which also words every refusal."""
+        core, body = self._core, http.body
+        accept = http.header(b"accept")
+        if body.__class__ is not bytes or len(body) > INLINE or wants_canonical(accept):
+            return None
+        started = core.milliseconds()
+        try:
+            request = rest.request_from_client(
+                http.method, http.target, http.headers, new_message_id=new_uuid(), request_id=new_uuid()
+            )
+            plan = core.plans.of(request.client, request.service, core.keeper.picture, core.config)
+            if plan is None or request.server is not None:
+                return None
+            path = rest.decision_path(request.path)
+            core.connections.check(plan.local, http)
+            core.log.check_open()
+        except KeregeError:
+            return None
+        config = core.config
+        exchange = Exchange(CLIENT, started, own_address=config.clients_address.host)
+        exchange.client_address, exchange.service_address = config.servers_address.host, plan.link.address.host
+        exchange.request = request
+        message = Message(multipart.REST_REQUEST, request.encode(), (Attachment((), body),) if body else ())
+        exchange.request_size = message.size
+        future: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
+        extras = Extras(rest_content_type(request.headers))
+        plan.link.begin(_Quick(core, asked_of(request, path), message, extras, exchange, future, accept), plan.signer)
+        return future
 
     async def answer(self, http: HttpRequest, exchange: Exchange) -> HttpResponse:
         """Raises whatever kept the call from being carried out."""
@@ -42,7 +115,7 @@ class RestConsumer:
         if canonical:
             headers = (*(h for h in headers if h[0].lower() != b"accept"), (b"Accept", forwarded_accept(accept)))
         request = rest.request_from_client(
-            http.method, http.target, headers, new_message_id=str(uuid.uuid4()), request_id=str(uuid.uuid4())
+            http.method, http.target, headers, new_message_id=new_uuid(), request_id=new_uuid()
         )
         exchange.request = request
         picture = core.keeper.current(now)
@@ -69,8 +142,7 @@ class RestConsumer:
         content = answer.body
         if mapping is not None and 200 <= response.status < 300:
             return await self._translated(request, response, content or b"", mapping, wants_sources(accept))
-        reason = response.reason.encode("latin-1", "replace")
-        return HttpResponse(response.status, rest.for_the_client(response.headers), content or b"", reason)
+        return http_answer(response, content)
 
     async def _translated(
         self, request: RestRequest, response: RestResponse, body: Body, mapping: str, sources: bool
@@ -84,6 +156,12 @@ class RestConsumer:
             canonical = run(*work, sources=sources)
         kept = tuple(h for h in rest.for_the_client(response.headers) if h[0].lower().startswith(b"x-road-"))
         return HttpResponse(response.status, ((b"Content-Type", CANONICAL.encode()), *kept), canonical)
+
+
+def http_answer(response: RestResponse, body: Body | None) -> HttpResponse:
+    """A provider's verified answer as the client gets it."""
+    reason = response.reason.encode("latin-1", "replace")
+    return HttpResponse(response.status, rest.for_the_client(response.headers), body or b"", reason)
 
 
 def asked_of(request: RestRequest, path: str) -> Asked:

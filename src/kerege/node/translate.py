@@ -12,6 +12,7 @@ import hashlib
 import importlib
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import orjson
@@ -65,6 +66,7 @@ def load_semantics(translation: Translation) -> Translator:
     return run
 
 
+@lru_cache(maxsize=256)
 def wants_canonical(accept: str) -> bool:
     return any(part.split(";")[0].strip().lower() == CANONICAL for part in accept.split(","))
 

@@ -1,0 +1,95 @@
+"""What was decided about a client's calls of a data service, remembered for at most a second.
+
+A node decides for every call who may call, whose traffic is open, which server is asked, whether that server is who it should be, and
+with which key is signed. While the configurations are the same, the answer a moment later is the same: a plan is the answer, and ends
+with the second, with any change of either configuration, with the permit, the keys' OCSP answers or the link. Only calls over a Kerege
+link that is up have plans; everything else, and every refusal, goes the long way (`carry`).
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Final
+
+from kerege.exchange.globalconf import SecurityServer
+from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
+from kerege.exchange.xades import Signer
+from kerege.node.config_types import NodeConfig
+from kerege.node.link_client import Link
+from kerege.node.message import Asked
+from kerege.node.picture import Picture
+
+_SECONDS: Final = 1.0
+_MOST: Final = 4096
+
+
+class Plan:
+    """How calls of `client` to `service` go just now."""
+
+    __slots__ = ("client", "config", "link", "local", "picture", "server", "service", "signer", "until")
+
+    def __init__(
+        self,
+        client: ClientId,
+        service: DataServiceId,
+        picture: Picture,
+        config: NodeConfig,
+        signer: Signer,
+        server: SecurityServer,
+        link: Link,
+        until: float,
+    ) -> None:
+        self.client, self.service, self.picture, self.config = client, service, picture, config
+        self.signer, self.server, self.link, self.until = signer, server, link, until
+        assert client.subsystem is not None
+        self.local = SubsystemId(client.instance, client.member_class, client.member_code, client.subsystem)
+
+
+class Plans:
+    """The plans of one node, by the identifiers a message names (those are the same objects from one message to the next)."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[int, int], Plan] = {}
+
+    def of(self, client: ClientId, service: DataServiceId, picture: Picture | None, config: NodeConfig) -> Plan | None:
+        """The plan that holds now, or None."""
+        plan = self._plans.get((id(client), id(service)))
+        if (
+            plan is None
+            or plan.until < time.monotonic()
+            or plan.client is not client
+            or plan.service is not service
+            or plan.picture is not picture
+            or plan.config is not config
+            or not plan.link.alive
+        ):
+            return None
+        return plan
+
+    def remember(
+        self,
+        asked: Asked,
+        picture: Picture,
+        config: NodeConfig,
+        signer: Signer,
+        server: SecurityServer,
+        link: Link,
+        now: datetime,
+        signs_until: datetime,
+    ) -> None:
+        """After every check of the long way has passed."""
+        if asked.client.subsystem is None or asked.server is not None:
+            return
+        ends = [picture.directory.expires, signs_until]
+        if picture.partner_ends is not None:
+            ends.append(picture.partner_ends)
+        ends += [
+            p.valid_until for p in picture.rules.permits if p.client.client == asked.client and p.valid_until > now
+        ]
+        seconds = min(_SECONDS, (min(ends) - now).total_seconds())
+        if len(self._plans) >= _MOST:
+            self._plans.clear()
+        self._plans[id(asked.client), id(asked.service)] = Plan(
+            asked.client, asked.service, picture, config, signer, server, link, time.monotonic() + seconds
+        )
