@@ -80,6 +80,7 @@ class Bench:
         config = SimpleNamespace(
             server=ServerId.parse("KG/GOV/70000003/node-edu"),
             clients=self.clients,
+            members={},
             services=self.services,
             internal=self.internal,
             state=self.folder / "state",

@@ -6,7 +6,7 @@ configuration; rights may be in either. Secrets are not here either: files and e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -49,8 +49,8 @@ def load(file: Path) -> NodeConfig:
     server: ServerId = top.parse(ServerId, top.text("server"), "server")
     listen, keys, configuration = top.section("listen"), top.section("keys"), top.section("configuration")
     _check_listen(listen)
-    clients = _clients(top)
-    if clients_need_tls(clients) and not listen.has("clients_tls"):
+    clients, members = _clients(top)
+    if clients_need_tls((*clients.values(), *members.values())) and not listen.has("clients_tls"):
         raise listen.bad("clients_tls", "a client connects with https, expected the address to listen on")
     if configuration.has("anchor") == configuration.has("folder"):
         raise configuration.bad("anchor", "expected either an anchor or a folder")
@@ -78,6 +78,7 @@ def load(file: Path) -> NodeConfig:
         signatures=_signatures(top.section("signatures", {})),
         limits=_limits(top.section("limits", {}), state),
         clients=clients,
+        members=members,
         services=_services(top.section("services", {}), clients, groups),
         local_groups=groups,
         peers=_peers(top.section("peers", {})),
@@ -107,8 +108,8 @@ def _yaml(file: Path) -> object:
         raise NodeConfigInvalid(file=file, key=where, reason="it is not YAML") from None
 
 
-def clients_need_tls(clients: Mapping[SubsystemId, ClientSettings]) -> bool:
-    return any(settings.connection != "http" for settings in clients.values())
+def clients_need_tls(clients: Iterable[ClientSettings]) -> bool:
+    return any(settings.connection != "http" for settings in clients)
 
 
 def _check_listen(listen: Section) -> None:
@@ -169,23 +170,32 @@ def _signatures(section: Section) -> SignatureSettings:
     return out
 
 
-def _clients(top: Section) -> dict[SubsystemId, ClientSettings]:
+def _clients(top: Section) -> tuple[dict[SubsystemId, ClientSettings], dict[MemberId, ClientSettings]]:
+    """Subsystems, and members that call in their own name (X-Road's management calls)."""
     out: dict[SubsystemId, ClientSettings] = {}
+    members: dict[MemberId, ClientSettings] = {}
     for index, value in enumerate(top.listing("clients", [])):
         key = f"clients[{index}]"
         if isinstance(value, str):
-            client, settings = top.parse(SubsystemId, value, key), ClientSettings()
+            client, settings = top.parse(ClientId, value, key), ClientSettings()
         else:
             one = Section(value, key, top.file)
-            client = one.parse(SubsystemId, one.text("id"), "id")
+            client = one.parse(ClientId, one.text("id"), "id")
             settings = ClientSettings(one.one_of("connection", "http", _CONNECTIONS), one.places("certificates"))
             if (settings.connection == "https-certificate") != bool(settings.certificates):
                 raise one.bad("certificates", "expected with connection: https-certificate, and only there")
             one.close()
-        if client in out:
+        if client.member in members if client.subsystem is None else _subsystem(client) in out:
             raise top.bad(key, "this client is there already")
-        out[client] = settings
-    return out
+        if client.subsystem is None:
+            members[client.member] = settings
+        else:
+            out[_subsystem(client)] = settings
+    return out, members
+
+
+def _subsystem(client: ClientId) -> SubsystemId:
+    return SubsystemId(client.instance, client.member_class, client.member_code, client.subsystem or "")
 
 
 def _services(

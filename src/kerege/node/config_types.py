@@ -200,6 +200,7 @@ class NodeConfig:
     limits: LimitSettings
     clients: Mapping[SubsystemId, ClientSettings]
     services: Mapping[DataServiceId, Service]
+    members: Mapping[MemberId, ClientSettings] = field(default_factory=dict)  # members that call in their own name
     clients_tls_address: Address | None = None
     ocsp_address: Address | None = None
     anchor: Path | None = None

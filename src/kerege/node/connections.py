@@ -23,10 +23,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kerege.exchange.certs import der
 from kerege.exchange.errors import ClientConnectionRefused
-from kerege.exchange.ids import DataServiceId, SubsystemId
+from kerege.exchange.ids import DataServiceId, MemberId, SubsystemId
 from kerege.exchange.pki import KeyPair, new_key
 from kerege.node import keyfiles, tls
-from kerege.node.config_types import KeySource, NodeConfig, Service
+from kerege.node.config_types import ClientSettings, KeySource, NodeConfig, Service
 from kerege.node.errors import NodeKeyInvalid
 from kerege.node.httpserver import HttpRequest
 
@@ -45,7 +45,7 @@ class Rule:
     certificates: frozenset[bytes] = frozenset()
 
 
-def check_connection(rule: Rule, http: HttpRequest, client: SubsystemId) -> None:
+def check_connection(rule: Rule, http: HttpRequest, client: SubsystemId | MemberId) -> None:
     """Raises ClientConnectionRefused when `client` may not come over the connection `http` came over."""
     if rule.connection == HTTP:
         return
@@ -65,15 +65,16 @@ def check_connection(rule: Rule, http: HttpRequest, client: SubsystemId) -> None
 class Connections:
     """The rules and TLS contexts of one configuration, files read once."""
 
-    rules: Mapping[SubsystemId, Rule]
+    rules: Mapping[SubsystemId | MemberId, Rule]
     internal: KeyPair
     services: Mapping[DataServiceId, tuple[x509.Certificate, ...]]
 
     @classmethod
     def load(cls, config: NodeConfig, now: datetime) -> Connections:
         """Raises NodeKeyInvalid naming the file, also where a client is set to certificates and has none."""
-        rules = {}
-        for client, settings in config.clients.items():
+        rules: dict[SubsystemId | MemberId, Rule] = {}
+        listed: list[tuple[SubsystemId | MemberId, ClientSettings]] = [*config.clients.items(), *config.members.items()]
+        for client, settings in listed:
             pins = [one for file in settings.certificates for one in keyfiles.read_certificates(file)[:1]]
             if settings.connection == CERTIFICATE and not pins:
                 raise NodeKeyInvalid(
@@ -87,7 +88,7 @@ class Connections:
         }
         return cls(rules, internal_pair(config, now), services)
 
-    def check(self, client: SubsystemId, http: HttpRequest) -> None:
+    def check(self, client: SubsystemId | MemberId, http: HttpRequest) -> None:
         """Raises ClientConnectionRefused. A client without a rule is not this node's; it is refused by whoever knows that."""
         rule = self.rules.get(client)
         if rule is not None:

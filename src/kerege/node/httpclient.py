@@ -42,7 +42,10 @@ _JOINED: Final = 64 * 1024
 
 
 class Pool:
-    """Connections to anywhere, kept alive. `tls` makes every connection of this pool mutual TLS."""
+    """Connections to anywhere, kept alive. `tls` makes every connection of this pool mutual TLS.
+
+    A connection is kept under the TLS context it was made with: what one context believes of the other side, another need not.
+    """
 
     def __init__(
         self,
@@ -55,12 +58,12 @@ class Pool:
     ) -> None:
         self._limit, self._connect_seconds, self._tls = limit, connect_seconds, tls
         self._memory, self._spool = memory, spool
-        self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
+        self._idle: dict[tuple[str, int, ssl.SSLContext | None], list[Connection]] = {}
 
     async def acquire(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Connection:
         """A connection that is idle and young, or a new one. Raises NotConnected."""
         context = self._tls or tls
-        idle = self._idle.get((host, port, context is not None), [])
+        idle = self._idle.get((host, port, context), [])
         now = time.monotonic()
         while idle:
             connection = idle.pop()
@@ -89,8 +92,13 @@ class Pool:
             raise NotConnected(problem.strerror or "the connection failed", unanswered=True) from None
         return connection
 
-    def release(self, host: str, port: int, connection: Connection, *, tls: bool = False) -> None:
-        idle = self._idle.setdefault((host, port, tls or self._tls is not None), [])
+    def use(self, limit: int, connect_seconds: float, memory: int, spool: Path | None) -> None:
+        """Other limits, for connections made from now on."""
+        self._limit, self._connect_seconds, self._memory, self._spool = limit, connect_seconds, memory, spool
+
+    def release(self, host: str, port: int, connection: Connection, tls: ssl.SSLContext | None = None) -> None:
+        """Keep a connection for the next call; `tls` as it was acquired with."""
+        idle = self._idle.setdefault((host, port, self._tls or tls), [])
         if connection.alive and len(idle) < _MOST_IDLE:
             connection.idle_since = time.monotonic()
             idle.append(connection)

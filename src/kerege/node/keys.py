@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography import x509
+
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import KeyPair
 from kerege.exchange.xades import Signer
@@ -89,7 +91,7 @@ def make_signer(config: NodeConfig, source: KeySource) -> Signer:
     if source.token is not None:
         if source.certificate is None:
             raise NodeKeyInvalid(file="keys.sign", reason="a key on a token needs its certificate in a file")
-        certificate, *_ = keyfiles.read_certificates(source.certificate)
+        certificate, *chain = keyfiles.read_certificates(source.certificate)
         pin = keyfiles.passphrase(source)
         if pin is None:
             raise NodeKeyInvalid(
@@ -99,9 +101,16 @@ def make_signer(config: NodeConfig, source: KeySource) -> Signer:
         from kerege.node.pkcs11 import TokenSigningKey  # loads a native library: only where a token is used
 
         token_key: Any = TokenSigningKey(source.token, pin.decode("utf-8", "replace"), certificate)
-        return Signer(token_key, certificate, **_style(config))
+        return Signer(
+            token_key, certificate, intermediates=[one for one in chain if one.subject != one.issuer], **_style(config)
+        )
     pair = keyfiles.load(source)
-    return Signer(pair.key, pair.certificate, **_style(config))
+    return Signer(pair.key, pair.certificate, intermediates=_between(pair), **_style(config))
+
+
+def _between(pair: KeyPair) -> tuple[x509.Certificate, ...]:
+    """The chain without its top: who verifies knows the authority already."""
+    return tuple(one for one in pair.chain if one.subject != one.issuer)
 
 
 def _style(config: NodeConfig) -> Mapping[str, Any]:

@@ -185,7 +185,7 @@ class LogIndex:
             for one in found
             if one.record.message_id == message_id
             and (client is None or one.record.client == client)
-            and (member is None or member in (one.record.client.member, one.record.service.provider.member))
+            and (member is None or member in (one.record.client.member, one.record.service.member))
         ]
 
     def _one(self, database: sqlite3.Connection, number: int, frame: int) -> Iterator[Found]:

@@ -35,11 +35,12 @@ class PlannedMember:
 
 @dataclass(frozen=True, slots=True)
 class PlannedService:
-    """A data service that a server calls at `url`."""
+    """A data service that a server calls at `url`. `kind` is "rest", "openapi" or "wsdl"."""
 
     id: DataServiceId
     url: str
     timeout_seconds: float = 60.0
+    kind: str = "rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ def _node_yaml(network: NetworkPlan, server: PlannedServer) -> dict[str, Any]:
         },
         "configuration": {"anchor": "anchor.xml", "poll_seconds": network.poll_seconds},
         "clients": [str(client) for client in server.clients],
-        "services": {str(s.id): {"url": s.url, "timeout_seconds": s.timeout_seconds} for s in server.services},
+        "services": {str(s.id): _service_yaml(s) for s in server.services},
         "peers": {str(p.id): f"{p.host}:{p.server_port}" for p in network.servers},
     }
     if network.translation is not None:
@@ -212,6 +213,11 @@ def _node_yaml(network: NetworkPlan, server: PlannedServer) -> dict[str, Any]:
         pairs = (("pack", chosen.pack), ("data", chosen.data), ("overlay", chosen.overlay))
         out["translation"] = {key: value for key, value in pairs if value}
     return out
+
+
+def _service_yaml(service: PlannedService) -> dict[str, Any]:
+    out: dict[str, Any] = {"url": service.url, "timeout_seconds": service.timeout_seconds}
+    return out if service.kind == "rest" else {**out, "kind": service.kind}
 
 
 def shared_parameters(folder: Path, plan: NetworkPlan) -> globalconf.SharedParameters:

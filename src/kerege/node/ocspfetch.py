@@ -40,7 +40,7 @@ def ask(address: str, data: bytes | None) -> bytes:
         raise ValueError("its address is not http(s)")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"content-type": "application/ocsp-request"} if data is not None else {}
-    _, body = _exchange(
+    _, body = exchange(
         parts.scheme, parts.hostname, parts.port, "POST" if data is not None else "GET", target, data, headers
     )
     return body
@@ -49,11 +49,11 @@ def ask(address: str, data: bytes | None) -> bytes:
 def ask_peer(place: Address, certificates: Sequence[x509.Certificate], seconds: float = SECONDS) -> list[bytes]:
     """A peer's answers about certificates (its own chain), in order. Raises as `ask` does, ValueError when it is no such answer."""
     target = ocsp.query_by_hash(certificates)
-    kind, body = _exchange("http", place.host, place.port, "GET", target, None, {}, seconds)
+    kind, body = exchange("http", place.host, place.port, "GET", target, None, {}, seconds)
     return ocsp.parse_answers(kind, body, len(certificates))
 
 
-def _exchange(
+def exchange(
     scheme: str,
     host: str,
     port: int | None,
@@ -62,7 +62,9 @@ def _exchange(
     data: bytes | None,
     headers: dict[str, str],
     seconds: float = SECONDS,
+    largest: int = LARGEST,
 ) -> tuple[str, bytes]:
+    """Content type and body of one call with a deadline over all of it. Raises OSError, ValueError, http.client.HTTPException."""
     connection: http.client.HTTPConnection
     if scheme == "https":
         connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=ssl.create_default_context())
@@ -88,12 +90,12 @@ def _exchange(
         if answer.status != 200:
             raise StatusRefused(f"it answered {answer.status}")
         length = answer.length
-        if length is not None and length > LARGEST:
+        if length is not None and length > largest:
             raise ValueError("its answer is too large")
         pieces, size = [], 0
         while piece := answer.read(_PIECE):
             size += len(piece)
-            if size > LARGEST:
+            if size > largest:
                 raise ValueError("its answer is too large")
             pieces.append(piece)
         if late.is_set():

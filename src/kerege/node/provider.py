@@ -161,6 +161,7 @@ class Provider:
         self, incoming: wire.Incoming, extras: Extras, peer: Peer, exchange: Exchange, picture: Picture, now: datetime
     ) -> Accepted:
         """Everything that is decided before the signature is looked at. Raises the check that failed."""
+        self._core.log.check_open()  # before the signature is verified: it could not be logged
         message = incoming.message
         handler = self._handlers.get(message.kind)
         if handler is None:
@@ -233,7 +234,7 @@ class Provider:
 
 
 def _is_client_of(asked: Asked, server: SecurityServer) -> bool:
-    """Subsystems are registered at a server one by one; a member speaks for itself at the servers it owns."""
-    if asked.client.subsystem is None:
-        return server.id.owner == asked.client.member
+    """Clients are registered at a server one by one; a member speaks for itself at the servers it owns, too."""
+    if asked.client.subsystem is None and server.id.owner == asked.client.member:
+        return True
     return asked.client in server.clients

@@ -32,6 +32,7 @@ class Agency:
         """The configuration changed: certificates and addresses are read anew."""
         self._urls.clear()
         self._contexts.clear()
+        self._core.agencies.close()
 
     def url(self, service: Service) -> SplitResult:
         parts = self._urls.get(service.url)
@@ -49,7 +50,8 @@ class Agency:
         host = parts.hostname or ""
         data = encode_request(verb, target, parts.netloc, headers, body)
         for attempt in (1, 2):
-            connection = await self._acquire(service, host, port, secure)
+            context = self._context(service) if secure else None
+            connection = await self._acquire(service, host, port, context)
             kept = connection.used
             try:
                 answer = await connection.exchange(data, head=verb == "HEAD", timeout=service.timeout_seconds)
@@ -60,16 +62,20 @@ class Agency:
                 if attempt == 1 and kept and problem.unanswered and verb in _SAFE:
                     continue
                 raise ProviderFailed(service=service.id, reason=problem.reason) from None
-            self._core.agencies.release(host, port, connection, tls=secure)
+            if secure and self._contexts.get(str(service.id)) is not context:
+                connection.close()  # made before the configuration changed; nobody will ask for it again
+            else:
+                self._core.agencies.release(host, port, connection, context)
             return answer
         raise ProviderFailed(service=service.id, reason="closed the connection twice")
 
-    async def _acquire(self, service: Service, host: str, port: int, secure: bool) -> Connection:
-        context = None
-        if secure:
-            context = self._contexts.get(str(service.id))
-            if context is None:
-                context = self._contexts[str(service.id)] = self._core.connections.service_context(service)
+    def _context(self, service: Service) -> ssl.SSLContext:
+        context = self._contexts.get(str(service.id))
+        if context is None:
+            context = self._contexts[str(service.id)] = self._core.connections.service_context(service)
+        return context
+
+    async def _acquire(self, service: Service, host: str, port: int, context: ssl.SSLContext | None) -> Connection:
         try:
             return await self._core.agencies.acquire(host, port, context)
         except NotConnected as problem:
@@ -93,6 +99,8 @@ class RestProvider:
     ) -> Message:
         request = asked.detail
         assert isinstance(request, RestRequest)
+        if service.kind == "openapi":
+            exchange.service_type = "OPENAPI3"
         base = self._agency.url(service).path
         path = base.rstrip("/") + "/" + request.path.lstrip("/") if request.path else base or "/"
         target = path if request.query is None else f"{path}?{request.query}"
