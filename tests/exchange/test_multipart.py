@@ -252,6 +252,16 @@ def test_a_fault_in_place_of_the_signature_is_given_as_a_fault(vectors: Path) ->
     assert (fault.code, fault.message, fault.detail) == ("CODE", "STRING", "DETAIL")
 
 
+def test_a_fault_in_place_of_everything_is_given_as_a_fault_and_an_unsigned_message_is_not() -> None:
+    fault = faults.to_soap(faults.Fault("Server.ServerProxy.ServiceFailed.NetworkError", "refused", "an-uuid"))
+    alone = b"--b\r\ncontent-type: text/xml; charset=UTF-8\r\n\r\n%b\r\n--b--\r\n"
+    assert decode(alone % fault, "b").fault == fault
+    for content in (b"<a/>", b"no XML", fault.replace(b"Fault>", b"Flaw>")):
+        with pytest.raises(MessageMalformed) as refused:
+            decode(alone % content, "b")
+        assert refused.value.params["where"] == "signature"
+
+
 @pytest.mark.vectors
 def test_a_soap_fault_as_message_is_recognised(vectors: Path) -> None:
     data, boundary = vector(vectors, "normal-soapfault.request")

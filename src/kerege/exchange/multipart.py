@@ -1,7 +1,7 @@
 """The message transport between security servers: its parts, their order, and nothing after the signature.
 
 Implements X-Road PR-MESSTRANSP as 7.x servers do it: `multipart/mixed`, parts strictly in the order OCSP answers, message,
-body or attachments, hash chain result, hash chain, signature; or a SOAP fault in place of the signature. The decoder takes bytes
+body or attachments, hash chain result, hash chain, signature; or a SOAP fault in place of the signature, or of everything. The decoder takes bytes
 as they come, holds at most what its limits allow, and puts a big body into a `Spool` while it arrives. Writing is in `parts`. What
 the parts mean together is checked by `xades_verify`, `rest` and `soap`; the attachments within a nested part are read by `mime`.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from kerege.exchange import faults
 from kerege.exchange.bodies import MEMORY, Body, BodyWriter, close_body
 from kerege.exchange.errors import MessageMalformed, MessageTooLarge
 from kerege.exchange.hashchain import HashChain
@@ -87,7 +88,7 @@ class Part:
 
 @dataclass(slots=True)
 class TransportMessage:
-    """A decoded message. `fault` is the SOAP fault that stood where the signature should be."""
+    """A decoded message. `fault` is the SOAP fault that stood where the signature should be, or in place of everything."""
 
     ocsp: list[bytes] = field(default_factory=list)
     kind: bytes = b""
@@ -171,7 +172,10 @@ class Decoder:
             raise MessageMalformed(where="end", reason="it ends before its closing boundary")
         message = self.message
         if message.fault is None and not message.signature:
-            raise MessageMalformed(where="signature", reason="it has none")
+            if self._state != _MESSAGE or message.kind != SOAP or not _is_fault(message.message):
+                raise MessageMalformed(where="signature", reason="it has none")
+            # what went wrong before there was an answer to send, as X-Road's servers write it: the fault is all there is
+            message.fault = message.message
         if (message.chain is None) != (message.chain_result is None):
             raise MessageMalformed(where="hash chain", reason="one of its two parts is missing")
         return message
@@ -342,6 +346,13 @@ def _part_headers(block: bytes) -> tuple[MappingProxyType[bytes, bytes], bytes]:
 
 # every message has the same few short blocks
 _common_headers: Final = lru_cache(256)(_part_headers)
+
+
+def _is_fault(data: bytes) -> bool:
+    try:
+        return faults.from_soap(data) is not None
+    except MessageMalformed:
+        return False
 
 
 def _name(media_type: bytes) -> str:
