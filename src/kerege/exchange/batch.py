@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -24,12 +24,30 @@ MOST_LEAVES: Final = 1024  # messages under one signature; ten steps deep
 Parts = tuple[bytes, Sequence[bytes]]  # SHA-512 of a message, SHA-512 of each of its attachments
 
 
-@dataclass(frozen=True, slots=True)
 class HashChain:
     """The two files that go with a signature over a chain."""
 
-    result: bytes
-    chain: bytes
+    __slots__ = ("_chain", "_result")
+
+    def __init__(self, result: bytes, chain: bytes) -> None:
+        self._result, self._chain = result, chain
+
+    @property
+    def result(self) -> bytes:
+        return self._result
+
+    @property
+    def chain(self) -> bytes:
+        return self._chain
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HashChain) and (self.result, self.chain) == (other.result, other.chain)
+
+    def __hash__(self) -> int:
+        return hash((self.result, self.chain))
+
+    def __repr__(self) -> str:
+        return f"HashChain({self.result!r}, {self.chain!r})"
 
 
 # --- digests of steps: H(DER(SEQUENCE OF SEQUENCE {OCTET STRING, UTF8String, SEQUENCE {}})), for SHA-512 a fixed frame ---
@@ -156,8 +174,8 @@ def _ways(size: int) -> tuple[_Way, ...]:
     return tuple(ways)
 
 
-def _grow(leaves: Sequence[bytes]) -> tuple[list[bytes], bytes]:
-    """All nodes of the tree, level by level from the leaves up, and its root."""
+def _grow(leaves: Sequence[bytes]) -> list[bytes]:
+    """All nodes of the tree, level by level from the leaves up; the root is the last of them."""
     nodes = list(leaves)
     level: list[bytes] = nodes.copy()
     sha512 = hashlib.sha512
@@ -168,16 +186,17 @@ def _grow(leaves: Sequence[bytes]) -> tuple[list[bytes], bytes]:
         if len(level) & 1:
             above.append(level[-1])
         level = above
-    return nodes, level[0]
+    return nodes
 
 
 class Batch:
     """Messages under one signature: their tree, the one result file, and each message's own chain file when it is asked for.
 
-    A batch of one message without attachments has no chain at all: its signature is over the message itself (`plain`).
+    The tree is grown, and a file made, when first looked at: on the way of a message most never are. A batch of one message without
+    attachments has no chain at all: its signature is over the message itself (`plain`).
     """
 
-    __slots__ = ("_encoded", "_nodes", "_parts", "_ways", "plain", "result", "root")
+    __slots__ = ("_encoded", "_leaves", "_nodes", "_parts", "_result", "plain")
 
     def __init__(self, leaves: Sequence[bytes], parts: Sequence[Sequence[bytes] | None]) -> None:
         """leaves   the digest of each message (of the step over its parts, when it has several), in the tree's order
@@ -185,41 +204,92 @@ class Batch:
         """
         if not 0 < len(leaves) <= MOST_LEAVES or len(parts) != len(leaves):
             raise ValueError(f"a batch is 1 to {MOST_LEAVES} messages, each with its parts, not {len(leaves)}")
-        self._parts = parts
-        self._nodes, self.root = _grow(leaves)
-        self._ways = _ways(len(leaves))
+        self._leaves, self._parts = leaves, parts
+        self._nodes: list[bytes] | None = None
+        self._result: bytes | None = None
         self._encoded: list[bytes] | None = None
         self.plain = len(leaves) == 1 and parts[0] is not None and len(parts[0]) == 1
-        self.result = b"" if self.plain else result_file(self.root)
+
+    @classmethod
+    def of_leaves(cls, leaves: Sequence[bytes]) -> Batch:
+        """A tree of which nothing but the leaves is known; a message's parts are given when its files are asked for."""
+        return cls(leaves, (None,) * len(leaves))
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._leaves)
 
     @property
-    def leaves(self) -> list[bytes]:
-        return self._nodes[: len(self._parts)]
+    def leaves(self) -> Sequence[bytes]:
+        return self._leaves
 
-    def chain(self, index: int) -> bytes:
-        """The chain file of message `index`. Raises LookupError for one of which only the leaf is known, or that has none."""
-        parts = self._parts[index]
+    @property
+    def _all(self) -> list[bytes]:
+        if self._nodes is None:
+            self._nodes = _grow(self._leaves)
+        return self._nodes
+
+    @property
+    def root(self) -> bytes:
+        return self._all[-1]
+
+    @property
+    def result(self) -> bytes:
+        if self._result is None:
+            self._result = b"" if self.plain else result_file(self.root)
+        return self._result
+
+    def chain(self, index: int, parts: Sequence[bytes] | None = None) -> bytes:
+        """The chain file of message `index`, whose parts have these digests when the batch does not know them itself.
+
+        Raises LookupError for one of which only the leaf is known, or that has none.
+        """
+        parts = self._parts[index] or parts
         if parts is None or self.plain:
             raise LookupError(f"message {index} of the batch has no chain here")
         encoded = self._encoded
         if encoded is None:
-            encoded = self._encoded = [b2a_base64(node, newline=False) for node in self._nodes]
-        way = self._ways[index]
-        if len(parts) == 1:
-            own = encoded[index]
-            if way.right[-1]:
-                return template(way.right, 1) % (*[encoded[at] for at in way.siblings], own)
-            *above, last = way.siblings
-            return template(way.right, 1) % (*[encoded[at] for at in above], own, encoded[last])
-        own_parts = [b2a_base64(part, newline=False) for part in parts]
-        return template(way.right, len(parts)) % (*[encoded[at] for at in way.siblings], *own_parts)
+            encoded = self._encoded = [b2a_base64(node, newline=False) for node in self._all]
+        way = _ways(len(self._leaves))[index]
+        siblings = [encoded[at] for at in way.siblings]
+        if len(parts) > 1 or not way.right:
+            own_parts = [b2a_base64(part, newline=False) for part in parts]
+            return template(way.right, len(parts)) % (*siblings, *own_parts)
+        own = b2a_base64(parts[0], newline=False)
+        if way.right[-1]:
+            return template(way.right, 1) % (*siblings, own)
+        *above, last = siblings
+        return template(way.right, 1) % (*above, own, last)
 
     def hash_chain(self, index: int) -> HashChain | None:
-        """The two files that go with message `index`, or None when its signature is over the message itself."""
-        return None if self.plain else HashChain(self.result, self.chain(index))
+        """The two files that go with message `index`, or None when its signature is over the message itself.
+
+        Raises LookupError for a message of which only the leaf is known.
+        """
+        if self.plain:
+            return None
+        if self._parts[index] is None:
+            raise LookupError(f"message {index} of the batch has no chain here")
+        return TreeChain(self, index)
+
+
+class TreeChain(HashChain):
+    """The two files of one message of a batch, made from its tree when they are looked at.
+
+    parts   gives the digests of the message's parts, where the tree knows its leaf only
+    """
+
+    __slots__ = ("_parts", "index", "tree")
+
+    def __init__(self, tree: Batch, index: int, parts: Callable[[], Sequence[bytes]] | None = None) -> None:
+        self.tree, self.index, self._parts = tree, index, parts
+
+    @property
+    def result(self) -> bytes:
+        return self.tree.result
+
+    @property
+    def chain(self) -> bytes:
+        return self.tree.chain(self.index, None if self._parts is None else self._parts())
 
 
 def batch(messages: Sequence[Parts]) -> Batch:

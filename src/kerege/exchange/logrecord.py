@@ -1,20 +1,24 @@
 """The records of the message log and their bytes: messages with what signs them, and time-stamps over their signatures.
 
-Data model after X-Road's DM-ML (message records and time-stamp records). A batch is what one frame holds: a head in JSON, then the
-parts as they were sent and signed; a part that several records share (the signature and the hash chain result of a batch signature)
-is there once. `messagelog` and `logwriter` keep the frames, `asic` makes containers of the records.
+Data model after X-Road's DM-ML (message records and time-stamp records). A batch is what one frame holds: a head in JSON with all that
+several records share, a row of numbers per record, then the parts as they were sent and signed. Of a batch signature the leaves of its
+tree are kept instead of every message's hash chain files, which are made again, byte for byte, when somebody looks at them. Earlier
+formats are read. `messagelog` and `logwriter` keep the frames, `asic` makes containers of the records.
 """
 
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import orjson
 
+from kerege.exchange.batch import Batch, TreeChain
 from kerege.exchange.hashchain import SHA512, Digest, HashChain
 from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
 from kerege.exchange.logframes1 import COUNT, HEAD_STARTS
@@ -23,7 +27,11 @@ REST: Final = "REST"
 SOAP: Final = "SOAP"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGEST: Final = 64
-_BATCH: Final = 2  # version of a batch's head; the first format's heads have none
+_BATCH: Final = 2  # version of a batch's head, as time-stamps still have it; the first format's heads have none
+_COLUMNS: Final = 3  # the present version of a batch of messages
+# of one record: context, leaf, lengths of message id and request id (in characters), of message, body (+ 1) and chain file, digests
+_ROW: Final = struct.Struct("<8I")
+_LEAVES_PER_CHAIN: Final = 24  # as many leaves take the room of one chain file
 
 
 def microseconds(moment: datetime) -> int:
@@ -35,9 +43,9 @@ def _moment(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would cost a message more than all of its encoding
 class LogRecord:
-    """One signed message as it was sent or received.
+    """One signed message as it was sent or received; nobody changes it.
 
     direction            "request" or "response"
     side                 "client" or "provider": the role of the server that logged it
@@ -133,40 +141,122 @@ def _join(head: object, blobs: Sequence[bytes]) -> bytes:
 
 
 def encode_records(records: Sequence[LogRecord]) -> bytes:
-    """A batch. A signature and a hash chain result that are the same object in several records are stored once."""
-    blobs: list[bytes] = []
-    lengths: list[int] = []
-    shared: dict[int, int] = {}
-    names: dict[int, str] = {}
+    """A batch, in the present format.
 
-    def put(blob: bytes) -> int:
-        blobs.append(blob)
-        lengths.append(len(blob))
-        return len(lengths) - 1
+    What records share is there once: a context (time, who asks whom for what, the signature) per kind of record, a signature or hash chain
+    result that is the same object, and of a signature's tree its leaves, from which every record's chain files are made again.
+    """
+    sparse: frozenset[int] = frozenset()
+    while True:
+        batch = _Encoding(sparse)
+        for one in records:
+            batch.put(one)
+        # of a large tree few of whose messages are here, the chains are smaller than the leaves
+        few = [key for key, (_, tree, here) in batch.trees.items() if len(tree) > _LEAVES_PER_CHAIN * here[0]]
+        if not few:
+            return batch.bytes(len(records))
+        sparse = sparse.union(few)
 
-    rows = []
-    for one in records:
-        client, service, chain, signature = one.client, one.service, one.chain, one.signature
-        if (caller := names.get(id(client))) is None:
-            caller = names[id(client)] = str(client)
-        if (called := names.get(id(service))) is None:
-            called = names[id(service)] = str(service)
-        if (signed := shared.get(id(signature))) is None:
-            signed = shared[id(signature)] = put(signature)
-        result = steps = -1
+
+class _Encoding:
+    """A batch being encoded. `sparse`: identities of trees whose chains are stored as files."""
+
+    def __init__(self, sparse: frozenset[int]) -> None:
+        self.sparse = sparse
+        self.trees: dict[int, tuple[int, Batch, list[int]]] = {}
+        self._contexts: dict[tuple[int, ...], int] = {}
+        self._said: list[tuple[object, ...]] = []
+        self._shared: dict[int, int] = {}
+        self._files: list[bytes] = []
+        self._rows: list[int] = []
+        self._texts: list[str] = []
+        self._blobs: list[bytes] = []
+        self._last: LogRecord | None = None
+        self._last_of: object = None
+        self._context = 0
+
+    def put(self, one: LogRecord) -> None:
+        chain, body, blobs, digests = one.chain, one.body, self._blobs, one.attachment_digests
+        shared: object = None  # what of the chain belongs to the context
+        leaf, file = 0, b""
         if chain is not None:
-            if (known := shared.get(id(chain.result))) is None:
-                known = shared[id(chain.result)] = put(chain.result)
-            result, steps = known, put(chain.chain)
-        digests = one.attachment_digests
-        rows.append(
+            if type(chain) is TreeChain and id(chain.tree) not in self.sparse:
+                shared, leaf = chain.tree, chain.index
+            else:
+                shared, file = chain.result, chain.chain
+        last = self._last
+        if (
+            last is None
+            or last.signature is not one.signature
+            or self._last_of is not shared
+            or last.service is not one.service
+            or last.client is not one.client
+            or last.time is not one.time
+            or last.direction != one.direction
+            or last.side != one.side
+            or last.kind != one.kind
+        ):
+            self._context = self._context_of(one, shared)
+            self._last, self._last_of = one, shared
+        if type(shared) is Batch:
+            self.trees[id(shared)][2][0] += 1
+        message, message_id, request_id = one.message, one.message_id, one.request_id
+        self._rows += (
+            self._context, leaf, len(message_id), len(request_id), len(message),
+            0 if body is None else len(body) + 1, len(file), len(digests),
+        )  # fmt: skip
+        self._texts += (message_id, request_id)
+        blobs.append(message)
+        if body:
+            blobs.append(body)
+        if file:
+            blobs.append(file)
+        blobs += digests
+
+    def _context_of(self, one: LogRecord, shared: object) -> int:
+        # identities: whatever they are of lives as long as the records do
+        key = (
+            id(one.signature), id(shared), id(one.service), id(one.client), id(one.time),
+            hash(one.direction), hash(one.side), hash(one.kind),
+        )  # fmt: skip
+        known = self._contexts.get(key)
+        if known is not None:
+            return known
+        tree = result = -1
+        if isinstance(shared, Batch):
+            tree = self.trees.setdefault(id(shared), (len(self.trees), shared, [0]))[0]
+        elif isinstance(shared, bytes):
+            result = self._file(shared)
+        self._said.append(
             (
-                microseconds(one.time), one.direction, one.side, one.message_id, one.request_id, caller, called, one.kind,
-                put(one.message), -1 if one.body is None else put(one.body), signed, result, steps,
-                put(digests[0] if len(digests) == 1 else b"".join(digests)) if digests else -1,
+                microseconds(one.time), one.direction, one.side, str(one.client), str(one.service), one.kind,
+                self._file(one.signature), result, tree,
             )
         )  # fmt: skip
-    return _join({"v": _BATCH, "n": lengths, "r": rows}, blobs)
+        self._contexts[key] = len(self._said) - 1
+        return len(self._said) - 1
+
+    def _file(self, file: bytes) -> int:
+        known = self._shared.get(id(file))
+        if known is None:
+            known = self._shared[id(file)] = len(self._files)
+            self._files.append(file)
+        return known
+
+    def bytes(self, records: int) -> bytes:
+        text = "".join(self._texts).encode()
+        trees = [tree for _, tree, _ in self.trees.values()]
+        head = {
+            "v": _COLUMNS,
+            "n": records,
+            "c": self._said,
+            "f": [len(file) for file in self._files],
+            "l": [len(tree) for tree in trees],
+            "x": len(text),
+        }
+        leaves = [leaf for tree in trees for leaf in tree.leaves]
+        rows = struct.pack(f"<{len(self._rows)}I", *self._rows)
+        return _join(head, [*self._files, *leaves, rows, text, *self._blobs])
 
 
 def count_records(payload: bytes) -> int:
@@ -179,6 +269,8 @@ def decode(payload: bytes) -> list[Record]:
     (size,) = COUNT.unpack_from(payload)
     raw = payload[COUNT.size : COUNT.size + size]
     head = orjson.loads(raw)
+    if head.get("v") == _COLUMNS:
+        return _columns(head, payload, COUNT.size + size)
     blobs = list(_blobs(payload, COUNT.size + size, head["n"]))
     if raw.startswith(HEAD_STARTS):
         return [_first_format(head, blobs)]
@@ -205,6 +297,76 @@ def decode(payload: bytes) -> list[Record]:
             )
         )  # fmt: skip
     return out
+
+
+class _Reader:
+    """Takes a payload apart, from the front. Raises ValueError where it ends early."""
+
+    def __init__(self, payload: bytes, at: int) -> None:
+        self._payload, self._at = payload, at
+
+    def take(self, size: int) -> bytes:
+        start, self._at = self._at, self._at + size
+        if size < 0 or self._at > len(self._payload):
+            raise ValueError("a part reaches beyond its frame")
+        return self._payload[start : self._at]
+
+    def end(self) -> None:
+        if self._at != len(self._payload):
+            raise ValueError("something follows the last part")
+
+
+def _columns(head: Mapping[str, Any], payload: bytes, at: int) -> list[Record]:
+    """The records of a batch of the present format."""
+    reader = _Reader(payload, at)
+    files = [reader.take(length) for length in head["f"]]
+    trees = [Batch.of_leaves(_split(reader.take(count * _DIGEST))) for count in head["l"]]
+    count = head["n"]
+    if type(count) is not int or count < 1:
+        raise ValueError("a batch without records")
+    rows = _ROW.iter_unpack(reader.take(count * _ROW.size))
+    text, said = reader.take(head["x"]).decode(), 0
+    contexts = [
+        (
+            _moment(when), direction, side, ClientId.parse(client), DataServiceId.parse(service), kind, files[signature],
+            None if result < 0 else files[result], None if tree < 0 else trees[tree],
+        )
+        for when, direction, side, client, service, kind, signature, result, tree in head["c"]
+    ]  # fmt: skip
+    out: list[Record] = []
+    for context, leaf, id_size, request_size, message_size, body_size, file_size, digests_count in rows:
+        when, direction, side, client, service, kind, signature, result, tree = contexts[context]
+        middle = said + id_size
+        end = middle + request_size
+        if end > len(text):
+            raise ValueError("a part reaches beyond its frame")
+        message = reader.take(message_size)
+        body = reader.take(body_size - 1) if body_size else None
+        file = reader.take(file_size)
+        digests = _split(reader.take(digests_count * _DIGEST))
+        chain: HashChain | None = None
+        if tree is not None:
+            if leaf >= len(tree):
+                raise ValueError("a leaf that its tree has not")
+            chain = TreeChain(tree, leaf, partial(_parts, message, body, digests))
+        elif result is not None:
+            chain = HashChain(result, file)
+        out.append(
+            LogRecord(
+                when, direction, side, text[said:middle], text[middle:end], client, service,
+                message, body, signature, chain, kind, digests,
+            )
+        )  # fmt: skip
+        said = end
+    reader.end()
+    return out
+
+
+def _parts(message: bytes, body: bytes | None, digests: Sequence[bytes]) -> Sequence[bytes]:
+    """The digests of a message's parts, as they were signed."""
+    if body is not None and not digests:
+        digests = (hashlib.sha512(body).digest(),)
+    return (hashlib.sha512(message).digest(), *digests)
 
 
 def _split(digests: bytes | None) -> tuple[bytes, ...]:

@@ -21,7 +21,7 @@ from xml.sax.saxutils import escape
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kerege.exchange.batch import Batch, HashChain, Parts, batch, of_message
+from kerege.exchange.batch import Batch, HashChain, Parts, batch
 from kerege.exchange.signingkeys import ECDSA_SHA512 as ECDSA_SHA512
 from kerege.exchange.signingkeys import PSS_SHA512 as PSS_SHA512
 from kerege.exchange.signingkeys import RSA_SHA512 as RSA_SHA512
@@ -94,21 +94,19 @@ PROPERTIES_START: Final = b"<xades:SignedProperties" + NAMESPACES
 
 
 class Signed:
-    """A signature over one message: the XML, and the hash chain when there is one (attachments, or a batch), made when asked for.
+    """A signature over one message: the XML, and the hash chain when there is one (attachments, or a batch), made when looked at.
 
-    batch, index   the tree this message is a leaf of and which, or None when the signature is over this message alone
+    batch, index   the tree this message is a leaf of and which, or None when the signature is over the message itself
     """
 
-    __slots__ = ("_chain", "batch", "index", "xml")
+    __slots__ = ("batch", "index", "xml")
 
-    def __init__(self, xml: bytes, chain: HashChain | None, batch: Batch | None = None, index: int = 0) -> None:
-        self.xml, self._chain, self.batch, self.index = xml, chain, batch, index
+    def __init__(self, xml: bytes, batch: Batch | None = None, index: int = 0) -> None:
+        self.xml, self.batch, self.index = xml, batch, index
 
     @property
     def chain(self) -> HashChain | None:
-        if self._chain is None and self.batch is not None:
-            self._chain = self.batch.hash_chain(self.index)
-        return self._chain
+        return None if self.batch is None else self.batch.hash_chain(self.index)
 
 
 class Signer:
@@ -158,11 +156,11 @@ class Signer:
     def sign(self, message_digest: bytes, attachment_digests: Sequence[bytes], now: datetime) -> Signed:
         """Sign a message by the SHA-512 digests of its bytes and of its attachments' bytes."""
         if self._parts is not None:
-            return Signed(self._parts_xml(self._parts, (message_digest, *attachment_digests), now), None)
+            return Signed(self._parts_xml(self._parts, (message_digest, *attachment_digests), now))
         if not attachment_digests:
-            return Signed(self._xml(b"/message.xml", message_digest, b"text/xml", now), None)
-        chain = of_message(message_digest, attachment_digests)
-        return Signed(self._chain_xml(chain.result, now), chain)
+            return Signed(self._xml(b"/message.xml", message_digest, b"text/xml", now))
+        alone = batch([(message_digest, attachment_digests)])
+        return Signed(self._chain_xml(alone.result, now), alone)
 
     def sign_batch(self, parts: Sequence[Parts], now: datetime) -> list[Signed]:
         """Sign several messages, each given by (digest of its bytes, digests of its attachments' bytes), with one signature value.
@@ -173,7 +171,7 @@ class Signer:
             return [self.sign(message, attachments, now) for message, attachments in parts]
         tree = batch(parts)
         xml = self._chain_xml(tree.result, now)
-        return [Signed(xml, None, tree, index) for index in range(len(parts))]
+        return [Signed(xml, tree, index) for index in range(len(parts))]
 
     def _chain_xml(self, result: bytes, now: datetime) -> bytes:
         digest = hashlib.sha512(result).digest()
