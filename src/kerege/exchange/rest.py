@@ -75,7 +75,16 @@ _ID: Final = re.compile(rb"[\x20-\x7e]{1,255}\Z")
 class _Name:
     """What a header's name says, found out once for each name."""
 
-    __slots__ = ("dropped_from_client", "dropped_from_provider", "low", "not_for_client", "once", "shadows", "xroad")
+    __slots__ = (
+        "dropped_from_client",
+        "dropped_from_provider",
+        "hop_by_hop",
+        "low",
+        "not_for_client",
+        "once",
+        "shadows",
+        "xroad",
+    )
 
     def __init__(self, name: bytes) -> None:
         low = name.lower()
@@ -84,6 +93,7 @@ class _Name:
         # to a reader that takes `_` for `-`, as gateways of agencies do
         self.shadows = b"_" in name and low.replace(b"_", b"-").startswith(b"x-road-")
         self.once = low in _SAID_ONCE
+        self.hop_by_hop = low in HOP_BY_HOP
         self.dropped_from_client = low in _NOT_FROM_CLIENT
         self.dropped_from_provider = low in _NOT_FROM_PROVIDER or self.shadows
         self.not_for_client = low in NOT_FOR_THE_CLIENT or low.startswith(b"proxy-")
@@ -360,6 +370,11 @@ def for_the_client(headers: Headers) -> Headers:
     if listed:
         return tuple(pair for pair in kept if pair[0].lower() not in listed)
     return tuple(kept)
+
+
+def for_the_agency(headers: Headers) -> Headers:
+    """The headers of a signed request that the provider's server passes on."""
+    return tuple([pair for pair in headers if not _name(pair[0]).hop_by_hop])
 
 
 def request_hash(header_digest: bytes, body_digest: bytes | None) -> str:

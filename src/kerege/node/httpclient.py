@@ -62,15 +62,20 @@ class Pool:
 
     async def acquire(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Connection:
         """A connection that is idle and young, or a new one. Raises NotConnected."""
-        context = self._tls or tls
-        idle = self._idle.get((host, port, context), [])
+        return self.idle(host, port, tls) or await self._connect(host, port, self._tls or tls)
+
+    def idle(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> Connection | None:
+        """A connection that is idle and young, if there is one."""
+        idle = self._idle.get((host, port, self._tls or tls))
+        if idle is None:
+            return None
         now = time.monotonic()
         while idle:
             connection = idle.pop()
             if connection.alive and now - connection.idle_since < _IDLE_SECONDS:
                 return connection
             connection.close()
-        return await self._connect(host, port, context)
+        return None
 
     async def _connect(self, host: str, port: int, context: ssl.SSLContext | None) -> Connection:
         loop = asyncio.get_running_loop()

@@ -151,6 +151,30 @@ class Connection(asyncio.Protocol):
         timeout   seconds until the answer is there; each MiB of a big body on its way, out or in, begins them anew
         total     seconds for all of it, however it moves
         """
+        waiter = self.ask(pieces, head=head, timeout=timeout, total=total, sinks=sinks)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self._fail(HttpFailed("was not waited for"))
+            raise
+        finally:
+            self.answered()
+
+    def answered(self) -> None:
+        """The answer was taken; the connection is free for the next request."""
+        self._waiter = None
+        self.deadline = NEVER
+
+    def ask(
+        self,
+        pieces: Sequence[Body],
+        *,
+        head: bool,
+        timeout: float,
+        total: float | None = None,
+        sinks: AnswerSinks | None = None,
+    ) -> asyncio.Future[ClientResponse]:
+        """As `exchange`, for whoever does not want to wait in a coroutine; call `answered` when the future is done."""
         transport, now = self._transport, self._loop.time()
         assert transport is not None
         if self.used:
@@ -168,14 +192,7 @@ class Connection(asyncio.Protocol):
             self._out = Outflow(self._loop, transport, pieces, self._sent, self._moved)
             self._out.paused = self._blocked
             self._out.resume()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            self._fail(HttpFailed("was not waited for"))
-            raise
-        finally:
-            self._waiter = None
-            self.deadline = NEVER
+        return waiter
 
     def _moved(self) -> None:
         self.deadline = min(self._loop.time() + self._timeout, self._last)

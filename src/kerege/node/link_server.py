@@ -20,8 +20,9 @@ from kerege.ground.errors import KeregeError
 from kerege.node import records, wire
 from kerege.node.link import LinkProtocol, incoming
 from kerege.node.link_client import groups_of
-from kerege.node.message import Extras, Signature
-from kerege.node.provider import Accepted, Provider
+from kerege.node.message import Extras, Message, Signature
+from kerege.node.picture import Picture
+from kerege.node.provider import Accepted, Peer, Provider
 from kerege.node.sealing import Item
 
 if TYPE_CHECKING:
@@ -56,33 +57,46 @@ class LinkServer(LinkProtocol):
         now = core.clock()
         good: list[_Stream] = []
         made: list[LogRecord] = []
+        under_way, recorder, signed_by = self._under_way, core.recorder, 0
+        try:
+            picture = core.keeper.current(now)
+            peer = self._peer_now(picture, now)
+        except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
+            for came in messages:
+                self._refuse(came.stream, provider.new_exchange(self.peer_address), problem)
+            return
         for came in messages:
             exchange = provider.new_exchange(self.peer_address)
+            stream = came.stream
             try:
-                if self._stopping or len(self._under_way) >= _MOST_UNDER_WAY or came.stream in self._under_way:
-                    self.write(lf.encode(lm.Cancel(came.stream)))
+                if self._stopping or len(under_way) >= _MOST_UNDER_WAY or stream in under_way:
+                    self.write(lf.encode(lm.Cancel(stream)))
                     continue
-                picture = core.keeper.current(now)
-                peer = provider.peer(self.certificate, self.peer_address, picture)
-                provider.check_peer(peer, self.peer_ocsp, picture.trust, now)
                 message, extras = incoming(came)
                 arrived = wire.Incoming(message, Signature(group.signature, None))
                 accepted = provider.accept(arrived, extras, peer, exchange, picture, now)
-                wire.verify_group(picture.trust, group, came, accepted.asked.client.member, now)
+                asked = accepted.asked
+                if signed_by != id(asked.client):  # one signature: the next message of the same client is under it too
+                    picture.trust.check_group(group, asked.client.member, now)
+                    signed_by = id(asked.client) if group.chained else 0
                 provider.check_first_time(message)
-                made.append(
-                    core.recorder.received(records.REQUEST, records.PROVIDER, accepted.asked, message, group, came, now)
-                )
+                made.append(recorder.received(records.REQUEST, records.PROVIDER, asked, message, group, came, now))
             except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
-                self._refuse(came.stream, exchange, problem)
+                self._refuse(stream, exchange, problem)
             else:
-                good.append(_Stream(came.stream, accepted, exchange))
-                self._under_way[came.stream] = None
-                self._last = max(self._last, came.stream)
+                good.append(_Stream(stream, accepted, exchange))
+                under_way[stream] = None
+                self._last = max(self._last, stream)
         if good:
             task = self._loop.create_task(self._carry_out(good, made))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+
+    def _peer_now(self, picture: Picture, now: datetime) -> Peer:
+        """Who the other end is, looked at anew for every frame: its certificate may have been taken out of the configuration."""
+        peer = self._provider.peer(self.certificate, self.peer_address, picture)
+        self._provider.check_peer(peer, self.peer_ocsp, picture.trust, now)
+        return peer
 
     async def _carry_out(self, good: list[_Stream], made: list[LogRecord]) -> None:
         try:
@@ -93,18 +107,34 @@ class LinkServer(LinkProtocol):
                 self._refuse(one.stream, one.exchange, problem)
             return
         for one in good:
-            if one.stream in self._under_way:
+            if one.stream in self._under_way and not self._begin(one):
                 self._under_way[one.stream] = self._loop.create_task(self._call(one))
 
-    async def _call(self, one: _Stream) -> None:
-        accepted = one.accepted
+    def _begin(self, one: _Stream) -> bool:
+        """Without a task of its own, where the protocol can. False: nothing was begun."""
         try:
-            answer = await self._provider.call(accepted)
+            return self._provider.begin(
+                one.accepted, lambda answer: self._answer(one, answer), lambda problem: self._fail(one, problem)
+            )
         except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
-            self._under_way.pop(one.stream, None)
-            self._refuse(one.stream, one.exchange, problem)
-            return
+            self._fail(one, problem)
+            return True
+
+    async def _call(self, one: _Stream) -> None:
+        try:
+            answer = await self._provider.call(one.accepted)
+        except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
+            self._fail(one, problem)
+        else:
+            self._answer(one, answer)
+
+    def _answer(self, one: _Stream, answer: Message) -> None:
+        accepted = one.accepted
         self._core.sealing.submit(Item(accepted.signer, answer, accepted.asked, self._record, self, one))
+
+    def _fail(self, one: _Stream, problem: Exception) -> None:
+        self._under_way.pop(one.stream, None)
+        self._refuse(one.stream, one.exchange, problem)
 
     def _record(self, item: Item, now: datetime) -> LogRecord:
         signed = item.signed

@@ -8,10 +8,14 @@ and, for reserved codes, `metaservices`'.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
+
+from cryptography import x509
 
 from kerege.exchange import certs, faults, multipart
 from kerege.exchange.errors import MessageMalformed, PeerUntrusted, ServiceDisabled, ServiceUnknown
@@ -21,7 +25,7 @@ from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signer
 from kerege.node import records, wire
-from kerege.node.config_types import Service
+from kerege.node.config_types import NodeConfig, Service
 from kerege.node.core import Core, milliseconds
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.keeper import Picture
@@ -30,6 +34,9 @@ from kerege.node.replay import ReplayWindow
 from kerege.node.rights import check_permit
 from kerege.node.routes import registered_servers
 from kerege.node.sealing import Item
+
+_ADMITTED_SECONDS: Final = 1.0
+_MOST_ADMISSIONS: Final = 8192
 
 
 class Handler(Protocol):
@@ -57,6 +64,30 @@ class Peer:
     address: str
 
 
+class _Admission:
+    """What was decided about calls of one client to one service from one server, good for at most a second."""
+
+    __slots__ = ("any_path", "asked", "config", "meta", "peer", "picture", "service", "signer", "until")
+
+    def __init__(
+        self, asked: Asked, peer: SecurityServer | None, picture: Picture, config: NodeConfig, service: Service | None
+    ) -> None:
+        self.asked, self.peer, self.picture, self.config, self.service = asked, peer, picture, config, service
+        self.any_path = False  # every path is open: access need not be decided for each
+        self.until = 0.0
+        self.signer: Signer
+
+    def holds(self, asked: Asked, peer: SecurityServer | None, picture: Picture, config: NodeConfig) -> bool:
+        return (
+            self.until >= time.monotonic()
+            and self.asked.client is asked.client
+            and self.asked.service is asked.service
+            and self.peer is peer
+            and self.picture is picture
+            and self.config is config
+        )
+
+
 @dataclass(slots=True)
 class Accepted:
     """A request that passed every check."""
@@ -76,6 +107,7 @@ class Provider:
     def __init__(self, core: Core, handlers: Mapping[bytes, Handler], metaservices: Metaservices | None = None) -> None:
         self._core, self._handlers, self._meta = core, handlers, metaservices
         self._replays = ReplayWindow(core.config.replay_window_seconds)
+        self._admissions: dict[tuple[int, int, str, int], _Admission] = {}
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """A message over X-Road's own wire."""
@@ -153,7 +185,7 @@ class Provider:
     def check_peer(self, peer: Peer, ocsp: tuple[bytes, ...], trust: Trust, now: datetime) -> None:
         """The peer's certificate must be good by the OCSP answers it brought."""
         if peer.certificate is not None:
-            trust.check_auth(certs.load(peer.certificate), ocsp, now)
+            trust.check_auth(_loaded(peer.certificate), ocsp, now)
 
     # --- what is asked, and whether it may be ---
 
@@ -168,23 +200,49 @@ class Provider:
             raise MessageMalformed(where="message", reason="it is neither a REST nor a SOAP request")
         exchange.request_size = message.size
         asked = handler.read(message, extras, exchange)
-        if peer.server is not None and not _is_client_of(asked, peer.server):
-            raise PeerUntrusted(peer=peer.server.id, reason=f"{asked.client} is not registered at it")
-        config = self._core.config
+        config, server = self._core.config, peer.server
         if asked.server is not None and asked.server != config.server:
             raise MessageMalformed(where="security server", reason="the message is for another server")
+        key = (id(asked.client), id(asked.service), asked.method, id(server))
+        admission = self._admissions.get(key)
+        if admission is None or not admission.holds(asked, server, picture, config):
+            admission = self._admit(asked, server, picture, config, now)
+            if len(self._admissions) >= _MOST_ADMISSIONS:
+                self._admissions.clear()
+            self._admissions[key] = admission
+        elif not admission.any_path and admission.service is not None:
+            self._core.rights.check(asked, picture, now)
+        return Accepted(asked, message, extras, handler, admission.service, admission.signer, exchange)
+
+    def _admit(
+        self, asked: Asked, server: SecurityServer | None, picture: Picture, config: NodeConfig, now: datetime
+    ) -> _Admission:
+        """Whether the call may be made. Raises the check that failed."""
+        if server is not None and not _is_client_of(asked, server):
+            raise PeerUntrusted(peer=server.id, reason=f"{asked.client} is not registered at it")
         meta = self._meta is not None and self._meta.serves(asked)
         service = None if meta else self._service(asked)
         if not any(s.id == config.server for s in registered_servers(picture.shared, asked.service.provider_client)):
             raise ServiceUnknown(service=asked.service, reason="its provider is not registered at this node")
+        found = _Admission(asked, server, picture, config, service)
+        ends = [picture.directory.expires]
         if service is not None:
             check_permit(asked.client, picture, now)
-            self._core.rights.check(asked, picture, now)
+            right = self._core.rights.check(asked, picture, now)
             if not service.enabled:
                 raise ServiceDisabled(service=asked.service, notice=service.notice or "no notice given")
+            found.any_path = right is not None and right.path == "/**"
+            if right is not None and right.valid_until is not None:
+                ends.append(right.valid_until)
+            permits = picture.rules.permits
+            ends += [p.valid_until for p in permits if p.client.client == asked.client and p.valid_until > now]
         # before the agency is called: an answer must be possible
-        signer = self._core.keys.signer(asked.service.member, now)
-        return Accepted(asked, message, extras, handler, service, signer, exchange)
+        found.signer = self._core.keys.signer(asked.service.member, now)
+        ends.append(self._core.keys.good_until[asked.service.member])
+        if picture.partner_ends is not None:
+            ends.append(picture.partner_ends)
+        found.until = time.monotonic() + min(_ADMITTED_SECONDS, (min(ends) - now).total_seconds())
+        return found
 
     def _service(self, asked: Asked) -> Service:
         service = self._core.config.services.get(asked.service)
@@ -214,6 +272,22 @@ class Provider:
         exchange.response_size = answer.size
         return answer
 
+    def begin(self, accepted: Accepted, done: Callable[[Message], None], failed: Callable[[Exception], None]) -> bool:
+        """As `call`, without a task, where the handler can: `done` or `failed` is told, once. False: nothing was begun."""
+        quick = getattr(accepted.handler, "begin", None)
+        if quick is None or accepted.service is None:
+            return False
+        exchange = accepted.exchange
+        exchange.request_out = milliseconds()
+
+        def answered(answer: Message) -> None:
+            exchange.response_in = milliseconds()
+            exchange.response_size = answer.size
+            done(answer)
+
+        begun: bool = quick(accepted.asked, accepted.message, accepted.service, exchange, answered, failed)
+        return begun
+
     def request_record(self, accepted: Accepted, signature: Signature, now: datetime) -> LogRecord:
         return self._core.recorder.record(
             records.REQUEST,
@@ -231,6 +305,11 @@ class Provider:
         return self._core.recorder.record(
             records.RESPONSE, records.PROVIDER, item.asked, item.message, signed.xml, signed.chain, now
         )
+
+
+@lru_cache(maxsize=1024)
+def _loaded(certificate: bytes) -> x509.Certificate:
+    return certs.load(certificate)
 
 
 def _is_client_of(asked: Asked, server: SecurityServer) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -55,19 +57,41 @@ class Agency:
             kept = connection.used
             try:
                 answer = await connection.exchange(data, head=verb == "HEAD", timeout=service.timeout_seconds)
-            except AnswerTooLarge:
-                raise MessageTooLarge(what="agency's answer", limit=self._core.config.limits.body) from None
             except HttpFailed as problem:
                 # a kept connection the agency closed meanwhile; asking again harms nothing for these methods
                 if attempt == 1 and kept and problem.unanswered and verb in _SAFE:
                     continue
-                raise ProviderFailed(service=service.id, reason=problem.reason) from None
+                raise self.problem(service, problem) from None
             if secure and self._contexts.get(str(service.id)) is not context:
                 connection.close()  # made before the configuration changed; nobody will ask for it again
             else:
                 self._core.agencies.release(host, port, connection, context)
             return answer
         raise ProviderFailed(service=service.id, reason="closed the connection twice")
+
+    def problem(self, service: Service, problem: HttpFailed) -> MessageTooLarge | ProviderFailed:
+        if isinstance(problem, AnswerTooLarge):
+            return MessageTooLarge(what="agency's answer", limit=self._core.config.limits.body)
+        return ProviderFailed(service=service.id, reason=problem.reason)
+
+    def ask(
+        self, service: Service, verb: str, target: str, headers: rest.Headers, body: bytes | None
+    ) -> tuple[Connection, asyncio.Future[ClientResponse]] | None:
+        """The same without waiting, over a kept connection with plain HTTP; None when there is none. See `Asking`."""
+        parts = self.url(service)
+        if parts.scheme != "http":
+            return None
+        connection = self._core.agencies.idle(parts.hostname or "", parts.port or 80)
+        if connection is None:
+            return None
+        data = encode_request(verb, target, parts.netloc, headers, body)
+        return connection, connection.ask(data, head=verb == "HEAD", timeout=service.timeout_seconds)
+
+    def kept(self, service: Service, connection: Connection) -> None:
+        """An answer was taken from a connection that `ask` gave."""
+        parts = self.url(service)
+        connection.answered()
+        self._core.agencies.release(parts.hostname or "", parts.port or 80, connection)
 
     def _context(self, service: Service) -> ssl.SSLContext:
         context = self._contexts.get(str(service.id))
@@ -101,12 +125,50 @@ class RestProvider:
         assert isinstance(request, RestRequest)
         if service.kind == "openapi":
             exchange.service_type = "OPENAPI3"
+        answer = await self._agency.call(service, *self._asked(request, service), message.body)
+        return reply(asked, message, answer.status, answer.reason, answer.headers, answer.body, exchange)
+
+    def _asked(self, request: RestRequest, service: Service) -> tuple[str, str, rest.Headers]:
         base = self._agency.url(service).path
         path = base.rstrip("/") + "/" + request.path.lstrip("/") if request.path else base or "/"
         target = path if request.query is None else f"{path}?{request.query}"
-        headers = tuple(h for h in request.headers if h[0].lower() not in rest.HOP_BY_HOP)
-        answer = await self._agency.call(service, request.verb, target, headers, message.body)
-        return reply(asked, message, answer.status, answer.reason, answer.headers, answer.body, exchange)
+        return request.verb, target, rest.for_the_agency(request.headers)
+
+    def begin(
+        self,
+        asked: Asked,
+        message: Message,
+        service: Service,
+        exchange: Exchange,
+        done: Callable[[Message], None],
+        failed: Callable[[Exception], None],
+    ) -> bool:
+        """As `call` where a kept connection is at hand: `done` or `failed` is told, once. False: nothing was begun."""
+        request, body = asked.detail, message.body
+        assert isinstance(request, RestRequest)
+        if body is not None and not isinstance(body, bytes):
+            return False
+        begun = self._agency.ask(service, *self._asked(request, service), body)
+        if begun is None:
+            return False
+        if service.kind == "openapi":
+            exchange.service_type = "OPENAPI3"
+        connection, waiter = begun
+
+        def answered(waiter: asyncio.Future[ClientResponse]) -> None:
+            try:
+                answer = waiter.result()
+                self._agency.kept(service, connection)
+                made = reply(asked, message, answer.status, answer.reason, answer.headers, answer.body, exchange)
+            except HttpFailed as problem:
+                failed(self._agency.problem(service, problem))
+            except Exception as problem:  # noqa: BLE001 - whoever waits is told
+                failed(problem)
+            else:
+                done(made)
+
+        waiter.add_done_callback(answered)
+        return True
 
 
 def reply(

@@ -55,11 +55,12 @@ class Rights:
             asked.client, service, method or asked.method, path or asked.path, self.rules(picture), groups, now
         )
 
-    def check(self, asked: Asked, picture: Picture, now: datetime) -> None:
-        """Raises AccessDenied when no right covers the call."""
+    def check(self, asked: Asked, picture: Picture, now: datetime) -> Right | None:
+        """The right that covers the call. Raises AccessDenied when none does."""
         decision = self.decide(asked, picture, now)
         if not decision.allowed:
             raise AccessDenied(client=asked.client, service=asked.service, reason=REASONS[decision.reason])
+        return decision.right
 
 
 def check_permit(client: ClientId, picture: Picture, now: datetime) -> None:
