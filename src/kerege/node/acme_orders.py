@@ -254,7 +254,7 @@ class Renewals:
         if isinstance(order, MemberId):
             done = self.hooks.signer(order, source) if self.hooks.signer is not None else None
         else:
-            if not _registered(trust.shared, self.config, pair.certificate):
+            if not is_registered(trust.shared, self.config, pair.certificate):
                 raise self._failed(
                     keys.AUTH,
                     "it was issued and waits: the global configuration does not list it for this server yet; register it "
@@ -269,7 +269,8 @@ class Renewals:
         return True
 
 
-def _registered(shared: SharedParameters, config: NodeConfig, certificate: x509.Certificate) -> bool:
+def is_registered(shared: SharedParameters, config: NodeConfig, certificate: x509.Certificate) -> bool:
+    """Whether the global configuration lists an authentication certificate for this server."""
     hashes = set(certs.auth_hashes(certificate))
     return any(one.id == config.server and hashes & one.auth_cert_hashes for one in shared.servers)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from kerege.exchange import multipart
@@ -34,7 +35,7 @@ from kerege.node.metaservices import Metaservices
 from kerege.node.monitoring import Monitor, together
 from kerege.node.ocspserver import OcspServer
 from kerege.node.opmonitor import Store
-from kerege.node.peers import Peers
+from kerege.node.peers import Dial, Peers
 from kerege.node.provider import Handler, Provider
 from kerege.node.records import Recorder
 from kerege.node.rest_consumer import RestConsumer
@@ -67,6 +68,8 @@ class Parts:
     admin: Admin
     ocsp: OcspServer
     agency: Agency
+    health: Health
+    dial: Dial
     recovered: str | None
 
 
@@ -81,8 +84,7 @@ def assemble(
     keeper, connections = Keeper.of(config, clock), Connections.load(config, clock())
     log_key = read_log_key(config.log)
     for folder in (config.state, config.log.folder, config.limits.spool):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)  # also one that an older version left open to read
+        make_folder(folder)
     writer = LogWriter(config.log.folder, config.log.segment_bytes, log_key)
     log, limits, routes = CommitLog(writer), config.limits, Routes(config)
     revocation = Revocation(keys, config.state, clock)
@@ -92,7 +94,7 @@ def assemble(
         tracing = Tracing(config.server, config.monitoring.traces_endpoint, config.monitoring.traces_ratio)
 
     def dial_link(address: Address) -> Awaitable[Link]:
-        return dial(core, address, contexts.link, limits.connect_seconds)
+        return dial(core, address, contexts.link, core.config.limits.connect_seconds)
 
     memory, spool = limits.memory, limits.spool
     core = Core(
@@ -151,6 +153,7 @@ def assemble(
         from_log(keeping.find, config.timestamps.enabled),
         keeping.stamp_now if config.timestamps.enabled else None,
     )
+    health = Health(core, store, keeping.status)
     return Parts(
         core=core,
         contexts=contexts,
@@ -163,13 +166,21 @@ def assemble(
         admin=Admin(
             core,
             refresh,
-            health=Health(core, store, keeping.status),
+            health=health,
             metrics=Metrics(core, store, keeping.status),
         ),
         ocsp=OcspServer(revocation.own_answers),
         agency=agency,
+        health=health,
+        dial=dial_link,
         recovered=writer.recovered,
     )
+
+
+def make_folder(folder: Path) -> None:
+    """A folder for the node's own user, also where an older version left it open to read."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
 
 
 def read_log_key(settings: LogSettings) -> LogKey | None:

@@ -14,7 +14,7 @@ from kerege.node.config_types import NodeConfig
 from kerege.node.keys import tls_context
 from kerege.node.link import ALPN
 
-_PROTOCOLS = [ALPN, "http/1.1"]
+PROTOCOLS = [ALPN, "http/1.1"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Contexts:
             tls_context(config, server=True), tls_context(config, server=False), tls_context(config, server=False)
         )
         if config.link:
-            out.listener.set_alpn_protocols(_PROTOCOLS)
-        out.link.set_alpn_protocols(_PROTOCOLS)
+            out.listener.set_alpn_protocols(PROTOCOLS)
+        out.link.set_alpn_protocols(PROTOCOLS)
         return out
 
     def add_authorities(self, authorities: Iterable[x509.Certificate]) -> None:

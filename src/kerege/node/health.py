@@ -6,20 +6,35 @@ say of themselves; nothing is asked over the network.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from cryptography import x509
+
 from kerege.ground.clock import iso
+from kerege.ground.errors import KeregeError
+from kerege.node import expiry
+from kerege.node.acme_orders import Renewals
+from kerege.node.config_types import NodeConfig
 from kerege.node.core import Core
+from kerege.node.expiry import Entry, calendar
+from kerege.node.expiry_kept import other_certificates
 from kerege.node.opmonitor import Store
+from kerege.node.picture import Picture
 
 OK: Final = "ok"
 WARNING: Final = "warning"
 FAILED: Final = "failed"
 _SOON: Final = timedelta(days=14)
+_KEPT: Final = timedelta(seconds=30)
+_MOST_TOLD: Final = 20
+_ELSEWHERE: Final = frozenset({expiry.CONFIGURATION, expiry.ANSWER})
+_OWN: Final = ("authentication certificate", "signing certificate")
+_LOG: Final = logging.getLogger("kerege.node")
 
 LogStatus = Callable[[], Mapping[str, Any]]
 
@@ -46,16 +61,40 @@ def _part(name: str, failures: list[str], warnings: list[str], do: str) -> Part:
 
 
 class Health:
-    """Reads the parts of a running node. `log_status` is `LogKeeping.status`, where there is one."""
+    """Reads the parts of a running node. `log_status` is `LogKeeping.status`, `renewals` are there where certificates are ordered."""
 
     def __init__(self, core: Core, store: Store | None = None, log_status: LogStatus | None = None) -> None:
         self._core, self._store, self._log_status = core, store, log_status
+        self.renewals: Renewals | None = None
+        self._others: list[tuple[str, x509.Certificate, str]] = []
+        self._entries: tuple[datetime, Picture | None, list[Entry]] | None = None
+        self.use(core.config)
+
+    def use(self, config: NodeConfig) -> None:
+        """Another configuration file: the certificates it names are read again."""
+        self._entries = None
+        try:
+            self._others = other_certificates(config)
+        except KeregeError as problem:  # what the node needs of them it has read itself
+            _LOG.warning("expiry: %s", problem)
+            self._others = []
+
+    def expiry(self, now: datetime) -> list[Entry]:
+        """What ends when, at most half a minute old: there may be thousands of rights."""
+        core, known = self._core, self._entries
+        picture = core.keeper.picture
+        if known is None or known[1] is not picture or not timedelta(0) <= now - known[0] < _KEPT:
+            entries = calendar(core.config, core.keys, picture, core.revocation.own_until, now, self._others)
+            known = self._entries = (now, picture, entries)
+        return known[2]
 
     def parts(self, now: datetime) -> tuple[Part, ...]:
         status = self._log_status() if self._log_status is not None else {}
         return (
             self._configuration(now),
             self._keys(now),
+            self._expiry(now),
+            self._renewals(),
             self._ocsp(now),
             self._log(status),
             self._stamps(status),
@@ -93,6 +132,24 @@ class Health:
         return _part(
             "keys", failures, warnings, "Order a new certificate, put it where keys: says, and reload (SIGHUP)."
         )
+
+    def _expiry(self, now: datetime) -> Part:
+        """What ends soon beside the node's own keys, which have a part of their own, as the configuration and answers have."""
+        warnings: list[str] = []
+        do = ""
+        for one in self.expiry(now):
+            if one.state == expiry.OK or one.kind in _ELSEWHERE or one.what.startswith(_OWN):
+                continue
+            do = do or f"{one.do} "
+            if len(warnings) < _MOST_TOLD:
+                warnings.append(f"{one.what} {'ended' if one.state == expiry.EXPIRED else 'ends'} {iso(one.expires)}")
+        return _part("expiry", [], warnings, f"{do}`kerege node expiry` lists everything that ends, and what to do.")
+
+    def _renewals(self) -> Part:
+        problems = {} if self.renewals is None else self.renewals.problems
+        warnings = [f"{name}: {problem.text}" for name, problem in sorted(problems.items())]
+        do = "; ".join(dict.fromkeys(problem.next_step for problem in problems.values()))
+        return _part("renewals", [], warnings, do)
 
     def _ocsp(self, now: datetime) -> Part:
         core = self._core

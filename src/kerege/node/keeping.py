@@ -195,9 +195,16 @@ class LogKeeping:
             group.create_task(self._loop("index", self._index_once, lambda: _INDEX))
             if self._settings.stamps is not None:
                 group.create_task(self._loop("stamping", self._stamp_all, self._stamp_interval))
-            settings = self._settings.archive
-            if settings is not None:
-                group.create_task(self._loop("archive", self.archive_now, lambda: settings.every_seconds))
+            if self._settings.archive is not None:
+                group.create_task(self._loop("archive", self.archive_now, self._archive_interval))
+
+    def _archive_interval(self) -> float:
+        settings = self._settings.archive
+        return settings.every_seconds if settings is not None else _RETRY
+
+    def use(self, settings: KeepingSettings) -> None:
+        """Other settings from now on; folder, key, and whether there are stamps and archives at all stay as they were."""
+        self._settings = settings
 
     async def close(self) -> None:
         """Let a thread that is at work end at its next border."""

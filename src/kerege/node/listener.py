@@ -77,6 +77,25 @@ class Listener:
             raise
         self._accepting = [self._loop.create_task(self._accept(one)) for one in self._sockets]
 
+    def use(self, limits: ServerLimits, tls: ssl.SSLContext | None, link: Factory | None) -> None:
+        """Other limits, another TLS context, for connections that come from now on."""
+        self._limits, self._tls, self._link = limits, tls, link
+        self.budget.limit = limits.bodies
+
+    def leave(self) -> None:
+        """Let in who knocked already, then take no more connections."""
+        for task in self._accepting:
+            task.cancel()
+        for one in self._sockets:
+            if self._accepting:
+                self._loop.remove_reader(one)
+            with contextlib.suppress(OSError):
+                while True:
+                    accepted, place = one.accept()
+                    accepted.setblocking(False)
+                    self._enter(accepted, str(place[0]))
+        self.close()
+
     def close(self) -> None:
         """Take no more connections; those there are stay."""
         for task in self._accepting:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from kerege.exchange import certs
@@ -27,6 +28,7 @@ from kerege.node.routes import Routes
 
 _ASK_AGAIN_SECONDS: Final = 3600.0
 _CHECKED_SECONDS: Final = 1.0
+_REST_SECONDS: Final = 0.5
 
 Dial = Callable[[Address], Awaitable[Link]]
 
@@ -58,6 +60,27 @@ class Peers:
         self._links: dict[Address, Link] = {}
         self._dialling: dict[Address, asyncio.Task[Link | None]] = {}
         self._no_link_until: dict[Address, float] = {}
+
+    def use_limits(self, limit: int, connect_seconds: float, memory: int, spool: Path | None) -> None:
+        """Other limits, for connections made from now on."""
+        self._pool.use(limit, connect_seconds, memory, spool)
+
+    def use_link(self, dial: Dial | None) -> None:
+        """Speak the Kerege link from now on, or (None) X-Road's wire only; calls under way on links end where they are."""
+        self._dial_link = dial
+        self._no_link_until.clear()
+        if dial is not None:
+            return
+        links, self._links = list(self._links.values()), {}
+
+        def end() -> None:
+            for link in [one for one in links if not one.busy]:
+                links.remove(link)
+                link.close()
+            if links:
+                asyncio.get_running_loop().call_later(_REST_SECONDS, end)
+
+        end()
 
     @property
     def links(self) -> list[Link]:

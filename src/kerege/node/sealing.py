@@ -89,6 +89,10 @@ class Sealing:
         self.signatures = 0
         self.messages = 0
 
+    def use(self, *, batch: bool) -> None:
+        """One signature for messages that wait together, or one for each, from the next round on."""
+        self._most = MOST_TOGETHER if batch else 1
+
     async def seal(
         self, signer: Signer, message: Message, asked: Asked, record: Callable[[Item, datetime], LogRecord]
     ) -> Signed:

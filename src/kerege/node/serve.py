@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -19,24 +18,17 @@ import uvloop
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import KeyPair
 from kerege.ground.errors import KeregeError
-from kerege.node import config as configuration
 from kerege.node import keys as node_keys
-from kerege.node import wire
+from kerege.node import reloading
 from kerege.node.acme_client import Challenges
-from kerege.node.acme_orders import Hooks, Renewals, read_settings
+from kerege.node.acme_orders import Hooks, Renewals
 from kerege.node.admin import Admin
-from kerege.node.assembly import ROOM, Parts, assemble
-from kerege.node.config import Address, NodeConfig
+from kerege.node.assembly import Parts, assemble
+from kerege.node.config import NodeConfig
 from kerege.node.config_types import KeySource
-from kerege.node.connections import Connections
 from kerege.node.core import Core, utc_now
-from kerege.node.errors import AddressInUse, RestartNeeded
-from kerege.node.httpserver import ServerLimits
 from kerege.node.keeper import Picture, RefreshResult
-from kerege.node.link_server import LinkServer
-from kerege.node.listener import Listener
-from kerege.node.records import Recorder
-from kerege.node.rights import Rights
+from kerege.node.listening import Listening
 from kerege.node.translate import TranslatorLoader, load_semantics
 
 _LOG: Final = logging.getLogger("kerege.node")
@@ -61,8 +53,10 @@ class Node:
         translator: TranslatorLoader = load_semantics,
     ) -> None:
         self._config, self._clock, self._translator = config, clock, translator
-        self._listeners: dict[str, Listener] = {}
         self._reloading = asyncio.Lock()
+        self._challenges = Challenges()
+        self._listening: Listening | None = None
+        self.renewals: Renewals | None = None
         self.parts: Parts
 
     @property
@@ -98,13 +92,12 @@ class Node:
             await asyncio.to_thread(core.translation.reload)
             await core.keeper.start()
             await parts.keeping.start()
-            challenges = Challenges()
-            for purpose, address in addresses(config).items():
-                await self._listen(purpose, address, challenges)
+            self._listening = Listening(parts, self._challenges)
+            self._listening.take(await self._listening.prepare(config), config)
         except BaseException:
             await self.stop()
             raise
-        self._begin(challenges)
+        self._begin()
         _LOG.info(
             "%s listens for clients on %s, for servers on %s",
             config.server,
@@ -112,7 +105,7 @@ class Node:
             config.servers_address,
         )
 
-    def _begin(self, challenges: Challenges) -> None:
+    def _begin(self) -> None:
         """What must run as long as the node does."""
         parts, core, config = self.parts, self.core, self._config
         work = {
@@ -126,47 +119,11 @@ class Node:
             auth=self._use_auth,
             signer=self._use_signer,
         )
-        renewals = Renewals.of(config, self._clock, challenges, hooks)
-        if renewals is not None:
-            work["renewals"] = renewals.run()
+        self.renewals = parts.health.renewals = Renewals.of(config, self._clock, self._challenges, hooks)
+        if self.renewals is not None:
+            work["renewals"] = self.renewals.run()
         for name, one in work.items():
             core.background[name] = asyncio.create_task(one)
-
-    async def _listen(self, purpose: str, address: Address, challenges: Challenges) -> None:
-        parts, config = self.parts, self._config
-        limits = config.limits
-        many, each, bodies = limits.connections, limits.connections_per_address, max(limits.bodies, limits.memory)
-        of_clients = ServerLimits(limits.body, many, each, bodies, memory=limits.memory, spool=limits.spool)
-        of_servers = replace(of_clients, body=limits.body + ROOM)
-        small = ServerLimits(65536, 64, 64, 1024 * 1024)
-        decoding = wire.decoder_limits(limits)
-        tls = parts.contexts.listener if config.peer_tls else None
-
-        def link(lost: Callable[[LinkServer], None]) -> LinkServer:
-            return LinkServer(parts.core, parts.provider, lost)
-
-        chosen: dict[str, Callable[[], Listener]] = {
-            "clients": lambda: Listener(parts.consumer.handle, of_clients),
-            "clients_tls": lambda: Listener(
-                parts.consumer.handle, of_clients, parts.core.connections.clients_context()
-            ),
-            "servers": lambda: Listener(
-                parts.provider.handle,
-                of_servers,
-                tls,
-                lambda headers: wire.sink_of(headers, decoding),
-                link if config.link and config.peer_tls else None,
-            ),
-            "ocsp": lambda: Listener(parts.ocsp.handle, small),
-            "admin": lambda: Listener(parts.admin.handle, small),
-            "acme": lambda: Listener(challenges.handle, small),
-        }
-        listener = chosen[purpose]()
-        try:
-            await listener.open(address)
-        except OSError as problem:
-            raise AddressInUse(address=address, purpose=purpose, reason=problem.strerror or "refused") from None
-        self._listeners[purpose] = listener
 
     # --- keys that change while the node runs ---
 
@@ -191,48 +148,14 @@ class Node:
 
         Raises what is wrong with the file, or RestartNeeded: nothing has changed then.
         """
+        assert self._listening is not None
         async with self._reloading:
-            old, new = self._config, configuration.load(self._config.file)
-            kept = ("server", "state", "log", "limits", "anchor", "configuration_folder", "peer_tls", "link", "acme")
-            changed = [name for name in kept if getattr(old, name) != getattr(new, name)]
-            if changed:
-                raise RestartNeeded(file=new.file, keys=", ".join(changed))
-            core, parts = self.core, self.parts
-            connections = Connections.load(new, self._clock())
-            picture = core.keeper.current(self._clock())
-            signers = {
-                member: node_keys.load_signer(new, member)
-                for member, source in new.sign.items()
-                if old.sign.get(member) != source or old.signatures != new.signatures
-            }
-            pair = node_keys.load_auth(new) if old.auth != new.auth else None
-            for member, signer in signers.items():
-                await core.revocation.adopt_signer(picture.trust, member, signer)
-            if pair is not None:
-                await self._use_auth(pair)
-            self._config = core.config = new
-            core.rights, core.recorder, core.connections = Rights(new), Recorder(new.log), connections
-            core.routes.use(new)
-            parts.agency.forget()
-            for member in set(core.keys.signers) - set(new.sign):
-                del core.keys.signers[member]
-            await self._move(old, new)
-            _LOG.info("%s: the configuration file was read again", new.server)
-
-    async def _move(self, old: NodeConfig, new: NodeConfig) -> None:
-        """Listen where the new file says; connections of an address that is left finish what is under way."""
-        before, after = addresses(old), addresses(new)
-        again = {"clients_tls"} if (old.clients, old.internal) != (new.clients, new.internal) else set()
-        for purpose in before.keys() | after.keys():
-            if before.get(purpose) == after.get(purpose) and purpose not in again:
-                continue
-            leaving = self._listeners.pop(purpose, None)
-            if leaving is not None:
-                leaving.close()
-                for connection in leaving.connections:
-                    connection.stop()
-            if purpose in after:
-                await self._listen(purpose, after[purpose], Challenges())
+            self._config = await reloading.reload(
+                self.parts, self._listening, self._config, self._translator, self._use_auth
+            )
+            if self.renewals is not None:
+                self.renewals.config = self._config
+            _LOG.info("%s: the configuration file was read again", self._config.server)
 
     async def refresh(self) -> RefreshResult:
         """Read the country pack and fetch the configuration again, now."""
@@ -241,15 +164,14 @@ class Node:
 
     async def stop(self) -> None:
         """Stop listening, let answers under way finish, write what waits, close the log."""
-        for listener in self._listeners.values():
-            listener.close()
-        connections = [connection for listener in self._listeners.values() for connection in listener.connections]
-        for connection in connections:
-            connection.stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE_SECONDS):
-                while any(connection.busy for connection in connections):
-                    await asyncio.sleep(0.02)
+        listening = self._listening
+        if listening is not None:
+            listening.close()
+            listening.stop()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    while listening.busy:
+                        await asyncio.sleep(0.02)
         core, parts = self.core, self.parts
         for task in core.background.values():
             task.cancel()
@@ -294,21 +216,6 @@ class Node:
         except Exception:  # noqa: BLE001 - logged with its trace; the node goes on as it was
             _LOG.exception("the configuration file was not taken up")
         await self.refresh()
-
-
-def addresses(config: NodeConfig) -> dict[str, Address]:
-    """Where a node listens, by purpose."""
-    found = {
-        "clients": config.clients_address,
-        "clients_tls": config.clients_tls_address,
-        "servers": config.servers_address,
-        "ocsp": config.ocsp_address,
-        "admin": config.admin_address,
-    }
-    settings = read_settings(config)
-    if settings is not None:
-        found["acme"] = settings.challenge
-    return {purpose: address for purpose, address in found.items() if address is not None}
 
 
 def _raise_descriptor_limit(config: NodeConfig) -> None:
