@@ -51,9 +51,8 @@ class Carrier:
         signer = core.keys.signer(asked.client.member, core.clock())
         exchange.request_size = message.size
         link = core.peers.link_to(servers[0])
-        if link is not None:
+        if link is not None and await core.peers.still_good(link, servers[0], picture):
             reached = Reached(servers[0], link.address, None, link)
-            await core.peers.check_link(link, servers[0], picture)
         else:
             reached = await core.peers.reach(
                 servers, picture, preferred=core.routes.known(asked.service.provider_client)
@@ -98,7 +97,7 @@ class Carrier:
         core, connection = self._core, reached.connection
         assert connection is not None
         boundary = multipart.new_boundary()
-        content = wire.encode(boundary, message, signed, ocsp=core.revocation.auth_answer)
+        content = wire.encode(boundary, message, signed, ocsp=reached.ocsp)
         headers = wire.request_headers(asked, extras, boundary)
         limits = core.config.limits
         try:

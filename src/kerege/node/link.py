@@ -2,8 +2,8 @@
 
 Two Kerege nodes agree on it when they connect (TLS ALPN); with anybody else X-Road's wire is spoken. What was signed together is written
 as one frame and logged as one batch at both ends; signatures, hash chains, log records and containers are the ones X-Road's wire would
-have given (`exchange.linkframes`). Here is what both ends share: the connection, greeting, OCSP answers, large bodies in pieces.
-Calling is `link_client`'s, answering `link_server`'s.
+have given (`exchange.linkframes`). Here is what both ends share: the connection, greeting, OCSP answers; large bodies in pieces are
+`link_bodies`'. Calling is `link_client`'s, answering `link_server`'s.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, cast
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
-from kerege.exchange.bodies import Attachment, Body, BodyWriter, Spool, body_chunks, close_body
-from kerege.exchange.errors import LinkMalformed, MessageMalformed, MessageTooLarge
+from kerege.exchange.bodies import Attachment, Body, Spool
+from kerege.exchange.errors import LinkMalformed, MessageMalformed
+from kerege.exchange.ids import ServerId
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
+from kerege.node.link_bodies import CREDIT, Arrivals, Departures
 from kerege.node.message import Extras, Message
 
 _LOG: Final = logging.getLogger("kerege.node.link")
 ALPN: Final = "kerege-link/1"
 INLINE: Final = 64 * 1024  # a larger body goes in pieces, so that it does not hold up the messages behind it
-PIECE: Final = 64 * 1024
-CREDIT: Final = 1024 * 1024
-_MOST_BODIES: Final = 256  # large bodies arriving at once on one link
+_GREETING_SECONDS: Final = 10.0
+_STUCK_SECONDS: Final = 60.0  # the other end takes nothing of what is written
 _CONTENT_TYPE: Final = b"x-original-content-type"
 _SOAP_ACTION: Final = b"x-original-soapaction"
 _REQUEST_ID: Final = b"x-road-request-id"
@@ -36,15 +36,6 @@ _OF_PART: Final = b"part-"  # a header of a SOAP message's own MIME part
 
 class LinkRefused(Exception):
     """The other side speaks X-Road's wire only."""
-
-
-class _Arriving:
-    """A message whose large bodies are still on their way."""
-
-    __slots__ = ("group", "left", "message", "writers")
-
-    def __init__(self, group: lm.Group, message: lm.LinkMessage, writers: dict[int, BodyWriter]) -> None:
-        self.group, self.message, self.writers, self.left = group, message, writers, len(writers)
 
 
 class LinkProtocol(asyncio.Protocol):
@@ -57,17 +48,21 @@ class LinkProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._arriving: dict[int, _Arriving] = {}
-        self._credit: dict[int, int] = {}  # of streams whose bodies are being sent
-        self._credited: dict[int, asyncio.Event] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._stuck: asyncio.TimerHandle | None = None
+        self._ungreeted: asyncio.TimerHandle | None = None
+        self._arrivals = Arrivals(limits, self.write, self._whole, self.refuse, self.moved)
+        self._departures = Departures(self.write, self._writable, self.moved)
+        self._sending: set[asyncio.Task[None]] = set()  # what must end although the connection does: log records
         self._told_ocsp: tuple[bytes, ...] = ()
         self.peer_ocsp: tuple[bytes, ...] = ()
         self.peer_hello: lm.Hello | None = None
+        self.frame_limits = lm.LinkLimits()  # of frames that are sent: the smaller of both ends'
         self.greeted: asyncio.Future[lm.Hello] = self._loop.create_future()
         self.certificate: bytes | None = None
         self.peer_address = ""
-        self.alive = False
+        self.alive = False  # takes new calls
+        self.open = False  # the connection is there
+        self.heard = False  # anything, since somebody last asked
         self.quiet_since = self._loop.time()
 
     # --- connection ---
@@ -79,20 +74,18 @@ class LinkProtocol(asyncio.Protocol):
             self.certificate = tls.getpeercert(True)
         name = transport.get_extra_info("peername")
         self.peer_address = str(name[0]) if name else ""
-        self.alive = True
+        self.alive = self.open = True
+        self._ungreeted = self._loop.call_later(_GREETING_SECONDS, self._no_greeting)
         self.write(lf.encode(lm.Hello(self._node, credit=CREDIT)))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.alive = False
+        self.alive = self.open = False
+        for timer in (self._ungreeted, self._stuck):
+            if timer is not None:
+                timer.cancel()
         self._writable.set()
-        for task in self._sending:
-            task.cancel()
-        for event in self._credited.values():
-            event.set()
-        for arriving in self._arriving.values():
-            for writer in arriving.writers.values():
-                writer.discard()
-        self._arriving.clear()
+        self._departures.clear()
+        self._arrivals.clear()
         if not self.greeted.done():
             self.greeted.set_exception(ConnectionError("the connection closed before the greeting"))
             self.greeted.exception()  # whoever waits is told; nobody waiting is no error
@@ -100,25 +93,43 @@ class LinkProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
+        self._stuck = self._loop.call_later(_STUCK_SECONDS, self._is_stuck)
 
     def resume_writing(self) -> None:
         self._writable.set()
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+    def _is_stuck(self) -> None:
+        _LOG.warning("the link with %s is closed: it takes nothing for %g s", self.peer_address, _STUCK_SECONDS)
+        self.close()
+
+    def _no_greeting(self) -> None:
+        if self.peer_hello is None:
+            _LOG.warning("the link with %s is closed: it did not greet", self.peer_address)
+            self.close()
 
     def write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
-        self.alive = False
+        self.alive = self.open = False
         if self._transport is not None:
             self._transport.abort()
 
     # --- frames in ---
 
     def data_received(self, data: bytes) -> None:
+        self.heard = True
+        if not self.open:
+            return  # closed by us; what was on its way is not looked at
         try:
             for frame in self._decoder.feed(data):
                 self._frame(frame)
+                if not self.open:
+                    return
         except KeregeError as problem:
             _LOG.warning("the link with %s is closed: %s", self.peer_address, problem.text)
             self.close()
@@ -127,31 +138,45 @@ class LinkProtocol(asyncio.Protocol):
             self.close()
 
     def _frame(self, frame: lm.Frame) -> None:
+        if self.peer_hello is None and not isinstance(frame, lm.Hello):
+            raise LinkMalformed(where="hello", reason="something came before it")
         if isinstance(frame, lm.Messages):
             self._messages(frame)
         elif isinstance(frame, lm.BodyData):
-            self._body(frame)
+            self._arrivals.piece(frame)
         elif isinstance(frame, lm.Credit):
-            self._more_credit(frame)
+            self._departures.credit(frame)
         elif isinstance(frame, lm.FaultFrame):
-            self._drop_arriving(frame.stream)
+            self.drop_bodies(frame.stream)
             self.fault(frame)
         elif isinstance(frame, lm.Cancel):
-            self._drop_arriving(frame.stream)
+            self.drop_bodies(frame.stream)
             self.cancelled(frame.stream)
         elif isinstance(frame, lm.OcspAnswers):
             self.peer_ocsp = tuple(der for about, der in frame.answers if about == lf.AUTH)
         elif isinstance(frame, lm.Hello):
-            if self.peer_hello is not None:
-                raise LinkMalformed(where="hello", reason="it came twice")
-            self.peer_hello = frame
-            if not self.greeted.done():
-                self.greeted.set_result(frame)
+            self._greet(frame)
         elif isinstance(frame, lm.Ping):
-            if not frame.answer:
+            if not frame.answer and self._writable.is_set():  # whoever reads nothing gets no more to read
                 self.write(lf.encode(lm.Ping(frame.token, answer=True)))
         else:
             self.leaving(frame)
+
+    def _greet(self, hello: lm.Hello) -> None:
+        if self.peer_hello is not None:
+            raise LinkMalformed(where="hello", reason="it came twice")
+        if lm.VERSION not in hello.versions:
+            raise LinkMalformed(where="hello", reason="no version is spoken by both ends")
+        try:
+            ServerId.parse(hello.node)
+        except KeregeError:
+            raise LinkMalformed(where="hello", reason="it names no server") from None
+        self.peer_hello = hello
+        own = self.frame_limits
+        self.frame_limits = lm.LinkLimits(min(own.frame, hello.limits.frame), min(own.messages, hello.limits.messages))
+        self._departures.window = hello.credit
+        if not self.greeted.done():
+            self.greeted.set_result(hello)
 
     def _messages(self, frame: lm.Messages) -> None:
         for group in frame.groups:
@@ -175,93 +200,25 @@ class LinkProtocol(asyncio.Protocol):
     # --- large bodies ---
 
     def _expect(self, group: lm.Group, message: lm.LinkMessage) -> None:
-        if len(self._arriving) >= _MOST_BODIES or message.stream in self._arriving:
-            raise LinkMalformed(where="bodies", reason="too many are announced, or one stream announces twice")
-        limits = self._limits
-        group.batch()  # while the digests are as they were announced
-        writers = {
-            number: BodyWriter(limits.body, memory=limits.memory, folder=Path(limits.spool))
-            for number, attachment in enumerate(message.attachments, 1)
-            if isinstance(attachment, lm.Announced)
-        }
-        if any(isinstance(a, lm.Announced) and a.size > limits.body for a in message.attachments):
-            self.refuse(message.stream, MessageTooLarge(what="body", limit=limits.body))
-            return
-        self._arriving[message.stream] = _Arriving(group, message, writers)
-
-    def _body(self, frame: lm.BodyData) -> None:
-        arriving = self._arriving.get(frame.stream)
-        if arriving is None:
-            return  # refused or cancelled; its pieces were on their way
-        writer = arriving.writers.get(frame.part)
-        if writer is None:
-            raise LinkMalformed(where="body", reason="a piece of a body came that was not announced")
         try:
-            writer.write(frame.data)
+            if self.wants(message):
+                self._arrivals.expect(group, message)
+        except LinkMalformed:
+            raise
         except KeregeError as problem:
-            self._drop_arriving(frame.stream)
-            self.refuse(frame.stream, problem)
-            return
-        if not frame.last:
-            if frame.data:
-                self.write(lf.encode(lm.Credit(frame.stream, len(frame.data))))
-            return
-        attachment = arriving.message.attachments[frame.part - 1]
-        assert isinstance(attachment, lm.Announced)
-        body = writer.finish()
-        del arriving.writers[frame.part]
-        came = Attachment(attachment.headers, body)
-        if len(body) != attachment.size or came.sha512 != attachment.sha512:
-            close_body(body)
-            raise LinkMalformed(where="body", reason="it is not the body that was announced")
-        attachments = list(arriving.message.attachments)
-        attachments[frame.part - 1] = came
-        arriving.message.attachments = tuple(attachments)
-        if not arriving.writers:
-            del self._arriving[frame.stream]
-            self.take(arriving.group, [arriving.message])
+            self.refuse(message.stream, problem)
 
-    def _drop_arriving(self, stream: int) -> None:
-        arriving = self._arriving.pop(stream, None)
-        if arriving is not None:
-            for writer in arriving.writers.values():
-                writer.discard()
-
-    def _more_credit(self, frame: lm.Credit) -> None:
-        if frame.stream in self._credit:
-            self._credit[frame.stream] += frame.size
-            self._credited[frame.stream].set()
+    def _whole(self, group: lm.Group, message: lm.LinkMessage) -> None:
+        self.take(group, [message])
 
     def send_bodies(self, stream: int, bodies: Sequence[tuple[int, Body]]) -> None:
         """Send announced bodies piece by piece, as the other end takes them."""
-        task = self._loop.create_task(self._send_bodies(stream, bodies))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._departures.send(stream, bodies)
 
-    async def _send_bodies(self, stream: int, bodies: Sequence[tuple[int, Body]]) -> None:
-        self._credit[stream] = self.peer_hello.credit if self.peer_hello else CREDIT
-        event = self._credited[stream] = asyncio.Event()
-        try:
-            for number, body in bodies:
-                left = len(body)
-                for piece in body_chunks(body, PIECE):
-                    left -= len(piece)
-                    while self._credit[stream] < len(piece) and self.alive:
-                        event.clear()
-                        await event.wait()
-                    await self._writable.wait()
-                    if not self.alive:
-                        return
-                    self._credit[stream] -= len(piece)
-                    self.write(lf.encode(lm.BodyData(stream, number, piece, not left)))
-                if not len(body):
-                    self.write(lf.encode(lm.BodyData(stream, number, b"", True)))
-        except KeregeError as problem:
-            _LOG.error("a body could not be sent: %s", problem.text)
-            self.write(lf.encode(lm.Cancel(stream)))
-        finally:
-            self._credit.pop(stream, None)
-            self._credited.pop(stream, None)
+    def drop_bodies(self, stream: int) -> None:
+        """Nobody wants bodies of this stream any more, in either direction."""
+        self._arrivals.drop(stream)
+        self._departures.stop(stream)
 
     def tell_ocsp(self, answers: tuple[bytes, ...]) -> None:
         """Say our OCSP answers when they are others than last time."""
@@ -274,6 +231,13 @@ class LinkProtocol(asyncio.Protocol):
     def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
         """Messages of one signature that are whole."""
         raise NotImplementedError
+
+    def wants(self, message: lm.LinkMessage) -> bool:
+        """Whether bodies of this message may come at all. Raises what stands against it, to be told on its stream."""
+        return True
+
+    def moved(self, stream: int) -> None:
+        """Another MiB of a body of this stream came, or was taken."""
 
     def refuse(self, stream: int, problem: KeregeError) -> None:
         """What comes on this stream cannot be taken."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
-from kerege.exchange.errors import LinkMalformed, MessageMalformed, PeerFault, PeerUnreachable
+from kerege.exchange.errors import MessageMalformed, PeerUnreachable
+from kerege.exchange.ids import DataServiceId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.xades import Signer
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
     from kerege.node.core import Core
 
 _SWEEP_SECONDS: Final = 1.0
+_PING_AFTER: Final = 5  # sweeps
+_SILENT: Final = 15
 _MOST_STREAMS: Final = 2**32 - 1
 
 
 class Call:
     """One call on its way. `finish` and `fail` end it, once; here they complete a future for whoever awaits it."""
 
-    __slots__ = ("asked", "check", "deadline", "exchange", "extras", "future", "message", "stream")
+    __slots__ = ("answered", "asked", "check", "deadline", "exchange", "extras", "future", "message", "stream")
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Call:
         self.asked, self.message, self.extras = asked, message, extras
         self.exchange, self.check, self.future = exchange, check, future
         self.stream, self.deadline = 0, 0.0
+        self.answered = False  # verified, and being logged
 
     def finish(self, answer: Message, result: Any) -> None:
         if not self.future.done():
@@ -65,6 +69,7 @@ class Link(LinkProtocol):
         self._core, self.address = core, address
         self._calls: dict[int, Call] = {}
         self._next = 1
+        self._silent = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self.checked: tuple[object, float] | None = (
             None  # under which picture, until when the peer need not be checked again
@@ -86,8 +91,8 @@ class Link(LinkProtocol):
             found: tuple[Message, Any] = await call.future
             return found
         finally:
-            if self._calls.pop(call.stream, None) is not None and self.alive:
-                self.write(lf.encode(lm.Cancel(call.stream)))
+            if self._calls.pop(call.stream, None) is not None:  # given up by whoever waited
+                self._give_up(call.stream)
 
     def begin(self, call: Call, signer: Signer) -> None:
         """Send a call; it is told how it ends, once."""
@@ -112,15 +117,16 @@ class Link(LinkProtocol):
     def sealed(self, items: Sequence[Item]) -> None:
         """Signed and durable: one frame for all of them."""
         core = self._core
-        if not self.alive:
+        if not self.open:
             self.failed(items, self._unreachable("the connection closed before anything was sent"))
             return
-        self.tell_ocsp(core.revocation.auth_answer)
+        if self.alive:  # of a link that is left the certificate may be an older one than the answers are about
+            self.tell_ocsp(core.revocation.auth_answer)
         groups, large = groups_of(items)
         moment = core.milliseconds()
         for item in items:
             item.tag.exchange.request_out = moment  # type: ignore[attr-defined]
-        for data in lf.encode_messages(groups):
+        for data in lf.encode_messages(groups, self.frame_limits):
             self.write(data)
         for stream, bodies in large:
             self.send_bodies(stream, bodies)
@@ -138,26 +144,28 @@ class Link(LinkProtocol):
         now, moment = core.clock(), core.milliseconds()
         good: list[tuple[Call, Message, Any]] = []
         made: list[LogRecord] = []
-        calls, recorder, signed_by = self._calls, core.recorder, 0
+        calls, recorder = self._calls, core.recorder
+        signed_by: DataServiceId | None = None
         for came in messages:
             call = calls.get(came.stream)
-            if call is None:
-                continue  # nobody waits for it any more
+            if call is None or call.answered:
+                continue  # nobody waits for it any more, or it was answered already
             try:
                 answer, _ = incoming(came)
                 exchange, asked = call.exchange, call.asked
                 exchange.response_in, exchange.response_size = moment, answer.size
                 check_kind(answer, call.message)
-                if signed_by != id(
-                    asked.service
+                if (
+                    signed_by is not asked.service
                 ):  # one signature: the next message of the same provider is under it too
                     core.keeper.current(now).trust.check_group(group, asked.service.member, now)
-                    signed_by = id(asked.service) if group.chained else 0
+                    signed_by = asked.service if group.chained else None
                 result = call.check(answer)
                 made.append(recorder.received(records.RESPONSE, records.CLIENT, asked, answer, group, came, now))
             except Exception as problem:  # noqa: BLE001 - the call's own affair
                 self._fail(call, problem)
             else:
+                call.answered = True
                 good.append((call, answer, result))
         if good:
             task = self._loop.create_task(self._keep(good, made))
@@ -175,42 +183,83 @@ class Link(LinkProtocol):
         for call, answer, result in good:
             if calls.pop(call.stream, None) is not None:
                 call.finish(answer, result)
+        if not self.alive:
+            self._drained()
 
     def _fail(self, call: Call, problem: Exception) -> None:
         if self._calls.pop(call.stream, None) is not None:
+            self.drop_bodies(call.stream)
             call.fail(problem)
+            if not self.alive:
+                self._drained()
+
+    def _give_up(self, stream: int) -> None:
+        """Nobody waits for the answer any more."""
+        self.drop_bodies(stream)
+        self.write(lf.encode(lm.Cancel(stream)))
+        if not self.alive:
+            self._drained()
+
+    def _waiting(self, stream: int) -> Call | None:
+        """The call whose answer has not come yet."""
+        call = self._calls.get(stream)
+        return None if call is None or call.answered else call
+
+    def wants(self, message: lm.LinkMessage) -> bool:
+        return self._waiting(message.stream) is not None
+
+    def moved(self, stream: int) -> None:
+        call = self._calls.get(stream)
+        if call is not None:
+            call.deadline = self._loop.time() + self._core.config.limits.peer_seconds
 
     def fault(self, frame: lm.FaultFrame) -> None:
-        call = self._calls.get(frame.stream)
+        call = self._waiting(frame.stream)
         if call is None:
             return
         try:
             raise_fault(frame.fault)
-        except (PeerFault, MessageMalformed) as problem:
+        except KeregeError as problem:
             self._fail(call, problem)
+        except Exception:  # noqa: BLE001 - whatever stands there, it is one call's affair
+            self._fail(call, MessageMalformed(where="answer", reason="it is no fault that can be read"))
 
     def refuse(self, stream: int, problem: KeregeError) -> None:
-        call = self._calls.get(stream)
+        call = self._waiting(stream)
         if call is not None:
             self._fail(call, problem)
+            self._give_up(stream)
 
     def cancelled(self, stream: int) -> None:
-        call = self._calls.get(stream)
+        call = self._waiting(stream)
         if call is not None:
             self._fail(call, self._unreachable("it did not carry the call out: a body could not be taken or sent"))
+
+    # --- its end ---
 
     def leaving(self, frame: lm.Goaway) -> None:
         """The other node stops: what is under way is finished, the next call makes a new link."""
         self.alive = False
         for stream, call in list(self._calls.items()):
-            if stream > frame.last:
+            if stream > frame.last and not call.answered:
                 self._fail(call, self._unreachable("it is stopping"))
+        self._drained()
+
+    def retire(self) -> None:
+        """Take no new calls; close when those under way are answered."""
+        self.alive = False
+        self._drained()
+
+    def _drained(self) -> None:
+        if not self._calls and self._transport is not None:
+            self._transport.close()
 
     def ended(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for call in list(self._calls.values()):
-            self._fail(call, self._unreachable("closed the connection before answering"))
+            if not call.answered:  # an answer that came is logged and given, whatever became of the connection
+                self._fail(call, self._unreachable("closed the connection before answering"))
 
     def _unreachable(self, reason: str) -> PeerUnreachable:
         node = self.peer_hello.node if self.peer_hello else "?"
@@ -220,12 +269,26 @@ class Link(LinkProtocol):
         self._sweeper = None
         now = self._loop.time()
         for stream, call in list(self._calls.items()):
-            if call.deadline < now:
+            if call.deadline < now and not call.answered:
                 seconds = self._core.config.limits.peer_seconds
                 self._fail(call, self._unreachable(f"did not answer within {seconds:g} s"))
-                self.write(lf.encode(lm.Cancel(stream)))
-        if self._calls and self._transport is not None:
-            self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+                self._give_up(stream)
+        if not self._calls or not self.open:
+            return
+        self._listen()
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _listen(self) -> None:
+        """While answers are awaited the other end must be heard, if only by answers to pings: it may be gone without a word."""
+        self._silent = 0 if self.heard else self._silent + 1
+        self.heard = False
+        if self._silent >= _SILENT:
+            for call in list(self._calls.values()):
+                if not call.answered:
+                    self._fail(call, self._unreachable(f"nothing was heard from it for {_SILENT} s"))
+            self.close()
+        elif self._silent >= _PING_AFTER:
+            self.write(lf.encode(lm.Ping(b"listen!!")))
 
     @property
     def busy(self) -> bool:
@@ -257,6 +320,7 @@ def groups_of(items: Sequence[Item]) -> tuple[list[lm.Group], list[tuple[int, li
 async def dial(core: Core, address: Address, tls: ssl.SSLContext, seconds: float) -> Link:
     """A link to the node at `address`. Raises LinkRefused when it speaks X-Road's wire only, NotConnected when it is not there."""
     loop = asyncio.get_running_loop()
+    link: Link | None = None
     try:
         async with asyncio.timeout(seconds):
             transport, link = await loop.create_connection(
@@ -264,17 +328,24 @@ async def dial(core: Core, address: Address, tls: ssl.SSLContext, seconds: float
             )
             chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
             if chosen != ALPN:
-                link.close()
                 raise LinkRefused
-            try:
-                await link.greeted
-            except (ConnectionError, LinkMalformed):
-                raise NotConnected("it closed the connection before its greeting", unanswered=True) from None
-    except TimeoutError:
-        raise NotConnected(f"no connection within {seconds:g} s", unanswered=True) from None
-    except ssl.SSLError as problem:
-        reason = f"the TLS handshake failed ({problem.reason or 'no reason given'})"
-        raise NotConnected(reason, unanswered=True) from None
-    except OSError as problem:
-        raise NotConnected(problem.strerror or "the connection failed", unanswered=True) from None
+            await link.greeted
+    except BaseException as problem:  # noqa: BLE001 - raised again, in the terms of the caller
+        if link is not None:
+            link.close()
+        raise _not_connected(problem, link is not None, seconds) from None
     return link
+
+
+def _not_connected(problem: BaseException, connected: bool, seconds: float) -> BaseException:
+    if isinstance(problem, TimeoutError):
+        reason = f"it did not greet within {seconds:g} s" if connected else f"no connection within {seconds:g} s"
+    elif connected and isinstance(problem, ConnectionError):
+        reason = "it closed the connection before its greeting"
+    elif isinstance(problem, ssl.SSLError):
+        reason = f"the TLS handshake failed ({problem.reason or 'no reason given'})"
+    elif isinstance(problem, OSError):
+        reason = problem.strerror or "the connection failed"
+    else:
+        return problem
+    return NotConnected(reason, unanswered=True)

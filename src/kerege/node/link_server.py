@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 from kerege.exchange import faults
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
+from kerege.exchange.errors import LinkMalformed
+from kerege.exchange.ids import ClientId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import Exchange
 from kerege.ground.errors import KeregeError
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from kerege.node.core import Core
 
 _MOST_UNDER_WAY: Final = 4096
+_ALL: Final = 2**32 - 1
+_GRACE_SECONDS: Final = 1.0  # after the farewell: what was sent before it was heard is carried out
+_LEAVE_SECONDS: Final = 0.1
 
 
 class _Stream:
@@ -47,8 +52,9 @@ class LinkServer(LinkProtocol):
         super().__init__(str(core.config.server), core.config.limits)
         self._core, self._provider, self._lost = core, provider, lost
         self._under_way: dict[int, asyncio.Task[None] | None] = {}
+        self._unwanted: set[int] = set()  # streams under way whose caller gave up
         self._stopping = False
-        self._last = 0
+        self._grace = 0.0
 
     # --- requests in ---
 
@@ -57,7 +63,8 @@ class LinkServer(LinkProtocol):
         now = core.clock()
         good: list[_Stream] = []
         made: list[LogRecord] = []
-        under_way, recorder, signed_by = self._under_way, core.recorder, 0
+        under_way, recorder = self._under_way, core.recorder
+        signed_by: ClientId | None = None
         try:
             picture = core.keeper.current(now)
             peer = self._peer_now(picture, now)
@@ -69,28 +76,44 @@ class LinkServer(LinkProtocol):
             exchange = provider.new_exchange(self.peer_address)
             stream = came.stream
             try:
-                if self._stopping or len(under_way) >= _MOST_UNDER_WAY or stream in under_way:
+                if stream in under_way:
+                    raise LinkMalformed(where="messages", reason="a stream is used for two calls at once")
+                if self._closed_to_calls or len(under_way) >= _MOST_UNDER_WAY:
                     self.write(lf.encode(lm.Cancel(stream)))
                     continue
                 message, extras = incoming(came)
                 arrived = wire.Incoming(message, Signature(group.signature, None))
                 accepted = provider.accept(arrived, extras, peer, exchange, picture, now)
                 asked = accepted.asked
-                if signed_by != id(asked.client):  # one signature: the next message of the same client is under it too
+                if signed_by is not asked.client:  # one signature: the next message of the same client is under it too
                     picture.trust.check_group(group, asked.client.member, now)
-                    signed_by = id(asked.client) if group.chained else 0
+                    signed_by = asked.client if group.chained else None
                 provider.check_first_time(message)
                 made.append(recorder.received(records.REQUEST, records.PROVIDER, asked, message, group, came, now))
+            except LinkMalformed:
+                raise
             except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
                 self._refuse(stream, exchange, problem)
             else:
                 good.append(_Stream(stream, accepted, exchange))
                 under_way[stream] = None
-                self._last = max(self._last, stream)
         if good:
             task = self._loop.create_task(self._carry_out(good, made))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+
+    def wants(self, message: lm.LinkMessage) -> bool:
+        """Nobody but a server that may call at all fills the disk."""
+        core = self._core
+        now = core.clock()
+        self._peer_now(core.keeper.current(now), now)
+        if self._closed_to_calls:
+            self.write(lf.encode(lm.Cancel(message.stream)))
+        return not self._closed_to_calls
+
+    @property
+    def _closed_to_calls(self) -> bool:
+        return self._stopping and self._loop.time() > self._grace
 
     def _peer_now(self, picture: Picture, now: datetime) -> Peer:
         """Who the other end is, looked at anew for every frame: its certificate may have been taken out of the configuration."""
@@ -146,15 +169,18 @@ class LinkServer(LinkProtocol):
     def sealed(self, items: Sequence[Item]) -> None:
         core = self._core
         groups, large = groups_of(items)
-        for data in lf.encode_messages(groups):
+        for data in lf.encode_messages(groups, self.frame_limits):
             self.write(data)
         for stream, bodies in large:
+            if stream in self._unwanted or not self.open:
+                continue  # nobody would give credit for it
             self.send_bodies(stream, bodies)
         moment = core.milliseconds()
         for item in items:
             one = item.tag
             assert isinstance(one, _Stream)
             self._under_way.pop(one.stream, None)
+            self._unwanted.discard(one.stream)
             one.exchange.response_out = moment
             core.monitor.note(one.exchange)
         self._rest()
@@ -171,6 +197,7 @@ class LinkServer(LinkProtocol):
 
     def _refuse(self, stream: int, exchange: Exchange, problem: Exception) -> None:
         core = self._core
+        self._unwanted.discard(stream)
         fault = core.fault(problem, faults.SERVER_PROXY)
         exchange.fault_code, exchange.fault_string = fault.code, fault.message
         exchange.response_out = core.milliseconds()
@@ -181,11 +208,29 @@ class LinkServer(LinkProtocol):
     def fault(self, frame: lm.FaultFrame) -> None:
         """A caller sends no faults."""
 
+    def cancelled(self, stream: int) -> None:
+        """The call goes on, its request is logged; its answer is not waited for."""
+        if stream in self._under_way:
+            self._unwanted.add(stream)
+
+    # a caller that does not take its answers is not read: what it asks waits with it, and no memory grows
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     # --- as a connection of its listener ---
 
     @property
     def busy(self) -> bool:
-        return bool(self._under_way or self._sending)
+        leaving = self._stopping and self.open  # what is on its way to here is still carried out
+        return bool(self._under_way or self._sending or self._departures or self._arrivals or leaving)
 
     @property
     def idle(self) -> bool:
@@ -198,15 +243,24 @@ class LinkServer(LinkProtocol):
     def _rest(self) -> None:
         if not self._under_way:
             self.quiet_since = self._loop.time()
-            if self._stopping and not self._sending and self._transport is not None:
-                self._transport.close()
 
     def stop(self) -> None:
-        """Take no new calls; close when those under way are answered."""
+        """Say so: the caller sends what it has begun and closes. One that does not is closed when its calls are answered."""
+        if self._stopping:
+            return
         self._stopping = True
-        if self.alive:
-            self.write(lf.encode(lm.Goaway(self._last, "this node is stopping")))
-        self._rest()
+        self._grace = self._loop.time() + _GRACE_SECONDS
+        if self.open:
+            self.write(lf.encode(lm.Goaway(_ALL, "this node is stopping")))
+            self._loop.call_later(_GRACE_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        if not self.open or self._transport is None:
+            return
+        if self._under_way or self._sending or self._departures or self._arrivals:
+            self._loop.call_later(_LEAVE_SECONDS, self._leave)
+        else:
+            self._transport.close()
 
     def drop(self) -> None:
         self.close()

@@ -18,6 +18,7 @@ from kerege.exchange import certs
 from kerege.exchange.errors import PeerUnreachable, PeerUntrusted
 from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ServerId
+from kerege.ground.errors import KeregeError
 from kerege.node.config_types import Address
 from kerege.node.httpclient import Connection, NotConnected, Pool
 from kerege.node.keeper import Picture
@@ -28,7 +29,6 @@ from kerege.node.routes import Routes
 
 _ASK_AGAIN_SECONDS: Final = 3600.0
 _CHECKED_SECONDS: Final = 1.0
-_REST_SECONDS: Final = 0.5
 
 Dial = Callable[[Address], Awaitable[Link]]
 
@@ -41,6 +41,8 @@ class Reached:
     address: Address
     connection: Connection | None
     link: Link | None
+    ocsp: tuple[bytes, ...] = ()  # this node's answers about the certificate that was shown on `connection`
+    under: int = 0  # which of its keys that was
 
 
 class Peers:
@@ -60,6 +62,15 @@ class Peers:
         self._links: dict[Address, Link] = {}
         self._dialling: dict[Address, asyncio.Task[Link | None]] = {}
         self._no_link_until: dict[Address, float] = {}
+        self._key = 0  # counts this node's authentication keys
+
+    def renew(self) -> None:
+        """This node shows another certificate from now on: connections made with the old one finish what is under way."""
+        self._key += 1
+        links, self._links = list(self._links.values()), {}
+        for link in links:
+            link.retire()
+        self._pool.close()
 
     def use_limits(self, limit: int, connect_seconds: float, memory: int, spool: Path | None) -> None:
         """Other limits, for connections made from now on."""
@@ -72,15 +83,8 @@ class Peers:
         if dial is not None:
             return
         links, self._links = list(self._links.values()), {}
-
-        def end() -> None:
-            for link in [one for one in links if not one.busy]:
-                links.remove(link)
-                link.close()
-            if links:
-                asyncio.get_running_loop().call_later(_REST_SECONDS, end)
-
-        end()
+        for link in links:
+            link.retire()
 
     @property
     def links(self) -> list[Link]:
@@ -92,24 +96,25 @@ class Peers:
         return link if link is not None and link.alive else None
 
     async def reach(self, servers: list[SecurityServer], picture: Picture, *, preferred: bool) -> Reached:
-        """The first of `servers` that can be reached and is trusted. Raises PeerUnreachable or PeerUntrusted.
+        """The first of `servers` that can be reached and is trusted. Raises PeerUnreachable, PeerUntrusted, RevocationUnknown.
 
         preferred   the first of them answered of late: it is tried alone first
         """
         if len(servers) > 1 and not preferred:
             return await self._race(servers, picture)
-        problem: PeerUnreachable | None = None
+        problem: KeregeError | None = None
         for server in servers:
             try:
                 return await self._reach(server, picture)
-            except PeerUnreachable as refused:
+            except KeregeError as refused:  # unreachable, untrusted, revoked: another server may be well
                 problem = refused
         assert problem is not None
         raise problem
 
     async def _race(self, servers: list[SecurityServer], picture: Picture) -> Reached:
         tasks = [asyncio.ensure_future(self._reach(server, picture)) for server in servers]
-        waiting, problem = set(tasks), None
+        waiting = set(tasks)
+        problem: KeregeError | None = None
         winner: asyncio.Task[Reached] | None = None
         try:
             while waiting and winner is None:
@@ -118,7 +123,7 @@ class Peers:
                     error = task.exception()
                     if error is None:
                         winner = winner or task
-                    elif isinstance(error, PeerUnreachable | PeerUntrusted):
+                    elif isinstance(error, KeregeError):
                         problem = error
                     else:
                         raise error
@@ -140,23 +145,35 @@ class Peers:
         address = self._routes.address(server)
         if self._dial_link is not None:
             link = await self._link(server, address)
+            if link is not None and link.checked is not None and not await self.still_good(link, server, picture):
+                link = await self._link(server, address)  # the other end may show another certificate now
             if link is not None:
                 await self.check_link(link, server, picture)
                 return Reached(server, address, None, link)
-        try:
-            connection = await self._pool.acquire(address.host, address.port)
-        except NotConnected as refused:
-            raise PeerUnreachable(server=server.id, address=address, reason=refused.reason) from None
-        try:
-            if self._tls:
-                await self.check(connection.certificate, server, picture)
-        except BaseException:
-            connection.close()
-            raise
-        return Reached(server, address, connection, None)
+        under, ocsp = self._key, self._revocation.auth_answer
+        while True:
+            try:
+                connection = await self._pool.acquire(address.host, address.port)
+            except NotConnected as refused:
+                raise PeerUnreachable(server=server.id, address=address, reason=refused.reason) from None
+            try:
+                if self._tls:
+                    await self.check(connection.certificate, server, picture)
+                break
+            except BaseException as problem:
+                connection.close()
+                if not (connection.used and isinstance(problem, KeregeError)):
+                    raise  # of a connection that was kept: the other end may show another certificate on a new one
+        if under == self._key:
+            ocsp = self._revocation.auth_answer or ocsp  # they may have been renewed meanwhile
+        return Reached(server, address, connection, None, ocsp, under)
 
     def release(self, reached: Reached) -> None:
-        if reached.connection is not None:
+        if reached.connection is None:
+            return
+        if reached.under != self._key:
+            reached.connection.close()
+        else:
             self._pool.release(reached.address.host, reached.address.port, reached.connection)
 
     async def _link(self, server: SecurityServer, address: Address) -> Link | None:
@@ -175,6 +192,7 @@ class Peers:
 
     async def _dial(self, server: ServerId, address: Address) -> Link | None:
         assert self._dial_link is not None
+        under = self._key
         try:
             link = await self._dial_link(address)
         except LinkRefused:
@@ -182,6 +200,9 @@ class Peers:
             return None
         except NotConnected as refused:
             raise PeerUnreachable(server=server, address=address, reason=refused.reason) from None
+        if under != self._key:  # the key changed in the middle of the handshake
+            link.close()
+            return await self._dial(server, address)
         self._links[address] = link
         return link
 
@@ -198,8 +219,20 @@ class Peers:
         now = time.monotonic()
         known = link.checked
         if known is None or known[0] is not picture or known[1] < now:
-            await self.check(link.certificate, server, picture)
+            try:
+                await self.check(link.certificate, server, picture)
+            except KeregeError:
+                link.retire()  # what the other end shows on a new one decides the next call
+                raise
             link.checked = (picture, now + _CHECKED_SECONDS)
+
+    async def still_good(self, link: Link, server: SecurityServer, picture: Picture) -> bool:
+        """Whether the other end of a link that was good is still trusted; if not, no call goes over it any more."""
+        try:
+            await self.check_link(link, server, picture)
+        except KeregeError:
+            return False
+        return True
 
     def close(self) -> None:
         for task in self._dialling.values():

@@ -133,6 +133,7 @@ class Node:
         assert picture is not None
         await self.core.revocation.adopt_auth(picture.trust, pair)
         self.parts.contexts.use_key(pair)
+        self.core.peers.renew()
 
     async def _use_signer(self, member: MemberId, source: KeySource) -> None:
         """From the next message on. Raises RevocationUnknown: the old one stays."""
