@@ -6,14 +6,16 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from kerege.exchange import multipart, rest
 from kerege.exchange.bodies import Attachment, Body
 from kerege.exchange.errors import MessageMalformed, MessageTooLarge, ProviderFailed
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.rest import RestRequest
+from kerege.exchange.rules import WireContract
 from kerege.node.config_types import Service
+from kerege.node.contracting import asked_plainly
 from kerege.node.core import Core
 from kerege.node.httpclient import AnswerTooLarge, ClientResponse, Connection, HttpFailed, NotConnected, encode_request
 from kerege.node.message import Asked, Extras, Message
@@ -22,35 +24,45 @@ from kerege.node.rest_consumer import asked_of
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+class _Place:
+    """A data service's address taken apart."""
+
+    __slots__ = ("host", "netloc", "path", "port", "secure")
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.secure = parts.scheme == "https"
+        self.port = parts.port or (443 if self.secure else 80)
+        self.host, self.netloc, self.path = parts.hostname or "", parts.netloc, parts.path
+
+
 class Agency:
     """Calls agencies' systems over HTTP(S); a request is repeated only where that harms nothing."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._urls: dict[str, SplitResult] = {}
+        self._places: dict[str, _Place] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     def forget(self) -> None:
         """The configuration changed: certificates and addresses are read anew."""
-        self._urls.clear()
+        self._places.clear()
         self._contexts.clear()
         self._core.agencies.close()
 
-    def url(self, service: Service) -> SplitResult:
-        parts = self._urls.get(service.url)
-        if parts is None:
-            parts = self._urls[service.url] = urlsplit(service.url)
-        return parts
+    def place(self, service: Service) -> _Place:
+        found = self._places.get(service.url)
+        if found is None:
+            found = self._places[service.url] = _Place(service.url)
+        return found
 
     async def call(
         self, service: Service, verb: str, target: str, headers: rest.Headers, body: Body | list[Body] | None
     ) -> ClientResponse:
         """The agency's answer. Raises ProviderFailed or MessageTooLarge."""
-        parts = self.url(service)
-        secure = parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
-        host = parts.hostname or ""
-        data = encode_request(verb, target, parts.netloc, headers, body)
+        place = self.place(service)
+        secure, host, port = place.secure, place.host, place.port
+        data = encode_request(verb, target, place.netloc, headers, body)
         for attempt in (1, 2):
             context = self._context(service) if secure else None
             connection = await self._acquire(service, host, port, context)
@@ -78,20 +90,20 @@ class Agency:
         self, service: Service, verb: str, target: str, headers: rest.Headers, body: bytes | None
     ) -> tuple[Connection, asyncio.Future[ClientResponse]] | None:
         """The same without waiting, over a kept connection with plain HTTP; None when there is none. See `Asking`."""
-        parts = self.url(service)
-        if parts.scheme != "http":
+        place = self.place(service)
+        if place.secure:
             return None
-        connection = self._core.agencies.idle(parts.hostname or "", parts.port or 80)
+        connection = self._core.agencies.idle(place.host, place.port)
         if connection is None:
             return None
-        data = encode_request(verb, target, parts.netloc, headers, body)
+        data = encode_request(verb, target, place.netloc, headers, body)
         return connection, connection.ask(data, head=verb == "HEAD", timeout=service.timeout_seconds)
 
     def kept(self, service: Service, connection: Connection) -> None:
         """An answer was taken from a connection that `ask` gave."""
-        parts = self.url(service)
+        place = self.place(service)
         connection.answered()
-        self._core.agencies.release(parts.hostname or "", parts.port or 80, connection)
+        self._core.agencies.release(place.host, place.port, connection)
 
     def _context(self, service: Service) -> ssl.SSLContext:
         context = self._contexts.get(str(service.id))
@@ -109,8 +121,8 @@ class Agency:
 class RestProvider:
     """Reads REST requests and carries them out."""
 
-    def __init__(self, agency: Agency) -> None:
-        self._agency = agency
+    def __init__(self, agency: Agency, core: Core) -> None:
+        self._agency, self._core = agency, core
 
     def read(self, message: Message, extras: Extras, exchange: Exchange) -> Asked:
         """Who asks for what. Raises MessageMalformed and the like."""
@@ -125,11 +137,31 @@ class RestProvider:
         assert isinstance(request, RestRequest)
         if service.kind == "openapi":
             exchange.service_type = "OPENAPI3"
+        contract = self._contract(asked)
+        if contract is not None:
+            return await self._under(contract, asked, message, service, exchange)
         answer = await self._agency.call(service, *self._asked(request, service), message.body)
         return reply(asked, message, answer.status, answer.reason, answer.headers, answer.body, exchange)
 
+    def _contract(self, asked: Asked) -> WireContract | None:
+        picture = self._core.keeper.picture
+        return self._core.contracting.at_provider(asked, None if picture is None else picture.rules)
+
+    async def _under(
+        self, contract: WireContract, asked: Asked, message: Message, service: Service, exchange: Exchange
+    ) -> Message:
+        """As `call`, with the answer held against its contract before anyone signs it."""
+        request = asked.detail
+        verb, target, headers = self._asked(request, service)
+        accept = (rest.header(request.headers, b"accept") or b"").decode("latin-1")
+        answer = await self._agency.call(service, verb, target, asked_plainly(headers), message.body)
+        given, body = await self._core.contracting.of_agency(
+            contract, asked, accept, answer.status, answer.headers, answer.body
+        )
+        return reply(asked, message, answer.status, answer.reason, given, body, exchange)
+
     def _asked(self, request: RestRequest, service: Service) -> tuple[str, str, rest.Headers]:
-        base = self._agency.url(service).path
+        base = self._agency.place(service).path
         path = base.rstrip("/") + "/" + request.path.lstrip("/") if request.path else base or "/"
         target = path if request.query is None else f"{path}?{request.query}"
         return request.verb, target, rest.for_the_agency(request.headers)
@@ -147,6 +179,8 @@ class RestProvider:
         request, body = asked.detail, message.body
         assert isinstance(request, RestRequest)
         if body is not None and not isinstance(body, bytes):
+            return False
+        if self._contract(asked) is not None:
             return False
         begun = self._agency.ask(service, *self._asked(request, service), body)
         if begun is None:

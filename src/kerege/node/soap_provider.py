@@ -16,6 +16,7 @@ from kerege.exchange.faults import Fault, suffix_of
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.soap import SoapMessage
 from kerege.node.config_types import LimitSettings, Service
+from kerege.node.core import Core
 from kerege.node.httpclient import ClientResponse
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.rest_provider import Agency
@@ -27,8 +28,8 @@ _OF_A_FAULT: Final = 500  # SOAP 1.1, 6.2: a fault comes with 500
 class SoapProvider:
     """Reads SOAP requests and carries them out."""
 
-    def __init__(self, agency: Agency, limits: LimitSettings) -> None:
-        self._agency, self._limits = agency, limits
+    def __init__(self, agency: Agency, limits: LimitSettings, core: Core | None = None) -> None:
+        self._agency, self._limits, self._core = agency, limits, core
 
     def read(self, message: Message, extras: Extras, exchange: Exchange) -> Asked:
         """Who asks for what. The request id is no part of the signed message."""
@@ -52,8 +53,7 @@ class SoapProvider:
         headers = [(b"Content-Type", outer.encode("ascii"))]
         if extras.soap_action is not None:
             headers.append((b"SOAPAction", extras.soap_action.encode("ascii")))
-        parts = self._agency.url(service)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        target = self._agency.place(service).path or "/"
         try:
             came = await self._agency.call(service, "POST", target, tuple(headers), pieces)
         except ProviderFailed as problem:
@@ -62,8 +62,19 @@ class SoapProvider:
             answer, found = await self._answer(asked, request, message, service, came)
         finally:
             close_body(came.body)
+        if isinstance(found, SoapMessage):
+            await self._hold(asked, answer)
         note_answer(exchange, answer, found)
         return answer
+
+    async def _hold(self, asked: Asked, answer: Message) -> None:
+        """Against its contract, where one is held against at the provider. Raises ContractBreached, ContractUnchecked."""
+        picture = None if self._core is None else self._core.keeper.picture
+        if self._core is None or picture is None:
+            return
+        contract = self._core.contracting.at_provider(asked, picture.rules)
+        if contract is not None:
+            await self._core.contracting.of_soap_agency(contract, asked, answer.content)
 
     async def _answer(
         self, asked: Asked, request: SoapMessage, message: Message, service: Service, came: ClientResponse
