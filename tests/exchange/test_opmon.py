@@ -1,8 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kerege.exchange import opmon, rest
 from kerege.exchange.ids import ClientId, DataServiceId, ServerId
@@ -160,3 +163,73 @@ def test_records_have_the_types_and_lengths_of_the_protocols_schema(vectors: Pat
                 assert type(value) is kinds[stated["type"]], name
                 assert not isinstance(value, str) or len(value) <= stated.get("maxLength", 255), name
                 assert value in stated.get("enum", [value]), name
+
+
+# --- the record as a line, written from a template ---
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+NUMBER = st.integers(0, 2**43)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_line_says_field_for_field_what_the_record_says(data: st.DataObject) -> None:
+    def maybe(strategy: st.SearchStrategy[object], usual: object) -> object:
+        return data.draw(st.one_of(st.just(usual), st.none(), strategy))
+
+    headers = st.sampled_from([b"X-Road-UserId", b"x-road-issue", b"X-Road-Represented-Party", b"Accept"])
+    request = replace(
+        REQUEST,
+        verb=data.draw(st.sampled_from(["GET", "POST", 'X"', "%d"])),
+        path=data.draw(st.sampled_from(["/persons/17", "", "/a%20b", '/"q"', "/name/Aygul"])),
+        message_id=data.draw(st.text(st.characters(codec="utf-8"), max_size=300)),
+        request_id=data.draw(TEXT),
+        headers=tuple(data.draw(st.lists(st.tuples(headers, st.binary(max_size=300)), max_size=4))),
+        client=ClientId("KG", "GOV", "70000003", data.draw(st.sampled_from(["a", "б%d", '"']))),
+    )
+    made = exchange(
+        data.draw(st.sampled_from([opmon.CLIENT, opmon.PRODUCER])),
+        request=maybe(st.none(), request),
+        request_in=data.draw(NUMBER),
+        request_out=maybe(NUMBER, 7),
+        response_in=maybe(NUMBER, 8),
+        response_out=maybe(NUMBER, 9),
+        request_size=maybe(NUMBER, 10),
+        response_size=maybe(NUMBER, 11),
+        status=maybe(st.sampled_from([200, 404, 500]), 200),
+        client_address=data.draw(TEXT),
+        own_address=data.draw(TEXT),
+        fault_code=data.draw(st.one_of(st.none(), TEXT)),
+        fault_string=data.draw(st.one_of(st.none(), TEXT)),
+        service_type=data.draw(st.sampled_from([None, opmon.OPENAPI])),
+        request_mime_size=data.draw(st.one_of(st.none(), NUMBER)),
+        response_attachments=data.draw(st.integers(0, 3)),
+        soap=data.draw(st.sampled_from([None, None, SOAP])),
+    )
+    expected = opmon.record(made, SERVER)
+    for _ in range(2):  # the second time its kind is known
+        line = opmon.line(made, SERVER)
+        assert line.endswith(b"}\n")
+        assert line.count(b"\n") == 1
+        assert orjson.loads(line) == expected
+        assert line.startswith(b'{"monitoringDataTs":'), "readers find the second without parsing"
+
+
+def test_lines_of_exchanges_that_differ_in_any_field_of_their_kind_differ() -> None:
+    one = exchange()
+    changes: dict[str, object] = {
+        "status": 404, "service_type": opmon.OPENAPI, "own_address": "a", "client_address": "b", "service_address": "c",
+        "request_attachments": 5, "response_attachments": 6, "side": opmon.CLIENT, "request": replace(REQUEST, verb="PUT"),
+    }  # fmt: skip
+    for name, value in changes.items():
+        opmon.line(one, SERVER)
+        other = exchange()
+        setattr(other, name, value)
+        assert orjson.loads(opmon.line(other, SERVER)) == opmon.record(other, SERVER) != opmon.record(one, SERVER), name
+
+
+def test_the_kinds_of_lines_that_are_remembered_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opmon, "_MOST_KINDS", 5)
+    for number in range(50):
+        opmon.line(exchange(request=replace(REQUEST, path=f"/p{number}")), SERVER)
+    assert len(opmon._KINDS) <= 5

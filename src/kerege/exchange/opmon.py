@@ -1,14 +1,18 @@
 """Operational monitoring: one record per exchange, with X-Road's field names (PR-OPMON); fields unknown are absent, not null.
 
 An `Exchange` is what the two sides of a node note while a message passes: plain assignments, nothing is formatted then. `record` makes
-the protocol's record of it afterwards, in batches. Who keeps and who may read records is `node.opmonitor` and `opmon_query`.
+the protocol's record of it afterwards, in batches; `line` the same record as JSON. Who keeps and who may read records is
+`node.opmonitor` and `opmon_query`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final
+
+import orjson
 
 from kerege.exchange.ids import ClientId, DataServiceId, ServerId
 from kerege.exchange.rest import RestRequest, masked_path
@@ -145,6 +149,84 @@ def record(exchange: Exchange, server: ServerId) -> dict[str, Any]:
     return out
 
 
+def line(exchange: Exchange, server: ServerId) -> bytes:
+    """`record` as a line of JSON. What nearly all exchanges are, a REST call that was answered, is written straight from a template."""
+    x, request = exchange, exchange.request
+    out = x.response_out
+    if (
+        request is None
+        or x.soap is not None
+        or out is None
+        or x.fault_code is not None
+        or x.fault_string
+        or x.request_out is None
+        or x.response_in is None
+        or x.request_size is None
+        or x.response_size is None
+        or x.status is None
+        or x.request_mime_size is not None
+        or x.response_mime_size is not None
+    ):
+        return orjson.dumps(record(x, server), option=orjson.OPT_APPEND_NEWLINE)
+    client, service = request.client, request.service
+    # parties by identity: they are themselves remembered where messages are read
+    kind = (
+        id(client), id(service), x.side, x.status, x.service_type, request.verb, request.path, x.own_address, x.client_address,
+        x.service_address, x.request_attachments, x.response_attachments,
+    )  # fmt: skip
+    known = _KINDS.get(kind)
+    if known is None:
+        known = _remember(kind, x, request, server)
+    said = ""
+    for name, _ in request.headers:
+        if _says(name):
+            said = "".join([f',"{key}":{quoted(value)}' for key, value in _said(request).items()])
+            break
+    return (
+        f'{{"monitoringDataTs":{out // 1000},"requestInTs":{x.request_in},"requestOutTs":{x.request_out},'
+        f'"responseInTs":{x.response_in},"responseOutTs":{out},"requestSize":{x.request_size},'
+        f'"responseSize":{x.response_size},"messageId":{quoted(request.message_id)},'
+        f'"xRequestId":{quoted(request.request_id)}{said},{known[2]}\n'
+    ).encode()
+
+
+_Kind = tuple[ClientId, DataServiceId, str]
+_KINDS: dict[tuple[object, ...], _Kind] = {}
+_MOST_KINDS: Final = 4096
+_OWN: Final = (
+    "monitoringDataTs", "requestInTs", "requestOutTs", "responseInTs", "responseOutTs", "requestSize", "responseSize",
+    "messageId", "xRequestId",
+)  # fmt: skip
+
+
+def _remember(kind: tuple[object, ...], x: Exchange, request: RestRequest, server: ServerId) -> _Kind:
+    """The end of the line of every exchange that differs from this one only in `_OWN` and in what the caller says about itself."""
+    fields = record(x, server)
+    for name in (*_OWN, *_said(request)):
+        del fields[name]
+    if len(_KINDS) >= _MOST_KINDS:
+        _KINDS.clear()
+    made = _KINDS[kind] = (
+        request.client,
+        request.service,
+        orjson.dumps(fields).decode()[1:],
+    )  # kept, so identities stay theirs
+    return made
+
+
+@lru_cache(maxsize=1024)
+def _masked(path: str) -> str:
+    # no query, and no segment that may name a person: monitoring is read by many
+    return masked_path(path)[:LONGEST_TEXT]
+
+
+@lru_cache(maxsize=1024)
+def _says(name: bytes) -> bytes:
+    """The name in lower case when such a header is looked at, else nothing."""
+    low = name.lower()
+    return low if low in _SAYING else b""
+
+
 @lru_cache(maxsize=4096)
 def _parties(client: ClientId, service: DataServiceId) -> dict[str, str]:
     named = {
@@ -166,18 +248,27 @@ def _rest_names(out: dict[str, Any], request: RestRequest, side: str) -> None:
     out.update(_parties(request.client, request.service))
     out["restMethod"] = request.verb
     if side == PRODUCER:
-        # no query, and no segment that may name a person: monitoring is read by many
-        out["restPath"] = masked_path(request.path)[:LONGEST_TEXT]
+        out["restPath"] = _masked(request.path)
     out["messageId"] = request.message_id
     out["xRequestId"] = request.request_id
+    out.update(_said(request))
+
+
+_USER, _ISSUE, _PARTY = b"x-road-userid", b"x-road-issue", b"x-road-represented-party"
+_SAYING: Final = frozenset((_USER, _ISSUE, _PARTY))
+
+
+def _said(request: RestRequest) -> dict[str, str]:
+    """What the caller says about itself in headers."""
+    out: dict[str, str] = {}
     party = b""
     for name, value in request.headers:  # once through; the last of a repeated one counts
-        low = name.lower()
-        if low == b"x-road-userid" and value:
+        low = _says(name)
+        if low == _USER and value:
             out["messageUserId"] = value.decode("latin-1")[:LONGEST_TEXT]
-        elif low == b"x-road-issue" and value:
+        elif low == _ISSUE and value:
             out["messageIssue"] = value.decode("latin-1")[:LONGEST_TEXT]
-        elif low == b"x-road-represented-party":
+        elif low == _PARTY:
             party = value
     if party:
         party_class, slash, party_code = party.decode("latin-1").partition("/")
@@ -186,6 +277,7 @@ def _rest_names(out: dict[str, Any], request: RestRequest, side: str) -> None:
         code = party_code if slash else party_class
         if code:
             out["representedPartyCode"] = code[:LONGEST_TEXT]
+    return out
 
 
 def _soap_names(out: dict[str, Any], names: SoapNames) -> None:

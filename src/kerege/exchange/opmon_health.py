@@ -31,8 +31,10 @@ class _Spread:
         self.count = self.total = self.squares = self.greatest = self.least = 0
 
     def add(self, value: int) -> None:
-        self.least = value if self.count == 0 else min(self.least, value)
-        self.greatest = max(self.greatest, value)
+        if value < self.least or not self.count:
+            self.least = value
+        if value > self.greatest:
+            self.greatest = value
         self.count += 1
         self.total += value
         self.squares += value * value
@@ -89,8 +91,7 @@ class Health:
 
     def add(self, exchanges: Iterable[Exchange]) -> None:
         for x in exchanges:
-            service = x.service
-            if x.side != PRODUCER or service is None or x.response_out is None:
+            if x.side != PRODUCER or x.response_out is None or (service := x.service) is None:
                 continue
             known = self._services.get(service)
             if known is None:

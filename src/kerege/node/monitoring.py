@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from kerege.exchange.ids import ServerId
-from kerege.exchange.opmon import Exchange, record
+from kerege.exchange.opmon import Exchange, line
 
 _KEPT: Final = 10_000
 _FLUSH_SECONDS: Final = 0.1
@@ -29,8 +29,7 @@ _MOST_CODES: Final = 256  # fault codes come from other servers as well: a stran
 BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(NamedTuple):
     """One finished exchange and its record as a JSON line."""
 
     exchange: Exchange
@@ -73,7 +72,10 @@ class Totals:
         total = self.by_outcome.get((exchange.side, succeeded))
         if total is None:
             total = self.by_outcome[(exchange.side, succeeded)] = Total()
-        seconds = max(0, (exchange.response_out or exchange.request_in) - exchange.request_in) / 1000
+        begun = exchange.request_in
+        seconds = ((exchange.response_out or begun) - begun) / 1000
+        if seconds < 0:
+            seconds = 0.0
         total.buckets[bisect_left(BUCKETS, seconds)] += 1
         total.seconds += seconds
         total.bytes_in += exchange.request_size or 0
@@ -132,19 +134,18 @@ class Monitor:
             self._write()
 
     def _make(self, most: int) -> None:
-        waiting, made, recent = self._waiting, self._made, self._recent
+        waiting, made, recent, server, add = self._waiting, self._made, self._recent, self._server, self.totals.add
         for _ in range(min(most, len(waiting))):
             exchange = waiting.popleft()
-            entry = record(exchange, self._server)
-            succeeded: bool = entry["succeeded"]
+            succeeded = exchange.succeeded
             if succeeded:
                 self.succeeded += 1
             else:
                 self.failed += 1
-            self.totals.add(exchange, succeeded)
-            line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
-            recent.append((exchange.response_out or exchange.request_in, line))
-            made.append(Noted(exchange, succeeded, line))
+            add(exchange, succeeded)
+            entry = line(exchange, server)
+            recent.append((exchange.response_out or exchange.request_in, entry))
+            made.append(Noted(exchange, succeeded, entry))
 
     def _write(self) -> None:
         made, self._made = self._made, []

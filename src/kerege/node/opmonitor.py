@@ -85,7 +85,7 @@ class Store:
         self.health.add(one.exchange for one in noted)
         with self._lock:
             room = _MOST_WAITING - len(self._waiting)
-            self._waiting.extend(one.line for one in noted[: max(0, room)])
+            self._waiting += [one.line for one in noted[: max(0, room)]]
             self.dropped += max(0, len(noted) - max(0, room))
 
     # --- in the thread ---
