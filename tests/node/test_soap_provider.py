@@ -39,7 +39,7 @@ class Agency:
         self.answered = answered
         self.sent: tuple[str, str, dict[bytes, bytes], bytes]
 
-    def url(self, service: Any) -> Any:
+    def place(self, service: Any) -> Any:
         return urlsplit(service.url)
 
     async def call(self, service: Any, verb: str, target: str, headers: Any, body: Any) -> ClientResponse:
