@@ -60,7 +60,8 @@ def ask(
     core = SimpleNamespace(
         clock=lambda: now,
         config=SimpleNamespace(limits=LimitSettings(tmp_path)),
-        keeper=SimpleNamespace(current=lambda _: None),
+        keeper=SimpleNamespace(current=lambda _: SimpleNamespace(rules=None)),
+        contracting=SimpleNamespace(at_consumer=lambda *_: None),
         connections=SimpleNamespace(check=lambda *_: None),
     )
     carrier, exchange = Carrier(given), Exchange(CLIENT, 0)

@@ -127,6 +127,8 @@ _CALLERS_AT_THE_CLIENT_PROXY: Final = frozenset(
 SUFFIX_OF[e.ServiceAnswerInvalid.code] = "service_failed"
 SUFFIX_OF[e.ServiceKindWrong.code] = "service_type"
 SUFFIX_OF[e.ServerUnknown.code] = "invalid_security_server"
+SUFFIX_OF["node.contract_breached"] = "service_failed"
+SUFFIX_OF["node.contract_unchecked"] = "service_failed"
 SUFFIX_OF["node.key_not_ready"] = (
     "cannot_create_signature"  # an error of the process around, known here by its code only
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -19,6 +19,21 @@ from kerege.exchange.errors import ConfigurationMalformed, ExchangeError
 from kerege.exchange.ids import DataServiceId, SubsystemId
 from kerege.ground.clock import iso, require_utc
 from kerege.ground.ids import canonical_json
+
+CONSUMER: Final = "consumer"
+PROVIDER: Final = "provider"
+OBSERVE: Final = "observe"
+WARN: Final = "warn"
+REFUSE: Final = "refuse"
+ASKED: Final = "asked"
+ALWAYS: Final = "always"
+NEVER: Final = "never"
+LARGEST_SCHEMA: Final = 65536  # bytes of one contract's JSON Schema
+_TERMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "at": (CONSUMER, PROVIDER),
+    "mode": (OBSERVE, WARN, REFUSE),
+    "translate": (ASKED, ALWAYS, NEVER),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +83,47 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class WireContract:
-    """Responses of `service` under `path` (a prefix on segment borders) translate by `mapping` at the consumer."""
+    """What answers of `service` under `path` (a prefix on segment borders) are: checked, and translated by `mapping`.
+
+    at          where: at the consumer after verifying, or at the provider before signing
+    mode        what a breach does: counted (`observe`), told along with the answer (`warn`), or the answer is refused (`refuse`)
+    translate   when canonical records take the answer's place: when the caller asks for them, always, or never
+    method      the HTTP method it is for; `*` for all
+    schema      a JSON Schema as canonical JSON that JSON answers must fit besides; "" for none
+    """
 
     service: DataServiceId
     path: str
     mapping: str
+    at: str = CONSUMER
+    mode: str = OBSERVE
+    translate: str = ASKED
+    method: str = "*"
+    schema: str = ""
+
+    def __post_init__(self) -> None:
+        for name, allowed in _TERMS.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"contract {self.service} {self.path}: {name} is one of {', '.join(allowed)}")
+        if not self.method.isascii() or not (self.method == "*" or self.method.isalpha()):
+            raise ValueError(f"contract {self.service} {self.path}: method is an HTTP method or *")
+        if self.translate == ALWAYS and not self.mapping:
+            raise ValueError(f"contract {self.service} {self.path}: translating always needs a mapping")
+        if len(self.schema.encode()) > LARGEST_SCHEMA:
+            raise ValueError(f"contract {self.service} {self.path}: its schema is beyond {LARGEST_SCHEMA} bytes")
+        if self.schema and not _is_object(self.schema):
+            raise ValueError(f"contract {self.service} {self.path}: its schema is not a JSON object")
+
+    def fits(self, path: str, method: str) -> bool:
+        prefix = self.path.rstrip("/")
+        return self.method in {"*", method} and (path == prefix or path.startswith(prefix + "/"))
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -97,15 +148,28 @@ class Rules:
         """The rights on a data service; a right is on a service code, whatever its version."""
         return self._rights_by_service.get(service if service.version is None else service.unversioned, ())
 
-    def mapping_for(self, service: DataServiceId, path: str) -> str | None:
-        """The mapping whose path prefix fits longest, or None."""
-        best: WireContract | None = None
+    @cached_property
+    def _contracts_by_service(self) -> dict[DataServiceId, tuple[WireContract, ...]]:
+        """The most particular first: the longest path, and of one path those of a single method."""
+        out: dict[DataServiceId, list[WireContract]] = {}
         for contract in self.contracts:
-            prefix = contract.path.rstrip("/")
-            fits = contract.service == service and (path == prefix or path.startswith(prefix + "/"))
-            if fits and (best is None or len(contract.path) > len(best.path)):
-                best = contract
-        return best.mapping if best else None
+            out.setdefault(contract.service, []).append(contract)
+        order = {
+            key: sorted(all_, key=lambda c: (-len(c.path.rstrip("/")), c.method == "*")) for key, all_ in out.items()
+        }
+        return {service: tuple(contracts) for service, contracts in order.items()}
+
+    def contract_for(self, service: DataServiceId, path: str, method: str) -> WireContract | None:
+        """The contract whose path prefix fits longest, or None. A service without contracts costs one look-up."""
+        contracts = self._contracts_by_service.get(service)
+        if contracts is None:
+            return None
+        return next((contract for contract in contracts if contract.fits(path, method)), None)
+
+    def mapping_for(self, service: DataServiceId, path: str, method: str = "GET") -> str | None:
+        """The mapping of the contract that fits, or None."""
+        found = self.contract_for(service, path, method)
+        return None if found is None else found.mapping or None
 
 
 def empty(instance: str) -> Rules:
@@ -146,9 +210,19 @@ def build(rules: Rules) -> bytes:
                 }
                 for p in rules.permits
             ],
-            "contracts": [{"service": str(c.service), "path": c.path, "mapping": c.mapping} for c in rules.contracts],
+            "contracts": [_contract_fields(c) for c in rules.contracts],
         }
     )
+
+
+def _contract_fields(contract: WireContract) -> dict[str, Any]:
+    """Terms that are as they were before there was a choice are left out: nodes of that time read such contracts still."""
+    out: dict[str, Any] = {"service": str(contract.service), "path": contract.path, "mapping": contract.mapping}
+    defaults = {"at": CONSUMER, "mode": OBSERVE, "translate": ASKED, "method": "*"}
+    out |= {name: value for name, default in defaults.items() if (value := getattr(contract, name)) != default}
+    if contract.schema:
+        out["schema"] = orjson.loads(contract.schema)
+    return out
 
 
 class _Reader:
@@ -165,6 +239,10 @@ class _Reader:
         if not isinstance(found, kind) or isinstance(found, bool):
             raise ConfigurationMalformed(part="rules", reason=f"{self._where}.{key} is missing or not {kind.__name__}")
         return found
+
+    def maybe(self, key: str, kind: type, otherwise: Any) -> Any:
+        """A key that older documents do not have."""
+        return self.take(key, kind) if key in self._value else otherwise
 
     def moment(self, key: str) -> datetime | None:
         if self._value.get(key) is None:
@@ -253,6 +331,20 @@ def _permit(value: Any, index: int) -> Permit:
 
 def _contract(value: Any, index: int) -> WireContract:
     r = _Reader(value, f"contracts[{index}]")
-    out = WireContract(DataServiceId.parse(r.take("service", str)), r.take("path", str), r.take("mapping", str))
+    schema = r.maybe("schema", dict, None)
+    try:
+        written = "" if schema is None else canonical_json(schema).decode()
+    except TypeError as problem:
+        raise ConfigurationMalformed(part="rules", reason=f"contracts[{index}].schema: {problem}") from None
+    out = WireContract(
+        DataServiceId.parse(r.take("service", str)),
+        r.take("path", str),
+        r.take("mapping", str),
+        r.maybe("at", str, CONSUMER),
+        r.maybe("mode", str, OBSERVE),
+        r.maybe("translate", str, ASKED),
+        r.maybe("method", str, "*"),
+        written,
+    )
     r.close()
     return out

@@ -18,12 +18,12 @@ from kerege.node.keeper import RefreshResult
 from kerege.node.telemetry import MEDIA_TYPE, Metrics
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?\Z")
-_PATHS: Final = frozenset({"/health", "/ready", "/live", "/metrics", "/monitoring", "/refresh"})
+_PATHS: Final = frozenset({"/health", "/ready", "/live", "/metrics", "/monitoring", "/contracts", "/refresh"})
 _JSON = ((b"content-type", b"application/json; charset=utf-8"),)
 
 
 class Admin:
-    """Answers GET /health, /ready, /live, /metrics, /monitoring?since=MS and POST /refresh. `metrics` None: there is no GET /metrics."""
+    """Answers GET /health, /ready, /live, /metrics, /monitoring?since=MS, /contracts and POST /refresh. `metrics` None: there is no GET /metrics."""
 
     def __init__(
         self,
@@ -58,6 +58,8 @@ class Admin:
                 return _json(400, {"error": "since is a moment in milliseconds since 1970"})
             self._core.monitor.flush()
             return _json(200, {"records": self._core.monitor.since(int(since))})
+        if route == ("GET", "/contracts") and self._core.contracting.counts is not None:
+            return _json(200, self._core.contracting.counts.report())
         if route == ("POST", "/refresh"):
             result = await self._refresh()
             answer: dict[str, Any] = {"ok": result.problem is None, "changed": result.changed, **self._configuration()}
@@ -94,6 +96,7 @@ class Admin:
             **self._configuration(),
             "exchanges": {"succeeded": core.monitor.succeeded, "failed": core.monitor.failed},
             "log": {"records": core.log.records, "batches": core.log.batches},
+            "contracts": {} if core.contracting.counts is None else core.contracting.counts.totals(),
         }
 
     def _ready(self) -> HttpResponse:

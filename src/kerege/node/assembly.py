@@ -19,6 +19,9 @@ from kerege.node.config_types import Address, LogSettings, NodeConfig
 from kerege.node.connections import Connections
 from kerege.node.consumer import Consumer
 from kerege.node.contexts import Contexts
+from kerege.node.contract_counts import ContractCounts
+from kerege.node.contracting import Contracting
+from kerege.node.contracts import Contracts
 from kerege.node.core import Core
 from kerege.node.descriptions import Descriptions
 from kerege.node.environment import Environment
@@ -35,6 +38,7 @@ from kerege.node.metaservices import Metaservices
 from kerege.node.monitoring import Monitor, together
 from kerege.node.ocspserver import OcspServer
 from kerege.node.opmonitor import Store
+from kerege.node.originals import Originals
 from kerege.node.peers import Dial, Peers
 from kerege.node.provider import Handler, Provider
 from kerege.node.records import Recorder
@@ -97,6 +101,7 @@ def assemble(
         return dial(core, address, contexts.link, core.config.limits.connect_seconds)
 
     memory, spool = limits.memory, limits.spool
+    counts = ContractCounts(config.state, clock)
     core = Core(
         config=config,
         keys=keys,
@@ -125,6 +130,12 @@ def assemble(
         agencies=Pool(limits.body, limits.connect_seconds, memory=memory, spool=spool),
         connections=connections,
         translation=WireTranslation(config.translation, translator),
+        contracting=Contracting(
+            config.server,
+            Contracts(lambda: core.translation, counts.note),
+            Originals(lambda: core.config.log, config.log.folder, log_key, clock),
+            counts,
+        ),
         clock=clock,
     )
     keeping = LogKeeping(
@@ -139,9 +150,9 @@ def assemble(
     folders = (config.log.folder, config.state, limits.spool)
     environment = Environment(config.server, folders, lambda: certificates_of(core))
     agency = Agency(core)
-    soap = SoapProvider(agency, limits)
+    soap = SoapProvider(agency, limits, core)
     handlers: dict[bytes, Handler] = {
-        multipart.REST_REQUEST: RestProvider(agency),
+        multipart.REST_REQUEST: RestProvider(agency, core),
         multipart.SOAP: soap,
         multipart.XOP: soap,
     }

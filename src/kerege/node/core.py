@@ -17,6 +17,7 @@ from kerege.ground.errors import KeregeError
 from kerege.node.commit import CommitLog
 from kerege.node.config import NodeConfig
 from kerege.node.connections import Connections
+from kerege.node.contracting import Contracting
 from kerege.node.httpclient import Pool
 from kerege.node.keeper import Keeper
 from kerege.node.keys import NodeKeys
@@ -71,6 +72,7 @@ class Core:
     agencies: Pool
     connections: Connections
     translation: WireTranslation
+    contracting: Contracting
     clock: Callable[[], datetime] = utc_now
     background: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # what must run as long as the node does
 

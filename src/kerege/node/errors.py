@@ -73,3 +73,23 @@ class RegistrationUnreachable(NodeError):
     code = "node.registration_unreachable"
     message = "The central services at {url} did not take the request: {reason}."
     hint = "See that the address is the central services' own, and send again; nothing was registered by this request."
+
+
+class TranslationUnavailable(NodeError):
+    code = "node.translation_unavailable"
+    message = "This node cannot translate: {reason}."
+    hint = "Give the node a country pack that loads (translation.pack in its configuration), then POST /refresh on the admin port."
+
+
+class ContractBreached(NodeError):
+    """An answer that does not fit a contract whose mode is `refuse`. Fields and kinds are the contract's words, never values."""
+
+    code = "node.contract_breached"
+    message = "{server} refuses the answer of {service}: it breaks the contract for {path} ({breaches})."
+    hint = "The data service was called; the original is kept (request id {request_id}). Tell the data's owner; GET /contracts counts per field."
+
+
+class ContractUnchecked(NodeError):
+    code = "node.contract_unchecked"
+    message = "{server} cannot hold the answer of {service} against the contract for {path}, which refuses what is not checked: {reason}."
+    hint = "The data service was called; the original is kept (request id {request_id}). Mend what the reason names on {server}."

@@ -102,6 +102,7 @@ class Health:
             self._background(),
             self._monitoring(),
             self._translation(),
+            self._contracts(),
         )
 
     def _configuration(self, now: datetime) -> Part:
@@ -226,3 +227,10 @@ class Health:
         problem = self._core.translation.problem
         warnings = [] if problem is None else [f"translation: {problem}"]
         return _part("translation", [], warnings, "Correct the country pack or the overlay, then POST /refresh.")
+
+    def _contracts(self) -> Part:
+        contracting = self._core.contracting
+        warnings = [] if contracting.counts is None else contracting.counts.warnings()
+        if contracting.originals.problem is not None:
+            warnings.append(contracting.originals.problem)
+        return _part("contracts", [], warnings, "GET /contracts counts breaches per field; tell the owner of the data.")

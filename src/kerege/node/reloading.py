@@ -69,7 +69,7 @@ async def reload(
         raise RestartNeeded(file=new.file, keys=", ".join(changed))
     connections = await asyncio.to_thread(Connections.load, new, core.clock())
     keys = await asyncio.to_thread(_changed_keys, old, new, parts)
-    translation = await asyncio.to_thread(_translation, old, new, core.translation, loader)
+    translation = await asyncio.to_thread(_translation, old, new, loader)
     settings = keeping_settings(new, read_log_key(new.log))
     make_folder(new.limits.spool)
 
@@ -92,7 +92,8 @@ async def reload(
         core.keys.good_until.pop(member, None)
     core.config = new
     core.rights, core.recorder, core.connections = Rights(new), Recorder(new.log), connections
-    core.translation = translation
+    if translation is not None:
+        core.translation.take(translation)
     core.routes.use(new)
     core.sealing.use(batch=new.signatures.batch)
     parts.keeping.use(settings)
@@ -124,11 +125,10 @@ def _changed_keys(old: NodeConfig, new: NodeConfig, parts: Parts) -> _Keys:
     return _Keys(auth, signers)
 
 
-def _translation(
-    old: NodeConfig, new: NodeConfig, before: WireTranslation, loader: TranslatorLoader
-) -> WireTranslation:
+def _translation(old: NodeConfig, new: NodeConfig, loader: TranslatorLoader) -> WireTranslation | None:
+    """The country pack read anew, None when nothing was changed. Raises NodeConfigInvalid."""
     if old.translation == new.translation:
-        return before
+        return None
     made = WireTranslation(new.translation, loader)
     made.reload()
     if made.problem is not None:

@@ -1,20 +1,23 @@
 """REST on the consumer's side: an information system's HTTP request becomes a signed message, the verified answer its HTTP answer.
 
 Implements X-Road PR-REST; what the protocol says of headers and hashes is `exchange.rest`'s, carrying and logging are `carry`'s.
-A client may ask for canonical records instead of the provider's bytes: `translate` makes them from the verified answer.
+What a contract does to the answer (checks, canonical records in its place) is `contracting`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from kerege.exchange import faults, multipart, rest
-from kerege.exchange.bodies import Attachment, Body, body_bytes, body_size
+from kerege.exchange.bodies import Attachment, Body
 from kerege.exchange.opmon import CLIENT, Exchange
 from kerege.exchange.rest import RestRequest, RestResponse
+from kerege.exchange.rules import CONSUMER, PROVIDER
 from kerege.ground.errors import KeregeError
 from kerege.node.carry import Carrier, check_client
+from kerege.node.contracting import asked_plainly, check_translated
 from kerege.node.core import Core, new_uuid
 from kerege.node.errors import TranslationMissing
 from kerege.node.httpserver import HttpRequest, HttpResponse
@@ -22,10 +25,9 @@ from kerege.node.link import INLINE
 from kerege.node.link_client import Call
 from kerege.node.message import REST, Asked, Extras, Message
 from kerege.node.rights import check_permit
-from kerege.node.translate import CANONICAL, forwarded_accept, wants_canonical, wants_sources
+from kerege.node.translate import mapping_of, wants_canonical
 from kerege.node.wire import rest_content_type
 
-_IN_A_THREAD: Final = 64 * 1024
 _JSON: Final = b"application/json; charset=utf-8"
 
 
@@ -92,6 +94,9 @@ class RestConsumer:
                 return None
             path = rest.decision_path(request.path)
             core.connections.check(plan.local, http)
+            asked, picture = asked_of(request, path), core.keeper.picture
+            if picture is None or core.contracting.at_consumer(asked, picture.rules) is not None:
+                return None
             core.log.check_open()
         except KeregeError:
             return None
@@ -103,26 +108,27 @@ class RestConsumer:
         exchange.request_size = message.size
         future: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
         extras = Extras(rest_content_type(request.headers))
-        plan.link.begin(_Quick(core, asked_of(request, path), message, extras, exchange, future, accept), plan.signer)
+        plan.link.begin(_Quick(core, asked, message, extras, exchange, future, accept), plan.signer)
         return future
 
     async def answer(self, http: HttpRequest, exchange: Exchange) -> HttpResponse:
         """Raises whatever kept the call from being carried out."""
         core, now = self._core, self._core.clock()
         accept = http.header(b"accept")
-        canonical = wants_canonical(accept)
-        headers = http.headers
-        if canonical:
-            headers = (*(h for h in headers if h[0].lower() != b"accept"), (b"Accept", forwarded_accept(accept)))
         request = rest.request_from_client(
-            http.method, http.target, headers, new_message_id=new_uuid(), request_id=new_uuid()
+            http.method, http.target, http.headers, new_message_id=new_uuid(), request_id=new_uuid()
         )
         exchange.request = request
         picture = core.keeper.current(now)
         path = rest.decision_path(request.path)
         core.connections.check(check_client(core, request.client, picture), http)
         check_permit(request.client, picture, now)
-        mapping = core.translation.mapping_for(request.service, path, picture.rules) if canonical else None
+        contract = core.contracting.contracts.find(request.service, request.verb, path, picture.rules)
+        canonical = wants_canonical(accept)
+        if canonical:
+            mapping_of(contract, request.service, path)
+        if contract is not None and contract.at == CONSUMER:
+            request = exchange.request = replace(request, headers=asked_plainly(request.headers))
 
         body = http.body or None
         message = Message(multipart.REST_REQUEST, request.encode(), () if body is None else (Attachment((), body),))
@@ -139,23 +145,16 @@ class RestConsumer:
             asked, message, Extras(rest_content_type(request.headers)), exchange, picture, check
         )
         exchange.status = response.status
-        content = answer.body
-        if mapping is not None and 200 <= response.status < 300:
-            return await self._translated(request, response, content or b"", mapping, wants_sources(accept))
-        return http_answer(response, content)
-
-    async def _translated(
-        self, request: RestRequest, response: RestResponse, body: Body, mapping: str, sources: bool
-    ) -> HttpResponse:
-        content_type = rest_content_type(response.headers)
-        run = self._core.translation.run
-        work = (mapping, request.service, body_bytes(body), content_type, request.message_id, request.request_id)
-        if body_size(body) > _IN_A_THREAD:
-            canonical = await asyncio.to_thread(run, *work, sources=sources)
-        else:
-            canonical = run(*work, sources=sources)
-        kept = tuple(h for h in rest.for_the_client(response.headers) if h[0].lower().startswith(b"x-road-"))
-        return HttpResponse(response.status, ((b"Content-Type", CANONICAL.encode()), *kept), canonical)
+        if contract is None:
+            return http_answer(response, answer.body)
+        if contract.at == PROVIDER:
+            if canonical:
+                check_translated(contract, asked, response.status, response.headers, answer.body)
+            return http_answer(response, answer.body)
+        given, body = await core.contracting.of_provider(
+            contract, asked, accept, response.status, rest.for_the_client(response.headers), answer.body
+        )
+        return HttpResponse(response.status, given, body or b"", response.reason.encode("latin-1", "replace"))
 
 
 def http_answer(response: RestResponse, body: Body | None) -> HttpResponse:

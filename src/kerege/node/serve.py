@@ -113,6 +113,7 @@ class Node:
             "revocation": core.revocation.run(lambda: core.keeper.picture.trust if core.keeper.picture else None),
             "message log": parts.keeping.run(),
             "environment": parts.environment.run(),
+            "contracts": core.contracting.run(),
         }
         hooks = Hooks(
             trust=lambda: core.keeper.picture.trust if core.keeper.picture else None,
@@ -182,6 +183,7 @@ class Node:
         core.agencies.close()
         core.revocation.close()
         await asyncio.to_thread(core.log.close)
+        await core.contracting.close()
         core.monitor.close()
         await asyncio.to_thread(parts.store.close)
         if parts.tracing is not None:

@@ -2,7 +2,7 @@
 
 Implements X-Road PR-MESS towards clients: `text/xml` or `multipart/related` posted to any path; of the caller's HTTP headers only
 Content-Type and SOAPAction go on; faults come as HTTP 200 `text/xml`. What a SOAP message is, `exchange.soap` says; attachments are
-`exchange.mime`'s; carrying and logging are `carry`'s.
+`exchange.mime`'s; carrying and logging are `carry`'s, checks and canonical records `contracting`'s.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from typing import Final
 
-from kerege.exchange import faults, mime, soap
+from kerege.exchange import faults, mime, rest, soap
 from kerege.exchange.bodies import Body, body_size, close_body
 from kerege.exchange.errors import HttpMethodInvalid, MimeMalformed
 from kerege.exchange.faults import Fault
@@ -25,6 +25,7 @@ from kerege.node.core import Core
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.message import SOAP, Asked, Extras, Message
 from kerege.node.rights import check_permit
+from kerege.node.translate import mapping_of, wants_canonical
 
 _IN_A_THREAD: Final = 64 * 1024
 _FAULT_TYPE: Final = b"text/xml; charset=UTF-8"
@@ -56,6 +57,9 @@ class SoapConsumer:
         message = Message(parts.kind, parts.soap, parts.attachments, parts.headers, content_type=content_type)
         asked = asked_of(request, request_id)
         digest = message.digests[0]
+        contract, accept = core.contracting.at_consumer(asked, picture.rules), http.header(b"accept")
+        if wants_canonical(accept):
+            mapping_of(contract, asked.service, asked.path)
 
         def check(answer: Message) -> SoapMessage | Fault:
             found = soap.parse(answer.content)
@@ -69,8 +73,13 @@ class SoapConsumer:
         finally:
             note_request(exchange, message)
         note_answer(exchange, answer, found)
+        told: rest.Headers = ()
+        if contract is not None and isinstance(found, SoapMessage):
+            told, records = await core.contracting.of_soap_provider(contract, asked, accept, answer.content)
+            if records is not None:
+                return HttpResponse(200, told, records)
         outer, pieces = await written(answer, answer.content_type)
-        return HttpResponse(200, ((b"Content-Type", outer.encode("ascii")),), pieces)
+        return HttpResponse(200, ((b"Content-Type", outer.encode("ascii")), *told), pieces)
 
     def fault(self, fault: Fault) -> HttpResponse:
         """A fault as a SOAP client gets it: HTTP 200, whoever made it."""

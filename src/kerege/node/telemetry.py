@@ -73,6 +73,7 @@ class Metrics(Collector):
         yield from self._exchanges()
         yield from self._log()
         yield from self._ends()
+        yield from self._contracts()
         free = GaugeMetricFamily("kerege_disk_free_bytes", "Free space where the node writes.", labels=("folder",))
         for name, folder in (("log", self._core.config.log.folder), ("state", self._core.config.state)):
             try:
@@ -135,6 +136,34 @@ class Metrics(Collector):
                 "Age of the oldest record without a time-stamp.",
                 value=max(0.0, age),
             )
+
+    def _contracts(self) -> Iterator[Metric]:
+        """Contracts by service, method and path; fields and kinds are the contract's words."""
+        answers = CounterMetricFamily(
+            "kerege_contract_answers",
+            "Answers held against a contract, by outcome.",
+            labels=("contract", "at", "outcome"),
+        )
+        breaches = CounterMetricFamily(
+            "kerege_contract_breaches", "Values that broke a contract.", labels=("contract", "field", "kind")
+        )
+        counts = self._core.contracting.counts
+        sums: dict[tuple[str, str, str], int] = {}
+        outcomes: dict[tuple[str, str, str], int] = {}
+        for terms, count in counts.rows() if counts is not None else ():
+            method = "" if terms["method"] == "*" else terms["method"] + " "
+            contract = f"{method}{terms['service']} {terms['path']}"
+            for name in ("answers", "broken", "refused", "unchecked"):
+                label = (contract, terms["at"], name)
+                outcomes[label] = outcomes.get(label, 0) + getattr(count, name)
+            for (name, kind), (values, _) in count.fields.items():
+                sums[(contract, name, kind)] = sums.get((contract, name, kind), 0) + values
+        for label, number in sorted(outcomes.items()):
+            answers.add_metric(label, number)
+        for label, number in sorted(sums.items()):
+            breaches.add_metric(label, number)
+        yield answers
+        yield breaches
 
     def _ends(self) -> Iterator[Metric]:
         """Until when things hold, in seconds from now; negative when it is past."""

@@ -1,7 +1,8 @@
-"""Answers in canonical records: the consumer's node translates what it has verified, by a mapping both sides agreed on.
+"""Answers in canonical records, by a mapping both sides agreed on: made by the consumer's node of what it has verified, or by the provider's
+before it signs, as the contract says (`contracting`).
 
 The semantics engine is behind a small protocol, so that a node without translation needs no country pack and tests may pass
-their own. The original is never lost: it is in the message log, and its digest stands in the answer. A client that adds the parameter
+their own. The original is never lost: it is in a log, and its digest stands in the answer. A client that adds the parameter
 `sources=1` to the media type gets, beside the canonical records, the cells each was made of: decoded from the same verified message,
 which the same client could have had as it is, so nothing more is disclosed.
 """
@@ -19,10 +20,10 @@ import orjson
 
 from kerege.exchange.ids import DataServiceId
 from kerege.exchange.rest import masked_path
-from kerege.exchange.rules import Rules, WireContract
+from kerege.exchange.rules import NEVER, Rules, WireContract
 from kerege.ground.errors import KeregeError
 from kerege.node.config import Translation
-from kerege.node.errors import TranslationFailed, TranslationMissing
+from kerege.node.errors import TranslationFailed, TranslationMissing, TranslationUnavailable
 
 CANONICAL: Final = "application/vnd.kerege.canonical+json"
 SOURCES: Final = "sources=1"  # the parameter of the media type
@@ -92,7 +93,13 @@ class WireTranslation:
     def __init__(self, translation: Translation | None, loader: TranslatorLoader = load_semantics) -> None:
         self._translation, self._loader = translation, loader
         self._translator: Translator | None = None
+        own = () if translation is None else translation.contracts
+        self._local = Rules("", 0, contracts=tuple(WireContract(*contract) for contract in own))
         self.problem: str | None = None
+
+    def take(self, other: WireTranslation) -> None:
+        """What `other` has read is in use from now on, for whoever holds this one."""
+        self.__dict__.update(other.__dict__)
 
     def reload(self) -> None:
         if self._translation is None:
@@ -105,15 +112,22 @@ class WireTranslation:
         except Exception as problem:  # noqa: BLE001 - a broken pack must not stop the exchange of originals
             self.problem = f"{type(problem).__name__}: {problem}"
 
-    def mapping_for(self, service: DataServiceId, path: str, rules: Rules) -> str:
-        """The mapping agreed for this path. The signed rules come first, then the node's own file."""
-        found = rules.mapping_for(service, path)
-        if found is None and self._translation is not None:
-            local = Rules(rules.instance, 0, contracts=tuple(WireContract(*c) for c in self._translation.contracts))
-            found = local.mapping_for(service, path)
-        if found is None:
-            raise TranslationMissing(service=service, path=masked_path(path))
+    def contract_for(self, service: DataServiceId, path: str, method: str, rules: Rules) -> WireContract | None:
+        """The contract agreed for this path. The signed rules come first, then the node's own file."""
+        found = rules.contract_for(service, path, method)
+        if found is None and self._local.contracts:
+            found = self._local.contract_for(service, path, method)
         return found
+
+    def mapping_for(self, service: DataServiceId, path: str, rules: Rules, method: str = "GET") -> str:
+        """The mapping a caller may ask for. Raises TranslationMissing."""
+        return mapping_of(self.contract_for(service, path, method, rules), service, path)
+
+    def translate(self, mapping: str, payload: bytes, content_type: str) -> Translated:
+        """The payload in canonical records. Raises what the semantics engine raises, and TranslationUnavailable."""
+        if self._translator is None:
+            raise TranslationUnavailable(reason=self.problem or "this node has no translation in its configuration")
+        return self._translator(mapping, payload, content_type)
 
     def run(
         self,
@@ -127,32 +141,48 @@ class WireTranslation:
         sources: bool = False,
     ) -> bytes:
         """The canonical JSON body for a verified answer, with the cells of every record when asked for. Raises TranslationFailed."""
-
-        def fail(reason: str) -> TranslationFailed:
-            return TranslationFailed(service=service, mapping=mapping, reason=reason, request_id=request_id)
-
-        if self._translator is None:
-            raise fail(self.problem or "this node has no translation in its configuration")
         try:
-            done = self._translator(mapping, payload, content_type)
+            done = self.translate(mapping, payload, content_type)
         except KeregeError as problem:
-            raise fail(f"{problem.text} [{problem.code}]") from None
-        message = {
-            "records": list(done.records),
-            "problems": [_problem(item) for item in done.problems],
-            # records a rule held back: their absence is not a fact about the register
-            "withheld": list(done.withheld),
-            "mapping": {"id": done.mapping_id, "version": done.mapping_version},
-            "original": {
-                "sha256": hashlib.sha256(payload).hexdigest(),
-                "content_type": content_type,
-                "message_id": message_id,
-                "request_id": request_id,
-            },
-        }
-        if sources:
-            message["sources"] = list(done.sources)
-        return orjson.dumps(message, default=_plain)
+            raise failed(problem, service, mapping, request_id) from None
+        digest = hashlib.sha256(payload).hexdigest()
+        return written(done, digest, content_type, message_id, request_id, sources=sources)
+
+
+def mapping_of(contract: WireContract | None, service: DataServiceId, path: str) -> str:
+    """The mapping of a contract by which answers may be translated. Raises TranslationMissing."""
+    if contract is None or not contract.mapping or contract.translate == NEVER:
+        raise TranslationMissing(service=service, path=masked_path(path))
+    return contract.mapping
+
+
+def failed(problem: KeregeError, service: DataServiceId, mapping: str, request_id: str) -> TranslationFailed:
+    """What keeps an answer from being translated, as its caller is told."""
+    bare = isinstance(problem, TranslationUnavailable)
+    reason = str(problem.params["reason"]) if bare else f"{problem.text} [{problem.code}]"
+    return TranslationFailed(service=service, mapping=mapping, reason=reason, request_id=request_id)
+
+
+def written(
+    done: Translated, sha256: str, content_type: str, message_id: str, request_id: str, *, sources: bool = False
+) -> bytes:
+    """The canonical JSON body; it names the mapping with its version and the SHA-256 of the original it was made of."""
+    message = {
+        "records": list(done.records),
+        "problems": [_problem(item) for item in done.problems],
+        # records a rule held back: their absence is not a fact about the register
+        "withheld": list(done.withheld),
+        "mapping": {"id": done.mapping_id, "version": done.mapping_version},
+        "original": {
+            "sha256": sha256,
+            "content_type": content_type,
+            "message_id": message_id,
+            "request_id": request_id,
+        },
+    }
+    if sources:
+        message["sources"] = list(done.sources)
+    return orjson.dumps(message, default=_plain)
 
 
 def _problem(item: Any) -> Any:

@@ -82,7 +82,8 @@ def _cut(error: UnicodeDecodeError) -> bool:
 
 
 def _vanished(cells: list[str], mapping_id: str) -> PayloadColumns:
-    return PayloadColumns(reason=f"none of the records has {', '.join(cells)}", mapping=mapping_id)
+    reason = f"none of the records has {', '.join(cells)}"
+    return PayloadColumns(reason=reason, mapping=mapping_id, cells=tuple(cells))
 
 
 def _check_vanished(records: list[Record], present: set[str], source: Source, mapping_id: str) -> None:
@@ -276,7 +277,7 @@ def _csv(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
         raise PayloadColumns(reason=f"the header names {', '.join(twice)} twice", mapping=mapping_id)
     gone = [path for cell, path in source.cells.items() if path not in header and cell not in source.optional]
     if gone:
-        raise PayloadColumns(reason=f"the header lacks {', '.join(gone)}", mapping=mapping_id)
+        raise PayloadColumns(reason=f"the header lacks {', '.join(gone)}", mapping=mapping_id, cells=tuple(gone))
     body, numbers = rows[1:], lines[1:]
     if source.trailer:
         body, numbers = _check_trailer(body, numbers, source)

@@ -1,0 +1,212 @@
+"""Contracts on the wire: which one an answer is under, whether every value of it fits, and how often which field did not.
+
+A contract (`exchange.rules.WireContract`, in the signed configuration) names a mapping, whose pipelines say what is required, which codes and
+formats are agreed, and may hold a JSON Schema, compiled once. Breaches are counted by field and kind: both are words of the contract, never
+values of an answer, and names of fields are taken from the schema and not from the answer, whose keys may be identifiers of
+persons. What is done about a breach on either side of the exchange is `contracting`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jsonschema_rs
+import orjson
+
+from kerege.exchange.bodies import Body, body_bytes, body_size
+from kerege.exchange.ids import DataServiceId
+from kerege.exchange.rules import Rules, WireContract
+from kerege.ground.errors import KeregeError
+from kerege.node.translate import Translated, WireTranslation
+
+_LOG: Final = logging.getLogger("kerege.node.contracts")
+_IN_A_THREAD: Final = 64 * 1024
+LARGEST: Final = 32 * 1024 * 1024  # of an answer that is looked into; parsed it is several times that
+_AT_ONCE: Final = 2  # large answers looked into at the same time
+_MOST_ERRORS: Final = 10_000  # of one answer; the answer is broken enough
+WHOLE: Final = "(answer)"  # the field of a breach that is about no single one
+MORE: Final = "more"
+# said of a value that fits the contract: the mapping had to assume something
+NOTES: Final = frozenset({"name_unsure"})
+
+Breach = tuple[str, str]  # field, kind
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What one look into an answer gave. `unchecked` says why it could not be looked into; `problem` why it cannot be translated."""
+
+    breaches: Mapping[Breach, int] = field(default_factory=dict)
+    done: Translated | None = None
+    problem: KeregeError | None = None
+    unchecked: str | None = None
+
+    @property
+    def broken(self) -> dict[Breach, int]:
+        """The breaches without mere notes."""
+        return {breach: count for breach, count in self.breaches.items() if breach[1] not in NOTES}
+
+    @property
+    def total(self) -> int:
+        return sum(self.broken.values())
+
+    def summary(self, most: int = 20) -> str:
+        """`field kind n` of the worst, for faults and headers: words of the contract and counts."""
+        worst = sorted(self.broken.items(), key=lambda item: (-item[1], item[0]))
+        told = ", ".join(f"{_printable(name)} {kind} {count}" for (name, kind), count in worst[:most])
+        return told + (f" and {len(worst) - most} more" if len(worst) > most else "")
+
+
+def _printable(name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in name[:100])
+
+
+class Contracts:
+    """One per node. `translation` gives the one in use now; `count` is told of every look."""
+
+    def __init__(
+        self,
+        translation: Callable[[], WireTranslation],
+        count: Callable[[WireContract, Examined], None] = lambda *_: None,
+    ) -> None:
+        self._translation, self._count = translation, count
+        self._validators: dict[str, jsonschema_rs.Validator | str] = {}
+        self._large = asyncio.Semaphore(_AT_ONCE)
+
+    def find(self, service: DataServiceId, method: str, path: str, rules: Rules) -> WireContract | None:
+        """The contract that answers to this call are under, or None."""
+        return self._translation().contract_for(service, path, method, rules)
+
+    async def examine(self, contract: WireContract, body: Body, content_type: str) -> Examined:
+        """Every value held against the contract, and counted. Never raises for what the answer holds."""
+        size = body_size(body)
+        if size > LARGEST:
+            examined = Examined(unchecked=f"it has {size} bytes, at most {LARGEST} are looked into")
+        elif size > _IN_A_THREAD:
+            async with self._large:
+                examined = await asyncio.to_thread(lambda: self.look(contract, body_bytes(body), content_type))
+        else:
+            examined = self.look(contract, body_bytes(body), content_type)
+        self._count(contract, examined)
+        return examined
+
+    def unseen(self, contract: WireContract, reason: str) -> Examined:
+        """An answer that cannot be looked into, counted as such."""
+        examined = Examined(unchecked=reason)
+        self._count(contract, examined)
+        return examined
+
+    def look(self, contract: WireContract, payload: bytes, content_type: str) -> Examined:
+        """Schema, then mapping; in whatever thread."""
+        breaches: Counter[Breach] = Counter()
+        done, problem, unchecked = None, None, None
+        if contract.schema:
+            unchecked = self._by_schema(contract.schema, payload, breaches)
+        if contract.mapping:
+            try:
+                done = self._translation().translate(contract.mapping, payload, content_type)
+            except KeregeError as found:
+                problem = found
+                if found.code.startswith("semantics.payload_"):
+                    breaches += _of_payload(found)
+                else:
+                    unchecked = f"{found.text} [{found.code}]"
+            except Exception as found:  # noqa: BLE001 - a bug in a mapping must not look like the agency's breach
+                _LOG.error(
+                    "mapping %s failed with %s", contract.mapping, type(found).__name__
+                )  # not its text: no values
+                unchecked = f"the mapping failed ({type(found).__name__})"
+            else:
+                breaches += _of_problems(done.problems)
+        return Examined(dict(breaches), done, problem, unchecked)
+
+    def _by_schema(self, text: str, payload: bytes, breaches: Counter[Breach]) -> str | None:
+        validator = self._validators.get(text)
+        if validator is None:
+            validator = self._validators[text] = compiled(text)
+        if isinstance(validator, str):
+            return validator
+        try:
+            document = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            breaches[WHOLE, "not_json"] += 1
+            return None
+        if not validator.is_valid(document):
+            for number, error in enumerate(validator.iter_errors(document)):
+                if number >= _MOST_ERRORS:
+                    breaches[WHOLE, MORE] += 1
+                    break
+                breaches[field_of(error)] += 1
+        return None
+
+
+def compiled(text: str) -> jsonschema_rs.Validator | str:
+    """The validator of a schema, or what is wrong with the schema. Nothing is fetched; patterns take time linear in the text."""
+
+    def nowhere(_: str) -> Any:
+        raise ValueError("a schema of the configuration refers to nothing outside itself")
+
+    try:
+        return jsonschema_rs.validator_for(
+            orjson.loads(text), pattern_options=jsonschema_rs.RegexOptions(), retriever=nowhere, validate_formats=True
+        )
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, TypeError) as problem:
+        return f"its JSON Schema cannot be used ({str(problem).splitlines()[0][:200]})"
+
+
+_NAMED: Final = frozenset({"properties", "dependentRequired", "dependentSchemas", "dependencies"})
+_SKIPPED_WITH_NEXT: Final = frozenset({"$defs", "definitions"})
+_ANY_NAME: Final = frozenset({"additionalProperties", "unevaluatedProperties", "propertyNames"})
+_LISTS: Final = frozenset({"items", "prefixItems", "additionalItems", "unevaluatedItems", "contains"})
+
+
+def field_of(error: jsonschema_rs.ValidationError) -> Breach:
+    """Where in the schema an error stands, as `items[].gender`, and which of its words was not kept to."""
+    steps: Sequence[Any] = list(error.evaluation_path)
+    kind = str(steps[-1]) if steps else "false"
+    names: list[str] = []
+    at = 0
+    while at < len(steps):
+        step = steps[at]
+        last = at == len(steps) - 1
+        if step in _NAMED and not last:
+            names.append(str(steps[at + 1]))
+            at += 1
+        elif step == "patternProperties" and not last:
+            names.append("*")
+            at += 1
+        elif step in _ANY_NAME:
+            names.append("*")
+        elif step in _LISTS and not last:
+            names.append("[]")
+        elif step in _SKIPPED_WITH_NEXT:
+            at += 1
+        at += 1
+    missing = getattr(error.kind, "property", None)
+    if kind == "required" and isinstance(missing, str):  # a name the schema gives
+        names.append(missing)
+    return ".".join(names).replace(".[]", "[]") or WHOLE, kind
+
+
+def _of_problems(problems: Any) -> Counter[Breach]:
+    """A mapping's problems with values, by canonical field."""
+    return Counter(
+        (str(one.get("field", WHOLE)), str(one["code"]).rpartition(".")[2]) for one in map(_fields, problems)
+    )
+
+
+def _fields(problem: Any) -> Mapping[str, Any]:
+    return problem if isinstance(problem, Mapping) else {"field": problem.field, "code": problem.code}
+
+
+def _of_payload(problem: KeregeError) -> Counter[Breach]:
+    """A payload that cannot be read as a whole; where agreed columns are not there, each of them."""
+    cells = problem.params.get("cells")
+    if isinstance(cells, tuple) and cells:
+        return Counter((cell, "column_missing") for cell in cells)
+    return Counter([(WHOLE, problem.code.rpartition(".")[2])])
