@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kerege.exchange import certs
 from kerege.exchange.errors import CertificateInvalid
@@ -118,3 +118,36 @@ def test_a_profile_that_only_resembles_a_known_one_is_not_known(
     pair = authority.sign_certificate(MEMBER, "Education", "node-edu", NOW)
     with pytest.raises(CertificateInvalid, match="profile"):
         certs.signer_of(pair.certificate, replace(approved, profile=profile), "KG")
+
+
+@pytest.mark.parametrize(
+    ("purposes", "allowed"),
+    [
+        ((), True),
+        ((ExtendedKeyUsageOID.CLIENT_AUTH,), True),
+        ((ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.EMAIL_PROTECTION), True),
+        ((ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,), True),
+        ((ExtendedKeyUsageOID.EMAIL_PROTECTION,), False),
+    ],
+)
+def test_an_authentication_certificate_that_lists_purposes_lists_tls(
+    purposes: tuple[x509.ObjectIdentifier, ...], allowed: bool
+) -> None:
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(ONE_NAME)
+        .issuer_name(ONE_NAME)
+        .public_key(KEY.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.KeyUsage(True, *[False] * 8), critical=True)
+    )
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    certificate = builder.sign(KEY, hashes.SHA256())
+    if allowed:
+        certs.check_use(certificate, "authentication")
+    else:
+        with pytest.raises(CertificateInvalid, match="extended key usage"):
+            certs.check_use(certificate, "authentication")

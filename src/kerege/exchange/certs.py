@@ -16,6 +16,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kerege.exchange.errors import CertificateInvalid, ConfigurationMalformed
 from kerege.exchange.globalconf import ApprovedAuthority
@@ -29,6 +30,11 @@ UNREADABLE: Final = (
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
+)
+_TLS_PURPOSES: Final = (
+    ExtendedKeyUsageOID.CLIENT_AUTH,
+    ExtendedKeyUsageOID.SERVER_AUTH,
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
 )
 MOST_EXTRA: Final = 4  # intermediates a signature may bring; real chains need one or two
 _PROFILES: Final = "ee.ria.xroad.common.certificateprofile.impl."
@@ -109,6 +115,21 @@ def check_use(certificate: x509.Certificate, role: str) -> None:
         raise CertificateInvalid(
             role=role, subject=subject(certificate), reason="its key usage is not for authentication"
         )
+    if role == "authentication" and not _for_tls(certificate):
+        raise CertificateInvalid(
+            role=role, subject=subject(certificate), reason="its extended key usage is not for authentication"
+        )
+
+
+def _for_tls(certificate: x509.Certificate) -> bool:
+    """Where purposes are listed, TLS is among them; X-Road asks for the client's, also of a server."""
+    try:
+        purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    except UNREADABLE:
+        return False
+    return any(one in purposes for one in _TLS_PURPOSES)
 
 
 def check_validity(certificate: x509.Certificate, role: str, now: datetime) -> None:

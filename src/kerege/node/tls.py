@@ -2,8 +2,10 @@
 
 1.2 and 1.3 both. In 1.2 ECDHE with AES-GCM comes first; the three CBC suites that X-Road's servers speak by default stay offered
 for older peers (PR-MESSTRANSP; OpenSSL calls them ECDHE-RSA-AES256-SHA384, DHE-RSA-AES256-SHA256, ECDHE-ECDSA-AES256-SHA384), with
-encrypt-then-mac where the peer knows it. Whose certificate a peer showed is decided per connection by the global configuration;
-here a handshake ends well with any certificate of an approved authority. Sessions: a server resumes them as OpenSSL does, bound to
+encrypt-then-mac where the peer knows it. Whose certificate a peer showed is decided per connection by the global configuration:
+a client must show one of an approved authority to end its handshake; of a server the handshake proves that it has the key, and all
+else is `peers`' to check before anything is sent, because X-Road's authentication certificates need name no purpose but client
+authentication, which OpenSSL refuses in a server. Sessions: a server resumes them as OpenSSL does, bound to
 the client's certificate; a client context remembers its peers' sessions, because X-Road's servers close after each exchange and a
 full mutual handshake each time is the dearest part of it.
 """
@@ -57,10 +59,13 @@ def server_context(auth: KeyPair) -> ssl.SSLContext:
 
 
 def client_context(auth: KeyPair) -> ssl.SSLContext:
-    """For connections to other servers. Host names are not looked at: the configuration says whose each certificate is."""
+    """For connections to other servers: `Peers.check` believes their certificates or not, chain, registration and OCSP.
+
+    Host names are not looked at: the configuration says whose each certificate is.
+    """
     context = modern(ResumingContext(ssl.PROTOCOL_TLS_CLIENT))
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_NONE
     use_key(context, auth)
     return context
 
