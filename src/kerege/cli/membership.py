@@ -38,7 +38,9 @@ def network(context: click.Context, as_json: bool) -> None:
             f"  right  {right.holder} -> {right.data_service} {right.method} {right.path} until {clock.iso(right.until)}"
         )
     for contract in picture.contracts:
-        click.echo(f"  contract {contract.data_service} {contract.path} -> {contract.mapping} at the {contract.at}")
+        click.echo(
+            f"  contract {contract.data_service} {contract.path} -> {contract.mapping} at the {contract.at}, {contract.mode}"
+        )
     for permit in picture.permits:
         click.echo(
             f"  permit {permit.public_service} {permit.state.value} until {clock.iso(permit.until)}, ledger entry {permit.verdict_index}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
 
 from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.exchange.rules import ASKED, OBSERVE
 from kerege.ground.clock import iso, require_utc
 from kerege.ground.errors import KeregeError
-from kerege.ground.ids import new_id
+from kerege.ground.ids import canonical_json, new_id
 from kerege.ground.text import Text
 from kerege.identity import receipts
 from kerege.membership.errors import (
@@ -32,10 +34,11 @@ from kerege.membership.models import (
     SecurityServer,
     Subsystem,
 )
-from kerege.membership.picture import At
+from kerege.membership.picture import At, ContractRow
 from kerege.membership.publish import Publisher
 from kerege.membership.queries import picture
 from kerege.membership.states import PermitState
+from kerege.node.contracts import compiled
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "*"})
 
@@ -175,18 +178,44 @@ def set_contract(
     legal_basis: str,
     now: datetime,
     at: At = "consumer",
+    mode: str = OBSERVE,
+    translate: str = ASKED,
+    method: str = "*",
+    schema: Mapping[str, Any] | None = None,
 ) -> Contract:
-    """Which mapping the answers under `path` go through; one contract per data service and path."""
-    for field, value in (("owner", owner), ("legal basis", legal_basis), ("mapping", mapping), ("path", path)):
+    """What the answers under `path` are held against, where, and what a breach does (`exchange.rules.WireContract`).
+
+    One contract per data service, path and method. A contract without a mapping needs a JSON Schema. Raises ContractInvalid.
+    """
+
+    def bad(reason: str) -> ContractInvalid:
+        return ContractInvalid(data_service=data_service, path=path, reason=reason)
+
+    for field, value in (("owner", owner), ("legal basis", legal_basis), ("path", path)):
         if not value.strip():
-            raise ContractInvalid(data_service=data_service, path=path, reason=f"it has no {field}")
+            raise bad(f"it has no {field}")
+    if not mapping.strip() and schema is None:
+        raise bad("it has no mapping and no schema")
+    try:
+        text = "" if schema is None else canonical_json(schema).decode()
+        row_ = ContractRow(str(data_service), path, mapping, at, owner, legal_basis, mode, translate, method, text)
+        row_.as_rule()
+    except (TypeError, ValueError) as problem:
+        raise bad(str(problem)) from None
+    unusable = compiled(text) if text else None
+    if isinstance(unusable, str):
+        raise bad(unusable)
     row, _ = Contract.objects.update_or_create(
         data_service=str(data_service),
         path=path,
+        method=method,
         defaults={
             "provider": _subsystem(data_service.provider),
             "mapping": mapping,
             "at": at,
+            "mode": mode,
+            "translate": translate,
+            "schema": text,
             "owner": owner,
             "legal_basis": legal_basis,
             "set_at": require_utc(now),

@@ -118,13 +118,19 @@ class Contract(models.Model):
     path = models.CharField(max_length=255)
     mapping = models.CharField(max_length=190)
     at = models.CharField(max_length=10, choices=[("consumer", "consumer"), ("provider", "provider")])
+    mode = models.CharField(max_length=10, default="observe", choices=[(m, m) for m in ("observe", "warn", "refuse")])
+    translate = models.CharField(max_length=10, default="asked", choices=[(t, t) for t in ("asked", "always", "never")])
+    method = models.CharField(max_length=10, default="*")
+    schema = models.TextField(default="", blank=True)
     owner = models.CharField(max_length=190)
     legal_basis = models.CharField(max_length=190)
     set_at = models.DateTimeField()
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=("data_service", "path"), name="membership_one_contract_per_path"),
+            models.UniqueConstraint(
+                fields=("data_service", "path", "method"), name="membership_one_contract_per_path_and_method"
+            ),
         )
 
     def __str__(self) -> str:

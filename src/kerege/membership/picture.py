@@ -71,7 +71,7 @@ class RightRow:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ContractRow:
-    """Which mapping the answers of `data_service` under `path` go through, and where."""
+    """What the answers of `data_service` under `path` are held against and translated by, where, and what a breach does."""
 
     data_service: str
     path: str
@@ -79,9 +79,23 @@ class ContractRow:
     at: At
     owner: str
     legal_basis: str
+    mode: str = exchange_rules.OBSERVE
+    translate: str = exchange_rules.ASKED
+    method: str = "*"
+    schema: str = ""
 
     def as_rule(self) -> exchange_rules.WireContract:
-        return exchange_rules.WireContract(DataServiceId.parse(self.data_service), self.path, self.mapping)
+        """Raises ValueError when the terms do not go together."""
+        return exchange_rules.WireContract(
+            DataServiceId.parse(self.data_service),
+            self.path,
+            self.mapping,
+            self.at,
+            self.mode,
+            self.translate,
+            self.method,
+            self.schema,
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -132,7 +146,7 @@ class Picture:
                 exchange_rules.Binding(SubsystemId.parse(client), name) for name, client in sorted(self.public_services)
             ),
             permits=tuple(permit.as_rule() for permit in sorted(self.permits)),
-            contracts=tuple(contract.as_rule() for contract in sorted(self.contracts) if contract.at == "consumer"),
+            contracts=tuple(contract.as_rule() for contract in sorted(self.contracts)),
         )
 
     def _permitted(self, right: RightRow) -> bool:

@@ -98,8 +98,19 @@ def picture(instance: str, now: datetime) -> Picture:
             PublicServiceClient.objects.order_by("public_service").values_list("public_service", "client__code")
         ),
         contracts=tuple(
-            ContractRow(c.data_service, c.path, c.mapping, cast(At, c.at), c.owner, c.legal_basis)
-            for c in Contract.objects.order_by("data_service", "path")
+            ContractRow(
+                c.data_service,
+                c.path,
+                c.mapping,
+                cast(At, c.at),
+                c.owner,
+                c.legal_basis,
+                c.mode,
+                c.translate,
+                c.method,
+                c.schema,
+            )
+            for c in Contract.objects.order_by("data_service", "path", "method")
         ),
         central=central_digest(instance),
     )
