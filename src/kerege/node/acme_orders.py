@@ -60,7 +60,7 @@ def read_settings(config: NodeConfig) -> AcmeSettings | None:
     """The `keys.acme` section, None when there is none. Raises NodeConfigInvalid naming the key."""
     if config.acme is None:
         return None
-    section = Section(config.acme, "keys.acme", config.file)
+    section = Section(config.acme, "keys.acme", config.file, ("keys", "acme"))
     orders: list[str | MemberId] = []
     for one in section.listing("orders"):
         orders.append(keys.AUTH if one == keys.AUTH else section.parse(MemberId, one, "orders"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
@@ -45,7 +45,12 @@ _KINDS: Final = ("rest", "openapi", "wsdl")
 
 def load(file: Path) -> NodeConfig:
     """The configuration in `file`. Raises NodeConfigInvalid naming file and key."""
-    top = Section(_yaml(file), "", file)
+    return read(content_of(file), file)
+
+
+def read(content: object, file: Path) -> NodeConfig:
+    """The configuration that the content of `file` says. Raises NodeConfigInvalid naming file and key."""
+    top = Section(content, "", file)
     server: ServerId = top.parse(ServerId, top.text("server"), "server")
     listen, keys, configuration = top.section("listen"), top.section("keys"), top.section("configuration")
     _check_listen(listen)
@@ -95,17 +100,33 @@ def load(file: Path) -> NodeConfig:
     return out
 
 
-def _yaml(file: Path) -> object:
+class _Strict(yaml.SafeLoader):
+    """A key that stands twice in one mapping is refused: the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            problem = f"the key {twice} stands there twice"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def content_of(file: Path) -> object:
+    """What the YAML file holds. Raises NodeConfigInvalid."""
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.load(file.read_text(encoding="utf-8"), _Strict)  # noqa: S506 - a safe loader, made stricter
     except OSError as problem:
-        raise NodeConfigInvalid(file=file, key="(file)", reason=problem.strerror or "it cannot be read") from None
+        reason = problem.strerror or "it cannot be read"
+        raise NodeConfigInvalid(file=file, key="(file)", reason=reason, place=()) from None
     except UnicodeDecodeError:
-        raise NodeConfigInvalid(file=file, key="(file)", reason="it is not UTF-8") from None
+        raise NodeConfigInvalid(file=file, key="(file)", reason="it is not UTF-8", place=()) from None
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "(file)"
-        raise NodeConfigInvalid(file=file, key=where, reason="it is not YAML") from None
+        said = getattr(problem, "problem", None) or ""
+        reason = said if said.endswith("twice") else "it is not YAML"
+        raise NodeConfigInvalid(file=file, key=where, reason=reason, place=()) from None
 
 
 def clients_need_tls(clients: Iterable[ClientSettings]) -> bool:
@@ -174,12 +195,12 @@ def _clients(top: Section) -> tuple[dict[SubsystemId, ClientSettings], dict[Memb
     """Subsystems, and members that call in their own name (X-Road's management calls)."""
     out: dict[SubsystemId, ClientSettings] = {}
     members: dict[MemberId, ClientSettings] = {}
-    for index, value in enumerate(top.listing("clients", [])):
+    for index, value in top.numbered("clients", []):
         key = f"clients[{index}]"
         if isinstance(value, str):
             client, settings = top.parse(ClientId, value, key), ClientSettings()
         else:
-            one = Section(value, key, top.file)
+            one = Section(value, key, top.file, ("clients", index))
             client = one.parse(ClientId, one.text("id"), "id")
             settings = ClientSettings(one.one_of("connection", "http", _CONNECTIONS), one.places("certificates"))
             if (settings.connection == "https-certificate") != bool(settings.certificates):
@@ -208,7 +229,7 @@ def _services(
             raise section.bad(name, f"its subsystem {service.provider} is not among clients")
         if is_reserved(service.service):
             raise section.bad(name, f"the code {service.service} is reserved for a service of the node itself")
-        one = Section(value, f"services.{name}", section.file)
+        one = section.child(name, value)
         url = one.text("url")
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -247,7 +268,7 @@ def _right(section: Section, groups: Mapping[str, LocalGroup]) -> LocalRight:
 def _local_groups(section: Section) -> dict[str, LocalGroup]:
     out = {}
     for code, value in section.items():
-        one = Section(value, f"local_groups.{code}", section.file)
+        one = section.child(code, value)
         members = frozenset(one.parse(ClientId, member, "members") for member in one.listing("members", []))
         out[code] = LocalGroup(code, one.text_or_none("description") or "", members)
         one.close()
@@ -261,7 +282,7 @@ def _peers(section: Section) -> dict[ServerId, Peer]:
         if isinstance(value, str):
             out[server] = Peer(section.as_address(value, name))
             continue
-        one = Section(value, f"peers.{name}", section.file)
+        one = section.child(name, value)
         out[server] = Peer(one.address("address"), one.address_or_none("ocsp"))
         one.close()
     return out

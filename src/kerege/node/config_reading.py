@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,13 +12,17 @@ from kerege.node.config_types import MEGABYTE, Address
 from kerege.node.errors import NodeConfigInvalid
 
 _MISSING: Final = object()
+_INDEXED: Final = re.compile(r"(\w+)\[(\d+)\]")
+SET_ASIDE: Final = object()  # in the place of an entry of a list, so that the others keep their numbers
+
+Place = tuple[str | int, ...]  # the way to a value in the file, key by key
 
 
 class Section:
     """One mapping of the file. Ask for every key it may hold, then `close`: a key that nobody asked for is refused."""
 
-    def __init__(self, value: Any, path: str, file: Path) -> None:
-        self.file, self.path = file, path
+    def __init__(self, value: Any, path: str, file: Path, place: Place = ()) -> None:
+        self.file, self.path, self.where = file, path, place
         if not isinstance(value, Mapping):
             raise self.bad("", "expected keys and values here")
         self._value = dict(value)
@@ -25,7 +30,13 @@ class Section:
 
     def bad(self, key: str, reason: str) -> NodeConfigInvalid:
         name = ".".join(part for part in (self.path, key) if part) or "(top)"
-        return NodeConfigInvalid(file=self.file, key=name, reason=reason)
+        at = _INDEXED.fullmatch(key)
+        last: Place = (at[1], int(at[2])) if at is not None else (key,) if key else ()
+        return NodeConfigInvalid(file=self.file, key=name, reason=reason, place=(*self.where, *last))
+
+    def child(self, name: str, value: Any) -> Section:
+        """The mapping that stands under `name` here, a name that is itself data (an identifier, a code)."""
+        return Section(value, f"{self.path}.{name}" if self.path else name, self.file, (*self.where, name))
 
     def has(self, key: str) -> bool:
         return key in self._value
@@ -71,7 +82,8 @@ class Section:
         return found
 
     def section(self, key: str, default: Any = _MISSING) -> Section:
-        return Section(self.raw(key, default), ".".join(p for p in (self.path, key) if p), self.file)
+        path = ".".join(p for p in (self.path, key) if p)
+        return Section(self.raw(key, default), path, self.file, (*self.where, key))
 
     def section_or_none(self, key: str) -> Section | None:
         return self.section(key) if self.raw(key, None) is not None else None
@@ -88,7 +100,12 @@ class Section:
 
     def sections(self, key: str, default: Any = _MISSING) -> list[Section]:
         path = ".".join(p for p in (self.path, key) if p)
-        return [Section(v, f"{path}[{i}]", self.file) for i, v in enumerate(self.listing(key, default))]
+        found = self.numbered(key, default)
+        return [Section(v, f"{path}[{i}]", self.file, (*self.where, key, i)) for i, v in found]
+
+    def numbered(self, key: str, default: Any = _MISSING) -> list[tuple[int, Any]]:
+        """The entries of a list with where they stand, without those that `check` has told of and set aside."""
+        return [(i, value) for i, value in enumerate(self.listing(key, default)) if value is not SET_ASIDE]
 
     def place(self, key: str, default: Any = _MISSING) -> Path:
         return (self.file.parent / self.text(key, default)).resolve()
