@@ -66,8 +66,20 @@ def readable(certificate: x509.Certificate) -> bool:
     return True
 
 
+_DER: Final[dict[int, tuple[x509.Certificate, bytes]]] = {}
+_MOST_DER: Final = 1024
+
+
 def der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(Encoding.DER)
+    """Its bytes; remembered, because the same few certificates are asked for with every message."""
+    known = _DER.get(id(certificate))
+    if known is not None and known[0] is certificate:
+        return known[1]
+    if len(_DER) >= _MOST_DER:
+        _DER.clear()
+    data = certificate.public_bytes(Encoding.DER)
+    _DER[id(certificate)] = (certificate, data)
+    return data
 
 
 def der_sha256(certificate: x509.Certificate) -> str:

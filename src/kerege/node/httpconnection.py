@@ -85,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._queue: list[bytes] = []
         self._timeout, self._last = 0.0, NEVER
         self.certificate: bytes | None = None
+        self.checked: tuple[object, object, float] | None = None  # whose it was found to be: a note of whoever asks
         self.deadline = NEVER
         self.idle_since = 0.0
         self.used = False

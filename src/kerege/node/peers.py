@@ -158,7 +158,7 @@ class Peers:
                 raise PeerUnreachable(server=server.id, address=address, reason=refused.reason) from None
             try:
                 if self._tls:
-                    await self.check(connection.certificate, server, picture)
+                    await self._check_again(connection, server, picture)
                 break
             except BaseException as problem:
                 connection.close()
@@ -213,6 +213,13 @@ class Peers:
         now = self._clock()
         certificate, answer = await self._revocation.of_peer(picture.trust, der, now, self._routes.ocsp_address(server))
         picture.trust.check_auth(certificate, (answer,), now)
+
+    async def _check_again(self, connection: Connection, server: SecurityServer, picture: Picture) -> None:
+        """As `check`; of a kept connection once a second, and anew under every configuration."""
+        now, known = time.monotonic(), connection.checked
+        if known is None or known[0] is not picture or known[1] is not server or known[2] < now:
+            await self.check(connection.certificate, server, picture)
+            connection.checked = (picture, server, now + _CHECKED_SECONDS)
 
     async def check_link(self, link: Link, server: SecurityServer, picture: Picture) -> None:
         """As `check`, once a second and anew under every configuration: a link carries many calls."""

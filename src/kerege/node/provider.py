@@ -37,6 +37,7 @@ from kerege.node.sealing import Item
 
 _ADMITTED_SECONDS: Final = 1.0
 _MOST_ADMISSIONS: Final = 8192
+_MOST_KNOWN: Final = 1024
 
 
 class Handler(Protocol):
@@ -107,6 +108,7 @@ class Provider:
     def __init__(self, core: Core, handlers: Mapping[bytes, Handler], metaservices: Metaservices | None = None) -> None:
         self._core, self._handlers, self._meta = core, handlers, metaservices
         self._replays = ReplayWindow(core.config.replay_window_seconds)
+        self._known: dict[bytes, tuple[Picture, SecurityServer]] = {}
         self._admissions: dict[tuple[int, int, str, int], _Admission] = {}
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
@@ -169,7 +171,8 @@ class Provider:
             (b"x-hash-algorithm", b"SHA-512"),
             *wire.original_content_type(answer),
         )
-        return HttpResponse(200, headers, wire.encode(boundary, answer, signed))
+        pieces = wire.encode(boundary, answer, signed)
+        return HttpResponse(200, headers, pieces[0] if len(pieces) == 1 else pieces)
 
     # --- who is calling ---
 
@@ -177,9 +180,15 @@ class Provider:
         """The registered server that holds `certificate`. Raises PeerUntrusted."""
         if not self._core.config.peer_tls:
             return Peer(None, None, address)
+        known = self._known.get(certificate or b"")
+        if known is not None and known[0] is picture:
+            return Peer(known[1], certificate, address)
         server = None if certificate is None else picture.shared.server_by_auth_hash(certs.auth_hashes(certificate))
-        if server is None:
+        if server is None or certificate is None:
             raise PeerUntrusted(peer=address, reason="its authentication certificate is not registered")
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[certificate] = (picture, server)
         return Peer(server, certificate, address)
 
     def check_peer(self, peer: Peer, ocsp: tuple[bytes, ...], trust: Trust, now: datetime) -> None:
