@@ -95,8 +95,8 @@ class Report:
     def warning(self, code: str, key: str, found: str, do: str, file: Path | str | None = None) -> None:
         self._add(WARNING, code, key, found, do, file)
 
-    def ok(self, key: str, found: str) -> None:
-        self._add(OK, "", key, found, "", None)
+    def ok(self, key: str, found: str, code: str = "") -> None:
+        self._add(OK, code, key, found, "", None)
 
     def refused(self, code: str, key: str, problem: KeregeError, file: Path | str | None = None) -> None:
         self._add(ERROR, code, key, problem.text, problem.next_step, file)
@@ -219,7 +219,7 @@ def _stand_in(place: Place) -> Any:
     pair = {"key": STAND_IN, "certificate": STAND_IN}
     whole: dict[Place, Any] = {
         ("server",): _NOBODY,
-        ("listen",): {name: "127.0.0.1:0" for name in ("clients", "servers", "admin")},
+        ("listen",): dict.fromkeys(("clients", "servers", "admin"), "127.0.0.1:0"),
         ("listen", "clients_tls"): "127.0.0.1:0",
         ("listen", "clients"): "127.0.0.1:0",
         ("listen", "servers"): "127.0.0.1:0",

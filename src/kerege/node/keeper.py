@@ -235,6 +235,10 @@ class Keeper:
                 await outcome
         self._picture = picture
 
+    def kept(self) -> Picture | None:
+        """What is kept on disk, verified anew, or what the laid-out folder holds; None when nothing is. Raises what does not hold."""
+        return self._load() if self._own is not None else self._read_folder()
+
     # --- in a thread ---
 
     def _fetch(self, source: conffetch.Source, current: Picture | None) -> Picture:
