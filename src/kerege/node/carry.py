@@ -58,7 +58,7 @@ class Carrier:
                 servers, picture, preferred=core.routes.known(asked.service.provider_client)
             )
             link = reached.link
-        exchange.service_address = reached.address.host
+        exchange.service_address = reached.server.address or reached.address.host
         core.routes.answered(asked.service.provider_client, reached.server.id)
         if link is not None:
             until = core.keys.good_until[asked.client.member]

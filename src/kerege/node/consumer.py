@@ -44,7 +44,7 @@ class Consumer:
                 return await service(http)
         core = self._core
         exchange = Exchange(CLIENT, milliseconds(), own_address=core.config.clients_address.host)
-        exchange.client_address = core.config.servers_address.host
+        exchange.client_address = core.registered_address
         soap = self._soap is not None and not http.target.startswith("/r1")
         try:
             if soap:

@@ -19,7 +19,7 @@ from kerege.node.config import NodeConfig
 from kerege.node.connections import Connections
 from kerege.node.contracting import Contracting
 from kerege.node.httpclient import Pool
-from kerege.node.keeper import Keeper
+from kerege.node.keeper import Keeper, Picture
 from kerege.node.keys import NodeKeys
 from kerege.node.monitoring import Monitor
 from kerege.node.peers import Peers
@@ -78,6 +78,20 @@ class Core:
 
     milliseconds = staticmethod(milliseconds)
     plans: Plans = field(default_factory=Plans)
+    _registered: tuple[Picture | None, str] = (None, "")
+
+    @property
+    def registered_address(self) -> str:
+        """Where the global configuration says this server is: so both servers' monitoring records of an exchange name it.
+
+        Collectors pair the records by it. Where it listens, while nothing else is known.
+        """
+        picture = self.keeper.picture
+        if picture is None or picture is not self._registered[0]:
+            servers = () if picture is None else picture.shared.servers
+            found = next((one.address for one in servers if one.id == self.config.server), None)
+            self._registered = (picture, found or self.config.servers_address.host)
+        return self._registered[1]
 
     def fault(self, error: Exception, where: str) -> Fault:
         """The fault for anything raised while handling a message; a bug leaves its trace in the node's own log."""

@@ -126,9 +126,9 @@ class Provider:
         return response
 
     def new_exchange(self, peer_address: str) -> Exchange:
-        own = self._core.config.servers_address.host
-        exchange = Exchange(PRODUCER, milliseconds(), own_address=own)
-        exchange.client_address, exchange.service_address = peer_address, own
+        core = self._core
+        exchange = Exchange(PRODUCER, milliseconds(), own_address=core.config.servers_address.host)
+        exchange.client_address, exchange.service_address = peer_address, core.registered_address
         return exchange
 
     async def _serve(self, http: HttpRequest, exchange: Exchange) -> HttpResponse:
@@ -208,6 +208,8 @@ class Provider:
         if handler is None:
             raise MessageMalformed(where="message", reason="it is neither a REST nor a SOAP request")
         exchange.request_size = message.size
+        if peer.server is not None and peer.server.address:
+            exchange.client_address = peer.server.address  # as the other side's own record names it
         asked = handler.read(message, extras, exchange)
         config, server = self._core.config, peer.server
         if asked.server is not None and asked.server != config.server:
@@ -278,7 +280,8 @@ class Provider:
                 accepted.asked, accepted.message, accepted.extras, accepted.service, exchange
             )
         exchange.response_in = milliseconds()
-        exchange.response_size = answer.size
+        if exchange.soap is None:  # of SOAP the envelope alone counts, which its handler has noted
+            exchange.response_size = answer.size
         return answer
 
     def begin(self, accepted: Accepted, done: Callable[[Message], None], failed: Callable[[Exception], None]) -> bool:

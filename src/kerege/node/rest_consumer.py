@@ -102,7 +102,8 @@ class RestConsumer:
             return None
         config = core.config
         exchange = Exchange(CLIENT, started, own_address=config.clients_address.host)
-        exchange.client_address, exchange.service_address = config.servers_address.host, plan.link.address.host
+        exchange.client_address = core.registered_address
+        exchange.service_address = plan.server.address or plan.link.address.host
         exchange.request = request
         message = Message(multipart.REST_REQUEST, request.encode(), (Attachment((), body),) if body else ())
         exchange.request_size = message.size
