@@ -66,6 +66,12 @@ class Bench:
     def address(self) -> tuple[str, int]:
         return OURS, self.servers
 
+    def records(self) -> list[dict[str, object]]:
+        """What monitoring has noted, as far as it is written."""
+        time.sleep(1.2)
+        path = self.folder / "monitoring.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def output(self) -> str:
         return (self.folder / "output.txt").read_text()
 
@@ -125,7 +131,7 @@ def agency() -> Small:
     return Small((OURS, 0), handle)
 
 
-SERVICE = {"to": "EE/BUSINESS/producer/sub"}
+SERVICE, OWN = {"to": "EE/BUSINESS/producer/sub"}, {"to": "EE/BUSINESS/consumer/sub"}
 
 
 def bench(folder: Path, *, tls: bool, style: str = "chain") -> Iterator[Bench]:
@@ -160,6 +166,7 @@ def bench(folder: Path, *, tls: bool, style: str = "chain") -> Iterator[Bench]:
         "tls": tls,
         "peer_port": peer.port,
         "peer_ocsp_port": ocsp,
+        "peers": {"EE/BUSINESS/consumer/node": {"address": f"localhost:{server_port}", "ocsp": f"{OURS}:{ocsp}"}},
         "fault_spelling": "7.7",
         "signatures": {"style": style},
         "keys": {
@@ -171,10 +178,10 @@ def bench(folder: Path, *, tls: bool, style: str = "chain") -> Iterator[Bench]:
         "configuration": {"folder": str(configuration), "poll_seconds": 1},
         "clients": ["EE/BUSINESS/consumer/sub"],
         "services": {
-            "EE/BUSINESS/consumer/sub/svc": {"url": f"{behind}/base", "kind": "rest", "rights": [SERVICE]},
+            "EE/BUSINESS/consumer/sub/svc": {"url": f"{behind}/base", "kind": "rest", "rights": [SERVICE, OWN]},
             "EE/BUSINESS/consumer/sub/closed": {"url": f"{behind}/base", "kind": "rest"},
             "EE/BUSINESS/consumer/sub/down": {"url": "http://127.0.0.1:9/", "kind": "rest", "rights": [SERVICE]},
-            "EE/BUSINESS/consumer/sub/getData/v1": {"url": f"{behind}/soap", "kind": "wsdl", "rights": [SERVICE]},
+            "EE/BUSINESS/consumer/sub/getData/v1": {"url": f"{behind}/soap", "kind": "wsdl", "rights": [SERVICE, OWN]},
         },
     }
     (folder / "node.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
