@@ -101,7 +101,7 @@ def read(content: object, file: Path) -> NodeConfig:
 
 
 class _Strict(yaml.SafeLoader):
-    """A key that stands twice in one mapping is refused: the first would be lost without a word."""
+    """A key that stands twice in one mapping is refused: the first would be lost without a word. `off` is a key as written."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -109,6 +109,9 @@ class _Strict(yaml.SafeLoader):
         if twice is not None:
             problem = f"the key {twice} stands there twice"
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep)
 
 

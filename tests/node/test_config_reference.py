@@ -1,0 +1,75 @@
+"""The reference of a node's file is held to the code: every key that is read stands in it, and in the example that has them all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kerege.node import config
+from kerege.node.acme_orders import read_settings
+from kerege.node.config_reading import Section
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = (ROOT / "docs/reference/node.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "docs/node.example.yaml"
+OTHERWISE = {"configuration.folder", "log.key_env"}  # beside what the example has, refused
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Every key that reading the example asks for, as the reference writes it."""
+    found: set[str] = set()
+    raw, has = Section.raw, Section.has
+
+    def note(section: Section, key: str) -> None:
+        path = ".".join(str(step) for step in section.where if not isinstance(step, int))
+        path = re.sub(r"^(services|peers|local_groups)\.[^ ]*/[^ ]*?(\.rights)?$", r"\1.<id>\2", path)
+        path = re.sub(r"^local_groups\.\w+$", "local_groups.<code>", path)
+        path = re.sub(r"^keys\.(auth|internal|sign)\b", "keys.<key>", path)
+        if "/" not in key and path != "log.bodies_of":
+            found.add(re.sub(r"\[\d+\]$", "", f"{path}.{key}" if path else key))
+
+    def noting_raw(section: Section, key: str, *default: object) -> object:
+        note(section, key)
+        return raw(section, key, *default)
+
+    def noting_has(section: Section, key: str) -> bool:
+        note(section, key)
+        return has(section, key)
+
+    monkeypatch.setattr(Section, "raw", noting_raw)
+    monkeypatch.setattr(Section, "has", noting_has)
+    read_settings(config.load(EXAMPLE))
+    return found
+
+
+def flat(value: object, path: str = "") -> set[str]:
+    if isinstance(value, dict):
+        return {path} | {key for name, one in value.items() for key in flat(one, f"{path}.{name}".lstrip("."))}
+    if isinstance(value, list):
+        return {path} | {key for one in value for key in flat(one, path)}
+    return {path}
+
+
+def test_every_key_that_is_read_stands_in_the_reference(asked: set[str]) -> None:
+    assert len(asked) > 90
+    missing = sorted(key for key in asked if f"`{key}`" not in REFERENCE)
+    assert missing == []
+
+
+def test_every_key_that_is_read_is_in_the_example(asked: set[str]) -> None:
+    there = flat(config.content_of(EXAMPLE))
+    generic = there | {re.sub(r"^keys\.(auth|internal|sign)\b", "keys.<key>", key) for key in there}
+    generic = {re.sub(r"^(services|peers)\.[^.]*", r"\1.<id>", key) for key in generic}
+    generic = {re.sub(r"^local_groups\.\w+", "local_groups.<code>", key) for key in generic}
+    assert sorted(asked - generic - OTHERWISE) == []
+
+
+def test_the_reference_names_no_key_that_is_not_read(asked: set[str]) -> None:
+    table = REFERENCE.split("## The configuration file")[1].split("\n## ")[0]
+    listed = set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
+    known = asked | {key.split(".")[0] for key in asked} | {"services.<id>", "peers.<id>", "local_groups.<code>"}
+    assert sorted(listed - known) == []
+    assert len(listed) > 80
