@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,18 @@ class Bench:
                 return answer.status, dict(answer.headers.items()), answer.read()
         except urllib.error.HTTPError as answer:
             return answer.code, dict(answer.headers.items()), answer.read()
+
+    def refresh(self) -> None:
+        """Have the node read its configuration folder now."""
+        request = urllib.request.Request(f"http://{OURS}:{self.admin}/refresh", data=b"", method="POST")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
+
+    def until(self, holds: Callable[[], bool], seconds: float = 10) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.1)
 
     @property
     def address(self) -> tuple[str, int]:

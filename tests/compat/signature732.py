@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -87,6 +88,12 @@ def chain_of(parts: Mapping[str, bytes]) -> tuple[bytes, bytes]:
     return result.encode(), chain.encode()
 
 
+def attribute(one: x509.NameAttribute) -> str:
+    """As RFC 2253, and Java, write it."""
+    value = re.sub(r'([,+"\\\\<>;])', r"\\\1", str(one.value))
+    return f"{one.rfc4514_attribute_name}={value}"
+
+
 def sign(authority: Authority, pair: Pair, parts: Mapping[str, bytes]) -> tuple[bytes, tuple[bytes, bytes] | None]:
     """Sign parts given by their SHA-512 digests; several make a hash chain."""
     chain = chain_of(parts) if len(parts) > 1 else None
@@ -95,7 +102,7 @@ def sign(authority: Authority, pair: Pair, parts: Mapping[str, bytes]) -> tuple[
     kind = "application/hash-chain-result" if chain else "text/xml"
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     method = f'<ds:DigestMethod Algorithm="{SHA512}"/>'
-    issuer = ",".join(f"{a.rfc4514_attribute_name}={a.value}" for a in reversed(list(pair.certificate.issuer)))
+    issuer = escape(",".join(map(attribute, reversed(list(pair.certificate.issuer)))))
 
     def document(properties_digest: str, value: str) -> bytes:
         return (
