@@ -1,7 +1,9 @@
 import asyncio
 import functools
 import hashlib
-from collections.abc import Callable, Coroutine
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,3 +148,137 @@ async def test_large_bodies_that_wait_together_are_spread_over_frames(
     log.close()
     assert ids(tmp_path) == [f"m-{n}" for n in range(10)]
     assert all(placed.frame.records <= 2 for placed in logfolder.follow(tmp_path, []))
+
+
+# --- messages that come one at a time are written in the loop ---
+
+
+class Threads:
+    """Which threads wrote to the log."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> None:
+        self.names: list[str] = []
+        self.seconds = seconds
+        real = LogWriter.append_records
+
+        def append(writer: LogWriter, records: Sequence[LogRecord]) -> logwriter.Appended:
+            self.names.append(threading.current_thread().name)
+            time.sleep(self.seconds)
+            return real(writer, records)
+
+        monkeypatch.setattr(LogWriter, "append_records", append)
+
+    @property
+    def inline(self) -> int:
+        return sum(name != "message-log" for name in self.names)
+
+
+async def one_after_the_other(log: CommitLog, numbers: range) -> None:
+    for number in numbers:
+        await log.append(record(number))
+        await asyncio.sleep(0.001)  # the agency's system, the other node
+
+
+@on_loop
+async def test_lone_messages_are_written_in_the_loop_with_a_probe_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[tuple[int, int]] = []
+    log = CommitLog(LogWriter(tmp_path))
+    log.noted = lambda first, records: noted.append((first, len(records)))
+    threads = Threads(monkeypatch)
+    await one_after_the_other(log, range(120))
+    assert threads.names[:16] == ["message-log"] * 16
+    assert 60 <= threads.inline <= 102
+    assert threads.names[50:].count("message-log") >= 2, "a probe every now and then"
+    assert (log.records, log.batches, noted) == (120, 120, [(n, 1) for n in range(120)])
+    log.close()
+    assert ids(tmp_path) == [f"m-{n}" for n in range(120)]
+
+
+@on_loop
+async def test_messages_that_overlap_are_gathered_by_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = CommitLog(LogWriter(tmp_path))
+    await one_after_the_other(log, range(30))
+    threads = Threads(monkeypatch)
+
+    async def caller(number: int) -> None:
+        for at in range(40):
+            await log.append(record(number * 100 + at))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(caller(number) for number in range(1, 5)))
+    assert threads.inline <= 40, "at the latest the next probe shows that others come meanwhile"
+    assert len(threads.names) < 30 + 160
+    log.close()
+    assert len(ids(tmp_path)) == 30 + 160
+
+
+@on_loop
+async def test_a_batch_is_never_written_in_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = CommitLog(LogWriter(tmp_path))
+    await one_after_the_other(log, range(30))
+    threads = Threads(monkeypatch)
+    for number in range(30, 60, 2):
+        await log.append_many([record(number), record(number + 1)])
+    assert threads.inline == 0
+    log.close()
+    assert ids(tmp_path) == [f"m-{n}" for n in range(60)]
+
+
+@on_loop
+async def test_a_slow_disk_does_not_hold_up_the_loop_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = CommitLog(LogWriter(tmp_path))
+    await one_after_the_other(log, range(30))
+    threads = Threads(monkeypatch, 0.04)
+    await one_after_the_other(log, range(30, 35))
+    threads.seconds = 0.0
+    await one_after_the_other(log, range(35, 100))
+    assert threads.inline == 1
+    log.close()
+    assert ids(tmp_path) == [f"m-{n}" for n in range(100)]
+
+
+@on_loop
+async def test_a_failed_write_in_the_loop_fails_its_message_and_the_next_goes_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = CommitLog(LogWriter(tmp_path))
+    await one_after_the_other(log, range(20))
+
+    def failing(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logwriter.os, "fdatasync", failing)
+        with pytest.raises(LogFailed, match="disk is full"):
+            await log.append(record(20))
+        assert log.failure is not None
+    with pytest.raises(LogFailed, match="UnicodeEncodeError"):
+        await log.append(replace(record(21), message_id="\ud800"))
+    await log.append(record(22))
+    assert log.failure is None
+    log.close()
+    with pytest.raises(LogFailed, match="stopping"):
+        await log.append(record(23))
+    assert ids(tmp_path) == [*(f"m-{n}" for n in range(20)), "m-22"]
+
+
+@on_loop
+async def test_zeros_are_filled_ahead_while_nothing_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logwriter, "_FILL", 64 * 1024)
+    monkeypatch.setattr(logwriter, "_FILL_STEP", 8 * 1024)
+    log = CommitLog(LogWriter(tmp_path, segment_bytes=200_000))
+    in_the_way: list[int] = []
+    real = LogWriter._fill
+    monkeypatch.setattr(
+        LogWriter, "_fill", lambda self, needed: (in_the_way.append(needed > self._filled), real(self, needed))[1]
+    )
+    for number in range(100):
+        await log.append(record(number, size=1500))
+        await asyncio.sleep(0.002)
+    assert sum(in_the_way) <= 4, "a segment's first frame may find nothing yet"
+    await asyncio.to_thread(log.close)
+    assert ids(tmp_path) == [f"m-{n}" for n in range(100)]

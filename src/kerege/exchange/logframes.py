@@ -20,6 +20,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from kerege.exchange import logframes1
@@ -38,6 +39,11 @@ _END: Final = b"\nKRG"
 FIRST_FRAME: Final = SECTOR
 
 
+@lru_cache(maxsize=64)
+def _marker(salt: bytes) -> bytes:
+    return hashlib.sha256(b"frame marker\0" + salt).digest()[:8]
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """What a segment's header says. `marker` begins each of its frames."""
@@ -50,7 +56,7 @@ class Start:
 
     @property
     def marker(self) -> bytes:
-        return hashlib.sha256(b"frame marker\0" + self.salt).digest()[:8]
+        return _marker(self.salt)
 
     @property
     def encrypted(self) -> bool:

@@ -1,6 +1,7 @@
 """Writing the message log: batches appended durably, the end found again after a crash, segments begun and finished.
 
-Segments are filled with zeros ahead of time, so the sync after a record has only data to write. One writer per folder, held by a
+Segments are filled with zeros ahead of time, so the sync after a record has only data to write; whoever writes calls `fill_ahead` when
+nobody waits, else it is done when it must be. One writer per folder, held by a
 lock, used from one thread. Opened again after a crash, the torn tail of the last segment is moved aside to a file of its own, never
 deleted; damage refuses the start. A write that fails leaves the end uncertain: before the next one the writer cuts its segment back
 to what was acknowledged, keeps what it cut, and goes on in a new segment; until that succeeds every append is refused.
@@ -25,6 +26,7 @@ from kerege.exchange.logframes import FIRST_FRAME, LARGEST, Start, Stopped
 from kerege.exchange.logrecord import LogRecord, StampRecord, count_records, encode_records
 
 _FILL: Final = 4 * 1024 * 1024
+_FILL_STEP: Final = 512 * 1024  # at once while messages may come any moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class LogWriter:
         self._segment_bytes = segment_bytes
         self.recovered: str | None = None
         self._file = -1
-        self._uncertain = self._begun = False
+        self._uncertain = self._begun = self._filling = False
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -264,6 +266,29 @@ class LogWriter:
             self._start_segment()
         else:
             self._replace_empty(path)
+
+    @property
+    def low(self) -> bool:
+        """Whether few zeros are left ahead."""
+        return self._filled - self._at < _FILL // 2 and self._filled < self._segment_bytes
+
+    def fill_ahead(self) -> bool:
+        """A step of zeros ahead when few are left; whether there was something to do. What fails here shows when a record is written."""
+        if self._file < 0 or self._uncertain or self._begun or self._filled - self._at >= _FILL:
+            self._filling = False
+            return False
+        if not (self._filling or self.low) or self._filled >= self._segment_bytes:
+            return False
+        size = min(_FILL_STEP, self._segment_bytes - self._filled)
+        self._filling = True
+        try:
+            written = os.pwrite(self._file, bytes(size), self._filled)
+            self._filled += written
+            os.fdatasync(self._file)
+        except OSError:
+            self._filling = False
+            return False
+        return True
 
     def _fill(self, needed: int) -> None:
         """Zeros ahead of the data. A disk that has no room ahead but room for this frame is enough."""

@@ -3,12 +3,17 @@
 What comes in one turn of the event loop is handed to the writer's thread at once, and the thread is woken only when it sleeps. A batch
 given with `append_many` is in one frame of the log, all or nothing. New requests are refused, before anything is signed for
 them, while a guard objects (disk nearly full, time-stamps overdue: `keeping`); answers to requests under way are still logged.
+
+Where messages come one at a time, waking a thread and being woken by it costs as much as the disk. So when `_LONE` writes one after the
+other had one record each and nothing came while they ran, the following ones are made in the loop itself, which has nothing else to do;
+every `_PROBE`th goes by the thread all the same, to see whether that is still so, and a disk that is slow once ends it for long.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -16,8 +21,13 @@ from kerege.exchange.errors import ExchangeError, LogFailed
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import LogWriter
 
+_LONE: Final = 16
+_PROBE: Final = 32
+_SLOW_SECONDS: Final = 0.03  # longer than this the loop is not held up again soon
+_AFTER_SLOW: Final = 1000
 _MOST_BYTES: Final = 16 * 1024 * 1024  # of one frame, beyond its first item
-_Item = tuple[Sequence[LogRecord] | StampRecord, "asyncio.Future[None]"]
+_Item = tuple[Sequence[LogRecord] | StampRecord, "asyncio.Future[None] | None"]
+_Outcome = tuple[_Item, int, ExchangeError | None]
 Guard = Callable[[], ExchangeError | None]
 
 
@@ -33,6 +43,10 @@ class CommitLog:
         self._gathered: list[_Item] = []
         self._waiting: list[_Item] = []
         self._idle = self._stopping = self._closed = False
+        self._using = threading.Lock()  # who holds it uses the writer
+        self._lone = 0  # writes of one record during which nothing else came, in a row
+        self._inline = 0  # of those made in the loop since the last probe
+        self._open = 0  # what was given to the thread and is not settled
         self._loop = asyncio.get_running_loop()
         self.records = 0
         self.batches = 0
@@ -68,9 +82,37 @@ class CommitLog:
 
     async def _commit(self, records: Sequence[LogRecord]) -> None:
         # an answer to a request under way is logged whatever the guards say, and so is a batch in which one stands
-        if self.guards and all(record.direction == "request" for record in records):
-            self.check_open()
-        await self._put(records)
+        if self.guards:
+            for record in records:
+                if record.direction != "request":
+                    break
+            else:
+                self.check_open()
+        if self._lone < _LONE or len(records) > 1 or not self._write_here(records):
+            await self._put(records)
+
+    def _write_here(self, records: Sequence[LogRecord]) -> bool:
+        """Write in the loop; False when the thread is to do it. Raises what the writing did."""
+        if self._inline >= _PROBE or not self._idle or self._waiting or self._gathered or self._writer.low:
+            return False
+        if not self._using.acquire(blocking=False):
+            return False
+        begun = time.monotonic()
+        try:
+            if self._stopping:
+                return False
+            ((_, first, problem),) = self._write([(records, None)])
+        finally:
+            self._using.release()
+        self._inline += 1
+        if time.monotonic() - begun > _SLOW_SECONDS:
+            self._lone = -_AFTER_SLOW
+        if problem is not None:
+            self.failure = problem.text
+            raise problem
+        self.batches += 1
+        self._durable(records, first)
+        return True
 
     def _put(self, what: Sequence[LogRecord] | StampRecord) -> asyncio.Future[None]:
         if self._stopping:
@@ -79,6 +121,7 @@ class CommitLog:
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
         self._gathered.append((what, future))
+        self._open += 1
         return future
 
     def _hand_over(self) -> None:
@@ -93,6 +136,10 @@ class CommitLog:
     def _run(self) -> None:
         while True:
             if not self._waiting:
+                with self._using:
+                    filled = not self._stopping and self._writer.fill_ahead()
+                if filled:
+                    continue  # a step at a time: what came meanwhile goes first
                 with self._wake:
                     self._idle = True
                     while not self._waiting and not self._stopping:
@@ -102,7 +149,8 @@ class CommitLog:
                     return
             batch = self._take()
             for group in _groups(batch):
-                outcome = self._write(group)
+                with self._using:
+                    outcome = self._write(group)
                 try:
                     self._loop.call_soon_threadsafe(self._settle, outcome)
                 except RuntimeError:  # the loop is gone; nobody waits any more
@@ -115,7 +163,7 @@ class CommitLog:
         del self._waiting[:count]
         return batch
 
-    def _write(self, group: list[_Item]) -> list[tuple[_Item, int, ExchangeError | None]]:
+    def _write(self, group: list[_Item]) -> list[_Outcome]:
         stamps = [what for what, _ in group if isinstance(what, StampRecord)]
         try:
             if stamps:
@@ -128,7 +176,7 @@ class CommitLog:
             if len(group) > 1:  # one record that cannot be encoded must not take the others with it
                 return [outcome for item in group for outcome in self._write([item])]
             return [(group[0], 0, LogFailed(reason=type(unexpected).__name__))]
-        out: list[tuple[_Item, int, ExchangeError | None]] = []
+        out: list[_Outcome] = []
         for item in group:
             out.append((item, first, None))
             first += len(_records(item[0]))
@@ -136,17 +184,27 @@ class CommitLog:
 
     # --- in the loop ---
 
-    def _settle(self, outcome: Sequence[tuple[_Item, int, ExchangeError | None]]) -> None:
+    def _durable(self, records: Sequence[LogRecord], first: int) -> None:
+        self.failure = None
+        self.records += len(records)
+        if self.noted is not None and records:
+            self.noted(first, records)
+
+    def _settle(self, outcome: Sequence[_Outcome]) -> None:
+        if self._open == 1 == len(outcome) and len(_records(outcome[0][0][0])) == 1:
+            self._lone += 1
+        else:
+            self._lone = min(self._lone, 0)
+        self._open -= len(outcome)
+        self._inline = 0
         if any(problem is None for _, _, problem in outcome):
             self.batches += 1
         for (what, future), first, problem in outcome:
-            self.failure = None if problem is None else problem.text
             if problem is None:
-                records = _records(what)
-                self.records += len(records)
-                if self.noted is not None and records:
-                    self.noted(first, records)
-            if future.done():
+                self._durable(_records(what), first)
+            else:
+                self.failure = problem.text
+            if future is None or future.done():
                 continue
             if problem is None:
                 future.set_result(None)
@@ -176,7 +234,8 @@ class CommitLog:
         late = [(item, 0, LogFailed(reason="the node is stopping")) for item in (*self._waiting, *self._gathered)]
         if late and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._settle, late)
-        self._writer.close()
+        with self._using:
+            self._writer.close()
 
 
 def _records(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord]:
@@ -185,6 +244,8 @@ def _records(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord]:
 
 def _groups(batch: list[_Item]) -> list[list[_Item]]:
     """Items that go into one frame each: a stamp alone, messages together up to a size."""
+    if len(batch) == 1:
+        return [batch]
     groups: list[list[_Item]] = []
     size, alone = 0, True
     for item in batch:
