@@ -76,3 +76,61 @@ def test_a_right_is_on_a_service_code_whatever_its_version() -> None:
         granted = Rules("KG", 1, rights=(Right("r", ADMISSION, named),))
         assert [r.id for r in granted.rights_for(first)] == ["r"]
         assert granted.rights_for(second) == granted.rights_for(first.unversioned) == granted.rights_for(first)
+
+
+TERMS = WireContract(REGISTER, "/x", "", rules.PROVIDER, rules.REFUSE, rules.NEVER, "POST", '{"type":"object"}')
+
+
+def test_a_contracts_terms_are_written_and_read_back_and_what_is_as_it_always_was_is_left_out() -> None:
+    both = Rules("KG", 1, contracts=(TERMS, WireContract(REGISTER, "/", "kg:all")))
+    assert rules.parse(rules.build(both)) == both
+    first, second = orjson.loads(rules.build(both))["contracts"]
+    assert second == {"service": str(REGISTER), "path": "/", "mapping": "kg:all"}  # what older nodes read
+    assert (first["schema"], first["at"], first["mode"]) == ({"type": "object"}, "provider", "refuse")
+
+
+def test_a_document_from_before_there_were_terms_is_still_read() -> None:
+    old = {"service": str(REGISTER), "path": "/", "mapping": "kg:all"}
+    data = {**orjson.loads(rules.build(Rules("KG", 3))), "contracts": [old]}
+    (found,) = rules.parse(orjson.dumps(data)).contracts
+    assert (found.at, found.mode, found.translate, found.method, found.schema) == (
+        "consumer",
+        "observe",
+        "asked",
+        "*",
+        "",
+    )
+
+
+def test_a_contract_for_one_method_goes_before_one_for_all_and_the_longest_path_before_both() -> None:
+    every, posted, deep = (
+        WireContract(REGISTER, "/a/", "m:every"),
+        WireContract(REGISTER, "/a", "m:posted", method="POST"),
+        WireContract(REGISTER, "/a/b", "m:deep"),
+    )
+    held = Rules("KG", 1, contracts=(every, posted, deep))
+    asked = {
+        (path, verb): held.contract_for(REGISTER, path, verb) for path in ("/a", "/a/b") for verb in ("GET", "POST")
+    }
+    assert asked == {("/a", "GET"): every, ("/a", "POST"): posted, ("/a/b", "GET"): deep, ("/a/b", "POST"): deep}
+    assert held.contract_for(REGISTER, "/ab", "GET") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"at": "both"}, "at is one of"),
+        ({"mode": "off"}, "mode is one of"),
+        ({"translate": "maybe"}, "translate is one of"),
+        ({"method": "GE T"}, "method"),
+        ({"translate": "always", "mapping": ""}, "needs a mapping"),
+        ({"schema": {"minimum": 0.5}}, "floats"),
+        ({"schema": []}, "schema"),
+        ({"schema": {"description": "x" * rules.LARGEST_SCHEMA}}, "beyond"),
+    ],
+)
+def test_terms_that_make_no_sense_are_refused_with_the_reason(change: dict[str, object], words: str) -> None:
+    contract = {"service": str(REGISTER), "path": "/", "mapping": "m", **change}
+    data = {**orjson.loads(rules.build(Rules("KG", 3))), "contracts": [contract]}
+    with pytest.raises(ConfigurationMalformed, match=words):
+        rules.parse(orjson.dumps(data))

@@ -119,6 +119,9 @@ class Contracting:
         self, contract: WireContract, asked: Asked, accept: str, status: int, headers: rest.Headers, body: Body | None
     ) -> tuple[rest.Headers, Body | None]:
         """What the client gets of a verified, logged REST answer, its headers being those a client may have. Raises as `of_agency` does."""
+        headers = tuple(
+            pair for pair in headers if pair[0].lower() != HEADER.lower()
+        )  # this node's word, nobody else's
         if body is None or not 200 <= status < 300:
             return headers, body
         content_type = rest_content_type(headers)
