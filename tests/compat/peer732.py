@@ -97,6 +97,8 @@ class Peer:
     seen: list[Http] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    cut: int = 0  # bytes left out at the end of answers
+    abrupt: bool = False  # end connections without a word of TLS about it
     asked_hashes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -144,8 +146,9 @@ class Peer:
                     return
                 self.seen.append(request)
                 certificate = stream.getpeercert(True) if isinstance(stream, ssl.SSLSocket) else None
-                stream.sendall(self._answer(request, certificate))
-                if isinstance(stream, ssl.SSLSocket):
+                answer = self._answer(request, certificate)
+                stream.sendall(answer[: len(answer) - self.cut])
+                if isinstance(stream, ssl.SSLSocket) and not self.abrupt:
                     with contextlib.suppress(OSError):
                         stream.unwrap()
 

@@ -199,6 +199,20 @@ def test_a_message_they_tampered_with_is_refused_and_not_carried_out(live: Bench
     assert refused.value.code == "Server.ServerProxy.InvalidSignatureValue"
 
 
+def test_an_answer_ends_where_its_last_boundary_is_however_the_connection_ends(live: Bench) -> None:
+    live.peer.abrupt = True
+    try:
+        for _ in range(3):
+            assert live.call("GET", THEIR_SERVICE + "svc/x", CLIENT)[0] == 200, live.output()[-2000:]
+        assert json.loads(live.call("GET", THEIR_SERVICE + "denied/x", CLIENT)[2])["type"].endswith(".AccessDenied")
+        live.peer.cut = 40
+        for service in ("svc", "denied"):
+            status, _, body = live.call("GET", THEIR_SERVICE + service + "/x", CLIENT)
+            assert (status, json.loads(body)["type"]) == (500, "Server.ClientProxy.InvalidMessage")
+    finally:
+        live.peer.abrupt, live.peer.cut = False, 0
+
+
 def test_a_server_that_shows_a_strange_certificate_is_sent_nothing(live: Bench) -> None:
     if not live.peer.tls:
         pytest.skip("without TLS nobody is told apart")

@@ -126,8 +126,10 @@ class Connection(asyncio.Protocol):
     def _gone(self) -> None:
         if self._waiter is None or self._waiter.done():
             return
-        if self._status and not self._framed and self._ended:
-            self._finish()  # the orderly end of the connection ends the body; a reset says nothing about it
+        if self._status and not self._framed and (self._ended or self._sinks is not None):
+            # the orderly end of the connection ends the body; a reset says nothing about it, but what another server answers
+            # (a multipart up to its last boundary, or a fault in XML) shows itself whether it is whole
+            self._finish()
             return
         self._fail(HttpFailed("closed the connection before answering", unanswered=not self._status))
 
