@@ -255,3 +255,18 @@ def test_x_roads_second_chain_belongs_to_another_result(vectors: Path) -> None:
     assert not hashchain.quick(chain, own, [])
     with pytest.raises(ExchangeError, match="result differs"):
         hashchain.verify(chain.result, {"/message.xml": Digest(SHA512, own)}, {CHAIN_URI: chain.chain}.get)
+
+
+def test_what_held_over_a_tree_is_remembered_for_that_tree_and_that_signature_only(signer: Signer) -> None:
+    parts = digests(MESSAGES)
+    one, other = signer.sign_batch(parts, NOW)[0].xml, signer.sign_batch(parts[::-1], NOW)[0].xml
+    tree = batch(parts)
+    with pytest.raises(SignatureInvalid):
+        verify_batch(other, tree)
+    facts = verify_batch(one, tree)
+    assert verify_batch(one, tree) is facts
+    with pytest.raises(SignatureInvalid):
+        verify_batch(other, tree)
+    with pytest.raises(SignatureInvalid):
+        verify_batch(one, batch(parts[::-1]))
+    assert verify_batch(bytes(bytearray(one)), tree) == facts

@@ -196,7 +196,7 @@ class Batch:
     attachments has no chain at all: its signature is over the message itself (`plain`).
     """
 
-    __slots__ = ("_encoded", "_leaves", "_nodes", "_parts", "_result", "plain")
+    __slots__ = ("_encoded", "_leaves", "_nodes", "_parts", "_result", "held", "plain")
 
     def __init__(self, leaves: Sequence[bytes], parts: Sequence[Sequence[bytes] | None]) -> None:
         """leaves   the digest of each message (of the step over its parts, when it has several), in the tree's order
@@ -208,6 +208,9 @@ class Batch:
         self._nodes: list[bytes] | None = None
         self._result: bytes | None = None
         self._encoded: list[bytes] | None = None
+        self.held: tuple[bytes, object] | None = (
+            None  # a signature seen to hold over this tree, and what it says: `xades_verify`'s
+        )
         self.plain = len(leaves) == 1 and parts[0] is not None and len(parts[0]) == 1
 
     @classmethod

@@ -334,6 +334,13 @@ def _read_messages(here: int, size: int, data: bytes, at: int, end: int) -> tupl
 
 
 def _read_attachments(count: int, data: bytes, at: int, end: int) -> tuple[tuple[Attachment | Announced, ...], int]:
+    if count == 1:  # a REST body, without headers of its own: nearly all there are
+        flags, headers_size, size = _ATTACHMENT.unpack_from(data, at)
+        if not flags and not headers_size:
+            at += _ATTACHMENT.size
+            if at + size <= end:
+                return (Attachment((), data[at : at + size]),), at + size
+            raise LinkMalformed(where="attachment", reason="it ends early, or its flags are not known")
     found: list[Attachment | Announced] = []
     for _ in range(count):
         flags, headers_size, size = _ATTACHMENT.unpack_from(data, at)

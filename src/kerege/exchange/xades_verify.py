@@ -155,13 +155,19 @@ def verify(
 def verify_batch(xml: bytes, batch: Batch) -> SignatureFacts:
     """Check that `xml` signs every message of `batch`, a tree grown from the digests of the messages themselves.
 
-    The same verdict as `verify` for each of them with `batch.hash_chain(i)`, in one step.
+    The same verdict as `verify` for each of them with `batch.hash_chain(i)`, in one step. A tree does not change: what held over it is
+    remembered with it, so that asking again for its next message costs nothing.
     """
+    held = batch.held
+    if held is not None and held[0] is xml:
+        assert isinstance(held[1], SignatureFacts)
+        return held[1]
     parsed = _read(xml)
     uri, algorithm, digest = parsed.references[0]
     if len(parsed.references) != 1 or uri != hashchain.RESULT_URI or batch.plain:
         raise SignatureInvalid(check="reference", reason="it does not cover a hash chain")
     _check_result(batch.result, algorithm, digest)
+    batch.held = (xml, parsed.facts)
     return parsed.facts
 
 
