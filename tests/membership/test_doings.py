@@ -110,6 +110,36 @@ def test_a_contract_without_owner_or_legal_basis_is_refused(network: None) -> No
     assert queries.network_view(NOW).picture.rules().contracts[0].mapping == "kg:population.person"
 
 
+def test_a_contracts_terms_reach_the_nodes_at_the_provider_too(network: None) -> None:
+    basis = {"owner": "aida", "legal_basis": "law-1", "now": NOW}
+    schema = {"type": "object", "required": ["pin"]}
+    doings.set_contract(PERSONS, "/", "kg:population.person", at="provider", mode="warn", translate="always", **basis)
+    doings.set_contract(PERSONS, "/", "", method="POST", mode="refuse", schema=schema, **basis)
+    posted, every = queries.network_view(NOW).picture.rules().contracts
+    assert (every.at, every.mode, every.translate, every.method) == ("provider", "warn", "always", "*")
+    assert (posted.mapping, posted.mode, posted.method) == ("", "refuse", "POST")
+    assert posted.schema == '{"required":["pin"],"type":"object"}'
+    doings.set_contract(PERSONS, "/", "kg:population.person", **basis)  # one per path and method
+    assert [c.mode for c in queries.network_view(NOW).picture.rules().contracts] == ["refuse", "observe"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"mode": "off"}, "mode is one of"),
+        ({"mapping": "", "translate": "always", "schema": {}}, "needs a mapping"),
+        ({"mapping": ""}, "no mapping and no schema"),
+        ({"schema": {"type": "no such type"}}, "JSON Schema cannot be used"),
+        ({"schema": {"$ref": "http://127.0.0.1:9/x"}}, "JSON Schema cannot be used"),
+        ({"schema": {"minimum": 0.5}}, "floats"),
+    ],
+)
+def test_a_contract_no_node_could_apply_is_refused(network: None, terms: dict[str, Any], words: str) -> None:
+    whole = {"mapping": "kg:population.person", "owner": "aida", "legal_basis": "law-1", "now": NOW, **terms}
+    with pytest.raises(ContractInvalid, match=words):
+        doings.set_contract(PERSONS, "/", **whole)
+
+
 def test_the_newest_permit_is_in_force_and_the_history_stays(network: None) -> None:
     for state in (PermitState.PILOT, PermitState.CLOSED):
         doings.set_permit("grade1-admission", ADMISSION, state, [PERSONS], SOON, GROUND, NOW)
