@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from kerege.cli.node import node
 from kerege.node import config
 from kerege.node.acme_orders import read_settings
+from kerege.node.checking import CODES
 from kerege.node.config_reading import Section
 
 ROOT = Path(__file__).parents[2]
@@ -73,3 +76,30 @@ def test_the_reference_names_no_key_that_is_not_read(asked: set[str]) -> None:
     known = asked | {key.split(".")[0] for key in asked} | {"services.<id>", "peers.<id>", "local_groups.<code>"}
     assert sorted(listed - known) == []
     assert len(listed) > 80
+
+
+HOW_TO = sorted((ROOT / "docs/how-to").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+def test_what_a_page_of_how_to_names_is_there(page: Path, asked: set[str]) -> None:
+    text = page.read_text(encoding="utf-8")
+    tops = {key.split(".")[0] for key in asked}
+    for name in re.findall(r"`([a-z_]+(?:\.[a-z_<>]+)+)", text):
+        if name.split(".")[0] in tops and not name.endswith((".xml", ".jsonl")):
+            generic = re.sub(r"^keys\.(auth|internal|sign)\.", "keys.<key>.", name)
+            assert generic in asked, f"{name} is no key"
+    for command in re.findall(r"kerege node (?:--config [^\s`]+ )?([a-z][a-z-]+)", text):
+        assert command in node.commands, f"kerege node {command} is no command"
+    for metric in re.findall(r"kerege_[a-z_]+", text):
+        assert f"`{metric.removesuffix('_count')}" in REFERENCE, f"{metric} is not in the reference"
+    for code in re.findall(r"check\.[a-z_]+", text):
+        assert code in CODES, f"{code} is no code"
+    for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        found = yaml.safe_load(re.sub(r"^ {3}", "", block, flags=re.MULTILINE) if block.startswith("   ") else block)
+        if isinstance(found, dict) and "scrape_configs" not in found:
+            assert set(found) <= tops
+
+
+def test_there_are_pages() -> None:
+    assert len(HOW_TO) > 8

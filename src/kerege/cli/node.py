@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from kerege.cli.node_keys import expiry, order
+from kerege.cli.node_lab import lab
 from kerege.cli.node_log import asic, verify_archive, verify_container, verify_log
 from kerege.cli.node_original import original
 from kerege.cli.node_register import register
@@ -18,15 +19,18 @@ from kerege.cli.node_register import register
 @click.option(
     "--config",
     "config_file",
-    required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The node's YAML file (docs/reference/node.md).",
+    help="The node's YAML file (docs/reference/node.md); every command but lab needs it.",
 )
 @click.pass_context
-def node(ctx: click.Context, config_file: Path) -> None:
+def node(ctx: click.Context, config_file: Path | None) -> None:
     """Run an exchange node, or look into one: its configuration, its log, its keys."""
     from kerege.node.config import load
 
+    if ctx.invoked_subcommand == "lab":
+        return
+    if config_file is None:
+        raise click.UsageError("Missing option '--config'.")
     if ctx.invoked_subcommand == "check":  # which tells of everything in the file, not of the first thing
         ctx.obj = config_file
         return
@@ -54,5 +58,5 @@ def check(file: Path, online: bool, as_json: bool) -> None:
     sys.exit(0 if report.good else 1)
 
 
-for command in (asic, expiry, order, original, register, verify_archive, verify_container, verify_log):
+for command in (asic, expiry, lab, order, original, register, verify_archive, verify_container, verify_log):
     node.add_command(command)

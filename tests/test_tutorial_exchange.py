@@ -1,0 +1,100 @@
+"""docs/tutorial-exchange.md is typed as it stands, on free ports, and answers what the page says it does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/tutorial-exchange.md").read_text(encoding="utf-8")
+_BLOCK = re.compile(r"(?:<!-- ends with status (\d) -->\n)?```(sh|text)\n(.*?)```", re.DOTALL)
+_NEXT = "=== block "
+pytestmark = pytest.mark.journey
+
+
+@dataclass(frozen=True)
+class Step:
+    commands: str
+    status: int
+    promised: tuple[str, ...]
+
+
+def free_base() -> int:
+    """The first of eight free ports in a row, ending in two zeros as the page's do."""
+    for base in range(21700, 30000, 100):
+        sockets = [socket.socket() for _ in range(8)]
+        try:
+            for number, one in enumerate(sockets):
+                one.bind(("127.0.0.1", base + number))
+            return base
+        except OSError:
+            continue
+        finally:
+            for one in sockets:
+                one.close()
+    raise AssertionError("no eight free ports")
+
+
+def steps(base: int) -> list[Step]:
+    found: list[Step] = []
+    page = re.sub(r"\b87(0[0-7])\b", lambda m: str(base + int(m[1])), PAGE)
+    for status, kind, text in _BLOCK.findall(page):
+        if kind == "sh":
+            found.append(Step(text, int(status or 0), ()))
+        else:
+            last = found[-1]
+            found[-1] = Step(last.commands, last.status, (*last.promised, *text.splitlines()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Step, int, str]]:
+    """Each step with its status and what it said, all in one shell, as a person would."""
+    for tool in ("curl", "unzip"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"not there: {tool}")
+    checkout = tmp_path_factory.mktemp("service") / "checkout"
+    checkout.mkdir()
+    (checkout / ".venv").symlink_to(sys.prefix)
+    wanted = steps(free_base())
+    script = ""
+    for number, step in enumerate(wanted):
+        (checkout / f"{number}.sh").write_text(step.commands)
+        script += f'. {checkout}/{number}.sh\ncode=$?\necho\necho "{_NEXT}$code"\n'
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KEREGE_", "DJANGO_"))}
+    environment["PYTHONPATH"] = str(ROOT / "src")
+    shell = subprocess.Popen(
+        ["/bin/bash", "-c", script], cwd=checkout, env=environment, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        said = shell.communicate(timeout=180)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(shell.pid, signal.SIGTERM)
+        said = shell.communicate()[0]
+    parts = re.split(rf"^{_NEXT}(\d+)\n", said, flags=re.MULTILINE)
+    ended = [(int(code), text) for text, code in zip(parts[0::2], parts[1::2], strict=False)]
+    assert len(ended) == len(wanted), said
+    return [(step, code, text) for step, (code, text) in zip(wanted, ended, strict=True)]
+
+
+def test_every_step_ends_with_the_status_the_page_says(typed: list[tuple[Step, int, str]]) -> None:
+    assert len(typed) > 10, "the page's command blocks were not found"
+    for step, code, said in typed[:-1]:  # the last waits for what was told to end
+        assert code == step.status, f"after {step.commands}:\n{said}"
+
+
+def test_every_line_of_output_the_page_shows_is_printed(typed: list[tuple[Step, int, str]]) -> None:
+    for step, _, said in typed:
+        for line in step.promised:
+            assert line in said, f"after {step.commands}: {line!r} is not in\n{said}"
+    assert sum(len(step.promised) for step, _, _ in typed) > 12
