@@ -236,3 +236,39 @@ def test_their_ocsp_port_was_asked_by_sha_1_and_nothing_was_wrong_with_ours(live
         RestMessage.read(decode(live.peer.seen[-1].header("content-type"), live.peer.seen[-1].body).message).first
         == "GET"
     )
+
+
+def test_metaservices_are_answered_to_their_server_without_any_right(live: Bench) -> None:
+    got, body = live.peer.call_rest(live.address, live.ocsp, "GET", OUR_SERVICE + "listMethods", AS_PRODUCER)
+    assert got.first == "200"
+    listed = {one["service_code"] for one in json.loads(body or b"")["service"]}
+    assert {"svc", "closed", "down"} <= listed
+    got, body = live.peer.call_rest(live.address, live.ocsp, "GET", OUR_SERVICE + "allowedMethods", AS_PRODUCER)
+    assert {one["service_code"] for one in json.loads(body or b"")["service"]} == {"svc", "down"}
+    message = envelope("producer", "consumer", "listMethods", version="")
+    _, parts = live.peer.call_soap(live.address, live.ocsp, message, "EE/BUSINESS/consumer", "text/xml", [])
+    assert b"listMethodsResponse" in parts.message
+    assert b">getData</" in parts.message
+
+
+def test_a_message_for_another_server_of_ours_or_of_a_stranger_is_refused(live: Bench) -> None:
+    named = ("X-Road-Security-Server", "EE/BUSINESS/producer/proxytest")
+    with pytest.raises(Refused) as refused:
+        live.peer.call_rest(live.address, live.ocsp, "GET", OUR_SERVICE + "svc/x", [*AS_PRODUCER, named])
+    assert refused.value.code.startswith("Server.ServerProxy.Invalid")
+    right = ("X-Road-Security-Server", "EE/BUSINESS/consumer/node")
+    assert (
+        live.peer.call_rest(live.address, live.ocsp, "GET", OUR_SERVICE + "svc/x", [*AS_PRODUCER, right])[1]
+        == b"/base/x"
+    )
+    theirs = {"X-Road-Security-Server": "EE/BUSINESS/producer/proxytest"}
+    assert live.call("GET", THEIR_SERVICE + "svc/x", CLIENT | theirs)[0] == 200
+
+
+def test_what_is_signed_by_another_member_than_the_one_named_is_refused(live: Bench) -> None:
+    as_another = [("X-Road-Client", "EE/BUSINESS/consumer/sub"), ("X-Road-Id", "rest-9")]
+    with pytest.raises(Refused) as refused:
+        live.peer.call_rest(live.address, live.ocsp, "GET", OUR_SERVICE + "svc/x", as_another)
+    # with TLS already the server is not the client's; without, the signature's certificate is not
+    expected = "SslAuthenticationFailed" if live.peer.tls else "IncorrectCertificate"
+    assert refused.value.code == f"Server.ServerProxy.{expected}"
