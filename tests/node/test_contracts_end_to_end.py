@@ -328,6 +328,9 @@ def test_a_soap_answer_is_refused_at_the_provider_where_its_contract_says_so(box
     assert fault.code == "server.serverproxy.service_failed.contract_breach"
     assert "sex unmapped_code 1" in fault.message
     assert "some day" not in found.body.decode()
+    original = kept(box, "m-1")[-1]  # as it came, without the request's hash
+    assert original.body == (box.agency.answer or (0, {}, b""))[2]
+    assert (original.head["why"], original.head["content_type"]) == ("refused", "text/xml; charset=utf-8")
     row = counted(box, "node-reg", "/", GET_PERSON)
     assert broken_fields(row)["birth_date", "date_unreadable"] >= 1
 

@@ -102,14 +102,16 @@ class Contracting:
         close_body(body)
         return (*_of_translated(headers), (b"Content-Type", CANONICAL.encode()), *told), out
 
-    async def of_soap_agency(self, contract: WireContract, asked: Asked, envelope: bytes) -> None:
-        """Raises ContractBreached or ContractUnchecked for an agency's SOAP answer; what was answered is kept then."""
+    async def of_soap_agency(
+        self, contract: WireContract, asked: Asked, envelope: bytes, original: Body, content_type: str
+    ) -> None:
+        """Raises ContractBreached or ContractUnchecked for an agency's SOAP answer; `original`, all that came over HTTP, is kept then."""
         examined = await self.contracts.examine(contract, envelope, XML)
         try:
             self._decide(contract, asked, examined)
         except (ContractBreached, ContractUnchecked) as problem:
             about = {"contract": {"path": contract.path, "method": contract.method}, "refused": problem.code}
-            await self.originals.keep(asked, envelope, REFUSED, XML, about)
+            await self.originals.keep(asked, original, REFUSED, content_type, about)
             raise
         self._told_of(contract, examined)
 

@@ -25,9 +25,11 @@ from kerege.ground.errors import KeregeError
 from kerege.node.translate import Translated, WireTranslation
 
 _LOG: Final = logging.getLogger("kerege.node.contracts")
-_IN_A_THREAD: Final = 64 * 1024
+_IN_A_THREAD: Final = 16 * 1024  # two milliseconds or so
+_LARGE: Final = 1024 * 1024
 LARGEST: Final = 32 * 1024 * 1024  # of an answer that is looked into; parsed it is several times that
-_AT_ONCE: Final = 2  # large answers looked into at the same time
+_AT_ONCE: Final = 2  # large answers looked into at the same time: the others have threads left
+_MOST_SCHEMAS: Final = 1000  # compiled and kept
 _MOST_ERRORS: Final = 10_000  # of one answer; the answer is broken enough
 WHOLE: Final = "(answer)"  # the field of a breach that is about no single one
 MORE: Final = "more"
@@ -87,9 +89,11 @@ class Contracts:
         size = body_size(body)
         if size > LARGEST:
             examined = Examined(unchecked=f"it has {size} bytes, at most {LARGEST} are looked into")
-        elif size > _IN_A_THREAD:
+        elif size > _LARGE:
             async with self._large:
                 examined = await asyncio.to_thread(lambda: self.look(contract, body_bytes(body), content_type))
+        elif size > _IN_A_THREAD:
+            examined = await asyncio.to_thread(lambda: self.look(contract, body_bytes(body), content_type))
         else:
             examined = self.look(contract, body_bytes(body), content_type)
         self._count(contract, examined)
@@ -128,6 +132,8 @@ class Contracts:
     def _by_schema(self, text: str, payload: bytes, breaches: Counter[Breach]) -> str | None:
         validator = self._validators.get(text)
         if validator is None:
+            if len(self._validators) >= _MOST_SCHEMAS:  # of configurations long gone
+                self._validators.clear()
             validator = self._validators[text] = compiled(text)
         if isinstance(validator, str):
             return validator

@@ -60,21 +60,22 @@ class SoapProvider:
             raise ProviderFailed(**{"cause": "network_error", **problem.params}) from None
         try:
             answer, found = await self._answer(asked, request, message, service, came)
+            if isinstance(found, SoapMessage):
+                await self._hold(asked, answer, came)
         finally:
             close_body(came.body)
-        if isinstance(found, SoapMessage):
-            await self._hold(asked, answer)
         note_answer(exchange, answer, found)
         return answer
 
-    async def _hold(self, asked: Asked, answer: Message) -> None:
+    async def _hold(self, asked: Asked, answer: Message, came: ClientResponse) -> None:
         """Against its contract, where one is held against at the provider. Raises ContractBreached, ContractUnchecked."""
         picture = None if self._core is None else self._core.keeper.picture
         if self._core is None or picture is None:
             return
         contract = self._core.contracting.at_provider(asked, picture.rules)
         if contract is not None:
-            await self._core.contracting.of_soap_agency(contract, asked, answer.content)
+            kept = came.body or b"", came.header(b"content-type")
+            await self._core.contracting.of_soap_agency(contract, asked, answer.content, *kept)
 
     async def _answer(
         self, asked: Asked, request: SoapMessage, message: Message, service: Service, came: ClientResponse
