@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -346,3 +349,38 @@ def test_a_soap_answer_is_told_of_at_the_consumer_and_comes_canonical_when_asked
     unagreed = faults.from_soap(soap_call(box, "v1", births(), Accept=CANONICAL).body)
     assert unagreed is not None  # held against at the provider, which keeps SOAP what it is
     assert "node.translation_missing" in unagreed.detail
+
+
+def test_no_translated_answer_without_its_original_when_the_providers_node_is_killed_under_load(network: Box) -> None:
+    give(network, GOOD)
+    answered: list[str] = []
+
+    def call(worker: int) -> None:
+        for number in range(12):
+            message_id = f"KG-kill-{worker}-{number}"
+            found = network.call("/provider/always", headers={"X-Road-Id": message_id})
+            if found.status == 200:
+                answered.append(message_id)
+
+    workers = [threading.Thread(target=call, args=(worker,)) for worker in range(4)]
+    for worker in workers:
+        worker.start()
+    deadline = time.monotonic() + 10
+    while len(answered) < 8 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    network.stop("node-reg", signal.SIGKILL)
+    for worker in workers:
+        worker.join()
+    network.start("node-reg")
+    network.wait("node-reg")
+    assert len(answered) >= 8
+    signed = {
+        r.message_id: r.body
+        for _, _, r in messagelog.read(network.laid.nodes["node-reg"].folder / "log")
+        if r.direction == "response"
+    }
+    for message_id in answered:
+        original = kept(network, message_id)[-1]
+        assert original.body == orjson.dumps(GOOD)
+        assert orjson.loads(signed[message_id] or b"")["original"]["sha256"] == original.head["sha256"]
+    assert network.call("/provider/always").status == 200  # and it goes on

@@ -18,7 +18,7 @@ from kerege.exchange.bodies import BodyWriter
 from kerege.exchange.errors import LogFailed
 from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
 from kerege.exchange.logcrypt import LogKey
-from kerege.node.config_types import LogSettings
+from kerege.node.config_types import ArchiveSettings, LogSettings
 from kerege.node.message import REST, Asked
 from kerege.node.originals import FOLDER, TRANSLATED, Originals, find, put_aside
 
@@ -141,6 +141,27 @@ def test_finished_segments_are_archived_before_the_old_are_removed(tmp_path: Pat
     archived = [record.message_id for _, _, record in messagelog.read(into)]
     assert archived == [f"m-{n}" for n in range(1, len(archived) + 1)]
     assert len(archived) >= 2
+
+
+def test_an_archive_that_cannot_be_written_is_said_and_nothing_is_removed(tmp_path: Path) -> None:
+    settings = LogSettings(tmp_path / "log", segment_bytes=64 * 1024, retention_days=0.001)
+    settings = replace(settings, archive=ArchiveSettings(tmp_path / "archive"))
+    keep(settings, *(b"%06d" % n + b"o" * 30_000 for n in range(6)))
+    before = sorted((tmp_path / "log" / FOLDER).glob("segment-*"))
+    (tmp_path / "archive").write_text("in the way")
+
+    async def work() -> str | None:
+        kept = Originals(lambda: settings, settings.folder, None, lambda: NOW + timedelta(days=1))
+        running = asyncio.create_task(kept.run())
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if kept.problem is not None:
+                break
+        running.cancel()
+        return kept.problem
+
+    assert "could not be archived" in str(asyncio.run(work()))
+    assert sorted((tmp_path / "log" / FOLDER).glob("segment-*")) == before
 
 
 def test_the_auditors_command_shows_the_digests_and_writes_the_bytes(

@@ -116,8 +116,9 @@ class Originals:
                     before, into = self._clock() - timedelta(days=settings.retention_days), settings.archive.folder
                     await asyncio.to_thread(put_aside, self._folder, into / FOLDER, before, self._key)
                 self.problem = None
-            except (OSError, KeregeError) as problem:  # tried again; nothing is removed before its copy is on disk
-                self.problem = f"originals could not be archived ({problem})"
+            except Exception as problem:  # noqa: BLE001 - tried again; nothing is removed before its copy is on disk
+                text = problem.text if isinstance(problem, KeregeError) else type(problem).__name__
+                self.problem = f"originals could not be archived ({text})"
             await asyncio.sleep(_EVERY)
 
     async def close(self) -> None:
