@@ -3,21 +3,28 @@ import functools
 import hashlib
 import importlib.util
 import os
+import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from centre import Misbehaving
 
+from kerege.cli import node_log
 from kerege.exchange import asic, messagelog
 from kerege.exchange.errors import LogFull, TimestampingFailed, TimestampInvalid
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import LogWriter
+from kerege.node import keeping as keeping_module
 from kerege.node.commit import CommitLog
+from kerege.node.config_types import LogSettings
 from kerege.node.keeping import ArchiveSettings, KeepingSettings, LogKeeping, StampSettings
 
 _SPEC = importlib.util.spec_from_file_location("test_tsa", Path(__file__).parents[1] / "exchange" / "tsa.py")
@@ -280,3 +287,52 @@ async def test_an_index_that_is_gone_or_wrong_is_made_again(bench: Bench, damage
     await bench.log.append(record(2))
     assert [one.record.request_id for one in await bench.keeping.find("m-1")] == ["r-1"]
     assert len(await bench.keeping.find("m-2")) == 1
+
+
+def test_an_authority_that_drips_has_one_deadline_over_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/timestamp-reply\r\nContent-Length: 900\r\n\r\n"
+        )
+        for _ in range(100):
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+    monkeypatch.setattr(keeping_module, "_TIMEOUT", 0.5)
+    authority, begun = Misbehaving(drip), time.monotonic()
+    try:
+        with pytest.raises(OSError, match="was not done within"):
+            asyncio.run(keeping_module.post(authority.url, b"question"))
+    finally:
+        authority.close()
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("url", ["ftp://tsa.example", "http://", "file:///etc/passwd"])
+def test_only_an_http_address_is_asked(url: str) -> None:
+    with pytest.raises(ValueError, match="http"):
+        asyncio.run(keeping_module.post(url, b"question"))
+
+
+def test_offline_containers_have_the_stamp_that_the_log_holds(bench: "Bench") -> None:
+    async def main() -> None:
+        bench.open()
+        await bench.keeping.start()
+        await bench.log.append_many([record(1), record(2)])
+        await bench.keeping.stamp_now()
+        await bench.log.append_many([record(3)])
+        await bench.keeping.close()
+        await asyncio.to_thread(bench.log.close)
+
+    asyncio.run(main())
+    config: Any = SimpleNamespace(log=LogSettings(bench.settings.folder))
+    ((stamped, stamp),) = node_log._stamped(config, "r-2")
+    assert stamped.message_id == "m-2"
+    assert stamp is not None
+    held = asic.read(asic.container(stamped, stamp))
+    trust: Any = SimpleNamespace(shared=SimpleNamespace(timestamping=bench.approved))
+    found = held.check_stamp(trust)
+    assert found is not None
+    ((_, none),) = node_log._stamped(config, "r-3")
+    assert none is None
+    assert list(node_log._stamped(config, "r-4")) == []
