@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from peer732 import Peer, Service, Small, ocsp_port, reply, responder
+from around732 import Small, ocsp_port, reply, responder
+from peer732 import Peer, Service
 from pki732 import Authority, Pair, Server, lay_out, shared_params
 
 OURS, THEIRS = "127.0.0.1", "127.0.0.2"
