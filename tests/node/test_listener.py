@@ -150,3 +150,25 @@ def test_handshakes_that_never_come_are_counted_give_way_and_end(
         assert descriptors() <= before + 2
 
     run(main())
+
+
+def test_who_knocked_before_an_address_is_left_is_let_in_and_who_comes_later_is_not() -> None:
+    async def main() -> None:
+        async def handle(_: HttpRequest) -> HttpResponse:
+            return HttpResponse(200, (), b"still here")
+
+        listener = Listener(handle, ServerLimits(1000))
+        await listener.open(Address("127.0.0.1", 0))
+        port = listener.ports[0]
+        knocking = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(3)]  # nothing was accepted yet
+        listener.leave()
+        for one in knocking:
+            one.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(one, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b"still here" in await asyncio.wait_for(loop.sock_recv(one, 1000), 5)
+            one.close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 5)
+
+    asyncio.run(main())

@@ -68,12 +68,13 @@ def look(report: Report, config: NodeConfig, picture: Picture | None) -> None:
         if config.timestamps.enabled:
             for one in picture.shared.timestamping:
                 _reach(report, "check.timestamps_unreachable", f"timestamps ({one.name})", one.url)
+    others = [(server, peer) for server, peer in config.peers.items() if server != config.server]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda service: _service(report, service), config.services.values()))
         list(
             pool.map(
                 lambda peer: _peer(report, str(peer[0]), peer[1].address.host, peer[1].address.port),
-                config.peers.items(),
+                others,
             )
         )
 

@@ -17,6 +17,7 @@ from kerege.node.acme_client import Challenges
 from kerege.node.acme_orders import read_settings
 from kerege.node.assembly import ROOM, Parts
 from kerege.node.config_types import Address, LimitSettings, NodeConfig
+from kerege.node.connections import Connections
 from kerege.node.entrance import Entrance, Factory
 from kerege.node.errors import AddressInUse
 from kerege.node.httpbodies import SinkFactory
@@ -48,13 +49,18 @@ class Listening:
     def ports(self) -> dict[str, list[int]]:
         return {purpose: listener.ports for purpose, listener in self._open.items()}
 
-    async def prepare(self, wanted: NodeConfig, before: Mapping[str, Address] | None = None) -> dict[str, Listener]:
-        """Open what `wanted` listens on and `before` does not. Raises AddressInUse; nothing of it is open then."""
+    async def prepare(
+        self, wanted: NodeConfig, connections: Connections, before: Mapping[str, Address] | None = None
+    ) -> dict[str, Listener]:
+        """Open what `wanted` listens on and `before` does not. Raises AddressInUse; nothing of it is open then.
+
+        connections   those of `wanted`: what the HTTPS listener shows, and whose certificates it takes
+        """
         opened: dict[str, Listener] = {}
         try:
             for purpose, address in addresses(wanted).items():
                 if before is None or before.get(purpose) != address:
-                    opened[purpose] = await self._listen(purpose, address, wanted)
+                    opened[purpose] = await self._listen(purpose, address, wanted, connections)
         except BaseException:
             for listener in opened.values():
                 listener.close()
@@ -70,7 +76,7 @@ class Listening:
             asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._ended, leaving)
         self._open.update(opened)
         for purpose, listener in self._open.items():
-            how = self._how(purpose, config)
+            how = self._how(purpose, config, self._parts.core.connections)
             listener.use(how.limits, how.tls, how.link)
 
     def _ended(self, leaving: Listener) -> None:
@@ -79,8 +85,8 @@ class Listening:
         if leaving in self._leaving and not leaving.connections:
             self._leaving.remove(leaving)
 
-    async def _listen(self, purpose: str, address: Address, config: NodeConfig) -> Listener:
-        core, how = self._parts.core, self._how(purpose, config)
+    async def _listen(self, purpose: str, address: Address, config: NodeConfig, connections: Connections) -> Listener:
+        core, how = self._parts.core, self._how(purpose, config, connections)
         sinks: SinkFactory | None = None
         if purpose == "servers":
             sinks = lambda headers: wire.sink_of(headers, wire.decoder_limits(core.config.limits))  # noqa: E731
@@ -91,13 +97,13 @@ class Listening:
             raise AddressInUse(address=address, purpose=purpose, reason=problem.strerror or "refused") from None
         return listener
 
-    def _how(self, purpose: str, config: NodeConfig) -> _How:
+    def _how(self, purpose: str, config: NodeConfig, connections: Connections) -> _How:
         parts = self._parts
         clients, servers = _limits(config.limits)
         if purpose == "clients":
             return _How(parts.consumer.handle, clients)
         if purpose == "clients_tls":
-            return _How(parts.consumer.handle, clients, parts.core.connections.clients_context())
+            return _How(parts.consumer.handle, clients, connections.clients_context())
         if purpose == "servers":
             link = self._link if config.link and config.peer_tls else None
             return _How(parts.provider.handle, servers, parts.contexts.listener if config.peer_tls else None, link)

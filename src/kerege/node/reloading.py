@@ -73,12 +73,7 @@ async def reload(
     settings = keeping_settings(new, read_log_key(new.log))
     make_folder(new.limits.spool)
 
-    before = core.connections
-    core.connections = connections  # a listener that is opened below shows its certificate and knows its clients
-    try:
-        opened = await listening.prepare(new, addresses(old))
-    finally:
-        core.connections = before
+    opened = await listening.prepare(new, connections, addresses(old))
     try:
         await _use_keys(parts, keys, use_auth)
     except BaseException:

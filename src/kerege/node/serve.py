@@ -93,7 +93,7 @@ class Node:
             await core.keeper.start()
             await parts.keeping.start()
             self._listening = Listening(parts, self._challenges)
-            self._listening.take(await self._listening.prepare(config), config)
+            self._listening.take(await self._listening.prepare(config, core.connections), config)
         except BaseException:
             await self.stop()
             raise
