@@ -55,6 +55,9 @@ def core_of(folder: Path, monitor: Monitor, certificate: Any, **changes: Any) ->
             state=folder,
             poll_seconds=60.0,
             peer_tls=True,
+            internal=None,
+            clients={},
+            services={},
         ),
         "monitor": monitor,
         "clock": lambda: NOW,
@@ -71,6 +74,7 @@ def core_of(folder: Path, monitor: Monitor, certificate: Any, **changes: Any) ->
         "revocation": SimpleNamespace(auth_until=NOW + timedelta(seconds=200), problem=None),
         "background": {},
         "translation": SimpleNamespace(problem=None),
+        "contracting": SimpleNamespace(counts=None, originals=SimpleNamespace(problem=None)),
     }
     return SimpleNamespace(**(parts | changes))
 
@@ -182,7 +186,9 @@ def states(folder: Path, certificate: Any, status: dict[str, Any] | None = None,
     async def main() -> dict[str, str]:
         monitor = Monitor(folder / "m.jsonl", SERVER)
         core = core_of(folder, monitor, certificate, **changes)
-        parts = Health(core, None, lambda: status or {}).parts(NOW)
+        health = Health(core, None, lambda: status or {})
+        health.expiry = lambda now: []  # type: ignore[method-assign]  # what ends when is test_expiry's
+        parts = health.parts(NOW)
         monitor.close()
         for part in parts:
             assert bool(part.do) == (part.state != OK), "what is not well says what to do"
@@ -208,6 +214,8 @@ def test_each_trouble_is_told_of_the_part_it_is_in(tmp_path: Path, certificate: 
     near.ready = lambda member, now: False
     assert states(tmp_path, certificate, keys=near)["ocsp"] == FAILED
     assert states(tmp_path / "", certificate, translation=SimpleNamespace(problem="x"))["translation"] == WARNING
+    stuck = SimpleNamespace(counts=None, originals=SimpleNamespace(problem="x"))
+    assert states(tmp_path / "", certificate, contracting=stuck)["contracts"] == WARNING
 
 
 def test_spans_reach_a_collector_over_http() -> None:
