@@ -172,4 +172,7 @@ def _fail(group: Sequence[Item], problem: Exception) -> None:
         _LOG.error("messages could not be sealed", exc_info=problem)
         problem = LogFailed(reason=f"an internal error ({type(problem).__name__})")
     assert isinstance(problem, KeregeError | ExchangeError)
-    group[0].sink.failed(group, problem)
+    try:
+        group[0].sink.failed(group, problem)
+    except Exception:  # noqa: BLE001 - the others of the round are still to be told
+        _LOG.exception("a connection could not be told that its messages were not sealed")
