@@ -218,6 +218,21 @@ def test_keys_replaced_under_their_old_names_are_in_use_after_a_reload(running: 
     assert running.call("/registered").status == 200
 
 
+@pytest.mark.parametrize("link", [True, False], ids=["link", "wire"])
+def test_a_provider_that_shows_another_certificate_is_called_on_without_a_fault(running: Box, link: bool) -> None:
+    """The consumer's node has connections that showed the old one, which the new configuration no longer lists."""
+    for code in NODES:
+        change(running, code, lambda c: c.update(link=link))
+        hang_up(running, code)
+    assert running.call("/before").status == 200
+    authority, node = TestAuthority.load(running.folder / "authority"), running.laid.nodes["node-reg"]
+    save_pair(authority.auth_certificate(node.id, "Register", datetime.now(UTC), "ec"), node.folder / "keys", "auth")
+    running.publish()
+    hang_up(running, "node-reg")
+    answer = running.call("/renewed")
+    assert answer.status == 200, answer.body
+
+
 def test_the_logs_policy_and_the_link_change_while_calls_go_on(running: Box) -> None:
     with Load(running) as calls:
         change(running, "node-reg", lambda c: c.update(log={"bodies": "hash"}))

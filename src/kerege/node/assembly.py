@@ -138,6 +138,7 @@ def assemble(
         ),
         clock=clock,
     )
+    core.peers.forget = contexts.forget
     keeping = LogKeeping(
         log,
         keeping_settings(config, log_key),

@@ -41,6 +41,12 @@ class Contexts:
         for context in (self.listener, self.wire, self.link):
             tls.add_authorities(context, known)
 
+    def forget(self) -> None:
+        """Begin no session again: one goes on under the certificate the other end showed when it began."""
+        for context in (self.wire, self.link):
+            if isinstance(context, tls.ResumingContext):
+                context.forget()
+
     def use_key(self, pair: KeyPair) -> None:
         """Show `pair` on connections made from now on."""
         for context in (self.listener, self.wire, self.link):

@@ -63,6 +63,7 @@ class Peers:
         self._dialling: dict[Address, asyncio.Task[Link | None]] = {}
         self._no_link_until: dict[Address, float] = {}
         self._key = 0  # counts this node's authentication keys
+        self.forget: Callable[[], None] = lambda: None  # what TLS remembers of other servers
 
     def renew(self) -> None:
         """This node shows another certificate from now on: connections made with the old one finish what is under way."""
@@ -144,13 +145,18 @@ class Peers:
     async def _reach(self, server: SecurityServer, picture: Picture) -> Reached:
         address = self._routes.address(server)
         if self._dial_link is not None:
-            link = await self._link(server, address)
-            if link is not None and link.checked is not None and not await self.still_good(link, server, picture):
-                link = await self._link(server, address)  # the other end may show another certificate now
-            if link is not None:
-                await self.check_link(link, server, picture)
-                return Reached(server, address, None, link)
-        under, ocsp = self._key, self._revocation.auth_answer
+            for last in (False, True):
+                link = await self._link(server, address)
+                if link is None:
+                    break
+                try:
+                    await self.check_link(link, server, picture)
+                    return Reached(server, address, None, link)
+                except KeregeError:
+                    if last:
+                        raise
+                    self.forget()  # on a new one, in a session of its own, the other end may show another certificate
+        under, ocsp, anew = self._key, self._revocation.auth_answer, False
         while True:
             try:
                 connection = await self._pool.acquire(address.host, address.port)
@@ -162,8 +168,10 @@ class Peers:
                 break
             except BaseException as problem:
                 connection.close()
-                if not (connection.used and isinstance(problem, KeregeError)):
-                    raise  # of a connection that was kept: the other end may show another certificate on a new one
+                if not isinstance(problem, KeregeError) or (anew and not connection.used):
+                    raise
+                anew = anew or not connection.used
+                self.forget()  # as above; connections that were kept are tried before a new one
         if under == self._key:
             ocsp = self._revocation.auth_answer or ocsp  # they may have been renewed meanwhile
         return Reached(server, address, connection, None, ocsp, under)
