@@ -1,7 +1,10 @@
 """Keys in files: every form that is read, every way they can be wrong, and never a passphrase in what is told."""
 
+import base64
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -13,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from kerege.exchange.ids import MemberId
+from kerege.exchange.ids import MemberId, ServerId
 from kerege.exchange.pki import KeyPair, TestAuthority, save_pair
-from kerege.node import keyfiles
-from kerege.node.config_types import KeySource, TokenKey
+from kerege.node import keyfiles, keys
+from kerege.node.config_types import KeySource, SignatureSettings, TokenKey
 from kerege.node.errors import NodeKeyInvalid
 
 SECRET = b"ak-kuu-7"
@@ -175,3 +178,20 @@ def test_what_the_node_writes_itself_it_reads_again_and_only_what_is_pointed_to(
     (folder / "active.json").write_bytes(b'{"name": "../first"}')
     with pytest.raises(NodeKeyInvalid):
         keyfiles.pointed(folder, like)
+
+
+def test_a_signer_takes_the_chain_along_without_its_top(
+    tmp_path: Path, authority: TestAuthority, pair: KeyPair
+) -> None:
+    """Who verifies knows the approved authority; what lies between is in the certificate file or nowhere."""
+    other = authority.auth_certificate(ServerId.parse("KG/GOV/1/between"), "B", datetime.now(UTC), "ec").certificate
+    source = pem(pair, tmp_path)
+    chain = b"".join(one.public_bytes(Encoding.PEM) for one in (pair.certificate, other, authority.ca.certificate))
+    (tmp_path / "own.pem").write_bytes(chain)
+    config: Any = SimpleNamespace(signatures=SignatureSettings(style="chain"))
+    signer = keys.make_signer(config, source)
+    signer.with_ocsp([b"answer"])
+    xml = signer.sign(bytes(64), (), datetime.now(UTC)).xml
+    assert xml.count(b"<xades:EncapsulatedX509Certificate") == 1
+    assert base64.b64encode(other.public_bytes(Encoding.DER)) in xml
+    assert keys.make_signer(SimpleNamespace(signatures=SignatureSettings(style="parts")), source).style == "parts"  # type: ignore[arg-type]
