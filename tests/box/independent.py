@@ -30,6 +30,7 @@ from outside_pki import Holder, OutsidePki
 from kerege.exchange import certs, confdir, confwrite, globalconf
 from kerege.exchange import rules as rules_format
 from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import read
 from kerege.exchange.pki import PROFILE, new_key
@@ -327,7 +328,9 @@ class Network:
 
     def records(self, side: str) -> list[LogRecord]:
         """All message records of a node's log, in order. The node may be running."""
-        return [found[2] for found in read(self.folder / side / "log")]
+        log = self.also.get("log") or {}
+        key = LogKey.parse(Path(log["key_file"]).read_text()) if "key_file" in log else None
+        return [found[2] for found in read(self.folder / side / "log", key)]
 
     def command(self, side: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}

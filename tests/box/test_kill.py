@@ -5,6 +5,7 @@ In the tests a few seconds with a fixed seed; `make soak SECONDS=600` runs as lo
 
 from __future__ import annotations
 
+import base64
 import http.client
 import os
 import random
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from independent import Network
@@ -141,12 +143,19 @@ def batter(box: Network, load: Load, seconds: float, dice: random.Random) -> lis
 
 
 @pytest.mark.timeout(int(SOAK * 3) + 300)
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain-log", "encrypted-log"])
 @pytest.mark.parametrize("link", [False, True], ids=["x-road-wire", "kerege-link"])
 def test_nodes_killed_at_random_moments_answer_nothing_that_both_logs_do_not_hold(
-    network: Callable[..., Network], link: bool
+    network: Callable[..., Network], link: bool, encrypted: bool, tmp_path: Path
 ) -> None:
-    seed = random.SystemRandom().randrange(1 << 32) if SOAK else 20261122
-    box = network(also={"link": link})
+    seed = random.SystemRandom().randrange(1 << 32) if SOAK else 20261122 + encrypted
+    also: dict[str, object] = {"link": link}
+    if encrypted:
+        key_file = tmp_path / "log.key"
+        key_file.write_text(base64.b64encode(bytes(range(32))).decode())
+        key_file.chmod(0o600)
+        also["log"] = {"key_file": str(key_file)}
+    box = network(also=also)
     with Load(box, f"soak-{seed}") as load:
         killed = batter(box, load, SOAK or 6.0, random.Random(seed))
     for side in ("asker", "owner"):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kerege.exchange import messagelog, multipart
+from kerege.exchange.bodies import Attachment
 from kerege.exchange.errors import LogFailed, LogFull
 from kerege.exchange.hashchain import SHA512, Digest
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId
@@ -199,6 +200,19 @@ async def test_one_who_gives_up_waiting_changes_nothing_for_the_others(tmp_path:
     assert isinstance(outcome[1], asyncio.CancelledError)
     assert not isinstance(outcome[0], BaseException)
     assert not isinstance(outcome[2], BaseException)
+    await asyncio.to_thread(log.close)
+
+
+@on_loop
+async def test_big_messages_are_sealed_in_rounds_that_memory_can_hold(tmp_path: Path) -> None:
+    log = CommitLog(LogWriter(tmp_path))
+    sealing, key, sink = Sealing(log, lambda: NOW), signer(), Kept()
+    for number in range(6):
+        big = message(number)
+        big.attachments = (Attachment((), bytes(7 * 2**20)),)
+        sealing.submit(Item(key, big, asked(number), record, sink, number))
+    await until(lambda: sum(len(group) for group in sink.groups) == 6)
+    assert [[item.tag for item in group] for group in sink.groups] == [[0, 1], [2, 3], [4, 5]]
     await asyncio.to_thread(log.close)
 
 

@@ -21,6 +21,7 @@ from kerege.node.commit import CommitLog
 from kerege.node.message import Asked, Message
 
 _LOG = logging.getLogger("kerege.node.sealing")
+MOST_BYTES = 16 * 1024 * 1024  # of one round: records of big bodies are in memory while they are written
 MOST_TOGETHER = 256  # messages under one signature: a proof then has eight siblings
 
 
@@ -110,11 +111,23 @@ class Sealing:
         try:
             while self._waiting:
                 items, self._waiting = self._waiting, []
+                if len(items) > 1:
+                    items = self._within_bounds(items)
                 await self._round(items)
         finally:
             self._task = None
             if self._waiting:  # only after a failure nobody foresaw
                 self._task = self._loop.create_task(self._work())
+
+    def _within_bounds(self, items: list[Item]) -> list[Item]:
+        """So many that their records may be in memory together; the rest wait for the next round."""
+        size = 0
+        for at, item in enumerate(items):
+            size += item.message.size
+            if size > MOST_BYTES and at:
+                self._waiting = items[at:] + self._waiting
+                return items[:at]
+        return items
 
     async def _round(self, items: list[Item]) -> None:
         groups: dict[tuple[int, int], list[Item]] = {}
