@@ -25,6 +25,7 @@ from kerege.node.errors import NodeConfigInvalid
 ERROR, WARNING, OK = "error", "warning", "ok"
 STAND_IN: Final = "set-aside-by-check"  # in the place of a value that is told of already
 _MOST: Final = 200
+_LONGEST: Final = 120
 _NOBODY: Final = f"XX/XX/0/{STAND_IN}"
 
 CODES: Final = {
@@ -142,7 +143,7 @@ def read_all(report: Report) -> NodeConfig | None:
                 place = problem.params.get("place", ())
                 content = copy.deepcopy(content) if not told else content
                 if not any(place[: len(one)] == one for one in (*told, *stood)):
-                    _tell(report, problem)
+                    _tell(report, problem, _at(content, place))
                 told.add(place)
                 if not _repair(content, place, stood):
                     return None
@@ -160,8 +161,10 @@ def read_all(report: Report) -> NodeConfig | None:
     return config
 
 
-def _tell(report: Report, problem: NodeConfigInvalid) -> None:
+def _tell(report: Report, problem: NodeConfigInvalid, came: Any = None) -> None:
     key, reason = str(problem.params["key"]), str(problem.params["reason"])
+    if isinstance(came, str | int | float) and len(str(came)) <= _LONGEST and "not known" not in reason:
+        reason += f"; found: {came}"
     report.error(
         "check.config_invalid", key, reason, f"Correct {key}; docs/reference/node.md says its form and its default."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ class Section:
             raise self.bad("", "expected keys and values here")
         self._value = dict(value)
         self._left = {str(key) for key in self._value}
+        self._asked: set[str] = set()
 
     def bad(self, key: str, reason: str) -> NodeConfigInvalid:
         name = ".".join(part for part in (self.path, key) if part) or "(top)"
@@ -39,10 +41,12 @@ class Section:
         return Section(value, f"{self.path}.{name}" if self.path else name, self.file, (*self.where, name))
 
     def has(self, key: str) -> bool:
+        self._asked.add(key)
         return key in self._value
 
     def raw(self, key: str, default: Any = _MISSING) -> Any:
         self._left.discard(key)
+        self._asked.add(key)
         if key not in self._value:
             if default is _MISSING:
                 raise self.bad(key, "it is required")
@@ -140,4 +144,6 @@ class Section:
 
     def close(self) -> None:
         if self._left:
-            raise self.bad(sorted(self._left)[0], "this key is not known")
+            first = sorted(self._left)[0]
+            near = difflib.get_close_matches(first, self._asked, 1)
+            raise self.bad(first, "this key is not known" + (f" (is {near[0]} meant?)" if near else ""))
