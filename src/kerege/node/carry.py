@@ -55,7 +55,7 @@ class Carrier:
             reached = Reached(servers[0], link.address, None, link)
         else:
             reached = await core.peers.reach(
-                servers, picture, preferred=core.routes.known(asked.service.provider_client)
+                servers, picture, preferred=core.routes.known(asked.service.provider_client, servers[0].id)
             )
             link = reached.link
         exchange.service_address = reached.server.address or reached.address.host

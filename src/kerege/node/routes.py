@@ -48,10 +48,10 @@ class Routes:
                     return [server, *(other for other in servers if other is not server)]
         return servers
 
-    def known(self, provider: ClientId) -> bool:
-        """Whether a server answered for this provider within the hour: then it is asked first, the others only if it fails."""
+    def known(self, provider: ClientId, server: ServerId) -> bool:
+        """Whether `server` answered for this provider within the hour: then it is asked alone first, the others only if it fails."""
         found = self._preferred.get(provider)
-        return found is not None and time.monotonic() - found[1] < _REMEMBERED_SECONDS
+        return found is not None and found[0] == server and time.monotonic() - found[1] < _REMEMBERED_SECONDS
 
     def answered(self, provider: ClientId, server: ServerId) -> None:
         known = self._preferred.get(provider)
