@@ -1,0 +1,77 @@
+"""Rights of the node's own file beside those of the signed configuration."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kerege.exchange.errors import AccessDenied
+from kerege.exchange.globalconf import GlobalGroup, SharedParameters
+from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
+from kerege.exchange.rules import Right, Rules
+from kerege.node.config_types import LocalGroup, LocalRight, Service
+from kerege.node.keeper import Picture
+from kerege.node.message import REST, Asked
+from kerege.node.rights import Rights
+
+NOW = datetime.now(UTC)
+ADMISSION, EMIS = ClientId.parse("KG/GOV/70000003/admission"), ClientId.parse("KG/GOV/70000003/emis")
+SERVICE = DataServiceId.parse("KG/GOV/70000002/population/persons")
+
+
+def picture(*rights: Right, groups: tuple[GlobalGroup, ...] = ()) -> Picture:
+    shared = SharedParameters("KG", (), (), (), groups)
+    return cast(Picture, SimpleNamespace(shared=shared, rules=Rules("KG", 1, rights=rights)))
+
+
+def own(*rights: LocalRight, members: frozenset[ClientId] = frozenset()) -> Rights:
+    service = Service(SERVICE, "http://127.0.0.1/", 1.0, rights=rights)
+    groups = {"CLERKS": LocalGroup("CLERKS", "clerks", members)}
+    return Rights(cast(Any, SimpleNamespace(services={SERVICE: service}, local_groups=groups)))
+
+
+def may(rights: Rights, seen: Picture, client: ClientId = ADMISSION, method: str = "GET", path: str = "/x") -> bool:
+    asked = Asked(REST, client, SERVICE, None, "m", "r", method, path)
+    try:
+        rights.check(asked, seen, NOW)
+    except AccessDenied:
+        return False
+    return True
+
+
+def test_without_a_right_nobody_may() -> None:
+    assert not may(own(), picture())
+
+
+def test_a_right_of_the_file_counts_beside_those_of_the_configuration() -> None:
+    rights = own(LocalRight(str(EMIS)))
+    signed = picture(Right("r", SubsystemId.parse(str(ADMISSION)), SERVICE, "*", "/**", NOW + timedelta(days=1)))
+    assert may(rights, signed)
+    assert may(rights, signed, EMIS)
+    assert not may(own(), signed, EMIS)
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [
+    ("GET", "/a/b", True), ("POST", "/a/b", False), ("GET", "/a", False), ("GET", "/a/b/c", False),
+])  # fmt: skip
+def test_a_right_may_be_for_a_method_and_paths(method: str, path: str, allowed: bool) -> None:
+    assert may(own(LocalRight(str(ADMISSION), "GET", "/a/*")), picture(), method=method, path=path) is allowed
+
+
+def test_a_local_group_is_no_global_one_of_the_same_code_and_the_other_way_round() -> None:
+    everyone = (GlobalGroup("CLERKS", "global", frozenset({EMIS})),)
+    local = own(LocalRight("local:CLERKS"), members=frozenset({ADMISSION}))
+    assert may(local, picture(groups=everyone))
+    assert not may(local, picture(groups=everyone), EMIS)
+    of_all = own(LocalRight("group:CLERKS"), members=frozenset({ADMISSION}))
+    assert may(of_all, picture(groups=everyone), EMIS)
+    assert not may(of_all, picture(groups=everyone))
+
+
+def test_another_configuration_is_merged_anew() -> None:
+    rights = own(LocalRight(str(EMIS)))
+    signed = picture(Right("r", SubsystemId.parse(str(ADMISSION)), SERVICE, "*", "/**", NOW + timedelta(days=1)))
+    assert may(rights, signed)
+    assert not may(rights, picture())
+    assert may(rights, picture(), EMIS)
