@@ -37,7 +37,8 @@ evaluate: $(STAMP) ## codes and columns matched on real registers in ../shared/d
 bench-exchange: $(STAMP) ## the exchange beside two nginx with mutual TLS, speed and CPU (OPTIONS="--rounds 1 --seconds 1" for a quick look)
 	$(BIN)/python bench/exchange $(OPTIONS)
 
-soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), then both logs held against each other
+soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), both logs held against each other; bodies of 1 GB
+	KEREGE_BIG=1 $(BIN)/python -m pytest -q tests/node/test_faults_big_bodies.py
 	KEREGE_SOAK_SECONDS=$(or $(SECONDS),120) $(BIN)/python -m pytest -q -s tests/box/test_kill.py
 
 outside: $(STAMP) ## virtual environments of other people's X-Road libraries, for tests/outside

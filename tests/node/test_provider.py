@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from box import ADMISSION, CIVIL, EMIS, PERSONS, POP, Box
 
+from box import ADMISSION, CIVIL, EMIS, PERSONS, POP, Box
 from kerege.exchange import faults, multipart, ocsp, rest
 from kerege.exchange.faults import Fault
 from kerege.exchange.ids import ServerId

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
+
 from box import (
     ADMISSION,
     EMIS,
@@ -25,7 +26,6 @@ from box import (
     http,
     open_permit,
 )
-
 from kerege.exchange import messagelog
 from kerege.exchange.pki import TestAuthority
 from kerege.exchange.rules import Right

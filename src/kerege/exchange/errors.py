@@ -401,7 +401,10 @@ class LinkMalformed(ExchangeError):
 class ClientConnectionRefused(ExchangeError):
     code = "exchange.client_connection_refused"
     message = "{client} may not call over this connection: {reason}."
-    hint = "Call the node's HTTPS address (listen.clients_tls) with the certificate the node's configuration lists for this client (clients[].certificates)."
+    hint = (
+        "Call the node's HTTPS address (listen.clients_tls) with the certificate the node's configuration lists for this"
+        " client (clients[].certificates)."
+    )
 
 
 class ManagementRequestInvalid(ExchangeError):

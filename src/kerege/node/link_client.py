@@ -36,7 +36,7 @@ _MOST_STREAMS: Final = 2**32 - 1
 class Call:
     """One call on its way. `finish` and `fail` end it, once; here they complete a future for whoever awaits it."""
 
-    __slots__ = ("answered", "asked", "check", "deadline", "exchange", "extras", "future", "message", "stream")
+    __slots__ = ("_check", "answered", "asked", "deadline", "exchange", "extras", "future", "message", "stream")
 
     def __init__(
         self,
@@ -44,13 +44,17 @@ class Call:
         message: Message,
         extras: Extras,
         exchange: Exchange,
-        check: Callable[[Message], Any],
+        check: Callable[[Message], Any] | None,
         future: asyncio.Future[Any],
     ) -> None:
         self.asked, self.message, self.extras = asked, message, extras
-        self.exchange, self.check, self.future = exchange, check, future
+        self.exchange, self._check, self.future = exchange, check, future
         self.stream, self.deadline = 0, 0.0
         self.answered = False  # verified, and being logged
+
+    def check(self, answer: Message) -> Any:
+        """Hold an answer against what was asked. Raises what is wrong with it."""
+        return None if self._check is None else self._check(answer)
 
     def finish(self, answer: Message, result: Any) -> None:
         if not self.future.done():

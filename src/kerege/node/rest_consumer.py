@@ -46,12 +46,12 @@ class _Quick(Call):
         future: asyncio.Future[HttpResponse],
         accept: str,
     ) -> None:
-        super().__init__(asked, message, extras, exchange, self.hold, future)
+        super().__init__(asked, message, extras, exchange, None, future)  # `check` is its own: no reference to itself
         digests = message.digests
         self.core, self.request, self.accept = core, asked.detail, accept
         self.expected = rest.request_hash(digests[0], digests[1][0] if digests[1] else None)
 
-    def hold(self, answer: Message) -> RestResponse:
+    def check(self, answer: Message) -> RestResponse:
         response = rest.decode_response(answer.content)
         rest.check_consistent(self.request, self.expected, response)
         return response
