@@ -8,8 +8,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from box import Box, make_box
 
+from box import Box, make_box
 from kerege.node.config import load
 from kerege.node.httpserver import HttpRequest
 from kerege.node.serve import Node

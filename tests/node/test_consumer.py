@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from box import ADMISSION, PERSONS, Box, make_box
 
+from box import ADMISSION, PERSONS, Box, make_box
 from kerege.exchange import multipart, rest
 from kerege.exchange.pki import TestAuthority, load_pair
 from kerege.exchange.rest import for_the_client

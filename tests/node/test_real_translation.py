@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from box import Box, base_rules
 
+from box import Box, base_rules
 from kerege.node.network import TranslationPlan
 from kerege.node.translate import CANONICAL
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 import pytest
-from box import PERSONS, Box
 
+from box import PERSONS, Box
 from kerege.exchange.rules import Rules, WireContract
 from kerege.ground.errors import KeregeError
 from kerege.node.config import Translation
