@@ -14,6 +14,7 @@ from kerege.exchange.errors import CertificateInvalid
 from kerege.exchange.globalconf import ApprovedAuthority, Authority
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import TestAuthority
+from kerege.exchange.profiles import READERS
 
 from .conftest import NOW
 
@@ -110,7 +111,7 @@ def test_names_that_differ_are_not_an_issuer_whatever_the_key_says() -> None:
 
 @pytest.mark.parametrize(
     "profile",
-    ["kg.example.LatestCertificateProfileInfoProvider", "ee.ria.Test", certs.TEST + "2", certs.FIVRK + "Test", "Basic"],
+    ["kg.example.LatestCertificateProfileInfoProvider", "ee.ria.Test", "Basic", *(known + "2" for known in READERS)],
 )
 def test_a_profile_that_only_resembles_a_known_one_is_not_known(
     authority: TestAuthority, approved: ApprovedAuthority, profile: str

@@ -48,7 +48,7 @@ def asked(kind: Kind, certificate: bytes | None = None) -> ManagementRequest:
     fields: dict[str, object] = {}
     if kind in management.OF_CLIENT:
         fields["client"] = OWNER if kind is Kind.OWNER_CHANGE else EMIS
-    if kind in management.OF_CERTIFICATE:
+    if kind in {Kind.AUTH_CERT_REG, Kind.AUTH_CERT_DELETION}:
         fields["certificate"] = certificate
     if kind in {Kind.ADDRESS_CHANGE, Kind.AUTH_CERT_REG}:
         fields["address"] = "node.edu.kg"

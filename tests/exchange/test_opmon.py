@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerege.exchange import opmon, rest
-from kerege.exchange.ids import ClientId, DataServiceId, ServerId
+from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.opmon import Exchange, SoapNames
 from kerege.exchange.opmon_query import FIELDS
 
-SERVER = ServerId.parse("KG/GOV/70000003/node-edu")
 REQUEST = rest.request_from_client(
     "GET",
     "/r1/KG/GOV/70000002/population/persons/21203198000017?part=name",
@@ -49,7 +48,7 @@ SOAP = SoapNames(
 def test_a_soap_exchange_has_the_protocols_fields_and_no_status() -> None:
     noted = Exchange(opmon.PRODUCER, 1_000, None, 1_001, 1_002, 1_003, 10, 20, soap=SOAP, request_mime_size=99)
     noted.request_attachments = 2
-    record = opmon.record(noted, SERVER)
+    record = opmon.record(noted)
     assert (record["serviceCode"], record["serviceVersion"], record["serviceType"]) == ("getPerson", "v1", "WSDL")
     assert (record["messageProtocolVersion"], record["messageId"], record["xRequestId"]) == ("4.0", "id-1", "r-1")
     assert (record["requestSize"], record["requestMimeSize"], record["requestAttachmentCount"]) == (10, 99, 2)
@@ -58,32 +57,27 @@ def test_a_soap_exchange_has_the_protocols_fields_and_no_status() -> None:
 
 
 def test_a_soap_exchange_without_answer_or_with_a_fault_failed() -> None:
-    assert opmon.record(Exchange(opmon.CLIENT, 1, soap=SOAP), SERVER)["succeeded"] is False
-    assert (
-        opmon.record(Exchange(opmon.CLIENT, 1, soap=SOAP, response_size=5, fault_code="x"), SERVER)["succeeded"]
-        is False
-    )
+    assert opmon.record(Exchange(opmon.CLIENT, 1, soap=SOAP))["succeeded"] is False
+    assert opmon.record(Exchange(opmon.CLIENT, 1, soap=SOAP, response_size=5, fault_code="x"))["succeeded"] is False
 
 
 def test_every_field_is_one_of_the_protocols() -> None:
     soap = Exchange(opmon.CLIENT, 1, None, 1, 1, 1, 1, 1, "a", "b", None, "c", "d", "e", SOAP, None, 1, 1, 1, 1)
-    assert set(opmon.record(soap, SERVER)) | set(opmon.record(exchange(), SERVER)) <= FIELDS
+    assert set(opmon.record(soap)) | set(opmon.record(exchange())) <= FIELDS
 
 
 def test_the_query_and_segments_that_name_a_person_stay_out() -> None:
-    record = opmon.record(exchange(), SERVER)
+    record = opmon.record(exchange())
     assert record["restPath"] == "/*"
     assert b"21203198000017" not in orjson.dumps(record)
 
 
 def test_the_path_stands_in_the_producers_record_only() -> None:
-    assert "restPath" not in opmon.record(exchange(opmon.CLIENT), SERVER)
+    assert "restPath" not in opmon.record(exchange(opmon.CLIENT))
 
 
 def test_unknown_fields_are_absent() -> None:
-    record = opmon.record(
-        Exchange(opmon.CLIENT, 1_000, response_out=1_001, fault_code="x", fault_string="y" * 5000), SERVER
-    )
+    record = opmon.record(Exchange(opmon.CLIENT, 1_000, response_out=1_001, fault_code="x", fault_string="y" * 5000))
     assert None not in record.values()
     assert "statusCode" not in record
     assert record["succeeded"] is False
@@ -92,7 +86,7 @@ def test_unknown_fields_are_absent() -> None:
 
 @pytest.mark.parametrize(("status", "succeeded"), [(200, True), (302, True), (404, False), (500, False)])
 def test_a_providers_error_status_is_no_success_and_no_fault(status: int, succeeded: bool) -> None:
-    record = opmon.record(exchange(status=status), SERVER)
+    record = opmon.record(exchange(status=status))
     assert record["succeeded"] is succeeded
     assert "faultCode" not in record
 
@@ -101,7 +95,7 @@ def test_a_providers_error_status_is_no_success_and_no_fault(status: int, succee
 def test_the_fields_are_those_a_live_pair_writes(vectors: Path) -> None:
     lines = (vectors / "live-7.3.2/opmon/records.jsonl").read_bytes().splitlines()
     theirs = {name for line in lines for name in orjson.loads(line)}
-    ours = set(opmon.record(exchange(), SERVER)) | {"faultCode", "faultString"}
+    ours = set(opmon.record(exchange())) | {"faultCode", "faultString"}
     assert theirs - ours <= {"requestMimeSize", "responseMimeSize", "serviceVersion"}, "SOAP's fields come with SOAP"
 
 
@@ -143,7 +137,7 @@ def as_live(theirs: dict[str, object]) -> Exchange:
 def test_what_a_live_server_wrote_of_an_exchange_is_written_of_it_here(vectors: Path) -> None:
     for line in (vectors / "live-7.3.2/opmon/records.jsonl").read_bytes().splitlines():
         theirs = orjson.loads(line)
-        ours = opmon.record(as_live(theirs), SERVER)
+        ours = opmon.record(as_live(theirs))
         assert {key: ours[key] for key in theirs} == theirs
         assert set(ours) - set(theirs) <= {"monitoringDataTs", "restMethod", "restPath", "xRoadVersion"}
 
@@ -156,7 +150,7 @@ def test_records_have_the_types_and_lengths_of_the_protocols_schema(vectors: Pat
     long = "ө" * 5000
     soap = Exchange(opmon.CLIENT, 1, None, 1, 1, 1, 1, 1, "a", "b", None, long, long, "127.0.0.1", request_mime_size=1)
     soap.soap = SoapNames(SOAP.client, SOAP.service, long, "r", long, long, long, long)
-    for record in (opmon.record(soap, SERVER), opmon.record(exchange(), SERVER)):
+    for record in (opmon.record(soap), opmon.record(exchange())):
         for name, value in record.items():
             if name != "xRequestId":
                 stated = fields[name]
@@ -206,9 +200,9 @@ def test_a_line_says_field_for_field_what_the_record_says(data: st.DataObject) -
         response_attachments=data.draw(st.integers(0, 3)),
         soap=data.draw(st.sampled_from([None, None, SOAP])),
     )
-    expected = opmon.record(made, SERVER)
+    expected = opmon.record(made)
     for _ in range(2):  # the second time its kind is known
-        line = opmon.line(made, SERVER)
+        line = opmon.line(made)
         assert line.endswith(b"}\n")
         assert line.count(b"\n") == 1
         assert orjson.loads(line) == expected
@@ -222,14 +216,14 @@ def test_lines_of_exchanges_that_differ_in_any_field_of_their_kind_differ() -> N
         "request_attachments": 5, "response_attachments": 6, "side": opmon.CLIENT, "request": replace(REQUEST, verb="PUT"),
     }  # fmt: skip
     for name, value in changes.items():
-        opmon.line(one, SERVER)
+        opmon.line(one)
         other = exchange()
         setattr(other, name, value)
-        assert orjson.loads(opmon.line(other, SERVER)) == opmon.record(other, SERVER) != opmon.record(one, SERVER), name
+        assert orjson.loads(opmon.line(other)) == opmon.record(other) != opmon.record(one), name
 
 
 def test_the_kinds_of_lines_that_are_remembered_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opmon, "_MOST_KINDS", 5)
     for number in range(50):
-        opmon.line(exchange(request=replace(REQUEST, path=f"/p{number}")), SERVER)
+        opmon.line(exchange(request=replace(REQUEST, path=f"/p{number}")))
     assert len(opmon._KINDS) <= 5

@@ -251,7 +251,7 @@ def test_a_reason_that_could_be_more_than_a_reason_is_refused(reason: str) -> No
     "first", [b"200\r\nOK\r\n", b"GET\r\n" + TARGET.encode() + b"\r\nX-Road-Client:KG/GOV/1/a\r\n"]
 )
 def test_a_header_line_that_could_be_two_is_a_malformed_message(first: bytes, line: bytes) -> None:
-    read = rest.decode_response if rest.is_response(first) else rest.decode_request
+    read = rest.decode_response if first.startswith(b"200") else rest.decode_request
     read(first)
     with pytest.raises(MessageMalformed, match="control character"):
         read(first + line + b"\r\n")
@@ -297,8 +297,6 @@ def test_any_bytes_are_read_or_refused_but_never_break_the_reader(data: bytes) -
             assert read(data).encode() == data
 
 
-def test_a_first_digit_tells_a_response() -> None:
-    assert rest.is_response(b"200\r\n")
-    assert not rest.is_response(b"GET\r\n")
+def test_a_status_has_three_digits() -> None:
     with pytest.raises(MessageMalformed):
         rest.decode_response(b"20\r\nOK\r\n")

@@ -33,11 +33,15 @@ def test_rules_written_read_back_equal_and_equal_rules_give_equal_bytes() -> Non
 
 
 def test_the_longest_prefix_on_a_segment_border_names_the_mapping() -> None:
-    assert FULL.mapping_for(REGISTER, "/institution_students") == "kg:education.pupil"
-    assert FULL.mapping_for(REGISTER, "/institution_students/search") == "kg:education.pupil"
-    assert {FULL.mapping_for(REGISTER, path) for path in ("", "/", "/search")} == {"kg:all"}
-    assert FULL.mapping_for(REGISTER, "/institution_students2") == "kg:all"
-    assert FULL.mapping_for(DataServiceId.parse("KG/GOV/1/a/b"), "/") is None
+    def mapping(path: str) -> str | None:
+        found = FULL.contract_for(REGISTER, path, "GET")
+        return None if found is None else found.mapping
+
+    assert mapping("/institution_students") == "kg:education.pupil"
+    assert mapping("/institution_students/search") == "kg:education.pupil"
+    assert {mapping(path) for path in ("", "/", "/search")} == {"kg:all"}
+    assert mapping("/institution_students2") == "kg:all"
+    assert FULL.contract_for(DataServiceId.parse("KG/GOV/1/a/b"), "/", "GET") is None
 
 
 @pytest.mark.parametrize(

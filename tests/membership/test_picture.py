@@ -51,7 +51,9 @@ def test_the_rules_survive_the_journey_to_the_nodes() -> None:
     parsed = rules.parse(rules.build(PICTURE.rules(3)))
     assert parsed == PICTURE.rules(3)
     assert (parsed.version, parsed.bindings[0].public_service) == (3, "grade1-admission")
-    assert parsed.mapping_for(PERSONS, "/api/persons") == "kg:population.person"
+    contract = parsed.contract_for(PERSONS, "/api/persons", "GET")
+    assert contract is not None
+    assert contract.mapping == "kg:population.person"
 
 
 def test_a_permit_that_carries_traffic_is_open_and_names_its_ground() -> None:

@@ -93,7 +93,7 @@ def run(folder: Path, work: Any, *, central: ClientId | None = None, rights: tup
             )
         }
         store = Store(folder / "op.db", 7)
-        monitor = Monitor(folder / "m.jsonl", SERVER, store.keep)
+        monitor = Monitor(folder / "m.jsonl", store.keep)
         core = Parts(SimpleNamespace(server=SERVER, services=services), Rules("KG", 1, rights), monitor, central)
         environment = Environment(SERVER, [folder], tuple)
         meta = Metaservices(core, store, environment, Descriptions(folder))  # type: ignore[arg-type]

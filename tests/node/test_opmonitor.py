@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerege.exchange.ids import ClientId, ServerId
+from kerege.exchange.ids import ClientId
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.opmon_query import OperationalQuery, Sight
 from kerege.node.monitoring import Monitor, Noted
@@ -19,7 +19,6 @@ from kerege.node.opmonitor import Store
 
 NOW = 1_795_000_000
 EVERYTHING = Sight(None)
-SERVER = ServerId.parse("KG/GOV/70000003/node-edu")
 
 
 def noted(second: int, name: str = "m", client: str = "admission") -> Noted:
@@ -190,7 +189,7 @@ def test_what_waits_is_written_at_the_end_and_the_file_is_the_nodes_own(file: Pa
 def test_noting_an_exchange_makes_nothing_of_it_yet(tmp_path: Path) -> None:
     async def main() -> None:
         kept: list[Noted] = []
-        monitor = Monitor(tmp_path / "m.jsonl", SERVER, kept.extend)
+        monitor = Monitor(tmp_path / "m.jsonl", kept.extend)
         for _ in range(300):
             monitor.note(Exchange(PRODUCER, 1_000, response_out=1_020, status=200, fault_code=None))
         assert (monitor.succeeded, kept, monitor.since(0)) == (0, [], [])
@@ -206,7 +205,7 @@ def test_noting_an_exchange_makes_nothing_of_it_yet(tmp_path: Path) -> None:
 
 def test_fault_codes_that_strangers_invent_do_not_fill_the_memory(tmp_path: Path) -> None:
     async def main() -> None:
-        monitor = Monitor(tmp_path / "m.jsonl", SERVER)
+        monitor = Monitor(tmp_path / "m.jsonl")
         for number in range(1000):
             monitor.note(Exchange(PRODUCER, 1_000, response_out=1_001, fault_code=f"x.{number}"))
         monitor.flush()

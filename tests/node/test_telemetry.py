@@ -81,7 +81,7 @@ def core_of(folder: Path, monitor: Monitor, certificate: Any, **changes: Any) ->
 
 def scraped(folder: Path, certificate: Any, exchanges: Sequence[Exchange], status: dict[str, Any]) -> dict[Any, float]:
     async def main() -> bytes:
-        monitor = Monitor(folder / "m.jsonl", SERVER)
+        monitor = Monitor(folder / "m.jsonl")
         for one in exchanges:
             monitor.note(one)
         try:
@@ -184,7 +184,7 @@ def test_a_dead_collector_holds_up_neither_exchanges_nor_the_end(monkeypatch: py
 
 def states(folder: Path, certificate: Any, status: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
     async def main() -> dict[str, str]:
-        monitor = Monitor(folder / "m.jsonl", SERVER)
+        monitor = Monitor(folder / "m.jsonl")
         core = core_of(folder, monitor, certificate, **changes)
         health = Health(core, None, lambda: status or {})
         health.expiry = lambda now: []  # type: ignore[method-assign]  # what ends when is test_expiry's

@@ -16,6 +16,7 @@ from kerege.node.translate import (
     Translator,
     WireTranslation,
     forwarded_accept,
+    mapping_of,
     wants_canonical,
     wants_sources,
 )
@@ -134,10 +135,14 @@ def test_a_payload_that_cannot_be_translated_is_refused_with_the_reason() -> Non
 
 def test_the_signed_rules_name_the_mapping_and_the_nodes_own_file_is_second() -> None:
     wire = WireTranslation(PLACE, translator_of([]))
-    assert wire.mapping_for(PERSONS, "/api/x", RULES) == "kg:population.person"
-    assert wire.mapping_for(PERSONS, "/own", RULES) == "kg:own"
+
+    def mapping(path: str) -> str:
+        return mapping_of(wire.contract_for(PERSONS, path, "GET", RULES), PERSONS, path)
+
+    assert mapping("/api/x") == "kg:population.person"
+    assert mapping("/own") == "kg:own"
     with pytest.raises(TranslationMissing) as refused:
-        wire.mapping_for(PERSONS, "/21203198000017", RULES)
+        mapping("/21203198000017")
     assert "21203198000017" not in str(refused.value)
 
 

@@ -235,10 +235,6 @@ class BodyWriter:
         self.size = 0
 
     @property
-    def spilled(self) -> bool:
-        return self._spool is not None
-
-    @property
     def held(self) -> int:
         """Bytes of it in memory."""
         return len(self._small)

@@ -37,11 +37,6 @@ _TLS_PURPOSES: Final = (
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
 )
 MOST_EXTRA: Final = 4  # intermediates a signature may bring; real chains need one or two
-_PROFILES: Final = "ee.ria.xroad.common.certificateprofile.impl."
-FIVRK: Final = _PROFILES + "FiVRKCertificateProfileInfoProvider"
-EJBCA: Final = _PROFILES + "EjbcaCertificateProfileInfoProvider"
-BASIC: Final = _PROFILES + "BasicCertificateProfileInfoProvider"
-TEST: Final = _PROFILES + "TestCertificateProfileInfoProvider"
 
 
 def load(data: bytes, part: str = "certificate") -> x509.Certificate:

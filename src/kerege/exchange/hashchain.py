@@ -68,7 +68,6 @@ def step_digest(inputs: Sequence[tuple[bytes, str]], algorithm: str = SHA512) ->
 
 # --- the quick reader: chains as `batch` (and X-Road) writes them, without an XML parser ---
 
-_VALUE_START: Final = b"<DigestValue>"
 _LARGEST_QUICK: Final = (
     8 * 1024
 )  # ten steps and some twenty attachments; shapes are remembered, and are a stranger's choice

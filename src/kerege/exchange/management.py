@@ -66,7 +66,6 @@ OF_CLIENT: Final = frozenset(
         Kind.CLIENT_RENAME,
     }
 )
-OF_CERTIFICATE: Final = frozenset({Kind.AUTH_CERT_REG, Kind.AUTH_CERT_DELETION})
 
 # element -> whether it must be there, by kind; the server comes first everywhere, the order is the schema's
 _FIELDS: Final[dict[Kind, tuple[tuple[str, bool], ...]]] = {

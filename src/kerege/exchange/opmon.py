@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from kerege.exchange.ids import ClientId, DataServiceId, ServerId
+from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.rest import RestRequest, masked_path
 
 VERSION: Final = "7.8.0"
@@ -101,8 +101,8 @@ class Exchange:
         return self.service_type or (WSDL if self.soap is not None else REST)
 
 
-def record(exchange: Exchange, server: ServerId) -> dict[str, Any]:
-    """The monitoring record of a finished exchange. `server` is the one that notes it; it has no field of its own."""
+def record(exchange: Exchange) -> dict[str, Any]:
+    """The monitoring record of a finished exchange."""
     x = exchange
     out: dict[str, Any] = {
         "monitoringDataTs": (x.response_out or x.request_in) // 1000,
@@ -149,7 +149,7 @@ def record(exchange: Exchange, server: ServerId) -> dict[str, Any]:
     return out
 
 
-def line(exchange: Exchange, server: ServerId) -> bytes:
+def line(exchange: Exchange) -> bytes:
     """`record` as a line of JSON. What nearly all exchanges are, a REST call that was answered, is written straight from a template."""
     x, request = exchange, exchange.request
     out = x.response_out
@@ -167,7 +167,7 @@ def line(exchange: Exchange, server: ServerId) -> bytes:
         or x.request_mime_size is not None
         or x.response_mime_size is not None
     ):
-        return orjson.dumps(record(x, server), option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(record(x), option=orjson.OPT_APPEND_NEWLINE)
     client, service = request.client, request.service
     # parties by identity: they are themselves remembered where messages are read
     kind = (
@@ -176,7 +176,7 @@ def line(exchange: Exchange, server: ServerId) -> bytes:
     )  # fmt: skip
     known = _KINDS.get(kind)
     if known is None:
-        known = _remember(kind, x, request, server)
+        known = _remember(kind, x, request)
     said = ""
     for name, _ in request.headers:
         if _says(name):
@@ -199,9 +199,9 @@ _OWN: Final = (
 )  # fmt: skip
 
 
-def _remember(kind: tuple[object, ...], x: Exchange, request: RestRequest, server: ServerId) -> _Kind:
+def _remember(kind: tuple[object, ...], x: Exchange, request: RestRequest) -> _Kind:
     """The end of the line of every exchange that differs from this one only in `_OWN` and in what the caller says about itself."""
-    fields = record(x, server)
+    fields = record(x)
     for name in (*_OWN, *_said(request)):
         del fields[name]
     if len(_KINDS) >= _MOST_KINDS:

@@ -420,11 +420,6 @@ def _same_identifier(said: dict[bytes, bytes], name: bytes, expected: ClientId |
         raise ResponseInconsistent(field=name.decode())
 
 
-def is_response(data: bytes) -> bool:
-    """Whether signed bytes are a response: their first byte is a digit 1 to 9."""
-    return bool(data) and 0x31 <= data[0] <= 0x39
-
-
 def _decode_lines(data: bytes, where: str) -> tuple[str, str, Headers]:
     lines = data.split(b"\r\n")
     if lines[-1] != b"" or len(lines) < 3:
@@ -453,14 +448,6 @@ def _check_values(headers: Sequence[tuple[bytes, bytes]]) -> None:
         for name, value in headers:
             if _BAD_VALUE.search(value):
                 raise HeaderInvalid(header=name.decode("ascii"), reason="its value holds a control character")
-
-
-def check_headers(headers: Headers) -> Headers:
-    """`headers` unchanged, or HeaderInvalid when a name or value could be read as more than one header."""
-    for name, _ in headers:
-        _name(name)
-    _check_values(headers)
-    return headers
 
 
 def _ascii(raw: bytes, name: str) -> str:

@@ -166,11 +166,6 @@ class Rules:
             return None
         return next((contract for contract in contracts if contract.fits(path, method)), None)
 
-    def mapping_for(self, service: DataServiceId, path: str, method: str = "GET") -> str | None:
-        """The mapping of the contract that fits, or None."""
-        found = self.contract_for(service, path, method)
-        return None if found is None else found.mapping or None
-
 
 def empty(instance: str) -> Rules:
     """The rules of a configuration without a KEREGE-RULES part: nothing is granted, nothing is bound."""

@@ -110,7 +110,7 @@ def assemble(
         log=log,
         recorder=Recorder(config.log),
         sealing=Sealing(log, clock, batch=config.signatures.batch),
-        monitor=Monitor(config.monitoring.file, config.server, together(store.keep, tracing.keep if tracing else None)),
+        monitor=Monitor(config.monitoring.file, together(store.keep, tracing.keep if tracing else None)),
         rights=Rights(config),
         routes=routes,
         peers=Peers(

@@ -94,11 +94,6 @@ class Connections:
         if rule is not None:
             check_connection(rule, http, client)
 
-    def believes(self, service: Service, certificate: bytes | None) -> bool:
-        """Whether a connection whose other end showed `certificate` may serve `service`: for connections kept from earlier calls."""
-        pins = self.services.get(service.id, ())
-        return not pins or (certificate is not None and certificate in {der(one) for one in pins})
-
     def clients_context(self) -> ssl.SSLContext:
         """For the HTTPS listener: a certificate is asked for where any client has one, and may be left out."""
         context = tls.modern(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))

@@ -230,12 +230,6 @@ def pieces_of(body: Body | Pieces) -> Pieces:
     return body if isinstance(body, list | tuple) else (body,)
 
 
-def all_bytes(pieces: Pieces) -> list[bytes] | None:
-    """The pieces when all of them are in memory."""
-    out = [piece for piece in pieces if isinstance(piece, bytes)]
-    return out if len(out) == len(pieces) else None
-
-
 def close_all(body: Body | Pieces | None) -> None:
     if body is None or isinstance(body, bytes):
         return

@@ -52,7 +52,6 @@ class Listener:
         self._accepting: list[asyncio.Task[None]] = []
         self._opening: set[asyncio.Task[None]] = set()
         self.budget = BodyBudget(limits.bodies)
-        self.turned_away = 0
 
     @property
     def connections(self) -> list[HttpProtocol | Entrance]:
@@ -124,7 +123,6 @@ class Listener:
         if (of_one or len(self._callers) >= self._limits.connections) and not self._make_room(
             address if of_one else None
         ):
-            self.turned_away += 1
             accepted.close()
             return
         with contextlib.suppress(OSError):

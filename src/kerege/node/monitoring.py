@@ -19,7 +19,6 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from kerege.exchange.ids import ServerId
 from kerege.exchange.opmon import Exchange, line
 
 _KEPT: Final = 10_000
@@ -90,8 +89,8 @@ class Totals:
 class Monitor:
     """Collects exchanges. `keep` gets every batch of records, oldest first, and must not block."""
 
-    def __init__(self, file: Path, server: ServerId, keep: Keeper | None = None) -> None:
-        self._server, self._keep = server, keep
+    def __init__(self, file: Path, keep: Keeper | None = None) -> None:
+        self._keep = keep
         # as bytes: the garbage collector does not have to look through ten thousand dicts again and again
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=_KEPT)
         self._pending: list[Exchange] = []
@@ -134,7 +133,7 @@ class Monitor:
             self._write()
 
     def _make(self, most: int) -> None:
-        waiting, made, recent, server, add = self._waiting, self._made, self._recent, self._server, self.totals.add
+        waiting, made, recent, add = self._waiting, self._made, self._recent, self.totals.add
         for _ in range(min(most, len(waiting))):
             exchange = waiting.popleft()
             succeeded = exchange.succeeded
@@ -144,7 +143,7 @@ class Monitor:
                 self.failed += 1
             add(exchange, succeeded)
             # a copy: orjson gives bytes with room for thousands more behind them, and ten thousand lines are kept
-            entry = memoryview(line(exchange, server)).tobytes()
+            entry = memoryview(line(exchange)).tobytes()
             recent.append((exchange.response_out or exchange.request_in, entry))
             made.append(Noted(exchange, succeeded, entry))
 

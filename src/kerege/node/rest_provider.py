@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from kerege.exchange import multipart, rest
 from kerege.exchange.bodies import Attachment, Body
 from kerege.exchange.errors import MessageMalformed, MessageTooLarge, ProviderFailed
-from kerege.exchange.opmon import Exchange
+from kerege.exchange.opmon import OPENAPI, Exchange
 from kerege.exchange.rest import RestRequest
 from kerege.exchange.rules import WireContract
 from kerege.node.config_types import Service
@@ -136,7 +136,7 @@ class RestProvider:
         request = asked.detail
         assert isinstance(request, RestRequest)
         if service.kind == "openapi":
-            exchange.service_type = "OPENAPI3"
+            exchange.service_type = OPENAPI
         contract = self._contract(asked)
         if contract is not None:
             return await self._under(contract, asked, message, service, exchange)
@@ -186,7 +186,7 @@ class RestProvider:
         if begun is None:
             return False
         if service.kind == "openapi":
-            exchange.service_type = "OPENAPI3"
+            exchange.service_type = OPENAPI
         connection, waiter = begun
 
         def answered(waiter: asyncio.Future[ClientResponse]) -> None:

@@ -119,10 +119,6 @@ class WireTranslation:
             found = self._local.contract_for(service, path, method)
         return found
 
-    def mapping_for(self, service: DataServiceId, path: str, rules: Rules, method: str = "GET") -> str:
-        """The mapping a caller may ask for. Raises TranslationMissing."""
-        return mapping_of(self.contract_for(service, path, method, rules), service, path)
-
     def translate(self, mapping: str, payload: bytes, content_type: str) -> Translated:
         """The payload in canonical records. Raises what the semantics engine raises, and TranslationUnavailable."""
         if self._translator is None:

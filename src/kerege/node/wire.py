@@ -12,15 +12,13 @@ from datetime import datetime
 
 from kerege.exchange import faults, mime, multipart, rest, soap
 from kerege.exchange.bodies import Attachment, Body, body_bytes, body_chunks
-from kerege.exchange.errors import MessageMalformed, PeerFault, SignerWrong
+from kerege.exchange.errors import MessageMalformed, PeerFault
 from kerege.exchange.hashchain import SHA512, Digest
 from kerege.exchange.ids import MemberId
-from kerege.exchange.linkmessages import Group, LinkMessage
 from kerege.exchange.multipart import TransportMessage
 from kerege.exchange.opmon import VERSION
 from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signed
-from kerege.exchange.xades_verify import verify_batch
 from kerege.node.config_types import LimitSettings
 from kerege.node.message import REST, Asked, Extras, Message, Signature
 
@@ -129,24 +127,6 @@ def verify(trust: Trust, incoming: Incoming, member: MemberId, now: datetime) ->
         member,
         now,
     )
-
-
-def verify_group(trust: Trust, group: Group, message: LinkMessage, member: MemberId, now: datetime) -> None:
-    """The signature over a group that came by the Kerege link holds for `message`, and `member` made it.
-
-    Of messages under one signature only the first costs anything: the tree was grown from the messages themselves.
-    """
-    if group.chained:
-        facts = verify_batch(group.signature, group.batch())
-        found = trust.signer(facts, now)
-        if found != member and (
-            found.member_class or (found.instance, found.member_code) != (member.instance, member.member_code)
-        ):
-            raise SignerWrong(expected=member, found=found)
-        return
-    content, attached = message.digests
-    digests = tuple([Digest(SHA512, digest) for digest in attached])
-    trust.check_signature(group.signature, Digest(SHA512, content), digests, None, member, now)
 
 
 def check_kind(answer: Message, request: Message) -> None:
