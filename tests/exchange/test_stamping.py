@@ -1,11 +1,10 @@
 import hashlib
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from kerege.exchange import messagelog, stamping, tschain
-from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
-from kerege.exchange.logrecord import BodyPolicy, LogRecord, keeps_body
+from kerege.exchange.ids import ClientId, DataServiceId
+from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import Entry, LogWriter
 from kerege.exchange.stamping import StampingClock
 from kerege.exchange.timestamps import Stamp
@@ -83,14 +82,3 @@ def test_records_of_one_second_are_remembered_together_by_their_first_time() -> 
     assert clock.oldest == NOW, "never later than the truth"
     clock.stamped(999)
     assert clock.oldest is None
-
-
-def test_bodies_are_kept_by_size_and_by_the_stricter_of_the_subsystems_named() -> None:
-    own, provider = SubsystemId.parse("KG/GOV/70000003/admission"), SERVICE.provider
-    policy = BodyPolicy(largest=100)
-    assert keeps_body(policy, CLIENT, SERVICE, 100)
-    assert not keeps_body(policy, CLIENT, SERVICE, 101)
-    assert not keeps_body(replace(policy, keep=False), CLIENT, SERVICE, 1)
-    assert not keeps_body(replace(policy, of={provider: False}), CLIENT, SERVICE, 1)
-    assert not keeps_body(replace(policy, of={provider: False, own: True}), CLIENT, SERVICE, 1)
-    assert keeps_body(replace(policy, keep=False, of={own: True}), CLIENT, SERVICE, 1)

@@ -56,5 +56,13 @@ def test_the_policy_of_a_subsystem_goes_before_the_general_one(tmp_path: Path) -
     assert made(LogSettings(tmp_path, bodies="hash"), b"body") == (None, (digest(b"body"),))
 
 
+def test_a_body_is_kept_by_the_stricter_of_the_subsystems_named(tmp_path: Path) -> None:
+    provider, own = SERVICE.provider, SubsystemId.parse("KG/GOV/70000003/admission")
+    for policies in ({own: "hash"}, {provider: "hash", own: "keep"}, {provider: "keep", own: "hash"}):
+        assert made(LogSettings(tmp_path, bodies_of=policies), b"body") == (None, (digest(b"body"),))
+    assert made(LogSettings(tmp_path, bodies="hash", bodies_of={own: "keep"}), b"body")[0] == b"body"
+    assert made(LogSettings(tmp_path, bodies_of={SubsystemId.parse("KG/GOV/1/other"): "hash"}), b"body")[0] == b"body"
+
+
 def test_soap_attachments_are_there_by_digest(tmp_path: Path) -> None:
     assert made(LogSettings(tmp_path), b"scan", SOAP) == (None, (digest(b"scan"),))

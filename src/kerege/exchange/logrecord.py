@@ -20,7 +20,7 @@ import orjson
 
 from kerege.exchange.batch import Batch, TreeChain
 from kerege.exchange.hashchain import SHA512, Digest, HashChain
-from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
+from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.logframes1 import COUNT, HEAD_STARTS
 
 REST: Final = "REST"
@@ -108,31 +108,6 @@ class StampRecord:
 
 
 Record = LogRecord | StampRecord
-
-
-@dataclass(frozen=True, slots=True)
-class BodyPolicy:
-    """Whether bodies are kept: by default, and for subsystems named apart; never beyond `largest` bytes."""
-
-    keep: bool = True
-    of: Mapping[SubsystemId, bool] = field(default_factory=dict)
-    largest: int = 10 * 1024 * 1024
-
-
-def keeps_body(policy: BodyPolicy, client: ClientId, service: DataServiceId, size: int) -> bool:
-    """Whether a body of `size` bytes between these two is kept in the log; its digest always is.
-
-    A subsystem whose bodies are by hash only is heeded on either side of the exchange: what the owner of the data does not want
-    in a log must not stand there because the other side's entry says so.
-    """
-    if size > policy.largest:
-        return False
-    named = [policy.of[service.provider]] if service.provider in policy.of else []
-    if client.subsystem is not None:
-        own = SubsystemId(client.instance, client.member_class, client.member_code, client.subsystem)
-        if own in policy.of:
-            named.append(policy.of[own])
-    return all(named) if named else policy.keep
 
 
 def _join(head: object, blobs: Sequence[bytes]) -> bytes:

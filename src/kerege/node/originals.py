@@ -26,13 +26,14 @@ from kerege.exchange import archive, logfolder
 from kerege.exchange.bodies import Body, body_bytes, body_chunks, body_sha512, body_size
 from kerege.exchange.errors import ExchangeError, LogFailed
 from kerege.exchange.logcrypt import LogKey
-from kerege.exchange.logrecord import BodyPolicy, LogRecord, keeps_body
+from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.ground.errors import KeregeError
 from kerege.node.commit import CommitLog
 from kerege.node.config_types import LogSettings
 from kerege.node.logindex import LogIndex
 from kerege.node.message import Asked
+from kerege.node.records import Policy
 
 FOLDER: Final = "originals"
 KIND: Final = "ORIGINAL"
@@ -82,7 +83,7 @@ class Originals:
             "sha512": body_sha512(body).hex(),
             **about,
         }
-        kept = keeps_body(policy_of(self._settings()), asked.client, asked.service, body_size(body))
+        kept = Policy(self._settings()).keeps(asked, body_size(body))
         record = LogRecord(
             self._clock(), "original", "provider", asked.message_id, asked.request_id, asked.client, asked.service,
             orjson.dumps(head), body_bytes(body) if kept else None, b"", None, KIND, (body_sha512(body),),
@@ -124,11 +125,6 @@ class Originals:
     async def close(self) -> None:
         if self._log is not None:
             await asyncio.to_thread(self._log.close)
-
-
-def policy_of(settings: LogSettings) -> BodyPolicy:
-    named = {subsystem: value == "keep" for subsystem, value in settings.bodies_of.items()}
-    return BodyPolicy(settings.bodies == "keep", named, settings.largest_kept)
 
 
 async def sha256_of(body: Body) -> str:

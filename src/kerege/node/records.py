@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kerege.exchange.bodies import body_bytes, body_size
 from kerege.exchange.hashchain import HashChain
-from kerege.exchange.ids import SubsystemId
+from kerege.exchange.ids import ClientId
 from kerege.exchange.linkmessages import Group, LinkMessage
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.xades import Signed
@@ -19,13 +19,33 @@ CLIENT = "client"
 PROVIDER = "provider"
 
 
-class Recorder:
-    """Makes records by one node's log settings."""
+class Policy:
+    """Which bodies the log holds; of the others it holds the digest."""
 
     def __init__(self, settings: LogSettings) -> None:
         self._largest = settings.largest_kept
         self._keep = settings.bodies == "keep"
-        self._of: dict[SubsystemId, bool] = {key: value == "keep" for key, value in settings.bodies_of.items()}
+        self._of: dict[ClientId, bool] = {key.client: value == "keep" for key, value in settings.bodies_of.items()}
+
+    def keeps(self, asked: Asked, size: int) -> bool:
+        """Whether a body of `size` bytes of this exchange is kept.
+
+        A subsystem whose bodies are by hash only is heeded on either side of the exchange: what the owner of the data does not want
+        in a log must not stand there because the other side's entry says so.
+        """
+        if size > self._largest:
+            return False
+        if not self._of:
+            return self._keep
+        named = [self._of[party] for party in (asked.service.provider_client, asked.client) if party in self._of]
+        return all(named) if named else self._keep
+
+
+class Recorder:
+    """Makes records by one node's log settings."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._policy = Policy(settings)
 
     def record(
         self,
@@ -69,10 +89,5 @@ class Recorder:
     def _kept(self, asked: Asked, message: Message) -> bytes | None:
         if asked.protocol != REST:
             return None
-        keep = self._keep
-        if self._of and asked.service.subsystem is not None:
-            keep = self._of.get(asked.service.provider, keep)
         body = message.attachments[0].body
-        if not keep or body_size(body) > self._largest:
-            return None
-        return body_bytes(body)
+        return body_bytes(body) if self._policy.keeps(asked, body_size(body)) else None
