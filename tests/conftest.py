@@ -1,4 +1,4 @@
-"""A ledger that is a list: what rooms write to it can be read back, entry by entry."""
+"""For all tests: a ledger that is a list, which can be read back entry by entry; property tests without a stop-watch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import hypothesis
 import pytest
 
 from kerege.ground.clock import iso
@@ -32,6 +33,11 @@ class ListLedger:
 
     def kinds(self) -> list[str]:
         return [entry.kind for entry in self.entries]
+
+
+# how long one example takes is the machine's mood, not the code's
+hypothesis.settings.register_profile("kerege", deadline=None)
+hypothesis.settings.load_profile("kerege")
 
 
 @pytest.fixture

@@ -110,7 +110,8 @@ def test_with_the_responder_away_traffic_goes_on_while_answers_are_fresh_stops_a
     assert time.monotonic() - gone > 1.0
     refused = box.call()
     assert refused.status == 500
-    assert "OCSP" in refused.json["message"], refused.body
+    # which node notices first is a matter of the moment: its own answer is gone, or the other's is too old
+    assert "OCSP" in refused.json["message"] or "revocation answer" in refused.json["message"], refused.body
     box.pki.away.clear()
     assert _until(lambda: box.call().status == 200), "the responder is back, traffic is not"
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -222,8 +223,8 @@ def test_a_wsdl_comes_as_an_attachment_without_the_providers_address(folder: Pat
 
 
 def operational(client: ClientId, central: ClientId | None, folder: Path) -> dict[str, Any]:
-    seconds = int(NOW.timestamp())
-    inside = f"<q:searchCriteria><q:recordsFrom>0</q:recordsFrom><q:recordsTo>{seconds + 10}</q:recordsTo></q:searchCriteria>"
+    seconds = int(time.time())
+    inside = f"<q:searchCriteria><q:recordsFrom>0</q:recordsFrom><q:recordsTo>{seconds + 3600}</q:recordsTo></q:searchCriteria>"
     call = soap_call(opmon_query.OPERATIONAL, inside, client, None, opmon_query.NS)
 
     async def work(meta: Metaservices, core: Parts, store: Store) -> Message:
