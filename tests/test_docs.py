@@ -11,6 +11,8 @@ import yaml
 
 import kerege
 from kerege.cli import COMMANDS, main
+from kerege.exchange import errors, faults
+from kerege.exchange.profiles import READERS
 from kerege.ground.errors import KeregeError
 from kerege.ground.settings import SETTINGS
 
@@ -53,6 +55,25 @@ def test_every_error_code_is_in_the_reference():
         if cls.__module__.startswith("kerege.") and f"`{code}`" not in REFERENCE
     )
     assert missing == []
+
+
+def test_what_an_exchange_error_says_and_its_fault_stand_in_the_reference_as_in_the_code():
+    page = (ROOT / "docs/reference/exchange.md").read_text(encoding="utf-8")
+    told = {code: row for row, code in re.findall(r"^(\| `(exchange\.\w+)` \| .*)$", page, re.MULTILINE)}
+    wrong = []
+    for code, cls in KeregeError.catalogue().items():
+        if code.startswith("exchange.") and cls.__module__ == errors.__name__:
+            suffix = faults.SUFFIX_OF.get(code)
+            if cls.message not in told[code] or (
+                suffix and f"`{suffix}" not in told[code] and "| \N{EN DASH} |" not in told[code]
+            ):
+                wrong.append(code)
+    assert wrong == []
+
+
+def test_every_certificate_profile_is_in_the_reference():
+    for name in READERS:
+        assert f"`{name.rpartition('.')[2].removesuffix('CertificateProfileInfoProvider')}`" in REFERENCE
 
 
 def test_every_gate_criterion_is_in_the_reference():

@@ -208,7 +208,9 @@ def manifest(data: bytes) -> set[tuple[tuple[str, str], ...]]:
 
 
 def test_a_container_made_of_a_captured_one_has_its_layout_and_its_files_to_the_byte(captures: Path) -> None:
-    for path in sorted((captures / "asice").iterdir()):
+    paths = sorted((captures / "asice").iterdir())
+    assert paths
+    for path in paths:
         theirs = path.read_bytes()
         held = asic.read(theirs)
         record = LogRecord(

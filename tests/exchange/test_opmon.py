@@ -135,7 +135,9 @@ def as_live(theirs: dict[str, object]) -> Exchange:
 
 @pytest.mark.vectors
 def test_what_a_live_server_wrote_of_an_exchange_is_written_of_it_here(vectors: Path) -> None:
-    for line in (vectors / "live-7.3.2/opmon/records.jsonl").read_bytes().splitlines():
+    lines = (vectors / "live-7.3.2/opmon/records.jsonl").read_bytes().splitlines()
+    assert lines
+    for line in lines:
         theirs = orjson.loads(line)
         ours = opmon.record(as_live(theirs))
         assert {key: ours[key] for key in theirs} == theirs

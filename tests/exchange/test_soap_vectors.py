@@ -202,6 +202,7 @@ def test_an_answer_signed_by_x_road_8_names_the_algorithm_another_way(vectors: P
 @pytest.mark.parametrize("folder", ["metaservice", "proxymonitor"])
 def test_metaservice_and_monitoring_queries_are_read(vectors: Path, folder: str) -> None:
     found = {path.name: soap.parse(path.read_bytes()) for path in sorted((vectors / "soap" / folder).iterdir())}
+    assert found
     for name, message in found.items():
         assert isinstance(message, SoapMessage), name
         if name.endswith(".query"):

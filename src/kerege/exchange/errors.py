@@ -332,7 +332,7 @@ class SoapFieldInvalid(ExchangeError):
 
 class SoapVersionUnknown(ExchangeError):
     code = "exchange.soap_version_unknown"
-    message = "The SOAP message's protocolVersion is not 4.0."
+    message = "The SOAP message's protocolVersion is none of 4.x."
     hint = "Send protocolVersion 4.0; other versions of the message protocol are not spoken."
 
 
