@@ -237,6 +237,23 @@ def test_what_may_not_be_is_answered_with_x_roads_fault(box: Box, body: bytes, c
     assert box.agency.seen == []
 
 
+def test_a_rest_call_is_not_carried_out_on_a_soap_service_even_just_after_a_soap_call(box: Box) -> None:
+    forged = envelope(FIELDS.replace("admission", "stranger"))
+    fault_in(post(box, named(DOWN)))  # what was decided about it is remembered for a second, for SOAP alone
+    for method in ("POST", "GET"):
+        found = http(
+            method,
+            f"{box.laid.nodes['node-edu'].client_url}/r1/{DOWN}",
+            {"X-Road-Client": str(ADMISSION), "Content-Type": TYPE},
+            forged if method == "POST" else None,
+        )
+        assert (found.status, found.json["type"]) == (500, "server.serverproxy.service_type")
+    assert box.agency.seen == []
+    for code in box.laid.nodes:  # refused before the provider's log
+        asked = [r for r in logged(box, code) if r.message.startswith((b"POST\r\n/r1/", b"GET\r\n/r1/"))]
+        assert len(asked) == (2 if code == "node-edu" else 0)
+
+
 def test_http_around_the_message_is_checked(box: Box) -> None:
     assert fault_in(post(box, b"", method="GET")).code == "client.invalid_http_method"
     assert fault_in(post(box, envelope(), "application/json")).code == "client.invalid_content_type"

@@ -22,7 +22,6 @@ from kerege.exchange.errors import (
     MimeMalformed,
     ProviderFailed,
     ServiceAnswerInvalid,
-    ServiceKindWrong,
     SoapActionInvalid,
     SoapHeadersInconsistent,
 )
@@ -59,14 +58,13 @@ def carry_out(
     *,
     extras: Extras | None = None,
     message: Message | None = None,
-    kind: str = "wsdl",
 ) -> tuple[Message, Agency, Exchange]:
     agency, exchange = Agency(answered), Exchange(PRODUCER, 0)
     provider = SoapProvider(agency, LimitSettings(tmp_path))  # type: ignore[arg-type]
     message = message or Message(multipart.SOAP, envelope())
     extras = extras or Extras("text/xml; charset=utf-8", '"urn:a"', "r-1")
     asked = provider.read(message, extras, exchange)
-    service = SimpleNamespace(id=asked.service, url="http://127.0.0.1:1/ws", kind=kind)
+    service = SimpleNamespace(id=asked.service, url="http://127.0.0.1:1/ws", kind="wsdl")
     return asyncio.run(provider.call(asked, message, extras, service, exchange)), agency, exchange  # type: ignore[arg-type]
 
 
@@ -125,12 +123,6 @@ def test_what_went_wrong_at_the_agency_is_told_by_x_roads_name(answered: Any, co
     with pytest.raises((ProviderFailed, ServiceAnswerInvalid)) as refused:
         carry_out(answered, tmp_path)
     assert fault_of(refused.value, SERVER_PROXY).code == f"server.serverproxy.{code}"
-
-
-def test_a_data_service_of_another_kind_is_not_called(tmp_path: Path) -> None:
-    for kind in ("rest", "openapi"):
-        with pytest.raises(ServiceKindWrong):
-            carry_out(came(answer()), tmp_path, kind=kind)
 
 
 def test_what_another_server_sends_is_checked_before_rights_are(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The provider's side, whatever the protocol and the wire: another server's message comes in, the signed answer goes back.
 
-Order of work, as X-Road's server proxy does it: who is connected, read the parts, data service, permit, right, signature; log the
-request (durable) before the agency's system is called; sign the answer, log it (durable), send. Any refusal is a SOAP fault with
-HTTP 200, as the transport protocol says. What a message asks for and how it is carried out is `rest_provider`'s, `soap_provider`'s
+Order of work, as X-Road's server proxy does it: who is connected, read the parts, data service and its kind, permit, right, signature;
+log the request (durable) before the agency's system is called; sign the answer, log it (durable), send. Any refusal is a SOAP fault
+with HTTP 200, as the transport protocol says. What a message asks for and how it is carried out is `rest_provider`'s, `soap_provider`'s
 and, for reserved codes, `metaservices`'.
 """
 
@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from cryptography import x509
 
 from kerege.exchange import certs, faults, multipart
-from kerege.exchange.errors import MessageMalformed, PeerUntrusted, ServiceDisabled, ServiceUnknown
+from kerege.exchange.errors import MessageMalformed, PeerUntrusted, ServiceDisabled, ServiceKindWrong, ServiceUnknown
 from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import PRODUCER, Exchange
@@ -29,7 +29,7 @@ from kerege.node.config_types import NodeConfig, Service
 from kerege.node.core import Core, milliseconds
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.keeper import Picture
-from kerege.node.message import Asked, Extras, Message, Signature
+from kerege.node.message import SOAP, Asked, Extras, Message, Signature
 from kerege.node.replay import ReplayWindow
 from kerege.node.rights import check_permit
 from kerege.node.routes import registered_servers
@@ -38,6 +38,7 @@ from kerege.node.sealing import Item
 _ADMITTED_SECONDS: Final = 1.0
 _MOST_ADMISSIONS: Final = 8192
 _MOST_KNOWN: Final = 1024
+_WSDL: Final = "wsdl"
 
 
 class Handler(Protocol):
@@ -109,7 +110,7 @@ class Provider:
         self._core, self._handlers, self._meta = core, handlers, metaservices
         self._replays = ReplayWindow(core.config.replay_window_seconds)
         self._known: dict[bytes, tuple[Picture, SecurityServer]] = {}
-        self._admissions: dict[tuple[int, int, str, int], _Admission] = {}
+        self._admissions: dict[tuple[str, int, int, str, int], _Admission] = {}
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """A message over X-Road's own wire."""
@@ -214,7 +215,7 @@ class Provider:
         config, server = self._core.config, peer.server
         if asked.server is not None and asked.server != config.server:
             raise MessageMalformed(where="security server", reason="the message is for another server")
-        key = (id(asked.client), id(asked.service), asked.method, id(server))
+        key = (asked.protocol, id(asked.client), id(asked.service), asked.method, id(server))
         admission = self._admissions.get(key)
         if admission is None or not admission.holds(asked, server, picture, config):
             admission = self._admit(asked, server, picture, config, now)
@@ -259,6 +260,9 @@ class Provider:
         service = self._core.config.services.get(asked.service)
         if service is None:
             raise ServiceUnknown(service=asked.service, reason="this node does not offer it")
+        # an envelope inside a REST body would be carried out by a SOAP service, with a client and an operation nobody decided about
+        if (asked.protocol == SOAP) != (service.kind == _WSDL):
+            raise ServiceKindWrong(service=asked.service, kind=service.kind, asked=asked.protocol)
         return service
 
     def check_first_time(self, message: Message) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from kerege.exchange import soap
 from kerege.exchange.bodies import close_body
-from kerege.exchange.errors import ExchangeError, ProviderFailed, ServiceAnswerInvalid, ServiceKindWrong, SoapInvalid
+from kerege.exchange.errors import ExchangeError, ProviderFailed, ServiceAnswerInvalid, SoapInvalid
 from kerege.exchange.faults import Fault, suffix_of
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.soap import SoapMessage
@@ -47,8 +47,6 @@ class SoapProvider:
         assert isinstance(request, SoapMessage)
         if exchange.soap is not None:
             exchange.soap.request_id = asked.request_id
-        if service.kind != "wsdl":
-            raise ServiceKindWrong(service=service.id, kind=service.kind, asked="SOAP")
         outer, pieces = await written(message, extras.content_type)
         headers = [(b"Content-Type", outer.encode("ascii"))]
         if extras.soap_action is not None:
