@@ -100,6 +100,20 @@ def chunks_without_end(one: socket.socket) -> None:
         one.sendall(b"10000\r\n" + b"a" * 65536 + b"\r\n")
 
 
+def drip_handshake(one: socket.socket) -> None:
+    one.sendall(b"\x16\x03\x03\x3f\xff")  # a TLS record of 16 KB is announced
+    for _ in range(200):
+        one.sendall(b"\x02")
+        time.sleep(0.05)
+
+
+def test_one_time_limit_holds_for_a_handshake_as_well(odd: Callable[[Behave], Odd]) -> None:
+    one, begun = odd(drip_handshake), time.monotonic()
+    with pytest.raises(OSError):
+        ocspfetch.exchange("https", "127.0.0.1", one.port, "GET", "/", None, {}, 0.4)
+    assert time.monotonic() - begun < 3
+
+
 @pytest.mark.parametrize("behave", [drip_headers, drip_body, hang], ids=lambda one: one.__name__)
 def test_one_time_limit_holds_for_the_whole_question(
     odd: Callable[[Behave], Odd], behave: Behave, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,7 @@ Puts the engines together around sockets and a clock. Needs its own folder only:
 
 network    lay out and publish a (test) network
 config     the node's one YAML file
-serve      start and stop the process; `consumer`, `provider` and `admin` answer its three listeners
+serve      start and stop the process; `consumer`, `provider`, `ocspserver` and `admin` answer its listeners
 keeper     the global configuration in use (`picture`); `follower` follows one instance, `conffetch` downloads
 revocation OCSP answers; `keys` the node's own keys
 registration   the node asks the central services to be registered
@@ -12,4 +12,6 @@ commit     group commit of the message log; `monitoring` one record per exchange
 httpserver, httpclient   raw HTTP on the event loop; `httpreading`, `httpconnection` their parsers, `httpmessages` what handlers see,
            `httpbodies` big bodies on their way and deadlines
 translate  answers in canonical records, by the semantics engine
+
+Which of the many modules is the room for a change: docs/architecture.md, "The node's rooms".
 """

@@ -13,6 +13,7 @@ import shutil
 import socket
 import stat
 from datetime import datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 from urllib.request import ProxyHandler, build_opener
@@ -134,7 +135,7 @@ def _runs(config: NodeConfig) -> bool:
             found = json.loads(getattr(problem, "read", lambda _: b"")(1 << 20))
         except (ValueError, OSError):
             return False
-    except ValueError:
+    except (ValueError, HTTPException):  # something else listens there
         return False
     return isinstance(found, dict) and found.get("server") == str(config.server)
 

@@ -1,18 +1,15 @@
 """Fetching from a configuration source: every fetch ends within its total deadline, whatever the source does.
 
 A source may hang, drip single bytes, die in the middle of a body, announce more than it sends or send without end; each ends as
-ConfigurationUnreachable with the reason. The deadline is kept by a watchdog that cuts the connection, so it holds also where a
-time limit per read would be renewed by every byte. Runs in a thread (`keeper` calls it there). Implements the downloads of X-Road's
-configuration client (PR-GCONF): HTTPS tried before HTTP, versions probed from the newest down, files named by the directory.
+ConfigurationUnreachable with the reason. The time limit is `deadline`'s, which no byte renews. Runs in a thread (`keeper` calls it
+there). Implements the downloads of X-Road's configuration client (PR-GCONF): HTTPS tried before HTTP, versions probed from the newest
+down, files named by the directory.
 """
 
 from __future__ import annotations
 
 import http
 import http.client
-import socket
-import ssl
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +20,7 @@ from cryptography import x509
 
 from kerege import __version__
 from kerege.exchange.globalconf import VERSIONS, Anchor, SharedParameters
+from kerege.node.deadline import Deadline
 from kerege.node.errors import ConfigurationUnreachable
 
 LARGEST_DIRECTORY: Final = 1024 * 1024
@@ -115,28 +113,16 @@ def get(address: str, url: str, seconds: float, largest: int) -> bytes:
         raise bad("the anchor's address is not http(s)")
     connection = http.client.HTTPConnection(parts.hostname, port)
     connection.auto_open = 0  # a connection that was cut is not opened again
-    cut = threading.Event()
-    lines: list[
-        socket.socket
-    ] = []  # held here: the connection lets go of its socket while the body is still being read
-
-    def end() -> None:
-        cut.set()
-        for line in lines:
-            with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-
-    watchdog = threading.Timer(seconds, end)
-    watchdog.daemon = True
-    watchdog.start()
+    limit = Deadline(seconds)
     try:
-        connection.sock = _connect(parts.hostname, port, seconds, lines, tls=parts.scheme == "https")
-        body = _exchange(connection, urlunsplit(("", "", parts.path or "/", parts.query, "")), largest, bad)
-        if cut.is_set():  # cut in a body without a length: what was read may be half of it
-            raise TimeoutError
-        return body
+        with limit:
+            connection.sock = limit.connect(parts.hostname, port, tls=parts.scheme == "https")
+            body = _exchange(connection, urlunsplit(("", "", parts.path or "/", parts.query, "")), largest, bad)
+            if limit.over:  # cut in a body without a length: what was read may be half of it
+                raise TimeoutError
+            return body
     except ConfigurationUnreachable as problem:
-        if not cut.is_set():
+        if not limit.over:
             raise
         reason = problem.text
     except http.client.HTTPException as problem:  # neither an OSError nor a ValueError
@@ -145,27 +131,11 @@ def get(address: str, url: str, seconds: float, largest: int) -> bytes:
         reason = _late(seconds)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or str(problem)
-    finally:
-        watchdog.cancel()
-        for line in lines:
-            line.close()
-    raise bad(_late(seconds) if cut.is_set() else reason)
+    raise bad(_late(seconds) if limit.over else reason)
 
 
 def _late(seconds: float) -> str:
     return f"it did not answer in full within {seconds:g} seconds"
-
-
-def _connect(host: str, port: int, seconds: float, lines: list[socket.socket], *, tls: bool) -> socket.socket:
-    """A connected socket; in `lines` (and so known to the watchdog) before the handshake, which a source could also drip."""
-    plain = socket.create_connection((host, port), timeout=seconds)
-    lines.append(plain)
-    if not tls:
-        return plain
-    wrapped = ssl.create_default_context().wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
-    lines.append(wrapped)
-    wrapped.do_handshake()
-    return wrapped
 
 
 def _exchange(

@@ -1,16 +1,13 @@
-"""Asking for OCSP answers over HTTP: a responder (RFC 6960), or a peer's own port 5577 by certificate hash.
+"""Asking trust services over HTTP: an OCSP responder (RFC 6960), a peer's own port 5577 by certificate hash; `exchange` for `keeping`'s TSA.
 
 Blocking, for the threads of `revocation`, never for the event loop. Whoever is asked may hang, drip, send garbage or gigabytes: a
-question has one time limit for everything (a watchdog shuts the socket), an answer one size limit, and what comes back is bytes that
+question has one time limit for everything (`deadline`), an answer one size limit, and what comes back is bytes that
 nobody trusts before `exchange.ocsp` has checked them. Responders that did not answer are asked last for a while.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +18,7 @@ from cryptography import x509
 
 from kerege.exchange import ocsp
 from kerege.node.config_types import Address
+from kerege.node.deadline import Deadline
 
 SECONDS: Final = 5.0
 LARGEST: Final = 256 * 1024
@@ -65,51 +63,34 @@ def exchange(
     largest: int = LARGEST,
 ) -> tuple[str, bytes]:
     """Content type and body of one call with a deadline over all of it. Raises OSError, ValueError, http.client.HTTPException."""
-    connection: http.client.HTTPConnection
-    if scheme == "https":
-        connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=ssl.create_default_context())
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=seconds)
-    late = threading.Event()
-    sockets: list[socket.socket] = []
-
-    def cut() -> None:
-        late.set()
-        for one in sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    watchdog = threading.Timer(seconds, cut)
-    watchdog.daemon = True
+    connection = http.client.HTTPConnection(host, port)
+    connection.auto_open = 0  # a connection that was cut is not opened again
+    limit = Deadline(seconds)
     try:
-        connection.connect()
-        sockets.append(connection.sock)  # the connection lets go of it when the answer says it closes
-        watchdog.start()
-        connection.request(method, target, data, {**headers, "connection": "close"})
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise StatusRefused(f"it answered {answer.status}")
-        length = answer.length
-        if length is not None and length > largest:
-            raise ValueError("its answer is too large")
-        pieces, size = [], 0
-        while piece := answer.read(_PIECE):
-            size += len(piece)
-            if size > largest:
+        with limit:
+            connection.sock = limit.connect(host, port or (443 if scheme == "https" else 80), tls=scheme == "https")
+            connection.request(method, target, data, {**headers, "connection": "close"})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise StatusRefused(f"it answered {answer.status}")
+            length = answer.length
+            if length is not None and length > largest:
                 raise ValueError("its answer is too large")
-            pieces.append(piece)
-        if late.is_set():
-            raise TimeoutError(f"it was not done within {seconds:g} s")
-        if length is not None and size != length:
-            raise ValueError("its answer is cut short")
-        return answer.headers.get("content-type", ""), b"".join(pieces)
+            pieces, size = [], 0
+            while piece := answer.read(_PIECE):
+                size += len(piece)
+                if size > largest:
+                    raise ValueError("its answer is too large")
+                pieces.append(piece)
+            if limit.over:
+                raise TimeoutError
+            if length is not None and size != length:
+                raise ValueError("its answer is cut short")
+            return answer.headers.get("content-type", ""), b"".join(pieces)
     except (OSError, http.client.HTTPException, ValueError):
-        if late.is_set():
+        if limit.over:
             raise TimeoutError(f"it was not done within {seconds:g} s") from None
         raise
-    finally:
-        watchdog.cancel()
-        connection.close()
 
 
 class Shunned:

@@ -1,4 +1,4 @@
-"""The node's process: puts the parts together, opens the three listeners, keeps configuration and OCSP answers fresh, stops cleanly."""
+"""The node's process: puts the parts together, opens its listeners, keeps configuration and OCSP answers fresh, stops cleanly."""
 
 from __future__ import annotations
 
