@@ -1,5 +1,6 @@
 """The writer under faults: batches, encryption, cuts at every byte, a disk that fills."""
 
+import errno
 import hashlib
 import os
 import resource
@@ -24,7 +25,7 @@ from kerege.exchange.batch import batch as tree_over
 from kerege.exchange.errors import HashChainInvalid, LogDamaged, LogFailed, LogKeyWrong
 from kerege.exchange.hashchain import HashChain
 from kerege.exchange.ids import ClientId, DataServiceId
-from kerege.exchange.logcrypt import LogKey
+from kerege.exchange.logcrypt import LogKey, SegmentCipher
 from kerege.exchange.logrecord import LogRecord, decode, encode_records, microseconds
 from kerege.exchange.messagelog import LogWriter
 
@@ -425,6 +426,164 @@ def test_whichever_call_fails_nothing_acknowledged_is_lost_and_nothing_refused_i
         writer.close()
         fill(folder, [[record(50)]], key)
         assert [one.message_id for one in found(folder, key)] == [*acknowledged, "m-50"]
+
+
+# --- a failure during the recovery from a failure ---
+
+
+class Faults:
+    """Makes the next call of each armed os function fail once, as a disk or a table of open files does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._left: dict[str, int] = {}
+        for name in ("open", "pwrite", "fdatasync", "fsync", "ftruncate", "write", "rename"):
+            monkeypatch.setattr(logwriter.os, name, self._wrapped(name, getattr(os, name)))
+
+    def arm(self, name: str, after: int) -> None:
+        self._left[name] = after
+
+    def disarm(self) -> None:
+        self._left.clear()
+
+    def _wrapped(self, name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object, **named: object) -> object:
+            if name in self._left and (name != "open" or str(given[0]).endswith(".new")):
+                self._left[name] -= 1
+                if self._left[name] < 0:
+                    del self._left[name]
+                    raise OSError(errno.EIO, "Input/output error")
+            return real(*given, **named)
+
+        return call
+
+
+@pytest.fixture
+def sealed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, int]]:
+    """Every use of a counter: the salt of the segment and the number of the frame."""
+    uses: list[tuple[bytes, int]] = []
+
+    class Watched(SegmentCipher):
+        def __init__(self, key: LogKey, salt: bytes) -> None:
+            super().__init__(key, salt)
+            self.salt = salt
+
+        def seal(self, number: int, link: bytes, payload: bytes) -> bytes:
+            uses.append((self.salt, number))
+            return super().seal(number, link, payload)
+
+    monkeypatch.setattr(logwriter, "SegmentCipher", Watched)
+    return uses
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["an empty segment", "a segment with a record"])
+@pytest.mark.parametrize("second", ["open", "write", "fsync", "rename", "ftruncate"])
+@pytest.mark.parametrize("first", ["pwrite", "fdatasync"])
+def test_a_recovery_that_fails_too_seals_nothing_in_the_dead_segment_and_succeeds_when_it_can(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sealed: list[tuple[bytes, int]],
+    key: LogKey | None,
+    first: str,
+    second: str,
+    before: int,
+) -> None:
+    for after in range(4):
+        folder = tmp_path / f"after-{after}"
+        writer = LogWriter(folder, key=key)
+        for number in range(before):
+            writer.append_records([record(number)])
+        with monkeypatch.context() as patch:
+            faults = Faults(patch)
+            faults.arm(first, 1 if first == "pwrite" else 0)  # the first pwrite only fills ahead
+            if first == "pwrite" and before:
+                faults.arm(first, 0)
+            with pytest.raises(LogFailed):
+                writer.append_records([record(7, 900)])
+            faults.disarm()
+            faults.arm(second, after)
+            accepted = [f"m-{number}" for number in range(before)]
+            for number in (10, 11, 12):
+                try:
+                    writer.append_records([record(number, 900)])
+                except LogFailed:
+                    assert number == 10, "a single failure costs a single batch"
+                    continue
+                accepted.append(f"m-{number}")
+        writer.append_records([record(13)])
+        writer.close()
+        assert [one.message_id for one in found(folder, key)] == [*accepted, "m-13"]
+        fill(folder, [[record(14)]], key)
+        assert found(folder, key)[-1].message_id == "m-14"
+    assert len(set(sealed)) == len(sealed)
+    assert bool(sealed) == (key is not None)
+
+
+def test_a_recovery_that_goes_on_failing_fills_the_folder_with_no_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = LogWriter(tmp_path, key=KEY)
+    writer.append_records([record(0)])
+
+    def refuses(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logwriter.os, "fdatasync", refuses)
+        with pytest.raises(LogFailed):
+            writer.append_records([record(1)])
+        patch.setattr(logwriter.os, "ftruncate", refuses)
+        for _ in range(5):
+            with pytest.raises(LogFailed):
+                writer.append_records([record(2)])
+        patch.setattr(logwriter.os, "write", refuses)
+        for _ in range(5):
+            with pytest.raises(LogFailed):
+                writer.append_records([record(2)])
+    assert len(list(tmp_path.glob("*torn*"))) == 1
+    writer.append_records([record(3)])
+    writer.close()
+    assert len(list(tmp_path.glob("*torn*"))) == 1
+    assert [one.message_id for one in found(tmp_path, KEY)] == ["m-0", "m-3"]
+
+
+def test_whatever_stops_a_write_after_sealing_its_segment_is_sealed_in_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: list[tuple[bytes, int]]
+) -> None:
+    writer = LogWriter(tmp_path, key=KEY)
+    writer.append_records([record(0)])
+
+    def no_memory(*_: object) -> tuple[bytes, bytes]:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logframes, "frame_bytes", no_memory)
+        with pytest.raises(MemoryError):
+            writer.append_records([record(1)])
+    writer.append_records([record(2)])
+    writer.close()
+    assert len(set(sealed)) == len(sealed) == 3
+    assert [one.message_id for one in found(tmp_path, KEY)] == ["m-0", "m-2"]
+
+
+def test_a_segments_cipher_seals_no_number_twice() -> None:
+    cipher = SegmentCipher(KEY, b"s" * 16)
+    cipher.seal(0, b"l" * 32, b"one")
+    cipher.seal(2, b"l" * 32, b"two")
+    for number in (0, 1, 2):
+        with pytest.raises(RuntimeError, match="sealed"):
+            cipher.seal(number, b"l" * 32, b"three")
+
+
+def test_a_writer_that_cannot_begin_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, [[record(0)]], KEY)
+    held = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        Faults(patch).arm("open", 0)
+        with pytest.raises(LogFailed):
+            LogWriter(tmp_path, key=KEY)
+    assert len(os.listdir("/proc/self/fd")) == held
+    fill(tmp_path, [[record(1)]], KEY)
+    assert [one.message_id for one in found(tmp_path, KEY)] == ["m-0", "m-1"]
 
 
 def test_a_file_size_limit_refuses_and_traffic_resumes_when_it_is_lifted(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Encryption at rest of message log segments: AES-256-GCM over each frame's payload.
 
 Every segment has a key of its own, HKDF-SHA-256 of the log's key over the segment's random salt, so a counter is nonce enough: the
-number of the frame in its segment, used once, because no segment is ever written to by two runs (`logwriter`). The link before the
+number of the frame in its segment, used once, because no segment is ever written to by two runs nor after a failed write
+(`logwriter`); the cipher itself refuses a number that is not above the last it sealed. The link before the
 frame is authenticated with it, so a frame moved to another place does not open. X-Road encrypts the database's columns with AES-CTR
 and no authentication; this is the better form. Where the key comes from is the caller's affair.
 """
@@ -23,6 +24,7 @@ from kerege.exchange.errors import LogKeyWrong
 
 KEY_BYTES: Final = 32
 NO_KEY: Final = bytes(16)
+SEAL_BYTES: Final = 16  # what sealing adds
 _INFO: Final = b"message log segment"
 
 
@@ -60,8 +62,12 @@ class SegmentCipher:
     def __init__(self, key: LogKey, salt: bytes) -> None:
         derived = HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=salt, info=_INFO).derive(key.secret)
         self._cipher = AESGCM(derived)
+        self._sealed = -1
 
     def seal(self, number: int, link: bytes, payload: bytes) -> bytes:
+        if number <= self._sealed:
+            raise RuntimeError(f"frame {number} of this segment was sealed before: its counter is spent")
+        self._sealed = number
         return self._cipher.encrypt(number.to_bytes(12, "big"), payload, link)
 
     def open(self, number: int, link: bytes, payload: bytes) -> bytes:

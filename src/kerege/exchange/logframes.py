@@ -95,6 +95,12 @@ def frame_bytes(start: Start, link: bytes, number: int, records: int, payload: b
     return b"".join((fixed, _CRC.pack(zlib.crc32(fixed)), payload, _END, pad)), after
 
 
+def room(payload: int) -> int:
+    """How many bytes the frame of a payload of this size takes: whole sectors."""
+    size = _FRAME_SIZE + payload + len(_END)
+    return size + -size % SECTOR
+
+
 def solid_end(data: bytes) -> int:
     """Where the zeros filled ahead begin."""
     return len(data.rstrip(b"\0"))

@@ -3,8 +3,9 @@
 Segments are filled with zeros ahead of time, so the sync after a record has only data to write; whoever writes calls `fill_ahead` when
 nobody waits, else it is done when it must be. One writer per folder, held by a
 lock, used from one thread. Opened again after a crash, the torn tail of the last segment is moved aside to a file of its own, never
-deleted; damage refuses the start. A write that fails leaves the end uncertain: before the next one the writer cuts its segment back
-to what was acknowledged, keeps what it cut, and goes on in a new segment; until that succeeds every append is refused.
+deleted; damage refuses the start. A write that fails leaves the end uncertain, and the segment dead: before the next one the writer
+cuts it back to what was acknowledged, keeps what it cut, and goes on in a new segment; until that one stands every append is refused,
+and a recovery that fails too is begun again with the next.
 An encrypted segment is never written to by two runs or after a failure, so no counter is used twice (`logcrypt`).
 """
 
@@ -15,13 +16,14 @@ import fcntl
 import os
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kerege.exchange import logfolder, logframes
-from kerege.exchange.errors import ExchangeError, LogBusy, LogDamaged, LogFailed, LogKeyWrong
-from kerege.exchange.logcrypt import NO_KEY, LogKey, SegmentCipher
+from kerege.exchange.errors import ExchangeError, LogBusy, LogFailed
+from kerege.exchange.logcrypt import NO_KEY, SEAL_BYTES, LogKey, SegmentCipher
 from kerege.exchange.logframes import FIRST_FRAME, LARGEST, Start, Stopped
 from kerege.exchange.logrecord import LogRecord, StampRecord, count_records, encode_records
 
@@ -47,6 +49,8 @@ class LogWriter:
         self._segment_bytes = segment_bytes
         self.recovered: str | None = None
         self._file = -1
+        self._frames = 0
+        # uncertain: what the segment holds is not known, and nothing is sealed in it any more; begun: its successor may be there
         self._uncertain = self._begun = self._filling = False
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -56,11 +60,12 @@ class LogWriter:
             raise LogBusy(folder=folder) from None
         try:
             self._open_last()
-        except OSError as problem:
-            os.close(self._lock)
-            raise LogFailed(reason=_os_reason(problem)) from None
-        except (LogDamaged, LogKeyWrong):
-            os.close(self._lock)
+        except BaseException as problem:
+            for descriptor in (self._file, self._lock):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            if isinstance(problem, OSError):
+                raise LogFailed(reason=_os_reason(problem)) from None
             raise
 
     @property
@@ -115,9 +120,7 @@ class LogWriter:
         if start.version == 1 or start.encrypted or self.key is not None:
             if frames:
                 self._finish()
-                self._start_segment()
-            else:
-                self._replace_empty(path)
+            self._start_segment()
         self._cipher = self._cipher_of(self._start)
 
     def _end_before(self, existing: Sequence[Path], anchor: logfolder.Anchor) -> tuple[bytes, int]:
@@ -138,36 +141,41 @@ class LogWriter:
             raise logfolder.damaged(path, stop) from None
         return link, records
 
-    def _replace_empty(self, path: Path) -> None:
-        """A segment of this number that holds no record yet, with a header (and a salt) of this run."""
-        os.close(self._file)
-        self._file = -1
-        self._number -= 1
-        self._start_segment()
-
     def _cipher_of(self, start: Start) -> SegmentCipher | None:
         return SegmentCipher(self.key, start.salt) if self.key is not None and start.encrypted else None
 
     def _set_aside(self, path: Path, stop: Stopped, tail: bytes) -> None:
-        """Keep what is about to be cut off in a file of its own, durable before anything is cut."""
+        """Keep what is about to be cut off in a file of its own, durable before anything is cut.
+
+        A recovery tried again finds the copy it made before, and one that could not be made leaves no part of it.
+        """
         kept = tail.rstrip(b"\0")
         if not kept:
             return
         number = 1
-        while (aside := path.with_name(_aside_name(path, stop.offset, number))).exists():
+        while (aside := path.with_name(_aside_name(path, stop.offset, number))).exists() and aside.read_bytes() != kept:
             number += 1
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        there = aside.exists()
+        descriptor = os.open(aside, os.O_WRONLY | (0 if there else os.O_CREAT | os.O_EXCL), 0o600)
         try:
-            _write_all(descriptor, kept)
+            if not there:
+                _write_all(descriptor, kept)
             os.fsync(descriptor)
+            logfolder.sync(self.folder)
+        except OSError:
+            if not there:
+                aside.unlink(missing_ok=True)
+            raise
         finally:
             os.close(descriptor)
-        logfolder.sync(self.folder)
         self.recovered = f"{path.name}: {stop.reason} at byte {stop.offset}; the torn tail was moved aside"
 
     def _start_segment(self) -> None:
-        """Begin the next segment; it goes on from the present link. The old one is left as it is."""
-        path = self.folder / logfolder.name(self._number + 1)
+        """Begin the next segment; it goes on from the present link. The old one is left as it is, but one that holds no record yet is
+        replaced under its own number. Until the new one stands nothing changes here, so what failed can be tried again."""
+        empty = self._file >= 0 and self._frames == 0
+        number = self._number if empty else self._number + 1
+        path = self.folder / logfolder.name(number)
         temporary = path.with_suffix(".new")
         start = Start.new(self._link, self._records, NO_KEY if self.key is None else self.key.id)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -181,12 +189,14 @@ class LogWriter:
         except OSError:
             os.close(descriptor)
             raise
-        self._begun = False
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self._number, self._start, self._frames = descriptor, self._number + 1, start, 0
+        old = self._file
+        self._file, self._number, self._start, self._frames = descriptor, number, start, 0
         self._at = self._filled = FIRST_FRAME
         self._cipher = self._cipher_of(start)
+        self._begun = self._uncertain = False
+        if old >= 0:
+            with suppress(OSError):  # nothing of it is waited for any more
+                os.close(old)
 
     def _finish(self) -> None:
         """Cut the zeros off the present segment."""
@@ -230,42 +240,38 @@ class LogWriter:
             if self._at > FIRST_FRAME and self._at + size > self._segment_bytes:
                 self._finish()
                 self._start_segment()
+            self._fill(self._at + logframes.room(len(payload) + (0 if self._cipher is None else SEAL_BYTES)))
+        except OSError as problem:
+            raise LogFailed(reason=_os_reason(problem)) from None
+        # until it is done: what reached the disk is unknown, the counter is spent, and the next append begins with making the end certain
+        self._uncertain = True
+        try:
             if self._cipher is not None:
                 payload = self._cipher.seal(self._frames, self._link, payload)
             block, link = logframes.frame_bytes(self._start, self._link, self._frames, records, payload)
-            self._fill(self._at + len(block))
-        except OSError as problem:
-            raise LogFailed(reason=_os_reason(problem)) from None
-        try:
             written, view = 0, memoryview(block)
             while written < len(block):
                 written += os.pwrite(self._file, view[written:], self._at + written)
             os.fdatasync(self._file)
         except OSError as problem:
-            # what reached the disk is unknown: the next append begins with making the end certain
-            self._uncertain = True
             raise LogFailed(reason=_os_reason(problem)) from None
+        self._uncertain = False
         self._at += len(block)
         self._link, self._frames, self._records = link, self._frames + 1, self._records + records
 
     def _make_certain(self) -> None:
-        """After a failure: the acknowledged records and nothing else in the present segment, then a new one. Raises OSError."""
-        if self._begun:
-            # the new segment may or may not be there, and holds no record: made again, whole
-            self._start_segment()
-            self._uncertain = False
-            return
-        path = self.folder / logfolder.name(self._number)
-        size = os.fstat(self._file).st_size
-        if size > self._at:
-            tail = os.pread(self._file, size - self._at, self._at)
-            self._set_aside(path, Stopped(self._at, "a write failed", damage=False), tail)
-        self._finish()
-        self._uncertain = False
-        if self._frames:
-            self._start_segment()
-        else:
-            self._replace_empty(path)
+        """After a failure: the acknowledged records and nothing else in the present segment, then a new one. Raises OSError.
+
+        Only the new one's standing ends this state; one that was begun may or may not be there, holds no record, and is made again, whole.
+        """
+        if not self._begun:
+            size = os.fstat(self._file).st_size
+            if size > self._at:
+                tail = os.pread(self._file, size - self._at, self._at)
+                path = self.folder / logfolder.name(self._number)
+                self._set_aside(path, Stopped(self._at, "a write failed", damage=False), tail)
+            self._finish()
+        self._start_segment()
 
     @property
     def low(self) -> bool:
