@@ -8,7 +8,11 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("command", [["harvest", "--list"], ["network"], ["measures"]], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "command",
+    [["harvest", "--list"], ["network"], ["network", "keys", "--url", "http://cs.kg"], ["measures"]],
+    ids=lambda c: " ".join(c[:2]),
+)
 def test_a_command_that_makes_the_home_folder_keeps_it_private(command, tmp_path):
     home = tmp_path / "home"
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("KEREGE_", "DJANGO_"))} | {
@@ -19,4 +23,5 @@ def test_a_command_that_makes_the_home_folder_keeps_it_private(command, tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    assert stat.S_IMODE((home / "hub.sqlite3").stat().st_mode) & 0o077 == 0
+    for made in home.rglob("*"):
+        assert stat.S_IMODE(made.stat().st_mode) & 0o077 == 0, made.name

@@ -151,6 +151,7 @@ def decline(number: int, by: str, reason: str) -> None:
 )
 def keys(instance: str, url: str) -> None:
     """Make the keys the configuration is signed with (once), and write both anchors beside them."""
+    open_database()
     from kerege.membership.signing import anchors, make_keys
 
     folder = Path(settings.get("home")).absolute() / "keys" / "configuration"
