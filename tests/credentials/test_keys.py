@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import stat
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kerege.credentials import TrustList, create_issuer, keys, load_issuer, open_issuer, verify
-from kerege.credentials.chain import check_chain
+from kerege.credentials.chain import check_chain, read_x5c, x5c
 from kerege.credentials.errors import (
     CredentialRefused,
     IssuerExists,
@@ -163,3 +164,13 @@ def test_a_key_taken_off_the_list_signs_nothing_any_more(world: Any) -> None:
     without = TrustList.from_json(json.dumps(raw))
     for document in (text, paper):
         assert verify(document, without, world.source(), NOW).reasons == ("credentials.issuer_unknown",)
+
+
+def test_a_chain_with_a_certificate_of_no_known_version_is_refused(tmp_path: Path) -> None:
+    """The library's InvalidVersion is no ValueError."""
+    made = create_issuer(tmp_path, URI, "Ministry of Education", NOW)
+    der = base64.b64decode(x5c(made.chain)[0])
+    other = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x12", 1)
+    assert other != der
+    with pytest.raises(CredentialRefused):
+        read_x5c([base64.b64encode(other).decode()])

@@ -45,7 +45,7 @@ def read_x5c(value: object) -> tuple[x509.Certificate, ...]:
         raise CredentialRefused(_REFUSED)
     try:
         return tuple(x509.load_der_x509_certificate(base64.b64decode(item, validate=True)) for item in value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, x509.InvalidVersion):
         raise CredentialRefused(_REFUSED) from None
 
 

@@ -29,6 +29,7 @@ UNREADABLE: Final = (
     TypeError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
+    x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
 _TLS_PURPOSES: Final = (
@@ -45,7 +46,7 @@ def load(data: bytes, part: str = "certificate") -> x509.Certificate:
         if data.lstrip().startswith(b"-----BEGIN"):
             return x509.load_pem_x509_certificate(data)
         return x509.load_der_x509_certificate(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ConfigurationMalformed(part=part, reason="a certificate cannot be read") from None
 
 

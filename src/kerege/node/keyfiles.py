@@ -82,7 +82,7 @@ def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:
             found = tuple(x509.load_pem_x509_certificates(data))
         else:
             found = (x509.load_der_x509_certificate(data),)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise NodeKeyInvalid(file=file, reason="it holds no certificate in PEM or DER") from None
     if len(found) > _MOST_CHAIN:
         raise NodeKeyInvalid(
