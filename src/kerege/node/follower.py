@@ -18,6 +18,7 @@ from kerege.exchange import confdir
 from kerege.exchange.errors import ConfigurationForged, ConfigurationOlder
 from kerege.exchange.globalconf import Anchor, SharedParameters
 from kerege.node import conffetch
+from kerege.node.confkept import links_to
 from kerege.node.errors import ConfigurationUnreachable
 from kerege.node.picture import Fetched, expired
 
@@ -33,9 +34,9 @@ class Follower:
         self._last_good = ""
         self._fetches = 0
 
-    @property
-    def certificates(self) -> tuple[x509.Certificate, ...]:
-        return tuple(dict.fromkeys(certificate for _, certificate in self.anchor.sources))
+    def believed(self, shared: SharedParameters | None) -> tuple[x509.Certificate, ...]:
+        """Whose signature is believed: the anchor's certificates, and those that `shared`, when in force, announces."""
+        return tuple(dict.fromkeys(c for source in self.sources(shared) for c in source.certificates))
 
     def sources(self, shared: SharedParameters | None) -> list[conffetch.Source]:
         found = conffetch.sources_of(self.anchor, shared, https_first=self._https_first)
@@ -43,15 +44,21 @@ class Follower:
             found, key=lambda source: source.url != self._last_good
         )  # stable: the one that answered last first
 
-    def fetch(self, source: conffetch.Source, current: Fetched | None, *, shared_only: bool = False) -> Fetched:
-        """The newest directory of `source` with its files; those whose digest did not change are not fetched again."""
+    def fetch(
+        self, source: conffetch.Source, current: Fetched | None, *, least: str = "", shared_only: bool = False
+    ) -> Fetched:
+        """The newest directory of `source` with its files; those whose digest did not change are not fetched again.
+
+        least         the generation that was taken before: nothing older is
+        shared_only   a partner's: only its shared parameters, and only its anchor is believed
+        """
         body, version = self._directory(source)
         directory = confdir.verify_directory(body, source.certificates, source.url)
         if directory.version > version:
             raise ConfigurationForged(
                 source=source.url, reason=f"version {version} was asked for, {directory.version} came"
             )
-        self._check(directory, source.url, current)
+        self._check(directory, source.url, max(least, current.directory.generation if current else ""))
         files: dict[str, bytes] = {}
         for part in directory.parts:
             if shared_only and part.identifier != confdir.SHARED:
@@ -67,7 +74,7 @@ class Follower:
                 content = conffetch.part_at(source.url, part.location)
                 files[part.identifier] = confdir.check_file(part, content, source.url)
         self._last_good = source.url
-        return Fetched(directory, body, files)
+        return Fetched(directory, body, files, () if shared_only else links_to(body, current, self.believed))
 
     def _directory(self, source: conffetch.Source) -> tuple[bytes, int]:
         self._fetches += 1
@@ -84,12 +91,12 @@ class Follower:
             return self._directory(source)
         raise ConfigurationUnreachable(url=source.url, reason="it offers no version from 6 down to 2 (404)")
 
-    def _check(self, directory: confdir.Directory, url: str, current: Fetched | None) -> None:
+    def _check(self, directory: confdir.Directory, url: str, least: str) -> None:
         for part in directory.parts:
             if part.instance and part.instance != self.anchor.instance:
                 raise ConfigurationForged(source=url, reason=f"it is of instance {part.instance}")
-        if current is not None and directory.generation < current.directory.generation:
-            raise ConfigurationOlder(source=url, found=directory.generation, current=current.directory.generation)
+        if directory.generation < least:
+            raise ConfigurationOlder(source=url, found=directory.generation or "none", current=least)
         now = self._clock()
         if now >= directory.expires:
             raise expired(self.anchor.instance, directory.expires, now)

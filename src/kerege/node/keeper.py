@@ -4,7 +4,8 @@ One `Picture` at a time, replaced whole. What fails (unreachable, forged, older,
 reported; when the picture itself expires, traffic stops with a message that says when and what the last problem was. Partners of a
 federation (anchors in the private parameters) are fetched likewise, each on its own: a partner that fails or expires stops traffic
 with its members only. Implements X-Road's configuration client (PR-GCONF); formats and signatures are `exchange.confdir`'s, downloads
-`conffetch`'s. Instead of an anchor a folder laid out by another configuration client may be followed (`exchange.conflayout`).
+`conffetch`'s, what lies on disk `confkept`'s. Instead of an anchor a folder laid out by another configuration client may be followed
+(`exchange.conflayout`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from kerege.exchange import confdir, conflayout
 from kerege.exchange.errors import (
@@ -31,9 +31,10 @@ from kerege.ground.clock import now as utc_clock
 from kerege.ground.errors import KeregeError
 from kerege.node import conffetch
 from kerege.node.config import NodeConfig
+from kerege.node.confkept import Floor, Floors, fingerprints, folder_name, load, save
 from kerege.node.errors import ConfigurationUnreachable, NodeConfigInvalid
 from kerege.node.follower import Follower
-from kerege.node.picture import Fetched, check_partner, expired, load, picture_of, save
+from kerege.node.picture import Fetched, check_partner, expired, picture_of
 from kerege.node.picture import Picture as Picture
 
 _LOG: Final = logging.getLogger("kerege.node.configuration")
@@ -75,6 +76,7 @@ class Keeper:
         self._own = None if anchor is None else Follower(anchor, clock, https_first=https_first)
         self._source = str(folder) if anchor is None else anchor.sources[0][0]
         self._folder, self._partner_folder = state / "configuration", state / "partners"
+        self._floors, self._unsaved = Floors(state / "newest"), set[Path]()
         self._picture: Picture | None = None
         self._partners: dict[str, Follower] = {}
         self.partner_problems: dict[str, KeregeError] = {}
@@ -243,59 +245,87 @@ class Keeper:
 
     def _fetch(self, source: conffetch.Source, current: Picture | None) -> Picture:
         assert self._own is not None
-        kept = None if current is None else Fetched(current.directory, current.body, current.files)
-        fetched = self._own.fetch(source, kept)
+        floor, kept = self._floor(), None if current is None else current.fetched
+        fetched = self._own.fetch(source, kept, least=floor.generation)
         picture = self._as_picture(fetched, current, source.url)
-        if current is not None and picture.rules.version < current.rules.version:
-            older, newer = f"rules {picture.rules.version}", f"rules {current.rules.version}"
-            raise ConfigurationOlder(source=source.url, found=older, current=newer)
-        if kept is None or fetched.body != kept.body:
-            self._save(self._folder, fetched)
+        least = max(floor.rules, 0 if current is None else current.rules.version)
+        if picture.rules.version < least:
+            found = f"rules {picture.rules.version}"
+            raise ConfigurationOlder(source=source.url, found=found, current=f"rules {least}")
+        if self._save(self._folder, fetched, kept):
+            signers = fingerprints(self._own.believed(picture.shared))
+            self._floors.lift(
+                picture.shared.instance, Floor(picture.directory.generation, picture.rules.version, signers)
+            )
         return picture
+
+    def _floor(self) -> Floor:
+        """The newest that was taken; of nobody when the anchor names other signers than were believed then: a network made anew."""
+        assert self._own is not None
+        floor = self._floors.of(self._own.anchor.instance)
+        same = not floor.signers or not floor.signers.isdisjoint(fingerprints(self._own.believed(None)))
+        return floor if same else Floor()
 
     def _as_picture(self, fetched: Fetched, current: Picture | None, source: str) -> Picture:
         if current is not None and fetched.files == current.files:  # only signed anew: nothing to read again
-            return replace(current, directory=fetched.directory, body=fetched.body, files=fetched.files)
+            return replace(
+                current, directory=fetched.directory, body=fetched.body, files=fetched.files, links=fetched.links
+            )
         return picture_of(fetched, None if self._own is None else self._own.anchor.instance, source)
 
     def _fetch_partner(self, partner: Follower, kept: Fetched | None) -> tuple[Fetched | None, KeregeError | None]:
         """A partner's newest files, or the last problem. What was kept on disk counts until it expires."""
-        instance, folder = partner.anchor.instance, self._partner_folder / quote(partner.anchor.instance, safe="")
+        instance, folder = partner.anchor.instance, self._partner_folder / folder_name(partner.anchor.instance)
         problem: KeregeError = ConfigurationMalformed(part=f"anchor of {instance}", reason="it names no usable source")
-        stored = None
+        stored, least = None, self._floors.of(instance).generation
         if kept is None:
             try:
-                stored = kept = load(folder, partner.certificates, shared_only=True)
+                stored = kept = load(folder, lambda _: partner.believed(None), shared_only=True)
                 if kept is not None:
+                    _check_kept(kept, least)
                     check_partner(instance, kept)
             except Exception as refused:  # noqa: BLE001 - whatever lies on disk, the partner is fetched
                 stored = kept = None
                 _LOG.warning("what is kept of the partner %s is not used (%s)", instance, type(refused).__name__)
         for source in partner.sources(None):
             try:
-                fetched = partner.fetch(source, kept, shared_only=True)
+                fetched = partner.fetch(source, kept, least=least, shared_only=True)
                 check_partner(instance, fetched)
             except KeregeError as refused:
                 problem = refused
             except Exception as unforeseen:  # noqa: BLE001 - as in refresh
                 problem = _unforeseen(source.url, unforeseen)
             else:
-                if kept is None or fetched.body != kept.body:
-                    self._save(folder, fetched)
+                if self._save(folder, fetched, kept):
+                    self._floors.lift(instance, Floor(fetched.directory.generation))
                 return fetched, None
         return stored, problem
 
-    def _save(self, folder: Path, fetched: Fetched) -> None:
+    def _save(self, folder: Path, fetched: Fetched, before: Fetched | None) -> bool:
+        """Keep `fetched` where `before` lies, unless it is the same; whether it is kept now."""
+        if before is not None and fetched.body == before.body and folder not in self._unsaved:
+            return True
         try:
             save(folder, fetched)
         except OSError as trouble:
+            self._unsaved.add(folder)
             _LOG.warning("the configuration could not be kept on disk: %s", trouble.strerror)
+            return False
+        self._unsaved.discard(folder)
+        return True
 
     def _load(self) -> Picture | None:
         if self._own is None:
             return None
-        kept = load(self._folder, self._own.certificates)
-        return None if kept is None else picture_of(kept, self._own.anchor.instance, "the state folder")
+        floor, kept = self._floor(), load(self._folder, self._own.believed)
+        if kept is None:
+            return None
+        _check_kept(kept, floor.generation)
+        picture = picture_of(kept, self._own.anchor.instance, "the state folder")
+        if picture.rules.version < floor.rules:
+            found = f"rules {picture.rules.version}"
+            raise ConfigurationOlder(source="the state folder", found=found, current=f"rules {floor.rules}")
+        return picture
 
     def _read_folder(self) -> Picture:
         """The configuration in the laid-out folder, its partners in it. Raises what is wrong with the own instance."""
@@ -319,6 +349,12 @@ class Keeper:
                 partners[instance] = _laid_out(partner, partner.expires)
         self.partner_problems = problems
         return replace(picture, partners=partners)
+
+
+def _check_kept(kept: Fetched, least: str) -> None:
+    """Raises ConfigurationOlder when a newer one was taken before."""
+    if kept.directory.generation < least:
+        raise ConfigurationOlder(source="the state folder", found=kept.directory.generation or "none", current=least)
 
 
 def _laid_out(found: conflayout.LaidOutInstance, expires: datetime) -> Fetched:

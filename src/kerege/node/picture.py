@@ -1,20 +1,14 @@
-"""One verified configuration, everything the message path asks of it ready in memory; and how it is kept on disk.
+"""One verified configuration, everything the message path asks of it ready in memory.
 
 `Fetched` is one instance's directory with its files, as fetched or as kept; `Picture` is the own instance's, with the partners in
-force, read and ready. A folder holds the directory's bytes and each file by its identifier, so that all of it is verified anew when
-it is read back. Replaced by rename: cut at any moment, the old or the new one is there.
+force, read and ready. How they are kept on disk is `confkept`'s.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Final
-
-from cryptography import x509
 
 from kerege.exchange import confdir, globalconf, rules
 from kerege.exchange.errors import ConfigurationExpired, ConfigurationForged, ConfigurationMalformed
@@ -23,7 +17,13 @@ from kerege.exchange.globalconf import ApprovedAuthority, OptionalParameters, Pr
 from kerege.exchange.rules import Rules
 from kerege.exchange.trust import Trust
 
-_DIRECTORY_FILE: Final = "directory"
+
+@dataclass(frozen=True)
+class Link:
+    """A publication that announced the certificate the next one is signed with: its directory and its shared parameters."""
+
+    body: bytes
+    shared: bytes
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Fetched:
     directory: confdir.Directory
     body: bytes
     files: Mapping[str, bytes]  # by identifier
+    links: tuple[Link, ...] = ()  # from the anchor to the directory's signer; none where the anchor names it
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ class Picture:
     trust: Trust
     optional: OptionalParameters = field(default_factory=OptionalParameters)
     partners: Mapping[str, Fetched] = field(default_factory=dict)  # by instance, as last fetched, expired or not
+    links: tuple[Link, ...] = ()  # as in `Fetched`
+
+    @property
+    def fetched(self) -> Fetched:
+        """The own instance's directory and files this picture was read from."""
+        return Fetched(self.directory, self.body, self.files, self.links)
 
     @property
     def authorities(self) -> tuple[ApprovedAuthority, ...]:
@@ -133,7 +140,9 @@ def picture_of(fetched: Fetched, instance: str | None, source: str) -> Picture:
     federated = FederatedParameters.of(shared, {}, {})
     optional = _optional(files)
     trust = FederatedTrust.of(federated, {}, verify_next_update=optional.verify_next_update is not False)
-    return Picture(fetched.directory, fetched.body, files, federated, private, own, trust, optional)
+    return Picture(
+        fetched.directory, fetched.body, files, federated, private, own, trust, optional, links=fetched.links
+    )
 
 
 def _optional(files: Mapping[str, bytes]) -> OptionalParameters:
@@ -145,42 +154,3 @@ def _optional(files: Mapping[str, bytes]) -> OptionalParameters:
         None if next_update is None else globalconf.parse_next_update(next_update),
         None if interval is None else globalconf.parse_fetch_interval(interval),
     )
-
-
-# --- on disk ---------------------------------------------------------------------------------------------------------
-
-
-def save(folder: Path, fetched: Fetched) -> None:
-    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    (new / _DIRECTORY_FILE).write_bytes(fetched.body)
-    for identifier, content in fetched.files.items():
-        (new / identifier).write_bytes(content)
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def load(folder: Path, certificates: tuple[x509.Certificate, ...], *, shared_only: bool = False) -> Fetched | None:
-    """What `folder` keeps, verified anew; None when it keeps nothing. Raises what does not hold.
-
-    shared_only   the directory's other files were never fetched (a partner's)
-    """
-    if not folder.exists():
-        folder = folder.with_name(folder.name + ".old")  # cut between the two renames
-    if not (folder / _DIRECTORY_FILE).exists():
-        return None
-    body = (folder / _DIRECTORY_FILE).read_bytes()
-    directory = confdir.verify_directory(body, certificates, "the state folder")
-    files = {}
-    for part in directory.parts:
-        if shared_only and part.identifier != confdir.SHARED:
-            continue
-        kept = folder / part.identifier
-        if not kept.exists():
-            raise ConfigurationMalformed(part=part.identifier, reason="the file kept on disk is gone")
-        files[part.identifier] = confdir.check_file(part, kept.read_bytes(), "the state folder")
-    return Fetched(directory, body, files)
