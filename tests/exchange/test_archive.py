@@ -105,6 +105,14 @@ def test_stamped_records_are_archived_once_and_the_others_wait(
     assert (found.records, found.verified, found.stamps, found.stamped, found.ok) == (4, 4, 2, 4, True)
 
 
+@pytest.mark.parametrize(
+    ("grouping", "group"), [("none", ""), ("member", "KG-GOV-70000002"), ("subsystem", "KG-GOV-70000002")]
+)
+def test_a_members_own_service_is_archived_with_its_member(signer: Signer, grouping: str, group: str) -> None:
+    own = DataServiceId.parse("KG/GOV/70000002//getSecurityServerOperationalData")
+    assert archive.group_of(replace(record(signer, 0), side="producer", service=own), grouping) == group
+
+
 def test_the_name_and_the_linking_information_have_x_roads_form(tmp_path: Path, signer: Signer, tsa: Tsa) -> None:
     writer = LogWriter(tmp_path / "log")
     writer.append_records([record(signer, n) for n in range(2)])

@@ -1,5 +1,6 @@
 import hashlib
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -142,6 +143,15 @@ def test_verify_counts_records_and_checks_every_signature(
     write(tmp_path, [record(signer, n, None if n % 2 else b"b") for n in range(4)])
     report = messagelog.verify(tmp_path, Trust(shared))
     assert (report.records, report.requests, report.responses, report.verified, report.ok) == (4, 4, 0, 4, True)
+
+
+def test_an_answer_of_a_members_own_service_is_verified_as_any_other(
+    tmp_path: Path, signer: Signer, shared: SharedParameters
+) -> None:
+    own = DataServiceId.parse("KG/GOV/70000003//getSecurityServerOperationalData")
+    write(tmp_path, [replace(record(signer, 0), direction="response", side="producer", service=own)])
+    report = messagelog.verify(tmp_path, Trust(shared))
+    assert (report.responses, report.verified, report.problems) == (1, 1, ())
 
 
 def test_verify_names_a_record_whose_message_was_exchanged(

@@ -70,7 +70,7 @@ class ArchiveState:
 
 def group_of(record: LogRecord, grouping: str) -> str:
     """The group of a record: its member or subsystem at this server."""
-    own = record.client if record.side == "client" else record.service.provider
+    own = record.client if record.side == "client" else record.service.provider_client
     parts = [own.instance, own.member_class, own.member_code]
     if grouping == "subsystem" and own.subsystem is not None:
         parts.append(own.subsystem)

@@ -140,7 +140,7 @@ class _Tally:
         self.requests += record.direction == "request"
         self.responses += record.direction == "response"
         self.waiting[entry.number] = hashlib.sha512(record.signature).digest()
-        expected = record.client.member if record.direction == "request" else record.service.provider.member
+        expected = record.client.member if record.direction == "request" else record.service.member
         try:
             trust.check_signature(record.signature, record.message, record.parts, record.chain, expected, record.time)
             self.verified += 1

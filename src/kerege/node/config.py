@@ -228,6 +228,8 @@ def _services(
     out: dict[DataServiceId, Service] = {}
     for name, value in section.items():
         service: DataServiceId = section.parse(DataServiceId, name, name)
+        if service.subsystem is None:
+            raise section.bad(name, "it is a member's own service; data services are offered by subsystems")
         if service.provider not in clients:
             raise section.bad(name, f"its subsystem {service.provider} is not among clients")
         if is_reserved(service.service):

@@ -151,8 +151,9 @@ def _of_rules(picture: Picture, clients: frozenset[SubsystemId], now: datetime) 
             what = f"permit {permit.id} of {permit.client} for {permit.public_service}"
             do = "Have the public service's gate assessed again; a passed gate gives a new permit."
             out.append(entry(PERMIT, what, "rules", permit.valid_until, _SOON[PERMIT], do, now))
+    offering = frozenset(client.client for client in clients)
     for right in picture.rules.rights:
-        if right.valid_until is not None and (right.holder in clients or right.service.provider in clients):
+        if right.valid_until is not None and (right.holder in clients or right.service.provider_client in offering):
             what = f"right {right.id} of {right.holder} to call {right.service}"
             do = "Have the data service's owner renew the right."
             out.append(entry(RIGHT, what, "rules", right.valid_until, _SOON[RIGHT], do, now))
