@@ -19,7 +19,7 @@ from centre import Misbehaving
 from kerege.cli import node_log
 from kerege.exchange import asic, messagelog
 from kerege.exchange.errors import LogFull, TimestampingFailed, TimestampInvalid
-from kerege.exchange.ids import ClientId, DataServiceId, MemberId
+from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.node import keeping as keeping_module
@@ -173,6 +173,62 @@ async def test_an_answer_that_was_not_asked_for_is_no_stamp(bench: Bench) -> Non
     assert bench.stamps() == []
 
 
+@on_loop
+async def test_where_no_authority_is_approved_nothing_is_stamped_and_nothing_refused(bench: Bench) -> None:
+    bench.approved = []
+    await bench.keeping.start()
+    await bench.log.append(record(0))
+    bench.now = NOW + timedelta(days=1)
+    await bench.log.append(record(1, bench.now))
+    await bench.keeping._stamp_all()
+    status = bench.keeping.status()
+    assert (status["stamping"], status["refusing"], status["oldest_unstamped"]) == ("no authority", None, None)
+    assert (bench.asked, bench.stamps()) == ([], [])
+    assert await bench.keeping.archive_now() == 2, "what will never be stamped is archived all the same"
+
+
+@on_loop
+async def test_an_authority_approved_later_has_the_acceptable_period_for_what_waits(bench: Bench) -> None:
+    approved, bench.approved = bench.approved, []
+    await bench.keeping.start()
+    await bench.log.append(record(0))
+    bench.now = NOW + timedelta(hours=1)
+    await bench.log.append(record(1, bench.now))
+    bench.approved = approved
+    bench.now += timedelta(seconds=1)
+    await bench.log.append(record(2, bench.now))
+    bench.now += timedelta(seconds=61)
+    with pytest.raises(TimestampingFailed, match="waited 61 seconds"):
+        await bench.log.append(record(3, bench.now))
+    await bench.keeping.stamp_now()
+    assert [(stamp.first, stamp.last) for stamp in bench.stamps()] == [(0, 2)]
+    await bench.log.append(record(4, bench.now))
+
+
+@on_loop
+async def test_names_in_the_file_that_nobody_approved_still_refuse_when_the_time_is_over(bench: Bench) -> None:
+    assert bench.settings.stamps is not None
+    bench.keeping.use(replace(bench.settings, stamps=replace(bench.settings.stamps, services=("other",))))
+    bench.approved = []
+    await bench.keeping.start()
+    await bench.log.append(record(0))
+    with pytest.raises(TimestampInvalid, match="approves none"):
+        await bench.keeping.stamp_now()
+    bench.now = NOW + timedelta(seconds=61)
+    with pytest.raises(TimestampingFailed, match="approves none"):
+        await bench.log.append(record(1, bench.now))
+
+
+@on_loop
+async def test_a_configuration_that_is_not_in_force_does_not_take_the_authorities_away(bench: Bench) -> None:
+    await bench.keeping.start()
+    await bench.log.append(record(0))
+    bench.keeping._authorities = lambda: None
+    bench.now = NOW + timedelta(seconds=61)
+    with pytest.raises(TimestampingFailed):
+        await bench.log.append(record(1, bench.now))
+
+
 @pytest.mark.parametrize("hint", [True, False])
 @on_loop
 async def test_what_waited_before_a_restart_still_counts_after_it(bench: Bench, hint: bool) -> None:
@@ -259,10 +315,10 @@ async def test_a_message_is_found_by_its_identifier_and_only_for_whom_it_concern
     found = await bench.keeping.find("m-1")
     assert [one.record.direction for one in found] == ["request", "response"]
     assert all(one.stamp is None for one in found)
-    provider, other = SERVICE.provider.member, MemberId("KG", "GOV", "1")
-    assert len(await bench.keeping.find("m-1", member=provider)) == 2
-    assert await bench.keeping.find("m-1", member=other) == []
-    assert await bench.keeping.find("m-1", client=ClientId.parse("KG/GOV/70000003/emis")) == []
+    assert len(await bench.keeping.find("m-1", own=CLIENT, most=2)) == 2
+    assert len(await bench.keeping.find("m-1", own=CLIENT, directions=["response"])) == 1
+    assert await bench.keeping.find("m-1", own=SERVICE.provider_client) == []
+    assert await bench.keeping.find("m-1", own=ClientId.parse("KG/GOV/70000003/emis")) == []
     assert await bench.keeping.find("m-9") == []
 
 

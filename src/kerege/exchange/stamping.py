@@ -53,7 +53,11 @@ def next_batch(entries: Iterable[Entry], most: int = MOST_LEAVES) -> StampBatch 
 
 
 class StampingClock:
-    """The fail-safe. Told of records that became durable and of stamps, it says whether new messages may be taken."""
+    """The fail-safe. Told of records that became durable and of stamps, it says whether new messages may be taken.
+
+    Where nobody may stamp (`expect` says whether somebody may), nothing is refused; once somebody may again, what waits has the
+    whole acceptable period from then on.
+    """
 
     def __init__(self, acceptable_seconds: float) -> None:
         self._acceptable = timedelta(seconds=acceptable_seconds)
@@ -61,10 +65,18 @@ class StampingClock:
             deque()
         )  # the last number of a second, and that second's first time
         self.problem = "none was tried yet"
+        self._expected = True
+        self._expected_since: datetime | None = None
+
+    def expect(self, expected: bool, now: datetime) -> None:
+        """Whether records are to be stamped at all, as things stand `now`."""
+        if expected and not self._expected:
+            self._expected_since = now
+        self._expected = expected
 
     def note(self, last: int, time: datetime) -> None:
         """Records up to number `last` are in the log since `time`, and have no stamp."""
-        if self._waiting and time - self._waiting[-1][1] < timedelta(seconds=1):
+        if self._waiting and (not self._expected or time - self._waiting[-1][1] < timedelta(seconds=1)):
             self._waiting[-1] = (last, self._waiting[-1][1])
         else:
             self._waiting.append((last, time))
@@ -82,7 +94,11 @@ class StampingClock:
     def refusal(self, now: datetime) -> TimestampingFailed | None:
         """Why no new message may be taken; None when it may."""
         oldest = self.oldest
-        if oldest is None or now - oldest <= self._acceptable:
+        if oldest is None or not self._expected:
+            return None
+        if self._expected_since is not None:
+            oldest = max(oldest, self._expected_since)
+        if now - oldest <= self._acceptable:
             return None
         return TimestampingFailed(
             waited=int((now - oldest).total_seconds()),

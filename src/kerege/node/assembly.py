@@ -143,7 +143,7 @@ def assemble(
         log,
         keeping_settings(config, log_key),
         clock=clock,
-        authorities=lambda: _now(keeper, lambda picture: picture.shared.timestamping, ()),
+        authorities=lambda: _now(keeper, lambda picture: picture.shared.timestamping, None),
         interval=lambda: _now(
             keeper, lambda picture: picture.private.timestamping_interval_seconds if picture.private else 60, 60
         ),

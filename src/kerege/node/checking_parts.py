@@ -318,7 +318,7 @@ def _timestamps(report: Report, config: NodeConfig, picture: Picture) -> None:
                 f"the configuration approves no time-stamping service {name}",
                 f"Use one of: {', '.join(sorted(approved)) or 'it approves none'}.",
             )
-    if not approved:
+    if not approved and not config.timestamps.services:
         report.warning(
             "check.timestamps_unknown",
             "timestamps",

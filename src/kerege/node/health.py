@@ -186,6 +186,10 @@ class Health:
     def _stamps(self, status: Mapping[str, Any]) -> Part:
         problem = status.get("problems", {}).get("stamping")
         warnings = []
+        if status.get("stamping") == "no authority":
+            warnings.append("time-stamps: the global configuration approves no authority; messages are logged without")
+            do = "Have an authority approved by the central services, or say timestamps: {off: true}."
+            return _part("stamps", [], warnings, do)
         if problem:
             oldest = status.get("oldest_unstamped")
             warnings.append(f"time-stamps: {problem}" + (f" (a record waits since {oldest})" if oldest else ""))

@@ -2,7 +2,8 @@
 
 Each kind of work is a loop of its own that no failure ends; what fails stands in `status` and is tried again with jitter. Two guards
 stand before new messages (`CommitLog.guards`): too little free space, and records that have waited too long for a time-stamp.
-Both open again by themselves. Addresses and the clock come in, so nothing here knows the rest of the node.
+Both open again by themselves. Where the signed configuration approves no time-stamping authority nothing is stamped and nothing
+refused for it, unless the node's file names the ones it wants. Addresses and the clock come in, so nothing here knows the rest of the node.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import random
 import secrets
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,9 +24,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from kerege.exchange import archive, messagelog, stamping, timestamps
-from kerege.exchange.errors import LogFull, TimestampInvalid
+from kerege.exchange.errors import LogFull, TimestampingFailed, TimestampInvalid
 from kerege.exchange.globalconf import TimestampAuthority
-from kerege.exchange.ids import ClientId, MemberId
+from kerege.exchange.ids import ClientId
 from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logfolder import read_anchor, write_durable
 from kerege.exchange.logrecord import LogRecord, StampRecord
@@ -97,7 +98,7 @@ def _post(url: str, body: bytes) -> bytes:
 class LogKeeping:
     """The background work of one message log. `start` before traffic, `run` as long as the node runs, `close` at the end.
 
-    authorities   the approved time-stamping authorities now (of the global configuration in force)
+    authorities   the approved time-stamping authorities now (of the global configuration in force); None when none is in force
     interval      seconds between stamps as the global configuration says
     """
 
@@ -107,7 +108,7 @@ class LogKeeping:
         settings: KeepingSettings,
         *,
         clock: Callable[[], datetime],
-        authorities: Callable[[], Sequence[TimestampAuthority]] = tuple,
+        authorities: Callable[[], Sequence[TimestampAuthority] | None] = tuple,
         interval: Callable[[], float] = lambda: _RETRY,
         send: Send = post,
     ) -> None:
@@ -115,6 +116,7 @@ class LogKeeping:
         self._authorities, self._interval, self._send = authorities, interval, send
         self._index = LogIndex(settings.index, settings.folder, settings.key)
         self._fail_safe = StampingClock(settings.stamps.acceptable_seconds if settings.stamps else float(2**31))
+        self._approved: tuple[TimestampAuthority, ...] | None = None  # in the last configuration that was in force
         self._stamped = 0  # the first record that may not have a stamp yet
         self._stamping = asyncio.Lock()
         self._archiving = asyncio.Lock()
@@ -126,7 +128,7 @@ class LogKeeping:
         self.problems: dict[str, str] = {}
         log.guards.append(self._room)
         if settings.stamps is not None:
-            log.guards.append(lambda: self._fail_safe.refusal(self._clock()))
+            log.guards.append(self._waited)
 
     # --- guards and status ---
 
@@ -135,15 +137,30 @@ class LogKeeping:
             return None
         return LogFull(free=self.free // _MEGABYTE, least=self._settings.least_free // _MEGABYTE)
 
+    def _waited(self) -> TimestampingFailed | None:
+        now = self._clock()
+        self._fail_safe.expect(self._stamps(), now)
+        return self._fail_safe.refusal(now)
+
+    def _stamps(self) -> bool:
+        """Whether records are to be stamped: somebody is approved for it, or the node's file names who is to do it."""
+        if self._settings.stamps is None:
+            return False
+        approved = self._authorities()
+        if approved is not None:
+            self._approved = tuple(approved)
+        return self._approved != () or bool(self._settings.stamps.services)
+
     def status(self) -> dict[str, Any]:
         """For GET /health; times in ISO 8601, None when there is none."""
 
         def text(moment: datetime | None) -> str | None:
             return None if moment is None else moment.isoformat()
 
-        stamped = self._settings.stamps is not None
-        refusal = self._room() or (self._fail_safe.refusal(self._clock()) if stamped else None)
+        stamped = self._stamps()
+        refusal = self._room() or (self._waited() if stamped else None)
         return {
+            "stamping": "off" if self._settings.stamps is None else "on" if stamped else "no authority",
             "oldest_unstamped": text(self._fail_safe.oldest) if stamped else None,
             "last_stamp": text(self.last_stamp),
             "last_archive": text(self.last_archive),
@@ -241,10 +258,18 @@ class LogKeeping:
         await asyncio.to_thread(self._index.catch_up)
 
     async def find(
-        self, message_id: str, *, client: ClientId | None = None, member: MemberId | None = None
+        self,
+        message_id: str,
+        *,
+        own: ClientId | None = None,
+        directions: Collection[str] | None = None,
+        most: int | None = None,
+        most_bytes: int | None = None,
     ) -> list[Found]:
-        """Records of one message identifier with their stamps, for GET /asic."""
-        return await asyncio.to_thread(lambda: self._index.find(message_id, client=client, member=member))
+        """Records of one message identifier with their stamps, for GET /asic; as `LogIndex.find` says."""
+        return await asyncio.to_thread(
+            lambda: self._index.find(message_id, own=own, directions=directions, most=most, most_bytes=most_bytes)
+        )
 
     # --- time-stamps ---
 
@@ -258,6 +283,9 @@ class LogKeeping:
 
     async def _stamp_all(self) -> None:
         await self.start()
+        self._fail_safe.expect(self._stamps(), self._clock())
+        if not self._stamps():
+            return
         async with self._stamping:
             while not self._stopping.is_set():
                 batch = await asyncio.to_thread(self._next_batch)
@@ -266,7 +294,9 @@ class LogKeeping:
                 await self._stamp(batch)
 
     def _next_batch(self) -> StampBatch | None:
-        return stamping.next_batch(messagelog.entries(self._settings.folder, self._settings.key, self._stamped))
+        folder = self._settings.folder
+        begin = max(self._stamped, read_anchor(folder).records)  # without an authority, records are cleaned unstamped
+        return stamping.next_batch(messagelog.entries(folder, self._settings.key, begin))
 
     async def _stamp(self, batch: StampBatch) -> None:
         stamp = await self._ask(batch)
@@ -279,7 +309,7 @@ class LogKeeping:
 
     async def _ask(self, batch: StampBatch) -> StampRecord:
         """The authorities in order, until one gives a token that holds."""
-        approved = tuple(self._authorities())
+        approved = tuple(self._authorities() or ())
         names = self._settings.stamps.services if self._settings.stamps else ()
         chosen = [one for name in names for one in approved if one.name == name] if names else approved
         problem = TimestampInvalid(check="authority", reason="the global configuration approves none that may be used")
@@ -315,7 +345,7 @@ class LogKeeping:
             key=settings.key,
             grouping=settings.archive.grouping,
             largest=settings.archive.largest,
-            stamped_only=settings.stamps is not None,
+            stamped_only=self._stamps(),
         )
         made = archiver.run(self._stopping.is_set)
         now = self._clock()
