@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,6 +96,7 @@ def test_a_publication_verifies_under_the_anchor_and_its_files_are_those_it_name
         ({"keys": {"auth": {"key": "a"}}}, "keys.auth.certificate", "required"),
         ({"clients": "KG/GOV/1/a"}, "clients", "list"),
         ({"clients": []}, "services", "not among clients"),
+        ({"services": {"KG/GOV/70000003//register": {"url": "http://x"}}}, "services", "offered by subsystems"),
         ({"services": {str(REGISTER): {"url": "ftp://x"}}}, "url", "http"),
         ({"services": {str(REGISTER): {"url": "http://x/?q"}}}, "url", "without query"),
         ({"services": {str(REGISTER): {"url": "http://x", "timeout_seconds": 0}}}, "timeout_seconds", "at least"),
@@ -165,3 +167,16 @@ def test_a_private_key_others_may_read_is_refused_at_start_and_by_check(file: Pa
     assert done.exit_code == 1
     assert name in done.output
     assert "check.key_unusable" in done.output
+
+
+def test_what_a_command_writes_is_for_the_nodes_user_alone_whatever_the_shell_allows(file: Path) -> None:
+    config = load(file)
+    before = os.umask(0o022)
+    try:
+        CliRunner().invoke(node, ["--config", str(file), "expiry", "--ics", str(file.parent / "ends.ics")])
+        assert os.umask(0o022) == 0o022, "the caller's own mask stays"
+    finally:
+        os.umask(before)
+    written = [path for path in file.parent.rglob("*") if path.name == "ends.ics" or config.state in path.parents]
+    assert written
+    assert all(path.stat().st_mode & 0o077 == 0 for path in written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def node(ctx: click.Context, config_file: Path | None) -> None:
     """Run an exchange node, or look into one: its configuration, its log, its keys."""
     from kerege.node.config import load
 
+    before = os.umask(0o077)  # whatever a command writes, only the node's user reads
+    ctx.call_on_close(lambda: os.umask(before))
     if ctx.invoked_subcommand == "lab":
         return
     if config_file is None:
