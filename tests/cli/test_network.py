@@ -70,7 +70,10 @@ def test_a_mistake_ends_with_status_two_and_says_what_to_do(run) -> None:
     result = run("publish")
     assert result.exit_code == 2
     assert "kerege network keys" in result.output
-    assert run("approve", "9", "--reason", "x", *BY).exit_code == 2
+    result = run("approve", "9", "--reason", "x", *BY)
+    assert result.exit_code == 2
+    assert "There is no management request 9." in result.output
+    assert "--waiting" in result.output
 
 
 def test_requests_are_listed_and_declined_with_a_reason(run) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from kerege.exchange import certs, management, management_wire
+from kerege.exchange import certs, faults, management, management_wire
 from kerege.exchange.errors import (
     CertificateInvalid,
     ExchangeError,
@@ -209,8 +209,25 @@ def test_a_fault_is_told_with_its_reason() -> None:
     with pytest.raises(ManagementRefused, match=r"\(Server.X\): No such server\."):
         management.parse_reply(fault)
     for data in (b"", b"<html/>", b"x" * 9):
-        with pytest.raises(ManagementRefused):
+        with pytest.raises(ManagementRefused, match="their answer"):
             management.parse_reply(data)
+
+
+def test_a_fault_of_central_services_has_no_header_and_is_told_with_code_words_and_advice() -> None:
+    fault = faults.Fault(
+        "server.managementservice.invalid_request", "It does\x1b fit.", "membership.x: Mend it.", "", "1"
+    )
+    with pytest.raises(ManagementRefused) as told:
+        management.parse_reply(faults.to_soap(fault))
+    assert told.value.params["fault_code"] == "server.managementservice.invalid_request"
+    assert told.value.text.endswith("(server.managementservice.invalid_request): It does? fit.")
+    assert told.value.params["detail"] == "membership.x: Mend it."
+
+
+def test_a_reply_without_a_number_or_a_fault_is_refused() -> None:
+    body = b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'
+    with pytest.raises(ManagementRefused, match="no request number"):
+        management.parse_reply(body)
 
 
 @given(data=st.data())

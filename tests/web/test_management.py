@@ -1,6 +1,7 @@
 """The central services' addresses: a node asks to be registered, an operator approves, the published configuration says so."""
 
 import base64
+import hashlib
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -34,8 +35,8 @@ PLAN = NetworkPlan(
 
 
 @pytest.fixture
-def asked(home, db):
-    """The central register with an authority and the member, and a node's own requests."""
+def ask(home, db):
+    """The central register with an authority and the member, and a way to make a node's own requests, anew every time."""
     now = clock.now()
     laid = lay_out(home / "network", PLAN, now)
     authority = TestAuthority.load(laid.authority)
@@ -54,7 +55,12 @@ def asked(home, db):
         certs.der_sha256(signer.certificate): authority.ocsp_response(signer.certificate, now)
         for signer in keys.signers.values()
     }
-    return list(registration.requests_of(config, keys.auth, keys.signers, answers, PROVIDER, "node.edu.kg"))
+    return lambda: list(registration.requests_of(config, keys.auth, keys.signers, answers, PROVIDER, "node.edu.kg"))
+
+
+@pytest.fixture
+def asked(ask):
+    return ask()
 
 
 def post(visitor, asked):
@@ -194,6 +200,51 @@ def central_services():
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+def test_asking_again_for_what_waits_or_is_registered_is_no_failure(visitor, ask, home, central_services):
+    def send(which):
+        one = ask()[which]
+        _Answers.answer = (200, post(visitor, one).content)
+        return registration.send(central_services, one)
+
+    outcome = send(1)
+    assert not outcome.good
+    assert "management_request_server_not_found" in outcome.refused
+    assert f"The server {SERVER} is not registered" in outcome.refused
+    assert "authCertReg comes first" in outcome.refused
+    for which in (0, 1):
+        number = send(which).number
+        waiting = send(which)
+        assert waiting.good
+        assert waiting.number is None
+        assert "asked for already" in waiting.already
+        with open_signing(home) as ledger:
+            requests.approve(number, by="operator", reason="known", ledger=ledger, now=clock.now())
+        registered = send(which)
+        assert (registered.good, registered.number, registered.already) == (True, None, "registered already")
+
+
+def test_a_certificate_of_another_server_is_not_told_as_registered_already(visitor, asked, home):
+    now = clock.now()
+    other = f"{EDU}/node-two"
+    der = asked[0].request.certificate
+    with open_signing(home) as ledger:
+        for kind, name, entry in (
+            ("server", other, {"address": "two.kg"}),
+            ("certificate", hashlib.sha256(der).hexdigest(), {"server": other, "der": base64.b64encode(der).decode()}),
+        ):
+            central.put(kind, name, entry, ledger=ledger, now=now, by="operator")
+    found = fault(post(visitor, asked[0]))
+    assert found.code == "server.managementservice.invalid_request"
+    assert "another server" in found.message
+
+
+def test_a_fault_that_comes_with_a_status_of_500_is_read(asked, central_services):
+    _Answers.answer = (500, faults.to_soap(faults.Fault("Server.Busy", "Come back later", "ref-1")))
+    outcome = registration.send(central_services, asked[0])
+    assert "(Server.Busy): Come back later" in outcome.refused
+    assert "ref-1" in outcome.refused
 
 
 def test_the_node_tells_what_the_central_services_answered(asked, central_services):

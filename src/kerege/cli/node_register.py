@@ -13,7 +13,10 @@ import click
 @click.option("--address", required=True, help="The host name under which other servers reach this node.")
 @click.pass_obj
 def register(config: object, url: str, address: str) -> None:
-    """Send authCertReg for the node and clientReg for each of its clients; an operator approves them there."""
+    """Send authCertReg for the node and clientReg for each of its clients; an operator approves them there.
+
+    May be repeated: what is registered or waits already is told as that. Exit code 1: a request was refused.
+    """
     from kerege.ground.clock import now
     from kerege.node import registration
     from kerege.node.config import NodeConfig
@@ -40,9 +43,9 @@ def register(config: object, url: str, address: str) -> None:
     for asked in registration.requests_of(config, keys.auth, keys.signers, answers, provider, address):
         outcome = registration.send(url, asked, pinned if url.startswith("https:") else None)
         what = outcome.request.client or outcome.request.server
-        refused += outcome.number is None
-        click.echo(
-            f"{outcome.request.kind} {what}: "
-            + (f"request {outcome.number}" if outcome.number is not None else outcome.refused)
-        )
+        refused += not outcome.good
+        sent = f"request {outcome.number} received" if outcome.number is not None else outcome.already
+        click.echo(f"{outcome.request.kind} {what}: {sent or outcome.refused}")
+    if refused:
+        click.echo(f"{refused} refused. What was received or is there already need not be sent again; the rest may.")
     sys.exit(1 if refused else 0)

@@ -133,6 +133,15 @@ SUFFIX_OF["node.key_not_ready"] = (
     "cannot_create_signature"  # an error of the process around, known here by its code only
 )
 
+SUFFIX_OF.update(  # management requests, as X-Road's central server names what is wrong with them
+    {
+        "membership.request_unfit": "invalid_request",
+        "membership.registered_already": "management_request_already_registered",
+        "membership.request_waits": "management_request_exists",
+        "membership.server_unregistered": "management_request_server_not_found",
+    }
+)
+
 # what one check among several of the same error is called
 _FINER: Final[dict[tuple[str, str, str], str]] = {
     (e.SignatureInvalid.code, "check", "signature value"): "invalid_signature_value",

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from lxml import etree
 
-from kerege.exchange import certs
+from kerege.exchange import certs, faults
 from kerege.exchange.confwrite import client_xml
 from kerege.exchange.errors import ExchangeError, ManagementRefused, ManagementRequestInvalid
 from kerege.exchange.ids import ClientId, MemberId, ServerId
@@ -327,19 +327,36 @@ def _certificate(node: etree._Element) -> bytes:
 
 
 def parse_reply(data: bytes) -> int:
-    """The number the central services gave the request. Raises ManagementRefused with their fault."""
+    """The number the central services gave the request. Raises ManagementRefused with their fault, as far as it can be read.
+
+    A fault comes as central services write it: without a header, its elements with or without a namespace. `detail` is what they say to do,
+    or the reference to look for in their log.
+    """
+
+    def unreadable(reason: str) -> ManagementRefused:
+        return ManagementRefused(fault_code="no fault", reason=reason, detail="")
+
     try:
-        root = _parse(data)
-    except ManagementRequestInvalid as problem:
-        raise ManagementRefused(fault_code="none", reason=problem.params["reason"]) from None
-    number = root.findtext(f".//{_X}requestId")
-    fault = root.find(f"{_SOAP}Body/{_SOAP}Fault")
-    if fault is not None:
-        reason = (fault.findtext("faultstring") or "")[:_LONGEST]
-        raise ManagementRefused(fault_code=(fault.findtext("faultcode") or "")[:100], reason=reason.rstrip("."))
+        root = parse_xml(data, LARGEST)
+    except ValueError as problem:
+        raise unreadable(f"their answer cannot be read: {problem}") from None
+    body = root.find(_SOAP + "Body")
+    if root.tag != _SOAP + "Envelope" or body is None:
+        raise unreadable("their answer is not a SOAP envelope; is this the address of the central services?")
+    number = body.findtext(f".//{_X}requestId")
+    node = body.find(_SOAP + "Fault")
+    if node is not None:
+        fault = faults.fault_in(node)
+        code, reason, detail = (_told(text) for text in (fault.code, fault.message.rstrip(". "), fault.detail))
+        raise ManagementRefused(fault_code=code or "no code", reason=reason or "they give no reason", detail=detail)
     if number is None or not number.strip().isdecimal() or len(number) > 18:
-        raise ManagementRefused(fault_code="none", reason="the answer holds no request number")
+        raise unreadable("their answer holds no request number")
     return int(number)
+
+
+def _told(text: str) -> str:
+    """What a stranger wrote, as one line for a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)[:_LONGEST].strip()
 
 
 # --- signatures ------------------------------------------------------------------------------------------------------

@@ -67,3 +67,27 @@ class KeysMissing(MembershipError):
     code = "membership.keys_missing"
     message = "The configuration cannot be signed: {reason}."
     hint = "Make the signing keys with `kerege network keys`, or put configuration keys where the message says."
+
+
+class RegisteredAlready(RequestUnfit):
+    code = "membership.registered_already"
+    message = "What the management request asks for is there: {reason}."
+    hint = "Nothing is left to do; nothing was changed."
+
+
+class RequestWaits(RequestUnfit):
+    code = "membership.request_waits"
+    message = "The same is asked for already: request {number} ({kind}) waits for a decision."
+    hint = "An operator of the central services decides it; nothing was changed."
+
+
+class ServerUnregistered(RequestUnfit):
+    code = "membership.server_unregistered"
+    message = "The server {server} is not registered."
+    hint = "Its authCertReg comes first: send this request again when an operator has approved that one."
+
+
+class RequestUnknown(MembershipError):
+    code = "membership.request_unknown"
+    message = "There is no management request {number}."
+    hint = "`kerege network requests --waiting` lists those that wait for a decision; nothing was changed."

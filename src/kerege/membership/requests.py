@@ -22,7 +22,14 @@ from kerege.exchange.management import Kind, ManagementRequest, Proof
 from kerege.ground.clock import require_utc
 from kerege.identity import receipts
 from kerege.membership import central
-from kerege.membership.errors import NotRegistered, RequestUnfit
+from kerege.membership.errors import (
+    NotRegistered,
+    RegisteredAlready,
+    RequestUnfit,
+    RequestUnknown,
+    RequestWaits,
+    ServerUnregistered,
+)
 from kerege.membership.models import AuthCertificate, ManagementRequestRow, Member, SecurityServer, Subsystem
 
 # what an operator lets pass without looking, unless the setting `auto_approve` says otherwise
@@ -110,7 +117,7 @@ def decline(number: int, *, by: str, reason: str, ledger: receipts.LedgerWriter,
 def _waiting(number: int) -> ManagementRequestRow:
     row = ManagementRequestRow.objects.filter(pk=number).first()
     if row is None:
-        raise NotRegistered(kind="The management request", name=number)
+        raise RequestUnknown(number=number)
     if row.state != "waiting":
         raise RequestUnfit(reason=f"request {number} was {row.state} already")
     return row
@@ -169,6 +176,8 @@ def _check_waiting(request: ManagementRequest, *, signed: bool) -> None:
     else:
         rows = rows.filter(kind=request.kind.value)
     other = rows.first()
+    if other is not None and other.kind == request.kind.value:
+        raise RequestWaits(number=other.pk, kind=other.kind)
     if other is not None:
         raise RequestUnfit(reason=f"request {other.pk} ({other.kind}) about the same waits for a decision")
 
@@ -179,14 +188,14 @@ def _check_fits(request: ManagementRequest) -> None:
         _check_certificate(request)
         return
     if server is None:
-        raise RequestUnfit(reason=f"the server {request.server} is not registered")
+        raise ServerUnregistered(server=request.server)
     client = str(request.client or "")
     hosted = server.clients.filter(code=client).exists()
+    if kind is Kind.CLIENT_REG and hosted:
+        raise RegisteredAlready(reason=f"{client} is registered at the server")
     reason = ""
     if kind is Kind.AUTH_CERT_DELETION and not server.certificates.filter(sha256=_sha256(request)).exists():
         reason = "the certificate is not registered for the server"
-    elif kind is Kind.CLIENT_REG and hosted:
-        reason = f"{client} is registered at the server already"
     elif kind is Kind.CLIENT_REG and (request.client is None or request.client.subsystem is None):
         reason = "only subsystems are registered as clients"
     elif kind in {Kind.CLIENT_REG, Kind.OWNER_CHANGE} and not _member(request):
@@ -226,8 +235,11 @@ def _sha256(request: ManagementRequest) -> str:
 def _check_certificate(request: ManagementRequest) -> None:
     if not Member.objects.filter(code=str(request.server.owner)).exists():
         raise RequestUnfit(reason=f"the server's owner {request.server.owner} is not registered")
-    if AuthCertificate.objects.filter(sha256=_sha256(request)).exists():
-        raise RequestUnfit(reason="the certificate is registered already")
+    known = AuthCertificate.objects.filter(sha256=_sha256(request)).select_related("server").first()
+    if known is not None and known.server.code == str(request.server):
+        raise RegisteredAlready(reason="the certificate is registered for the server")
+    if known is not None:
+        raise RequestUnfit(reason="the certificate is registered for another server")
     if not request.address and not SecurityServer.objects.filter(code=str(request.server)).exists():
         raise RequestUnfit(reason="a new server's first certificate comes with its address")
 

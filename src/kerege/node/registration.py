@@ -2,8 +2,8 @@
 
 Builds the management requests of X-Road PR-MSERV from the node's configuration and keys (`exchange.management`), signs them with the keys
 that must sign them (authentication key and owner's signing key; for a client its own member's), adds the OCSP answers at hand, and
-posts them. What was asked for is registered once an operator approves; asking again for what is there is refused by the other side
-and reported, so the command may be repeated.
+posts them. What was asked for is registered once an operator approves. Asking again is refused by the other side with a code that says
+that it is registered, or waits, already: that is no failure, so the command may be repeated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kerege.exchange import certs, management, management_wire
+from kerege.exchange import certs, faults, management, management_wire
 from kerege.exchange.errors import ManagementRefused
 from kerege.exchange.ids import ClientId, MemberId
 from kerege.exchange.management import Kind, ManagementRequest, Submission
@@ -32,6 +32,13 @@ from kerege.node.errors import KeyNotReady, RegistrationUnreachable
 AUTH_CERT_PATH: Final = "/managementservice/"
 MANAGE_PATH: Final = "/managementservice/manage/"
 _SECONDS: Final = 30.0
+# the last part of a fault's code that says that nothing is left to ask for, Kerege's and X-Road's own, and what to tell
+_ALREADY: Final = {
+    "management_request_already_registered": "registered already",
+    "management_request_client_already_registered": "registered already",
+    "management_request_security_server_exists": "registered already",
+    "management_request_exists": "asked for already, an operator of the central services decides",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one request: its number at the central services, or why they refused it."""
+    """What came of one request: its number at the central services, that it was there already, or why they refused it."""
 
     request: ManagementRequest
     number: int | None
     refused: str = ""
+    already: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether what was asked for is registered or waits for an operator."""
+        return not self.refused
 
 
 def requests_of(
@@ -108,10 +121,7 @@ def send(base: str, asked: Asked, pinned: x509.Certificate | None = None) -> Out
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     question = urllib.request.Request(url, data=body, headers={"Content-Type": kind}, method="POST")  # noqa: S310
     try:
-        with opener.open(question, timeout=_SECONDS) as answer:
-            reply = answer.read(management.LARGEST + 1)
-    except urllib.error.HTTPError as problem:
-        raise RegistrationUnreachable(url=url, reason=f"it answered {problem.code}") from None
+        reply = _reply(opener, question, url)
     except http.client.HTTPException as problem:
         reason = f"it did not answer in valid HTTP ({type(problem).__name__})"
         raise RegistrationUnreachable(url=url, reason=reason) from None
@@ -120,4 +130,25 @@ def send(base: str, asked: Asked, pinned: x509.Certificate | None = None) -> Out
     try:
         return Outcome(asked.request, management.parse_reply(reply))
     except ManagementRefused as refused:
-        return Outcome(asked.request, None, refused.text)
+        return _refusal(asked.request, refused)
+
+
+def _reply(opener: urllib.request.OpenerDirector, question: urllib.request.Request, url: str) -> bytes:
+    """What was answered; a SOAP fault may come with a status of 500, as SOAP 1.1 says over HTTP."""
+    try:
+        with opener.open(question, timeout=_SECONDS) as answer:
+            return bytes(answer.read(management.LARGEST + 1))
+    except urllib.error.HTTPError as problem:
+        with problem:
+            reply = bytes(problem.read(management.LARGEST + 1))
+        if b"Envelope" in reply:
+            return reply
+        raise RegistrationUnreachable(url=url, reason=f"it answered {problem.code}") from None
+
+
+def _refusal(request: ManagementRequest, refused: ManagementRefused) -> Outcome:
+    code = faults.snake(str(refused.params["fault_code"])).rpartition(".")[2]
+    if code in _ALREADY:
+        return Outcome(request, None, already=_ALREADY[code])
+    detail = str(refused.params["detail"])
+    return Outcome(request, None, refused.text + (f" They add: {detail}" if detail else ""))
