@@ -136,6 +136,9 @@ def test_two_attachments_travel_to_the_byte_both_ways_under_the_senders_own_boun
     (seen,) = box.agency.seen
     assert seen.headers["Content-Type"] == outgoing
     arrived = mime.read(outgoing, seen.body)
+    assert [(name.lower(), value) for name, value in arrived.headers] == [
+        (b"content-type", b'text/xml; charset="utf-8"')
+    ]
     assert arrived.soap == envelope()
     assert [a.body for a in arrived.attachments] == [first, second]
     assert (b"Content-ID", b"<1@x>") in arrived.attachments[0].headers
@@ -172,6 +175,16 @@ def test_a_content_id_nobody_refers_to_and_a_big_envelope_travel_as_well(box: Bo
     arrived = mime.read(outgoing, seen.body)
     assert arrived.soap == big
     assert mime.header(arrived.headers, b"content-id") == b"<lonely>"
+
+
+def test_an_envelope_that_a_mime_reader_would_decode_to_another_one_goes_neither_way(box: Box) -> None:
+    head = b"--b\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    content_type = "multipart/related; boundary=b"
+    found = post(box, head + envelope() + b"\r\n--b--\r\n", content_type)
+    assert fault_in(found).code == "client.mime_parsing_failed"
+    assert box.agency.seen == []
+    box.agency.answer = (200, {"Content-Type": content_type}, head + answer() + b"\r\n--b--\r\n")
+    assert fault_in(post(box, envelope())).code == "server.serverproxy.service_failed.mime_parsing_failed"
 
 
 def fault_in_or_none(found: Answer) -> Fault | None:

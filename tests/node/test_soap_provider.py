@@ -18,6 +18,7 @@ from soap_samples import answer, envelope
 from kerege.exchange import faults, multipart, soap
 from kerege.exchange.bodies import Attachment, Spool, body_bytes
 from kerege.exchange.errors import (
+    ContentTypeInvalid,
     ExchangeError,
     MimeMalformed,
     ProviderFailed,
@@ -130,6 +131,25 @@ def test_what_another_server_sends_is_checked_before_rights_are(tmp_path: Path) 
         carry_out(came(answer()), tmp_path, message=Message(multipart.SOAP, envelope(body="<getPersonSecret/>")))
     with pytest.raises(SoapActionInvalid):
         carry_out(came(answer()), tmp_path, extras=Extras("text/xml", 'a"\r\nX: y'))
+
+
+def test_what_a_server_says_around_the_envelope_cannot_make_it_another_one(tmp_path: Path) -> None:
+    part = ((b"Content-Type", b"text/xml; charset=utf-7"),)
+    for message, content_type in (
+        (Message(multipart.SOAP, envelope()), "text/xml; charset=utf-7"),
+        (Message(multipart.SOAP, envelope(), headers=part), "multipart/related; boundary=b"),
+        (Message(multipart.SOAP, envelope(), headers=part), ""),
+    ):
+        with pytest.raises(ContentTypeInvalid, match="charset"):
+            carry_out(came(answer()), tmp_path, message=message, extras=Extras(content_type))
+    other = Attachment(((b"Content-Type", b"text/xml"), (b"Content-ID", b"<other>")), envelope())
+    with pytest.raises(MimeMalformed, match="start"):
+        carry_out(
+            came(answer()),
+            tmp_path,
+            message=Message(multipart.SOAP, envelope(), (other,)),
+            extras=Extras('multipart/related; boundary=b; start="<other>"'),
+        )
 
 
 def test_an_unsigned_boundary_cannot_smuggle_a_part_to_the_agency(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kerege.exchange import multipart
 from kerege.exchange.bodies import Attachment, body_bytes
-from kerege.exchange.errors import KeregeError, MessageMalformed, PeerFault
+from kerege.exchange.errors import KeregeError, MessageMalformed, MimeMalformed, PeerFault
 from kerege.exchange.faults import Fault, to_soap
 from kerege.node import wire
 from kerege.node.config_types import LimitSettings
@@ -75,3 +75,15 @@ def test_a_soap_call_is_not_answered_with_rest() -> None:
 def test_an_answers_own_content_type_is_no_way_to_smuggle_a_header(text: str) -> None:
     answer = Message(multipart.SOAP, b"", content_type=text)
     assert wire.original_content_type(answer) == ()
+
+
+def soap_with(*headers: tuple[bytes, bytes]) -> Message:
+    return Message(multipart.SOAP, b"<x/>", headers=((b"content-type", b"text/xml; charset=UTF-8"), *headers))
+
+
+def test_a_server_cannot_say_that_the_envelope_is_encoded() -> None:
+    for value in (b"quoted-printable", b"base64"):
+        with pytest.raises(MimeMalformed, match="7bit, 8bit or binary"):
+            wire.decode(TYPE, sent(soap_with((b"content-transfer-encoding", value))), LIMITS)
+    came = wire.decode(TYPE, sent(soap_with((b"content-transfer-encoding", b"binary"), (b"x-own", b"1"))), LIMITS)
+    assert came.message.headers == soap_with((b"content-transfer-encoding", b"binary")).headers

@@ -3,7 +3,7 @@
 ids          who is meant: members, subsystems, servers, data services
 rest         the REST message protocol: targets, headers, signed byte form, request hash
 soap         the SOAP message protocol: envelopes read strictly (`soap_headers` the fields), the request hash put into an answer
-mime         attachments and MTOM, read; `mimewrite` writes them, `contenttype` finds the boundary
+mime         attachments and MTOM, read; `mimewrite` writes them, `contenttype` finds the boundary, `soappart` keeps MIME from lying
 bodies       bodies of any size: bytes, or an unnamed file beyond memory
 multipart    the message transport between security servers, read as it arrives; `parts` writes it in pieces
 batch        hash chains over a message and its attachments, and over batches, made; `hashchain` checks ours and foreign ones

@@ -3,7 +3,8 @@
 Implements what PR-MESS section 3 (attachments, MTOM) and PR-MESSTRANSP ask of MIME (RFC 2046): the SOAP part first, every attachment's
 body kept byte for byte as it was sent (that is what is hashed; a base64 part stays base64), its headers carried on. Lines may end with
 LF alone, as X-Road's own reader allows; a multipart inside a multipart is opened and its parts counted as attachments, as that reader
-does, so that both ends hash the same. What the SOAP part says is `soap`'s affair; parts between servers are `multipart`'s.
+does, so that both ends hash the same. Which headers of the SOAP part go on is `soappart`'s affair, what it says `soap`'s; parts between
+servers are `multipart`'s.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from kerege.exchange.bodies import MEMORY, Attachment, Body, BodyWriter, body_by
 from kerege.exchange.contenttype import RELATED, SOAP_TYPES, ContentType, content_type
 from kerege.exchange.errors import ContentTypeInvalid, MessageTooLarge, MimeMalformed, SoapMissing
 from kerege.exchange.multipart import Part
-
-Headers = tuple[tuple[bytes, bytes], ...]
-
+from kerege.exchange.soappart import Headers as Headers
+from kerege.exchange.soappart import check_start, kept
+from kerege.exchange.soappart import header as header
 
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -70,10 +71,11 @@ def read(content_type_header: str, body: Body, limits: MimeLimits | None = None)
     kind = _type_of(first)
     if kind.media_type not in SOAP_TYPES:
         raise ContentTypeInvalid(what="the first part", reason="it is not text/xml or application/xop+xml")
+    media_type = kind.media_type.encode()
+    headers = kept(media_type, first.headers)
     attachments = _flat(others, limits, 1)
-    return SoapParts(
-        kind.media_type.encode(), kind.charset, first.headers, _soap(first.body, limits), attachments, unfinished
-    )
+    check_start(content_type_header, headers, attachments)
+    return SoapParts(media_type, kind.charset, headers, _soap(first.body, limits), attachments, unfinished)
 
 
 def decode_nested(part: Part, limits: MimeLimits | None = None) -> tuple[Attachment, ...]:
@@ -97,10 +99,6 @@ def _type_of(part: Attachment) -> ContentType:
     if found is None:
         raise ContentTypeInvalid(what="a part", reason="it has none")
     return content_type(found.decode("latin-1"), "a part")
-
-
-def header(headers: Headers, name: bytes) -> bytes | None:
-    return next((value for key, value in headers if key.lower() == name), None)
 
 
 def _flat(parts: Iterable[Attachment], limits: MimeLimits, depth: int) -> tuple[Attachment, ...]:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from kerege.exchange.bodies import Attachment, Body, body_chunks
-from kerege.exchange.contenttype import RELATED, SOAP_TYPES, ContentType, content_type
-from kerege.exchange.errors import ContentTypeInvalid, MimeMalformed
-from kerege.exchange.mime import Headers, header
+from kerege.exchange.contenttype import RELATED, SOAP_TYPES
+from kerege.exchange.errors import MimeMalformed
 from kerege.exchange.parts import XOP, new_boundary
+from kerege.exchange.soappart import Headers, check_start, header, usable
 
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -38,13 +38,15 @@ def related(
     """The Content-Type and the body, in pieces, that a SOAP message has over HTTP.
 
     original   the Content-Type it had where it came from, kept with its boundary when it still fits; another server says it, unsigned:
-               a boundary that occurs in a part is refused, for the receiver would see other parts than were signed
+               a boundary that occurs in a part, or a `start` that points to an attachment, is refused: the receiver would see other parts
+               than were signed
     headers    of the SOAP part; a Content-Type is made when there is none
     """
-    said = _usable(original)
+    said = usable(original)
     media_type = kind.decode("ascii", "replace")
     if said is not None and said.media_type == RELATED:
         boundary, outer = said.boundary, original.strip()
+        check_start(original, headers, attachments)
         for body in (soap, *(attachment.body for attachment in attachments)):
             if boundary_in(boundary, body):
                 raise MimeMalformed(where="boundary", reason="the one that is named occurs inside a part")
@@ -64,16 +66,6 @@ def related(
         out += (b"\r\n" + mark + _lines(attachment.headers), attachment.body)
     out.append(b"\r\n" + mark + b"--\r\n")
     return outer, out
-
-
-def _usable(original: str) -> ContentType | None:
-    if not original.isascii() or not original.isprintable():
-        return None
-    try:
-        said = content_type(original)
-        return said if said.media_type != RELATED or said.boundary else None
-    except ContentTypeInvalid:
-        return None
 
 
 def _part_type(media_type: str) -> str:

@@ -34,6 +34,11 @@ _PROLOG: Final = re.compile(rb"(?:\s+|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
+def keeps_ascii(encoding: str) -> bool:
+    """Whether every byte below 0x80 is that ASCII character in `encoding`."""
+    return _ENCODINGS.match(encoding) is not None
+
+
 def encoding_of(data: bytes) -> str:
     """The encoding that `data` declares, in lower case; utf-8 when it declares none. Raises ValueError for one that could hide markup."""
     text = data.removeprefix(_BOM)
@@ -43,7 +48,7 @@ def encoding_of(data: bytes) -> str:
     if declaration is None:
         raise ValueError("its XML declaration cannot be read, or is not of XML 1.0")
     encoding = (declaration[1] or b"utf-8").decode("ascii").lower()
-    if not _ENCODINGS.match(encoding) or (text is not data and encoding != "utf-8"):
+    if not keeps_ascii(encoding) or (text is not data and encoding != "utf-8"):
         raise ValueError("its encoding is not one that is read")
     return encoding
 

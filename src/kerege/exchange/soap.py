@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,7 +26,7 @@ from kerege.exchange.errors import (
     SoapInvalid,
 )
 from kerege.exchange.faults import Fault, fault_in
-from kerege.exchange.safexml import encoding_of, parse_document
+from kerege.exchange.safexml import encoding_of, keeps_ascii, parse_document
 from kerege.exchange.soap_headers import SHA512_ALGORITHMS, XROAD, SoapHeader, read_header
 
 ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -35,6 +36,9 @@ SHA512_URI: Final = "http://www.w3.org/2001/04/xmlenc#sha512"
 _ROOT, _HEADER, _BODY, _FAULT = (f"{{{ENVELOPE}}}{name}" for name in ("Envelope", "Header", "Body", "Fault"))
 _ENCODING_STYLE: Final = f"{{{ENVELOPE}}}encodingStyle"
 _ID, _REQUEST_HASH = f"{{{XROAD}}}id", f"{{{XROAD}}}requestHash"
+_ALIASES: Final = re.compile(
+    r"(?:ascii|latin-?1|iso8859-[1-9]|cp125[0-8])\Z"
+)  # of encodings `safexml` reads, as people write them
 _RPC: Final = "http://schemas.xmlsoap.org/soap/encoding/"
 
 
@@ -58,12 +62,12 @@ class SoapMessage:
     splice: Splice | None = field(default=None, compare=False, repr=False)
 
 
-def parse(data: bytes, *, charset: str = "", largest: int = LARGEST) -> SoapMessage | Fault:
+def parse(data: bytes, *, charset: str | Sequence[str] = (), largest: int = LARGEST) -> SoapMessage | Fault:
     """The message in `data`, or the SOAP fault it is. Raises the Soap errors; whether it is a request or an answer is asked afterwards.
 
-    charset   what the Content-Type says, when it says something
+    charset   what the Content-Type says, when it says something; several where there are several (`soappart.charsets`)
     """
-    header, body = _envelope(data, charset, largest)
+    header, body = _envelope(data, (charset,) if isinstance(charset, str) else charset, largest)
     elements = list(body.iterchildren(tag=etree.Element))
     if len(elements) == 1 and elements[0].tag == _FAULT:
         return fault_in(elements[0])
@@ -77,15 +81,14 @@ def parse(data: bytes, *, charset: str = "", largest: int = LARGEST) -> SoapMess
     return SoapMessage(fields, etree.QName(elements[0]).localname, _splice(header))
 
 
-def _envelope(data: bytes, charset: str, largest: int) -> tuple[etree._Element | None, etree._Element]:
+def _envelope(data: bytes, charsets: Sequence[str], largest: int) -> tuple[etree._Element | None, etree._Element]:
     try:
         declared = encoding_of(data)
         root = parse_document(data, largest)
     except ValueError as problem:
         raise SoapInvalid(reason=str(problem)) from None
-    if charset and not data.isascii() and _plain(charset) != _plain(declared):
-        # readers differ in which of the two they believe
-        raise ContentTypeInvalid(what="the SOAP part", reason="its charset is not the one the XML declares")
+    for charset in filter(None, charsets):
+        _check_charset(data, _plain(charset), _plain(declared))
     if root.tag != _ROOT:
         raise SoapInvalid(reason="its root is not a SOAP 1.1 Envelope")
     children = list(root.iterchildren(tag=etree.Element))
@@ -96,6 +99,13 @@ def _envelope(data: bytes, charset: str, largest: int) -> tuple[etree._Element |
     if _RPC in {root.get(_ENCODING_STYLE), children[-1].get(_ENCODING_STYLE)}:
         raise SoapInvalid(reason="it is rpc/encoded")
     return (children[0] if len(children) == 2 else None), children[-1]
+
+
+def _check_charset(data: bytes, charset: str, declared: str) -> None:
+    """Readers differ in whether they believe the Content-Type or the XML declaration: both must give the same characters."""
+    same = charset == declared or (data.isascii() and (keeps_ascii(charset) or _ALIASES.match(charset) is not None))
+    if not same:
+        raise ContentTypeInvalid(what="the SOAP part", reason="its charset is not the one the XML declares")
 
 
 def _plain(charset: str) -> str:

@@ -15,6 +15,7 @@ from typing import Final, cast
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
+from kerege.exchange import multipart, soappart
 from kerege.exchange.bodies import Attachment, Body, Spool
 from kerege.exchange.errors import LinkMalformed, MessageMalformed
 from kerege.exchange.ids import ServerId
@@ -31,6 +32,7 @@ _STUCK_SECONDS: Final = 60.0  # the other end takes nothing of what is written
 _CONTENT_TYPE: Final = b"x-original-content-type"
 _SOAP_ACTION: Final = b"x-original-soapaction"
 _REQUEST_ID: Final = b"x-road-request-id"
+_SOAP_KINDS: Final = frozenset({multipart.SOAP, multipart.XOP})
 _OF_PART: Final = b"part-"  # a header of a SOAP message's own MIME part
 
 
@@ -285,7 +287,7 @@ def outgoing(stream: int, message: Message, extras: Extras, leaf: int) -> tuple[
 
 
 def incoming(message: lm.LinkMessage) -> tuple[Message, Extras]:
-    """A message that came whole."""
+    """A message that came whole. Raises what is wrong with what stands beside it."""
     attachments = []
     for attachment in message.attachments:
         if isinstance(attachment, lm.Announced):
@@ -293,7 +295,7 @@ def incoming(message: lm.LinkMessage) -> tuple[Message, Extras]:
         attachments.append(attachment)
     out = Message(message.kind, message.content, tuple(attachments))
     out._digests = message.digests[0], tuple(message.digests[1])
-    extras = Extras()
+    extras, of_part = Extras(), []
     for name, value in message.headers:
         if name == _CONTENT_TYPE:
             extras.content_type = value.decode("latin-1")
@@ -302,6 +304,8 @@ def incoming(message: lm.LinkMessage) -> tuple[Message, Extras]:
         elif name == _REQUEST_ID:
             extras.request_id = value.decode("latin-1")
         elif name.startswith(_OF_PART):
-            out.headers = (*out.headers, (name[len(_OF_PART) :], value))
+            of_part.append((name[len(_OF_PART) :], value))
+    if of_part and out.kind in _SOAP_KINDS:
+        out.headers = soappart.kept(out.kind, of_part)
     out.content_type = extras.content_type
     return out, extras

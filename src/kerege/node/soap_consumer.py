@@ -19,6 +19,7 @@ from kerege.exchange.mime import MimeLimits, SoapParts
 from kerege.exchange.mimewrite import related
 from kerege.exchange.opmon import Exchange, SoapNames
 from kerege.exchange.soap import SoapMessage
+from kerege.exchange.soappart import charsets, check_start
 from kerege.node.carry import Carrier, check_client
 from kerege.node.config_types import LimitSettings
 from kerege.node.core import Core
@@ -62,7 +63,7 @@ class SoapConsumer:
             mapping_of(contract, asked.service, asked.path)
 
         def check(answer: Message) -> SoapMessage | Fault:
-            found = soap.parse(answer.content)
+            found = parse_sent(answer, answer.content_type)
             soap.check_answer(header, digest, found)
             return found
 
@@ -109,6 +110,12 @@ def _read(content_type: str, body: Body, limits: LimitSettings) -> tuple[SoapPar
             close_body(attachment.body)
         raise
     return parts, found
+
+
+def parse_sent(message: Message, content_type: str) -> SoapMessage | Fault:
+    """What another server sent. What stands around the envelope is not signed, and must not make a reader see another one."""
+    check_start(content_type, message.headers, message.attachments)
+    return soap.parse(message.content, charset=charsets(content_type, message.headers))
 
 
 async def written(message: Message, content_type: str) -> tuple[str, list[Body]]:

@@ -20,7 +20,7 @@ from kerege.node.core import Core
 from kerege.node.httpclient import ClientResponse
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.rest_provider import Agency
-from kerege.node.soap_consumer import asked_of, names_of, note_answer, note_request, read_message, written
+from kerege.node.soap_consumer import asked_of, names_of, note_answer, note_request, parse_sent, read_message, written
 
 _OF_A_FAULT: Final = 500  # SOAP 1.1, 6.2: a fault comes with 500
 
@@ -33,7 +33,7 @@ class SoapProvider:
 
     def read(self, message: Message, extras: Extras, exchange: Exchange) -> Asked:
         """Who asks for what. The request id is no part of the signed message."""
-        request = soap.check_request(soap.parse(message.content))
+        request = soap.check_request(parse_sent(message, extras.content_type))
         extras.soap_action = soap.check_action(extras.soap_action)
         exchange.soap = names_of(request, extras.request_id)
         note_request(exchange, message)

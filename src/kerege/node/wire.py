@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kerege.exchange import faults, mime, multipart, rest, soap
+from kerege.exchange import faults, mime, multipart, rest, soap, soappart
 from kerege.exchange.bodies import Attachment, Body, body_bytes, body_chunks
 from kerege.exchange.errors import MessageMalformed, PeerFault
 from kerege.exchange.hashchain import SHA512, Digest
@@ -68,7 +68,7 @@ def encode(boundary: str, message: Message, signed: Signed | Signature, *, ocsp:
         signed.chain,
         signed.xml,
         ocsp=ocsp,
-        content_type=mime.header(message.headers, b"content-type") or b"",
+        content_type=soappart.header(message.headers, b"content-type") or b"",
         headers=[pair for pair in message.headers if pair[0].lower() != b"content-type"],
     )
 
@@ -104,13 +104,14 @@ def decoder_limits(limits: LimitSettings) -> multipart.Limits:
 def from_transport(parts: TransportMessage, limits: LimitSettings) -> Incoming:
     if parts.fault is not None:
         raise_fault(parts.fault)
+    headers = soappart.kept(parts.kind, parts.headers.items()) if parts.kind in {multipart.SOAP, multipart.XOP} else ()
     attachments: tuple[Attachment, ...] = ()
     if parts.body is not None:
         attachments = (Attachment((), parts.body),)
     elif parts.nested is not None:
         attachments = mime.decode_nested(parts.nested, mime.MimeLimits(memory=limits.memory, spool=limits.spool))
     return Incoming(
-        Message(parts.kind, parts.message, attachments, tuple(parts.headers.items())),
+        Message(parts.kind, parts.message, attachments, headers),
         Signature(parts.signature, parts.hash_chain),
         tuple(parts.ocsp),
     )
