@@ -22,7 +22,8 @@ from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.pki import TestAuthority
 from kerege.exchange.trust import Trust
 from kerege.node.httpserver import HttpRequest, HttpResponse
-from kerege.node.localpages import LocalPages, Logged
+from kerege.node.localpages import LocalPages, Logged, from_log
+from kerege.node.logindex import Found, TooMuch
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ADMISSION = SubsystemId.parse("KG/GOV/70000003/admission")
@@ -60,6 +61,7 @@ class Pages:
 
     def __init__(self, shared: SharedParameters, *logged: Logged, known: bool = True) -> None:
         self.logged, self.known, self.stamped = list(logged), known, 0
+        self.too_much = False
         picture = SimpleNamespace(
             shared=FederatedParameters.of(shared, {}, {}),
             partners={},
@@ -77,7 +79,9 @@ class Pages:
         if not self.known:
             raise AccessDenied(client=client, service="asic", reason="its certificate is not listed")
 
-    async def _find(self, message_id: str, client: SubsystemId) -> list[Logged]:
+    async def _find(self, message_id: str, client: SubsystemId, directions: frozenset[str]) -> list[Logged]:
+        if self.too_much:
+            raise TooMuch
         return [one for one in self.logged if one.record.message_id == message_id]
 
     async def _stamp(self) -> None:
@@ -147,6 +151,29 @@ def test_parameters_that_cannot_be_meant_are_refused_in_plain_text(shared: Share
 def test_where_no_authority_stamps_containers_come_as_they_are(shared: SharedParameters) -> None:
     pages = Pages(shared, Logged(record(), None, True))
     assert (pages.get(f"/asic?queryId=q-1&{OWN}").status, pages.stamped) == (200, 0)
+
+
+def test_more_than_an_answer_may_hold_is_refused_with_where_it_is(shared: SharedParameters) -> None:
+    pages = Pages(shared, Logged(record()))
+    pages.too_much = True
+    answer = pages.get(f"/asic?queryId=q-1&{OWN}")
+    assert answer.status == 500
+    assert b"archives" in answer.body  # type: ignore[operator]
+
+
+def test_the_log_is_asked_for_the_clients_own_and_no_more_than_an_answer_may_hold() -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def find(message_id: str, **named: Any) -> list[Found]:
+        asked.append({"id": message_id, **named})
+        return [Found(0, record(), None)]
+
+    both = frozenset({"request", "response"})
+    assert asyncio.run(from_log(find, True)("q-1", ADMISSION, both))[0].waiting
+    (one,) = asked
+    assert (one["id"], one["own"], one["directions"]) == ("q-1", ADMISSION.client, both)
+    assert 0 < one["most"] <= 64
+    assert 0 < one["most_bytes"] <= 256 * 1024 * 1024
 
 
 def test_what_is_not_stamped_yet_comes_with_force(shared: SharedParameters) -> None:

@@ -226,18 +226,18 @@ def _start_of(path: Path, at: int, link: bytes | None, count: int) -> tuple[Star
     return start, start.link, count if start.version == 1 else start.records
 
 
-def _rest(path: Path, start: Start, at: int) -> tuple[int, bytes]:
+def _rest(path: Path, start: Start, at: int, end: int | None = None) -> tuple[int, bytes]:
     base = at if start.version == 2 else 0
     with path.open("rb") as file:
         file.seek(base)
-        return base, file.read()
+        return base, file.read(-1 if end is None else max(0, end - base))
 
 
-def frame_at(path: Path, offset: int, number: int, before: bytes, first: int) -> Placed:
-    """One frame of a segment, as an index remembers it. Raises LogDamaged when it is not there."""
+def frame_at(path: Path, offset: int, number: int, before: bytes, first: int, size: int) -> Placed:
+    """One frame of a segment, as an index remembers it; no more than its `size` is read. Raises LogDamaged when it is not there."""
     try:
         start = _start_of(path, 0, None, 0)[0]
-        base, data = _rest(path, start, offset)
+        base, data = _rest(path, start, offset, offset + size)
         for frame in logframes.frames(data, start, offset, before, number, base):
             return Placed(path, start, frame, first)
     except (OSError, Stopped):

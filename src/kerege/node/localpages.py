@@ -27,7 +27,7 @@ from kerege.exchange.logrecord import LogRecord
 from kerege.ground.errors import KeregeError
 from kerege.node.core import Core
 from kerege.node.httpserver import HttpRequest, HttpResponse
-from kerege.node.logindex import Found
+from kerege.node.logindex import Found, TooMuch, own_of
 from kerege.node.picture import Picture
 from kerege.node.rest_consumer import fault_response
 
@@ -35,6 +35,7 @@ _FLAGS: Final = frozenset({"requestOnly", "responseOnly", "unique", "force"})
 _NAMES: Final = frozenset({"queryId", "xRoadInstance", "memberClass", "memberCode", "subsystemCode"})
 _MOST_CONTAINERS: Final = 64
 _MOST_BYTES: Final = 256 * 1024 * 1024
+_MOST_AT_ONCE: Final = 2  # answers being put together, each of them in memory
 _XROAD_VERSION: Final = 2  # the form every container verifier reads
 _TEXT: Final = (b"Content-Type", b"text/plain; charset=utf-8")
 
@@ -48,7 +49,7 @@ class Logged:
     waiting: bool = False
 
 
-Find = Callable[[str, SubsystemId], Awaitable[Sequence[Logged]]]
+Find = Callable[[str, SubsystemId, frozenset[str]], Awaitable[Sequence[Logged]]]
 Authenticate = Callable[[SubsystemId, HttpRequest], None]
 StampNow = Callable[[], Awaitable[None]]
 
@@ -65,12 +66,14 @@ class LocalPages:
     """`pages` is what `Consumer` takes as `local`.
 
     authenticate   raises a KeregeError when the connection is not the client's (`Connections.check`)
-    find           the records with a message identifier that concern the client
+    find           the records with a message identifier, of these directions, that concern the client; raises TooMuch before more of
+                   them than an answer may hold is loaded
     stamp_now      time-stamps what waits; None where nothing is stamped
     """
 
     def __init__(self, core: Core, authenticate: Authenticate, find: Find, stamp_now: StampNow | None = None) -> None:
         self._core, self._authenticate, self._find, self._stamp_now = core, authenticate, find, stamp_now
+        self._making = asyncio.Semaphore(_MOST_AT_ONCE)
 
     @property
     def pages(self) -> dict[str, Callable[[HttpRequest], Awaitable[HttpResponse]]]:
@@ -123,18 +126,20 @@ class LocalPages:
             self._authenticate(client, http)
         except KeregeError as refused:
             raise _Refused(401, f"{refused.text} {refused.next_step}") from None
-        found = self._wanted(await self._find(query, client), client, flags)
+        async with self._making:
+            return await self._answer(query, client, flags)
+
+    async def _answer(self, query: str, client: SubsystemId, flags: frozenset[str]) -> HttpResponse:
+        found = await self._wanted(query, client, flags)
         if self._stamped_here() and any(one.waiting for one in found):
             if "force" not in flags or self._stamp_now is None:
                 raise _Refused(404, "Some of the signatures are not time-stamped yet; ask later, or with force.")
             await self._stamp_now()
-            found = self._wanted(await self._find(query, client), client, flags)
+            found = await self._wanted(query, client, flags)
             if any(one.waiting for one in found):
                 raise _Refused(500, "Some of the signatures could not be time-stamped; the server's own log says why.")
         if not found:
             raise _Refused(404, "No message of this client with that queryId is in the log.")
-        if len(found) > _MOST_CONTAINERS or sum(_size(one.record) for one in found) > _MOST_BYTES:
-            raise _Refused(500, "Too many or too large messages bear that queryId; they are in the log's archives.")
         if "unique" in flags and len(found) > 1:
             raise _Refused(400, f"{len(found)} messages bear that queryId; ask without unique.")
         if "unique" in flags:
@@ -147,10 +152,15 @@ class LocalPages:
         picture = self._core.keeper.picture
         return picture is None or bool(picture.shared.timestamping)
 
-    def _wanted(self, found: Sequence[Logged], client: SubsystemId, flags: frozenset[str]) -> list[Logged]:
+    async def _wanted(self, query: str, client: SubsystemId, flags: frozenset[str]) -> list[Logged]:
         direction = {"requestOnly": "request", "responseOnly": "response"}
-        wanted = {direction[flag] for flag in flags if flag in direction} or set(direction.values())
-        return [one for one in found if one.record.direction in wanted and _concerns(one.record, client)]
+        wanted = frozenset(direction[flag] for flag in flags & direction.keys()) or frozenset(direction.values())
+        try:
+            found = await self._find(query, client, wanted)
+        except TooMuch:
+            text = "Too many or too large messages bear that queryId; they are in the log's archives."
+            raise _Refused(500, text) from None
+        return [one for one in found if one.record.direction in wanted and own_of(one.record) == client.client]
 
     # --- what verifies them ---
 
@@ -191,15 +201,6 @@ def _parameters(http: HttpRequest) -> tuple[str, SubsystemId, frozenset[str]]:
     if len(values["queryId"]) > 1024:
         raise _Refused(400, "queryId is too long.")
     return values["queryId"], client, flags
-
-
-def _concerns(record: LogRecord, client: SubsystemId) -> bool:
-    """Whether the record is this server's copy of the client's own message: as who asked, or as who was asked."""
-    return (record.client if record.side == "client" else record.service.provider_client) == client.client
-
-
-def _size(record: LogRecord) -> int:
-    return len(record.message) + len(record.body or b"") + len(record.signature)
 
 
 def _zipped(found: Sequence[Logged]) -> bytes:
@@ -246,11 +247,14 @@ def _for_verifiers(shared: SharedParameters) -> SharedParameters:
     return replace(shared, servers=tuple(replace(s, auth_cert_hashes=frozenset()) for s in shared.servers))
 
 
-def from_log(find: Callable[[str], Awaitable[Sequence[Found]]], stamping: bool) -> Find:
+def from_log(find: Callable[..., Awaitable[Sequence[Found]]], stamping: bool) -> Find:
     """How `LocalPages` finds records in `LogKeeping` (`keeping.find`). `stamping`: whether records are time-stamped at all."""
 
-    async def found(message_id: str, client: SubsystemId) -> list[Logged]:
-        return [Logged(one.record, one.stamp, stamping and one.stamp is None) for one in await find(message_id)]
+    async def found(message_id: str, client: SubsystemId, directions: frozenset[str]) -> list[Logged]:
+        own = await find(
+            message_id, own=client.client, directions=directions, most=_MOST_CONTAINERS, most_bytes=_MOST_BYTES
+        )
+        return [Logged(one.record, one.stamp, stamping and one.stamp is None) for one in own]
 
     return found
 

@@ -1,4 +1,4 @@
-"""An index of the message log, made aside in an SQLite file: message identifier, members, time -> where the record stands.
+"""An index of the message log, made aside in an SQLite file: message identifier, whose copy -> where the record stands and how large it is.
 
 The log is the truth and the index a convenience: it may be deleted at any time and is made again from the segments, and a record
 that the index does not point to rightly is found missing, never mistaken. Used from one thread at a time.
@@ -9,29 +9,30 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 from kerege.exchange import logfolder
 from kerege.exchange.asic import BatchStamp
 from kerege.exchange.errors import LogDamaged
-from kerege.exchange.ids import ClientId, MemberId
+from kerege.exchange.ids import ClientId
 from kerege.exchange.logcrypt import LogKey
-from kerege.exchange.logrecord import LogRecord, StampRecord, microseconds
+from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import Entry, entries_of
 from kerege.exchange.tschain import Tree
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCHEMA: Final = """
-CREATE TABLE frame (first INTEGER PRIMARY KEY, segment INTEGER, offset INTEGER, number INTEGER, before BLOB);
-CREATE TABLE record (number INTEGER PRIMARY KEY, frame INTEGER, message_id TEXT, request_id TEXT, client TEXT, service TEXT,
-  time INTEGER, direction TEXT);
-CREATE INDEX record_by_message ON record (message_id);
-CREATE INDEX record_by_time ON record (time);
+CREATE TABLE frame (first INTEGER PRIMARY KEY, segment INTEGER, offset INTEGER, number INTEGER, before BLOB,
+  size INTEGER);
+CREATE TABLE record (number INTEGER PRIMARY KEY, frame INTEGER, message_id TEXT, own TEXT, direction TEXT,
+  size INTEGER);
+CREATE INDEX record_by_message ON record (message_id, own, direction);
 CREATE TABLE stamp (first INTEGER PRIMARY KEY, last INTEGER, frame INTEGER);
 CREATE TABLE place (segment INTEGER, at INTEGER, link BLOB, number INTEGER, records INTEGER);
 """
@@ -45,6 +46,19 @@ class Found:
     number: int
     record: LogRecord
     stamp: BatchStamp | None
+
+
+class TooMuch(Exception):
+    """More records, or larger ones, than the search may bring."""
+
+
+def own_of(record: LogRecord) -> ClientId:
+    """Whose copy a record is: of who asked on the client's side, of who was asked on the provider's."""
+    return record.client if record.side == "client" else record.service.provider_client
+
+
+def size_of(record: LogRecord) -> int:
+    return len(record.message) + len(record.body or b"") + len(record.signature)
 
 
 class LogIndex:
@@ -95,14 +109,16 @@ class LogIndex:
     def _place(self, database: sqlite3.Connection) -> logfolder.Place | None:
         """Where to go on, when the last frame taken stands in this log as it was taken; else the index is of another one."""
         row = database.execute("SELECT segment, at, link, number, records FROM place").fetchone()
-        last = database.execute("SELECT first, segment, offset, number, before FROM frame ORDER BY first DESC LIMIT 1")
+        last = database.execute(
+            "SELECT first, segment, offset, number, before, size FROM frame ORDER BY first DESC LIMIT 1"
+        )
         frame = last.fetchone()
         if row is not None and frame is not None:
             place = logfolder.Place(*row)
-            first, segment, offset, number, before = frame
+            first, segment, offset, number, before, size = frame
             try:
                 path = self._folder / logfolder.name(segment)
-                if logfolder.frame_at(path, offset, number, before, first).after == place:
+                if logfolder.frame_at(path, offset, number, before, first, size).after == place:
                     return place
             except LogDamaged:
                 pass
@@ -120,8 +136,8 @@ class LogIndex:
             frame = placed.frame
             segment = logfolder.number_of(placed.path)
             database.execute(
-                "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?)",
-                (placed.first, segment, frame.offset, frame.number, frame.before),
+                "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?)",
+                (placed.first, segment, frame.offset, frame.number, frame.before, frame.end - frame.offset),
             )
             for entry in entries_of(placed, self._key):
                 one = entry.record
@@ -131,12 +147,9 @@ class LogIndex:
                     )
                     continue
                 database.execute(
-                    "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        entry.number, placed.first, one.message_id, one.request_id, str(one.client), str(one.service),
-                        microseconds(one.time), one.direction,
-                    ),
-                )  # fmt: skip
+                    "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
+                    (entry.number, placed.first, one.message_id, str(own_of(one)), one.direction, size_of(one)),
+                )
                 taken += 1
             database.execute("DELETE FROM place")
             after = placed.after
@@ -159,58 +172,93 @@ class LogIndex:
         self,
         message_id: str,
         *,
-        client: ClientId | None = None,
-        member: MemberId | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
+        own: ClientId | None = None,
+        directions: Collection[str] | None = None,
+        most: int | None = None,
+        most_bytes: int | None = None,
     ) -> list[Found]:
         """The records of one message identifier, oldest first, after catching up.
 
-        client   only messages that this client asked for
-        member   only messages whose client or provider is of this member
+        own          only this client's or provider's copies: what it asked on the client's side, what it was asked on the provider's
+        directions   only these, of "request" and "response"
+        most, most_bytes   of what there is: raises TooMuch beyond them, before a record is loaded
         """
         self.catch_up()
+        condition, values = "message_id = ?", [message_id]
+        if own is not None:
+            condition, values = f"{condition} AND own = ?", [*values, str(own)]
+        if directions is not None:
+            condition = f"{condition} AND direction IN ({', '.join('?' * len(directions))})"
+            values += directions
         with self._using, closing(self._open()) as database:
             rows = database.execute(
-                "SELECT number, frame, time FROM record WHERE message_id = ? ORDER BY number", (message_id,)
+                f"SELECT number, frame, size FROM record WHERE {condition} ORDER BY number LIMIT ?",  # noqa: S608 - of our own words
+                (*values, -1 if most is None else most + 1),
             ).fetchall()
-            found = [
-                one
-                for number, frame, time in rows
-                if (since is None or time >= microseconds(since)) and (until is None or time <= microseconds(until))
-                for one in self._one(database, number, frame)
-            ]
-        return [
+            if most is not None and len(rows) > most:
+                raise TooMuch
+            if most_bytes is not None and sum(size for _, _, size in rows) > most_bytes:
+                raise TooMuch
+            found = self._load(database, [(number, frame) for number, frame, _ in rows])
+        return [  # the log is the truth: what the index says otherwise does not count
             one
             for one in found
             if one.record.message_id == message_id
-            and (client is None or one.record.client == client)
-            and (member is None or member in (one.record.client.member, one.record.service.member))
+            and (own is None or own_of(one.record) == own)
+            and (directions is None or one.record.direction in directions)
         ]
 
-    def _one(self, database: sqlite3.Connection, number: int, frame: int) -> Iterator[Found]:
-        for entry in self._entries(database, frame):
-            if entry.number == number and isinstance(entry.record, LogRecord):
-                yield Found(number, entry.record, self._stamp(database, number, entry.record))
+    def _load(self, database: sqlite3.Connection, places: Sequence[tuple[int, int]]) -> list[Found]:
+        """The records with these numbers in these frames, each frame and each time-stamp read once."""
+        stamps = _Stamps(self, database)
+        found = []
+        for frame, group in groupby(places, key=itemgetter(1)):
+            numbers = {number for number, _ in group}
+            for entry in self.entries(database, frame):
+                if entry.number in numbers and isinstance(entry.record, LogRecord):
+                    found.append(Found(entry.number, entry.record, stamps.of(entry.number, entry.record)))
+        return found
 
-    def _entries(self, database: sqlite3.Connection, first: int) -> Iterator[Entry]:
-        row = database.execute("SELECT segment, offset, number, before FROM frame WHERE first = ?", (first,)).fetchone()
-        if row is not None:
-            segment, offset, number, before = row
-            path = self._folder / logfolder.name(segment)
-            yield from entries_of(logfolder.frame_at(path, offset, number, before, first), self._key)
-
-    def _stamp(self, database: sqlite3.Connection, number: int, record: LogRecord) -> BatchStamp | None:
+    def entries(self, database: sqlite3.Connection, first: int) -> Iterator[Entry]:
+        """Of the frame that begins with this record."""
         row = database.execute(
+            "SELECT segment, offset, number, before, size FROM frame WHERE first = ?", (first,)
+        ).fetchone()
+        if row is not None:
+            segment, offset, number, before, size = row
+            path = self._folder / logfolder.name(segment)
+            yield from entries_of(logfolder.frame_at(path, offset, number, before, first, size), self._key)
+
+
+class _Stamps:
+    """The time-stamps of the records of one search; the tree of the last one is kept, as neighbours share it."""
+
+    def __init__(self, index: LogIndex, database: sqlite3.Connection) -> None:
+        self._index, self._database = index, database
+        self._frame = -1
+        self._last: tuple[bytes, Tree] | None = None
+
+    def of(self, number: int, record: LogRecord) -> BatchStamp | None:
+        row = self._database.execute(
             "SELECT frame FROM stamp WHERE first <= ? AND last >= ? ORDER BY first DESC LIMIT 1", (number, number)
         ).fetchone()
         if row is None:
             return None
-        for entry in self._entries(database, row[0]):
+        if row[0] != self._frame:
+            self._frame, self._last = row[0], self._read(row[0])
+        if self._last is None:
+            return None
+        token, tree = self._last
+        try:
+            return BatchStamp(token, tree.chain_of(hashlib.sha512(record.signature).digest()))
+        except KeyError:
+            return None
+
+    def _read(self, frame: int) -> tuple[bytes, Tree] | None:
+        for entry in self._index.entries(self._database, frame):
             if isinstance(entry.record, StampRecord):
                 try:
-                    chain = Tree(entry.record.leaves).chain_of(hashlib.sha512(record.signature).digest())
-                except (KeyError, ValueError):
+                    return entry.record.token, Tree(entry.record.leaves)
+                except ValueError:
                     return None
-                return BatchStamp(entry.record.token, chain)
         return None

@@ -1,0 +1,135 @@
+"""The index of the message log: whose records are found, each frame read once, and nothing loaded that is beyond what may be."""
+
+import hashlib
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kerege.exchange import logfolder
+from kerege.exchange.ids import ClientId, DataServiceId
+from kerege.exchange.logrecord import LogRecord
+from kerege.exchange.messagelog import LogWriter
+from kerege.node import logindex
+from kerege.node.logindex import LogIndex, TooMuch
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+ADMISSION = ClientId.parse("KG/GOV/70000003/admission")
+EMIS = ClientId.parse("KG/GOV/70000003/emis")
+POPULATION = ClientId.parse("KG/GOV/70000002/population")
+PERSONS = DataServiceId.parse("KG/GOV/70000002/population/persons")
+
+
+def record(
+    number: int,
+    client: ClientId = ADMISSION,
+    direction: str = "request",
+    side: str = "client",
+    message_id: str = "m",
+    size: int = 4,
+) -> LogRecord:
+    body = b"b" * size
+    return LogRecord(
+        NOW, direction, side, message_id, f"r-{number}", client, PERSONS, b"GET", body, b"<s>%d</s>" % number, None,
+        attachment_digests=(hashlib.sha512(body).digest(),),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> LogWriter:
+    return LogWriter(tmp_path / "log")
+
+
+@pytest.fixture
+def index(tmp_path: Path, log: LogWriter) -> LogIndex:
+    return LogIndex(tmp_path / "index.sqlite", tmp_path / "log")
+
+
+@pytest.fixture
+def frames_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The first records of the frames that were read, and no more of a segment than the frame."""
+    read: list[int] = []
+    real = logfolder.frame_at
+
+    def watched(path: Path, offset: int, number: int, before: bytes, first: int, size: int) -> logfolder.Placed:
+        read.append(first)
+        return real(path, offset, number, before, first, size)
+
+    monkeypatch.setattr(logindex.logfolder, "frame_at", watched)
+    return read
+
+
+def test_a_record_is_its_own_sides_asker_or_asked(log: LogWriter, index: LogIndex) -> None:
+    log.append_records([record(0), record(1, direction="response"), record(2, side="provider"), record(3, EMIS)])
+    found = {own: [one.record.request_id for one in index.find("m", own=own)] for own in (ADMISSION, EMIS, POPULATION)}
+    assert found == {ADMISSION: ["r-0", "r-1"], EMIS: ["r-3"], POPULATION: ["r-2"]}
+    assert [one.number for one in index.find("m")] == [0, 1, 2, 3]
+    assert [one.number for one in index.find("m", own=ADMISSION, directions={"response"})] == [1]
+    assert index.find("m", own=ClientId.parse("KG/GOV/70000003")) == index.find("other") == []
+
+
+def test_what_is_anothers_is_not_even_read(log: LogWriter, index: LogIndex, frames_read: list[int]) -> None:
+    for number in range(20):
+        log.append_records([record(number, EMIS), record(100 + number, EMIS)])
+    log.append_records([record(50)])
+    index.catch_up()
+    frames_read.clear()
+    assert [one.record.request_id for one in index.find("m", own=ADMISSION)] == ["r-50"]
+    assert sorted(set(frames_read)) == [40]
+
+
+def test_a_frame_with_many_of_the_records_is_read_once(log: LogWriter, index: LogIndex, frames_read: list[int]) -> None:
+    log.append_records([record(number) for number in range(30)])
+    log.append_records([record(number) for number in range(30, 40)])
+    log.append_records([record(99, message_id="after")])
+    index.catch_up()
+    frames_read.clear()
+    assert [one.number for one in index.find("m")] == list(range(40))
+    assert [first for first in frames_read if first != 40] == [0, 30]
+
+
+def test_too_many_or_too_large_are_refused_before_one_is_loaded(
+    log: LogWriter, index: LogIndex, frames_read: list[int]
+) -> None:
+    log.append_records([record(number, size=1000) for number in range(5)])
+    log.append_records([record(99, message_id="after")])
+    index.catch_up()
+    frames_read.clear()
+    assert len(index.find("m", most=5, most_bytes=6000)) == 5
+    frames_read.clear()
+    with pytest.raises(TooMuch):
+        index.find("m", most=4)
+    with pytest.raises(TooMuch):
+        index.find("m", most=5, most_bytes=5000)
+    assert 0 not in frames_read
+
+
+def test_no_more_of_a_segment_is_read_than_the_frame(
+    log: LogWriter, index: LogIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append_records([record(0)])
+    log.append_records([record(1, message_id="large", size=200_000)])
+    log.append_records([record(2, message_id="last")])
+    index.catch_up()
+    sizes: list[int] = []
+    real = logfolder._rest
+
+    def rest(*given: object) -> tuple[int, bytes]:
+        base, data = real(*given)  # type: ignore[arg-type]
+        sizes.append(len(data))
+        return base, data
+
+    monkeypatch.setattr(logfolder, "_rest", rest)
+    with sqlite3.connect(index._file) as database:
+        assert [one.number for one in index._load(database, [(0, 0)])] == [0]
+    assert sizes == [512]
+
+
+def test_an_index_of_an_earlier_form_is_made_again(tmp_path: Path, log: LogWriter, index: LogIndex) -> None:
+    log.append_records([record(0)])
+    with sqlite3.connect(tmp_path / "index.sqlite") as database:
+        database.execute("CREATE TABLE record (number INTEGER PRIMARY KEY, message_id TEXT)")
+        database.execute("CREATE INDEX record_by_message ON record (message_id)")
+        database.execute("PRAGMA user_version = 1")
+    assert [one.number for one in index.find("m", own=ADMISSION)] == [0]
