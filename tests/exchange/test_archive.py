@@ -3,6 +3,7 @@ import hashlib
 import io
 import os
 import shutil
+import stat
 import subprocess
 import zipfile
 from dataclasses import replace
@@ -143,6 +144,26 @@ def test_archives_rotate_by_size_and_each_follows_from_the_one_before(tmp_path: 
     gone = folder / names(folder)[0]
     gone.rename(tmp_path / "away")
     assert any("is not here" in problem for problem in archive.verify_archive(folder).problems)
+
+
+@pytest.mark.parametrize("before", [None, 0o755], ids=["a new folder", "a folder left open to read"])
+def test_archives_are_for_their_owner_only_whatever_the_umask(
+    tmp_path: Path, signer: Signer, before: int | None
+) -> None:
+    fill = LogWriter(tmp_path / "log")
+    fill.append_records([record(signer, 1)])
+    fill.close()
+    into = tmp_path / "archive"
+    if before is not None:
+        into.mkdir()
+        into.chmod(before)
+    umask = os.umask(0)
+    try:
+        assert Archiver(tmp_path / "log", into, stamped_only=False).run() == 1
+    finally:
+        os.umask(umask)
+    modes = {path.name[:4]: stat.S_IMODE(path.stat().st_mode) for path in (into, *into.iterdir())}
+    assert modes == {"arch": 0o700, "mlog": 0o600}
 
 
 def test_a_changed_archive_is_named(tmp_path: Path, signer: Signer, tsa: Tsa) -> None:

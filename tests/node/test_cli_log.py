@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 import zipfile
 from collections.abc import Iterator
@@ -83,6 +84,7 @@ def test_containers_are_written_and_verified(network: Box, tmp_path: Path) -> No
         assert done.exit_code == 0
         files = sorted(map(str, (tmp_path / code).iterdir()))
         assert len(files) == 2
+        assert {stat.S_IMODE(Path(file).stat().st_mode) for file in files} == {0o600}
         done = typed(network, code, "verify-container", *files, *more)
         assert done.exit_code == 0, done.output
         assert done.output.count("holds; signed by KG/GOV/7000000") == 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from kerege.cli.node_original import original as command
-from kerege.exchange import messagelog
+from kerege.exchange import logfolder, messagelog
 from kerege.exchange.bodies import BodyWriter
 from kerege.exchange.errors import LogFailed
 from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
@@ -143,6 +145,26 @@ def test_finished_segments_are_archived_before_the_old_are_removed(tmp_path: Pat
     assert len(archived) >= 2
 
 
+def test_what_is_put_aside_is_for_its_owner_only_also_over_what_a_crash_left(tmp_path: Path) -> None:
+    settings = LogSettings(tmp_path / "log", segment_bytes=2000)
+    keep(settings, *[b"old %d" % number * 100 for number in range(5)], now=NOW - timedelta(days=60))
+    folder, into = tmp_path / "log" / FOLDER, tmp_path / "archive" / FOLDER
+    (first, *_) = logfolder.segments(folder)
+    data = first.read_bytes()
+    into.mkdir(parents=True)
+    left = into / f".{first.name}.part"
+    left.write_bytes(b"half of it")
+    left.chmod(0o644)
+    umask = os.umask(0)
+    try:
+        assert put_aside(folder, into, NOW - timedelta(days=30), None) > 0
+    finally:
+        os.umask(umask)
+    assert (into / first.name).read_bytes() == data
+    assert {stat.S_IMODE(path.stat().st_mode) for path in into.iterdir()} == {0o600}
+    assert stat.S_IMODE(into.stat().st_mode) == 0o700
+
+
 def test_an_archive_that_cannot_be_written_is_said_and_nothing_is_removed(tmp_path: Path) -> None:
     settings = LogSettings(tmp_path / "log", segment_bytes=64 * 1024, retention_days=0.001)
     settings = replace(settings, archive=ArchiveSettings(tmp_path / "archive"))
@@ -180,4 +202,5 @@ def test_the_auditors_command_shows_the_digests_and_writes_the_bytes(
     assert "21203198000017" not in out.output
     (written,) = (tmp_path / "out").iterdir()
     assert written.read_bytes() == BODY
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert CliRunner().invoke(command, ["m-9"], obj=made).exit_code == 1

@@ -51,13 +51,13 @@ def asic(config: object, request_id: str, folder: Path) -> None:
     """Write the ASiC-E containers of one exchange, by its x-road-request-id, with their time-stamps."""
     from kerege.exchange.asic import container
     from kerege.node.config import NodeConfig
+    from kerege.node.keyfiles import write_private
 
     assert isinstance(config, NodeConfig)
     written = 0
-    folder.mkdir(parents=True, exist_ok=True)
     for record, stamp in _stamped(config, request_id):
         path = folder / f"{request_id}-{record.direction}-{record.side}.asice"
-        path.write_bytes(container(record, stamp))
+        write_private(path, container(record, stamp))
         click.echo(str(path) + ("" if stamp is not None else " (no time-stamp)"))
         written += 1
     if not written:

@@ -21,6 +21,7 @@ def original(config: object, message_id: str, folder: Path | None) -> None:
 
     from kerege.node.assembly import read_log_key
     from kerege.node.config import NodeConfig
+    from kerege.node.keyfiles import write_private
     from kerege.node.originals import find
 
     assert isinstance(config, NodeConfig)
@@ -37,10 +38,8 @@ def original(config: object, message_id: str, folder: Path | None) -> None:
         }
         click.echo(orjson.dumps(about, option=orjson.OPT_INDENT_2).decode())
         if folder is not None and one.body is not None:
-            folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"original-{number}-{one.head['sha256'][:16]}.bin"
-            path.write_bytes(one.body)
-            path.chmod(0o600)
+            write_private(path, one.body)
             click.echo(str(path))
     if not found:
         click.echo("no original with this message id", err=True)

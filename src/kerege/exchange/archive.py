@@ -6,7 +6,8 @@ Implements UG-SS 11.1 and the archive verifier's rules: `mlog[-group]-<start>-<e
 to archive. `verify_archive` checks it.
 
 A record is archived once it is time-stamped (or at once where stamping is off). What a run made is put in place by a plan on disk:
-whatever a crash interrupts is either made again whole, or finished; no record twice, none missing.
+whatever a crash interrupts is either made again whole, or finished; no record twice, none missing. Archives are not encrypted, for
+X-Road's verifier and auditors read them as they are: folder and files are their owner's only.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ class _Open:
         self.path = (
             folder / f"{_PART}{os.getpid()}-{hashlib.sha256(group.encode()).hexdigest()[:16]}-{os.urandom(4).hex()}"
         )
-        self._zip = zipfile.ZipFile(self.path, "x", zipfile.ZIP_DEFLATED)
+        self._file = logfolder.create_own(self.path)  # an archive is in plain, also where the log is encrypted
+        self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED)
         self._lines: list[str] = []
         self._names: set[str] = set()
         self._first = self._last = datetime(1980, 1, 1, tzinfo=UTC)
@@ -120,17 +122,18 @@ class _Open:
         digest, file = (part or "-" for part in self._before)
         self._put(LINKING_INFO, "".join((f"{digest} {file} {_ALGORITHM}\n", *self._lines)).encode(), self._last)
         self._zip.close()
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
         group = f"-{self.group}" if self.group else ""
         return f"mlog{group}-{self._first:%Y%m%d%H%M%S}-{self._last:%Y%m%d%H%M%S}-{self.digest[:16]}.zip"
 
     def discard(self) -> None:
-        self._zip.close()
-        self.path.unlink(missing_ok=True)
+        try:
+            self._zip.close()
+            self._file.close()
+        finally:
+            self.path.unlink(missing_ok=True)
 
 
 class Archiver:
@@ -155,7 +158,7 @@ class Archiver:
         """Archive everything that may be; the number of containers made. `stop` ends it soon: what no plan holds is left out."""
         made = 0
         try:
-            self._archive.mkdir(parents=True, exist_ok=True, mode=0o700)
+            logfolder.own_folder(self._archive)
             state = self._resume()
             while not stop():
                 count = self._chunk(state, stop)

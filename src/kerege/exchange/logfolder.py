@@ -10,9 +10,10 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import orjson
 
@@ -55,6 +56,19 @@ def sync(folder: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def own_folder(folder: Path) -> None:
+    """A folder for its owner only, also one that was left open to read; one of somebody else's is left as its owner set it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_mode & 0o077:
+        with suppress(PermissionError):
+            folder.chmod(0o700)
+
+
+def create_own(path: Path) -> IO[bytes]:
+    """A new file for its owner only, whatever the umask; FileExistsError where there is one."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
 
 
 def write_durable(path: Path, data: bytes) -> None:

@@ -44,7 +44,7 @@ class LogWriter:
     records and what a crash leaves. `recovered` says what was set aside at the start."""
 
     def __init__(self, folder: Path, segment_bytes: int = 64 * 1024 * 1024, key: LogKey | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder, self.key = folder, key
         self._segment_bytes = segment_bytes
         self.recovered: str | None = None

@@ -40,6 +40,7 @@ KIND: Final = "ORIGINAL"
 TRANSLATED: Final = "translated"
 REFUSED: Final = "refused"
 _SMALL: Final = 256 * 1024
+_COPIED: Final = 1024 * 1024  # at once
 _EVERY: Final = 6 * 3600.0
 
 
@@ -151,14 +152,16 @@ def put_aside(folder: Path, into: Path, before: datetime, key: LogKey | None) ->
     """Copy finished segments into the archive as they are, then remove those whose every record is older; how many were removed."""
     if not folder.is_dir():
         return 0
-    into.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logfolder.own_folder(into)
     finished = logfolder.segments(folder)[:-1]
     for path in finished:
         final = into / path.name
         if not final.exists():
             temporary = into / f".{path.name}.part"
-            shutil.copyfile(path, temporary)
-            with temporary.open("rb+") as copy:
+            temporary.unlink(missing_ok=True)  # what a crash left
+            with path.open("rb") as source, logfolder.create_own(temporary) as copy:
+                shutil.copyfileobj(source, copy, _COPIED)
+                copy.flush()
                 os.fsync(copy.fileno())
             temporary.replace(final)
     if not finished:
