@@ -1,5 +1,6 @@
 """`kerege network` and its commands: a network built, published and decided on from the command line."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -94,3 +95,84 @@ def test_requests_are_listed_and_declined_with_a_reason(run) -> None:
     assert good(run("requests", "--waiting")) == ""
     assert "declined" in good(run("requests"))
     assert "by operator: no agreement" in good(run("requests"))
+
+
+@pytest.fixture
+def two_subsystems(run) -> None:
+    for kind, name, *fields in (
+        ("member", "KG/GOV/1", "name_ky=a", "name_ru=b", "name_en=c"),
+        ("subsystem", "KG/GOV/1/emis", "name="),
+        ("subsystem", "KG/GOV/1/registry", "name="),
+    ):
+        good(run("set", kind, name, *fields, *BY))
+
+
+PERSONS = "KG/GOV/1/registry/persons"
+
+
+def test_a_right_is_granted_listed_published_and_revoked(run, two_subsystems, tmp_path: Path) -> None:
+    from kerege.ledger import open_signing
+
+    told = good(
+        run("grant", "KG/GOV/1/emis", PERSONS, "--until", "2099-12-31", "--method", "get", "--path", "/p/*", *BY)
+    )
+    right = told.split()[0]
+    assert f"{right} KG/GOV/1/emis -> {PERSONS} GET /p/* until 2099-12-31T23:59:59Z" in told
+    assert "kerege network publish" in told
+    assert good(run("rights")).splitlines() == [told.splitlines()[0] + ": in force", "1 rights in force"]
+    (rule,) = json.loads(good(run("--json")))["rights"]
+    assert (rule["holder"], rule["service"]) == ("KG/GOV/1/emis", PERSONS)
+    assert f"{right} revoked" in good(run("revoke", right, *BY))
+    assert "was revoked already" in good(run("revoke", right, *BY))
+    assert good(run("rights")) == "0 rights in force\n"
+    (row,) = json.loads(good(run("rights", "--all", "--json")))
+    assert (row["right"], row["state"], row["until"]) == (right, "revoked", "2099-12-31T23:59:59Z")
+    assert json.loads(good(run("--json")))["rights"] == []
+    with open_signing(tmp_path / "home") as ledger:
+        written = [entry for entry in ledger.entries() if entry.kind.startswith("right")]
+    assert [(entry.kind, entry.body["by"]) for entry in written] == [
+        ("right", "operator"),
+        ("right-revoked", "operator"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("KG/GOV/1/emis", PERSONS, "--until", "2001-01-01"), "end before it begins"),
+        (("KG/GOV/1/emis", PERSONS, "--until", "2099-12-31T10:00:00"), "no zone"),
+        (("KG/GOV/1/emis", PERSONS, "--until", "soon"), "neither a day"),
+        (("KG/GOV/1/emis", PERSONS), "--until"),
+        (("KG/GOV/1/emis", PERSONS, "--until", "2099-12-31", "--method", "STEAL"), "method STEAL"),
+        (("KG/GOV/1/emis", PERSONS, "--until", "2099-12-31", "--path", "p"), "does not begin with /"),
+        (("KG/GOV/1/nobody", PERSONS, "--until", "2099-12-31"), "KG/GOV/1/nobody is not registered"),
+        (("KG/GOV/1", PERSONS, "--until", "2099-12-31"), "subsystem identifier"),
+    ],
+)
+def test_a_right_that_cannot_be_given_is_refused_with_the_reason(run, two_subsystems, arguments, words) -> None:
+    result = run("grant", *arguments, *BY)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert good(run("rights", "--all")) == "0 rights\n"
+
+
+def test_a_right_that_is_not_there_cannot_be_revoked(run) -> None:
+    result = run("revoke", "right-x", *BY)
+    assert result.exit_code == 2
+    assert "There is no right right-x." in result.output
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (("name_en=c",), "its field name_ky is missing"),
+        (("name_ky=a", "name_ru=b", "name_en=c", "colour=red"), "unknown fields colour"),
+        (("name_ky=[]", "name_ru=b", "name_en=c"), "plain text"),
+        (("name_ky",), "not of the form field=value"),
+    ],
+)
+def test_fields_that_are_missing_strange_or_misspelt_are_named(run, fields, words) -> None:
+    result = run("set", "member", "KG/GOV/1", *fields, *BY)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert "KeyError" not in result.output

@@ -1,13 +1,33 @@
-"""`kerege network`: who is registered, who may call what, which permits are in force."""
+"""`kerege network`: who is registered, who may call what, which permits are in force; and what its commands that change something share."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from kerege.ground import clock
+from kerege.ground import clock, settings
 from kerege.web.installation import open_database
+
+if TYPE_CHECKING:
+    from kerege.ledger.log import Ledger
+
+BY = click.option("--by", required=True, help="Who decides: a name or an office, written to the ledger.")
+
+
+@contextmanager
+def opened_ledger() -> Iterator[Ledger]:
+    """The hub's database, and its ledger to write to; the head is signed when all went well."""
+    open_database()
+    from kerege.ledger import open_signing
+
+    with open_signing(Path(settings.get("home")).absolute()) as log:
+        yield log
+        log.sign_head(clock.now())
 
 
 @click.group(invoke_without_command=True)

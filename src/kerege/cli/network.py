@@ -1,35 +1,23 @@
-"""`kerege network`: the central services from the command line; who acts is `--by`, and every change stands in the ledger."""
+"""`kerege network`: the central services from the command line; who acts is `--by`, and every change stands in the ledger.
+
+Rights are in `network_rights`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from kerege.cli.membership import network
+from kerege.cli.membership import BY, network, opened_ledger
+from kerege.cli.network_rights import grant, revoke, rights
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
-if TYPE_CHECKING:
-    from kerege.ledger.log import Ledger
-
-_BY = click.option("--by", required=True, help="Who decides: a name or an office, written to the ledger.")
 _INSTANCE = click.option("--instance", default="KG", show_default=True, help="The instance.")
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-
-
-@contextmanager
-def _ledger() -> Iterator[Ledger]:
-    open_database()
-    from kerege.ledger import open_signing
-
-    with open_signing(Path(settings.get("home")).absolute()) as log:
-        yield log
-        log.sign_head(clock.now())
 
 
 @network.command()
@@ -47,10 +35,10 @@ def plan(file: Path) -> None:
 
 @network.command()
 @_FILE
-@_BY
+@BY
 def apply(file: Path, by: str) -> None:
     """Make the register what FILE declares: all of it or nothing."""
-    with _ledger() as ledger:
+    with opened_ledger() as ledger:
         from kerege.membership import declared
 
         found = declared.plan(file)
@@ -64,11 +52,14 @@ def apply(file: Path, by: str) -> None:
 @click.argument("kind")
 @click.argument("name")
 @click.argument("fields", nargs=-1)
-@_BY
+@BY
 def set_entry(kind: str, name: str, fields: tuple[str, ...], by: str) -> None:
     """Set one entry: KIND NAME field=value ... A value may be JSON; @FILE is the file's content."""
+    bare = [field for field in fields if "=" not in field]
+    if bare:
+        raise click.BadParameter(f"{bare[0]} is not of the form field=value", param_hint="FIELDS")
     body = {key: _value(text) for key, _, text in (field.partition("=") for field in fields)}
-    with _ledger() as ledger:
+    with opened_ledger() as ledger:
         from kerege.membership import central
 
         changed = central.put(kind, name, body, ledger=ledger, now=clock.now(), by=by)
@@ -90,10 +81,10 @@ def _value(text: str) -> Any:
 @network.command()
 @click.argument("kind")
 @click.argument("name")
-@_BY
+@BY
 def drop(kind: str, name: str, by: str) -> None:
     """Take one entry out of the register: KIND NAME."""
-    with _ledger() as ledger:
+    with opened_ledger() as ledger:
         from kerege.membership import central
 
         central.drop(kind, name, ledger=ledger, now=clock.now(), by=by)
@@ -115,7 +106,7 @@ def requests(waiting: bool) -> None:
 
 
 def _decide(number: int, by: str, reason: str, *, approve: bool) -> None:
-    with _ledger() as ledger:
+    with opened_ledger() as ledger:
         from kerege.membership import requests as doings
 
         decide = doings.approve if approve else doings.decline
@@ -128,7 +119,7 @@ _REASON = click.option("--reason", required=True, help="Why; kept with the reque
 
 @network.command()
 @click.argument("number", type=int)
-@_BY
+@BY
 @_REASON
 def approve(number: int, by: str, reason: str) -> None:
     """Apply a management request that waits."""
@@ -137,7 +128,7 @@ def approve(number: int, by: str, reason: str) -> None:
 
 @network.command()
 @click.argument("number", type=int)
-@_BY
+@BY
 @_REASON
 def decline(number: int, by: str, reason: str) -> None:
     """Refuse a management request that waits."""
@@ -166,10 +157,14 @@ def keys(instance: str, url: str) -> None:
 def publish(instance: str) -> None:
     """Sign the register in every version and put it where the hub serves it. Repeat well before it expires."""
     home = Path(settings.get("home")).absolute()
-    with _ledger() as ledger:
+    with opened_ledger() as ledger:
         from kerege.membership import doings
         from kerege.membership.central_picture import central_publisher, signing_keys
 
         publisher = central_publisher(signing_keys(home / "keys" / "configuration"))
         found = doings.publish_configuration(home / "globalconf", clock.now(), publisher, ledger, instance=instance)
     click.echo(f"version {found.version} of {instance} published")
+
+
+for command in (grant, revoke, rights):
+    network.add_command(command)

@@ -131,9 +131,12 @@ def put(kind: str, name: str, body: Body, *, ledger: receipts.LedgerWriter, now:
         _PUT[kind](name, body, now)
     except ExchangeError as problem:
         raise EntryInvalid(kind=kind, name=name, reason=problem.text.rstrip(".")) from None
-    except (KeyError, TypeError, ValueError) as problem:
-        reason = f"its body is not as expected ({type(problem).__name__} at {problem})"
-        raise EntryInvalid(kind=kind, name=name, reason=reason) from None
+    except KeyError as problem:
+        raise EntryInvalid(kind=kind, name=name, reason=f"its field {problem.args[0]} is missing") from None
+    except ValueError as problem:
+        raise EntryInvalid(kind=kind, name=name, reason=f"its fields are not as expected: {problem}") from None
+    except (TypeError, AttributeError):
+        raise EntryInvalid(kind=kind, name=name, reason="a field is of another type than expected") from None
     after = entries(_instance(kind, name, body)).get((kind, name))
     if before == after:
         return False

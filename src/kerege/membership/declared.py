@@ -116,8 +116,14 @@ def read(file: Path) -> tuple[str, Entries, frozenset[str]]:
             raise bad(section, f"{problem.filename}: {problem.strerror}") from None
         except ExchangeError as problem:
             raise bad(section, problem.text.rstrip(".")) from None
-        except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise bad(section, f"it is not as expected ({type(problem).__name__} at {problem})") from None
+        except KeyError as problem:
+            raise bad(section, f"a field {problem.args[0]} is missing") from None
+        except ValueError as problem:
+            raise bad(section, f"it is not as expected: {problem}") from None
+        except (TypeError, AttributeError):
+            raise bad(
+                section, "it is not as expected: a list, a mapping or a text stands where another belongs"
+            ) from None
     return found["instance"], out, kinds
 
 

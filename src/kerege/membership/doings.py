@@ -23,6 +23,7 @@ from kerege.membership.errors import (
     PermitInvalid,
     PublishFailed,
     RightInvalid,
+    RightUnknown,
 )
 from kerege.membership.models import (
     Contract,
@@ -122,9 +123,10 @@ def grant_right(
     now: datetime,
     method: str = "*",
     path: str = "/**",
+    by: str = "",
 ) -> Right:
     """Let `holder` call `method` `path` of `data_service` until `until`, inclusive. `*` is any method; in
-    a path, `*` is anything within a segment and `**` across segments."""
+    a path, `*` is anything within a segment and `**` across segments. `by`: who decided, for the ledger."""
     require_utc(now)
     params = {"holder": holder, "data_service": data_service}
     if until <= now:
@@ -141,7 +143,7 @@ def grant_right(
         "path": path,
         "until": iso(until),
     }
-    receipt = receipts.write(ledger, "right", body, now)
+    receipt = receipts.write(ledger, "right", body | _decided(by), now)
     return Right.objects.create(
         right_id=new_id("right"),
         holder=holding,
@@ -156,13 +158,13 @@ def grant_right(
 
 
 @transaction.atomic
-def revoke_right(right_id: str, *, ledger: receipts.LedgerWriter, now: datetime) -> Right:
-    """End a right; it leaves the configuration with the next publication."""
+def revoke_right(right_id: str, *, ledger: receipts.LedgerWriter, now: datetime, by: str = "") -> Right:
+    """End a right; it leaves the configuration with the next publication. One that was revoked before stays as it is."""
     right = Right.objects.filter(right_id=right_id).first()
     if right is None:
-        raise NotRegistered(kind="The right", name=right_id)
+        raise RightUnknown(right=right_id)
     if right.revoked_at is None:
-        receipts.write(ledger, "right-revoked", {"right": right.ledger_index}, now)
+        receipts.write(ledger, "right-revoked", {"right": right.ledger_index} | _decided(by), now)
         right.revoked_at = require_utc(now)
         right.save(update_fields=["revoked_at"])
     return right
@@ -298,6 +300,10 @@ def publish_configuration(
     if isinstance(ledger, receipts.HeadSigner):
         ledger.sign_head(now)
     return publication
+
+
+def _decided(by: str) -> dict[str, str]:
+    return {"by": by} if by else {}
 
 
 def _subsystem(subsystem: SubsystemId) -> Subsystem:

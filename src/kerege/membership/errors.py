@@ -91,3 +91,9 @@ class RequestUnknown(MembershipError):
     code = "membership.request_unknown"
     message = "There is no management request {number}."
     hint = "`kerege network requests --waiting` lists those that wait for a decision; nothing was changed."
+
+
+class RightUnknown(MembershipError):
+    code = "membership.right_unknown"
+    message = "There is no right {right}."
+    hint = "`kerege network rights --all` lists them with their identifiers; nothing was changed."

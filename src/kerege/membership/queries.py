@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from kerege.ground.clock import iso
 from kerege.membership.models import (
     Contract,
     Member,
@@ -43,6 +44,43 @@ def network_view(now: datetime, instance: str = "KG") -> NetworkView:
         version=last.version if last else None,
         published_at=last.published_at if last else None,
         published_digest=last.digest if last else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRight:
+    """A right as it was given, and what has become of it: "in force", "ended" or "revoked"."""
+
+    right: str
+    holder: str
+    data_service: str
+    method: str
+    path: str
+    until: datetime
+    state: str
+    ledger_index: int
+
+    def as_dict(self) -> dict[str, str | int]:
+        """As plain values for JSON."""
+        plain = {name: getattr(self, name) for name in ("right", "holder", "data_service", "method", "path")}
+        return plain | {"until": iso(self.until), "state": self.state, "ledger_index": self.ledger_index}
+
+
+def rights_given(now: datetime) -> tuple[GivenRight, ...]:
+    """Every right ever given, by who holds it."""
+    rows = Right.objects.select_related("holder").order_by("holder__code", "data_service", "pk")
+    return tuple(
+        GivenRight(
+            row.right_id,
+            row.holder.code,
+            row.data_service,
+            row.method,
+            row.path,
+            row.valid_until,
+            "revoked" if row.revoked_at is not None else "in force" if row.valid_until >= now else "ended",
+            row.ledger_index,
+        )
+        for row in rows
     )
 
 
