@@ -205,3 +205,38 @@ async def test_many_who_want_a_link_at_once_share_one() -> None:
     found = await asyncio.gather(*(peers.reach([server("a")], PICTURE, preferred=False) for _ in range(10)))
     assert made == 1
     assert len({id(one.link) for one in found}) == 1
+
+
+@on_loop
+async def test_a_link_found_good_for_one_server_is_not_believed_for_another_at_the_same_address() -> None:
+    made: list[OneLink] = []
+
+    async def dial(_: Address) -> OneLink:
+        made.append(OneLink())
+        return made[-1]
+
+    peers = Peered(Pool(), dial=dial)
+    one = server("a")
+    other = SecurityServer(ServerId.parse("KG/GOV/70000001/b"), "a", frozenset(), ())
+    good = await peers.reach([one], PICTURE, preferred=False)
+    peers.bad = {"a": PeerUntrusted(peer=other.id, reason="its certificate is another server's")}
+    assert peers.link_to(other) is None
+    with pytest.raises(PeerUntrusted):
+        await peers.reach([other], PICTURE, preferred=False)
+    assert not await peers.still_good(cast(Any, OneLink()), other, PICTURE)
+    assert peers.link_to(one) is good.link  # nor is the link of the one left because it is not the other's
+    assert await peers.still_good(cast(Any, good.link), one, PICTURE)
+    assert not await peers.still_good(cast(Any, good.link), other, PICTURE)
+
+
+@on_loop
+async def test_one_server_reached_at_two_addresses_has_two_links() -> None:
+    async def dial(_: Address) -> OneLink:
+        return OneLink()
+
+    peers = Peered(Pool(), dial=dial)
+    first, moved = server("a"), SecurityServer(server("a").id, "b", frozenset(), ())
+    await peers.reach([first], PICTURE, preferred=False)
+    assert peers.link_to(moved) is None
+    await peers.reach([moved], PICTURE, preferred=False)
+    assert peers.link_to(first) is not peers.link_to(moved)

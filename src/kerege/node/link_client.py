@@ -75,9 +75,8 @@ class Link(LinkProtocol):
         self._next = 1
         self._silent = 0
         self._sweeper: asyncio.TimerHandle | None = None
-        self.checked: tuple[object, float] | None = (
-            None  # under which picture, until when the peer need not be checked again
-        )
+        # under which picture it was found to be which server's, until when it need not be checked again: a note of `peers`
+        self.checked: tuple[object, object, float] | None = None
 
     async def call(
         self,

@@ -31,6 +31,7 @@ _ASK_AGAIN_SECONDS: Final = 3600.0
 _CHECKED_SECONDS: Final = 1.0
 
 Dial = Callable[[Address], Awaitable[Link]]
+_Where = tuple[ServerId, Address]  # several servers may stand behind one address: a link is one server's
 
 
 @dataclass(slots=True)
@@ -59,8 +60,8 @@ class Peers:
     ) -> None:
         self._pool, self._routes, self._revocation, self._clock = pool, routes, revocation, clock
         self._dial_link, self._tls = dial, tls
-        self._links: dict[Address, Link] = {}
-        self._dialling: dict[Address, asyncio.Task[Link | None]] = {}
+        self._links: dict[_Where, Link] = {}
+        self._dialling: dict[_Where, asyncio.Task[Link | None]] = {}
         self._no_link_until: dict[Address, float] = {}
         self._key = 0  # counts this node's authentication keys
         self.forget: Callable[[], None] = lambda: None  # what TLS remembers of other servers
@@ -93,7 +94,7 @@ class Peers:
 
     def link_to(self, server: SecurityServer) -> Link | None:
         """The link to `server` that is up, if there is one."""
-        link = self._links.get(self._routes.address(server))
+        link = self._links.get((server.id, self._routes.address(server)))
         return link if link is not None and link.alive else None
 
     async def reach(self, servers: list[SecurityServer], picture: Picture, *, preferred: bool) -> Reached:
@@ -185,17 +186,18 @@ class Peers:
             self._pool.release(reached.address.host, reached.address.port, reached.connection)
 
     async def _link(self, server: SecurityServer, address: Address) -> Link | None:
-        """The link to `address`, dialled when there is none; None when the other side speaks X-Road's wire only."""
-        link = self._links.get(address)
+        """The link to `server`, dialled when there is none; None when the other side speaks X-Road's wire only."""
+        where = server.id, address
+        link = self._links.get(where)
         if link is not None and link.alive:
             return link
         if self._no_link_until.get(address, 0.0) > time.monotonic():
             return None
-        task = self._dialling.get(address)
+        task = self._dialling.get(where)
         if task is None:
             task = asyncio.ensure_future(self._dial(server.id, address))
-            self._dialling[address] = task
-            task.add_done_callback(lambda _: self._dialling.pop(address, None))
+            self._dialling[where] = task
+            task.add_done_callback(lambda _: self._dialling.pop(where, None))
         return await asyncio.shield(task)
 
     async def _dial(self, server: ServerId, address: Address) -> Link | None:
@@ -211,7 +213,7 @@ class Peers:
         if under != self._key:  # the key changed in the middle of the handshake
             link.close()
             return await self._dial(server, address)
-        self._links[address] = link
+        self._links[server, address] = link
         return link
 
     async def check(self, der: bytes | None, server: SecurityServer, picture: Picture) -> None:
@@ -233,13 +235,13 @@ class Peers:
         """As `check`, once a second and anew under every configuration: a link carries many calls."""
         now = time.monotonic()
         known = link.checked
-        if known is None or known[0] is not picture or known[1] < now:
+        if known is None or known[0] is not picture or known[1] is not server or known[2] < now:
             try:
                 await self.check(link.certificate, server, picture)
             except KeregeError:
                 link.retire()  # what the other end shows on a new one decides the next call
                 raise
-            link.checked = (picture, now + _CHECKED_SECONDS)
+            link.checked = (picture, server, now + _CHECKED_SECONDS)
 
     async def still_good(self, link: Link, server: SecurityServer, picture: Picture) -> bool:
         """Whether the other end of a link that was good is still trusted; if not, no call goes over it any more."""

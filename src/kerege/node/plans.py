@@ -81,6 +81,8 @@ class Plans:
         """After every check of the long way has passed."""
         if asked.client.subsystem is None or asked.server is not None:
             return
+        if link.checked is None or link.checked[0] is not picture or link.checked[1] is not server:
+            return  # it was found good for another server, or under another configuration
         ends = [picture.directory.expires, signs_until]
         if picture.partner_ends is not None:
             ends.append(picture.partner_ends)

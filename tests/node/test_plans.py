@@ -1,0 +1,52 @@
+"""What is remembered of one call for the next, and what ends it."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kerege.exchange.globalconf import SecurityServer
+from kerege.exchange.ids import DataServiceId, ServerId, SubsystemId
+from kerege.node.message import Asked
+from kerege.node.plans import Plan, Plans
+
+NOW = datetime.now(UTC)
+CLIENT = SubsystemId.parse("KG/GOV/70000003/admission").client
+SERVICE = DataServiceId.parse("KG/GOV/70000002/population/persons")
+ASKED = Asked("REST", CLIENT, SERVICE, None, "m", "r", "GET", "/")
+CONFIG, SIGNER = cast(Any, object()), cast(Any, object())
+
+
+def server(code: str) -> SecurityServer:
+    return SecurityServer(ServerId.parse(f"KG/GOV/70000002/{code}"), "10.0.0.1", frozenset(), ())
+
+
+A, B = server("a"), server("b")
+
+
+def picture() -> Any:
+    directory, rules = SimpleNamespace(expires=NOW + timedelta(hours=1)), SimpleNamespace(permits=())
+    return SimpleNamespace(directory=directory, rules=rules, partner_ends=None)
+
+
+PICTURE = picture()
+
+
+def planned(checked: tuple[object, object, float] | None) -> Plan | None:
+    plans, link = Plans(), cast(Any, SimpleNamespace(alive=True, checked=checked))
+    plans.remember(ASKED, PICTURE, CONFIG, SIGNER, A, link, NOW, NOW + timedelta(hours=1))
+    return plans.of(CLIENT, SERVICE, PICTURE, CONFIG)
+
+
+def test_a_plan_holds_for_the_server_its_link_was_found_good_for() -> None:
+    plan = planned((PICTURE, A, 0.0))
+    assert plan is not None
+    assert plan.server is A
+
+
+@pytest.mark.parametrize(
+    "checked", [None, (PICTURE, B, 0.0), (picture(), A, 0.0)], ids=["nobody", "another", "earlier"]
+)
+def test_a_link_found_good_for_another_server_or_under_another_configuration_makes_no_plan(checked: Any) -> None:
+    assert planned(checked) is None
