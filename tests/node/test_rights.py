@@ -8,7 +8,7 @@ import pytest
 
 from kerege.exchange.errors import AccessDenied
 from kerege.exchange.globalconf import GlobalGroup, SharedParameters
-from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
+from kerege.exchange.ids import ClientId, DataServiceId, ServerId, SubsystemId
 from kerege.exchange.rules import Right, Rules
 from kerege.node.config_types import LocalGroup, LocalRight, Service
 from kerege.node.keeper import Picture
@@ -18,6 +18,7 @@ from kerege.node.rights import Rights
 NOW = datetime.now(UTC)
 ADMISSION, EMIS = ClientId.parse("KG/GOV/70000003/admission"), ClientId.parse("KG/GOV/70000003/emis")
 SERVICE = DataServiceId.parse("KG/GOV/70000002/population/persons")
+SERVER = ServerId.parse("KG/GOV/70000002/node-reg")
 
 
 def picture(*rights: Right, groups: tuple[GlobalGroup, ...] = ()) -> Picture:
@@ -28,7 +29,7 @@ def picture(*rights: Right, groups: tuple[GlobalGroup, ...] = ()) -> Picture:
 def own(*rights: LocalRight, members: frozenset[ClientId] = frozenset()) -> Rights:
     service = Service(SERVICE, "http://127.0.0.1/", 1.0, rights=rights)
     groups = {"CLERKS": LocalGroup("CLERKS", "clerks", members)}
-    return Rights(cast(Any, SimpleNamespace(services={SERVICE: service}, local_groups=groups)))
+    return Rights(cast(Any, SimpleNamespace(server=SERVER, services={SERVICE: service}, local_groups=groups)))
 
 
 def may(rights: Rights, seen: Picture, client: ClientId = ADMISSION, method: str = "GET", path: str = "/x") -> bool:
@@ -38,6 +39,14 @@ def may(rights: Rights, seen: Picture, client: ClientId = ADMISSION, method: str
     except AccessDenied:
         return False
     return True
+
+
+def test_a_refusal_names_the_server_that_refused_and_both_places_where_a_right_is_granted() -> None:
+    with pytest.raises(AccessDenied) as refused:
+        own().check(Asked(REST, ADMISSION, SERVICE, None, "m", "r", "GET", "/x"), picture(), NOW)
+    assert f"the server {SERVER} refused" in refused.value.text
+    assert f"services.{SERVICE}.rights in the file of the node {SERVER}" in refused.value.next_step
+    assert f"kerege network grant {ADMISSION} {SERVICE}" in refused.value.next_step
 
 
 def test_without_a_right_nobody_may() -> None:

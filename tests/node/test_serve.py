@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -127,6 +128,13 @@ def test_a_client_without_a_right_is_denied_and_the_agency_never_asked(box: Box)
     assert (answer.status, type_of(answer)) == (500, "server.serverproxy.access_denied")
     assert answer.headers["X-Road-Error"] == "server.serverproxy.access_denied"
     assert "exchange.access_denied" in str(answer.json["detail"])
+    assert "node-reg refused it" in str(answer.json["message"])
+    reference = str(uuid.UUID(answer.headers["X-Kerege-Fault"]))
+    assert answer.json["reference"] == reference
+    (line,) = [
+        one for one in (box.laid.nodes["node-reg"].folder / "output.txt").read_text().splitlines() if reference in one
+    ]
+    assert f"client {EMIS}, data service {PERSONS}" in line
     assert box.agency.seen == []
 
 

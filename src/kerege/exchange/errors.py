@@ -91,10 +91,19 @@ class CertificateInvalid(ExchangeError):
     hint = "Renew or register the certificate; compare with approved authorities in the global configuration."
 
 
+REVOKED = "the certificate is revoked"  # how the reason begins when a responder says so, since when after it
+
+
 class RevocationUnknown(ExchangeError):
     code = "exchange.revocation_unknown"
     message = "The revocation answer for {subject} is not accepted: {reason}."
     hint = "See that the server reaches its authority's OCSP responder and that both clocks are right."
+
+    @property
+    def next_step(self) -> str:
+        if not str(self.params["reason"]).startswith(REVOKED):
+            return super().next_step
+        return "A revoked certificate stays so: its holder orders a new one, has it registered and puts it in place."
 
 
 class ConfigurationMalformed(ExchangeError):
@@ -151,9 +160,22 @@ class MemberUnknown(ExchangeError):
 
 
 class AccessDenied(ExchangeError):
+    """`do` in place of the hint where no right can be granted."""
+
     code = "exchange.access_denied"
-    message = "{client} may not call {service} ({reason})."
-    hint = "The owner of the data service grants a right; see the rights page of the hub."
+    message = "{client} may not call {service} ({reason}); the server {server} refused it."
+    hint = (
+        "The data service's owner grants a right: under services.{service}.rights in the file of the node {server},"
+        " or in the signed configuration with kerege network grant {client} {service}."
+    )
+
+    def __init__(self, *, server: object = "that was asked", do: str = "", **params: object) -> None:
+        self._do = do
+        super().__init__(server=server, **params)
+
+    @property
+    def next_step(self) -> str:
+        return self._do or super().next_step
 
 
 class PermitClosed(ExchangeError):

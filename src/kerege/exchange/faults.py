@@ -237,7 +237,9 @@ def wants_xml(accept: str) -> bool:
 
 
 def to_json(fault: Fault) -> bytes:
-    return orjson.dumps({"type": fault.code, "message": fault.message, "detail": fault.detail})
+    """As PR-REST has it; `reference`, where there is one, is the uuid to look for in the log of the server that refused."""
+    said = {"type": fault.code, "message": fault.message, "detail": fault.detail}
+    return orjson.dumps({**said, "reference": fault.reference} if fault.reference else said)
 
 
 def to_xml(fault: Fault) -> bytes:

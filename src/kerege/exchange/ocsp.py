@@ -25,13 +25,12 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kerege.exchange.certs import UNREADABLE, der, issued_by, subject
-from kerege.exchange.errors import RevocationUnknown
+from kerege.exchange.errors import REVOKED, RevocationUnknown
 
 MOST_RESPONDERS: Final = 4  # certificates in one answer that are looked at
 MOST_ASKED: Final = 16  # certificates in one question by hash
 ANSWER_TYPE: Final = "application/ocsp-response"
 _SKEW: Final = timedelta(seconds=60)
-_REVOKED: Final = "the certificate is revoked"
 _NOT_KNOWN: Final = "the responder does not know the certificate"
 _BOUNDARY: Final = re.compile(r'boundary\s*=\s*(?:"([^"\r\n]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
 
@@ -93,7 +92,7 @@ def _check(
         raise refuse("it is not signed by a responder entitled to answer for the authority")
     if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
         when = single.revocation_time_utc
-        raise refuse(_REVOKED + (f" since {when:%Y-%m-%d %H:%M:%SZ}" if when else ""))
+        raise refuse(REVOKED + (f" since {when:%Y-%m-%d %H:%M:%SZ}" if when else ""))
     if single.certificate_status is not ocsp.OCSPCertStatus.GOOD:
         raise refuse(_NOT_KNOWN)
     this_update = single.this_update_utc
@@ -110,7 +109,7 @@ def _check(
 
 def is_final(refusal: RevocationUnknown) -> bool:
     """Whether what was refused is an entitled responder's word against the certificate, and not a doubt about the answer."""
-    return str(refusal.params.get("reason", "")).startswith((_REVOKED, _NOT_KNOWN))
+    return str(refusal.params.get("reason", "")).startswith((REVOKED, _NOT_KNOWN))
 
 
 def successful(response_der: bytes) -> bool:

@@ -55,7 +55,7 @@ class Consumer:
             else:
                 raise TargetInvalid(reason="it does not begin with /r1 and five identifier parts")
         except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
-            fault = core.fault(problem, faults.CLIENT_PROXY)
+            fault = core.fault(problem, faults.CLIENT_PROXY, exchange)
             exchange.fault_code, exchange.fault_string = fault.code, fault.message
             if soap and self._soap is not None:
                 response = self._soap.fault(fault)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from kerege.exchange.faults import Fault, fault_of, internal_fault
+from kerege.exchange.opmon import Exchange
 from kerege.ground.errors import KeregeError
 from kerege.node.commit import CommitLog
 from kerege.node.config import NodeConfig
@@ -93,13 +94,26 @@ class Core:
             self._registered = (picture, found or self.config.servers_address.host)
         return self._registered[1]
 
-    def fault(self, error: Exception, where: str) -> Fault:
-        """The fault for anything raised while handling a message; a bug leaves its trace in the node's own log."""
+    def fault(self, error: Exception, where: str, exchange: Exchange | None = None) -> Fault:
+        """The fault for anything raised while handling a message; a bug leaves its trace in the node's own log.
+
+        exchange   whose client and data service the line in the log names, as far as they were read
+        """
+        client = service = None
+        if exchange is not None:
+            client, service = exchange.client, exchange.service
         if isinstance(error, KeregeError):
             fault = fault_of(error, where, self.config.fault_spelling)
             if fault.reference:
-                _LOG.info("fault %s: %s (%s)", fault.reference, fault.code, error.code)
+                _LOG.info(
+                    "fault %s: %s (%s); client %s, data service %s",
+                    *(fault.reference, fault.code, error.code, client or "not read", service or "not read"),
+                )
             return fault
         reference = str(uuid.uuid4())
-        _LOG.error("internal error %s", reference, exc_info=error)
+        _LOG.error(
+            "internal error %s; client %s, data service %s",
+            *(reference, client or "not read", service or "not read"),
+            exc_info=error,
+        )
         return internal_fault(where, reference, self.config.fault_spelling)

@@ -198,7 +198,7 @@ class LinkServer(LinkProtocol):
     def _refuse(self, stream: int, exchange: Exchange, problem: Exception) -> None:
         core = self._core
         self._unwanted.discard(stream)
-        fault = core.fault(problem, faults.SERVER_PROXY)
+        fault = core.fault(problem, faults.SERVER_PROXY, exchange)
         exchange.fault_code, exchange.fault_string = fault.code, fault.message
         exchange.response_out = core.milliseconds()
         core.monitor.note(exchange)

@@ -175,17 +175,20 @@ class Metaservices:
         provider = opmon_query.read_health(question)
         if not self._sees_all(asked.client):
             if provider not in (None, asked.client):
-                raise AccessDenied(
-                    client=asked.client, service=asked.service, reason="only its own services' health is shown to it"
-                )
+                raise self._denied(asked, "only its own services' health is shown to it")
             provider = asked.client
         self._core.monitor.flush()
         return self._store.health.response(milliseconds(), provider)
 
+    def _denied(self, asked: Asked, reason: str) -> AccessDenied:
+        server = self._core.config.server
+        do = f"No right can be granted for it: ask as the owner of {server}, or as the instance's monitoring client."
+        return AccessDenied(client=asked.client, service=asked.service, reason=reason, server=server, do=do)
+
     async def _metrics(self, asked: Asked, question: etree._Element) -> etree._Element:
         if not self._sees_all(asked.client):
             reason = "only the server's owner and the instance's monitoring client may ask"
-            raise AccessDenied(client=asked.client, service=asked.service, reason=reason)
+            raise self._denied(asked, reason)
         names = metrics_xml.read_metrics(question)
         tree = await asyncio.to_thread(self._environment.tree)
         return metrics_xml.response(metrics_xml.picked(tree, names))

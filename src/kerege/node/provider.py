@@ -119,7 +119,7 @@ class Provider:
         try:
             response = await self._serve(http, exchange)
         except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
-            fault = core.fault(problem, faults.SERVER_PROXY)
+            fault = core.fault(problem, faults.SERVER_PROXY, exchange)
             exchange.fault_code, exchange.fault_string = fault.code, fault.message
             response = HttpResponse(200, ((b"content-type", wire.FAULT_TYPE),), faults.to_soap(fault))
         exchange.response_out = milliseconds()

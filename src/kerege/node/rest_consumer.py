@@ -61,7 +61,7 @@ class _Quick(Call):
         self._end(http_answer(result, answer.body))
 
     def fail(self, problem: Exception) -> None:
-        fault = self.core.fault(problem, faults.CLIENT_PROXY)
+        fault = self.core.fault(problem, faults.CLIENT_PROXY, self.exchange)
         self.exchange.fault_code, self.exchange.fault_string = fault.code, fault.message
         self._end(fault_response(fault, self.accept, problem))
 
@@ -184,7 +184,10 @@ def fault_response(fault: faults.Fault, accept: str, problem: Exception) -> Http
     xml = faults.wants_xml(accept)
     body = faults.to_xml(fault) if xml else faults.to_json(fault)
     media_type = b"application/xml; charset=utf-8" if xml else _JSON
-    return HttpResponse(status, ((b"Content-Type", media_type), (b"X-Road-Error", _latin(fault.code))), body)
+    headers = [(b"Content-Type", media_type), (b"X-Road-Error", _latin(fault.code))]
+    if fault.reference:
+        headers.append((b"X-Kerege-Fault", _latin(fault.reference)))
+    return HttpResponse(status, tuple(headers), body)
 
 
 def _latin(text: str) -> bytes:

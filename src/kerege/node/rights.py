@@ -28,6 +28,7 @@ class Rights:
             for number, right in enumerate(service.rights, 1)
         )
         self._groups = _memberships(config)
+        self._server = config.server
         self._merged: tuple[Rules, Rules] | None = None
 
     def rules(self, picture: Picture) -> Rules:
@@ -59,7 +60,8 @@ class Rights:
         """The right that covers the call. Raises AccessDenied when none does."""
         decision = self.decide(asked, picture, now)
         if not decision.allowed:
-            raise AccessDenied(client=asked.client, service=asked.service, reason=REASONS[decision.reason])
+            reason = REASONS[decision.reason]
+            raise AccessDenied(client=asked.client, service=asked.service, reason=reason, server=self._server)
         return decision.right
 
 
