@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import importlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import transaction
 
 from kerege.exchange import certs, management
 from kerege.exchange.ids import ClientId, MemberId, ServerId
@@ -16,7 +20,7 @@ from kerege.exchange.management import Envelope, Kind, ManagementRequest, Proof
 from kerege.exchange.pki import TestAuthority
 from kerege.membership import central, requests
 from kerege.membership.errors import RequestUnfit, RequestUnknown
-from kerege.membership.models import ManagementRequestRow
+from kerege.membership.models import ManagementRequestRow, SeenRequest
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 OWNER = MemberId("KG", "GOV", "70000003")
@@ -52,7 +56,19 @@ def send(ledger: Any, kind: Kind, *, signer: MemberId | None = OWNER, **fields: 
     request = ManagementRequest(kind, SERVER, **fields)
     soap = management.build(request, ClientId.parse(str(SERVER.owner)), PROVIDER)
     proof = Proof(Envelope(request, ClientId.parse(str(SERVER.owner)), PROVIDER, "1"), signer)
-    return requests.receive(proof, soap, ledger=ledger, now=NOW)
+    return take(proof, soap, ledger)
+
+
+def take(proof: Proof, soap: bytes, ledger: Any, origin: str = "") -> requests.Received:
+    return requests.receive(requests.remember(proof, soap, now=NOW, origin=origin), ledger=ledger, now=NOW)
+
+
+def made(
+    kind: Kind, *, signer: MemberId | None = OWNER, server: ServerId = SERVER, **fields: Any
+) -> tuple[Proof, bytes]:
+    """A request of the server's owner: its proof and its bytes."""
+    request, owner = ManagementRequest(kind, server, **fields), ClientId.parse(str(server.owner))
+    return Proof(Envelope(request, owner, PROVIDER, "1"), signer), management.build(request, owner, PROVIDER)
 
 
 def entry(kind: str, name: str) -> dict[str, Any] | None:
@@ -104,7 +120,7 @@ def test_a_new_server_comes_with_its_address_and_is_registered_on_approval(ledge
         request = ManagementRequest(Kind.AUTH_CERT_REG, new, certificate=certificate, address=address)
         owner = ClientId.parse(str(OWNER))
         proof = Proof(Envelope(request, owner, PROVIDER, "1"), OWNER)
-        return requests.receive(proof, management.build(request, owner, PROVIDER), ledger=ledger, now=NOW)
+        return take(proof, management.build(request, owner, PROVIDER), ledger)
 
     with pytest.raises(RequestUnfit, match="comes with its address"):
         ask(None)
@@ -184,13 +200,144 @@ def test_what_nobody_signed_stands_in_no_owners_way(ledger: Any) -> None:
 
 
 def test_the_same_bytes_are_never_taken_twice(ledger: Any) -> None:
-    request = ManagementRequest(Kind.ADDRESS_CHANGE, SERVER, address="new")
-    owner = ClientId.parse(str(OWNER))
-    soap = management.build(request, owner, PROVIDER)
-    proof = Proof(Envelope(request, owner, PROVIDER, "1"), OWNER)
-    requests.receive(proof, soap, ledger=ledger, now=NOW)
+    proof, soap = made(Kind.ADDRESS_CHANGE, address="new")
+    take(proof, soap, ledger)
     with pytest.raises(RequestUnfit, match="received before"):
-        requests.receive(proof, soap, ledger=ledger, now=NOW)
+        take(proof, soap, ledger)
+
+
+def test_a_signed_request_that_was_refused_is_not_taken_later_when_it_would_fit(ledger: Any) -> None:
+    send(ledger, Kind.MAINTENANCE_ENABLE, message="until noon")
+    proof, soap = made(Kind.MAINTENANCE_ENABLE, message="again")
+    with pytest.raises(RequestUnfit, match="in maintenance already"):
+        take(proof, soap, ledger)
+    send(ledger, Kind.MAINTENANCE_DISABLE)
+    with pytest.raises(RequestUnfit, match="received before"):
+        take(proof, soap, ledger)
+    assert entry("server", str(SERVER)) == {"address": "old", "maintenance": None}
+    send(ledger, Kind.MAINTENANCE_ENABLE, message="again")  # asked anew it is another message
+    assert entry("server", str(SERVER)) == {"address": "old", "maintenance": "again"}
+
+
+def test_a_signed_request_that_failed_in_the_ledger_is_not_taken_again(
+    ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof, soap = made(Kind.ADDRESS_CHANGE, address="new")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(requests.receipts, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            take(proof, soap, ledger)
+    with pytest.raises(RequestUnfit, match="received before"):
+        take(proof, soap, ledger)
+    assert entry("server", str(SERVER)) == {"address": "old", "maintenance": None}
+
+
+def test_a_dry_run_is_not_taken_twice_either(ledger: Any, certificate: bytes) -> None:
+    proof, soap = made(Kind.AUTH_CERT_REG, certificate=certificate, dry_run=True)
+    take(proof, soap, ledger)
+    noted = len(ledger.entries)
+    with pytest.raises(RequestUnfit, match="received before"):
+        take(proof, soap, ledger)
+    assert len(ledger.entries) == noted
+
+
+def test_the_signed_message_sent_ahead_without_its_signature_does_not_use_it_up(ledger: Any) -> None:
+    signed, soap = made(Kind.CLIENT_DELETION, client=EMIS)
+    stripped = replace(signed, signer=None)
+    assert take(stripped, soap, ledger).state == "waiting"
+    assert take(signed, soap, ledger).state == "approved"
+    with pytest.raises(RequestUnfit, match="received before"):
+        take(stripped, soap, ledger)
+
+
+def test_a_request_is_remembered_also_when_its_own_transaction_is_undone(ledger: Any) -> None:
+    proof, soap = made(Kind.ADDRESS_CHANGE, address="new")
+    seen = requests.remember(proof, soap, now=NOW)
+    with contextlib.suppress(RuntimeError), transaction.atomic():
+        requests.receive(seen, ledger=ledger, now=NOW)
+        raise RuntimeError
+    assert not ManagementRequestRow.objects.exists()
+    with pytest.raises(RequestUnfit, match="received before"):
+        requests.remember(proof, soap, now=NOW)
+
+
+def test_what_was_received_before_messages_were_remembered_is_remembered(ledger: Any) -> None:
+    proof, soap = made(Kind.ADDRESS_CHANGE, address="new")
+    take(proof, soap, ledger)
+    send(ledger, Kind.CLIENT_DELETION, client=EMIS, signer=None)
+    SeenRequest.objects.all().delete()
+    migration = importlib.import_module("kerege.membership.migrations.0004_seen_requests")
+    migration.remember_received(apps, None)
+    assert [str(row) for row in SeenRequest.objects.all()] == [f"{hashlib.sha256(soap).hexdigest()} {OWNER}"]
+
+
+# --- how many may wait -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("_OF_SIGNER", 2), ("_PLAIN", 6), ("_PLAIN_OF_SERVER", 2), ("_PLAIN_OF_ORIGIN", 3)):
+        monkeypatch.setattr(requests, f"_MOST{name}", most)
+
+
+def hosted(ledger: Any, count: int, server: ServerId = SERVER) -> list[ClientId]:
+    """So many further clients of a server."""
+    out = []
+    central.put("server", str(server), {"address": "x"}, ledger=ledger, now=NOW, by="operator")
+    for number in range(count):
+        client = ClientId.parse(f"{OWNER}/{server.server}-{number}")
+        central.put("subsystem", str(client), {"name": ""}, ledger=ledger, now=NOW, by="operator")
+        central.put("client", f"{server} {client}", {"enabled": True}, ledger=ledger, now=NOW, by="operator")
+        out.append(client)
+    return out
+
+
+def plain(ledger: Any, client: ClientId, server: ServerId = SERVER, origin: str = "") -> requests.Received:
+    return take(*made(Kind.CLIENT_DELETION, client=client, signer=None, server=server), ledger, origin)
+
+
+@pytest.mark.usefixtures("small")
+def test_unsigned_requests_have_a_room_of_their_own_by_server_and_stand_in_no_signed_ones_way(ledger: Any) -> None:
+    first, second, third = hosted(ledger, 3)
+    plain(ledger, first)
+    plain(ledger, second)
+    with pytest.raises(RequestUnfit, match=f"2 unsigned requests for {SERVER} wait already"):
+        plain(ledger, third)
+    assert send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER).state == "waiting"
+    assert send(ledger, Kind.CLIENT_DELETION, client=third).state == "approved"
+    requests.decline(ManagementRequestRow.objects.filter(signer="")[0].pk, by="o", reason="no", ledger=ledger, now=NOW)
+    assert plain(ledger, first).state == "waiting"
+
+
+@pytest.mark.usefixtures("small")
+def test_one_address_cannot_fill_the_room_of_unsigned_requests_and_all_together_fill_theirs_only(ledger: Any) -> None:
+    servers = [replace(SERVER, server=f"s{number}") for number in range(4)]
+    clients = {server: hosted(ledger, 2, server) for server in servers}
+    plain(ledger, clients[servers[0]][0], servers[0], "10.0.0.1")
+    plain(ledger, clients[servers[0]][1], servers[0], "10.0.0.1")
+    plain(ledger, clients[servers[1]][0], servers[1], "10.0.0.1")
+    with pytest.raises(RequestUnfit, match="3 unsigned requests from this address wait"):
+        plain(ledger, clients[servers[1]][1], servers[1], "10.0.0.1")
+    plain(ledger, clients[servers[1]][1], servers[1], "10.0.0.2")
+    plain(ledger, clients[servers[2]][0], servers[2], "10.0.0.2")
+    plain(ledger, clients[servers[2]][1], servers[2], "10.0.0.3")
+    with pytest.raises(RequestUnfit, match="6 unsigned requests wait"):
+        plain(ledger, clients[servers[3]][0], servers[3], "10.0.0.4")
+    assert send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER).state == "waiting"
+
+
+@pytest.mark.usefixtures("small")
+def test_a_member_whose_requests_wait_stands_in_its_own_way_only_and_not_of_what_passes_at_once(ledger: Any) -> None:
+    for number in range(2):
+        send(ledger, Kind.CLIENT_REG, client=ClientId.parse(f"{OWNER}/more-{number}"))
+    with pytest.raises(RequestUnfit, match=f"2 requests signed by {OWNER} wait already"):
+        send(ledger, Kind.CLIENT_REG, client=ClientId.parse(f"{OWNER}/more-2"))
+    assert send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER).state == "waiting"
+    assert send(ledger, Kind.ADDRESS_CHANGE, address="new").state == "approved"
 
 
 def test_somebody_elses_server_is_not_spoken_for(ledger: Any) -> None:
@@ -198,7 +345,7 @@ def test_somebody_elses_server_is_not_spoken_for(ledger: Any) -> None:
     stranger = ClientId.parse(str(OTHER))
     proof = Proof(Envelope(request, stranger, PROVIDER, "1"), OTHER)
     with pytest.raises(RequestUnfit, match="the server belongs to"):
-        requests.receive(proof, management.build(request, stranger, PROVIDER), ledger=ledger, now=NOW)
+        take(proof, management.build(request, stranger, PROVIDER), ledger)
 
 
 def test_a_dry_run_is_checked_and_not_kept(ledger: Any, certificate: bytes) -> None:

@@ -76,7 +76,7 @@ def fault(response):
     return found
 
 
-def test_a_node_is_registered_by_its_own_requests_once_an_operator_approves(visitor, asked, home):
+def test_a_node_is_registered_by_its_own_requests_once_an_operator_approves(visitor, ask, asked, home):
     assert [one.request.kind for one in asked] == [Kind.AUTH_CERT_REG, Kind.CLIENT_REG]
     first, second = asked
     number = management.parse_reply(post(visitor, first).content)
@@ -84,7 +84,8 @@ def test_a_node_is_registered_by_its_own_requests_once_an_operator_approves(visi
     now = clock.now()
     with open_signing(home) as ledger:
         requests.approve(number, by="operator", reason="known", ledger=ledger, now=now)
-        number = management.parse_reply(post(visitor, second).content)
+        assert "received before" in fault(post(visitor, second)).message
+        number = management.parse_reply(post(visitor, ask()[1]).content)
         requests.approve(number, by="operator", reason="known", ledger=ledger, now=now)
         signing.make_keys(home / "keys" / "configuration", "KG", now)
         keys = central_picture.signing_keys(home / "keys" / "configuration")
@@ -116,6 +117,40 @@ def test_the_same_request_a_second_time_is_refused(visitor, asked):
     management.parse_reply(post(visitor, asked[0]).content)
     assert "received before" in fault(post(visitor, asked[0])).message
     assert ManagementRequestRow.objects.count() == 1
+
+
+def test_a_signed_request_sent_to_the_wrong_address_is_used_up_by_it(visitor, asked):
+    kind, body = management_wire.join(asked[0].submission)
+    visitor.generic("POST", registration.MANAGE_PATH, body, kind)
+    assert "received before" in fault(post(visitor, asked[0])).message
+
+
+def test_a_signed_request_that_ended_in_a_failure_of_the_hub_is_used_up(visitor, asked, monkeypatch):
+    def busy(_):
+        raise OSError("the ledger is in use")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kerege.web.api.management.open_signing", busy)
+        assert fault(post(visitor, asked[0])).code.endswith("internal_error")
+    assert "received before" in fault(post(visitor, asked[0])).message
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("", ""),
+    ],
+)
+def test_an_unsigned_request_is_noted_with_the_address_it_came_from_as_far_as_it_tells_senders_apart(
+    visitor, asked, home, address, origin
+):
+    soap = unsigned_deletion(home)
+    visitor.generic("POST", registration.MANAGE_PATH, soap, "text/xml", REMOTE_ADDR=address)
+    assert ManagementRequestRow.objects.get().origin == origin
 
 
 def test_a_changed_request_is_refused_with_the_check_that_failed(visitor, asked):
@@ -157,7 +192,7 @@ def test_only_posts_are_taken(visitor):
     assert visitor.get(registration.AUTH_CERT_PATH).status_code == 405
 
 
-def test_an_unsigned_deletion_waits(visitor, asked, home):
+def unsigned_deletion(home):
     now = clock.now()
     with open_signing(home) as ledger:
         for kind, name, entry in (
@@ -166,9 +201,12 @@ def test_an_unsigned_deletion_waits(visitor, asked, home):
             ("client", f"{SERVER} {EMIS}", {"enabled": True}),
         ):
             central.put(kind, name, entry, ledger=ledger, now=now, by="operator")
-    soap = management.build(
-        ManagementRequest(Kind.CLIENT_DELETION, SERVER, EMIS.client), ClientId.parse(str(EDU)), PROVIDER
-    )
+    request = ManagementRequest(Kind.CLIENT_DELETION, SERVER, EMIS.client)
+    return management.build(request, ClientId.parse(str(EDU)), PROVIDER)
+
+
+def test_an_unsigned_deletion_waits(visitor, asked, home):
+    soap = unsigned_deletion(home)
     answer = visitor.generic("POST", registration.MANAGE_PATH, soap, "text/xml")
     assert ManagementRequestRow.objects.get(pk=management.parse_reply(answer.content)).state == "waiting"
     assert ("client", f"{SERVER} {EMIS}") in central.entries("KG")

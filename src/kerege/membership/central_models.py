@@ -81,9 +81,10 @@ class ManagementRequestRow(models.Model):
     server = models.CharField(max_length=190)
     client = models.CharField(max_length=190, blank=True)
     body: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField()
-    digest = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=64)
     sender = models.CharField(max_length=190)
     signer = models.CharField(max_length=190, blank=True)
+    origin = models.CharField(max_length=50, blank=True, default="")  # the address an unsigned one came from
     state = models.CharField(max_length=10, choices=[(s, s) for s in ("waiting", "approved", "declined")])
     received_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -93,6 +94,21 @@ class ManagementRequestRow(models.Model):
 
     class Meta:
         indexes = (models.Index(fields=("state", "kind", "server"), name="membership_request_waiting"),)
+        constraints = (models.UniqueConstraint(fields=("digest", "signer"), name="membership_one_request_per_message"),)
 
     def __str__(self) -> str:
         return f"{self.pk} {self.kind} {self.state}"
+
+
+class SeenRequest(models.Model):
+    """A signed management message that was here, whatever became of it; never taken again. Never deleted."""
+
+    digest = models.CharField(max_length=64)
+    signer = models.CharField(max_length=190)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("digest", "signer"), name="membership_one_message_per_signer"),)
+
+    def __str__(self) -> str:
+        return f"{self.digest} {self.signer}"

@@ -12,6 +12,7 @@ from kerege.membership.central_models import (
     ManagementRequestRow,
     MemberClass,
     Partner,
+    SeenRequest,
     TrustService,
 )
 from kerege.membership.states import PermitState
@@ -30,6 +31,7 @@ __all__ = [
     "Publication",
     "Right",
     "SecurityServer",
+    "SeenRequest",
     "Subsystem",
     "TrustService",
 ]

@@ -1,10 +1,12 @@
 """Management requests as doings: received, applied or queued for approval, approved or declined with a reason.
 
-A request arrives verified (`exchange.management.Proof`). It is noted whatever becomes of it, once: the same bytes a second time are
-refused, so a captured request cannot be sent again. It is applied at once only when all holds: the kind is one the operator lets
-pass (setting `auto_approve`), and the server's owner signed it; everything else, and everything unsigned, waits for an operator. A
-request that contradicts one that waits, or the register, is refused. Applying goes through `central.put` and `drop`, like an
-operator's own change.
+A request arrives verified (`exchange.management.Proof`). A signed one is remembered before anything else, in a transaction of its own:
+the same bytes a second time are refused whatever became of the first (applied, refused, a dry run, a failure of ours), so a captured
+request cannot be sent again once it fits. Its messages state no time, so what is remembered is never forgotten. It is applied
+at once only when all holds: the kind is one the operator lets pass (setting `auto_approve`), and the server's owner signed it;
+everything else, and everything unsigned, waits for an operator. A request that contradicts one that waits, or the register, is
+refused. How many may wait is counted for each signer; what nobody signed has a small room of its own, by server and by address, and
+stands in no signed one's way. Applying goes through `central.put` and `drop`, like an operator's own change.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from kerege.exchange.ids import ClientId, ServerId
 from kerege.exchange.management import Kind, ManagementRequest, Proof
@@ -30,7 +32,14 @@ from kerege.membership.errors import (
     RequestWaits,
     ServerUnregistered,
 )
-from kerege.membership.models import AuthCertificate, ManagementRequestRow, Member, SecurityServer, Subsystem
+from kerege.membership.models import (
+    AuthCertificate,
+    ManagementRequestRow,
+    Member,
+    SecurityServer,
+    SeenRequest,
+    Subsystem,
+)
 
 # what an operator lets pass without looking, unless the setting `auto_approve` says otherwise
 AUTO_APPROVED: Final = (
@@ -42,7 +51,26 @@ AUTO_APPROVED: Final = (
     Kind.MAINTENANCE_ENABLE,
     Kind.MAINTENANCE_DISABLE,
 )
-_MOST_WAITING: Final = 1000
+_MOST_OF_SIGNER: Final = 100  # requests of one member that may wait
+_MOST_PLAIN: Final = 200  # unsigned ones, of all servers
+_MOST_PLAIN_OF_SERVER: Final = 10
+_MOST_PLAIN_OF_ORIGIN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A verified request that was not here before. Made by `remember` only.
+
+    origin   the address it came from
+    """
+
+    proof: Proof
+    digest: str
+    origin: str
+
+    @property
+    def signer(self) -> str:
+        return str(self.proof.signer or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +81,76 @@ class Received:
     state: str
 
 
-@transaction.atomic
-def receive(proof: Proof, soap: bytes, *, ledger: receipts.LedgerWriter, now: datetime) -> Received:
-    """Note a verified request, and apply it when it may be applied at once. Raises RequestUnfit."""
+def remember(proof: Proof, soap: bytes, *, now: datetime, origin: str = "") -> Remembered:
+    """Note, for good, that a verified message was here. Raises RequestUnfit when it was before. Not within a transaction.
+
+    Of what nobody signed anybody can make another, so it is only noted once it is taken; what will not be is refused here already.
+    """
     require_utc(now)
+    seen = Remembered(proof, hashlib.sha256(soap).hexdigest(), origin)
+    if proof.signer is None:
+        _check(seen)
+        return seen
+    try:
+        with transaction.atomic(durable=True):
+            SeenRequest.objects.create(digest=seen.digest, signer=seen.signer, seen_at=now)
+    except IntegrityError:
+        raise _seen_before() from None
+    return seen
+
+
+def _seen_before() -> RequestUnfit:
+    return RequestUnfit(reason="the same message was received before; what is still wanted is asked in a new one")
+
+
+def _passes(proof: Proof) -> bool:
+    """Whether no operator need look at it."""
+    allowed = central.setting("auto_approve", [kind.value for kind in AUTO_APPROVED])
     request = proof.envelope.request
-    digest = hashlib.sha256(soap).hexdigest()
-    if ManagementRequestRow.objects.filter(digest=digest).exists():
-        raise RequestUnfit(reason="the same message was received before")
-    if ManagementRequestRow.objects.filter(state="waiting").count() >= _MOST_WAITING:
-        raise RequestUnfit(reason=f"{_MOST_WAITING} requests wait already; an operator must decide those first")
-    if proof.envelope.sender.member != request.server.owner:
+    return proof.signer == request.server.owner and request.kind.value in allowed
+
+
+def _check(seen: Remembered) -> None:
+    request = seen.proof.envelope.request
+    if ManagementRequestRow.objects.filter(digest=seen.digest, signer=seen.signer).exists():
+        raise _seen_before()
+    if not _passes(seen.proof):
+        _check_room(seen)
+    if seen.proof.envelope.sender.member != request.server.owner:
         raise RequestUnfit(
-            reason=f"it is sent by {proof.envelope.sender}, the server belongs to {request.server.owner}"
+            reason=f"it is sent by {seen.proof.envelope.sender}, the server belongs to {request.server.owner}"
         )
     _check_fits(request)
-    _check_waiting(request, signed=proof.signer is not None)
-    body = _as_body(request)
+    _check_waiting(request, signed=seen.proof.signer is not None)
+
+
+def _check_room(seen: Remembered) -> None:
+    waiting = ManagementRequestRow.objects.filter(state="waiting", signer=seen.signer)
+    if seen.signer:
+        limits = [(waiting, _MOST_OF_SIGNER, f"requests signed by {seen.signer}")]
+    else:
+        server = str(seen.proof.envelope.request.server)
+        limits = [
+            (waiting.filter(server=server), _MOST_PLAIN_OF_SERVER, f"unsigned requests for {server}"),
+            (waiting.filter(origin=seen.origin), _MOST_PLAIN_OF_ORIGIN, "unsigned requests from this address"),
+            (waiting, _MOST_PLAIN, "unsigned requests"),
+        ]
+    for rows, most, what in limits:
+        if rows.count() >= most:
+            raise RequestUnfit(reason=f"{most} {what} wait already; an operator must decide those first")
+
+
+@transaction.atomic
+def receive(seen: Remembered, *, ledger: receipts.LedgerWriter, now: datetime) -> Received:
+    """Put a request in the register, and apply it when it may be applied at once. Raises RequestUnfit."""
+    require_utc(now)
+    _check(seen)
+    request, proof = seen.proof.envelope.request, seen.proof
     noted = {
         "kind": request.kind.value,
         "server": str(request.server),
-        "digest": digest,
-        "signer": str(proof.signer or ""),
+        "digest": seen.digest,
+        "signer": seen.signer,
     }
     receipt = receipts.write(ledger, "management-request", noted, now)
     if request.dry_run:
@@ -83,16 +159,16 @@ def receive(proof: Proof, soap: bytes, *, ledger: receipts.LedgerWriter, now: da
         kind=request.kind.value,
         server=str(request.server),
         client=str(request.client or ""),
-        body=body,
-        digest=digest,
+        body=_as_body(request),
+        digest=seen.digest,
         sender=str(proof.envelope.sender),
-        signer=str(proof.signer or ""),
+        signer=seen.signer,
+        origin="" if seen.signer else seen.origin,
         state="waiting",
         received_at=now,
         ledger_index=receipt.index,
     )
-    allowed = central.setting("auto_approve", [kind.value for kind in AUTO_APPROVED])
-    if proof.signer == request.server.owner and request.kind.value in allowed:
+    if _passes(proof):
         _decide(row, "approved", "automatic", "signed by the server's owner", ledger, now)
     return Received(row.pk, row.state)
 

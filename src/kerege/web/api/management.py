@@ -8,6 +8,7 @@ SOAP faults with HTTP 200, as security servers expect. One failure says no more 
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from pathlib import Path
 from typing import Final
@@ -82,13 +83,27 @@ def _receive(request: HttpRequest, kinds: frozenset[Kind]) -> bytes:
         raise ManagementRequestInvalid(reason=f"its length is not stated, or above {management.LARGEST} bytes")
     submission = management_wire.split(request.headers.get("Content-Type", ""), request.body)
     asked = management.parse(submission.soap).request
-    if asked.kind not in kinds:
-        raise ManagementRequestInvalid(reason=f"a {asked.kind} is not served at this address")
     now = clock.now()
     trust = Trust(central_picture.parameters(asked.server.instance).shared)
     proof: Proof = management.verify(submission, trust, now)
+    # before anything can refuse it: what was signed is not to be sent again by somebody else, later or elsewhere
+    seen = requests.remember(proof, submission.soap, now=now, origin=_origin(request))
+    if asked.kind not in kinds:
+        raise ManagementRequestInvalid(reason=f"a {asked.kind} is not served at this address")
     with open_signing(Path(settings.HOME)) as ledger:
-        received = requests.receive(proof, submission.soap, ledger=ledger, now=now)
+        received = requests.receive(seen, ledger=ledger, now=now)
         ledger.sign_head(now)
     _LOG.info("management request %s: %s %s", received.number, asked.kind, received.state)
     return management.build_reply(submission.soap, received.number)
+
+
+def _origin(request: HttpRequest) -> str:
+    """The address it came from as far as it tells senders apart: of IPv6 the network, one sender has all of its addresses."""
+    try:
+        address = ipaddress.ip_address(str(request.META.get("REMOTE_ADDR", "")).partition("%")[0])
+    except ValueError:
+        return ""  # no address: a proxy on a socket
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
