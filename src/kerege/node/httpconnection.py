@@ -1,5 +1,6 @@
 """One HTTP/1.1 connection out of the node: a raw Protocol over httptools, one request and its answer at a time.
 
+An answer ends where its framing says; a connection on which anything follows it is closed, for that would be read as the next answer.
 Requests are sent piece by piece as the other side takes them; an answer beyond `memory` goes to a Spool, or to the caller's sink as it
 arrives (`httpbodies`). Keeping connections for the next request is `httpclient`'s.
 """
@@ -98,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._status = self._size = self._header_size = self._marked = self._declared = 0
         self._framed = self._interim = False
+        self._whole = False  # all of it came; what comes now is no part of it, and of no other answer
         self._head = head
         self._body: bytes | bytearray = b""
         self._intake: Intake | None = None
@@ -235,7 +237,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._flushing:
-            self._queue.append(data)
+            if self._whole:
+                self.close()  # the answer is good and on its way to disk; the connection serves no other
+            else:
+                self._queue.append(data)
             return
         if self._waiter is None or self._waiter.done():
             self.close()  # nobody asked: the other side is confused, do not reuse
@@ -243,7 +248,9 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            if self._waiter is not None and not self._waiter.done():
+            if self._whole:
+                self.close()  # whoever reads on would take what follows for the answer to the next request
+            elif self._waiter is not None and not self._waiter.done():
                 self._fail(HttpFailed("did not answer in valid HTTP"))
             return
         if self._size >= self._marked + PROGRESS:
@@ -270,6 +277,10 @@ class Connection(asyncio.Protocol):
             self.data_received(data)
         if not self.alive and not self._flushing:
             self._gone()
+
+    def on_message_begin(self) -> None:
+        if self._whole:
+            raise ValueError("something follows the answer")
 
     def on_status(self, reason: bytes) -> None:
         self._reason += reason
@@ -326,6 +337,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if not self._interim:
+            self._whole = True
             self._finish()
 
     def _finish(self) -> None:
