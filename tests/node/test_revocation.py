@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -18,7 +19,8 @@ from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signer
 from kerege.node import ocspfetch, revocation
 from kerege.node.config_types import Address
-from kerege.node.errors import KeyNotReady
+from kerege.node.errors import CertificateRevoked, KeyNotReady
+from kerege.node.expiry import kept_revocations
 from kerege.node.keys import NodeKeys
 from kerege.node.revocation import Revocation
 
@@ -174,6 +176,23 @@ def test_an_own_certificate_that_was_revoked_stops_signing_at_once(
     asyncio.run(bench.revocation.refresh_own(trust))
     assert not bench.keys.signers[EDU].ready
     assert "revoked" in str(bench.revocation.problem)
+    with pytest.raises(CertificateRevoked) as refused:
+        bench.keys.signer(EDU, bench.now)
+    assert (
+        f"{bench.keys.server} cannot sign for {EDU}: the certificate is revoked since {NOW:%Y-%m-%d %H:%M:%SZ}"
+        in str(refused.value)
+    )
+    assert "order a new certificate" in refused.value.next_step
+    assert "orders a new one" in bench.revocation.problem.next_step  # type: ignore[union-attr]
+    later = NodeKeys(bench.keys.auth, dict(bench.keys.signers))
+    kept_revocations(SimpleNamespace(state=bench.folder), later, trust, bench.now)  # type: ignore[arg-type]
+    assert later.revoked == bench.keys.revoked, (
+        "a tool beside the node reads it from the answer kept, and verifies that"
+    )
+    revoked_at = None
+    asyncio.run(bench.revocation.refresh_own(trust))
+    assert bench.keys.signer(EDU, bench.now).ready
+    assert bench.keys.revoked == {}
 
 
 def test_a_signing_key_is_ready_only_as_long_as_its_answer_is_good(

@@ -133,6 +133,8 @@ SUFFIX_OF["node.key_not_ready"] = (
     "cannot_create_signature"  # an error of the process around, known here by its code only
 )
 
+SUFFIX_OF["node.certificate_revoked"] = "cannot_create_signature"
+
 SUFFIX_OF.update(  # management requests, as X-Road's central server names what is wrong with them
     {
         "membership.request_unfit": "invalid_request",

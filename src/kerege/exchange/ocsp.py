@@ -112,6 +112,11 @@ def is_final(refusal: RevocationUnknown) -> bool:
     return str(refusal.params.get("reason", "")).startswith((REVOKED, _NOT_KNOWN))
 
 
+def is_revoked(refusal: RevocationUnknown) -> bool:
+    """Whether an entitled responder says that the certificate is revoked; no other answer will follow."""
+    return str(refusal.params.get("reason", "")).startswith(REVOKED)
+
+
 def successful(response_der: bytes) -> bool:
     """Whether an answer says anything at all; a responder that does not understand a question says so in an answer."""
     try:

@@ -123,16 +123,20 @@ async def _refresh(report: Report, config: NodeConfig, keys: NodeKeys, picture: 
     finally:
         revocation.close()
     now = utc_now()
-    bad = [f"keys.sign ({member})" for member in keys.signers if not keys.ready(member, now)]
-    bad += ["keys.auth"] if revocation.auth_until is None else []
+    bad = {
+        f"keys.sign ({member})": signer.certificate
+        for member, signer in keys.signers.items()
+        if not keys.ready(member, now)
+    }
+    if revocation.auth_until is None:
+        bad["keys.auth"] = keys.auth.certificate
     said = revocation.problem.text if revocation.problem is not None else "no good answer came"
-    for key in bad:
-        report.error(
-            "check.ocsp_unknown",
-            key,
-            said,
-            "See that the responders of the certificate's authority can be reached from here and know the certificate.",
-        )
+    for key, certificate in bad.items():
+        revoked = keys.revoked_since(certificate)
+        do = "See that the responders of the certificate's authority can be reached from here and know the certificate."
+        if revoked:
+            do = "It stays revoked: order a new certificate (kerege node order, or by hand), and have one for authentication registered."
+        report.error("check.ocsp_unknown", key, revoked or said, do)
     if not bad:
         report.ok("keys", "every certificate has a good OCSP answer")
 

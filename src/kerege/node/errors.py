@@ -51,6 +51,12 @@ class KeyNotReady(NodeError):
     hint = "Give the node a signing key for this member (keys.sign), and see that the OCSP responder answers."
 
 
+class CertificateRevoked(NodeError):
+    code = "node.certificate_revoked"
+    message = "The server {server} cannot sign for {member}: {reason}."
+    hint = "It stays revoked: order a new certificate for the member (kerege node order, or by hand) and put it where keys.sign says on {server}."
+
+
 class TokenFailed(NodeError):
     code = "node.token_failed"
     message = "The key {key} on the token {token} cannot be used: {reason}."

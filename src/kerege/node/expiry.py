@@ -17,7 +17,7 @@ from typing import Any, Final
 from cryptography import x509
 
 from kerege.exchange import certs, ocsp
-from kerege.exchange.errors import RevocationUnknown
+from kerege.exchange.errors import ExchangeError, RevocationUnknown
 from kerege.exchange.ids import SubsystemId
 from kerege.exchange.trust import Trust
 from kerege.ground.clock import BISHKEK, iso, require_utc
@@ -110,6 +110,9 @@ def _own(
         if picture is None:
             continue
         do = "See that the responders of its authority answer; it is fetched again by itself."
+        said = keys.revoked_since(certificate)
+        if said:
+            what, do = f"{what} ({said.removeprefix('the certificate is ')})", renew
         until, soon = answer_until(certificate), picture.trust.freshness / 4
         # one that is not there is as good as one that ended now
         expires = until if until is not None else now - timedelta(seconds=1)
@@ -163,6 +166,23 @@ def _of_rules(picture: Picture, clients: frozenset[SubsystemId], now: datetime) 
 # --- what is kept on disk ---
 
 
+def kept_revocations(config: NodeConfig, keys: NodeKeys, trust: Trust, now: datetime) -> None:
+    """Tell `keys` which of its certificates the answers kept on disk call revoked; each answer is verified anew."""
+    named = [
+        (keys.auth.certificate, "authentication"),
+        *((one.certificate, "signing") for one in keys.signers.values()),
+    ]
+    for certificate, role in named:
+        place = config.state / "ocsp" / f"{certs.der_sha256(certificate)}.revoked"
+        try:
+            trust.check_own_ocsp(certificate, role, place.read_bytes(), now)
+        except RevocationUnknown as refused:
+            if ocsp.is_revoked(refused):
+                keys.revoked[certs.der(certificate)] = str(refused.params["reason"])
+        except (OSError, ExchangeError):
+            continue
+
+
 def kept_until(config: NodeConfig, trust: Trust) -> Until:
     """Until when the answers kept on disk are good, for tools beside the running node. What cannot be read counts as none."""
 
@@ -183,7 +203,7 @@ def kept_until(config: NodeConfig, trust: Trust) -> Until:
 
 
 def local(moment: datetime) -> str:
-    return moment.astimezone(BISHKEK).strftime("%Y-%m-%d %H:%M")
+    return moment.astimezone(BISHKEK).strftime("%Y-%m-%d %H:%M%z")
 
 
 def table(entries: Sequence[Entry]) -> str:

@@ -11,7 +11,7 @@ from kerege.ground.errors import KeregeError
 from kerege.node import keyfiles
 from kerege.node.config_types import NodeConfig
 from kerege.node.connections import INTERNAL
-from kerege.node.expiry import Entry, calendar, kept_until
+from kerege.node.expiry import Entry, calendar, kept_revocations, kept_until
 from kerege.node.keeper import Keeper
 from kerege.node.keys import load_keys, own_folder
 from kerege.node.picture import Picture
@@ -22,7 +22,10 @@ def kept_entries(config: NodeConfig, now: datetime) -> tuple[list[Entry], str]:
     picture, problem = _kept_picture(config)
     trust = picture.trust if picture is not None else None
     until = kept_until(config, trust) if trust is not None else lambda _: None
-    return calendar(config, load_keys(config), picture, until, now, other_certificates(config)), problem
+    keys = load_keys(config)
+    if trust is not None:
+        kept_revocations(config, keys, trust, now)
+    return calendar(config, keys, picture, until, now, other_certificates(config)), problem
 
 
 def other_certificates(config: NodeConfig) -> list[tuple[str, x509.Certificate, str]]:

@@ -155,15 +155,25 @@ class Health:
     def _ocsp(self, now: datetime) -> Part:
         core = self._core
         failures, warnings = [], []
-        unready = [str(member) for member in core.keys.signers if not core.keys.ready(member, now)]
+        do = "See that the responders named in the global configuration answer, and that the clock is right."
+        revoked = {
+            member: said
+            for member, signer in core.keys.signers.items()
+            if (said := core.keys.revoked_since(signer.certificate))
+        }
+        failures += [f"signing certificate of {member}: {said}" for member, said in sorted(revoked.items())]
+        unready = [str(one) for one in core.keys.signers if one not in revoked and not core.keys.ready(one, now)]
         if unready:
             failures.append("no OCSP answer for signing certificates of " + ", ".join(sorted(unready)))
-        until = core.revocation.auth_until
-        if core.config.peer_tls and (until is None or now >= until):
+        until, said = core.revocation.auth_until, core.keys.revoked_since(core.keys.auth.certificate)
+        if core.config.peer_tls and said:
+            failures.append(f"authentication certificate: {said}")
+        elif core.config.peer_tls and (until is None or now >= until):
             failures.append("no OCSP answer for the authentication certificate")
+        if revoked or said:
+            do = "A revoked certificate stays so: order a new one, have it registered where it is for authentication, put it in place."
         if core.revocation.problem is not None:
             warnings.append(str(core.revocation.problem))
-        do = "See that the responders named in the global configuration answer, and that the clock is right."
         return _part("ocsp", failures, warnings, do)
 
     def _log(self, status: Mapping[str, Any]) -> Part:

@@ -16,12 +16,13 @@ from typing import Any, Final
 
 from cryptography import x509
 
+from kerege.exchange import certs
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import KeyPair
 from kerege.exchange.xades import Signer
 from kerege.node import keyfiles, tls
 from kerege.node.config_types import KeySource, NodeConfig
-from kerege.node.errors import KeyNotReady, NodeKeyInvalid
+from kerege.node.errors import CertificateRevoked, KeyNotReady, NodeKeyInvalid
 from kerege.node.tls import add_authorities as add_authorities
 
 AUTH: Final = "auth"
@@ -32,6 +33,8 @@ class NodeKeys:
     auth: KeyPair
     signers: dict[MemberId, Signer]
     good_until: dict[MemberId, datetime] = field(default_factory=dict)  # of the OCSP answers the signers hold
+    server: str = "of this node"
+    revoked: dict[bytes, str] = field(default_factory=dict)  # of certificates (DER) that their responder calls revoked
 
     def ready(self, member: MemberId, now: datetime) -> bool:
         """Whether the member's signer holds an OCSP answer that is still good at `now`."""
@@ -44,14 +47,21 @@ class NodeKeys:
         if signer is None:
             raise KeyNotReady(member=member, reason="this node holds no signing key of the member")
         if not self.ready(member, now):
+            said = self.revoked_since(signer.certificate)
+            if said:
+                raise CertificateRevoked(server=self.server, member=member, reason=said)
             raise KeyNotReady(member=member, reason="no OCSP answer for its signing certificate is at hand")
         return signer
+
+    def revoked_since(self, certificate: x509.Certificate) -> str:
+        """What its responder said against a certificate of this node ("the certificate is revoked since ..."), or nothing."""
+        return self.revoked.get(certs.der(certificate), "")
 
 
 def load_keys(config: NodeConfig) -> NodeKeys:
     """All keys the configuration names. Raises NodeKeyInvalid naming the file, TokenFailed naming token and key."""
     auth = load_auth(config)
-    return NodeKeys(auth, {member: load_signer(config, member) for member in config.sign})
+    return NodeKeys(auth, {member: load_signer(config, member) for member in config.sign}, server=str(config.server))
 
 
 def newer(config: NodeConfig, held: NodeKeys) -> tuple[KeyPair | None, dict[MemberId, Signer]]:

@@ -99,6 +99,8 @@ class Revocation:
         wanted = {certs.der(one) for one in (auth, *between, *(signer.certificate for signer in signers.values()))}
         for der in set(self._own) - wanted:  # of keys that were replaced
             del self._own[der]
+        for der in set(self._keys.revoked) - wanted:
+            del self._keys.revoked[der]
 
     def _good(self, der: bytes, now: datetime) -> list[bytes]:
         kept = self._own.get(der)
@@ -157,11 +159,14 @@ class Revocation:
         try:
             answer, until = await self._answer(trust, certificate, role, now, fall_back=kept is None)
             self._own[der] = (answer, now + _share(until - now), until)
+            self._keys.revoked.pop(der, None)
         except ResponderAway as away:
             _LOG.log(level, "own %s certificate: %s", role, away.error)
             return away.error
         except ExchangeError as refused:
             self._own.pop(der, None)
+            if isinstance(refused, RevocationUnknown) and ocsp.is_revoked(refused):
+                self._keys.revoked[der] = str(refused.params["reason"])
             _LOG.log(level, "own %s certificate: %s", role, refused)
             return refused
         return None
@@ -286,7 +291,9 @@ class Revocation:
             if not ocsp.is_final(refused):
                 raise ResponderAway(refused) from None
             self._forget(certificate, place)
+            self._keep(revoked_place(place), answer)  # for tools beside the node, which verify it anew
             raise
+        revoked_place(place).unlink(missing_ok=True)
         self._keep(place, answer)
         return answer, until
 
@@ -366,6 +373,11 @@ class Revocation:
             for file in self._folder.iterdir():
                 if file.stat().st_mtime < oldest:
                     file.unlink(missing_ok=True)
+
+
+def revoked_place(place: Path) -> Path:
+    """Where the answer that a certificate is revoked lies, beside the place of good ones."""
+    return place.with_suffix(".revoked")
 
 
 def _share(time_left: timedelta) -> timedelta:
