@@ -146,6 +146,30 @@ async def test_what_was_given_before_closing_is_written_and_nothing_is_taken_aft
 
 
 @on_loop
+async def test_what_is_being_given_while_another_thread_closes_is_written_too(tmp_path: Path) -> None:
+    log = CommitLog(LogWriter(tmp_path))
+    real, closing = log._loop, threading.Thread(target=log.close)
+
+    class Loop:
+        """The loop, held up just between the look whether the log is open and the giving."""
+
+        def create_future(self) -> asyncio.Future[None]:
+            closing.start()
+            closing.join(0.3)
+            return real.create_future()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+    log._loop = Loop()  # type: ignore[assignment]
+    async with asyncio.timeout(10):
+        await log.append(record(1))
+        await asyncio.to_thread(closing.join)
+    assert not log.alive
+    assert ids(tmp_path) == ["m-1"]
+
+
+@on_loop
 async def test_large_bodies_that_wait_together_are_spread_over_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

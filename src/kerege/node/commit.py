@@ -48,6 +48,7 @@ class CommitLog:
         self._inline = 0  # of those made in the loop since the last probe
         self._open = 0  # what was given to the thread and is not settled
         self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
         self.records = 0
         self.batches = 0
         self.failure: str | None = None
@@ -221,21 +222,39 @@ class CommitLog:
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """Write what waits, then stop the thread and close the log."""
+        """Write what waits, then stop the thread and close the log. In the loop, or from another thread while the loop runs."""
         if self._closed:
             return
         self._closed = True
-        with self._wake:
-            self._stopping = True
-            self._waiting.extend(self._gathered)
-            self._gathered = []
-            self._wake.notify()
+        if threading.get_ident() == self._loop_thread or not self._loop.is_running():
+            self._stop()
+        else:
+            # what the loop gathers is the loop's alone: only the waiting is done here
+            stopped = threading.Event()
+
+            def stop() -> None:
+                self._stop()
+                stopped.set()
+
+            self._loop.call_soon_threadsafe(stop)
+            while not stopped.wait(0.1) and self._loop.is_running():
+                pass
+            if not stopped.is_set():  # the loop ended meanwhile, and gathers no more
+                self._stop()
         self._thread.join()
         late = [(item, 0, LogFailed(reason="the node is stopping")) for item in (*self._waiting, *self._gathered)]
         if late and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._settle, late)
         with self._using:
             self._writer.close()
+
+    def _stop(self) -> None:
+        """Take nothing more, and hand over what is there. In the loop."""
+        with self._wake:
+            self._stopping = True
+            self._waiting.extend(self._gathered)
+            self._gathered.clear()
+            self._wake.notify()
 
 
 def _records(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord]:
