@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -123,6 +123,7 @@ class RestProvider:
 
     def __init__(self, agency: Agency, core: Core) -> None:
         self._agency, self._core = agency, core
+        self._again: set[asyncio.Task[None]] = set()
 
     def read(self, message: Message, extras: Extras, exchange: Exchange) -> Asked:
         """Who asks for what. Raises MessageMalformed and the like."""
@@ -195,7 +196,10 @@ class RestProvider:
                 self._agency.kept(service, connection)
                 made = reply(asked, message, answer.status, answer.reason, answer.headers, answer.body, exchange)
             except HttpFailed as problem:
-                failed(self._agency.problem(service, problem))
+                if problem.unanswered and request.verb in _SAFE:  # as `Agency.call`: the agency closed it meanwhile
+                    self._begin_again(self.call(asked, message, Extras(), service, exchange), done, failed)
+                else:
+                    failed(self._agency.problem(service, problem))
             except Exception as problem:  # noqa: BLE001 - whoever waits is told
                 failed(problem)
             else:
@@ -203,6 +207,26 @@ class RestProvider:
 
         waiter.add_done_callback(answered)
         return True
+
+    def _begin_again(
+        self,
+        call: Coroutine[None, None, Message],
+        done: Callable[[Message], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """The long way after all, in a task of its own."""
+
+        async def whole() -> None:
+            try:
+                answer = await call
+            except Exception as problem:  # noqa: BLE001 - whoever waits is told
+                failed(problem)
+            else:
+                done(answer)
+
+        task = asyncio.get_running_loop().create_task(whole())
+        self._again.add(task)
+        task.add_done_callback(self._again.discard)
 
 
 def reply(
