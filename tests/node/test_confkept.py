@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from centre import Central
@@ -100,6 +102,14 @@ def test_after_the_signing_key_changed_a_restarted_node_believes_what_it_keeps_a
     restarted = network.start()
     assert restarted.problem is None
     assert restarted.current(NOW).directory.generation == network.generation()
+
+
+def test_tools_that_read_the_log_have_the_trust_that_is_kept_after_the_signing_key_changed(network: Network) -> None:
+    follow(network, (0, 0, 1), (1, 1))
+    file = network.state / "anchor.xml"
+    file.write_bytes(confdir.build_anchor(network.anchor, NOW))
+    config: Any = SimpleNamespace(anchor=file, state=network.state)
+    assert keeper.kept_trust(config).shared.is_registered(network.central.subsystem)
 
 
 def test_two_changes_are_followed_link_by_link_and_a_change_back_needs_none(network: Network) -> None:

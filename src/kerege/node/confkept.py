@@ -92,20 +92,38 @@ def save(folder: Path, fetched: Fetched) -> None:
     new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    (new / _DIRECTORY_FILE).write_bytes(fetched.body)
+    _write(new / _DIRECTORY_FILE, fetched.body)
     for identifier, content in fetched.files.items():
-        (new / identifier).write_bytes(content)
+        _write(new / identifier, content)
     if len(fetched.links) > _MOST_LINKS:
         _LOG.warning("the signing key changed %d times since the anchor was made: get a new anchor", len(fetched.links))
     for number, link in enumerate(fetched.links[:_MOST_LINKS]):
         directory, shared = _link_files(new, number)
-        directory.write_bytes(link.body)
-        shared.write_bytes(link.shared)
+        _write(directory, link.body)
+        _write(shared, link.shared)
+    _sync(new)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     new.rename(folder)
+    _sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Durably: after a change of the signing key, what is lost here only a new anchor brings back."""
+    with file.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def load(folder: Path, believed: Believed, *, shared_only: bool = False) -> Fetched | None:
@@ -185,11 +203,9 @@ class Floors:
         content = {"generation": floor.generation, "rules": floor.rules, "signers": sorted(floor.signers)}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with new.open("w", encoding="utf-8") as out:
-                json.dump(content, out)
-                out.flush()
-                os.fsync(out.fileno())
+            _write(new, json.dumps(content).encode())
             new.replace(file)
+            _sync(self._folder)
         except OSError as trouble:
             _LOG.warning("the newest configuration could not be noted in %s: %s", self._folder.name, trouble.strerror)
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import KeyPair
 from kerege.exchange.xades import Signer
-from kerege.ground.errors import KeregeError
 from kerege.node import config as configuration
 from kerege.node import keys as node_keys
 from kerege.node.acme_orders import is_registered
@@ -24,6 +23,7 @@ from kerege.node.config_types import NodeConfig
 from kerege.node.connections import Connections
 from kerege.node.contexts import PROTOCOLS
 from kerege.node.errors import NodeConfigInvalid, NodeKeyInvalid, RestartNeeded
+from kerege.node.keys import NodeKeys
 from kerege.node.listening import Listening, addresses
 from kerege.node.records import Recorder
 from kerege.node.rights import Rights
@@ -137,17 +137,33 @@ async def _use_keys(parts: Parts, keys: _Keys, use_auth: Callable[[KeyPair], Any
     if not keys.signers and keys.auth is None:
         return
     trust = core.keeper.current(core.clock()).trust
-    signers, good_until = dict(core.keys.signers), dict(core.keys.good_until)
+    before = NodeKeys(core.keys.auth, dict(core.keys.signers), dict(core.keys.good_until))
     try:
         for member, signer in keys.signers.items():
             await core.revocation.adopt_signer(trust, member, signer)
         if keys.auth is not None:
             await use_auth(keys.auth)
-    except KeregeError:
-        core.keys.signers.clear()
-        core.keys.signers.update(signers)
-        core.keys.good_until.update(good_until)
+    except BaseException:  # also when the node stops meanwhile, or a token's library fails in a way of its own
+        _take_back(parts, keys, before)
         raise
+
+
+def _take_back(parts: Parts, keys: _Keys, before: NodeKeys) -> None:
+    """Use again what was in use before; what something else (a renewal) put in place meanwhile stays."""
+    held = parts.core.keys
+    for member, signer in keys.signers.items():
+        if held.signers.get(member) is not signer:
+            continue
+        held.good_until.pop(member, None)
+        if member in before.signers:
+            held.signers[member] = before.signers[member]
+        else:
+            del held.signers[member]
+        if member in before.good_until:
+            held.good_until[member] = before.good_until[member]
+    if keys.auth is not None and held.auth is keys.auth:
+        held.auth = before.auth
+        parts.contexts.use_key(before.auth)
 
 
 def _use_limits(parts: Parts, new: NodeConfig) -> None:
