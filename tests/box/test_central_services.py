@@ -1,0 +1,164 @@
+"""A network from nothing, as docs/how-to/run-the-central-services.md and join-a-network.md go: keys, register, hub, a node that asks, approval."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .outside_pki import Holder, OutsidePki
+
+pytestmark = pytest.mark.journey
+PROFILE = "ee.ria.xroad.common.certificateprofile.impl.FiVRKCertificateProfileInfoProvider"
+HOLDERS = {
+    "auth": Holder("KG/node-edu/GOV", "node-edu", "Education", signing=False),
+    "sign": Holder("KG/node-edu/GOV", "1", "Education", signing=True),
+}
+BY = ("--by", "Central office")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Office:
+    """The central services: commands in processes of their own, and the hub running."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("KEREGE_", "DJANGO_"))}
+        self.environ = inherited | {"KEREGE_HOME": str(folder / "central")}
+        self.hub: subprocess.Popen[bytes] | None = None
+
+    def kerege(self, *arguments: str, status: int = 0) -> str:
+        command = [sys.executable, "-m", "kerege", *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=self.environ, cwd=self.folder, check=False
+        )
+        assert done.returncode == status, (arguments, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "kerege", "hub", "--port", str(self.port)]
+        self.hub = subprocess.Popen(command, env=self.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            try:
+                with urllib.request.urlopen(f"{self.url}/internalconf", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("the hub does not serve the configuration")
+
+    def stop(self) -> None:
+        if self.hub is not None:
+            self.hub.terminate()
+            self.hub.wait(20)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    made = Office(tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Iterator[OutsidePki]:
+    made = OutsidePki(tmp_path / "pki", HOLDERS)
+    yield made
+    made.close()
+
+
+def declare(folder: Path, pki: OutsidePki, url: str) -> None:
+    network = {
+        "instance": "KG",
+        "settings": {"management_provider": "KG/GOV/0/management", "auth_cert_registration_address": url},
+        "member_classes": {"GOV": "Government"},
+        "certification": [
+            {
+                "name": "Independent",
+                "certificate": str(pki.pem("root")),
+                "profile": PROFILE,
+                "ocsp": [{"url": f"{pki.url}/ocsp", "certificate": str(pki.pem("responder")), "cost": "FREE"}],
+            }
+        ],
+        "members": [
+            {"id": "KG/GOV/0", "name": "Central office", "subsystems": ["management"]},
+            {"id": "KG/GOV/1", "name": "Education"},
+        ],
+    }
+    (folder / "network.yaml").write_text(yaml.safe_dump(network), encoding="utf-8")
+
+
+def node_file(folder: Path, pki: OutsidePki) -> None:
+    node = folder / "node"
+    (node / "keys").mkdir(parents=True)
+    for name in ("auth", "sign"):
+        for ending in ("key", "pem"):
+            copy = node / "keys" / f"{name}.{ending}"
+            copy.write_bytes((pki.folder / "keys" / f"{name}.{ending}").read_bytes())
+            copy.chmod(0o600)
+    (node / "anchor.xml").write_bytes((folder / "central/keys/configuration/internal-anchor.xml").read_bytes())
+    listen = {name: f"127.0.0.1:{free_port()}" for name in ("clients", "servers", "ocsp", "admin")}
+    config = {
+        "server": "KG/GOV/1/node-edu",
+        "listen": listen,
+        "keys": {
+            "auth": {"key": "keys/auth.key", "certificate": "keys/auth.pem"},
+            "sign": [{"member": "KG/GOV/1", "key": "keys/sign.key", "certificate": "keys/sign.pem"}],
+        },
+        "configuration": {"anchor": "anchor.xml"},
+        "clients": ["KG/GOV/1/emis"],
+    }
+    (node / "node.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def test_a_network_is_started_from_nothing_and_a_node_joins_it(office: Office, pki: OutsidePki, tmp_path: Path) -> None:
+    declare(tmp_path, pki, office.url)
+    assert "keys made" in office.kerege("network", "keys", "--url", office.url)
+    assert "+ member KG/GOV/1" in office.kerege("network", "plan", "network.yaml")
+    office.kerege("network", "apply", "network.yaml", *BY)
+    assert "version 1 of KG" in office.kerege("network", "publish")
+    office.start()
+    node_file(tmp_path, pki)
+
+    def register(status: int) -> str:
+        command = ("node", "--config", "node/node.yaml", "register", "--url", office.url, "--address", "127.0.0.1")
+        return office.kerege(*command, status=status)
+
+    def approve(kind: str) -> None:
+        (line,) = office.kerege("network", "requests", "--waiting").splitlines()
+        number, _, waiting = line.split()[:3]
+        assert waiting == kind
+        office.kerege("network", "approve", number, "--reason", "known to us", *BY)
+
+    told = register(1)
+    assert "authCertReg KG/GOV/1/node-edu: request 1 received" in told
+    assert "The server KG/GOV/1/node-edu is not registered" in told
+    assert "authCertReg comes first" in told
+    assert "asked for already" in register(1)
+    approve("authCertReg")
+    told = register(0)
+    assert "authCertReg KG/GOV/1/node-edu: registered already" in told
+    assert "clientReg KG/GOV/1/emis: request 2 received" in told
+    approve("clientReg")
+    assert register(0).count("registered already") == 2
+    office.kerege("network", "publish")
+    told = office.kerege("node", "--config", "node/node.yaml", "check", "--online", status=0)
+    assert "clients: 1 are registered at this server" in told
+    granted = office.kerege("network", "grant", "KG/GOV/1/emis", "KG/GOV/1/emis/self", "--until", "2099-12-31", *BY)
+    assert "KG/GOV/1/emis -> KG/GOV/1/emis/self" in granted
+    for made in (tmp_path / "node/state").rglob("*"):
+        assert stat.S_IMODE(made.stat().st_mode) & 0o077 == 0, made.name
