@@ -118,6 +118,42 @@ def test_every_key_that_cannot_be_read_is_told_and_the_rest_is_looked_at_all_the
     assert told["check.peer_unknown"] == ["peers.KG/GOV/70000009/none"]
 
 
+@pytest.mark.parametrize("misspelt", ["KG/GOV/70000002/popluation", "KG/GOV/70000002"[:-3] + "//population"])
+def test_services_of_a_misspelt_client_are_looked_at_all_the_same(network: Box, misspelt: str) -> None:
+    file = network.laid.nodes["node-reg"].config
+    before = file.read_text()
+
+    def edit(content: dict[str, Any]) -> None:
+        content["clients"] = [misspelt]
+        service = content["services"][str(PERSONS)]
+        service.update(kind="wsdl", description="gone.wsdl", rights=[{"to": "KG/GOV/70000003/nobody"}])
+
+    try:
+        change(file, edit)
+        told = found(file)
+    finally:
+        file.write_text(before)
+    assert f"services.{PERSONS}" in told["check.config_invalid"]
+    assert told["check.description_missing"] == [f"services.{PERSONS}.description"]
+    assert told["check.right_unknown"] == [f"services.{PERSONS}.rights"]
+
+
+def test_what_could_not_be_looked_at_is_said(file: Path) -> None:
+    change(file, lambda c: c.update(services={"population/persons": {"url": "http://x", "colour": "red"}}))
+    (one,) = [one for one in check(file, NOW, online=False).findings if one.key.startswith("services")]
+    assert "was not looked at" in one.found
+
+
+def test_the_problem_of_broken_yaml_and_the_missing_file_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "node.yaml"
+    file.write_text("server: [a\nlisten: b\n")
+    (broken,) = check(file, NOW, online=False).findings
+    assert (broken.key, "it is not YAML: expected" in broken.found) == ("line 2", True)
+    (missing,) = check(tmp_path / "none.yaml", NOW, online=False).findings
+    assert missing.found == "No such file or directory"
+    assert "--config" in missing.do
+
+
 @pytest.mark.parametrize("text", ["", "- a list", "server: [", "a: 1\na: 2\n", "\udcff"])
 def test_a_file_that_is_no_configuration_at_all_is_told_and_nothing_is_raised(tmp_path: Path, text: str) -> None:
     file = tmp_path / "node.yaml"

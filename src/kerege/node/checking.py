@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from kerege.exchange.ids import DataServiceId
 from kerege.ground.errors import KeregeError
 from kerege.node import config as configuration
 from kerege.node.acme_orders import read_settings
-from kerege.node.config_reading import SET_ASIDE, Place
+from kerege.node.config_reading import NOT_AMONG_CLIENTS, SET_ASIDE, Place
 from kerege.node.config_types import NodeConfig
 from kerege.node.errors import NodeConfigInvalid
 
@@ -142,10 +143,12 @@ def read_all(report: Report) -> NodeConfig | None:
             except NodeConfigInvalid as problem:
                 place = problem.params.get("place", ())
                 content = copy.deepcopy(content) if not told else content
+                came = _at(content, place)
+                let_in = _let_in(content, place, problem)
                 if not any(place[: len(one)] == one for one in (*told, *stood)):
-                    _tell(report, problem, _at(content, place))
+                    _tell(report, problem, came, unseen=not let_in)
                 told.add(place)
-                if not _repair(content, place, stood):
+                if not let_in and not _repair(content, place, stood):
                     return None
         else:
             return None
@@ -161,8 +164,14 @@ def read_all(report: Report) -> NodeConfig | None:
     return config
 
 
-def _tell(report: Report, problem: NodeConfigInvalid, came: Any = None) -> None:
+def _tell(report: Report, problem: NodeConfigInvalid, came: Any = None, *, unseen: bool = False) -> None:
     key, reason = str(problem.params["key"]), str(problem.params["reason"])
+    if problem.params.get("place") == () and key == "(file)":
+        do = "Name the node's own file with --config FILE, as UTF-8, readable by the node's user."
+        report.error("check.config_invalid", key, reason, do)
+        return
+    if unseen and isinstance(came, dict | list) and came:
+        reason += "; what stands in it was not looked at"
     if isinstance(came, str | int | float) and len(str(came)) <= _LONGEST and "not known" not in reason:
         reason += f"; found: {came}"
     report.error(
@@ -204,6 +213,17 @@ def _repair(content: Any, place: Place, stood: list[Place]) -> bool:
             stood.append(place)
             return True
     return _repair(content, place[:-1], stood)
+
+
+def _let_in(content: Any, place: Place, problem: NodeConfigInvalid) -> bool:
+    """Put a data service's subsystem among the clients when only that is wrong with it, so that the service is looked at."""
+    if len(place) != 2 or place[0] != "services" or NOT_AMONG_CLIENTS not in str(problem.params["reason"]):
+        return False
+    clients, subsystem = content.setdefault("clients", []), str(DataServiceId.parse(str(place[1])).provider)
+    if not isinstance(clients, list) or subsystem in clients:
+        return False
+    clients.append(subsystem)
+    return True
 
 
 def _at(content: Any, place: Sequence[str | int]) -> Any:

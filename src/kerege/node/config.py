@@ -16,7 +16,7 @@ import yaml
 from kerege.exchange.faults import Spelling
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.metaservices import is_reserved
-from kerege.node.config_reading import Section
+from kerege.node.config_reading import NOT_AMONG_CLIENTS, Section
 from kerege.node.config_types import Address as Address
 from kerege.node.config_types import (
     ArchiveSettings,
@@ -128,7 +128,7 @@ def content_of(file: Path) -> object:
         mark = getattr(problem, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "(file)"
         said = getattr(problem, "problem", None) or ""
-        reason = said if said.endswith("twice") else "it is not YAML"
+        reason = said if said.endswith("twice") else f"it is not YAML: {said}" if said else "it is not YAML"
         raise NodeConfigInvalid(file=file, key=where, reason=reason, place=()) from None
 
 
@@ -231,7 +231,7 @@ def _services(
         if service.subsystem is None:
             raise section.bad(name, "it is a member's own service; data services are offered by subsystems")
         if service.provider not in clients:
-            raise section.bad(name, f"its subsystem {service.provider} is not among clients")
+            raise section.bad(name, f"its subsystem {service.provider} {NOT_AMONG_CLIENTS}")
         if is_reserved(service.service):
             raise section.bad(name, f"the code {service.service} is reserved for a service of the node itself")
         one = section.child(name, value)

@@ -14,6 +14,7 @@ from kerege.node.errors import NodeConfigInvalid
 
 _MISSING: Final = object()
 _INDEXED: Final = re.compile(r"(\w+)\[(\d+)\]")
+NOT_AMONG_CLIENTS: Final = "is not among clients"  # what is wrong with a data service that is otherwise in order
 SET_ASIDE: Final = object()  # in the place of an entry of a list, so that the others keep their numbers
 
 Place = tuple[str | int, ...]  # the way to a value in the file, key by key
