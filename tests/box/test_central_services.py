@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +22,7 @@ import yaml
 from .outside_pki import Holder, OutsidePki
 
 pytestmark = pytest.mark.journey
+PAGE = (Path(__file__).parents[2] / "docs/how-to/run-the-central-services.md").read_text(encoding="utf-8")
 PROFILE = "ee.ria.xroad.common.certificateprofile.impl.FiVRKCertificateProfileInfoProvider"
 HOLDERS = {
     "auth": Holder("KG/node-edu/GOV", "node-edu", "Education", signing=False),
@@ -162,3 +167,66 @@ def test_a_network_is_started_from_nothing_and_a_node_joins_it(office: Office, p
     assert "KG/GOV/1/emis -> KG/GOV/1/emis/self" in granted
     for made in (tmp_path / "node/state").rglob("*"):
         assert stat.S_IMODE(made.stat().st_mode) & 0o077 == 0, made.name
+
+
+@pytest.fixture
+def nginx(office: Office, tmp_path: Path) -> Iterator[tuple[int, int]]:
+    """nginx as the page sets it up before the hub; its port without TLS and the one with."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None or shutil.which("openssl") is None:
+        pytest.skip("not there: nginx, openssl")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=cs", "-days", "30"]
+    for name in ("tls", "strange"):
+        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        subprocess.run([*command, *files], check=True, capture_output=True, cwd=tmp_path)
+    (found,) = re.findall(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
+    plain, secure = free_port(), free_port()
+    for said, here in (
+        ("listen 80;", f"listen 127.0.0.1:{plain};"),
+        ("listen 4001 ssl;", f"listen 127.0.0.1:{secure} ssl;"),
+        ("http://127.0.0.1:8000", office.url),
+        ("/etc/ssl/private/cs", f"{tmp_path}/tls"),
+        ("/etc/ssl/certs/cs", f"{tmp_path}/tls"),
+    ):
+        assert said in found, said
+        found = found.replace(said, here)
+    folders = "".join(
+        f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    head = f"daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; events {{}}\n"
+    (tmp_path / "nginx.conf").write_text(f"{head}http {{ access_log off; {folders}\n{found}}}\n", encoding="utf-8")
+    running = subprocess.Popen([program, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")])
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", secure), 1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield plain, secure
+    running.terminate()
+    running.wait(20)
+
+
+def test_behind_tls_the_node_believes_the_certificate_that_the_configuration_names_and_no_other(
+    office: Office, pki: OutsidePki, tmp_path: Path, nginx: tuple[int, int]
+) -> None:
+    plain, secure = (f"{scheme}://127.0.0.1:{port}" for scheme, port in zip(("http", "https"), nginx, strict=True))
+    declare(tmp_path, pki, secure)
+    office.kerege("network", "keys", "--url", plain)
+    office.kerege("network", "apply", "network.yaml", *BY)
+    certificate = ("network", "set", "setting", "auth_cert_registration_certificate")
+    office.kerege(*certificate, "value=@strange.pem", *BY)
+    office.kerege("network", "publish")
+    office.start()
+    node_file(tmp_path, pki)
+    command = ("node", "--config", "node/node.yaml", "register", "--url", secure, "--address", "127.0.0.1")
+    assert "certificate verify failed" in office.kerege(*command, status=2)
+    office.kerege(*certificate, "value=@tls.pem", *BY)
+    office.kerege("network", "publish")
+    assert "authCertReg KG/GOV/1/node-edu: request 1 received" in office.kerege(*command, status=1)
+    with urllib.request.urlopen(f"{plain}/internalconf?version=2", timeout=5) as answer:
+        assert answer.status == 200
+    trusting = ssl._create_unverified_context()  # only to see that pages are not given away on that port
+    for place in (f"{plain}/en/", f"{secure}/en/", f"{secure}/internalconf"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(place, timeout=5, context=trusting if place.startswith("https") else None)
