@@ -270,3 +270,35 @@ def test_what_held_over_a_tree_is_remembered_for_that_tree_and_that_signature_on
     with pytest.raises(SignatureInvalid):
         verify_batch(one, batch(parts[::-1]))
     assert verify_batch(bytes(bytearray(one)), tree) == facts
+
+
+# --- what the form leaves open, as X-Road's does (docs/decisions/0109) ---
+
+
+def test_two_bare_messages_are_also_the_first_with_the_second_as_its_body() -> None:
+    tree, with_body = batch(digests([(b"one", []), (b"two", [])])), of_message(sha(b"one"), [sha(b"two")])
+    assert with_body.result == tree.result
+    full_check(HashChain(tree.result, with_body.chain), b"one", [b"two"])
+
+
+def test_a_body_is_also_a_message_of_a_batch_and_a_node_is_one_of_der_only() -> None:
+    with_body, tree = of_message(sha(b"one"), [sha(b"two")]), batch(digests([(b"one", []), (b"two", [])]))
+    read_otherwise = tree.hash_chain(1)
+    assert read_otherwise is not None
+    full_check(HashChain(with_body.result, read_otherwise.chain), b"two", [])
+    assert hashchain.quick(read_otherwise, sha(b"two"), [])
+    four = batch(digests([(b"%d" % number, []) for number in range(4)]))
+    as_leaves = batch([(pair_digest(sha(b"0"), sha(b"1")), ()), (pair_digest(sha(b"2"), sha(b"3")), ())])
+    assert as_leaves.root == four.root
+    node = as_leaves.hash_chain(0)
+    assert node is not None
+    step = b"".join(b"\x30\x6d\x04\x40" + sha(b"%d" % n) + b"\x0c\x27" + SHA512.encode() + b"\x30\x00" for n in (0, 1))
+    full_check(node, b"\x30\x81\xde" + step, [])
+
+
+def test_a_message_with_two_bodies_is_no_batch_of_two() -> None:
+    with_bodies = of_message(sha(b"one"), [sha(b"two"), sha(b"three")])
+    assert with_bodies.result not in {
+        batch(digests([(b"one", []), (b"two", []), (b"three", [])])).result,
+        batch(digests([(b"one", [b"two"]), (b"three", [])])).result,
+    }

@@ -65,6 +65,18 @@ def test_the_newer_style_names_another_serial_number_in_vain(authority: TestAuth
         verify(made.sign(sha(b"message"), (), NOW).xml, b"message")
 
 
+def test_in_the_newer_style_a_body_is_never_a_message_nor_a_message_a_body(authority: TestAuthority) -> None:
+    made = parts_signer(authority)
+    signed = made.sign(sha(b"message"), [sha(b"body")], NOW)
+    with pytest.raises(SignatureInvalid):
+        verify(signed.xml, b"body")
+    with pytest.raises(SignatureInvalid):
+        verify(signed.xml, b"body", (b"message",))
+    one, _ = made.sign_batch([(sha(b"one"), ()), (sha(b"two"), ())], NOW)
+    with pytest.raises(SignatureInvalid):
+        verify(one.xml, b"one", (b"two",))
+
+
 def test_the_newer_style_has_no_batches(authority: TestAuthority) -> None:
     signed = parts_signer(authority).sign_batch([(sha(b"one"), ()), (sha(b"two"), (sha(b"body"),))], NOW)
     assert [one.chain for one in signed] == [None, None]

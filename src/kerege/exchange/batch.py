@@ -3,7 +3,8 @@
 Implements X-Road's hash chain and batch tree (UG-SIGDOC, PR-MESSTRANSP section 4 and the behaviour of its signer): the leaves are the
 messages' own digests, or the digest of a step over the parts of a message that has attachments; a node without a right neighbour is
 carried up as it is; every message gets the steps from the root (STEP0) down to its leaf, with the siblings as HashValue. All files equal,
-byte for byte, what X-Road's servers write, so most of a check is an equality (`hashchain.quick`).
+byte for byte, what X-Road's servers write, so most of a check is an equality (`hashchain.quick`). A step does not say whether a digest
+under it is of a message, a body or a node; what follows from that is docs/decisions/0109.
 
 No XML library: a file is a template with the digests put in, one template per way down the tree. SHA-512 only, as it is produced here;
 reading whatever others made is `hashchain`.
