@@ -124,10 +124,33 @@ def test_an_expired_configuration_stops_traffic_and_says_when_and_what_the_last_
         keeper.current(NOW + timedelta(minutes=10, seconds=1))
     assert f"of KG expired at {NOW + timedelta(minutes=10):%Y-%m-%d %H:%M:%SZ}" in stopped.value.text
     assert "offers no version" in stopped.value.text
+    assert f"its source last gave a good one at {NOW:%Y-%m-%d %H:%M:%SZ}" in stopped.value.text
+    assert "kerege node check --online" in stopped.value.next_step
     clock.now += timedelta(hours=1)
     central.publish(clock.now)
     assert refresh(keeper) is None
     keeper.current(clock.now)
+
+
+def test_a_source_that_serves_an_expired_directory_is_told_apart_from_one_that_does_not_answer(
+    make: Callable[..., Central], clock: Clock, tmp_path: Path
+) -> None:
+    central = make()
+    central.publish(NOW)
+    keeper = Keeper(central.anchor, tmp_path, clock)
+    refresh(keeper)
+    clock.now = NOW + timedelta(minutes=11)
+    problem = refresh(keeper)
+    assert isinstance(problem, ConfigurationExpired)
+    assert "serves no newer one" in problem.text
+    with pytest.raises(ConfigurationExpired) as stopped:
+        keeper.current(clock.now)
+    assert (
+        f"The source answers, with one that expired at {NOW + timedelta(minutes=10):%Y-%m-%d %H:%M:%SZ}"
+        in stopped.value.text
+    )
+    assert f"last gave a good one at {NOW:%Y-%m-%d %H:%M:%SZ}" in stopped.value.text
+    assert "publishes anew" in stopped.value.next_step
 
 
 def test_what_was_stored_serves_after_a_restart_without_any_source(

@@ -132,7 +132,19 @@ class ConfigurationExpired(ExchangeError):
         "The global configuration of {instance} expired at {expired}; it is now {now}. {problem}."
         " No message is exchanged on a stale map."
     )
-    hint = "See that the node reaches its configuration source: POST /refresh on the admin port says what is wrong."
+    hint = (
+        "See that the node reaches its configuration source; kerege node check --online asks it and says what is wrong."
+    )
+
+    def __init__(self, *, served: bool = False, **params: object) -> None:
+        self.served = served  # the source itself answered with it
+        super().__init__(**params)
+
+    @property
+    def next_step(self) -> str:
+        if not self.served:
+            return super().next_step
+        return "The source answers: its operator publishes anew (kerege network publish), and regularly, before each publication ends."
 
 
 class ConfigurationMissing(ExchangeError):
@@ -432,7 +444,7 @@ class ClientConnectionRefused(ExchangeError):
 class ManagementRequestInvalid(ExchangeError):
     code = "exchange.management_request_invalid"
     message = "The management request is refused: {reason}."
-    hint = "Nothing was registered. docs/reference/exchange.md says what each request holds and who signs it."
+    hint = "Nothing was registered. The section on management requests in docs/reference/exchange.md says what each holds and who signs it."
 
 
 class ManagementRefused(ExchangeError):

@@ -99,4 +99,6 @@ class Follower:
             raise ConfigurationOlder(source=url, found=directory.generation or "none", current=least)
         now = self._clock()
         if now >= directory.expires:
-            raise expired(self.anchor.instance, directory.expires, now)
+            raise expired(
+                self.anchor.instance, directory.expires, now, f"The source {url} serves no newer one", served=True
+            )

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from cryptography import x509
 
+from kerege.exchange.errors import ConfigurationExpired
 from kerege.ground.clock import iso
 from kerege.ground.errors import KeregeError
 from kerege.node import expiry
@@ -117,6 +118,8 @@ class Health:
             checked = core.keeper.last_success
             failures.append(f"the configuration was last checked {iso(checked) if checked else 'never'}")
         do = "See that the configuration's source answers; POST /refresh tries again now and says what is wrong."
+        if isinstance(core.keeper.problem, ConfigurationExpired):
+            do = core.keeper.problem.next_step
         return _part("configuration", failures, warnings, do)
 
     def _keys(self, now: datetime) -> Part:

@@ -109,7 +109,7 @@ class Keeper:
             problem = self.problem.text if self.problem else "not fetched yet"
             raise ConfigurationMissing(source=self._source, problem=problem)
         if now >= picture.directory.expires:
-            picture.check_fresh(now, self.problem.text if self.problem else "")
+            picture.check_fresh(now, self.problem, self.last_success)
         ends = picture.partner_ends
         if ends is not None and now >= ends:
             picture = self._picture = picture.federated(picture.partners, picture.shared.closed, now, picture)
@@ -337,7 +337,9 @@ class Keeper:
             )
         now = self._clock()
         if now >= found.own.expires:
-            raise expired(found.own.shared.instance, found.own.expires, now)
+            raise expired(
+                found.own.shared.instance, found.own.expires, now, "The folder holds no newer one", served=True
+            )
         picture = self._as_picture(_laid_out(found.own, found.own.expires), self._picture, self._source)
         problems: dict[str, KeregeError] = dict(found.problems)
         partners = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from kerege.exchange import confdir, globalconf, rules
 from kerege.exchange.errors import ConfigurationExpired, ConfigurationForged, ConfigurationMalformed
@@ -16,6 +17,9 @@ from kerege.exchange.federation import FederatedParameters, FederatedTrust
 from kerege.exchange.globalconf import ApprovedAuthority, OptionalParameters, PrivateParameters, SharedParameters
 from kerege.exchange.rules import Rules
 from kerege.exchange.trust import Trust
+from kerege.ground.errors import KeregeError
+
+NONE_YET: Final = "its source has given no good one since the node started"
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,19 @@ class Picture:
         """When the first of the partners in force expires."""
         return min((self.partners[i].directory.expires for i in self.shared.partners), default=None)
 
-    def check_fresh(self, now: datetime, problem: str = "") -> None:
-        """Raises ConfigurationExpired, saying since when and why no newer one came."""
+    def check_fresh(self, now: datetime, problem: KeregeError | None = None, last: datetime | None = None) -> None:
+        """Raises ConfigurationExpired, saying since when, why no newer one came, and when the source last gave a good one."""
         if now >= self.directory.expires:
-            raise expired(self.shared.instance, self.directory.expires, now, problem)
+            good = f"its source last gave a good one at {last:%Y-%m-%d %H:%M:%SZ}" if last else NONE_YET
+            if isinstance(problem, ConfigurationExpired) and problem.served:
+                said = f"The source answers, with one that expired at {problem.params['expired']}; {good}"
+            elif problem is not None:
+                said = f"No newer one came, last problem: {problem.text.rstrip('.')}; {good}"
+            else:
+                said = f"No newer one came; {good}"
+            raise expired(
+                self.shared.instance, self.directory.expires, now, said, served=said.startswith("The source answers")
+            )
 
     def federated(
         self, partners: Mapping[str, Fetched], closed: Mapping[str, str], now: datetime, before: Picture | None
@@ -98,12 +111,15 @@ class Picture:
         return replace(self, shared=shared, trust=trust, partners=dict(partners))
 
 
-def expired(instance: str, at: datetime, now: datetime, problem: str = "") -> ConfigurationExpired:
+def expired(
+    instance: str, at: datetime, now: datetime, problem: str = "No newer one came", *, served: bool = False
+) -> ConfigurationExpired:
     return ConfigurationExpired(
+        served=served,
         instance=instance,
         expired=f"{at:%Y-%m-%d %H:%M:%SZ}",
         now=f"{now:%Y-%m-%d %H:%M:%SZ}",
-        problem=f"No newer one came, last problem: {problem.rstrip('.')}" if problem else "No newer one came",
+        problem=problem,
     )
 
 
