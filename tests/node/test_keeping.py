@@ -292,7 +292,7 @@ async def test_running_it_stamps_archives_and_indexes_by_itself(bench: Bench) ->
 
 @on_loop
 async def test_one_kind_of_work_that_fails_is_told_and_stops_no_other(bench: Bench) -> None:
-    bench.approved.clear()
+    bench.down = {"http://first", "http://second"}
     (bench.folder / "archive").write_bytes(b"in the way")
     task = asyncio.create_task(bench.keeping.run())
     try:
