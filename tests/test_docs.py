@@ -41,6 +41,54 @@ def test_every_command_is_in_the_reference():
                 )
 
 
+def typed_in_pages():
+    """(page, words) of every `kerege ...` that a page has its reader type, in blocks of commands and in code within a sentence."""
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+        for line in [*lines, *re.findall(r"(?<!`)`(kerege [a-z][^`]*)`", text)]:
+            if not line.lstrip().startswith("#"):
+                for typed in re.findall(r"(?:^|[\s/(])kerege ((?!=)[^|>&;$]*)", re.sub(r"[\[\]]", " ", line)):
+                    yield page.relative_to(ROOT), typed.replace("`", " ").split()
+
+
+def what_is_not_there(words):
+    """The first word that is no command where one must stand, or no option of the commands before it; None when all are."""
+    command, options, value = main, {"--help": False, "--version": False}, False
+    for word in words:
+        flag = word.partition("=")[0].rstrip(",.)")
+        if flag.startswith("--"):
+            if flag not in options:
+                return word
+            value = options[flag] and "=" not in word
+        elif value:
+            value = False
+        elif isinstance(command, click.Group) and not word.startswith(("(", "-")):
+            inner = command.get_command(click.Context(command), word.rstrip(",.)"))
+            if inner is None:
+                return word
+            command = inner
+            options |= {
+                flag: isinstance(one, click.Option) and not one.is_flag
+                for one in command.params
+                for flag in (*one.opts, *one.secondary_opts)
+            }
+    return word if command is main and words else None
+
+
+def test_every_command_a_page_names_is_there_with_its_options():
+    typed = list(typed_in_pages())
+    assert len(typed) > 50
+    assert [f"{page}: kerege {' '.join(words)}" for page, words in typed if what_is_not_there(words)] == []
+
+
+def test_a_misspelt_command_or_option_would_be_noticed():
+    assert what_is_not_there(["network", "grantt", "A", "B"]) == "grantt"
+    assert what_is_not_there(["network", "grant", "A", "B", "--untill", "2027-12-31"]) == "--untill"
+    assert what_is_not_there(["node", "--config", "node.yaml", "chek"]) == "chek"
+    assert what_is_not_there(["node", "--config", "node.yaml", "check", "--online"]) is None
+
+
 def test_every_setting_is_in_the_reference():
     for setting in SETTINGS:
         assert f"`{setting.variable}`" in REFERENCE
