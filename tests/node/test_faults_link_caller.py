@@ -403,3 +403,23 @@ def test_pings_are_answered(caller: Caller) -> None:
     wire = caller.connect()
     wire.send(lm.Ping(b"12345678"))
     assert wire.read(lambda frame: isinstance(frame, lm.Ping)) == lm.Ping(b"12345678", answer=True)
+
+
+def test_a_frame_with_a_request_that_ends_the_link_leaves_no_room_taken(caller: Caller) -> None:
+    """Of two requests on one stream neither is carried out, again and again: what they held is given back each time."""
+    for _ in range(40):
+        wire = caller.connect()
+        body = bytes(60_000)
+        ask(wire, caller, *(caller.request(1, body, leaf=n) for n in range(2)))
+        assert wire.closes()
+    assert caller.box.agency.seen == []
+    assert well(caller)
+
+
+def test_a_body_that_was_not_announced_is_refused_and_the_link_goes_on(caller: Caller) -> None:
+    wire = caller.connect()
+    ask(wire, caller, caller.request(1, BIG))
+    assert "exchange.message_too_large" in fault_of(wire.read(of_stream(1))).detail
+    assert caller.box.agency.seen == []
+    ask(wire, caller, caller.request(2, BIG[:1000]))
+    assert answered(wire, 2) == 200

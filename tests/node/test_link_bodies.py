@@ -106,6 +106,29 @@ def test_what_there_is_no_room_for_is_refused_before_it_comes(tmp_path: Path) ->
 
 
 @looped
+def test_what_lies_in_memory_counts_until_the_body_is_whole_or_dropped(tmp_path: Path) -> None:
+    ends = Ends(tmp_path, bodies=300_000, memory=300_000)
+    room = ends.arrivals._room
+    ends.expect(1, 100_000, data=bytes(100_000))
+    ends.expect(2, 250_000)
+    ends.arrivals.piece(lm.BodyData(1, 1, bytes(60_000), False))
+    ends.arrivals.piece(lm.BodyData(2, 1, bytes(60_000), False))
+    assert (room.held, room.announced) == (120_000, 350_000)
+    ends.arrivals.piece(lm.BodyData(1, 1, bytes(40_000), True))
+    assert (len(ends.whole), room.held, room.announced) == (1, 60_000, 250_000)
+    ends.arrivals.drop(2)
+    assert (room.held, room.announced) == (0, 0)
+    ends.expect(3, 400_000)
+    for _ in range(5):
+        ends.arrivals.piece(lm.BodyData(3, 1, bytes(60_000), False))
+    assert room.held == 300_000
+    ends.arrivals.piece(lm.BodyData(3, 1, bytes(60_000), False))
+    assert (room.held, room.announced, ends.refused) == (0, 400_000, [])  # on disk from here on
+    ends.arrivals.clear()
+    assert (room.held, room.announced) == (0, 0)
+
+
+@looped
 async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path) -> None:
     ends = Ends(tmp_path)
     ends.arrivals.patience = 0.05

@@ -22,6 +22,7 @@ from kerege.node.contracting import Contracting
 from kerege.node.httpclient import Pool
 from kerege.node.keeper import Keeper, Picture
 from kerege.node.keys import NodeKeys
+from kerege.node.link_bodies import Room
 from kerege.node.monitoring import Monitor
 from kerege.node.peers import Peers
 from kerege.node.plans import Plans
@@ -79,6 +80,8 @@ class Core:
 
     milliseconds = staticmethod(milliseconds)
     plans: Plans = field(default_factory=Plans)
+    requests_room: Room = field(default_factory=Room)  # of links others made
+    answers_room: Room = field(default_factory=Room)  # of links this node made
     _registered: tuple[Picture | None, str] = (None, "")
 
     @property

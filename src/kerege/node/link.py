@@ -21,12 +21,11 @@ from kerege.exchange.errors import LinkMalformed, MessageMalformed
 from kerege.exchange.ids import ServerId
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
-from kerege.node.link_bodies import CREDIT, Arrivals, Departures
+from kerege.node.link_bodies import CREDIT, INLINE, Arrivals, Departures, Room, check_size
 from kerege.node.message import Extras, Message
 
 _LOG: Final = logging.getLogger("kerege.node.link")
 ALPN: Final = "kerege-link/1"
-INLINE: Final = 64 * 1024  # a larger body goes in pieces, so that it does not hold up the messages behind it
 _GREETING_SECONDS: Final = 10.0
 _STUCK_SECONDS: Final = 60.0  # the other end takes nothing of what is written
 _CONTENT_TYPE: Final = b"x-original-content-type"
@@ -43,8 +42,8 @@ class LinkRefused(Exception):
 class LinkProtocol(asyncio.Protocol):
     """One end of a link. Subclasses take whole messages (`take`) and what else ends a stream."""
 
-    def __init__(self, node: str, limits: LimitSettings) -> None:
-        self._node, self._limits = node, limits
+    def __init__(self, node: str, limits: LimitSettings, room: Room | None = None) -> None:
+        self._node, self._limits, self._room = node, limits, room or Room()
         self._loop = asyncio.get_running_loop()
         self._decoder = lf.Decoder()
         self._transport: asyncio.Transport | None = None
@@ -52,7 +51,7 @@ class LinkProtocol(asyncio.Protocol):
         self._writable.set()
         self._stuck: asyncio.TimerHandle | None = None
         self._ungreeted: asyncio.TimerHandle | None = None
-        self._arrivals = Arrivals(limits, self.write, self._whole, self.refuse, self.moved)
+        self._arrivals = Arrivals(limits, self.write, self._whole, self.refuse, self.moved, self._room)
         self._departures = Departures(self.write, self._writable, self.moved)
         self._sending: set[asyncio.Task[None]] = set()  # what must end although the connection does: log records
         self._told_ocsp: tuple[bytes, ...] = ()
@@ -182,20 +181,17 @@ class LinkProtocol(asyncio.Protocol):
 
     def _messages(self, frame: lm.Messages) -> None:
         for group in frame.groups:
-            whole = True
-            for message in group.messages:
-                for attachment in message.attachments:
-                    if isinstance(attachment, lm.Announced):
-                        whole = False
-            if whole:
-                self.take(group, list(group.messages))
-                continue
             now = []
             for message in group.messages:
-                if any(isinstance(attachment, lm.Announced) for attachment in message.attachments):
-                    self._expect(group, message)
-                else:
+                try:
+                    whole = check_size(message, self._limits)
+                except KeregeError as problem:
+                    self.refuse(message.stream, problem)
+                    continue
+                if whole:
                     now.append(message)
+                else:
+                    self._expect(group, message)
             if now:
                 self.take(group, now)
 

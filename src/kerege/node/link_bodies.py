@@ -15,6 +15,7 @@ from typing import Final
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
+from kerege.exchange import soap
 from kerege.exchange.bodies import Attachment, Body, BodyWriter, body_chunks, close_body
 from kerege.exchange.errors import LinkMalformed, MessageMalformed, MessageTooLarge
 from kerege.ground.errors import KeregeError
@@ -22,24 +23,64 @@ from kerege.node.config_types import LimitSettings
 
 _LOG: Final = logging.getLogger("kerege.node.link")
 PIECE: Final = 64 * 1024
+INLINE: Final = 64 * 1024  # a larger body goes in pieces, so that it does not hold up the messages behind it
 CREDIT: Final = 1024 * 1024
 MOST: Final = 256  # large messages arriving at once on one link
 PATIENCE: Final = 60.0  # seconds for each MiB
 _PROGRESS: Final = 1024 * 1024
 _GRANT: Final = CREDIT // 4  # credit is given in portions: tiny pieces do not cost a frame each
 _LOOK: Final = 1.0
-_ROOM: Final = 4  # bodies under way on one link: this many times limits.bodies, on disk
+_ROOM: Final = 4  # bodies under way on all links of one direction: this many times limits.bodies, on disk
+
+
+class Room:
+    """What the links of a node in one direction hold together: each keeps to its own limits with the sum of all.
+
+    held        bytes in memory, of bodies that arrive and of requests under way
+    announced   bytes of bodies that arrive, wherever they are kept
+    """
+
+    __slots__ = ("announced", "held")
+
+    def __init__(self) -> None:
+        self.held = self.announced = 0
+
+    def take(self, size: int, limits: LimitSettings) -> None:
+        """Raises MessageTooLarge when that much more does not go into memory."""
+        most = max(limits.bodies, limits.memory)
+        if self.held + size > most:
+            raise MessageTooLarge(what="sum of the bodies under way at once", limit=most)
+        self.held += size
+
+
+def check_size(message: lm.LinkMessage, limits: LimitSettings) -> bool:
+    """Whether `message` is whole, with nothing announced. Raises MessageTooLarge, as X-Road's wire would, or for what was not announced."""
+    if len(message.content) > limits.body or len(message.content) > soap.LARGEST:
+        raise MessageTooLarge(what="message", limit=min(limits.body, soap.LARGEST))
+    whole, total = True, 0
+    for attachment in message.attachments:
+        if isinstance(attachment, lm.Announced):
+            whole = False
+            total += attachment.size
+        else:
+            size = len(attachment.body)
+            if size > INLINE:
+                raise MessageTooLarge(what="body that came without being announced", limit=INLINE)
+            total += size
+    if total > limits.body:
+        raise MessageTooLarge(what="body", limit=limits.body)
+    return whole
 
 
 class _Arriving:
     """A message whose large bodies are still on their way."""
 
-    __slots__ = ("deadline", "group", "marked", "message", "owed", "seen", "size", "window", "writers")
+    __slots__ = ("deadline", "group", "held", "marked", "message", "owed", "seen", "size", "window", "writers")
 
-    def __init__(
-        self, group: lm.Group, message: lm.LinkMessage, writers: dict[int, BodyWriter], size: int, deadline: float
-    ) -> None:
-        self.group, self.message, self.writers, self.size, self.deadline = group, message, writers, size, deadline
+    def __init__(self, group: lm.Group, message: lm.LinkMessage, size: int, deadline: float) -> None:
+        self.group, self.message, self.size, self.deadline = group, message, size, deadline
+        self.writers: dict[int, BodyWriter] = {}
+        self.held = 0  # bytes of it in memory
         self.window, self.owed = CREDIT, 0
         self.seen = self.marked = 0
 
@@ -54,11 +95,12 @@ class Arrivals:
         whole: Callable[[lm.Group, lm.LinkMessage], None],
         refused: Callable[[int, KeregeError], None],
         moved: Callable[[int], None],
+        room: Room | None = None,
     ) -> None:
         self._limits, self._write, self._whole, self._refused, self._moved = limits, write, whole, refused, moved
+        self._room = room or Room()
         self._loop = asyncio.get_running_loop()
         self._arriving: dict[int, _Arriving] = {}
-        self._announced = 0
         self._timer: asyncio.TimerHandle | None = None
         self.patience = PATIENCE
 
@@ -73,15 +115,22 @@ class Arrivals:
         group.batch()  # while the digests are as they were announced
         sizes = {n: a.size for n, a in enumerate(message.attachments, 1) if isinstance(a, lm.Announced)}
         total = sum(sizes.values())
-        if max(sizes.values()) > limits.body:
+        if total > limits.body:
             raise MessageTooLarge(what="body", limit=limits.body)
-        room = _ROOM * max(limits.bodies, limits.body)
-        if len(self._arriving) >= MOST or self._announced + total > room:
-            raise MessageTooLarge(what="sum of the bodies under way at once", limit=room)
-        writers = {n: BodyWriter(limits.body, memory=limits.memory, folder=Path(limits.spool)) for n in sizes}
-        deadline = self._loop.time() + self.patience
-        self._arriving[stream] = _Arriving(group, message, writers, total, deadline)
-        self._announced += total
+        most = _ROOM * max(limits.bodies, limits.body)
+        if len(self._arriving) >= MOST or self._room.announced + total > most:
+            raise MessageTooLarge(what="sum of the bodies under way at once", limit=most)
+        arriving = _Arriving(group, message, total, self._loop.time() + self.patience)
+
+        def note(size: int) -> None:
+            self._room.take(size, limits)
+            arriving.held += size
+
+        folder = Path(limits.spool)
+        for n in sizes:
+            arriving.writers[n] = BodyWriter(limits.body, memory=limits.memory, folder=folder, note=note)
+        self._arriving[stream] = arriving
+        self._room.announced += total
         if self._timer is None:
             self._timer = self._loop.call_later(_LOOK, self._look)
 
@@ -140,16 +189,19 @@ class Arrivals:
     def _remove(self, stream: int) -> _Arriving | None:
         arriving = self._arriving.pop(stream, None)
         if arriving is not None:
-            self._announced -= arriving.size
+            self._room.announced -= arriving.size
+            self._room.held -= arriving.held
+            arriving.held = 0
         return arriving
 
     def drop(self, stream: int) -> None:
         """Nobody wants it any more: what came of it is given back."""
-        arriving = self._remove(stream)
+        arriving = self._arriving.get(stream)
         if arriving is None:
             return
         for writer in arriving.writers.values():
             writer.discard()
+        self._remove(stream)
         for attachment in arriving.message.attachments:
             if isinstance(attachment, Attachment):
                 close_body(attachment.body)

@@ -69,7 +69,7 @@ class Link(LinkProtocol):
     """A link this node made. `call` as often as wanted; when it is no longer `alive`, dial another."""
 
     def __init__(self, core: Core, address: Address) -> None:
-        super().__init__(str(core.config.server), core.config.limits)
+        super().__init__(str(core.config.server), core.config.limits, core.answers_room)
         self._core, self.address = core, address
         self._calls: dict[int, Call] = {}
         self._next = 1

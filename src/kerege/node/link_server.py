@@ -49,9 +49,10 @@ class LinkServer(LinkProtocol):
     """A link another node made. Stands where an HTTP connection stands in its listener."""
 
     def __init__(self, core: Core, provider: Provider, lost: Callable[[LinkServer], None]) -> None:
-        super().__init__(str(core.config.server), core.config.limits)
+        super().__init__(str(core.config.server), core.config.limits, core.requests_room)
         self._core, self._provider, self._lost = core, provider, lost
         self._under_way: dict[int, asyncio.Task[None] | None] = {}
+        self._held: dict[int, int] = {}  # bytes of requests under way, by stream
         self._unwanted: set[int] = set()  # streams under way whose caller gave up
         self._stopping = False
         self._grace = 0.0
@@ -82,6 +83,9 @@ class LinkServer(LinkProtocol):
                     self.write(lf.encode(lm.Cancel(stream)))
                     continue
                 message, extras = incoming(came)
+                size = _in_memory(message)
+                self._room.take(size, self._limits)
+                self._held[stream] = size
                 arrived = wire.Incoming(message, Signature(group.signature, None))
                 accepted = provider.accept(arrived, extras, peer, exchange, picture, now)
                 asked = accepted.asked
@@ -90,9 +94,12 @@ class LinkServer(LinkProtocol):
                     signed_by = asked.client if group.chained else None
                 provider.check_first_time(message)
                 made.append(recorder.received(records.REQUEST, records.PROVIDER, asked, message, group, came, now))
-            except LinkMalformed:
+            except LinkMalformed:  # the link ends; nothing of this frame is carried out
+                for one in good:
+                    self._let_go(one.stream)
                 raise
             except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
+                self._let_go(stream)
                 self._refuse(stream, exchange, problem)
             else:
                 good.append(_Stream(stream, accepted, exchange))
@@ -126,7 +133,7 @@ class LinkServer(LinkProtocol):
             await self._core.log.append_many(made)
         except Exception as problem:  # noqa: BLE001 - nothing is carried out without its record
             for one in good:
-                self._under_way.pop(one.stream, None)
+                self._let_go(one.stream)
                 self._refuse(one.stream, one.exchange, problem)
             return
         for one in good:
@@ -156,8 +163,13 @@ class LinkServer(LinkProtocol):
         self._core.sealing.submit(Item(accepted.signer, answer, accepted.asked, self._record, self, one))
 
     def _fail(self, one: _Stream, problem: Exception) -> None:
-        self._under_way.pop(one.stream, None)
+        self._let_go(one.stream)
         self._refuse(one.stream, one.exchange, problem)
+
+    def _let_go(self, stream: int) -> None:
+        """The call has ended, or never began."""
+        self._under_way.pop(stream, None)
+        self._room.held -= self._held.pop(stream, 0)
 
     def _record(self, item: Item, now: datetime) -> LogRecord:
         signed = item.signed
@@ -179,7 +191,7 @@ class LinkServer(LinkProtocol):
         for item in items:
             one = item.tag
             assert isinstance(one, _Stream)
-            self._under_way.pop(one.stream, None)
+            self._let_go(one.stream)
             self._unwanted.discard(one.stream)
             one.exchange.response_out = moment
             core.monitor.note(one.exchange)
@@ -189,7 +201,7 @@ class LinkServer(LinkProtocol):
         for item in items:
             one = item.tag
             assert isinstance(one, _Stream)
-            self._under_way.pop(one.stream, None)
+            self._let_go(one.stream)
             self._refuse(one.stream, one.exchange, problem)
 
     def refuse(self, stream: int, problem: KeregeError) -> None:
@@ -268,3 +280,12 @@ class LinkServer(LinkProtocol):
     def ended(self) -> None:
         """The other node is gone. Calls under way go on: their requests are logged, and the agency was asked."""
         self._lost(self)
+
+
+def _in_memory(message: Message) -> int:
+    """Bytes that a request holds in memory while it is carried out."""
+    size = len(message.content)
+    for attachment in message.attachments:
+        if isinstance(attachment.body, bytes):
+            size += len(attachment.body)
+    return size

@@ -21,7 +21,7 @@ from kerege.node.contracting import asked_plainly, check_translated
 from kerege.node.core import Core, new_uuid
 from kerege.node.errors import TranslationMissing
 from kerege.node.httpserver import HttpRequest, HttpResponse
-from kerege.node.link import INLINE
+from kerege.node.link_bodies import INLINE
 from kerege.node.link_client import Call
 from kerege.node.message import REST, Asked, Extras, Message
 from kerege.node.rights import check_permit
