@@ -17,8 +17,10 @@ from kerege.node.config_types import LimitSettings
 from kerege.node.core import utc_now
 from kerege.node.link_bodies import Room
 from kerege.node.link_server import LinkServer
+from kerege.node.message import Message
 
 SIZE = 1000
+ANSWER = Message(multipart.REST_RESPONSE, b"HTTP/1.1 200 OK")
 
 
 class Node:
@@ -48,7 +50,7 @@ class Node:
 
     def fault(self, problem: Exception, *_: object) -> Any:
         self.refused.append(problem)
-        return Fault("a", "b")
+        return Fault("a", "b", "c")
 
     def accept(self, *_: object) -> Any:
         if self.denied:
@@ -72,12 +74,12 @@ def test_requests_count_while_they_are_under_way_and_no_longer(tmp_path: Path) -
         node = Node(tmp_path, bodies=2 * SIZE)
         await node.take(1, 2, 3)
         assert (node.room.held, len(node.answers), len(node.refused)) == (2 * SIZE, 2, 1)  # no room for the third
-        node.answers[0](None)
+        node.answers[0](ANSWER)
         assert node.room.held == SIZE
         await node.take(4)
         assert node.room.held == 2 * SIZE
         for done in node.answers[1:]:
-            done(None)
+            done(ANSWER)
         assert node.room.held == 0
 
     asyncio.run(run())
