@@ -176,3 +176,25 @@ def test_fields_that_are_missing_strange_or_misspelt_are_named(run, fields, word
     assert result.exit_code == 2
     assert words in result.output
     assert "KeyError" not in result.output
+
+
+def test_a_client_bound_to_a_public_service_needs_its_permit_and_serves_no_other(run, two_subsystems, tmp_path) -> None:
+    from kerege.ledger import open_signing
+
+    for _ in range(2):
+        assert "without an open permit" in good(run("bind", "grade1-admission", "KG/GOV/1/emis", *BY))
+    bindings = json.loads(good(run("--json")))["bindings"]
+    assert bindings == [{"client": "KG/GOV/1/emis", "public_service": "grade1-admission"}]
+    with open_signing(tmp_path / "home") as ledger:
+        (bound,) = [entry.body for entry in ledger.entries() if entry.kind == "public-service-client"]
+    assert bound == {"public_service": "grade1-admission", "client": "KG/GOV/1/emis", "by": "operator"}
+    result = run("bind", "pensions", "KG/GOV/1/emis", *BY)
+    assert result.exit_code == 2
+    assert "already acts for grade1-admission" in result.output
+
+
+def test_nothing_is_decided_by_nobody(run) -> None:
+    result = run("set", "class", "GOV", "description=Government", "--by", " ")
+    assert result.exit_code == 2
+    assert "say who decides" in result.output
+    assert run("drop", "class", "GOV").exit_code == 2

@@ -16,7 +16,16 @@ from kerege.web.installation import open_database
 if TYPE_CHECKING:
     from kerege.ledger.log import Ledger
 
-BY = click.option("--by", required=True, help="Who decides: a name or an office, written to the ledger.")
+
+def _said(context: click.Context, option: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("it is empty; say who decides", context, option)
+    return value.strip()
+
+
+BY = click.option(
+    "--by", required=True, callback=_said, help="Who decides: a name or an office, written to the ledger."
+)
 
 
 @contextmanager

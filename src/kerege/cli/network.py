@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from kerege.cli.membership import BY, network, opened_ledger
-from kerege.cli.network_rights import grant, revoke, rights
+from kerege.cli.network_rights import bind, grant, revoke, rights
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
@@ -166,5 +166,5 @@ def publish(instance: str) -> None:
     click.echo(f"version {found.version} of {instance} published")
 
 
-for command in (grant, revoke, rights):
+for command in (bind, grant, revoke, rights):
     network.add_command(command)

@@ -1,4 +1,4 @@
-"""`kerege network grant`, `revoke`, `rights`: who may call which data service by the signed configuration.
+"""`kerege network grant`, `revoke`, `rights`, `bind`: who may call which data service by the signed configuration, and who needs a permit besides.
 
 A right is a doing of `membership`: it names who decided, stands in the ledger, and reaches the nodes with the next `kerege network publish`.
 A provider's own node may give rights besides, in its file; those are not seen here.
@@ -72,6 +72,23 @@ def revoke(right: str, by: str) -> None:
         now = clock.now()
         row = doings.revoke_right(right, ledger=ledger, now=now, by=by)
     click.echo(f"{right} {'revoked' if row.revoked_at == now else 'was revoked already'}")
+    click.echo(_PUBLISH)
+
+
+@click.command()
+@click.argument("public_service")
+@click.argument("client")
+@BY
+def bind(public_service: str, client: str, by: str) -> None:
+    """From now on CLIENT's calls need an open permit of PUBLIC_SERVICE, which `kerege gate` gives; there is no way back."""
+    from kerege.exchange.ids import SubsystemId
+
+    subsystem = SubsystemId.parse(client)
+    with opened_ledger() as ledger:
+        from kerege.membership import doings
+
+        doings.register_public_service(public_service, subsystem, ledger=ledger, now=clock.now(), by=by)
+    click.echo(f"{subsystem} acts for {public_service}: without an open permit the nodes refuse its calls")
     click.echo(_PUBLISH)
 
 

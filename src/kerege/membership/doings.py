@@ -100,16 +100,26 @@ def host_client(server: ServerId, subsystem: SubsystemId) -> None:
 
 
 @transaction.atomic
-def register_public_service(public_service: str, client: SubsystemId) -> PublicServiceClient:
-    """From now on the client's traffic needs a permit of this public service."""
+def register_public_service(
+    public_service: str,
+    client: SubsystemId,
+    *,
+    ledger: receipts.LedgerWriter | None = None,
+    now: datetime | None = None,
+    by: str = "",
+) -> PublicServiceClient:
+    """From now on the client's traffic needs a permit of this public service. With `ledger` and `now` a new binding stands in the ledger."""
     subsystem = _subsystem(client)
-    row, _ = PublicServiceClient.objects.get_or_create(client=subsystem, defaults={"public_service": public_service})
+    row, new = PublicServiceClient.objects.get_or_create(client=subsystem, defaults={"public_service": public_service})
     if row.public_service != public_service:
         raise PermitInvalid(
             public_service=public_service,
             state="none",
             reason=f"{client} already acts for {row.public_service}; give this public service a subsystem of its own",
         )
+    if new and ledger is not None and now is not None:
+        bound = {"public_service": public_service, "client": str(client)}
+        receipts.write(ledger, "public-service-client", bound | _decided(by), require_utc(now))
     return row
 
 
