@@ -147,13 +147,17 @@ def test_a_listed_certificate_of_any_making_is_seen_and_believed(bench: Bench, r
         connections.check(EMIS, request)
 
 
-def test_a_certificate_that_is_not_listed_ends_the_handshake_and_none_at_all_does_not(bench: Bench, run: Run) -> None:
+def test_a_certificate_that_is_not_listed_ends_the_handshake_and_none_at_all_does_not(
+    bench: Bench, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     now = datetime.now(UTC)
     own, stranger = self_signed("emis", ["localhost"], now), self_signed("emis", ["localhost"], now)
     bench.clients[EMIS] = ClientSettings("https-certificate", (bench.pem("own", own),))
     connections = bench.load(now)
     with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
         run(call(system(stranger), connections.clients_context()))
+    (line,) = [one.getMessage() for one in caplog.records if one.name == "kerege.node.listener"]
+    assert "a TLS certificate shown by 127.0.0.1 is not accepted" in line
     request = run(call(system(None), connections.clients_context()))
     assert request.peer_certificate is None
     with pytest.raises(ClientConnectionRefused, match="no client certificate"):

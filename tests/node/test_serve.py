@@ -261,7 +261,11 @@ def test_a_body_beyond_the_limit_is_refused_with_the_limit(new_box: Callable[...
         box.wait(code)
     over_both = box.call("/x", method="POST", body=bytes(110_000))
     assert over_both.status == 413
-    assert b"104857 bytes" in over_both.body
+    assert over_both.json["message"] == "The body is larger than the limit of 104857 bytes."
+    assert type_of(over_both) == over_both.headers["X-Road-Error"] == "server.clientproxy.invalid_request"
+    assert over_both.headers["X-Kerege-Fault"] == over_both.json["reference"]
+    in_xml = box.call("/x", method="POST", body=bytes(110_000), headers={"Accept": "text/xml"})
+    assert b"<type>server.clientproxy.invalid_request</type>" in in_xml.body
     over_provider = box.call("/x", method="POST", body=bytes(90_000))
     assert type_of(over_provider) == "server.serverproxy.invalid_request"
     assert box.agency.seen == []

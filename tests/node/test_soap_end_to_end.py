@@ -227,6 +227,12 @@ def named(service: DataServiceId) -> bytes:
     return envelope(fields, f"<{service.service}/>")
 
 
+def test_a_service_asked_without_its_version_is_told_with_the_versions_there_are(box: Box) -> None:
+    fault = fault_in(post(box, envelope(FIELDS.replace("<id:serviceVersion>v1</id:serviceVersion>", ""))))
+    assert fault.code == "server.serverproxy.unknown_service"
+    assert "in other versions only: v1" in fault.message
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

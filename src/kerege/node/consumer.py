@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
 
 from kerege.exchange import faults
-from kerege.exchange.errors import TargetInvalid
+from kerege.exchange.errors import MessageTooLarge, TargetInvalid
 from kerege.exchange.opmon import CLIENT, Exchange
 from kerege.node.core import Core, milliseconds
+from kerege.node.httpmessages import refusal
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.rest_consumer import RestConsumer, fault_response
+
+_TOO_LARGE: Final = 413
 
 LocalService = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
@@ -36,6 +40,17 @@ class Consumer:
             if quick is not None:
                 return quick
         return self._handle(http)
+
+    def refusal(self, status: int, reason: str, target: str, headers: Sequence[tuple[bytes, bytes]]) -> HttpResponse:
+        """For a request that is not read to its end: a body beyond the limit is told as other faults are, the rest in a line of text."""
+        if status != _TOO_LARGE:
+            return refusal(status, reason)
+        problem = MessageTooLarge(what="body", limit=self._core.config.limits.body)
+        fault = self._core.fault(problem, faults.CLIENT_PROXY)
+        if self._soap is not None and not target.startswith("/r1"):
+            return self._soap.fault(fault)
+        accept = next((value for name, value in headers if name.lower() == b"accept"), b"")
+        return replace(fault_response(fault, accept.decode("latin-1"), problem), status=status)
 
     async def _handle(self, http: HttpRequest) -> HttpResponse:
         if http.method == "GET" and self._local and not http.target.startswith("/r1/"):

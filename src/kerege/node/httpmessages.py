@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -114,9 +114,16 @@ def refusal(status: int, reason: str) -> HttpResponse:
     return HttpResponse(status, headers, reason.encode() + b"\n")
 
 
+# status, reason, target and headers (as far as they were read) of a request that is not read to its end
+Refusal = Callable[[int, str, str, Sequence[tuple[bytes, bytes]]], HttpResponse]
+
+
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """`memory` bytes of a body stay in memory, what is beyond goes to the `spool` folder; without a folder all stays in memory."""
+    """`memory` bytes of a body stay in memory, what is beyond goes to the `spool` folder; without a folder all stays in memory.
+
+    refusal   how a request beyond them is answered; in a line of text where nothing is said
+    """
 
     body: int
     connections: int = 1024
@@ -128,6 +135,7 @@ class ServerLimits:
     idle_seconds: float = 75.0
     memory: int = MEMORY
     spool: Path | None = None
+    refusal: Refusal = lambda status, reason, target, headers: refusal(status, reason)
 
 
 class BodyBudget:

@@ -382,7 +382,8 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             return
         if self._transport is None or self._transport.is_closing():
             return
-        self._transport.write(encode_response(refusal(status, reason), keep=False, head=False))
+        answer = self._limits.refusal(status, reason, self._target.decode("latin-1"), self._headers)
+        self._transport.write(encode_response(answer, keep=False, head=False))
         # closing with the client's bytes unread would reset the connection under the answer: swallow them for a moment
         self._reading = False
         if self._transport.can_write_eof():

@@ -23,6 +23,7 @@ from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, ServerLimi
 _LOG: Final = logging.getLogger("kerege.node.listener")
 _BACKLOG: Final = 1024
 _AGAIN_SECONDS: Final = 0.1
+_QUIET_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._callers: dict[HttpProtocol | Entrance, _Caller] = {}
         self._count: dict[str, int] = {}
+        self._certificates_refused, self._quiet_until = 0, 0.0
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._opening: set[asyncio.Task[None]] = set()
@@ -147,12 +149,26 @@ class Listener:
             await self._loop.connect_accepted_socket(
                 lambda: protocol, accepted, ssl=self._tls, ssl_handshake_timeout=timeout
             )
-        except (OSError, TimeoutError):  # no handshake, or one that failed: ssl.SSLError is an OSError
+        except (OSError, TimeoutError) as problem:  # no handshake, or one that failed: ssl.SSLError is an OSError
+            if isinstance(problem, ssl.SSLCertVerificationError):
+                self._refused_certificate(protocol, problem)
             accepted.close()
             self._forget(protocol)
         except BaseException:
             self._forget(protocol)
             raise
+
+    def _refused_certificate(self, protocol: HttpProtocol | Entrance, problem: ssl.SSLCertVerificationError) -> None:
+        """A line in the log, at most one in ten seconds: whoever can reach the port must not be able to fill it."""
+        now, caller = self._loop.time(), self._callers.get(protocol)
+        self._certificates_refused += 1
+        if now < self._quiet_until:
+            return
+        _LOG.warning(
+            "a TLS certificate shown by %s is not accepted: %s (%d since the start); it is none of those listed or approved for this port",
+            *(caller.address if caller else "?", problem.verify_message, self._certificates_refused),
+        )
+        self._quiet_until = now + _QUIET_SECONDS
 
     def _http(self, lost: Callable[[HttpProtocol], None]) -> HttpProtocol:
         return HttpProtocol(self._handler, self._limits, self.budget, lost, self._sinks)

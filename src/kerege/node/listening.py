@@ -100,6 +100,7 @@ class Listening:
     def _how(self, purpose: str, config: NodeConfig, connections: Connections) -> _How:
         parts = self._parts
         clients, servers = _limits(config.limits)
+        clients = replace(clients, refusal=parts.consumer.refusal)
         if purpose == "clients":
             return _How(parts.consumer.handle, clients)
         if purpose == "clients_tls":

@@ -9,7 +9,7 @@ and, for reserved codes, `metaservices`'.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -20,6 +20,7 @@ from cryptography import x509
 from kerege.exchange import certs, faults, multipart
 from kerege.exchange.errors import MessageMalformed, PeerUntrusted, ServiceDisabled, ServiceKindWrong, ServiceUnknown
 from kerege.exchange.globalconf import SecurityServer
+from kerege.exchange.ids import DataServiceId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.trust import Trust
@@ -259,7 +260,7 @@ class Provider:
     def _service(self, asked: Asked) -> Service:
         service = self._core.config.services.get(asked.service)
         if service is None:
-            raise ServiceUnknown(service=asked.service, reason="this node does not offer it")
+            raise ServiceUnknown(service=asked.service, reason=_not_offered(asked.service, self._core.config.services))
         # an envelope inside a REST body would be carried out by a SOAP service, with a client and an operation nobody decided about
         if (asked.protocol == SOAP) != (service.kind == _WSDL):
             raise ServiceKindWrong(service=asked.service, kind=service.kind, asked=asked.protocol)
@@ -333,3 +334,12 @@ def _is_client_of(asked: Asked, server: SecurityServer) -> bool:
     if asked.client.subsystem is None and server.id.owner == asked.client.member:
         return True
     return asked.client in server.clients
+
+
+def _not_offered(wanted: DataServiceId, offered: Iterable[DataServiceId]) -> str:
+    """Why there is none; one of another version is the likeliest mistake."""
+    versions = sorted(one.version or "" for one in offered if one.unversioned == wanted.unversioned)
+    if not versions:
+        return "this node does not offer it"
+    named = ", ".join(version or "(none)" for version in versions)
+    return f"this node offers it in other versions only: {named}"
