@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 import time
 import zipfile
@@ -14,6 +15,10 @@ from click.testing import CliRunner, Result
 
 from box import Box, make_box
 from kerege.cli.node import node
+from kerege.exchange import messagelog
+from kerege.exchange.errors import LogKeyWrong
+from kerege.exchange.logcrypt import LogKey
+from kerege.exchange.messagelog import LogWriter
 
 pytestmark = pytest.mark.journey
 
@@ -99,3 +104,27 @@ def test_a_folder_must_be_known_to_be_verified(network: Box, tmp_path: Path) -> 
     other.write_text(yaml.safe_dump(content))
     done = CliRunner().invoke(node, ["--config", str(other), "verify-archive"])
     assert (done.exit_code, "log.archive" in done.output) == (2, True)
+
+
+def test_a_folder_without_archives_is_not_verified(network: Box, tmp_path: Path) -> None:
+    done = typed(network, "node-edu", "verify-archive", str(tmp_path))
+    assert (done.exit_code, "no archive (mlog-*.zip) was found" in done.output) == (1, True)
+
+
+def test_a_log_whose_key_is_missing_or_another_is_told_as_that_and_not_as_damage(network: Box, tmp_path: Path) -> None:
+    config = network.laid.nodes["node-edu"].config
+    content = yaml.safe_load(config.read_text())
+    key = LogKey(bytes(32))
+    writer = LogWriter(tmp_path / "log", key=key)
+    (written, *_) = (one for _, _, one in messagelog.read(network.laid.nodes["node-edu"].folder / "log"))
+    writer.append_records([written])
+    writer.close()
+    other, right = config.with_name("sealed.yaml"), tmp_path / "other.key"
+    right.write_text(base64.b64encode(b"1" * 32).decode())
+    right.chmod(0o600)
+    for more in ({}, {"key_file": str(right)}):
+        content["log"] = {"folder": str(tmp_path / "log"), **more}
+        other.write_text(yaml.safe_dump(content))
+        done = CliRunner().invoke(node, ["--config", str(other), "verify-log"])
+        assert isinstance(done.exception, LogKeyWrong)
+        assert key.id.hex() in done.exception.next_step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,13 +27,19 @@ _FILES = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.pass_obj
 def verify_log(config: object) -> None:
     """Count the message log's records and verify every signature, under the configuration the node keeps."""
-    from kerege.exchange.messagelog import verify
+    from kerege.exchange.errors import LogDamaged
+    from kerege.exchange.messagelog import entries, verify
     from kerege.node.assembly import read_log_key
     from kerege.node.config import NodeConfig
     from kerege.node.keeper import kept_trust
 
     assert isinstance(config, NodeConfig)
-    report = verify(config.log.folder, kept_trust(config), read_log_key(config.log))
+    key = read_log_key(config.log)
+    with contextlib.suppress(LogDamaged):  # is in the report
+        next(
+            iter(entries(config.log.folder, key)), None
+        )  # a key that does not fit is no damage: LogKeyWrong says which
+    report = verify(config.log.folder, kept_trust(config), key)
     click.echo(
         f"{report.records} records ({report.requests} requests, {report.responses} responses), {report.verified} verified"
     )
@@ -135,6 +142,9 @@ def verify_archive(config: object, folder: Path | None, without_bodies: bool) ->
     trust = kept_trust(config)
     report = archive.verify_archive(folder, lambda container: container.check(trust, bodies=not without_bodies))
     click.echo(f"{report.archives} archives, {report.containers} containers")
+    if not report.archives and not report.problems:
+        click.echo(f"no archive (mlog-*.zip) was found in {folder}; nothing was verified", err=True)
+        sys.exit(1)
     for problem in report.problems:
         click.echo(str(problem), err=True)
     sys.exit(0 if report.ok else 1)
