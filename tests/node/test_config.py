@@ -180,3 +180,14 @@ def test_what_a_command_writes_is_for_the_nodes_user_alone_whatever_the_shell_al
     written = [path for path in file.parent.rglob("*") if path.name == "ends.ics" or config.state in path.parents]
     assert written
     assert all(path.stat().st_mode & 0o077 == 0 for path in written)
+
+
+@pytest.mark.parametrize("command", sorted(node.commands))
+def test_the_help_of_every_command_is_given_without_a_file(command: str) -> None:
+    done = CliRunner().invoke(node, [command, "--help"])
+    assert (done.exit_code, done.output.startswith(f"Usage: node {command}")) == (0, True), done.output
+
+
+def test_a_command_itself_still_asks_for_the_file() -> None:
+    done = CliRunner().invoke(node, ["verify-log"])
+    assert (done.exit_code, "--config" in done.output) == (2, True)

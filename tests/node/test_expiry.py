@@ -228,3 +228,9 @@ def test_the_command_lists_and_writes_the_calendar_and_fails_when_something_is_m
     refused = CliRunner().invoke(main, ["node", "--config", str(node.config), "order"])
     assert refused.exit_code == 2
     assert "keys.acme" in refused.output
+
+
+def test_times_in_the_table_say_their_zone(bench: Bench) -> None:
+    (line, *_) = [one for one in expiry.table(bench.entries()).splitlines() if "authentication certificate" in one]
+    moment = line.split()[1:3]
+    assert datetime.strptime(" ".join(moment), "%Y-%m-%d %H:%M%z").utcoffset() == timedelta(hours=6)

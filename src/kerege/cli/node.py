@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,8 +16,19 @@ from kerege.cli.node_log import asic, verify_archive, verify_container, verify_l
 from kerege.cli.node_original import original
 from kerege.cli.node_register import register
 
+_HELP: Final = "kerege.node.help"
 
-@click.group(invoke_without_command=True)
+
+class _NodeGroup(click.Group):
+    """Knows before its own work whether a command's help alone is wanted: that needs no file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, list(args))
+        ctx.meta[_HELP] = "--help" in args
+        return rest
+
+
+@click.group(cls=_NodeGroup, invoke_without_command=True)
 @click.option(
     "--config",
     "config_file",
@@ -30,7 +42,7 @@ def node(ctx: click.Context, config_file: Path | None) -> None:
 
     before = os.umask(0o077)  # whatever a command writes, only the node's user reads
     ctx.call_on_close(lambda: os.umask(before))
-    if ctx.invoked_subcommand == "lab":
+    if ctx.invoked_subcommand == "lab" or (ctx.invoked_subcommand and ctx.meta[_HELP]):
         return
     if config_file is None:
         raise click.UsageError("Missing option '--config'.")
