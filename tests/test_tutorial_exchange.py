@@ -1,4 +1,4 @@
-"""docs/tutorial-exchange.md is typed as it stands, on free ports, and answers what the page says it does."""
+"""The pages a reader types from nothing are typed as they stand, on free ports, and answer what they say they do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/tutorial-exchange.md").read_text(encoding="utf-8")
+PAGES = {
+    "docs/tutorial-exchange.md": (10, 12),
+    "docs/how-to/soap-services.md": (5, 4),
+}  # steps and promised lines, at least
 _BLOCK = re.compile(r"(?:<!-- ends with status (\d) -->\n)?```(sh|text)\n(.*?)```", re.DOTALL)
 _NEXT = "=== block "
 pytestmark = pytest.mark.journey
@@ -44,9 +47,9 @@ def free_base() -> int:
     raise AssertionError("no eight free ports")
 
 
-def steps(base: int) -> list[Step]:
+def steps(page: str, base: int) -> list[Step]:
     found: list[Step] = []
-    page = re.sub(r"\b87(0[0-7])\b", lambda m: str(base + int(m[1])), PAGE)
+    page = re.sub(r"\b87(0[0-7])\b", lambda m: str(base + int(m[1])), page)
     for status, kind, text in _BLOCK.findall(page):
         if kind == "sh":
             found.append(Step(text, int(status or 0), ()))
@@ -56,8 +59,13 @@ def steps(base: int) -> list[Step]:
     return found
 
 
+@pytest.fixture(scope="module", params=PAGES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def typed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Step, int, str]]:
+def typed(name: str, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Step, int, str]]:
     """Each step with its status and what it said, all in one shell, as a person would."""
     for tool in ("curl", "unzip"):
         if shutil.which(tool) is None:
@@ -65,7 +73,7 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Step, int, str
     checkout = tmp_path_factory.mktemp("service") / "checkout"
     checkout.mkdir()
     (checkout / ".venv").symlink_to(sys.prefix)
-    wanted = steps(free_base())
+    wanted = steps((ROOT / name).read_text(encoding="utf-8"), free_base())
     script = ""
     for number, step in enumerate(wanted):
         (checkout / f"{number}.sh").write_text(step.commands)
@@ -87,14 +95,14 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Step, int, str
     return [(step, code, text) for step, (code, text) in zip(wanted, ended, strict=True)]
 
 
-def test_every_step_ends_with_the_status_the_page_says(typed: list[tuple[Step, int, str]]) -> None:
-    assert len(typed) > 10, "the page's command blocks were not found"
+def test_every_step_ends_with_the_status_the_page_says(name: str, typed: list[tuple[Step, int, str]]) -> None:
+    assert len(typed) > PAGES[name][0], "the page's command blocks were not found"
     for step, code, said in typed[:-1]:  # the last waits for what was told to end
         assert code == step.status, f"after {step.commands}:\n{said}"
 
 
-def test_every_line_of_output_the_page_shows_is_printed(typed: list[tuple[Step, int, str]]) -> None:
+def test_every_line_of_output_the_page_shows_is_printed(name: str, typed: list[tuple[Step, int, str]]) -> None:
     for step, _, said in typed:
         for line in step.promised:
             assert line in said, f"after {step.commands}: {line!r} is not in\n{said}"
-    assert sum(len(step.promised) for step, _, _ in typed) > 12
+    assert sum(len(step.promised) for step, _, _ in typed) > PAGES[name][1]
