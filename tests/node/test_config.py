@@ -191,3 +191,10 @@ def test_the_help_of_every_command_is_given_without_a_file(command: str) -> None
 def test_a_command_itself_still_asks_for_the_file() -> None:
     done = CliRunner().invoke(node, ["verify-log"])
     assert (done.exit_code, "--config" in done.output) == (2, True)
+
+
+def test_a_certificate_request_is_made_only_for_a_key_on_a_token(file: Path) -> None:
+    words = ["--config", str(file), "csr", str(EDU), "--subject", "CN=x", "--out", str(file.parent / "sign.csr")]
+    done = CliRunner().invoke(node, words)
+    assert (done.exit_code, "no key on a token" in done.output) == (2, True)
+    assert not (file.parent / "sign.csr").exists()

@@ -208,3 +208,16 @@ def test_threads_that_sign_at_the_same_time_each_get_their_own(token: str, pairs
         values = list(pool.map(lambda content: one.sign(content, ECDSA_SHA512), contents))
     for content, value in zip(contents, values, strict=True):
         verify(pairs["ec"].certificate, ECDSA_SHA512, value, content)
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ec"])
+def test_a_certificate_is_asked_for_with_the_tokens_own_key(token: str, pairs: dict[str, KeyPair], kind: str) -> None:
+    assert MODULE is not None
+    subject = x509.Name.from_rfc4514_string("CN=70000003,O=Ministry\\, of Education,C=KG")
+    made = room.certificate_request(TokenKey(MODULE, token, f"sign-{kind}"), PIN, subject)
+    request = x509.load_pem_x509_csr(made)
+    assert request.is_signature_valid
+    assert request.subject == subject
+    assert request.public_key() == pairs[kind].certificate.public_key()
+    with pytest.raises(TokenFailed, match="no public key with this label"):
+        room.certificate_request(TokenKey(MODULE, token, "none"), PIN, subject)

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from kerege.cli.node_keys import expiry, order
+from kerege.cli.node_keys import csr, expiry, order
 from kerege.cli.node_lab import lab
 from kerege.cli.node_log import asic, verify_archive, verify_container, verify_log
 from kerege.cli.node_original import original
@@ -73,5 +73,5 @@ def check(file: Path, online: bool, as_json: bool) -> None:
     sys.exit(0 if report.good else 1)
 
 
-for command in (asic, expiry, lab, order, original, register, verify_archive, verify_container, verify_log):
+for command in (asic, csr, expiry, lab, order, original, register, verify_archive, verify_container, verify_log):
     node.add_command(command)

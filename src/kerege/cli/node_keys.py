@@ -64,3 +64,33 @@ def order(config: object, what: str) -> None:
         click.echo(f"ordered: {source.certificate}")
     if not wanted:
         click.echo("nothing is due")
+
+
+@click.command()
+@click.argument("member")
+@click.option("--subject", required=True, help="As in CN=70000003,serialNumber=KG/node-edu/GOV,O=Ministry,C=KG.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where to write it (PEM).")
+@click.pass_obj
+def csr(config: object, member: str, subject: str, out: Path) -> None:
+    """Write a request for a certificate of a signing key that is on a token: MEMBER of keys.sign, as the file names it."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    from kerege.node.config import NodeConfig
+    from kerege.node.keyfiles import passphrase
+    from kerege.node.pkcs11 import certificate_request
+
+    assert isinstance(config, NodeConfig)
+    source = next((one for name, one in config.sign.items() if str(name) == member), None)
+    if source is None or source.token is None:
+        click.echo(
+            f"keys.sign names no key on a token for {member}; for one in a file, openssl req makes the request",
+            err=True,
+        )
+        sys.exit(2)
+    try:
+        name = x509.Name.from_rfc4514_string(subject, {"serialNumber": NameOID.SERIAL_NUMBER})
+    except ValueError as problem:
+        raise click.BadParameter(str(problem), param_hint="--subject") from None
+    out.write_bytes(certificate_request(source.token, (passphrase(source) or b"").decode(), name))
+    click.echo(str(out))

@@ -11,15 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pkcs11
+from asn1crypto import csr, keys  # type: ignore[import-untyped]
+from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from pkcs11 import exceptions
+from pkcs11.util.ec import encode_ec_public_key
+from pkcs11.util.rsa import encode_rsa_public_key
 
 from kerege.exchange.signingkeys import ECDSA_SHA512, PSS_SHA512, RSA_SHA512
 from kerege.node.config_types import TokenKey
@@ -96,7 +102,7 @@ class TokenSigningKey:
 
     blocking: Final = True  # a signature may take long: make it in a thread
 
-    def __init__(self, place: TokenKey, pin: str, certificate: x509.Certificate) -> None:
+    def __init__(self, place: TokenKey, pin: str, certificate: x509.Certificate | _Uncertified) -> None:
         self._place = place
         self._public = certificate.public_key()
         if not isinstance(self._public, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
@@ -178,3 +184,76 @@ class TokenSigningKey:
 
     def _failed(self, reason: str) -> TokenFailed:
         return TokenFailed(key=self._place.key, token=self._place.token, reason=reason)
+
+
+@dataclass(frozen=True)
+class _Uncertified:
+    """A public key that no certificate is there for yet."""
+
+    public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+    def public_key(self) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+        return self.public
+
+
+def certificate_request(place: TokenKey, pin: str, subject: x509.Name) -> bytes:
+    """A request (PKCS#10, PEM) for a certificate of a key on the token, signed by that key. Raises TokenFailed."""
+    public = _public_of(place, pin)
+    key = TokenSigningKey(place, pin, _Uncertified(public))
+    info = csr.CertificationRequestInfo(
+        {
+            "version": "v1",
+            "subject": asn1.Name.load(subject.public_bytes()),
+            "subject_pk_info": keys.PublicKeyInfo.load(
+                public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            ),
+            "attributes": [],
+        }
+    )
+    is_rsa = isinstance(public, rsa.RSAPublicKey)
+    value = key.sign(info.dump(), RSA_SHA512 if is_rsa else ECDSA_SHA512)
+    if not is_rsa:
+        half = len(value) // 2
+        value = encode_dss_signature(int.from_bytes(value[:half], "big"), int.from_bytes(value[half:], "big"))
+    whole = csr.CertificationRequest(
+        {
+            "certification_request_info": info,
+            "signature_algorithm": {"algorithm": "sha512_rsa" if is_rsa else "sha512_ecdsa"},
+            "signature": value,
+        }
+    )
+    return x509.load_der_x509_csr(whole.dump()).public_bytes(Encoding.PEM)
+
+
+def _public_of(place: TokenKey, pin: str) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+    def failed(reason: str) -> TokenFailed:
+        return TokenFailed(key=place.key, token=place.token, reason=reason)
+
+    try:
+        token = pkcs11.lib(str(place.module)).get_token(token_label=place.token)
+        try:
+            opened = token.open(user_pin=pin)
+        except exceptions.UserAlreadyLoggedIn:
+            opened = token.open()
+        with opened as session:
+            found: Any = session.get_key(object_class=pkcs11.ObjectClass.PUBLIC_KEY, label=place.key)
+            encode = encode_rsa_public_key if found.key_type is pkcs11.KeyType.RSA else encode_ec_public_key
+            public = load_der_public_key(_spki(encode(found)))
+    except exceptions.NoSuchKey:
+        raise failed("the token has no public key with this label") from None
+    except _FINAL as refused:
+        raise failed(f"the PIN is refused ({type(refused).__name__})") from None
+    except (exceptions.PKCS11Error, RuntimeError, ValueError) as problem:
+        raise failed(f"its public key cannot be read ({type(problem).__name__})") from None
+    if not isinstance(public, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise failed("it is neither an RSA nor an EC key")
+    return public
+
+
+def _spki(encoded: bytes) -> bytes:
+    """A SubjectPublicKeyInfo; of an RSA key the library gives what is inside one (PKCS#1)."""
+    try:
+        load_der_public_key(encoded)
+        return encoded
+    except ValueError:
+        return bytes(keys.PublicKeyInfo.wrap(keys.RSAPublicKey.load(encoded), "rsa").dump())
