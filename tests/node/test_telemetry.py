@@ -68,6 +68,7 @@ def core_of(folder: Path, monitor: Monitor, certificate: Any, **changes: Any) ->
         "keys": SimpleNamespace(
             auth=SimpleNamespace(certificate=certificate),
             signers={EDU: SimpleNamespace(certificate=certificate)},
+            revoked_since=lambda _: None,
             good_until={EDU: NOW + timedelta(seconds=300)},
             ready=lambda member, now: True,
         ),
