@@ -35,6 +35,9 @@ def register(config: object, url: str, address: str) -> None:
         return revocation.own_answers(), keeper
 
     answers, keeper = asyncio.run(prepared())
+    for member, signer in keys.signers.items():
+        if keys.revoked_since(signer.certificate):
+            keys.signer(member, now())  # says since when and what to do
     private = keeper.current(now()).private
     if private is None or private.management_provider is None:
         raise RegistrationUnreachable(url=url, reason="the configuration names no management services")
