@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -21,7 +22,8 @@ PAGES = {
 }  # steps and promised lines, at least
 _BLOCK = re.compile(r"(?:<!-- ends with status (\d) -->\n)?```(sh|text)\n(.*?)```", re.DOTALL)
 _NEXT = "=== block "
-pytestmark = pytest.mark.journey
+# one after the other, in one worker: two shells at once would look for free ports at the same time
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("typed-pages")]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Step:
 
 def free_base() -> int:
     """The first of eight free ports in a row, ending in two zeros as the page's do."""
-    for base in range(21700, 30000, 100):
+    start = os.getpid() % 80  # two runs beside each other begin at different places
+    for base in (21700 + (start + number) % 80 * 100 for number in range(80)):
         sockets = [socket.socket() for _ in range(8)]
         try:
             for number, one in enumerate(sockets):
@@ -89,6 +92,9 @@ def typed(name: str, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Ste
     except subprocess.TimeoutExpired:
         os.killpg(shell.pid, signal.SIGTERM)
         said = shell.communicate()[0]
+    finally:  # whatever a step left running ends with its shell
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
     parts = re.split(rf"^{_NEXT}(\d+)\n", said, flags=re.MULTILINE)
     ended = [(int(code), text) for text, code in zip(parts[0::2], parts[1::2], strict=False)]
     assert len(ended) == len(wanted), said
