@@ -17,6 +17,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509 import ocsp
@@ -277,7 +278,7 @@ def verify(
     value = content(signature.find(f"{{{DS}}}SignatureValue"))
     try:
         key.verify(value, etree.tostring(info, method="c14n"), padding.PKCS1v15(), hashes.SHA512())
-    except Exception:
+    except InvalidSignature:
         raise Refused("InvalidSignatureValue", "the value does not verify") from None
 
     certificate.verify_directly_issued_by(authority.ca.certificate)

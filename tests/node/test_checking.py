@@ -260,9 +260,12 @@ def test_a_log_key_that_is_none_and_a_log_that_cannot_be_read_are_told(file: Pat
     assert found(file)["check.log_unreadable"] == ["log.folder"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_told(file: Path) -> None:
-    change(file, lambda c: c.update(state="/proc/state"))
+def test_a_folder_that_may_not_be_written_is_told(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, access = tmp_path / "closed", os.access
+    closed.mkdir()
+    change(file, lambda c: c.update(state=str(closed / "state")))
+    # root may write everywhere, so the system's answer is given here
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and access(path, mode))
     assert "state" in found(file)["check.folder_unusable"]
 
 

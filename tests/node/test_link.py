@@ -83,6 +83,9 @@ class End(LinkProtocol):
     def refuse(self, stream: int, problem: KeregeError) -> None:
         self.refused[stream] = problem
 
+    def fault(self, frame: lm.FaultFrame) -> None:
+        raise AssertionError("no fault is sent in these tests")
+
     def came(self, *messages: lm.LinkMessage) -> None:
         group = lm.Group(b"<s/>", messages, len(messages), b"", chained=True)
         for data in lf.encode_messages([group]):

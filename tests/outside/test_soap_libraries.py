@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
@@ -31,9 +30,6 @@ pytestmark = [
         reason="not there: make outside",
     ),
 ]
-needs_soap = pytest.mark.skipif(
-    importlib.util.find_spec("kerege.node.soap_consumer") is None, reason="not there: SOAP in the node"
-)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +83,6 @@ def test_the_two_libraries_understand_each_other_with_nothing_between(provider: 
     assert ask(provider, pin="1", direct=True)["fault"]["message"] == "the PIN has 14 digits"
 
 
-@needs_soap
 def test_a_call_passes_through_two_nodes_and_is_logged_as_soap_at_both(through: Network) -> None:
     server = f"http://127.0.0.1:{through.ports['asker'][0]}"
     assert ask(server, message_id="outside-42")["result"] == {"Name": f"person {PIN} for 70000003", "Number": 42}
@@ -105,7 +100,6 @@ def test_a_call_passes_through_two_nodes_and_is_logged_as_soap_at_both(through: 
         assert told.returncode == 0, told.stdout + told.stderr
 
 
-@needs_soap
 def test_the_providers_own_fault_comes_back_as_its_fault_and_signed(through: Network) -> None:
     server = f"http://127.0.0.1:{through.ports['asker'][0]}"
     fault = ask(server, pin="1")["fault"]
@@ -113,7 +107,6 @@ def test_the_providers_own_fault_comes_back_as_its_fault_and_signed(through: Net
     assert [r.direction for r in through.records("asker")] == ["request", "response"], "a provider's fault is an answer"
 
 
-@needs_soap
 def test_a_fault_sent_with_http_400_is_a_failed_service_as_it_is_with_x_road(through: Network) -> None:
     """SOAP 1.1 sends faults with 500; X-Road takes 200 and 500 from a provider and nothing else."""
     server = f"http://127.0.0.1:{through.ports['asker'][0]}"
@@ -122,7 +115,6 @@ def test_a_fault_sent_with_http_400_is_a_failed_service_as_it_is_with_x_road(thr
     assert "400" in fault["message"]
 
 
-@needs_soap
 def test_a_client_that_the_node_does_not_serve_is_told_so_by_a_fault_the_library_reads(through: Network) -> None:
     server = f"http://127.0.0.1:{through.ports['asker'][0]}"
     fault = ask(server, client="KG/GOV/70000003/nobody")["fault"]

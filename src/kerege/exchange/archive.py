@@ -355,7 +355,7 @@ def verify_archive(folder: Path, check: Callable[[asic.Container], object] | Non
             KeyError,
             IndexError,
             EOFError,
-            NotImplementedError,
+            NotImplementedError,  # how zipfile refuses a compression or a version it does not know
         ) as problem:
             problems.append(f"{path.name}: {problem}")
             continue

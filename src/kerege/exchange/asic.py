@@ -187,6 +187,7 @@ def read(data: bytes) -> Container:
             while (part := get(f"attachment{len(attachments) + 1}")) is not None:
                 attachments.append(part)
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError, ValueError):
+        # zipfile says NotImplementedError of a compression it does not know, RuntimeError of an entry that is encrypted
         raise SignatureMalformed(reason="it is not a ZIP container") from None
     if message is None or signature is None:
         raise SignatureMalformed(reason="the container holds no message or no signature")

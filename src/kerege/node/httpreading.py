@@ -7,6 +7,7 @@ bodies where they belong: in memory, into a sink, or on disk beyond memory (`htt
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -35,7 +36,7 @@ class Work(HttpRequest):
     intake: Intake | None = None
 
 
-class RequestReader:
+class RequestReader(ABC):
     """The parser's side of a connection. Its heir says what becomes of a request (`_begin`) and of a refusal (`_refuse`)."""
 
     def __init__(self, limits: ServerLimits, budget: BodyBudget, sinks: SinkFactory | None) -> None:
@@ -70,11 +71,13 @@ class RequestReader:
             self._slow = self._awaited = False
             self._marked = self._seen = self._barren = 0
 
+    @abstractmethod
     def _begin(self, work: Work) -> None:
-        raise NotImplementedError
+        """A request is whole, or its body is on its way to disk."""
 
+    @abstractmethod
     def _refuse(self, status: int, reason: str) -> None:
-        raise NotImplementedError
+        """What came is no request that can be answered."""
 
     def _feed(self, data: bytes) -> None:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -39,7 +40,7 @@ class LinkRefused(Exception):
     """The other side speaks X-Road's wire only."""
 
 
-class LinkProtocol(asyncio.Protocol):
+class LinkProtocol(asyncio.Protocol, ABC):
     """One end of a link. Subclasses take whole messages (`take`) and what else ends a stream."""
 
     def __init__(self, node: str, limits: LimitSettings, room: Room | None = None) -> None:
@@ -226,9 +227,9 @@ class LinkProtocol(asyncio.Protocol):
 
     # --- what an end does ---
 
+    @abstractmethod
     def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
         """Messages of one signature that are whole."""
-        raise NotImplementedError
 
     def wants(self, message: lm.LinkMessage) -> bool:
         """Whether bodies of this message may come at all. Raises what stands against it, to be told on its stream."""
@@ -237,12 +238,13 @@ class LinkProtocol(asyncio.Protocol):
     def moved(self, stream: int) -> None:
         """Another MiB of a body of this stream came, or was taken."""
 
+    @abstractmethod
     def refuse(self, stream: int, problem: KeregeError) -> None:
         """What comes on this stream cannot be taken."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fault(self, frame: lm.FaultFrame) -> None:
-        raise NotImplementedError
+        """The other side ends this stream with a fault."""
 
     def cancelled(self, stream: int) -> None:
         """The other side no longer answers, or waits for, this stream."""
