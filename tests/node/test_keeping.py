@@ -24,8 +24,8 @@ from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.node import keeping as keeping_module
 from kerege.node.commit import CommitLog
-from kerege.node.config_types import LogSettings
-from kerege.node.keeping import ArchiveSettings, KeepingSettings, LogKeeping, StampSettings
+from kerege.node.config_types import ArchiveSettings, LogSettings, TimestampSettings
+from kerege.node.keeping import KeepingSettings, LogKeeping
 
 _SPEC = importlib.util.spec_from_file_location("test_tsa", Path(__file__).parents[1] / "exchange" / "tsa.py")
 assert _SPEC is not None
@@ -82,7 +82,7 @@ class Bench:
     asked: list[str] = field(default_factory=list)
 
     def open(self) -> None:
-        self.log = CommitLog(LogWriter(self.settings.folder))
+        self.log = CommitLog(LogWriter(self.settings.log.folder))
         self.approved = [
             self.tsa.like(name="first", url="http://first").approved,
             self.tsa.like(name="second", url="http://second").approved,
@@ -98,15 +98,18 @@ class Bench:
         return bytes(self.tsa.answer(body, self.now))
 
     def stamps(self) -> list[StampRecord]:
-        return [one.record for one in messagelog.entries(self.settings.folder) if isinstance(one.record, StampRecord)]
+        return [
+            one.record for one in messagelog.entries(self.settings.log.folder) if isinstance(one.record, StampRecord)
+        ]
 
 
 @pytest.fixture
 def bench(tmp_path: Path, tsa: Any) -> Bench:
     settings = KeepingSettings(
-        tmp_path / "log", tmp_path / "index.sqlite", stamps=StampSettings(every_seconds=0.05, acceptable_seconds=60),
-        archive=ArchiveSettings(tmp_path / "archive", every_seconds=0.05), least_free=0,
-    )  # fmt: skip
+        LogSettings(tmp_path / "log", archive=ArchiveSettings(tmp_path / "archive", every_seconds=0.05), least_free=0),
+        TimestampSettings(every_seconds=0.05, acceptable_seconds=60),
+        tmp_path / "index.sqlite",
+    )
     return Bench(tmp_path, tsa, settings)
 
 
@@ -135,7 +138,6 @@ async def test_the_next_authority_is_asked_when_the_first_does_not_answer(bench:
 
 @on_loop
 async def test_the_services_named_are_asked_in_their_order(bench: Bench) -> None:
-    assert bench.settings.stamps is not None
     bench.keeping._settings = replace(
         bench.settings, stamps=replace(bench.settings.stamps, services=("second", "first"))
     )
@@ -161,7 +163,7 @@ async def test_authorities_down_too_long_stop_new_messages_and_the_next_stamp_op
     bench.down.clear()
     await bench.keeping.stamp_now()
     await bench.log.append(record(4, bench.now))
-    assert [one.message_id for _, _, one in messagelog.read(bench.settings.folder)] == ["m-0", "m-1", "m-3", "m-4"]
+    assert [one.message_id for _, _, one in messagelog.read(bench.settings.log.folder)] == ["m-0", "m-1", "m-3", "m-4"]
 
 
 @on_loop
@@ -207,7 +209,6 @@ async def test_an_authority_approved_later_has_the_acceptable_period_for_what_wa
 
 @on_loop
 async def test_names_in_the_file_that_nobody_approved_still_refuse_when_the_time_is_over(bench: Bench) -> None:
-    assert bench.settings.stamps is not None
     bench.keeping.use(replace(bench.settings, stamps=replace(bench.settings.stamps, services=("other",))))
     bench.approved = []
     await bench.keeping.start()
@@ -238,7 +239,7 @@ async def test_what_waited_before_a_restart_still_counts_after_it(bench: Bench, 
     await bench.keeping.close()
     await asyncio.to_thread(bench.log.close)
     if not hint:
-        (bench.settings.folder / "stamped.json").unlink()
+        (bench.settings.log.folder / "stamped.json").unlink()
     bench.open()
     await bench.keeping.start()
     assert bench.keeping.status()["oldest_unstamped"] == (NOW + timedelta(seconds=5)).isoformat()
@@ -250,7 +251,7 @@ async def test_what_waited_before_a_restart_still_counts_after_it(bench: Bench, 
 async def test_too_little_space_refuses_and_space_opens_again_by_itself(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.keeping._settings = replace(bench.settings, least_free=100 * 1024 * 1024)
+    bench.keeping._settings = replace(bench.settings, log=replace(bench.settings.log, least_free=100 * 1024 * 1024))
     real = os.statvfs(bench.folder)
 
     def free(blocks: int) -> None:
@@ -381,7 +382,7 @@ def test_offline_containers_have_the_stamp_that_the_log_holds(bench: "Bench") ->
         await asyncio.to_thread(bench.log.close)
 
     asyncio.run(main())
-    config: Any = SimpleNamespace(log=LogSettings(bench.settings.folder))
+    config: Any = SimpleNamespace(log=LogSettings(bench.settings.log.folder))
     ((stamped, stamp),) = node_log._stamped(config, "r-2")
     assert stamped.message_id == "m-2"
     assert stamp is not None

@@ -29,7 +29,7 @@ from kerege.node.errors import NodeConfigInvalid
 from kerege.node.health import Health
 from kerege.node.httpclient import Pool
 from kerege.node.keeper import Keeper, Picture, RefreshResult
-from kerege.node.keeping import ArchiveSettings, KeepingSettings, LogKeeping, StampSettings
+from kerege.node.keeping import KeepingSettings, LogKeeping
 from kerege.node.keyfiles import private_bytes
 from kerege.node.keys import load_keys
 from kerege.node.link_client import Link, dial
@@ -210,20 +210,7 @@ def read_log_key(settings: LogSettings) -> LogKey | None:
 
 
 def keeping_settings(config: NodeConfig, key: LogKey | None) -> KeepingSettings:
-    log, stamps = config.log, config.timestamps
-    archive = None
-    if log.archive is not None:
-        a = log.archive
-        archive = ArchiveSettings(a.folder, a.every_seconds, a.grouping, a.file_bytes)
-    return KeepingSettings(
-        log.folder,
-        config.state / "log-index.sqlite",
-        key,
-        StampSettings(stamps.every_seconds, stamps.acceptable_seconds, stamps.services) if stamps.enabled else None,
-        archive,
-        log.retention_days,
-        log.least_free,
-    )
+    return KeepingSettings(config.log, config.timestamps, config.state / "log-index.sqlite", key)
 
 
 def _now(keeper: Keeper, of: Callable[[Picture], T], otherwise: T) -> T:

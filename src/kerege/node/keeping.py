@@ -34,6 +34,7 @@ from kerege.exchange.stamping import StampBatch, StampingClock
 from kerege.ground.errors import KeregeError
 from kerege.node import ocspfetch
 from kerege.node.commit import CommitLog
+from kerege.node.config_types import LogSettings, TimestampSettings
 from kerege.node.logindex import Found, LogIndex
 
 _LOG: Final = logging.getLogger("kerege.node.log")
@@ -48,33 +49,13 @@ Send = Callable[[str, bytes], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class StampSettings:
-    """every_seconds None: what the global configuration says. services: names of authorities in the order to ask, empty for all."""
-
-    every_seconds: float | None = None
-    acceptable_seconds: float = 14400
-    services: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveSettings:
-    folder: Path
-    every_seconds: float = 21600
-    grouping: str = "none"
-    largest: int = 32 * _MEGABYTE
-
-
-@dataclass(frozen=True, slots=True)
 class KeepingSettings:
-    """What is kept how. stamps None: no time-stamps. archive None: no archives, and then nothing is cleaned either."""
+    """What is kept how, as the node's file says. Without an archive nothing is cleaned either."""
 
-    folder: Path
+    log: LogSettings
+    stamps: TimestampSettings
     index: Path
     key: LogKey | None = field(default=None, repr=False)
-    stamps: StampSettings | None = None
-    archive: ArchiveSettings | None = None
-    retention_days: float = 30
-    least_free: int = 256 * _MEGABYTE
 
 
 async def post(url: str, body: bytes) -> bytes:
@@ -114,8 +95,8 @@ class LogKeeping:
     ) -> None:
         self._log, self._settings, self._clock = log, settings, clock
         self._authorities, self._interval, self._send = authorities, interval, send
-        self._index = LogIndex(settings.index, settings.folder, settings.key)
-        self._fail_safe = StampingClock(settings.stamps.acceptable_seconds if settings.stamps else float(2**31))
+        self._index = LogIndex(settings.index, settings.log.folder, settings.key)
+        self._fail_safe = StampingClock(settings.stamps.acceptable_seconds if settings.stamps.enabled else float(2**31))
         self._approved: tuple[TimestampAuthority, ...] | None = None  # in the last configuration that was in force
         self._stamped = 0  # the first record that may not have a stamp yet
         self._stamping = asyncio.Lock()
@@ -127,15 +108,15 @@ class LogKeeping:
         self.last_archive: datetime | None = None
         self.problems: dict[str, str] = {}
         log.guards.append(self._room)
-        if settings.stamps is not None:
+        if settings.stamps.enabled:
             log.guards.append(self._waited)
 
     # --- guards and status ---
 
     def _room(self) -> LogFull | None:
-        if self.free is None or self.free >= self._settings.least_free:
+        if self.free is None or self.free >= self._settings.log.least_free:
             return None
-        return LogFull(free=self.free // _MEGABYTE, least=self._settings.least_free // _MEGABYTE)
+        return LogFull(free=self.free // _MEGABYTE, least=self._settings.log.least_free // _MEGABYTE)
 
     def _waited(self) -> TimestampingFailed | None:
         now = self._clock()
@@ -144,7 +125,7 @@ class LogKeeping:
 
     def _stamps(self) -> bool:
         """Whether records are to be stamped: somebody is approved for it, or the node's file names who is to do it."""
-        if self._settings.stamps is None:
+        if not self._settings.stamps.enabled:
             return False
         approved = self._authorities()
         if approved is not None:
@@ -160,7 +141,7 @@ class LogKeeping:
         stamped = self._stamps()
         refusal = self._room() or (self._waited() if stamped else None)
         return {
-            "stamping": "off" if self._settings.stamps is None else "on" if stamped else "no authority",
+            "stamping": "off" if not self._settings.stamps.enabled else "on" if stamped else "no authority",
             "oldest_unstamped": text(self._fail_safe.oldest) if stamped else None,
             "last_stamp": text(self.last_stamp),
             "last_archive": text(self.last_archive),
@@ -177,7 +158,7 @@ class LogKeeping:
             return
         self._started = True
         await self._watch_once()
-        if self._settings.stamps is None:
+        if not self._settings.stamps.enabled:
             return
         meanwhile: list[tuple[int, datetime]] = []
         self._log.noted = lambda first, records: meanwhile.append((first + len(records) - 1, records[0].time))
@@ -191,7 +172,7 @@ class LogKeeping:
         self._fail_safe.note(first + len(records) - 1, records[0].time)
 
     def _scan(self) -> int:
-        folder = self._settings.folder
+        folder = self._settings.log.folder
         self._stamped = max(_read_stamped(folder), read_anchor(folder).records)
         end = self._stamped
         for entry in messagelog.entries(folder, self._settings.key, self._stamped):
@@ -210,13 +191,13 @@ class LogKeeping:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._loop("space", self._watch_once, lambda: _WATCH))
             group.create_task(self._loop("index", self._index_once, lambda: _INDEX))
-            if self._settings.stamps is not None:
+            if self._settings.stamps.enabled:
                 group.create_task(self._loop("stamping", self._stamp_all, self._stamp_interval))
-            if self._settings.archive is not None:
+            if self._settings.log.archive is not None:
                 group.create_task(self._loop("archive", self.archive_now, self._archive_interval))
 
     def _archive_interval(self) -> float:
-        settings = self._settings.archive
+        settings = self._settings.log.archive
         return settings.every_seconds if settings is not None else _RETRY
 
     def use(self, settings: KeepingSettings) -> None:
@@ -251,7 +232,7 @@ class LogKeeping:
     # --- free space and index ---
 
     async def _watch_once(self) -> None:
-        found = await asyncio.to_thread(os.statvfs, self._settings.folder)
+        found = await asyncio.to_thread(os.statvfs, self._settings.log.folder)
         self.free = found.f_bavail * found.f_frsize
 
     async def _index_once(self) -> None:
@@ -274,7 +255,7 @@ class LogKeeping:
     # --- time-stamps ---
 
     def _stamp_interval(self) -> float:
-        own = self._settings.stamps.every_seconds if self._settings.stamps else None
+        own = self._settings.stamps.every_seconds
         return float(own if own is not None else self._interval())
 
     async def stamp_now(self) -> None:
@@ -294,7 +275,7 @@ class LogKeeping:
                 await self._stamp(batch)
 
     def _next_batch(self) -> StampBatch | None:
-        folder = self._settings.folder
+        folder = self._settings.log.folder
         begin = max(self._stamped, read_anchor(folder).records)  # without an authority, records are cleaned unstamped
         return stamping.next_batch(messagelog.entries(folder, self._settings.key, begin))
 
@@ -305,12 +286,12 @@ class LogKeeping:
         self._fail_safe.stamped(batch.last)
         self.last_stamp = stamp.time
         with contextlib.suppress(OSError):  # only where the next start begins to look
-            await asyncio.to_thread(write_durable, self._settings.folder / _STAMPED, str(self._stamped).encode())
+            await asyncio.to_thread(write_durable, self._settings.log.folder / _STAMPED, str(self._stamped).encode())
 
     async def _ask(self, batch: StampBatch) -> StampRecord:
         """The authorities in order, until one gives a token that holds."""
         approved = tuple(self._authorities() or ())
-        names = self._settings.stamps.services if self._settings.stamps else ()
+        names = self._settings.stamps.services
         chosen = [one for name in names for one in approved if one.name == name] if names else approved
         problem = TimestampInvalid(check="authority", reason="the global configuration approves none that may be used")
         for authority in chosen:
@@ -336,21 +317,21 @@ class LogKeeping:
             return await asyncio.to_thread(self._archive)
 
     def _archive(self) -> int:
-        settings = self._settings
-        if settings.archive is None:
+        log, key = self._settings.log, self._settings.key
+        if log.archive is None:
             return 0
         archiver = archive.Archiver(
-            settings.folder,
-            settings.archive.folder,
-            key=settings.key,
-            grouping=settings.archive.grouping,
-            largest=settings.archive.largest,
+            log.folder,
+            log.archive.folder,
+            key=key,
+            grouping=log.archive.grouping,
+            largest=log.archive.file_bytes,
             stamped_only=self._stamps(),
         )
         made = archiver.run(self._stopping.is_set)
         now = self._clock()
         self.last_archive = now
-        archive.clean(settings.folder, now - timedelta(days=settings.retention_days), settings.key)
+        archive.clean(log.folder, now - timedelta(days=log.retention_days), key)
         return made
 
 
