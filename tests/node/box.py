@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,10 +14,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import yaml
 
 from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.rules import Binding, Permit, Right, Rules, WireContract
@@ -250,6 +254,32 @@ class Box:
     ) -> Answer:
         url = f"{self.laid.nodes['node-edu'].client_url}/r1/{service}{path}"
         return http(method, url, {"X-Road-Client": client, "Accept": "application/json", **(headers or {})}, body)
+
+    def change(self, code: str, **settings: object) -> None:
+        """Write keys of a node's file anew; None takes one out."""
+        config = self.laid.nodes[code].config
+        found = yaml.safe_load(config.read_text())
+        for key, value in settings.items():
+            if value is None:
+                found.pop(key, None)
+            else:
+                found[key] = value
+        new = config.with_name("node.yaml.new")
+        new.write_text(yaml.safe_dump(found, sort_keys=False))
+        new.replace(config)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Box]:
+        """With every node up; at the end all is ended, and the folder with its logs is gone."""
+        try:
+            for code in self.laid.nodes:
+                self.start(code)
+            for code in self.laid.nodes:
+                self.wait(code)
+            yield self
+        finally:
+            self.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         for code in list(self.processes):

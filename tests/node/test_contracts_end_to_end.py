@@ -83,14 +83,8 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     rules = base_rules()
     right = Right("soap", ADMISSION, GET_PERSON.unversioned, "*", "/**", far())
     box.publish(replace(rules, rights=(*rules.rights, right), contracts=contracts()))
-    try:
-        for code in box.laid.nodes:
-            box.start(code)
-        for code in box.laid.nodes:
-            box.wait(code)
+    with box.running():
         yield box
-    finally:
-        box.close()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import shutil
 import socket
 import threading
 import time
@@ -100,15 +99,10 @@ def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             found["services"] = {str(PERSONS): {"url": mill.url, "timeout_seconds": 60}}
         config.write_text(yaml.safe_dump(found))
     try:
-        for code in CODES:
-            made.start(code)
-        for code in CODES:
-            made.wait(code)
-        yield made
+        with made.running():
+            yield made
     finally:
-        made.close()
         mill.server.end()
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def connect(box: Box) -> http.client.HTTPConnection:

@@ -1,13 +1,11 @@
 """A disk that takes no more: messages are refused with the reason, nothing is answered without its record, and traffic resumes."""
 
 import resource
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from box import Box, make_box
 from kerege.exchange import messagelog
@@ -20,19 +18,9 @@ CODES = ("node-edu", "node-reg")
 def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
     made = make_box(tmp_path / "network")
     for code in CODES:
-        config = made.laid.nodes[code].config
-        found = yaml.safe_load(config.read_text())
-        found["link"] = request.param
-        config.write_text(yaml.safe_dump(found))
-    try:
-        for code in CODES:
-            made.start(code)
-        for code in CODES:
-            made.wait(code)
+        made.change(code, link=request.param)
+    with made.running():
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -1,7 +1,6 @@
 """Bodies that are kept in the log, many at once: what waits to be written is bounded too."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,19 +20,9 @@ MIB = 2**20
 def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     made = make_box(tmp_path_factory.mktemp("kept"))
     for code in CODES:
-        config = made.laid.nodes[code].config
-        found = yaml.safe_load(config.read_text())
-        found["link"] = request.param
-        config.write_text(yaml.safe_dump(found))
-    try:
-        for code in CODES:
-            made.start(code)
-        for code in CODES:
-            made.wait(code)
+        made.change(code, link=request.param)
+    with made.running():
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def test_eight_kept_bodies_of_nine_megabytes_at_once_stay_under_the_bound(box: Box) -> None:

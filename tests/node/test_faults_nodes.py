@@ -5,7 +5,6 @@ Every test runs over both wires: the Kerege link, and X-Road's own.
 
 import hashlib
 import http.client
-import shutil
 import signal
 import socket
 import ssl
@@ -29,34 +28,13 @@ pytestmark = pytest.mark.journey
 CODES = ("node-edu", "node-reg")
 
 
-def change(box: Box, code: str, **settings: object) -> None:
-    """Keys of a node's file set anew; a value None takes one out."""
-    config = box.laid.nodes[code].config
-    found = yaml.safe_load(config.read_text())
-    for key, value in settings.items():
-        if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = value
-    new = config.with_name("node.yaml.new")
-    new.write_text(yaml.safe_dump(found, sort_keys=False))
-    new.replace(config)
-
-
 @pytest.fixture(params=[True, False], ids=["kerege-link", "x-road-wire"])
 def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
     made = make_box(tmp_path / "network")
     for code in CODES:
-        change(made, code, link=request.param, limits={"peer_seconds": 20, "connect_seconds": 2})
-    try:
-        for code in CODES:
-            made.start(code)
-        for code in CODES:
-            made.wait(code)
+        made.change(code, link=request.param, limits={"peer_seconds": 20, "connect_seconds": 2})
+    with made.running():
         yield made
-    finally:
-        made.close()
-        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 @dataclass
@@ -122,7 +100,7 @@ def records(box: Box, code: str) -> list[tuple[str, str]]:
 def test_reloads_under_load_drop_nothing_and_a_right_taken_away_is_gone(box: Box) -> None:
     right = {"to": "KG/GOV/70000003/emis", "method": "*", "path": "/**"}
     service = {"url": box.agency.url + "/persons", "timeout_seconds": 2.0}
-    change(box, "node-reg", services={str(PERSONS): {**service, "rights": [right]}})
+    box.change("node-reg", services={str(PERSONS): {**service, "rights": [right]}})
     reload(box, "node-reg")
 
     def as_emis() -> Answer:
@@ -133,7 +111,7 @@ def test_reloads_under_load_drop_nothing_and_a_right_taken_away_is_gone(box: Box
         for code in (*CODES, *CODES):
             load.until(30)
             reload(box, code)
-        change(box, "node-reg", services={str(PERSONS): service})
+        box.change("node-reg", services={str(PERSONS): service})
         reload(box, "node-reg")
         denied = as_emis()
         load.until(30)
@@ -147,8 +125,8 @@ def test_a_listen_address_moved_under_load_drops_nothing(box: Box) -> None:
     listen = yaml.safe_load(box.laid.nodes["node-reg"].config.read_text())["listen"]
     with Load(box) as load:
         load.until(50)
-        change(box, "node-reg", listen={**listen, "servers": f"127.0.0.1:{port}"})
-        change(box, "node-edu", peers={"KG/GOV/70000002/node-reg": f"127.0.0.1:{port}"})
+        box.change("node-reg", listen={**listen, "servers": f"127.0.0.1:{port}"})
+        box.change("node-edu", peers={"KG/GOV/70000002/node-reg": f"127.0.0.1:{port}"})
         box.processes["node-edu"].send_signal(signal.SIGSTOP)  # nothing is sent while the address is nowhere
         try:
             reload(box, "node-reg")
@@ -270,7 +248,7 @@ def test_calls_under_way_when_the_provider_is_stopped_are_answered(box: Box) -> 
 
 def test_a_message_is_carried_out_once_within_the_replay_window(box: Box) -> None:
     """The second time a genuine signed request comes, a node with a window refuses it; see also test_replay."""
-    change(box, "node-reg", replay_window_seconds=60)
+    box.change("node-reg", replay_window_seconds=60)
     box.stop("node-reg")
     box.start("node-reg")
     box.wait("node-reg")
@@ -383,15 +361,9 @@ def test_an_empty_body_is_not_no_body(nodes: Box) -> None:
 def nodes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     made = make_box(tmp_path_factory.mktemp("nodes"))
     for code in CODES:
-        change(made, code, link=request.param)
-    try:
-        for code in CODES:
-            made.start(code)
-        for code in CODES:
-            made.wait(code)
+        made.change(code, link=request.param)
+    with made.running():
         yield made
-    finally:
-        made.close()
 
 
 def test_memory_stays_where_it_is_under_bounded_load(nodes: Box) -> None:

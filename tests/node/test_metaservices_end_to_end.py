@@ -49,14 +49,8 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         node.config.write_text(yaml.safe_dump(config))
     rules = base_rules()
     box.publish(replace(rules, rights=(*rules.rights, Right("b", ADMISSION, BIRTHS, "GET", "/births", far()))))
-    try:
-        for code in box.laid.nodes:
-            box.start(code)
-        for code in box.laid.nodes:
-            box.wait(code)
+    with box.running():
         yield box
-    finally:
-        box.close()
 
 
 def ask(box: Box, code: str, inside: str = "", *, subsystem: str = "", server: bool = True, ns: str = "") -> Answer:

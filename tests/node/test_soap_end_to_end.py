@@ -55,14 +55,8 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     )
     rules = base_rules()
     box.publish(replace(rules, rights=rules.rights + rights))
-    try:
-        for code in box.laid.nodes:
-            box.start(code)
-        for code in box.laid.nodes:
-            box.wait(code)
+    with box.running():
         yield box
-    finally:
-        box.close()
 
 
 @pytest.fixture
