@@ -37,6 +37,9 @@ evaluate: $(STAMP) ## codes and columns matched on real registers in ../shared/d
 bench-exchange: $(STAMP) ## the exchange beside two nginx with mutual TLS, speed and CPU (OPTIONS="--rounds 1 --seconds 1" for a quick look)
 	$(BIN)/python bench/exchange $(OPTIONS)
 
+bench-data: $(STAMP) ## mapping, profiling, linkage, engines and search, speed beside peers (OPTIONS="--only mapping --quick")
+	$(BIN)/python bench/data $(OPTIONS)
+
 soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), both logs held against each other; bodies of 1 GB
 	KEREGE_BIG=1 $(BIN)/python -m pytest -q tests/node/test_faults_big_bodies.py
 	KEREGE_SOAK_SECONDS=$(or $(SECONDS),120) $(BIN)/python -m pytest -q -s tests/box/test_kill.py
@@ -54,4 +57,4 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test check format evaluate bench-exchange soak outside fuzz lock clean
+.PHONY: help setup demo test check format evaluate bench-exchange bench-data soak outside fuzz lock clean

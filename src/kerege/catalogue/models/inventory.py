@@ -1,4 +1,4 @@
-"""What the catalogue stores. Rows change only through `doings`."""
+"""The inventory: datasets, fields, what they mean, who owns them, plans and findings."""
 
 from __future__ import annotations
 

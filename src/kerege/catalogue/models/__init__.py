@@ -1,0 +1,7 @@
+"""What the catalogue stores, one module per part of it. Rows change only through doings."""
+
+from __future__ import annotations
+
+from kerege.catalogue.models.inventory import ConceptLink, Dataset, Field, Finding, Owner, Plan, SourceOfTruth
+
+__all__ = ["ConceptLink", "Dataset", "Field", "Finding", "Owner", "Plan", "SourceOfTruth"]
