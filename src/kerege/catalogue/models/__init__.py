@@ -3,5 +3,19 @@
 from __future__ import annotations
 
 from kerege.catalogue.models.inventory import ConceptLink, Dataset, Field, Finding, Owner, Plan, SourceOfTruth
+from kerege.catalogue.models.reference import ReferenceDataset, ReferenceVersion
+from kerege.catalogue.models.search import SearchEntry, SearchWord
 
-__all__ = ["ConceptLink", "Dataset", "Field", "Finding", "Owner", "Plan", "SourceOfTruth"]
+__all__ = [
+    "ConceptLink",
+    "Dataset",
+    "Field",
+    "Finding",
+    "Owner",
+    "Plan",
+    "ReferenceDataset",
+    "ReferenceVersion",
+    "SearchEntry",
+    "SearchWord",
+    "SourceOfTruth",
+]
