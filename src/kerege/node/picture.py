@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 from kerege.exchange import confdir, globalconf, rules
@@ -65,7 +66,7 @@ class Picture:
         """Every authority a TLS peer may have its certificate from: the own instance's and its partners'."""
         return (*self.shared.authorities, *(a for p in self.shared.partners.values() for a in p.authorities))
 
-    @property
+    @cached_property
     def partner_ends(self) -> datetime | None:
         """When the first of the partners in force expires."""
         return min((self.partners[i].directory.expires for i in self.shared.partners), default=None)

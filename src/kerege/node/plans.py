@@ -52,6 +52,10 @@ class Plans:
     def __init__(self) -> None:
         self._plans: dict[tuple[int, int], Plan] = {}
 
+    def __bool__(self) -> bool:
+        """Whether there are any: a node without links never reads a request twice to find that it has none."""
+        return bool(self._plans)
+
     def of(self, client: ClientId, service: DataServiceId, picture: Picture | None, config: NodeConfig) -> Plan | None:
         """The plan that holds now, or None."""
         plan = self._plans.get((id(client), id(service)))

@@ -81,6 +81,8 @@ class RestConsumer:
     def quick(self, http: HttpRequest) -> asyncio.Future[HttpResponse] | None:
         """The answer to come, where a plan says how the call goes; None for the long way, which also words every refusal."""
         core, body = self._core, http.body
+        if not core.plans:
+            return None
         accept = http.header(b"accept")
         if body.__class__ is not bytes or len(body) > INLINE or wants_canonical(accept):
             return None
