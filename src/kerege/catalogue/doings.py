@@ -199,8 +199,9 @@ def name_owner(
     try:
         with transaction.atomic():
             return Owner.objects.create(
-                field=field, organisation=organisation, unit=unit, legal_basis=basis, since=require_utc(now)
-            )
+                field=field, number=field.owners.count() + 1, organisation=organisation, unit=unit, legal_basis=basis,
+                since=require_utc(now),
+            )  # fmt: skip
     except IntegrityError as error:  # two at the same moment: the database keeps one
         raise OwnerTaken(attribute=str(field), owner="named this moment") from error
 
@@ -249,7 +250,10 @@ def declare_source_of_truth(
             raise SourceOfTruthTaken(concept=concept, dataset=str(present.field.dataset), column=present.field.name)
         present.until = require_utc(now)
         present.save(update_fields=["until"])
-    return SourceOfTruth.objects.create(concept=concept, field=field, legal_basis=basis, since=require_utc(now))
+    number = SourceOfTruth.objects.filter(concept=concept).count() + 1
+    return SourceOfTruth.objects.create(
+        concept=concept, number=number, field=field, legal_basis=basis, since=require_utc(now)
+    )
 
 
 @transaction.atomic

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from kerege.catalogue.models.inventory import ConceptLink, Dataset, Field, Finding, Owner, Plan, SourceOfTruth
+from kerege.catalogue.models.board import BoardSnapshot, BoardStart, CriticalDataset
+from kerege.catalogue.models.inventory import ConceptLink, Dataset, Field, Finding, Plan
+from kerege.catalogue.models.lifecycle import LifecycleAction
+from kerege.catalogue.models.ownership import Owner, SourceOfTruth
 from kerege.catalogue.models.reference import ReferenceDataset, ReferenceVersion
+from kerege.catalogue.models.requests import RegisterRequest, RegisterReview
 from kerege.catalogue.models.search import SearchEntry, SearchWord
 
 __all__ = [
+    "BoardSnapshot",
+    "BoardStart",
     "ConceptLink",
+    "CriticalDataset",
     "Dataset",
     "Field",
     "Finding",
+    "LifecycleAction",
     "Owner",
     "Plan",
     "ReferenceDataset",
     "ReferenceVersion",
+    "RegisterRequest",
+    "RegisterReview",
     "SearchEntry",
     "SearchWord",
     "SourceOfTruth",

@@ -1,9 +1,8 @@
-"""The inventory: datasets, fields, what they mean, who owns them, plans and findings."""
+"""The inventory: datasets, fields, what they mean, plans and findings. Owners and sources of truth: `models.ownership`."""
 
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
 
 
 class Dataset(models.Model):
@@ -51,39 +50,6 @@ class ConceptLink(models.Model):
     concept = models.CharField(max_length=200)
     said_by = models.CharField(max_length=200)
     linked_at = models.DateTimeField()
-
-
-class Owner(models.Model):
-    """The one data owner of an attribute. A former owner stays, with the day it ended."""
-
-    field = models.ForeignKey(Field, on_delete=models.PROTECT, related_name="owners")
-    organisation = models.CharField(max_length=20)
-    unit = models.CharField(max_length=200)  # the post or unit that answers, not a person's name
-    legal_basis = models.CharField(max_length=500)
-    since = models.DateTimeField()
-    until = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=["field"], condition=Q(until=None), name="one_owner_per_attribute"),
-        )
-
-
-class SourceOfTruth(models.Model):
-    """Which attribute of which dataset decides for a concept, and by what law."""
-
-    concept = models.CharField(max_length=200)
-    field = models.ForeignKey(Field, on_delete=models.PROTECT, related_name="truth_of")
-    legal_basis = models.CharField(max_length=500)
-    since = models.DateTimeField()
-    until = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(
-                fields=["concept"], condition=Q(until=None), name="one_source_of_truth_per_concept"
-            ),
-        )
 
 
 class Plan(models.Model):
