@@ -9,6 +9,7 @@ from kerege.catalogue.models.ownership import Owner, SourceOfTruth
 from kerege.catalogue.models.reference import ReferenceDataset, ReferenceVersion
 from kerege.catalogue.models.requests import RegisterRequest, RegisterReview
 from kerege.catalogue.models.search import SearchEntry, SearchWord
+from kerege.catalogue.models.usage import FieldUse, NodeReading, ServiceUse
 
 __all__ = [
     "BoardSnapshot",
@@ -17,8 +18,10 @@ __all__ = [
     "CriticalDataset",
     "Dataset",
     "Field",
+    "FieldUse",
     "Finding",
     "LifecycleAction",
+    "NodeReading",
     "Owner",
     "Plan",
     "ReferenceDataset",
@@ -27,5 +30,6 @@ __all__ = [
     "RegisterReview",
     "SearchEntry",
     "SearchWord",
+    "ServiceUse",
     "SourceOfTruth",
 ]

@@ -67,6 +67,10 @@ class Plan(models.Model):
     base_digest = models.CharField(max_length=64)  # of what the catalogue knew of this source when the plan was made
     profile = models.JSONField()
     changes = models.JSONField()
+    usage = models.JSONField(
+        default=dict
+    )  # of an exchange node: who called what (catalogue.usage), {} for other sources
+    cost = models.JSONField(default=dict)  # what the reading cost the source (sources.cost.Cost.as_dict)
     status = models.CharField(max_length=10, default=OPEN)
     made_at = models.DateTimeField()
     applied_at = models.DateTimeField(null=True)
@@ -83,3 +87,6 @@ class Finding(models.Model):
     found_by = models.CharField(max_length=60)  # harvest, harmonise, exchange, reconcile
     found_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
+    evidence = models.CharField(
+        max_length=500, blank=True
+    )  # what showed that it is gone, for one that closed by itself
