@@ -17,9 +17,10 @@ import rival
 from measure import RunFailed, Sample, median, ratio, run_load
 from processes import Processes, connections_to, free_ports, peak_megabytes, reset_peak, wait_port
 
-VARIANTS = ("direct", "nginx-rsa", "nginx-ec", "wire-rsa", "wire-ec", "link-rsa", "link-ec")
+VARIANTS = ("direct", "floor-rsa", "nginx-rsa", "nginx-ec", "wire-rsa", "wire-ec", "link-rsa", "link-ec")
 WORDS = {
     "direct": "direct call",
+    "floor-rsa": "the floor in Python, RSA-2048",
     "nginx-rsa": "two nginx, RSA-2048",
     "nginx-ec": "two nginx, ECDSA P-256",
     "wire-rsa": "X-Road's wire, RSA-2048",
@@ -60,6 +61,12 @@ class Bench:
         wait_port(port, process, self.processes.log(name))
         return process.pid
 
+    def python(self, name: str, script: str, *arguments: object, wait: int) -> int:
+        command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)]
+        process = self.processes.start(name, command)
+        wait_port(wait, process, self.processes.log(name))
+        return process.pid
+
     def set_up(self) -> None:
         (port,) = free_ports(1)
         provider = self.nginx("provider", rival.provider(self.folder, port), port)
@@ -74,6 +81,13 @@ class Bench:
                 inner = self.nginx(f"{name}-in", rival.inner(self.folder, f"{name}-in", far, port, keys), far)
                 outer = self.nginx(f"{name}-out", rival.outer(self.folder, f"{name}-out", near, far, keys), near)
                 parts = {"consumer": outer, "provider node": inner, "provider": provider}
+                self.targets[name] = Target(name, f"http://127.0.0.1:{near}/{{}}", None, parts)
+            elif kind == "floor":
+                keys = pairs.rival_keys(self.folder / f"{name}-keys", algorithm)
+                near, far = free_ports(2)
+                back = self.python(f"{name}-back", "floor.py", "back", far, port, keys, wait=far)
+                front = self.python(f"{name}-front", "floor.py", "front", near, far, keys, wait=near)
+                parts = {"consumer": front, "provider node": back, "provider": provider}
                 self.targets[name] = Target(name, f"http://127.0.0.1:{near}/{{}}", None, parts)
             elif kind == "link" and not pairs.link_known():
                 self.notes.append(f"{WORDS[name]}: this version's nodes have no link; left out")
