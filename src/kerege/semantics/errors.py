@@ -119,3 +119,30 @@ class TableInvalid(SemanticsError):
     code = "semantics.table_invalid"
     message = "The table {table} cannot be mapped with {mapping}: {reason}."
     hint = "Compare the table's columns with the mapping's source fields."
+
+
+class CrosswalkTwice(SemanticsError):
+    code = "semantics.crosswalk_twice"
+    message = (
+        "{crosswalk}: the code {code_given} is mapped twice: row {first} says {first_target} ({first_when}), "
+        "row {second} says {second_target} ({second_when}); {more} more such codes or pairs."
+    )
+    hint = "Give the rows validity dates or conditions that exclude each other, or remove one; look at all with: kerege crosswalk check FILE"
+
+
+class ContractInvalid(SemanticsError):
+    code = "semantics.contract_invalid"
+    message = "{file}: not a usable data contract: {where}: {reason}."
+    hint = "Correct the contract; what is read of the standard is listed in docs/reference/contracts.md. Check it with: kerege contract check {file}"
+
+
+class ContractRefused(SemanticsError):
+    code = "semantics.contract_refused"
+    message = "{file}: the contract was not read: {reason}."
+    hint = "A contract is one YAML or JSON document within the limits of docs/reference/contracts.md; nothing of it was taken over."
+
+
+class ContractUnrunnable(SemanticsError):
+    code = "semantics.contract_unrunnable"
+    message = "The contract {contract} cannot be held against data: {reason}."
+    hint = "Correct the rule named, or mend what it refers to; kerege contract show lists every rule with where it runs."
