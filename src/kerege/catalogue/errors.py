@@ -208,3 +208,33 @@ class LegalBasisMissing(CatalogueError):
     code = "catalogue.legal_basis_missing"
     message = "Naming {what} needs its legal basis, and none came."
     hint = "Name the act and article with --legal-basis."
+
+
+class LifecycleRefused(CatalogueError):
+    code = "catalogue.lifecycle_refused"
+    message = "{subject} is {state}; the action {action} was refused: {why}."
+    hint = "Allowed now: {allowed}."
+
+
+class FourEyes(CatalogueError):
+    code = "catalogue.four_eyes"
+    message = "{subject}: {by} submitted it and may not approve it as well."
+    hint = "Somebody else must approve it or return it. Allowed for {by} now: {allowed}."
+
+
+class LifecycleBlocked(CatalogueError):
+    code = "catalogue.lifecycle_blocked"
+    message = "{subject}: the action {action} is not possible yet: {reasons}."
+    hint = "Settle what is named, then do the same again; nothing was changed."
+
+
+class LifecycleRaced(CatalogueError):
+    code = "catalogue.lifecycle_raced"
+    message = "{subject}: at this moment {by} did {action}; it is {state} now, and nothing else was done."
+    hint = "Look at it again, then decide anew."
+
+
+class ActionIncomplete(CatalogueError):
+    code = "catalogue.action_incomplete"
+    message = "The action {action} on {subject} has no valid {field}; expected {expected}."
+    hint = "Say it and do the same again; nothing was changed."
