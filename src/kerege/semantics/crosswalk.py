@@ -5,8 +5,11 @@ in `subject_id` (its local part, percent-decoded, is the code) or, for wordings,
 wording in `subject_label`. Only positive mappings with `skos:exactMatch`, `skos:closeMatch` or `skos:broadMatch` translate;
 the rest is kept as knowledge. A code with two different targets is ambiguous and treated as unmapped: never guess.
 
-Kerege's own header fields, declared as `extension_definitions`: `kerege_policy` (what happens to an unmapped code) and `kerege_match`
-("exact", or "folded" when wordings are compared by `folding.fold`).
+Rows may depend on the record's day and on its other cells (`crosswalk_rows`); what they come to, code by code, is the compiled form that
+every engine runs: `Crosswalk.compiled`, described in `crosswalk_rules`. `translate(code, as_of, cells)` is that form in Python.
+
+Kerege's own fields, declared as `extension_definitions`: in the header `kerege_policy` (what happens to an unmapped code) and `kerege_match`
+("exact", or "folded" when wordings are compared by `folding.fold`); in rows `kerege_valid_from`, `kerege_valid_to`, `kerege_conditions`.
 """
 
 from __future__ import annotations
@@ -15,185 +18,54 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import yaml
 
+from kerege.semantics.crosswalk_rows import LEXICAL as LEXICAL
+from kerege.semantics.crosswalk_rows import MANUAL as MANUAL
+from kerege.semantics.crosswalk_rows import NO_TERM as NO_TERM
+from kerege.semantics.crosswalk_rows import TRANSLATING as TRANSLATING
+from kerege.semantics.crosswalk_rows import Condition as Condition
+from kerege.semantics.crosswalk_rows import Policy as Policy
+from kerege.semantics.crosswalk_rows import Row as Row
+from kerege.semantics.crosswalk_rows import conditions_text, parse_conditions
+from kerege.semantics.crosswalk_rules import Rule as Rule
+from kerege.semantics.crosswalk_set import OTHERS as OTHERS
+from kerege.semantics.crosswalk_set import Crosswalk as Crosswalk
+from kerege.semantics.crosswalk_set import Match as Match
 from kerege.semantics.errors import CrosswalkInvalid
-from kerege.semantics.folding import fold
 
-Match = Literal["exact", "folded"]
-PolicyKind = Literal["reject", "quarantine", "pass-and-flag", "null-and-flag", "default"]
-TRANSLATING: Final = ("skos:exactMatch", "skos:closeMatch", "skos:broadMatch")  # strongest first
-NO_TERM: Final = "sssom:NoTermFound"
-MANUAL: Final = "semapv:ManualMappingCuration"
-LEXICAL: Final = "semapv:LexicalMatching"
-COUNTED: Final = 10_000
-OTHERS: Final = "(others)"
+MOST_BYTES: Final = 64 * 1024 * 1024
 _LITERAL: Final = "rdfs literal"
+_SLOTS: Final = "https://kerege.kg/id/sssom/"
+# slot, property, type hint; those of rows are declared only where a row uses them
 _EXTENSIONS: Final = (
-    ("kerege_policy", "https://kerege.kg/id/sssom/policy"),
-    ("kerege_match", "https://kerege.kg/id/sssom/match"),
+    ("kerege_policy", _SLOTS + "policy", ""),
+    ("kerege_match", _SLOTS + "match", ""),
 )
+_ROW_EXTENSIONS: Final = (
+    ("kerege_valid_from", _SLOTS + "valid-from", "http://www.w3.org/2001/XMLSchema#date"),
+    ("kerege_valid_to", _SLOTS + "valid-to", "http://www.w3.org/2001/XMLSchema#date"),
+    ("kerege_conditions", _SLOTS + "conditions", ""),
+)
+_OURS: Final = frozenset(slot for slot, _, _ in (*_EXTENSIONS, *_ROW_EXTENSIONS))
 _KNOWN_HEADER: Final = frozenset(
     {
-        "curie_map",
-        "mapping_set_id",
-        "mapping_set_title",
-        "mapping_set_version",
-        "subject_source",
-        "object_source",
-        "license",
-    }
-    | {
-        "extension_definitions",
-        "kerege_policy",
-        "kerege_match",
-        "subject_type",
-        "predicate_id",
-        "mapping_justification",
+        *("curie_map", "mapping_set_id", "mapping_set_title", "mapping_set_version", "subject_source", "object_source"),
+        *("license", "extension_definitions", "kerege_policy", "kerege_match", "sssom_version"),
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What happens to a code without a target.
-
-    reject, quarantine   the whole record is refused, or put aside for a steward
-    pass-and-flag        the source's code goes through, with a problem
-    null-and-flag        no value, with a problem
-    default <code>       that code, with a problem
-    """
-
-    kind: PolicyKind = "quarantine"
-    default: str | None = None
-
-    @classmethod
-    def parse(cls, raw: str) -> Policy:
-        """From the header's wording; ValueError names what is wrong with it."""
-        kind, _, code = raw.strip().partition(" ")
-        if kind == "default":
-            if not code.strip():
-                raise ValueError("policy `default` needs the code to use")
-            return cls("default", code.strip())
-        if kind not in ("reject", "quarantine", "pass-and-flag", "null-and-flag") or code:
-            raise ValueError(
-                f"unknown policy {raw!r}; known: reject, quarantine, pass-and-flag, null-and-flag, default <code>"
-            )
-        return cls(kind)  # type: ignore[arg-type]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.default}" if self.kind == "default" else self.kind
-
-    @property
-    def severity(self) -> Literal["flag", "quarantine", "reject"]:
-        """How heavily an unmapped code weighs on its record."""
-        return self.kind if self.kind in ("reject", "quarantine") else "flag"
-
-    def value(self, source: str) -> str | None:
-        """The value that goes on in place of the unmapped `source`."""
-        if self.kind == "pass-and-flag":
-            return source
-        return self.default if self.kind == "default" else None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One mapping: source code, target code, how they relate, why we believe it and how much."""
-
-    subject: str
-    object: str | None  # None: sssom:NoTermFound, a known code with no counterpart
-    predicate: str = "skos:exactMatch"
-    justification: str = MANUAL
-    subject_label: str = ""
-    object_label: str = ""
-    confidence: float | None = None
-    reviewer: str = ""
-    author: str = ""
-    comment: str = ""
-    literal: bool = False
-    predicate_modifier: str = ""
-    other: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def translates(self) -> bool:
-        """Whether this row gives a target: a positive mapping by one of the translating predicates."""
-        return self.object is not None and self.predicate in TRANSLATING and self.predicate_modifier != "Not"
-
-
-@dataclass(frozen=True)
-class Crosswalk:
-    """A mapping set from `subject_source` codes to `object_source` codes, with its policy and counters for unmapped codes."""
-
-    id: str
-    rows: tuple[Row, ...] = ()
-    subject_source: str = ""
-    object_source: str = ""
-    policy: Policy = field(default_factory=Policy)
-    match: Match = "exact"
-    title: str = ""
-    version: str = ""
-    license: str = ""
-    curie_map: dict[str, str] = field(default_factory=dict)
-    header: dict[str, Any] = field(default_factory=dict)
-    unmapped: Counter[str] = field(default_factory=Counter, compare=False)
-
-    def __post_init__(self) -> None:
-        targets: dict[str, dict[str, set[str]]] = {}
-        for row in self.rows:
-            if row.translates and row.object is not None:
-                by_predicate = targets.setdefault(self.key(row.subject), {})
-                by_predicate.setdefault(row.predicate, set()).add(row.object)
-        # the strongest predicate speaks: a close match beside an exact one does not make the code ambiguous
-        best = {s: next(found[p] for p in TRANSLATING if p in found) for s, found in targets.items()}
-        table = {subject: next(iter(found)) for subject, found in best.items() if len(found) == 1}
-        object.__setattr__(self, "_table", table)
-        object.__setattr__(self, "_ambiguous", frozenset(s for s, found in best.items() if len(found) > 1))
-
-    @property
-    def table(self) -> dict[str, str]:
-        """Source key to target, unambiguous rows only; keys as `key` makes them."""
-        found: dict[str, str] = self.__dict__["_table"]
-        return found
-
-    @property
-    def ambiguous(self) -> frozenset[str]:
-        """Source keys with more than one target: unmapped until a steward decides."""
-        found: frozenset[str] = self.__dict__["_ambiguous"]
-        return found
-
-    def key(self, code: str) -> str:
-        """The form in which codes of this crosswalk are compared."""
-        return fold(code) if self.match == "folded" else code
-
-    def translate(self, code: str) -> tuple[str | None, bool]:
-        """(target, known). An unknown or ambiguous code is counted and gets what the policy says, with known False."""
-        found = self.table.get(self.key(code))
-        if found is not None:
-            return found, True
-        self.count(code)
-        return self.policy.value(code), False
-
-    def count(self, code: str, times: int = 1) -> None:
-        """Count an unmapped code; past `COUNTED` different ones the rest are counted together, so a stream of noise stays small."""
-        self.unmapped[code if code in self.unmapped or len(self.unmapped) < COUNTED else OTHERS] += times
-
-    def merged(self, other: Crosswalk) -> Crosswalk:
-        """This crosswalk with `other`'s rows winning over its own for the same source code; `other`'s policy wins too."""
-        theirs = {other.key(row.subject) for row in other.rows}
-        kept = tuple(row for row in self.rows if other.key(row.subject) not in theirs)
-        values = {f.name: getattr(other, f.name) for f in fields(Crosswalk) if f.name != "unmapped"}
-        values |= {"id": self.id, "rows": (*kept, *other.rows), "curie_map": {**self.curie_map, **other.curie_map}}
-        values |= {name: values[name] or getattr(self, name) for name in ("subject_source", "object_source", "title")}
-        return Crosswalk(**values)
 
 
 def read_sssom(path: Path) -> Crosswalk:
     """A crosswalk from an SSSOM/TSV file with an embedded header, or with an external one beside it (`.sssom.yml`)."""
+    if path.stat().st_size > MOST_BYTES:
+        reason = f"it has {path.stat().st_size} bytes; up to {MOST_BYTES} are read"
+        raise CrosswalkInvalid(file=path.name, line="?", reason=reason)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -229,7 +101,13 @@ def parse_sssom(text: str, name: str, external: str | None = None) -> Crosswalk:
         version=str(header.get("mapping_set_version", "")),
         license=str(header.get("license", "")),
         curie_map={str(k): str(v) for k, v in (header.get("curie_map") or {}).items()},
-        header={k: v for k, v in header.items() if k not in _KNOWN_HEADER},
+        extensions=tuple(
+            e
+            for e in header.get("extension_definitions") or ()
+            if isinstance(e, dict) and e.get("slot_name") not in _OURS
+        ),
+        # a literal subject_type of the set stands in every row that is written; any other is the set's own business
+        header={k: v for k, v in header.items() if k not in _KNOWN_HEADER and v != _LITERAL},
     )
 
 
@@ -284,8 +162,9 @@ def _row(shared: dict[str, str], cell: dict[str, str], name: str, number: int) -
         return cell.get(key) or shared.get(key, "")
 
     literal = get("subject_type") == _LITERAL
-    subject = get("subject_label") if literal else _local(get("subject_id"))
-    if not subject:
+    nothing = get("subject_id") == NO_TERM
+    subject = get("subject_label") if literal else "" if nothing else _local(get("subject_id"))
+    if not subject and not nothing:
         raise CrosswalkInvalid(file=name, line=number, reason="the row names no source code")
     predicate, target = (
         get("predicate_id"),
@@ -299,26 +178,39 @@ def _row(shared: dict[str, str], cell: dict[str, str], name: str, number: int) -
         raise CrosswalkInvalid(file=name, line=number, reason="confidence is not a number") from error
     if confidence is not None and not 0.0 <= confidence <= 1.0:
         raise CrosswalkInvalid(file=name, line=number, reason="confidence is not between 0 and 1")
-    return Row(
-        subject=subject,
-        object=None if target == NO_TERM else _local(target),
-        predicate=predicate,
-        justification=get("mapping_justification"),
-        subject_label="" if literal else get("subject_label"),
-        object_label=get("object_label"),
-        confidence=confidence,
-        reviewer=get("reviewer_id"),
-        author=get("author_id"),
-        comment=get("comment"),
-        literal=literal,
-        predicate_modifier=get("predicate_modifier"),
-        other={k: v for k, v in cell.items() if v and k not in _CORE},
-    )
+    try:
+        days = [date.fromisoformat(v) if (v := cell.get(slot)) else None for slot in _DAYS]
+    except ValueError as error:
+        raise CrosswalkInvalid(file=name, line=number, reason="validity must be written yyyy-mm-dd") from error
+    try:
+        return Row(
+            subject=subject,
+            object=None if target == NO_TERM else _local(target),
+            predicate=predicate,
+            justification=get("mapping_justification"),
+            subject_label="" if literal else get("subject_label"),
+            object_label=get("object_label"),
+            confidence=confidence,
+            reviewer=get("reviewer_id"),
+            author=get("author_id"),
+            comment=get("comment"),
+            literal=literal,
+            predicate_modifier=get("predicate_modifier"),
+            other={k: v for k, v in cell.items() if v and k not in _CORE and not (k == "subject_type" and literal)},
+            valid_from=days[0],
+            valid_to=days[1],
+            conditions=parse_conditions(cell.get("kerege_conditions") or ""),
+            subject_id="" if literal else get("subject_id"),
+            object_id=get("object_id"),
+        )
+    except ValueError as error:
+        raise CrosswalkInvalid(file=name, line=number, reason=str(error)) from error
 
 
+_DAYS: Final = ("kerege_valid_from", "kerege_valid_to")
 _CORE: Final = frozenset(
-    {"subject_id", "subject_label", "subject_type", "predicate_id", "predicate_modifier", "object_id", "object_label"}
-    | {"mapping_justification", "confidence", "reviewer_id", "author_id", "comment"}
+    {"subject_id", "subject_label", "predicate_id", "predicate_modifier", "object_id", "object_label"}
+    | {"mapping_justification", "confidence", "reviewer_id", "author_id", "comment", *_DAYS, "kerege_conditions"}
 )
 
 
@@ -332,28 +224,36 @@ def _local(curie: str) -> str:
     return unquote(rest) if prefix else unquote(curie)
 
 
-def write_sssom(crosswalk: Crosswalk, subject_prefix: str = "source", object_prefix: str = "target") -> bytes:
-    """The crosswalk as SSSOM/TSV with an embedded header; `parse_sssom` reads back an equal crosswalk."""
+def write_sssom(crosswalk: Crosswalk, subject_prefix: str = "", object_prefix: str = "") -> bytes:
+    """The crosswalk as SSSOM/TSV with an embedded header; `parse_sssom` reads back an equal crosswalk.
+
+    subject_prefix, object_prefix   of rows that were not read from a file; the prefix most rows have where not given
+    """
     base = "https://kerege.kg/id/code/"
-    prefixes = {
-        subject_prefix: f"{base}{subject_prefix}/",
-        object_prefix: f"{base}{object_prefix}/",
-    } | crosswalk.curie_map
+    subject_prefix = subject_prefix or _usual(r.subject_id for r in crosswalk.rows) or "source"
+    object_prefix = object_prefix or _usual(r.object_id for r in crosswalk.rows) or "target"
     kerege = {"kerege_policy": str(crosswalk.policy), "kerege_match": crosswalk.match}
+    table = [_cells(row, subject_prefix, object_prefix) for row in crosswalk.rows]
+    written = {cells[side].partition(":")[0] for cells in table for side in ("subject_id", "object_id")}
+    used_prefixes = [prefix for prefix in (subject_prefix, object_prefix) if prefix in written]
+    prefixes = {prefix: f"{base}{prefix}/" for prefix in used_prefixes} | crosswalk.curie_map
     header: dict[str, Any] = {
         "sssom_version": "1.1",
         "curie_map": prefixes,
-        "mapping_set_id": _SET_BASE + quote(crosswalk.id),
+        "mapping_set_id": _SET_BASE + quote(crosswalk.id) if "://" not in crosswalk.id else crosswalk.id,
     }
     header |= {"mapping_set_title": crosswalk.title, "mapping_set_version": crosswalk.version}
     header |= {"subject_source": crosswalk.subject_source, "object_source": crosswalk.object_source}
     header |= {"license": crosswalk.license, **crosswalk.header}
-    header["extension_definitions"] = [{"slot_name": slot, "property": iri} for slot, iri in _EXTENSIONS]
+    used = [slots for slots in _ROW_EXTENSIONS if any(cells.get(slots[0]) for cells in table)]
+    header["extension_definitions"] = [
+        {"slot_name": slot, "property": iri} | ({"type_hint": hint} if hint else {})
+        for slot, iri, hint in (*_EXTENSIONS, *used)
+    ] + list(crosswalk.extensions)
     header |= kerege
     dumped = yaml.safe_dump({k: v for k, v in header.items() if v}, allow_unicode=True, sort_keys=False, width=1000)
     out = io.StringIO()
     out.writelines(f"#{line}\n" for line in dumped.splitlines())
-    table = [_cells(row, subject_prefix, object_prefix) for row in crosswalk.rows]
     order: tuple[str, ...] = (
         "subject_id",
         "subject_label",
@@ -372,23 +272,36 @@ def write_sssom(crosswalk: Crosswalk, subject_prefix: str = "source", object_pre
     return out.getvalue().encode()
 
 
+def _usual(curies: Iterator[str]) -> str:
+    """The prefix most of the CURIEs have, or ""."""
+    found = Counter(prefix for c in curies if c != NO_TERM and "://" not in c and (prefix := c.partition(":")[0]))
+    return found.most_common(1)[0][0] if found else ""
+
+
+def _curie(read: str, code: str, prefix: str) -> str:
+    return read if read and _local(read) == code else f"{prefix}:{quote(code, safe='')}"
+
+
 def _cells(row: Row, subject_prefix: str, object_prefix: str) -> dict[str, str]:
     for text in (row.subject, row.subject_label, row.object_label, row.comment):
         if any(mark in text for mark in "\t\r\n"):
             raise CrosswalkInvalid(file="(writing)", line="?", reason="a tab or line break inside a code or label")
-    target = NO_TERM if row.object is None else f"{object_prefix}:{quote(row.object, safe='')}"
+    subject = NO_TERM if not row.subject else _curie(row.subject_id, row.subject, subject_prefix)
     return {
-        "subject_id": "" if row.literal else f"{subject_prefix}:{quote(row.subject, safe='')}",
+        "subject_id": "" if row.literal else subject,
         "subject_label": row.subject if row.literal else row.subject_label,
         "subject_type": _LITERAL if row.literal else "",
         "predicate_id": row.predicate,
         "predicate_modifier": row.predicate_modifier,
-        "object_id": target,
+        "object_id": NO_TERM if row.object is None else _curie(row.object_id, row.object, object_prefix),
         "object_label": row.object_label,
         "mapping_justification": row.justification,
         "confidence": "" if row.confidence is None else f"{row.confidence:g}",
         "reviewer_id": row.reviewer,
         "author_id": row.author,
         "comment": row.comment,
+        "kerege_valid_from": row.valid_from.isoformat() if row.valid_from else "",
+        "kerege_valid_to": row.valid_to.isoformat() if row.valid_to else "",
+        "kerege_conditions": conditions_text(row.conditions),
         **row.other,
     }

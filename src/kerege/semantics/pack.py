@@ -70,7 +70,7 @@ class Pack:
         if found is None:
             mapping = self.mapping(mapping_id)
             tables = [
-                [c, sorted(self.crosswalk(c).table.items()), str(self.crosswalk(c).policy)] for c in mapping.crosswalks
+                [c, self.crosswalk(c).compiled.relation(), str(self.crosswalk(c).policy)] for c in mapping.crosswalks
             ]
             lists = [[c, [concept.notation for concept in self.codelist(c)]] for c in mapping.codelists]
             content = [mapping.fingerprint, tables, lists, len(self.gazetteer)]
@@ -157,10 +157,12 @@ def _check(pack: Pack) -> None:
                     folder=pack.folder.name, reason=f"{mapping.file} uses the unknown code list {list_id}"
                 )
     for crosswalk in pack.crosswalks.values():
+        crosswalk.require_single()
         target = pack.codelists.get(crosswalk.object_source)
         if target is None or crosswalk.object_source == SOATE:  # of SOATE, an installation may have the top levels only
             continue
-        used = {*crosswalk.table.values(), *([crosswalk.policy.default] if crosswalk.policy.default else [])}
+        led = {rule.target for rules in crosswalk.compiled.rules.values() for rule in rules}
+        used = {*led, *([crosswalk.policy.default] if crosswalk.policy.default else [])}
         unknown = sorted(code for code in used if code not in target)
         if unknown:
             reason = f"crosswalk {crosswalk.id} leads to codes that {target.id} does not have: {', '.join(unknown)}"
