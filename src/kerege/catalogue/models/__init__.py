@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from kerege.catalogue.models.board import BoardSnapshot, BoardStart, CriticalDataset
+from kerege.catalogue.models.codes import (
+    CodeDecision,
+    CodeListVersion,
+    CodeSuggestion,
+    CrosswalkVersion,
+    SuggestedTarget,
+    UnmappedCode,
+)
 from kerege.catalogue.models.inventory import ConceptLink, Dataset, Field, Finding, Plan
 from kerege.catalogue.models.lifecycle import LifecycleAction
 from kerege.catalogue.models.ownership import Owner, SourceOfTruth
@@ -14,8 +22,12 @@ from kerege.catalogue.models.usage import FieldUse, NodeReading, ServiceUse
 __all__ = [
     "BoardSnapshot",
     "BoardStart",
+    "CodeDecision",
+    "CodeListVersion",
+    "CodeSuggestion",
     "ConceptLink",
     "CriticalDataset",
+    "CrosswalkVersion",
     "Dataset",
     "Field",
     "FieldUse",
@@ -32,4 +44,6 @@ __all__ = [
     "SearchWord",
     "ServiceUse",
     "SourceOfTruth",
+    "SuggestedTarget",
+    "UnmappedCode",
 ]
