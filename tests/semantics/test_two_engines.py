@@ -14,6 +14,7 @@ from kerege.semantics import compile_duckdb, compile_record, dates, ir
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import Mapping, Source, TargetField
 
+from .patterns_support import ADDRESS, HOUSE
 from .support import CELLS, POLICIES, country_pack, small_pack
 
 LIMIT = 5000
@@ -47,6 +48,10 @@ def _steps() -> dict[str, st.SearchStrategy[object]]:
         "remove": st.text(few("аa- .'%1"), min_size=1, max_size=3).map(lambda s: lambda e: ir.Remove(e, s)),
         "split": st.tuples(few([" ", "-", ".", "а", "''", "\u0306"]), few([1, 2, 3, -1, -2])).map(
             lambda p: lambda e: ir.Split(e, *p)
+        ),
+        "extract": st.one_of(
+            few(ADDRESS.parts).map(lambda p: lambda e: ir.Extract(e, ADDRESS, p)),
+            few(HOUSE.parts).map(lambda p: lambda e: ir.Extract(e, HOUSE, p)),
         ),
         "take": st.tuples(st.integers(1, 9), st.integers(1, 9)).map(lambda p: lambda e: ir.Take(e, *p)),
         "pad": st.tuples(st.integers(1, 12), few(["0", "ж", "'", "👧", "\u0306"])).map(

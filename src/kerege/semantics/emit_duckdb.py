@@ -36,6 +36,7 @@ _CODES: Final[dict[type[ir.Expr], str]] = {
     ir.Lookup: problems.NOT_IN_LIST,
     ir.Member: problems.NOT_IN_LIST,
     ir.Phone: problems.PHONE,
+    ir.Extract: problems.PATTERN,
     ir.NamePart: problems.NAME,
     ir.AddressPart: problems.PLACE,
     ir.PlaceCode: problems.PLACE,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Literal
 
 from kerege.semantics.codes import Alphabet
+from kerege.semantics.patterns import Pattern
 
 Reversible = Literal["yes", "by table", "no"]
 
@@ -178,6 +179,17 @@ class Split(Expr):
     of: Expr
     on: str
     part: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extract(Expr):
+    """One part of a text that a pattern takes apart. A text that no line of the pattern reads: null and a problem."""
+
+    name: ClassVar[str] = "extract"
+    laws: ClassVar[Laws] = Laws(idempotent=False, total=False, reversible="no", sql=False)
+    of: Expr
+    pattern: Pattern
+    part: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +360,7 @@ OPERATORS: Final[dict[str, type[Expr]]] = {
     operator.name: operator
     for operator in (
         *(Field, Target, Const, Concat, Coalesce, When),
-        *(Trim, Collapse, Upper, Lower, Fold, Remove, Split, Take, Pad),
+        *(Trim, Collapse, Upper, Lower, Fold, Remove, Split, Extract, Take, Pad),
         *(ParseDate, Number, Code, Pin, Phone),
         *(Recode, Lookup, Member),
         *(NameCase, NamePart, NameKey, AddressPart, StreetKey, PlaceCode),
@@ -367,5 +379,7 @@ def describe(expr: Expr | None) -> Any:
             value = describe(value)
         elif isinstance(value, tuple):
             value = [describe(v) if isinstance(v, Expr) else v for v in value]
+        elif isinstance(value, Pattern):
+            value = value.describe()
         out.append([item.name, value])
     return out

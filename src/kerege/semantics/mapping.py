@@ -19,8 +19,11 @@ from kerege.ground.ids import digest
 from kerege.ground.text import Text
 from kerege.semantics import ir
 from kerege.semantics.errors import MappingInvalid
-from kerege.semantics.pipelines import Reader, pipeline
+from kerege.semantics.patterns import Pattern
+from kerege.semantics.patterns_yaml import read_patterns
+from kerege.semantics.pipelines import pipeline
 from kerege.semantics.problems import Severity
+from kerege.semantics.reading import Reader
 
 CELL_LIMIT: Final = 20_000
 RESERVED: Final = ("_row", "_problems", "_verdict")  # columns of a mapped table beside the fields
@@ -115,7 +118,7 @@ def parse_mapping(document: Any, file: str = "(mapping)") -> Mapping:
     top = Reader(file, "(document)")
     if not isinstance(document, dict):
         raise top.wrong("the document must be a mapping with id, version, title, source and fields")
-    top.only(document, {"id", "version", "title", "source", "fields", "cell_limit"})
+    top.only(document, {"id", "version", "title", "source", "patterns", "fields", "cell_limit"})
     _refuse_untextual(document, file, "(document)")
     mapping_id, version = top.text(document, "id"), str(document.get("version") or "")
     if not version:
@@ -124,7 +127,7 @@ def parse_mapping(document: Any, file: str = "(mapping)") -> Mapping:
         title = Text.of(document.get("title") or {})
     except ValueError as error:
         raise top.wrong(f"title: {error}") from error
-    fields = _fields(document.get("fields"), file)
+    fields = _fields(document.get("fields"), file, read_patterns(document.get("patterns"), file))
     source = _source(document.get("source"), file)
     limit = document.get("cell_limit", CELL_LIMIT)
     if not isinstance(limit, int) or not 1 <= limit <= 10_000_000:
@@ -202,13 +205,13 @@ def _source(raw: Any, file: str) -> Source:
     )
 
 
-def _fields(raw: Any, file: str) -> tuple[TargetField, ...]:
+def _fields(raw: Any, file: str, patterns: dict[str, Pattern]) -> tuple[TargetField, ...]:
     if not isinstance(raw, dict) or not raw:
         raise MappingInvalid(file=file, field="fields", reason="fields must map canonical names to pipelines")
     _refuse_alike(map(str, raw), Reader(file, "fields"), "fields")
     out: list[TargetField] = []
     for name, spec in raw.items():
-        at = Reader(file, str(name))
+        at = Reader(file, str(name), patterns)
         if str(name).translate(_SMALL) in RESERVED:
             raise at.wrong(f"the names {', '.join(RESERVED)} are kept for the result's own columns")
         required: Severity | None = None

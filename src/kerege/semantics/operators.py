@@ -8,6 +8,7 @@ rest, which tests hold equal to these.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from kerege.semantics import addresses, codes, dates, folding, ir, names, phones, problems
@@ -15,6 +16,7 @@ from kerege.semantics.codelist import CodeList
 from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.gazetteer import Gazetteer
 from kerege.semantics.kg import pin
+from kerege.semantics.patterns import Pattern, Reader
 
 Issue = tuple[str, str | None, problems.Severity]
 Outcome = tuple[str | None, Issue | None]
@@ -197,6 +199,23 @@ def _member(expr: ir.Member, lists: Lists) -> Function:
     return _or_issue(lambda text: text if text in notations else None, problems.NOT_IN_LIST)
 
 
+def _extract(expr: ir.Extract, _: Lists) -> Function:
+    read, part = reader_of(expr.pattern).read, expr.part
+    unread: Issue = (problems.PATTERN, None, "flag")
+
+    def run(text: str) -> Outcome:
+        found = read(text)
+        return (None, unread) if found is None else (found.get(part), None)
+
+    return run
+
+
+@lru_cache(maxsize=256)
+def reader_of(pattern: Pattern) -> Reader:
+    """The pattern compiled, once for all fields that use it."""
+    return Reader(pattern)
+
+
 def _name_part(expr: ir.NamePart, _: Lists) -> Function:
     part = expr.part
     unsure: Issue | None = (problems.NAME, None, "flag") if part == "given_name" else None
@@ -245,6 +264,7 @@ _CHECKED: Final[dict[type[ir.Expr], Callable[[Any, Lists], Function]]] = {
     ir.Recode: _recode,
     ir.Lookup: _lookup,
     ir.Member: _member,
+    ir.Extract: _extract,
     ir.NamePart: _name_part,
     ir.AddressPart: _address_part,
     ir.PlaceCode: _place,

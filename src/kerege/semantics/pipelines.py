@@ -6,44 +6,11 @@ The grammar is documented in docs/reference/semantics.md; a test holds that page
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kerege.semantics import dates, ir
 from kerege.semantics.codes import LETTERS
-from kerege.semantics.errors import MappingInvalid
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Where we are in the document, for errors."""
-
-    file: str
-    field: str
-
-    def wrong(self, reason: str) -> MappingInvalid:
-        return MappingInvalid(file=self.file, field=self.field, reason=reason)
-
-    def only(self, raw: dict[Any, Any], known: set[str]) -> None:
-        unknown = [str(k) for k in raw if k not in known]
-        if unknown:
-            raise self.wrong(f"unknown keys {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-
-    def text(self, raw: dict[Any, Any], key: str, default: str | None = None) -> str:
-        value = raw.get(key, default)
-        if not isinstance(value, str) or (not value and default is None):
-            raise self.wrong(f"{key} must be a text")
-        return value
-
-    def one_of(self, value: Any, known: tuple[str, ...], what: str) -> Any:
-        if value not in known:
-            raise self.wrong(f"{what} must be one of {', '.join(known)}; {value!r} came")
-        return value
-
-    def whole(self, value: Any, what: str) -> int:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise self.wrong(f"{what} must be a whole number; {value!r} came")
-        return value
+from kerege.semantics.reading import Reader
 
 
 def pipeline(raw: Any, at: Reader, above: tuple[str, ...]) -> ir.Expr:
@@ -134,6 +101,9 @@ Builder = Callable[[ir.Expr, Any, Reader, tuple[str, ...]], ir.Expr]
 def _options(name: str, argument: Any, at: Reader, known: set[str]) -> dict[str, Any]:
     if not isinstance(argument, dict):
         raise at.wrong(f"{name} takes {', '.join(sorted(known))}")
+    argument = {
+        "on" if key is True else key: value for key, value in argument.items()
+    }  # YAML 1.1 reads a bare `on` as true
     at.only(argument, known)
     return argument
 
@@ -150,6 +120,14 @@ def _split(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Exp
     if part == 0:
         raise at.wrong("part counts from 1, or from the end with -1")
     return ir.Split(of, at.text(options, "on"), part)
+
+
+def _extract(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Expr:
+    options = _options("extract", argument, at, {"pattern", "part"})
+    pattern = at.patterns.get(at.text(options, "pattern"))
+    if pattern is None:
+        raise at.wrong(f"there is no such pattern; known: {', '.join(at.patterns) or 'none'}")
+    return ir.Extract(of, pattern, at.one_of(options.get("part"), pattern.parts, "part"))
 
 
 def _take(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Expr:
@@ -241,6 +219,7 @@ def _place(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Exp
 _ARGUED: Final[dict[str, Builder]] = {
     "remove": _remove,
     "split": _split,
+    "extract": _extract,
     "take": _take,
     "pad": _pad,
     "parse_date": _parse_date,

@@ -20,6 +20,7 @@ PHONE: Final = "semantics.phone_unreadable"
 CODE: Final = "semantics.code_malformed"
 NUMBER: Final = "semantics.number_unreadable"
 NOT_IN_LIST: Final = "semantics.not_in_list"
+PATTERN: Final = "semantics.pattern_unread"
 NAME: Final = "semantics.name_unsure"
 PLACE: Final = "semantics.place_unknown"
 REQUIRED: Final = "semantics.required_missing"
@@ -35,6 +36,7 @@ MEANINGS: Final[dict[str, str]] = {
     CODE: "a code with other characters or another length than agreed; the value is null",
     NUMBER: "not a whole number; the value is null",
     NOT_IN_LIST: "not a notation of the code list; the value is null",
+    PATTERN: "a text that no line of the field's pattern reads; the value is null",
     NAME: "the order or parts of a name in one cell had to be assumed; the value is kept",
     PLACE: "a place name that is none, or several, of the gazetteer's; the value is null",
     REQUIRED: "a field that must have a value has none",
