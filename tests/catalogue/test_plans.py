@@ -148,7 +148,7 @@ def test_a_second_owner_is_refused_until_the_first_hands_over(people: Path) -> N
     with pytest.raises(errors.OwnerTaken) as error:
         doings.name_owner("people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW)
     assert "Registry department" in error.value.text
-    doings.hand_over("people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW)
+    doings.hand_over("people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW, by="70000002")
     assert Owner.objects.filter(until=None).get().organisation == "70000003"
     assert Owner.objects.count() == 2
 

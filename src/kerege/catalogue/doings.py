@@ -8,21 +8,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from kerege.catalogue.concepts import likely_concepts, load_concepts
 from kerege.catalogue.errors import (
     ConceptUnknown,
     DatasetUnknown,
-    LegalBasisMissing,
-    OwnerTaken,
     PlanDone,
     PlanStale,
     PlanUnknown,
-    SourceOfTruthTaken,
 )
 from kerege.catalogue.harvest import Harvest, Options, harvest_source
-from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Owner, Plan, SourceOfTruth
+from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Plan
+from kerege.catalogue.ownership_doings import declare_source_of_truth as declare_source_of_truth
+from kerege.catalogue.ownership_doings import hand_over as hand_over
+from kerege.catalogue.ownership_doings import name_owner as name_owner
 from kerege.catalogue.plans import Change, diff
 from kerege.catalogue.profile import TableProfile, as_column
 from kerege.ground.clock import require_utc
@@ -180,42 +180,6 @@ def _field(source: str, table: str, column: str) -> Field:
     return found
 
 
-def _basis(text: str, what: str) -> str:
-    if not text.strip():
-        raise LegalBasisMissing(what=what)
-    return text.strip()
-
-
-@transaction.atomic
-def name_owner(
-    source: str, table: str, column: str, organisation: str, unit: str, legal_basis: str, now: datetime
-) -> Owner:
-    """Name the one data owner of an attribute. A second is refused with OwnerTaken; `hand_over` ends the first."""
-    field = _field(source, table, column)
-    present = field.owners.filter(until=None).first()
-    if present is not None:
-        raise OwnerTaken(attribute=str(field), owner=f"{present.organisation} {present.unit}")
-    basis = _basis(legal_basis, "an owner")
-    try:
-        with transaction.atomic():
-            return Owner.objects.create(
-                field=field, number=field.owners.count() + 1, organisation=organisation, unit=unit, legal_basis=basis,
-                since=require_utc(now),
-            )  # fmt: skip
-    except IntegrityError as error:  # two at the same moment: the database keeps one
-        raise OwnerTaken(attribute=str(field), owner="named this moment") from error
-
-
-@transaction.atomic
-def hand_over(
-    source: str, table: str, column: str, organisation: str, unit: str, legal_basis: str, now: datetime
-) -> Owner:
-    """End the present owner of an attribute and name the next in one step."""
-    basis = _basis(legal_basis, "an owner")
-    _field(source, table, column).owners.filter(until=None).update(until=require_utc(now))
-    return name_owner(source, table, column, organisation, unit, basis, now)
-
-
 @transaction.atomic
 def link_concept(
     source: str, table: str, column: str, concept: str, said_by: str, now: datetime, codelist: str = ""
@@ -232,28 +196,6 @@ def link_concept(
         field=field, defaults={"concept": concept, "said_by": said_by, "linked_at": require_utc(now)}
     )
     return link
-
-
-@transaction.atomic
-def declare_source_of_truth(
-    concept: str, source: str, table: str, column: str, legal_basis: str, now: datetime, *, replace: bool = False
-) -> SourceOfTruth:
-    """Declare which attribute decides for a concept, by what law. One per concept; `replace` ends the former declaration."""
-    concepts = load_concepts()
-    if concepts and concept not in concepts:
-        raise ConceptUnknown(concept=concept)
-    basis = _basis(legal_basis, "a source of truth")
-    field = _field(source, table, column)
-    present = SourceOfTruth.objects.filter(concept=concept, until=None).select_related("field__dataset").first()
-    if present is not None:
-        if not replace:
-            raise SourceOfTruthTaken(concept=concept, dataset=str(present.field.dataset), column=present.field.name)
-        present.until = require_utc(now)
-        present.save(update_fields=["until"])
-    number = SourceOfTruth.objects.filter(concept=concept).count() + 1
-    return SourceOfTruth.objects.create(
-        concept=concept, number=number, field=field, legal_basis=basis, since=require_utc(now)
-    )
 
 
 @transaction.atomic

@@ -238,3 +238,33 @@ class ActionIncomplete(CatalogueError):
     code = "catalogue.action_incomplete"
     message = "The action {action} on {subject} has no valid {field}; expected {expected}."
     hint = "Say it and do the same again; nothing was changed."
+
+
+class HandOverRefused(CatalogueError):
+    code = "catalogue.hand_over_refused"
+    message = "{by} may not hand over the attribute {attribute}, which {owner} owns."
+    hint = "Only {may} may hand it over, naming the legal basis."
+
+
+class UnownedAlready(CatalogueError):
+    code = "catalogue.unowned_already"
+    message = "The {what} has no {thing} now."
+    hint = "Look at its history with kerege owner show; name the next one with kerege owner name (or kerege truth declare)."
+
+
+class InterimInvalid(CatalogueError):
+    code = "catalogue.interim_invalid"
+    message = "An interim owner of {attribute} was not named: {what} was given, expected {expected}."
+    hint = "An interim owner has an end, and somebody who must name the lasting one: --until DAY --names-lasting WHO."
+
+
+class OwnershipIncomplete(CatalogueError):
+    code = "catalogue.ownership_incomplete"
+    message = "The {field} is missing or longer than {most} characters."
+    hint = "Say it in 1 to {most} characters; nothing was changed."
+
+
+class RolesBroken(CatalogueError):
+    code = "catalogue.roles_broken"
+    message = "{file}, {where}: {reason}."
+    hint = "The file belongs to the country pack: put back its last good version, or correct the entry that is named."
