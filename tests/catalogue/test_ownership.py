@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from kerege.catalogue import doings, errors, lifecycle, ownership
 from kerege.catalogue.harvest import Options, harvest_source
-from kerege.catalogue.models import Dataset, Field, Finding, Owner
+from kerege.catalogue.models import Dataset, Field, Finding, Owner, SourceOfTruth
 from kerege.catalogue.ownership_roles import load_roles
 
 NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)
@@ -255,3 +256,19 @@ def test_a_broken_roles_file_names_the_entry(tmp_path: Path, text: str, where: s
 def test_a_pack_without_roles_has_none(tmp_path: Path) -> None:
     assert load_roles(tmp_path).roles == {}
     assert load_roles(tmp_path).interim_days == 90
+
+
+def test_the_database_itself_refuses_a_second_owner_or_source_of_truth_at_one_instant() -> None:
+    name(since=day(-10))
+    field = Field.objects.get(name="pin")
+    later = {"field": field, "number": 2, "organisation": "x", "unit": "x", "legal_basis": "x"}
+    with pytest.raises(IntegrityError, match="no_overlap"), transaction.atomic():
+        Owner.objects.create(**later, since=day(1), until=day(2))
+    Owner.objects.create(**later, since=day(-20), until=day(-10))
+    with pytest.raises(IntegrityError, match="no_overlap"), transaction.atomic():
+        Owner.objects.filter(number=2).update(until=day(-9))
+    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW)
+    with pytest.raises(IntegrityError, match="no_overlap"), transaction.atomic():
+        SourceOfTruth.objects.create(
+            concept="person.pin", number=2, field=field, legal_basis="x", since=day(1), until=day(2)
+        )

@@ -1,0 +1,72 @@
+"""One of the processes of test_owner_race: told to begin, it tries to become the owner of every attribute, and says how it went.
+
+python owner_racer.py prepare            the tables, and one dataset of 20 attributes
+python owner_racer.py race ORGANISATION  waits for a line on its standard input, then races; one JSON line per attribute
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+
+import django
+
+COLUMNS = [f"column_{n:02d}" for n in range(20)]
+NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)
+
+
+def prepare() -> None:
+    from django.core.management import call_command
+
+    from kerege.catalogue.models import Dataset, Field
+
+    call_command("migrate", interactive=False, verbosity=0)
+    dataset = Dataset.objects.create(source="r", kind="csv", table="t", profile={}, harvested_at=NOW)
+    Field.objects.bulk_create(
+        Field(dataset=dataset, name=name, position=n, profile={}) for n, name in enumerate(COLUMNS)
+    )
+
+
+def race(organisation: str) -> None:
+    from django.db import connection
+
+    from kerege.catalogue import lifecycle, ownership
+    from kerege.catalogue.errors import LifecycleRaced, LifecycleRefused, OwnerTaken, SourceOfTruthTaken
+
+    connection.ensure_connection()
+    subject = lifecycle.Subject("codelist", "kg:sex", "1")
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    tell = []
+    for name in COLUMNS:
+        told = {"what": name, "won": True, "error": ""}
+        try:
+            ownership.name_owner("r", "t", name, organisation, "Registry", "Law 5, art. 7", NOW)
+        except OwnerTaken as error:
+            told |= {"won": False, "error": error.text}
+        tell.append(told)
+    for what, doing, lost in (
+        (
+            "truth",
+            lambda: ownership.declare_source_of_truth("person.pin", "r", "t", f"column_{organisation[-2:]}", "Law 1", NOW),
+            SourceOfTruthTaken,
+        ),
+        ("submitted", lambda: lifecycle.act(subject, "submit", organisation, "ready", NOW), (LifecycleRaced, LifecycleRefused)),
+    ):  # fmt: skip
+        told = {"what": what, "won": True, "error": ""}
+        try:
+            doing()
+        except lost as error:
+            told |= {"won": False, "error": error.text}
+        tell.append(told)
+    sys.stdout.write("".join(json.dumps(t) + "\n" for t in tell))
+
+
+if __name__ == "__main__":
+    django.setup()
+    if sys.argv[1] == "prepare":
+        prepare()
+    else:
+        race(sys.argv[2])
