@@ -35,7 +35,7 @@ def test_a_file_that_is_not_there_and_a_kind_nobody_knows(tmp_path: Path) -> Non
     with pytest.raises(errors.FormatUnknown):
         open_source(str(other))
     with pytest.raises(errors.FormatUnknown) as error:
-        open_source("mysql://user:secret@host/db")
+        open_source("oracle://user:secret@host/db")
     assert "secret" not in str(error.value)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from kerege.catalogue.profile import K_THRESHOLD, TableProfile, profile_table
 from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
+from kerege.catalogue.sources.cost import Cost
 from kerege.catalogue.tables import require_columns
 from kerege.ground.ids import digest
 
@@ -57,6 +58,7 @@ class Harvest:
     fingerprint: str
     tables: tuple[TableProfile, ...]
     remarks: tuple[tuple[str, str], ...] = ()
+    cost: Cost = field(default_factory=Cost, compare=False)
 
     @property
     def digest(self) -> str:
@@ -79,24 +81,30 @@ def harvest_source(text: str, options: Options | None = None, progress: Callable
     """
     options = options or Options()
     source = open_source(text, options.reading)
-    before = source.fingerprint()
-    tables = []
-    there = source.tables()
-    for wanted in (options.key, options.share):
-        require_columns(source.name, there, wanted)
-    for table in there:
-        if progress:
-            progress(table.name)
-        tables.append(_profiled(source, table, options))
+    try:
+        before = source.fingerprint()
+        tables = []
+        there = source.tables()
+        for wanted in (options.key, options.share):
+            require_columns(source.name, there, wanted)
+        for table in there:
+            if progress:
+                progress(table.name)
+            tables.append(_profiled(source, table, options))
+    finally:
+        source.close()
     found = tuple(sorted(tables, key=lambda t: t.name))
-    return Harvest(source.name, source.kind, before, found, tuple(sorted(source.remarks.items())))
+    return Harvest(source.name, source.kind, before, found, tuple(sorted(source.remarks.items())), source.cost)
 
 
 def _profiled(source: Source, table: Table, options: Options) -> TableProfile:
+    if table.described is not None:
+        return table.described
     key = tuple(k for k in options.key if k in table.columns) or table.key
     share = [s.removeprefix(f"{table.name}.") for s in options.share]
     found = profile_table(
         table.name, table.heads, table.numbered(), total_rows=table.total_rows, sampled=table.sampled, key=key,
-        description=table.description, k=options.k, share=share, source=source.name,
+        description=table.description, k=options.k, share=share, source=source.name, most=options.reading.limits.rows,
+        key_kept=table.key_kept and key == table.key,
     )  # fmt: skip
     return replace(found, sampled=True) if options.sample or table.name in source.cut else found

@@ -1,63 +1,35 @@
 """Profiling: what is in a table, told without its values.
 
 Counts, nulls, distinct values, lengths, masks, likely types and identifiers; and candidate code lists, but only of columns that look like
-codes and not like persons, and only values that at least `k` records share (docs/decisions/0021). One pass over the rows, in batches:
-a value is looked at once per batch however often it comes. Memory is bounded by the number of rows a source hands over (its own limit).
-Reading sources is `catalogue.sources`; comparing with what was known is `catalogue.plans`. Pure.
+codes and not like persons, and only values that at least `k` records share (docs/decisions/0021). One pass over the rows, in batches.
+Counting is `tally`, whose memory is bounded however many rows and different values come. Reading sources is `catalogue.sources`;
+comparing with what was known is `catalogue.plans`. Pure.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 from kerege.catalogue.errors import KeyDuplicate
-from kerege.catalogue.masks import date_format, identifier_of, mask, name_suggests_person, type_of
+from kerege.catalogue.masks import name_suggests_person
+from kerege.catalogue.tally import BINARY, EXACT, MOST_CODES, Tally
+from kerege.catalogue.tally import Binary as Binary
+from kerege.catalogue.tally import Cell as Cell
 from kerege.semantics.suggest_columns import ColumnProfile
 
 K_THRESHOLD: Final = 5  # a value that fewer records share is withheld
-MOST_CODES: Final = 300
 _CODE_LENGTH: Final = 80
 _BATCH: Final = 20_000
 _TOP_MASKS: Final = 8
 _SKETCH: Final = 2048
-_LOOKED: Final = 5000
 
 _PERSONS: Final = 0.6  # of the values looked at
-_NAME_END: Final = re.compile(r"(?:[оеё]ва?|[ое]вич|[ое]вна|ична|[oe]va?|[oe]vich|[oe]vna|уулу|кызы|uulu|kyzy)$")
-_CHILD_OF: Final = ("уулу", "кызы", "uulu", "kyzy")
-
-Cell = str | None
-_BINARY: Final = "binary"
-
-
-class Binary(str):
-    """A binary cell as text people may see, "[binary, 12 bytes]". Two are equal when size and content are; the content is not kept."""
-
-    __slots__ = ("_mark", "size")
-    size: int
-    _mark: int
-
-    @classmethod
-    def of(cls, size: int, content: bytes) -> Binary:
-        """`content` (or what stands for it) is only hashed, under this process's own key."""
-        made = cls(f"[binary, {size} bytes]")
-        made.size, made._mark = size, hash((size, content))
-        return made
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Binary) and self._mark == other._mark
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return self._mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +53,13 @@ class FieldProfile:
     codes: tuple[tuple[str, int], ...]  # candidate code list: value, records; empty when it does not look like codes
     codes_withheld: int  # distinct values left out because too few records share them
     frequency: tuple[int, ...] = ()  # per mille of the most frequent values, without the values
+    distinct_about: bool = False  # `distinct` is an estimate, to two figures
+    formulas: int = 0  # records whose value begins as a spreadsheet formula does
 
     def as_dict(self) -> dict[str, Any]:
-        """For canonical JSON and storage; `from_dict` is the way back."""
-        return {
+        """For canonical JSON and storage; `from_dict` is the way back. What is seldom there is left out when it is not."""
+        rare = {"distinct_about": self.distinct_about, "formulas": self.formulas}
+        return {key: value for key, value in rare.items() if value} | {
             "name": self.name, "position": self.position, "declared_type": self.declared_type,
             "description": self.description, "rows": self.rows, "nulls": self.nulls, "distinct": self.distinct,
             "min_length": self.min_length, "max_length": self.max_length, "type": self.type,
@@ -113,9 +88,10 @@ class TableProfile:
     sampled: bool
     key: tuple[str, ...]
     fields: tuple[FieldProfile, ...]
+    described: bool = False  # from a description, with no record read
 
     def as_dict(self) -> dict[str, Any]:
-        return {
+        return ({"described": True} if self.described else {}) | {
             "name": self.name, "description": self.description, "total_rows": self.total_rows, "rows": self.rows,
             "sampled": self.sampled, "key": list(self.key), "fields": [f.as_dict() for f in self.fields],
         }  # fmt: skip
@@ -135,108 +111,54 @@ class ColumnHead:
     description: str = ""
 
 
-@dataclass(slots=True)
-class _Tally:
-    """Running counts of one column."""
-
-    filled: int = 0
-    nulls: int = 0
-    shortest: int = 1 << 60
-    longest: int = 0
-    seen: set[int] = field(default_factory=set)
-    masks: Counter[str] = field(default_factory=Counter)
-    types: Counter[str] = field(default_factory=Counter)
-    formats: Counter[str] = field(default_factory=Counter)
-    identifiers: Counter[str] = field(default_factory=Counter)
-    persons: int = 0
-    looked: int = 0
-    codes: Counter[str] | None = field(default_factory=Counter)
-
-    def take(self, values: Sequence[Cell]) -> None:
-        for value, times in Counter(values).items():
-            if isinstance(value, Binary):
-                self._take_binary(value, times)
-                continue
-            text = value.strip() if value is not None else ""
-            if not text:
-                self.nulls += times
-                continue
-            self.filled += times
-            self.shortest, self.longest = min(self.shortest, len(text)), max(self.longest, len(text))
-            self.seen.add(hash(text))
-            self.masks[mask(text)] += times
-            kind = type_of(text)
-            self.types[kind] += times
-            if kind in ("date", "integer"):
-                self.formats[date_format(text) or ""] += times
-            if self.looked < _LOOKED:  # the costly question; some thousand different values answer it
-                self.looked += 1
-                self.identifiers[identifier_of(text)] += times
-                self.persons += times * _reads_like_a_person(text)
-            if self.codes is not None:
-                self.codes[text] += times
-        if self.codes is not None and len(self.codes) > 20 * MOST_CODES:
-            self.codes = None
-        if len(self.masks) > 5000:  # a free text column: keep what is common
-            self.masks = Counter(dict(self.masks.most_common(500)))
-
-    def _take_binary(self, value: Binary, times: int) -> None:
-        """Size and number; no mask and no code, which could tell the content."""
-        self.filled += times
-        self.shortest, self.longest = min(self.shortest, value.size), max(self.longest, value.size)
-        self.seen.add(hash(value))
-        self.types[_BINARY] += times
-
-    def field(self, head: ColumnHead, position: int, rows: int, k: int, share: bool) -> FieldProfile:
-        filled = max(1, self.filled)
-        kind, fmt, identifier = self._type(filled), "", ""
-        if self.formats and self.formats.most_common(1)[0][0] and self.formats.most_common(1)[0][1] >= 0.9 * filled:
-            fmt = self.formats.most_common(1)[0][0]
-        found = [(n, name) for name, n in self.identifiers.items() if name and n >= 0.8 * self.identifiers.total()]
-        if found:
-            identifier = max(found)[1]
-        persons = self.persons > 0 and self.persons >= _PERSONS * self.identifiers.total()
-        personal = name_suggests_person(head.name) or identifier in ("pin", "phone", "email") or persons
-        codes, withheld = self._codes(personal, kind, k, share)
-        common = self.codes.most_common(50) if self.codes else []
-        return FieldProfile(
-            name=head.name, position=position, declared_type=head.declared_type, description=head.description,
-            rows=rows, nulls=rows - self.filled, distinct=len(self.seen),
-            min_length=self.shortest if self.filled else 0, max_length=self.longest,
-            type="date" if fmt else kind, date_format=fmt, identifier=identifier, personal=personal,
-            masks=tuple(_per_mille(self.masks, filled)[:_TOP_MASKS]),
-            codes=codes, codes_withheld=withheld,
-            frequency=tuple(n * 1000 // filled for _, n in common) if len(self.seen) < 0.9 * self.filled else (),
-        )  # fmt: skip
-
-    def _type(self, filled: int) -> str:
-        if not self.filled:
-            return "empty"
-        for kind in ("integer", "date", "moment", _BINARY):
-            if self.types[kind] >= 0.98 * filled:
-                return kind
-        if self.types["decimal"] + self.types["integer"] >= 0.98 * filled:
-            return "decimal"
-        return "text"
-
-    def _codes(self, personal: bool, kind: str, k: int, share: bool) -> tuple[tuple[tuple[str, int], ...], int]:
-        """Values many records share, of columns that look like codes. A column about a person gives none unless its owner shares it."""
-        if self.codes is None or not self.codes or (not share and (personal or kind in ("date", "moment", "decimal"))):
-            return (), 0
-        small = len(self.codes) <= MOST_CODES and self.longest <= _CODE_LENGTH
-        repeated = len(self.codes) <= max(2, self.filled // 4)
-        if not small or not (repeated or share):
-            return (), 0
-        told = sorted(((v, n) for v, n in self.codes.items() if n >= k or share), key=lambda c: (-c[1], c[0]))
-        return tuple(told), len(self.codes) - len(told)
+def _field(tally: Tally, head: ColumnHead, position: int, rows: int, k: int, share: bool) -> FieldProfile:
+    """What may be told of a column that was counted."""
+    seen = max(1, tally.weight)
+    kind, fmt, identifier = _type(tally), "", ""
+    if tally.formats and tally.formats.most_common(1)[0][0] and tally.formats.most_common(1)[0][1] >= 0.9 * seen:
+        fmt = tally.formats.most_common(1)[0][0]
+    found = [(n, name) for name, n in tally.identifiers.items() if name and n >= 0.8 * tally.identifiers.total()]
+    if found:
+        identifier = max(found)[1]
+    persons = tally.persons > 0 and tally.persons >= _PERSONS * tally.identifiers.total()
+    personal = name_suggests_person(head.name) or identifier in ("pin", "phone", "email") or persons
+    codes, withheld = _codes(tally, personal, kind, k, share)
+    common = tally.codes.most_common(50) if tally.codes else []
+    distinct = int(tally.distinct)
+    return FieldProfile(
+        name=head.name, position=position, declared_type=head.declared_type, description=head.description,
+        rows=rows, nulls=rows - tally.filled, distinct=distinct,
+        min_length=tally.shortest if tally.filled else 0, max_length=tally.longest,
+        type="date" if fmt else kind, date_format=fmt, identifier=identifier, personal=personal,
+        masks=tuple(_per_mille(tally.masks, seen)[:_TOP_MASKS]),
+        codes=codes, codes_withheld=withheld,
+        frequency=tuple(n * 1000 // tally.filled for _, n in common) if distinct < 0.9 * tally.filled else (),
+        distinct_about=not tally.distinct.exact, formulas=tally.formulas,
+    )  # fmt: skip
 
 
-def _reads_like_a_person(text: str) -> bool:
-    """Two to four capitalised words, one of which ends as surnames and patronymics here do. A column of them says it, no single value."""
-    words = text.split()
-    if not 2 <= len(words) <= 4 or not all(w[0].isupper() or w in _CHILD_OF for w in words):
-        return False
-    return any(_NAME_END.search(w.casefold()) for w in words)
+def _type(tally: Tally) -> str:
+    if not tally.filled:
+        return "empty"
+    for kind in ("integer", "date", "moment", BINARY):
+        if tally.types[kind] >= 0.98 * tally.weight:
+            return kind
+    if tally.types["decimal"] + tally.types["integer"] >= 0.98 * tally.weight:
+        return "decimal"
+    return "text"
+
+
+def _codes(tally: Tally, personal: bool, kind: str, k: int, share: bool) -> tuple[tuple[tuple[str, int], ...], int]:
+    """Values many records share, of columns that look like codes. A column about a person gives none unless its owner shares it."""
+    codes = tally.codes
+    if codes is None or not codes or (not share and (personal or kind in ("date", "moment", "decimal"))):
+        return (), 0
+    small = len(codes) <= MOST_CODES and tally.longest <= _CODE_LENGTH
+    repeated = len(codes) <= max(2, tally.filled // 4)
+    if not small or not (repeated or share):
+        return (), 0
+    told = sorted(((v, n) for v, n in codes.items() if n >= k or share), key=lambda c: (-c[1], c[0]))
+    return tuple(told), len(codes) - len(told)
 
 
 def _per_mille(counts: Counter[str], filled: int) -> list[tuple[str, int]]:
@@ -257,30 +179,35 @@ def profile_table(
     k: int = K_THRESHOLD,
     share: Iterable[str] = (),
     source: str = "",
+    most: int | None = None,
+    key_kept: bool = False,
 ) -> TableProfile:
     """Profile `rows` (number, cells) of a table in one pass.
 
     key        columns that name a record; a second row with the same key raises KeyDuplicate, except in a sample
+    key_kept   the register itself keeps the key (a primary key of a database), so that nobody need look
     share      columns whose values the owner allows to be told in full
+    most       most rows that can come, when that is known
     """
-    tallies = [_Tally() for _ in heads]
+    many = (most is None or most > EXACT) and (total_rows is None or sampled or total_rows > EXACT)
+    tallies = [Tally(many) for _ in heads]
     shared = set(share)
     key_at = [next(i for i, h in enumerate(heads) if h.name == k_name) for k_name in key]
-    keys: dict[tuple[Cell, ...], int] = {}
+    keys: dict[int, int] = {}  # hash of a key -> its row
     count = 0
     iterator = iter(rows)
     while batch := list(islice(iterator, _BATCH)):
-        for column, tally in zip(zip(*(cells for _, cells in batch), strict=True), tallies, strict=True):
+        for column, tally in zip(zip(*map(itemgetter(1), batch), strict=True), tallies, strict=True):
             tally.take(column)
-        if key_at and not sampled:
+        if key_at and not sampled and not key_kept:
             for at, row in batch:
-                identity = tuple(row[i] for i in key_at)
+                identity = hash(tuple(row[i] for i in key_at))
                 if identity in keys:
                     raise KeyDuplicate(source=source or name, row=at, column=", ".join(key), first=keys[identity])
                 keys[identity] = at
         count += len(batch)
     fields = tuple(
-        tally.field(head, i, count, k, head.name in shared)
+        _field(tally, head, i, count, k, head.name in shared)
         for i, (head, tally) in enumerate(zip(heads, tallies, strict=True))
     )
     return TableProfile(

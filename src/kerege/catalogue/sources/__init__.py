@@ -15,6 +15,7 @@ __all__ = ["Limits", "Reading", "Source", "Table", "open_source"]
 
 _DELIMITED = {".csv", ".tsv", ".txt", ".tab"}
 _SHEETS = {".xlsx", ".ods", ".xlsm", ".xls", ".xlsb"}
+_SERVERS = {"postgresql", "postgres", "mysql", "mariadb", "sqlite"}
 _SQLITE = {".sqlite", ".sqlite3", ".db"}
 
 
@@ -27,7 +28,7 @@ def open_source(text: str, reading: Reading | None = None) -> Source:
     if "://" in text:
         from kerege.catalogue.sources.databases import Database
 
-        if text.split("://", 1)[0].split("+")[0] not in {"postgresql", "postgres", "sqlite"}:
+        if text.split("://", 1)[0].split("+")[0] not in _SERVERS:
             raise FormatUnknown(source=text.split("://", 1)[0] + "://…")
         return Database.at_url(text, reading)
     path = Path(text)

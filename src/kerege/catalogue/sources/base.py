@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from kerege.catalogue.errors import HeaderMerged, HeaderTwice, SourceMissing
-from kerege.catalogue.profile import Cell, ColumnHead
+from kerege.catalogue.profile import Cell, ColumnHead, TableProfile
+from kerege.catalogue.sources.cost import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Table:
     sampled: bool = False
     key: tuple[str, ...] = ()
     description: str = ""
+    key_kept: bool = False  # the register itself keeps the key
+    described: TableProfile | None = None  # what a description says of it, where there are no rows to read
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -75,12 +78,16 @@ class Source(Protocol):
     remarks: dict[
         str, str
     ]  # table -> what people should know of it though nothing is wrong for sure, known after reading
+    cost: Cost  # what was asked of it so far; complete after `close`
 
     def tables(self) -> list[Table]:
         """Every table, or those `Reading.tables` names."""
 
     def fingerprint(self) -> str:
         """A digest that changes when the file's bytes change; "" where only the profile can tell (databases)."""
+
+    def close(self) -> None:
+        """Let go of whatever is open; nothing is read after it."""
 
 
 _CHUNK: Final = 1 << 20

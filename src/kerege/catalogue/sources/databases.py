@@ -1,23 +1,24 @@
-"""SQLite and PostgreSQL registers, read-only and cheap for their owners.
+"""Databases as sources, read-only and cheap for their owners; SQLite here, PostgreSQL and MySQL in modules of their own.
 
-PostgreSQL: a read-only session with a statement time-out, one pass per table, `TABLESAMPLE SYSTEM ... REPEATABLE` where a table is larger
-than the limit (the planner's own estimate decides, so not even a count is asked of a large table). The sample's seed is fixed: the same
-data gives the same sample, and a plan can be checked against it. Cells are cut at the register, not after they crossed the wire.
-SQLite: opened with `mode=ro`; larger tables are read every n-th row by rowid. Names are quoted by SQLAlchemy, never pasted.
+What they share: reflection through SQLAlchemy's inspector, names quoted and never pasted, one connection that is kept until `close`,
+every query counted and timed (`cost`), cells cut at the register and not after they crossed the wire, failures in plain words.
+SQLite: opened with `mode=ro`; larger tables are read every n-th row by rowid.
 A binary cell (BLOB, bytea) is read as its size and something to tell it from others; its content is not taken over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from kerege.catalogue.errors import (
     CellTooLarge,
@@ -30,21 +31,24 @@ from kerege.catalogue.errors import (
 )
 from kerege.catalogue.profile import Binary, Cell, ColumnHead
 from kerege.catalogue.sources.base import Reading, Table, likely_encoding
+from kerege.catalogue.sources.cost import Cost
 
-_SEED: Final = 7
+SEED: Final = 7  # of every sample: the same data gives the same sample, and a plan can be checked against it
 _FETCH: Final = 5000
 _BLOB_START: Final = 65_536
-_SYSTEM_SCHEMAS: Final = {"information_schema", "pg_catalog", "pg_toast"}
 
 
 class Database:
     """A database as a source. Build with `at_path` or `at_url`."""
 
-    def __init__(self, name: str, kind: str, engine: Engine, reading: Reading) -> None:
-        self.name, self.kind = name, kind
+    kind = "sqlite"
+
+    def __init__(self, name: str, engine: Engine, reading: Reading) -> None:
+        self.name = name
         self._engine, self._reading = engine, reading
         self.cut: set[str] = set()  # a database says beforehand which tables it samples
         self.remarks: dict[str, str] = {}
+        self.cost = Cost()
 
     @classmethod
     def at_path(cls, path: Path, reading: Reading) -> Database:
@@ -57,36 +61,37 @@ class Database:
             return connection
 
         engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
-        return cls(path.name, "sqlite", engine, reading)
+        return Database(path.name, engine, reading)
 
-    @classmethod
-    def at_url(cls, text: str, reading: Reading) -> Database:
-        """A PostgreSQL URL (or `sqlite:///path`). The password stays out of `name`."""
+    @staticmethod
+    def at_url(text: str, reading: Reading) -> Database:
+        """A `postgresql://`, `mysql://` or `mariadb://` URL (or `sqlite:///path`). The password stays out of `name`."""
+        scheme = text.split("://", 1)[0].split("+")[0]
+        family = {"postgres": "postgresql", "mariadb": "mysql"}.get(scheme, scheme)
         try:
             url = make_url(text)
         except (ArgumentError, ValueError) as error:
-            shape = "Write it as postgresql://ACCOUNT@HOST:PORT/DATABASE."
-            raise SourceMissing(source="postgresql://…", known=shape) from error
-        if url.get_backend_name() == "sqlite":
+            shape = f"Write it as {family}://ACCOUNT@HOST:PORT/DATABASE."
+            raise SourceMissing(source=f"{family}://…", known=shape) from error
+        if family == "sqlite":
             path = Path(url.database or "")
             if not path.is_file():
                 raise SourceMissing(source=str(path), known="")
-            return cls.at_path(path, reading)
-        seconds = reading.limits.seconds
-        options = f"-c default_transaction_read_only=on -c statement_timeout={seconds * 1000} -c lock_timeout=2000"
-        engine = sa.create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            connect_args={
-                "connect_timeout": min(seconds, 10),
-                "options": options,
-                "application_name": "kerege-harvest",
-            },
-            poolclass=sa.pool.NullPool,
-        )
-        return cls(_public_name(url), "postgresql", engine, reading)
+            return Database.at_path(path, reading)
+        if family == "mysql":
+            from kerege.catalogue.sources.mysql import MySQL
+
+            return MySQL.at(url, reading)
+        from kerege.catalogue.sources.postgres import PostgreSQL
+
+        return PostgreSQL.at(url, reading)
 
     def fingerprint(self) -> str:
         return ""  # a database has no bytes to compare; the plan compares the profile
+
+    def close(self) -> None:
+        """End the connection, after its cost was read."""
+        self._engine.dispose()
 
     def tables(self) -> list[Table]:
         with self._connected("?") as connection:
@@ -95,7 +100,7 @@ class Database:
             for schema in self._schemas(inspector):
                 names = [*inspector.get_table_names(schema=schema), *inspector.get_view_names(schema=schema)]
                 for name in sorted(n for n in names if not n.startswith("sqlite_")):
-                    shown = name if schema in (None, "public") else f"{schema}.{name}"
+                    shown = self._shown(schema, name)
                     if not self._reading.tables or shown in self._reading.tables:
                         found.append(self._table(connection, inspector, schema, name, shown))
         missing = [t for t in self._reading.tables if t not in {f.name for f in found}]
@@ -104,9 +109,11 @@ class Database:
         return found
 
     def _schemas(self, inspector: sa.Inspector) -> list[str | None]:
-        if self.kind == "sqlite":
-            return [None]
-        return [s for s in inspector.get_schema_names() if s not in _SYSTEM_SCHEMAS and not s.startswith("pg_")]
+        return [None]
+
+    def _shown(self, schema: str | None, name: str) -> str:
+        """What people call a table."""
+        return name if schema is None else f"{schema}.{name}"
 
     def _table(
         self, connection: Connection, inspector: sa.Inspector, schema: str | None, name: str, shown: str
@@ -115,25 +122,16 @@ class Database:
         heads = tuple(ColumnHead(c["name"], str(c["type"]), c.get("comment") or "") for c in columns)
         key = tuple(inspector.get_pk_constraint(name, schema=schema).get("constrained_columns") or ())
         description = ""
-        if self.kind == "postgresql":
+        with contextlib.suppress(NotImplementedError):
             description = str(inspector.get_table_comment(name, schema=schema).get("text") or "")
         total = self._count(connection, schema, name)
-        sampled = total > self._reading.limits.rows
         return Table(
             name=shown, heads=heads, numbered=lambda: self._rows(schema, name, shown, heads, total),
-            total_rows=total, sampled=sampled, key=key, description=description,
+            total_rows=total, sampled=total > self._reading.limits.rows, key=key, key_kept=True, description=description,
         )  # fmt: skip
 
     def _count(self, connection: Connection, schema: str | None, name: str) -> int:
-        """Rows of a table: the planner's estimate where it says "large", an exact count where that is cheap."""
-        limit = self._reading.limits.rows
-        if self.kind == "postgresql":
-            estimate = connection.execute(
-                sa.text("SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(:name)"),
-                {"name": f"{_quoted(schema)}.{_quoted(name)}"},
-            ).scalar()
-            if estimate is not None and int(estimate) > 2 * limit:
-                return int(estimate)
+        """Rows of a table: the planner's estimate where there is one and it says "large", an exact count where that is cheap."""
         table = sa.table(name, schema=schema)
         return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
@@ -141,49 +139,61 @@ class Database:
         self, schema: str | None, name: str, shown: str, heads: Sequence[ColumnHead], total: int
     ) -> Iterator[tuple[int, Sequence[Cell]]]:
         limits = self._reading.limits
-        query = self._query(schema, name, heads, total)
         where = f"{self.name}#{shown}"
         with self._connected(shown) as connection:
-            if self.kind == "sqlite":  # its texts come as bytes: one that is no UTF-8 is told by its cell
-                driver: Any = connection.connection.dbapi_connection
-                driver.text_factory = _Bytes
+            self._prepare(connection)
+            query = self._query(connection, schema, name, shown, heads, total)
             result = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query)
-            for number, row in enumerate(result, start=1):
+            for number, row in enumerate(self._waited(result), start=1):
                 cells: list[Cell] = []
                 for value, head in zip(row, heads, strict=True):
                     try:
-                        cell = _cell(value)
+                        cell = cell_of(value)
                     except UnicodeDecodeError as error:
                         raise EncodingWrong(
                             source=where, row=number, column=head.name, encoding="utf-8", guess=likely_encoding(value)
                         ) from error
-                    if cell is not None and len(cell) > limits.cell:
-                        raise CellTooLarge(source=where, row=number, column=head.name, limit=limits.cell)
+                    if cell is not None:
+                        if len(cell) > limits.cell:
+                            raise CellTooLarge(source=where, row=number, column=head.name, limit=limits.cell)
+                        self.cost.bytes += len(cell)
                     cells.append(cell)
+                self.cost.rows += 1
                 yield number, cells
 
-    def _query(self, schema: str | None, name: str, heads: Sequence[ColumnHead], total: int) -> sa.Select[Any]:
+    def _waited(self, result: sa.CursorResult[Any]) -> Iterator[Any]:
+        """The rows, the time until each piece of them came counted."""
+        pieces = result.partitions(_FETCH)
+        while True:
+            with self.cost.waiting():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield from piece
+
+    def _prepare(self, connection: Connection) -> None:
+        """SQLite's texts come as bytes: one that is no UTF-8 is told by its cell."""
+        driver: Any = connection.connection.dbapi_connection
+        driver.text_factory = _Bytes
+
+    def _query(
+        self,
+        connection: Connection,
+        schema: str | None,
+        name: str,
+        shown: str,
+        heads: Sequence[ColumnHead],
+        total: int,
+    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         limits = self._reading.limits
         table = sa.table(name, *(sa.column(h.name) for h in heads), schema=schema)
-        source: Any = table
-        if self.kind == "postgresql" and total > limits.rows:
-            percent = min(100.0, 110.0 * limits.rows / total)  # a little more, then LIMIT: blocks are not equally full
-            source = sa.tablesample(table, sa.func.system(percent), seed=sa.literal(_SEED), name="sample")
         cells = []
         for head in heads:
-            column = source.c[head.name]
-            text = sa.cast(column, sa.Text)
-            if self.kind == "sqlite":
-                cut = _sqlite_cell(column, sa.func.substr(text, 1, limits.cell + 1))
-            elif head.declared_type == "BYTEA":
-                cut = sa.cast(
-                    sa.cast(sa.func.octet_length(column), sa.Text) + ":" + sa.func.md5(column), sa.LargeBinary
-                )
-            else:
-                cut = sa.func.left(text, limits.cell + 1)
+            column = table.c[head.name]
+            cut = _sqlite_cell(column, sa.func.substr(sa.cast(column, sa.Text), 1, limits.cell + 1))
             cells.append(cut.label(head.name))
-        query = sa.select(*cells).select_from(source)
-        if self.kind == "sqlite" and total > limits.rows:
+        query = sa.select(*cells).select_from(table)
+        if total > limits.rows:
             step = -(-total // limits.rows)
             query = query.where(sa.literal_column("rowid") % step == 0)
         return query.limit(limits.rows)
@@ -194,7 +204,7 @@ class Database:
         try:
             with self._engine.connect() as connection:
                 yield connection
-        except (OperationalError, ProgrammingError, DatabaseError) as error:
+        except DBAPIError as error:
             raise self._translated(error, table) from error
 
     def _translated(self, error: DBAPIError, table: str) -> Exception:
@@ -213,16 +223,35 @@ class Database:
             return SourceDown(source=self.name, reason="connection timed out")
         if "refused" in said:
             return SourceDown(source=self.name, reason="connection refused")
+        if error.connection_invalidated or "closed" in said or "lost connection" in said or "terminat" in said:
+            return SourceDown(source=self.name, reason="the connection ended in the middle of reading")
         return SourceDown(source=self.name, reason=type(error.orig).__name__)
 
 
-def _public_name(url: URL) -> str:
-    """Host, port and database; no account, no password, no options."""
-    return f"postgresql://{url.host or 'local'}:{url.port or 5432}/{url.database or ''}"
+def watched(engine: Engine, cost: Cost, opened: Callable[[Any], None] | None = None) -> None:
+    """Count every connection and query of `engine`, and the time its answers take; `opened` gets each new driver connection."""
+    began: list[float] = []
+
+    def connected(driver: Any, _: Any) -> None:
+        cost.connections += 1
+        if opened is not None:
+            opened(driver)
+
+    def before(*_: Any) -> None:
+        began.append(time.perf_counter())
+
+    def after(*_: Any) -> None:
+        cost.queries += 1
+        cost.seconds += time.perf_counter() - began.pop()
+
+    sa.event.listen(engine, "connect", connected)
+    sa.event.listen(engine, "before_cursor_execute", before)
+    sa.event.listen(engine, "after_cursor_execute", after)
 
 
-def _quoted(name: str | None) -> str:
-    return '"' + (name or "public").replace('"', '""') + '"'
+def about(estimate: int) -> int:
+    """A planner's estimate to two figures: it wavers, and a register that did not change should look unchanged."""
+    return int(float(f"{estimate:.2g}"))
 
 
 class _Bytes(bytes):
@@ -242,7 +271,7 @@ def _sqlite_cell(column: Any, text: Any) -> Any:
     return sa.case((is_blob, blob), else_=sa.type_coerce(text, sa.types.NULLTYPE))
 
 
-def _cell(value: Any) -> Cell:
+def cell_of(value: Any) -> Cell:
     """A value as text; UnicodeDecodeError for a text that is none."""
     if value is None:
         return None

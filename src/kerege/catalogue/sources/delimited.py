@@ -24,6 +24,7 @@ from kerege.catalogue.errors import (
 )
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest, likely_encoding
+from kerege.catalogue.sources.cost import Cost
 
 _DELIMITERS: Final = ("\t", ";", ",", "|")
 _TRAILER: Final = "#ROWS"
@@ -42,6 +43,10 @@ class DelimitedFile:
         self.name = path.name
         self.cut: set[str] = set()
         self.remarks: dict[str, str] = {}
+        self.cost = Cost(bytes=path.stat().st_size)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
     def fingerprint(self) -> str:
         return file_digest(self._path)

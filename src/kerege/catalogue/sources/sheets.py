@@ -19,6 +19,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from kerege.catalogue.errors import CellTooLarge, FileTruncated, HeaderMerged, SourceError, SourceMissing, TableEmpty
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
+from kerege.catalogue.sources.cost import Cost
 
 _PIECE: Final = 1 << 20
 _WIDEST: Final = 10  # bytes one character may take in XML
@@ -36,6 +37,10 @@ class Workbook:
         self.name = path.name
         self.cut: set[str] = set()
         self.remarks: dict[str, str] = {}
+        self.cost = Cost(bytes=path.stat().st_size)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
     def fingerprint(self) -> str:
         return file_digest(self._path)

@@ -1,0 +1,191 @@
+"""MySQL and MariaDB registers: one read-only connection, a bounded sample, rows streamed and never held by the server for us.
+
+There is no `TABLESAMPLE`: of a table larger than the limit, pieces of rows are read at evenly spaced places of its primary key when that is one
+whole number, which costs the server as much as the sample is large. A table without such a key gives its first rows, and that is said
+in a remark. Large tables are not counted: InnoDB's own estimate decides. The statement time-out is set in both families' words.
+The cost is the CPU time of the server's thread where it runs on this machine (MariaDB tells its number), else the time answers took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pymysql  # type: ignore[import-untyped]
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError
+
+from kerege.catalogue.errors import SourceDown, SourceRefused, SourceSlow
+from kerege.catalogue.profile import ColumnHead
+from kerege.catalogue.sources.base import Reading
+from kerege.catalogue.sources.cost import process_cpu, process_of_thread
+from kerege.catalogue.sources.databases import Database, about, watched
+
+_SYSTEM_SCHEMAS: Final = {"information_schema", "performance_schema", "mysql", "sys"}
+_PIECES: Final = 100
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_SLOW: Final = {1205, 1969, 3024}  # lock wait, MariaDB's and MySQL's statement time-out
+_REFUSED: Final = {1044, 1045, 1049, 1142, 1143, 1370, 1698}
+_DOWN: Final = {2002, 2003, 2005, 2006, 2013, 1053, 1927}
+_NO_RIGHT: Final = {1142, 1143, 1370}
+_BINARY: Final = ("BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "BIT", "GEOMETRY", "POINT")
+_WHOLE: Final = ("INTEGER", "BIGINT", "SMALLINT", "MEDIUMINT", "TINYINT")
+
+
+class MySQL(Database):
+    """Build with `Database.at_url`."""
+
+    kind = "mysql"
+    _near = False  # the server is on this machine
+    _thread: tuple[int, int] | None = None
+    _thread_began: float = 0.0  # a server's thread serves one connection after another
+
+    @classmethod
+    def at(cls, url: URL, reading: Reading) -> MySQL:
+        """The register at `url`; nothing is connected to yet."""
+        seconds = reading.limits.seconds
+        name = f"mysql://{url.host or 'local'}:{url.port or 3306}/{url.database or ''}"
+        socket = url.query.get("unix_socket")
+
+        def connect() -> Any:
+            return pymysql.connect(
+                host=url.host or "localhost", port=url.port or 3306, user=url.username, password=url.password or "",
+                database=url.database, unix_socket=str(socket) if socket else None, charset="utf8mb4",
+                connect_timeout=min(seconds, 10), read_timeout=seconds + 5, local_infile=False, program_name="kerege-harvest",
+            )  # fmt: skip
+
+        engine = sa.create_engine(
+            "mysql+pymysql://", creator=connect, poolclass=sa.pool.QueuePool, pool_size=1, max_overflow=0,
+            pool_timeout=seconds,
+        )  # fmt: skip
+        source = cls(name, engine, reading)
+        source._near = socket is not None or (url.host or "localhost") in _LOOPBACK
+        watched(engine, source.cost, source._opened)
+        return source
+
+    def _opened(self, driver: Any) -> None:
+        seconds = self._reading.limits.seconds
+        with driver.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
+            cursor.execute("SET SESSION lock_wait_timeout = 2")
+            # each family knows one of these
+            for statement in (
+                f"SET SESSION max_statement_time = {seconds}",
+                f"SET SESSION max_execution_time = {seconds * 1000}",
+            ):
+                try:
+                    cursor.execute(statement)
+                except pymysql.err.DatabaseError:
+                    continue
+            if self._near:
+                self._thread = _server_thread(cursor)
+        if self._thread is not None:
+            self._thread_began = process_cpu(*self._thread) or 0.0
+
+    def close(self) -> None:
+        if self._thread is not None:
+            now = process_cpu(*self._thread)
+            self.cost.cpu_seconds = None if now is None else max(0.0, now - self._thread_began)
+        super().close()
+
+    def _schemas(self, inspector: sa.Inspector) -> list[str | None]:
+        if self._engine.url.database or self.name.rpartition("/")[2]:
+            return [None]
+        return [s for s in inspector.get_schema_names() if s not in _SYSTEM_SCHEMAS]
+
+    def _count(self, connection: Connection, schema: str | None, name: str) -> int:
+        limit = self._reading.limits.rows
+        estimate = connection.execute(
+            sa.text(
+                "SELECT table_rows FROM information_schema.tables "
+                "WHERE table_schema = coalesce(:schema, database()) AND table_name = :name"
+            ),
+            {"schema": schema, "name": name},
+        ).scalar()
+        if estimate is not None and int(estimate) > 2 * limit:
+            return about(int(estimate))
+        return super()._count(connection, schema, name)
+
+    def _prepare(self, connection: Connection) -> None:
+        """Rows come as they are read there: nothing waits in anybody's memory."""
+
+    def _query(
+        self,
+        connection: Connection,
+        schema: str | None,
+        name: str,
+        shown: str,
+        heads: Sequence[ColumnHead],
+        total: int,
+    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+        limits = self._reading.limits
+        table = sa.table(name, *(sa.column(h.name) for h in heads), schema=schema)
+        cells = [_cut(table.c[h.name], h.declared_type, limits.cell).label(h.name) for h in heads]
+        query = sa.select(*cells).select_from(table)
+        if total <= limits.rows:
+            return query.limit(limits.rows)
+        key = self._whole_key(connection, schema, name, heads)
+        if key is None:
+            self.remarks[shown] = (
+                f"the first {limits.rows} rows of about {total}, not a sample: "
+                "the table has no primary key of one whole number to take pieces by"
+            )
+            return query.limit(limits.rows)
+        low, high = connection.execute(
+            sa.select(sa.func.min(table.c[key]), sa.func.max(table.c[key])).select_from(table)
+        ).one()
+        pieces = min(_PIECES, limits.rows)
+        step = max(1, (int(high) - int(low) + 1) // pieces)
+        most = limits.rows // pieces
+        parts = []
+        for i in range(pieces):
+            start = int(low) + i * step
+            part = query.where(table.c[key] >= start)
+            if i < pieces - 1:
+                part = part.where(table.c[key] < start + step)
+            parts.append(sa.select(part.order_by(table.c[key]).limit(most).subquery(f"piece_{i}")))
+        return sa.union_all(*parts)
+
+    def _whole_key(
+        self, connection: Connection, schema: str | None, name: str, heads: Sequence[ColumnHead]
+    ) -> str | None:
+        key = sa.inspect(connection).get_pk_constraint(name, schema=schema).get("constrained_columns") or []
+        declared = {h.name: h.declared_type for h in heads}
+        return key[0] if len(key) == 1 and declared[key[0]].startswith(_WHOLE) else None
+
+    def _translated(self, error: DBAPIError, table: str) -> Exception:
+        number = error.orig.args[0] if error.orig is not None and error.orig.args else 0
+        if number in _SLOW:
+            return SourceSlow(source=self.name, table=table, seconds=self._reading.limits.seconds)
+        if number in _REFUSED:
+            reason = "no right to read" if number in _NO_RIGHT else "account, password or database name"
+            return SourceRefused(source=self.name, reason=reason)
+        if number in _DOWN:
+            ended = number in (2013, 2006, 1053, 1927)
+            reason = "the connection ended in the middle of reading" if ended else "connection refused or timed out"
+            return SourceDown(source=self.name, reason=reason)
+        return super()._translated(error, table)
+
+
+def _cut(column: Any, declared: str, most: int) -> Any:
+    """A column as it may leave the server: text as UTF-8, binary as size and digest."""
+    if declared.startswith(_BINARY):
+        told = sa.func.concat(sa.func.length(column), sa.literal_column("':'"), sa.func.md5(column))
+        return sa.type_coerce(sa.cast(told, sa.BINARY), sa.types.NULLTYPE)
+    if declared.startswith((*_WHOLE, "DATE", "TIME", "YEAR", "DECIMAL", "DOUBLE", "FLOAT")):
+        return sa.type_coerce(sa.cast(column, sa.CHAR), sa.types.NULLTYPE)
+    return sa.type_coerce(sa.func.left(column, most + 1), sa.types.NULLTYPE)
+
+
+def _server_thread(cursor: Any) -> tuple[int, int] | None:
+    """(process, thread) of the server that answers this connection, when it is one of this machine's."""
+    try:
+        cursor.execute("SELECT TID FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()")
+        row = cursor.fetchone()
+    except pymysql.err.DatabaseError:  # MySQL does not tell
+        return None
+    process = process_of_thread(int(row[0])) if row and row[0] else None
+    if process is None or process_cpu(process, name="maria") is None:
+        return None
+    return process, int(row[0])
