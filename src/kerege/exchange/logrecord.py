@@ -26,11 +26,11 @@ from kerege.exchange.logframes1 import COUNT, HEAD_STARTS
 REST: Final = "REST"
 SOAP: Final = "SOAP"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_DIGEST: Final = 64
+DIGEST: Final = 64
 _BATCH: Final = 2  # version of a batch's head, as time-stamps still have it; the first format's heads have none
-_COLUMNS: Final = 3  # the present version of a batch of messages
+COLUMNS: Final = 3  # the present version of a batch of messages
 # of one record: context, leaf, lengths of message id and request id (in characters), of message, body (+ 1) and chain file, digests
-_ROW: Final = struct.Struct("<8I")
+ROW: Final = struct.Struct("<8I")
 _LEAVES_PER_CHAIN: Final = 24  # as many leaves take the room of one chain file
 
 
@@ -102,7 +102,7 @@ class StampRecord:
             "t": microseconds(self.time),
             "a": self.authority,
             "f": [self.first, self.last],
-            "n": [len(self.token), len(self.result), len(self.leaves) * _DIGEST],
+            "n": [len(self.token), len(self.result), len(self.leaves) * DIGEST],
         }
         return _join(head, [self.token, self.result, *self.leaves])
 
@@ -222,7 +222,7 @@ class _Encoding:
         text = "".join(self._texts).encode()
         trees = [tree for _, tree, _ in self.trees.values()]
         head = {
-            "v": _COLUMNS,
+            "v": COLUMNS,
             "n": records,
             "c": self._said,
             "f": [len(file) for file in self._files],
@@ -244,7 +244,7 @@ def decode(payload: bytes) -> list[Record]:
     (size,) = COUNT.unpack_from(payload)
     raw = payload[COUNT.size : COUNT.size + size]
     head = orjson.loads(raw)
-    if head.get("v") == _COLUMNS:
+    if head.get("v") == COLUMNS:
         return _columns(head, payload, COUNT.size + size)
     blobs = list(_blobs(payload, COUNT.size + size, head["n"]))
     if raw.startswith(HEAD_STARTS):
@@ -295,11 +295,11 @@ def _columns(head: Mapping[str, Any], payload: bytes, at: int) -> list[Record]:
     """The records of a batch of the present format."""
     reader = _Reader(payload, at)
     files = [reader.take(length) for length in head["f"]]
-    trees = [Batch.of_leaves(_split(reader.take(count * _DIGEST))) for count in head["l"]]
+    trees = [Batch.of_leaves(_split(reader.take(count * DIGEST))) for count in head["l"]]
     count = head["n"]
     if type(count) is not int or count < 1:
         raise ValueError("a batch without records")
-    rows = _ROW.iter_unpack(reader.take(count * _ROW.size))
+    rows = ROW.iter_unpack(reader.take(count * ROW.size))
     text, said = reader.take(head["x"]).decode(), 0
     contexts = [
         (
@@ -318,7 +318,7 @@ def _columns(head: Mapping[str, Any], payload: bytes, at: int) -> list[Record]:
         message = reader.take(message_size)
         body = reader.take(body_size - 1) if body_size else None
         file = reader.take(file_size)
-        digests = _split(reader.take(digests_count * _DIGEST))
+        digests = _split(reader.take(digests_count * DIGEST))
         chain: HashChain | None = None
         if tree is not None:
             if leaf >= len(tree):
@@ -345,7 +345,7 @@ def _parts(message: bytes, body: bytes | None, digests: Sequence[bytes]) -> Sequ
 
 
 def _split(digests: bytes | None) -> tuple[bytes, ...]:
-    return tuple(digests[at : at + _DIGEST] for at in range(0, len(digests), _DIGEST)) if digests else ()
+    return tuple(digests[at : at + DIGEST] for at in range(0, len(digests), DIGEST)) if digests else ()
 
 
 def _blobs(payload: bytes, at: int, lengths: Sequence[int]) -> Iterator[bytes | None]:

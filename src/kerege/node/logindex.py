@@ -12,18 +12,19 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from kerege.exchange import logfolder
+from kerege.exchange import logfolder, logoutline
 from kerege.exchange.asic import BatchStamp
 from kerege.exchange.errors import LogDamaged
 from kerege.exchange.ids import ClientId
 from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logrecord import LogRecord, StampRecord
-from kerege.exchange.messagelog import Entry, entries_of
+from kerege.exchange.messagelog import Entry, entries_of, outlines_of
 from kerege.exchange.tschain import Tree
 
 _VERSION: Final = 2
@@ -48,17 +49,18 @@ class Found:
     stamp: BatchStamp | None
 
 
+@lru_cache(maxsize=1024)
+def written(own: ClientId) -> str:
+    return str(own)
+
+
 class TooMuch(Exception):
     """More records, or larger ones, than the search may bring."""
 
 
 def own_of(record: LogRecord) -> ClientId:
-    """Whose copy a record is: of who asked on the client's side, of who was asked on the provider's."""
-    return record.client if record.side == "client" else record.service.provider_client
-
-
-def size_of(record: LogRecord) -> int:
-    return len(record.message) + len(record.body or b"") + len(record.signature)
+    """Whose copy a record is (`logoutline.own_of`)."""
+    return logoutline.own_of(record.side, record.client, record.service)
 
 
 class LogIndex:
@@ -139,18 +141,16 @@ class LogIndex:
                 "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?)",
                 (placed.first, segment, frame.offset, frame.number, frame.before, frame.end - frame.offset),
             )
-            for entry in entries_of(placed, self._key):
-                one = entry.record
+            rows: list[tuple[int, int, str, str, str, int]] = []
+            for number, one in enumerate(outlines_of(placed, self._key), placed.first):
                 if isinstance(one, StampRecord):
                     database.execute(
                         "INSERT OR REPLACE INTO stamp VALUES (?, ?, ?)", (one.first, one.last, placed.first)
                     )
-                    continue
-                database.execute(
-                    "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)",
-                    (entry.number, placed.first, one.message_id, str(own_of(one)), one.direction, size_of(one)),
-                )
-                taken += 1
+                else:
+                    rows.append((number, placed.first, one.message_id, written(one.own), one.direction, one.size))
+            database.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
+            taken += len(rows)
             database.execute("DELETE FROM place")
             after = placed.after
             database.execute(
