@@ -24,7 +24,7 @@ class SourceMissing(SourceError):
 
 class FormatUnknown(SourceError):
     code = "catalogue.format_unknown"
-    message = "{source}: this kind of source is not known (SQLite, PostgreSQL URL, CSV, TSV, XLSX, ODS are)."
+    message = "{source}: this kind of source is not known (databases: PostgreSQL, MySQL, SQLite, DuckDB; files: CSV, TSV, XLSX, ODS, Parquet; descriptions: OpenAPI, WSDL; node:// for an exchange node)."
     hint = "Rename the file to its true ending, or export it as CSV."
 
 
@@ -268,3 +268,47 @@ class RolesBroken(CatalogueError):
     code = "catalogue.roles_broken"
     message = "{file}, {where}: {reason}."
     hint = "The file belongs to the country pack: put back its last good version, or correct the entry that is named."
+
+
+class ShapesMissing(CatalogueError):
+    code = "catalogue.shapes_missing"
+    message = "{folder}: the file {file} of the DCAT-AP shapes is not there."
+    hint = "Name the folder html/shacl of a DCAT-AP 3.0.1 release: kerege export dcat --check FOLDER."
+
+
+class ExportInvalid(CatalogueError):
+    code = "catalogue.export_invalid"
+    message = "The export cannot be validated: {reason}."
+    hint = "This is a fault of the export, not of what you asked for: report it with the command you ran."
+
+
+class DescriptionBroken(SourceError):
+    code = "catalogue.description_broken"
+    message = "{source}, {place}: {reason}."
+    hint = "Correct the description where it is made; nothing of it was taken over."
+
+
+class DescriptionTooLarge(SourceError):
+    code = "catalogue.description_too_large"
+    message = "{source}, {place}: more than {limit} {what}, which no description of a data service needs."
+    hint = "Look whether the file is what it says it is. A description that is meant to be so large can be split by service."
+
+
+class ReferenceRefused(SourceError):
+    code = "catalogue.reference_refused"
+    message = (
+        "{source}, {place}: it refers to something outside this document ({kind}), and nothing outside is ever fetched."
+    )
+    hint = "Ask its author for the description in one file (most tools call that bundling), then harvest that one."
+
+
+class PackageTooLarge(SourceError):
+    code = "catalogue.package_too_large"
+    message = "{source}: unpacked it would be {unpacked} bytes, {ratio} times its size; it was not unpacked."
+    hint = "A register's sheet is some tens of times smaller packed. Ask the sender for CSV, and where this file came from."
+
+
+class NodeUnreadable(SourceError):
+    code = "catalogue.node_unreadable"
+    message = "{source}: what the node keeps cannot be read ({reason})."
+    hint = "Run this where the node's folder is, under an account that may read it; an encrypted log needs its key."
