@@ -312,3 +312,21 @@ class NodeUnreadable(SourceError):
     code = "catalogue.node_unreadable"
     message = "{source}: what the node keeps cannot be read ({reason})."
     hint = "Run this where the node's folder is, under an account that may read it; an encrypted log needs its key."
+
+
+class RequestRefused(CatalogueError):
+    code = "catalogue.request_refused"
+    message = "The request to {kind} the register {register} was not made: {reasons}."
+    hint = "Settle what is named and ask again; see kerege register show."
+
+
+class ReviewRefused(CatalogueError):
+    code = "catalogue.review_refused"
+    message = "{by} did not decide on {request}: {why}."
+    hint = "Look at it with kerege register show; a decision is made once per role, by somebody who did not ask."
+
+
+class RequestUnknown(CatalogueError):
+    code = "catalogue.request_unknown"
+    message = "There is no request {request}."
+    hint = "List the registers and their requests with: kerege register show."
