@@ -47,6 +47,9 @@ soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), b
 outside: $(STAMP) ## virtual environments of other people's X-Road libraries, for tests/outside
 	@PY="$(PY)" sh tests/outside/setup.sh
 
+outside-data: $(STAMP) ## data and peers of the data side, each in an environment of its own (FEBRL for bench-data)
+	@PY="$(PY)" sh tests/outside/setup_linkage.sh
+
 fuzz: $(STAMP) ## every parser of strangers' bytes fuzzed for SECONDS (60) each
 	@PY="$(PY)" sh fuzz/run.sh $(or $(SECONDS),60)
 
@@ -57,4 +60,4 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test check format evaluate bench-exchange bench-data soak outside fuzz lock clean
+.PHONY: help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean

@@ -35,3 +35,14 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, content: str) -> Non
     file.write_text(content, "utf-8")
     with pytest.raises(FieldsInvalid, match="fields"):
         load(file)
+
+
+def test_how_a_register_tells_time_names_known_fields_only(tmp_path: Path) -> None:
+    file = tmp_path / "fields.yaml"
+    head = "fields:\n  a: {key: k, owner: o, titles: {ky: x, ru: y, en: z}}\npairs:\n  - {left: l, right: r, fields: [a]}\n"
+    file.write_text(head + "registers: {o: {as_of: day, since: {a: began}}}\n", "utf-8")
+    found = load(file)
+    assert (found.as_of_field("o"), found.since_field("o", "a"), found.since_field("l", "a")) == ("day", "began", None)
+    file.write_text(head + "registers: {o: {since: {b: began}}}\n", "utf-8")
+    with pytest.raises(FieldsInvalid, match=r"registers\.o"):
+        load(file)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from kerege.demo.world import World
-from kerege.reconcile.compare import CLASSES
+from kerege.reconcile.compare import CLASSES, TO_SETTLE
 from kerege.reconcile.fields import of_country
 from kerege.semantics.pack import Pack
 from kerege.semantics.translate import translate
@@ -255,7 +255,7 @@ def test_fields_are_compared_raw_and_canonical_and_every_comparison_has_one_clas
     assert counters["sex"]["conflict"] == 0
     assert counters["birth_date"]["conflict"] == 0
     assert counters["pin"]["missing"] > 0
-    assert all(comparison.cls in {"conflict", "not_comparable"} for _, comparison in findings(run))
+    assert all(comparison.cls in TO_SETTLE for _, comparison in findings(run))
 
 
 def test_what_a_decision_shows_can_be_told_as_the_registers_wrote_it(country: Callable[..., Country]) -> None:

@@ -13,6 +13,7 @@ from kerege.identity import doings as identity
 from kerege.identity.pseudonyms import open_key
 from kerege.identity.reads import Read
 from kerege.ledger.log import Ledger
+from kerege.reconcile.compare import CLASSES
 from kerege.reconcile.models import Discrepancy, FieldTally
 from kerege.services.models import Case, CaseAction, Decision, Document, EvidenceRecord
 from kerege.web import documents
@@ -100,13 +101,11 @@ def lay_cases():
         right_register="health", cls="conflict", owner="civil", found_at=clock.now(),
     )  # fmt: skip
     for field, left, right, counts in (
-        ("surname", "civil", "health", (10, 80, 4, 1, 0)),
-        ("surname", "civil", "population", (40, 50, 0, 0, 0)),
-        ("street", "population", "education", (2, 60, 9, 3, 2)),
+        ("surname", "civil", "health", (10, 0, 80, 0, 4, 0, 1, 0)),
+        ("surname", "civil", "population", (40, 0, 50, 0, 0, 0, 0, 0)),
+        ("street", "population", "education", (2, 0, 60, 0, 9, 0, 3, 2)),
     ):
-        for cls, count in zip(
-            ("equal", "equal_after_harmonising", "conflict", "missing", "not_comparable"), counts, strict=True
-        ):
+        for cls, count in zip(CLASSES, counts, strict=True):
             FieldTally.objects.create(
                 run="data_first-7", field=field, left_register=left, right_register=right, cls=cls, count=count
             )

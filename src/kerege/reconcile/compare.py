@@ -1,17 +1,23 @@
-"""One field in two registers: the same, the same once harmonised, different, absent, or not comparable. Pure.
+"""One field in two registers: eight classes, from "equal" to "not comparable", each with one exact definition. Pure.
 
-Two views of each value are looked at. *Raw* is what the register wrote, compared as a careful script would: trimmed and
-case-folded. *Canonical* is what the mapping made of it, compared by its key. Five classes, never mixed:
+Two views of each value are looked at. *Raw* is what the register wrote, compared as a careful script would: trimmed, and without regard to
+capitals. *Canonical* is what the mapping made of it, compared by its key. The first class that holds, in this order:
 
-    equal                     both views agree
-    equal_after_harmonising   only the canonical values agree: a person would have had to look
-    conflict                  both are canonical and differ: a true disagreement
     missing                   a side has no value, or neither wrote one (a value that both only imply elsewhere)
-    not_comparable            a side has a value that the mapping could not make canonical (an unknown code, a broken date)
+    code_gap                  a side has a code for which the crosswalk or code list has no counterpart
+    not_comparable            a side has a value the mapping could not make canonical for another reason (a broken date)
+    stale_copy                both are canonical and differ, and the copy is an earlier value of the source of truth: it stands in the
+                              source's history, or, where the source tells no history, the copy is dated before the source's value began
+    conflict                  both are canonical and differ otherwise: a true disagreement
+    equal                     canonically equal, and the raw values are the same to a careful script
+    formatting                canonically equal, and the raw values are the same letters and digits once folded (capitals, ө ү ң ё, marks,
+                              blanks, dashes, dots and other separators do not count): only the writing differs
+    equal_after_harmonising   canonically equal, and only so: another script, code, order or form; a person would have had to look
 
-Raw agreement never outvotes canonical disagreement: the code `3` of one list is not the code `3` of another. Where canonical values
-agree and a side's raw record was not looked at, none of the five can be said, and nothing is counted.
-Source: the five figures of reference datafirst 3.6 (flagged, true, missed, not comparable), per field.
+Raw agreement never outvotes canonical disagreement: the code `3` of one list is not the code `3` of another. A value passed through a
+crosswalk that does not know it is a gap, whatever it was passed through as. Where canonical values agree and a side's raw record was not
+looked at, nothing can be said, and nothing is counted. The same verdicts for whole tables: `bulk`.
+Source: the figures of reference datafirst 3.6 (flagged, true, missed, not comparable), per field.
 """
 
 from __future__ import annotations
@@ -22,24 +28,45 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kerege.reconcile.fields import ComparedFields, FieldSpec
-from kerege.semantics import names
+from kerege.semantics import folding, names, problems
+from kerege.semantics.codes import SEPARATORS
 
 EQUAL: Final = "equal"
+FORMATTING: Final = "formatting"
 HARMONISED: Final = "equal_after_harmonising"
+STALE: Final = "stale_copy"
 CONFLICT: Final = "conflict"
+CODE_GAP: Final = "code_gap"
 MISSING: Final = "missing"
 NOT_COMPARABLE: Final = "not_comparable"
-CLASSES: Final = (EQUAL, HARMONISED, CONFLICT, MISSING, NOT_COMPARABLE)
+# In the order in which they are shown: from agreement to what nobody can say.
+CLASSES: Final = (EQUAL, FORMATTING, HARMONISED, STALE, CONFLICT, CODE_GAP, MISSING, NOT_COMPARABLE)
+AGREE: Final = (EQUAL, FORMATTING, HARMONISED)
+DIFFER: Final = (STALE, CONFLICT)
+UNTOLD: Final = (CODE_GAP, NOT_COMPARABLE)
+# What somebody has to settle: the owner of the value, or the steward of the code list or mapping.
+TO_SETTLE: Final = (*DIFFER, *UNTOLD)
+
+# Problems of a translation that mean: a code without a counterpart.
+CODES_UNKNOWN: Final = frozenset({problems.UNMAPPED, problems.NOT_IN_LIST})
+
+BY_HISTORY: Final = "history"
+BY_DATE: Final = "date"
+
+# Beyond `codes.SEPARATORS`, what is written between letters and digits and means nothing by itself.
+PUNCTUATION: Final = SEPARATORS + ",;:'\"()"
+_NO_PUNCTUATION: Final = str.maketrans("", "", PUNCTUATION)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldComparison:
-    """The class of one field between two registers; never the values."""
+    """The class of one field between two registers; never the values. `stale_by`: how a stale copy was known, `history` or `date`."""
 
     field: str
     left_register: str
     right_register: str
     cls: str
+    stale_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +76,8 @@ class RecordView:
     raw          field -> as written; None when the raw record was not looked at
     canonical    canonical field -> value; None when no translated message was looked at
     unreadable   canonical fields that had a source value no mapping could read
+    gaps         canonical fields whose source code has no counterpart (part of what is unreadable, told apart)
+    earlier      field -> values (canonical, by the field's key) the register held before; a field that is not there has no told history
     record_id    the register's own number of the record
     """
 
@@ -57,16 +86,28 @@ class RecordView:
     raw: Mapping[str, str | None] | None = None
     canonical: Mapping[str, str | None] | None = None
     unreadable: frozenset[str] = field(default_factory=frozenset)
+    gaps: frozenset[str] = field(default_factory=frozenset)
+    earlier: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def normal(raw: str | None) -> str:
-    """A raw value as a careful script compares it: trimmed and case-folded, nothing more."""
-    return (raw or "").strip().casefold()
+    """A raw value as a careful script compares it: trimmed and in small letters (by the closed table), nothing more."""
+    return folding.lower(folding.trim(raw or ""))
 
 
 def same_raw(left: str | None, right: str | None) -> bool:
     """Whether two raw values are there and equal for a careful script."""
     return bool(normal(left)) and normal(left) == normal(right)
+
+
+def letters(raw: str | None) -> str:
+    """A raw value's folded letters and digits alone."""
+    return folding.fold(raw or "").translate(_NO_PUNCTUATION)
+
+
+def same_letters(left: str | None, right: str | None) -> bool:
+    """Whether two raw values are there and differ in their writing at most."""
+    return bool(letters(left)) and letters(left) == letters(right)
 
 
 def compare_field(
@@ -77,22 +118,47 @@ def compare_field(
     *,
     left_unreadable: bool = False,
     right_unreadable: bool = False,
+    gap: bool = False,
+    stale: bool = False,
 ) -> str:
-    """The class of one field, from the raw values and the canonical ones (None: there is none)."""
+    """The class of one field, from the raw values and the canonical ones (None: there is none).
+
+    gap    a side's value is a code without counterpart
+    stale  if the two differ, the copy is an earlier value of the source of truth (`stale_by`)
+    """
     left_there = bool(normal(left_raw)) or left is not None or left_unreadable
     right_there = bool(normal(right_raw)) or right is not None or right_unreadable
     if not left_there or not right_there:
         return MISSING
+    if gap:
+        return CODE_GAP
     if left is None or right is None:
         # A value nobody could read is not comparable even where the letters agree: two agencies may share a wrong code.
         return NOT_COMPARABLE
     if left != right:
-        return CONFLICT
+        return STALE if stale else CONFLICT
     if not normal(left_raw) and not normal(right_raw):
         return (
             MISSING  # a father's name that both registers have in the surname only was written as patronymic by neither
         )
-    return EQUAL if same_raw(left_raw, right_raw) else HARMONISED
+    if same_raw(left_raw, right_raw):
+        return EQUAL
+    return FORMATTING if same_letters(left_raw, right_raw) else HARMONISED
+
+
+def stale_by(source: RecordView, copy: RecordView, spec: FieldSpec, compared: ComparedFields) -> str:
+    """How it is known that `copy` holds an earlier value of `source`, the field's source of truth: history, date, or not ("").
+
+    A history that is told and does not hold the copy's value speaks against it, whatever the dates say.
+    """
+    value = meant(copy, spec)
+    if value is None:
+        return ""
+    if spec.name in source.earlier:
+        return BY_HISTORY if value in source.earlier[spec.name] else ""
+    since, as_of = compared.since_field(source.register, spec.name), compared.as_of_field(copy.register)
+    began, written = (source.canonical or {}).get(since or ""), (copy.canonical or {}).get(as_of or "")
+    return BY_DATE if began and written and written < began else ""
 
 
 def compare_records(views: Mapping[str, RecordView], compared: ComparedFields) -> tuple[FieldComparison, ...]:
@@ -104,29 +170,44 @@ def compare_records(views: Mapping[str, RecordView], compared: ComparedFields) -
             continue
         looked_at = left.raw is not None and right.raw is not None
         for spec in pair.fields:
-            meant = _meant(left, spec), _meant(right, spec)
-            if not looked_at and meant[0] is not None and meant[0] == meant[1]:
-                continue
-            cls = compare_field(
-                (left.raw or {}).get(spec.name),
-                (right.raw or {}).get(spec.name),
-                *meant,
-                left_unreadable=spec.key in left.unreadable,
-                right_unreadable=spec.key in right.unreadable,
-            )
-            found.append(FieldComparison(spec.name, pair.left, pair.right, cls))
+            one = compare_views(left, right, spec, compared)
+            if looked_at or one.cls not in AGREE:
+                found.append(one)
     return tuple(found)
 
 
-def _meant(view: RecordView, spec: FieldSpec) -> str | None:
+def compare_views(left: RecordView, right: RecordView, spec: FieldSpec, compared: ComparedFields) -> FieldComparison:
+    """The class of one field between two records."""
+    told = ""
+    if spec.owner in (left.register, right.register):
+        source, copy = (left, right) if spec.owner == left.register else (right, left)
+        told = stale_by(source, copy, spec, compared)
+    cls = compare_field(
+        (left.raw or {}).get(spec.name),
+        (right.raw or {}).get(spec.name),
+        meant(left, spec),
+        meant(right, spec),
+        left_unreadable=spec.key in left.unreadable,
+        right_unreadable=spec.key in right.unreadable,
+        gap=spec.key in left.gaps or spec.key in right.gaps,
+        stale=bool(told),
+    )
+    return FieldComparison(spec.name, left.register, right.register, cls, told if cls == STALE else "")
+
+
+def meant(view: RecordView, spec: FieldSpec) -> str | None:
     """The canonical value by its key; a surname "Бакыт уулу", which has none, by the father's name in it."""
     canonical = view.canonical or {}
     key = canonical.get(spec.key)
     if key is None and spec.father is not None:
         told = canonical.get(spec.name), canonical.get(spec.father)
-        text = next((name for name in told if name), None)
-        return f"child of {names.father_root(text)}" if text and names.is_child_of(text) else None
+        return father_key(next((name for name in told if name), None))
     return key
+
+
+def father_key(text: str | None) -> str | None:
+    """What a father's name in a surname's place is compared by; None where it is no such name."""
+    return f"child of {names.father_root(text)}" if text and names.is_child_of(text) else None
 
 
 def count_by_field(comparisons: Iterable[FieldComparison], compared: ComparedFields) -> dict[str, dict[str, int]]:

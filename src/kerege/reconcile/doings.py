@@ -10,7 +10,7 @@ from django.db import transaction
 
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import new_id
-from kerege.reconcile.compare import CONFLICT, NOT_COMPARABLE, FieldComparison
+from kerege.reconcile.compare import TO_SETTLE, FieldComparison
 from kerege.reconcile.errors import DiscrepancySettled, DiscrepancyUnknown
 from kerege.reconcile.fields import ComparedFields
 from kerege.reconcile.models import Discrepancy, FieldTally, Finding
@@ -23,7 +23,7 @@ SETTLED = ("corrected", "accepted")
 def record_comparisons(
     comparisons: Mapping[str, Iterable[FieldComparison]], compared: ComparedFields, *, run: str, now: datetime
 ) -> int:
-    """Record a run's comparisons by case: counts of all, a discrepancy for each conflict or incomparable field; how many of those.
+    """Record a run's comparisons by case: counts of all, a discrepancy for each field that differs or could not be compared; how many of those.
 
     A value typed by an applicant that differs from a register's is counted, but is no discrepancy of registers: nobody has to
     mend a form.
@@ -34,7 +34,7 @@ def record_comparisons(
     for case_id, items in comparisons.items():
         for item in items:
             tally[(item.field, item.left_register, item.right_register, item.cls)] += 1
-            if item.cls in {CONFLICT, NOT_COMPARABLE} and item.left_register != "application":
+            if item.cls in TO_SETTLE and item.left_register != "application":
                 rows.append(_discrepancy(case_id, item, compared, run, now))
     FieldTally.objects.bulk_create(
         [

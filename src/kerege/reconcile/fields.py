@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,33 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterSpec:
+    """How a register's records tell time, by canonical fields. `as_of`: when the record was written; `since`: field -> when its value began."""
+
+    as_of: str | None = None
+    since: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ComparedFields:
     version: str
     fields: Mapping[str, FieldSpec]
     pairs: tuple[Pair, ...]
+    registers: Mapping[str, RegisterSpec] = field(default_factory=dict)
+
+    def as_of_field(self, register: str) -> str | None:
+        """The canonical field that says when a record of `register` was written."""
+        spec = self.registers.get(register)
+        return spec.as_of if spec else None
+
+    def since_field(self, register: str, name: str) -> str | None:
+        """The canonical field that says since when `register` holds its value of the field."""
+        spec = self.registers.get(register)
+        return spec.since.get(name) if spec else None
+
+    def pair(self, left: str, right: str) -> Pair | None:
+        """The declared pair of two registers, in whichever order they are given."""
+        return next((p for p in self.pairs if {p.left, p.right} == {left, right}), None)
 
 
 def of_country(country: str | None = None) -> ComparedFields:
@@ -79,6 +102,19 @@ def load(path: Path) -> ComparedFields:
             )
             continue
         pairs.append(Pair(str(item["left"]), str(item["right"]), tuple(fields[f] for f in item["fields"])))
+    registers = _registers(raw.get("registers") or {}, fields, faults)
     if faults:
         raise FieldsInvalid(file=path.name, count=len(faults), faults="; ".join(faults))
-    return ComparedFields(str(raw.get("version", "")), fields, tuple(pairs))
+    return ComparedFields(str(raw.get("version", "")), fields, tuple(pairs), registers)
+
+
+def _registers(raw: Any, fields: Mapping[str, FieldSpec], faults: list[str]) -> dict[str, RegisterSpec]:
+    """How registers tell time; unknown keys and fields are faults."""
+    found: dict[str, RegisterSpec] = {}
+    for name, item in raw.items() if isinstance(raw, dict) else ():
+        since = item.get("since") or {} if isinstance(item, dict) else None
+        if not isinstance(since, dict) or set(item) - {"as_of", "since"} or set(since) - set(fields):
+            faults.append(f"registers.{name}: as_of and since (known field: canonical field) are taken")
+            continue
+        found[str(name)] = RegisterSpec(str(item["as_of"]) if item.get("as_of") else None, dict(since))
+    return found

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from kerege.reconcile.compare import CONFLICT, NOT_COMPARABLE, FieldComparison, compare_records, count_by_field
+from kerege.reconcile.compare import TO_SETTLE, FieldComparison, compare_records, count_by_field
 from kerege.reconcile.fields import ComparedFields
 from kerege.services.admission import (
     ASKED_AGAIN,
@@ -108,10 +108,10 @@ def field_counters(run: RunResult, compared: ComparedFields) -> dict[str, dict[s
 
 
 def findings(run: RunResult) -> list[tuple[str, FieldComparison]]:
-    """(application id, comparison) of everything that is a true disagreement or could not be compared: the desk's queue."""
+    """(application id, comparison) of every disagreement and of all that could not be compared: the desk's queue."""
     return [
         (item.application.id, comparison)
         for item in run.processed
         for comparison in item.comparisons
-        if comparison.cls in {CONFLICT, NOT_COMPARABLE}
+        if comparison.cls in TO_SETTLE
     ]

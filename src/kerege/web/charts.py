@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-CLASSES: Final = ("equal", "equal_after_harmonising", "conflict", "missing", "not_comparable")
+from kerege.reconcile.compare import CLASSES
+
+__all__ = ["CLASSES", "Part", "bar", "parts"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The run summary that the demo leaves in `KEREGE_HOME/summary.json`, read with care: it feeds the home page and `/api/summary`.
 
-The shape is the one the demo prints: for each of the two ways the counts, and per field the five comparison classes. A file that
+The shape is the one the demo prints: for each of the two ways the counts, and per field the comparison classes. A file that
 is not there is simply "nothing yet"; a file that is there but wrong is an error that says what was expected.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from kerege.web.charts import CLASSES
+from kerege.reconcile.compare import AGREE, CLASSES, DIFFER
 from kerege.web.errors import SummaryInvalid
 
 WAYS: Final = ("integration_only", "data_first")
@@ -41,7 +41,7 @@ class FieldAgreement:
 
     @property
     def comparable(self) -> int:
-        return self.counts["equal"] + self.counts["equal_after_harmonising"] + self.counts["conflict"]
+        return sum(self.counts[kind] for kind in (*AGREE, *DIFFER))
 
     @property
     def before(self) -> float | None:
@@ -49,7 +49,7 @@ class FieldAgreement:
 
     @property
     def after(self) -> float | None:
-        agreed = self.counts["equal"] + self.counts["equal_after_harmonising"]
+        agreed = sum(self.counts[kind] for kind in AGREE)
         return agreed / self.comparable if self.comparable else None
 
 

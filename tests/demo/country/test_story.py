@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kerege.reconcile.compare import CLASSES
+
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("country")]
 APPLICATIONS = 60
 
@@ -43,12 +45,11 @@ def test_data_first_decides_more_and_nothing_wrong(run):
     assert summary["data_first"]["wrong_automatic"] == 0
 
 
-def test_every_field_has_the_five_classes(run):
+def test_every_field_has_the_eight_classes(run):
     summary, _, _ = run
-    classes = {"equal", "equal_after_harmonising", "conflict", "missing", "not_comparable"}
     assert summary["fields"]
     for counts in summary["fields"].values():
-        assert set(counts) == classes
+        assert set(counts) == set(CLASSES)
         assert sum(counts.values()) > 0
 
 

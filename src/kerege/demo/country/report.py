@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from kerege.reconcile.compare import CLASSES
 from kerege.services.admission import Processed
 from kerege.services.evidence import Source
 
@@ -77,11 +78,10 @@ class Report:
         self.console.print(table)
         fields = Table(title="The same field in two registers", title_justify="left")
         fields.add_column("field")
-        for name in ("equal", "equal after harmonising", "conflict", "missing", "not comparable"):
-            fields.add_column(name, justify="right")
+        for name in CLASSES:
+            fields.add_column(name.replace("_", " "), justify="right")
         for field, counts in summary["fields"].items():
-            keys = ("equal", "equal_after_harmonising", "conflict", "missing", "not_comparable")
-            fields.add_row(field, *(str(counts[key]) for key in keys))
+            fields.add_row(field, *(str(counts[key]) for key in CLASSES))
         self.console.print(fields)
 
     def dirt(self, measured: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Discrepancies per field and pair of registers: counts of the five classes, never values."""
+"""Discrepancies per field and pair of registers: counts of the eight classes, never values."""
 
 from __future__ import annotations
 
