@@ -15,7 +15,9 @@ import orjson
 
 import kerege
 from kerege.ground import settings
-from kerege.semantics.codelist import CodeList, read_csv, read_turtle
+from kerege.semantics.codelist import CodeList
+from kerege.semantics.codelists_skos import read_turtle
+from kerege.semantics.codelists_tables import read_csv
 from kerege.semantics.errors import CodeListInvalid, SemanticsError
 from kerege.semantics.pack import Pack, load_pack
 from kerege.semantics.translate import Translation, translate

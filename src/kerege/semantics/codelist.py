@@ -1,39 +1,50 @@
-"""Code lists: concept schemes after SKOS, with notations, labels in ky, ru and en, broader concepts and validity.
+"""Code lists: concept schemes after SKOS, with notations, labels in ky, ru and en, broader concepts, validity, notes and replacements.
 
-Reads and writes Turtle (SKOS core, W3C Recommendation 2009) through pyoxigraph and reads a plain CSV. `CodeList.check` names what is
-wrong (S9 and S14 of SKOS, duplicate notations, missing labels, cycles); loading refuses only what makes a list unusable.
+`CodeList.check` names what is wrong (S9, S13, S14 and S27 of SKOS as far as the model can hold it, duplicate notations, missing labels, loops);
+loading refuses only what makes a list unusable. `integrity` asks the same of the graph itself, in SPARQL. Reading and writing: `codelists_skos`
+(Turtle, RDF/XML, JSON-LD), `codelists_tables` (CSV, XLSX), `codelists_sdmx`; what two versions differ in: `codelists_diff`.
 Which code of one list is which of another is `crosswalk`'s business.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import quote, unquote
-
-import pyoxigraph as ox
 
 from kerege.ground.text import LANGUAGES
-from kerege.semantics.errors import CodeListInvalid
 from kerege.semantics.folding import fold, latin_key
 
-SKOS: Final = "http://www.w3.org/2004/02/skos/core#"
-DCTERMS: Final = "http://purl.org/dc/terms/"
-SCHEMA: Final = "https://schema.org/"
-RDF_TYPE: Final = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
-XSD_DATE: Final = ox.NamedNode("http://www.w3.org/2001/XMLSchema#date")
 BASE: Final = "https://kerege.kg/id/"
+MOST_CODES: Final = (
+    200_000  # more than any classification in use (ICD-10 has 70,000); a register's column is not a code list
+)
+MOST_BYTES: Final = 128 * 1024 * 1024
 Severity = Literal["error", "warning"]
+NoteKind = Literal["note", "definition", "scopeNote", "example", "historyNote", "changeNote", "editorialNote"]
+NOTE_KINDS: Final[tuple[NoteKind, ...]] = (
+    "note", "definition", "scopeNote", "example", "historyNote", "changeNote", "editorialNote",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text about a concept, by the kind SKOS gives it; `language` "" where none is said."""
+
+    kind: NoteKind
+    language: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One entry of a code list. `labels` by language; `broader` is a notation of the same list; validity is inclusive at both ends."""
+    """One entry of a code list. `labels` by language; validity is inclusive at both ends.
+
+    broader        the notation above it, in the same list; `also_broader` further ones, where a list has several parents
+    related        notations it has to do with without being above or below
+    replaced_by    notations that took its place when it ended: one for a change, several for a split
+    """
 
     notation: str
     labels: dict[str, str] = field(default_factory=dict)
@@ -41,6 +52,10 @@ class Concept:
     broader: str | None = None
     valid_from: date | None = None
     valid_to: date | None = None
+    notes: tuple[Note, ...] = ()
+    also_broader: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
+    replaced_by: tuple[str, ...] = ()
 
     def label(self, language: str = "en") -> str:
         """The wording in `language`, else in another language, else the notation itself."""
@@ -51,6 +66,12 @@ class Concept:
         yield from self.labels.values()
         yield from (wording for _, wording in self.alt_labels)
 
+    def above(self) -> Iterator[str]:
+        """Every notation directly above."""
+        if self.broader is not None:
+            yield self.broader
+        yield from self.also_broader
+
     def holds_on(self, day: date) -> bool:
         """Whether the code is in force on `day`."""
         return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
@@ -58,23 +79,39 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong with a code list: a stable code, the notation it is about, and a sentence."""
+    """One thing wrong with a code list or crosswalk: a stable code, the notation it is about, and a sentence."""
 
     code: str
     notation: str
     message: str
     severity: Severity
 
+    def as_dict(self) -> dict[str, str]:
+        return {"code": self.code, "severity": self.severity, "notation": self.notation, "message": self.message}
+
 
 @dataclass(frozen=True)
 class CodeList:
-    """A concept scheme: `id` as written in mappings ("kg:sex"), a title by language, and its concepts in order."""
+    """A concept scheme: `id` as written in mappings ("kg:sex"), a title by language, and its concepts in order.
+
+    version      as its keeper numbers it; `follows` the version before
+    replaced_by  the id of another list that took this one's place
+    publisher, license   who keeps it and under what terms; "" where not said
+    source       where it was read from, for messages; no part of the list
+    """
 
     id: str
     concepts: tuple[Concept, ...]
     title: dict[str, str] = field(default_factory=dict)
     version: str = ""
     source: str = field(default="", compare=False)
+    follows: str = ""
+    replaced_by: str = ""
+    valid_from: date | None = None
+    valid_to: date | None = None
+    publisher: str = ""
+    license: str = ""
+    description: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         index = {c.notation: c for c in reversed(self.concepts)}  # the first of duplicates wins, and `check` names them
@@ -109,7 +146,7 @@ class CodeList:
         return tuple(self._by_notation[n] for n in sorted(found.get(fold(wording), ())))
 
     def ancestors(self, notation: str) -> tuple[str, ...]:
-        """The notations above `notation`, nearest first; a cycle ends the walk."""
+        """The notations above `notation`, nearest first, by the first parent; a cycle ends the walk."""
         seen: list[str] = []
         concept = self.get(notation)
         while concept is not None and concept.broader is not None and concept.broader not in (notation, *seen):
@@ -117,9 +154,34 @@ class CodeList:
             concept = self.get(concept.broader)
         return tuple(seen)
 
+    def narrower(self, notation: str | None) -> tuple[Concept, ...]:
+        """The concepts directly below `notation`, in order; of None the top ones."""
+        if notation is None:
+            return tuple(c for c in self.concepts if c.broader is None and not c.also_broader)
+        return tuple(c for c in self.concepts if notation in c.above())
+
+    def on(self, day: date) -> CodeList:
+        """The list with the concepts in force on `day` only."""
+        return CodeList(
+            **{name: getattr(self, name) for name in self.__dataclass_fields__ if name != "concepts"},
+            concepts=tuple(c for c in self.concepts if c.holds_on(day)),
+        )
+
+    def loops(self) -> tuple[tuple[str, ...], ...]:
+        """The loops in the hierarchy, each as the notations in it, the smallest first; a clean list has none."""
+        above: dict[str, list[str]] = {}
+        for concept in self.concepts:
+            above.setdefault(concept.notation, []).extend(n for n in concept.above() if n in self)
+        return loops(above)
+
     def check(self, languages: Iterable[str] = LANGUAGES) -> tuple[Finding, ...]:
         """Everything wrong with the list, errors first; an empty tuple means a clean list."""
-        found = [*self._check_notations(), *self._check_labels(tuple(languages)), *self._check_hierarchy()]
+        found = [
+            *self._check_notations(),
+            *self._check_labels(tuple(languages)),
+            *self._check_hierarchy(),
+            *self._check_relations(),
+        ]
         return tuple(sorted(found, key=lambda f: f.severity != "error"))
 
     def _check_notations(self) -> Iterator[Finding]:
@@ -150,154 +212,57 @@ class CodeList:
                 if other != concept.notation:
                     said = f"its {language} label is also that of {other}"
                     yield Finding("label_twice", concept.notation, said, "warning")
+            for language, wording in concept.alt_labels:
+                if concept.labels.get(language) == wording:
+                    said = f"{wording!r} is its preferred and an alternative label at once (S13)"
+                    yield Finding("label_both_kinds", concept.notation, said, "warning")
 
     def _check_hierarchy(self) -> Iterator[Finding]:
         for concept in self.concepts:
-            if concept.broader is None:
-                continue
-            if concept.broader not in self:
-                yield Finding("broader_unknown", concept.notation, f"{concept.broader} is not in the list", "error")
-            walk, here = {concept.notation}, self.get(concept.broader)
-            while here is not None and here.notation not in walk:
-                walk.add(here.notation)
-                here = self.get(here.broader) if here.broader else None
-            if here is not None and here.notation == concept.notation:
-                yield Finding("cycle", concept.notation, "it is above itself", "error")
+            for above in concept.above():
+                if above not in self:
+                    yield Finding("broader_unknown", concept.notation, f"{above} is not in the list", "error")
+        for loop in self.loops():
+            way = " -> ".join((*loop, loop[0]))
+            for notation in loop:
+                yield Finding("cycle", notation, f"it is above itself: {way}", "error")
+
+    def _check_relations(self) -> Iterator[Finding]:
+        for concept in self.concepts:
+            for other in concept.replaced_by:
+                if other not in self:
+                    said = f"it is replaced by {other}, which is not in the list"
+                    yield Finding("replacement_unknown", concept.notation, said, "error")
+            for other in concept.related:
+                if other in self.ancestors(concept.notation) or concept.notation in self.ancestors(other):
+                    said = f"it is related to {other}, which is above or below it (S27)"
+                    yield Finding("related_in_line", concept.notation, said, "error")
 
 
-def read_csv(path: Path, list_id: str, title: dict[str, str] | None = None) -> CodeList:
-    """A list from CSV with the columns notation, ky, ru, en and optionally alt (`|` between), broader, valid_from, valid_to."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CodeListInvalid(file=path.name, reason=f"byte {error.start} is not UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text))
-    missing = {"notation"} - set(reader.fieldnames or ())
-    if missing:
-        raise CodeListInvalid(file=path.name, reason="the header has no column notation")
-    concepts = []
-    for number, row in enumerate(reader, start=2):
-        if None in row or None in row.values():
-            raise CodeListInvalid(file=path.name, reason=f"line {number} has not as many cells as the header")
-        concepts.append(_concept_of(row, path.name, number))
-    return CodeList(list_id, tuple(concepts), title or {}, source=path.name)
+def loops(above: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    """The loops of a "has above it" relation: for each group of nodes that reach each other, one way round, from the smallest node.
 
-
-def _concept_of(row: dict[str, str], file: str, number: int) -> Concept:
-    try:
-        valid_from, valid_to = (
-            date.fromisoformat(v) if (v := row.get(k)) else None for k in ("valid_from", "valid_to")
-        )
-    except ValueError as error:
-        raise CodeListInvalid(file=file, reason=f"line {number}: validity must be written yyyy-mm-dd") from error
-    alternatives = tuple(("", w.strip()) for w in (row.get("alt") or "").split("|") if w.strip())
-    labels = {str(lang): row[lang].strip() for lang in LANGUAGES if (row.get(lang) or "").strip()}
-    return Concept(row["notation"].strip(), labels, alternatives, row.get("broader") or None, valid_from, valid_to)
-
-
-def read_turtle(path: Path) -> CodeList:
-    """A list from a Turtle file with one `skos:ConceptScheme`."""
-    try:
-        store = ox.Store()
-        store.load(path.read_bytes(), format=ox.RdfFormat.TURTLE)
-    except (SyntaxError, ValueError, OSError) as error:
-        raise CodeListInvalid(file=path.name, reason=f"not Turtle ({error})") from error
-    schemes = [q.subject for q in store.quads_for_pattern(None, RDF_TYPE, ox.NamedNode(SKOS + "ConceptScheme"))]
-    if len(schemes) != 1:
-        raise CodeListInvalid(file=path.name, reason=f"one skos:ConceptScheme was expected, there are {len(schemes)}")
-    graph = _Graph(store)
-    scheme = schemes[0]
-    nodes = {q.subject for q in store.quads_for_pattern(None, ox.NamedNode(SKOS + "inScheme"), scheme)}
-    notation: dict[object, str] = {node: graph.text(node, SKOS + "notation") or _local(node) for node in nodes}
-    concepts = tuple(sorted((_concept_from(graph, node, notation) for node in nodes), key=lambda c: c.notation))
-    list_id = graph.text(scheme, DCTERMS + "identifier") or _local(scheme)
-    title = graph.labels(scheme, SKOS + "prefLabel") or graph.labels(scheme, DCTERMS + "title")
-    return CodeList(list_id, concepts, title, graph.text(scheme, SCHEMA + "version") or "", path.name)
-
-
-class _Graph:
-    """Literals of a store, read by subject and predicate."""
-
-    def __init__(self, store: ox.Store) -> None:
-        self._store = store
-
-    def objects(self, subject: object, predicate: str) -> list[object]:
-        quads = self._store.quads_for_pattern(subject, ox.NamedNode(predicate), None)  # type: ignore[arg-type]
-        return [q.object for q in quads]
-
-    def text(self, subject: object, predicate: str) -> str | None:
-        return next((o.value for o in self.objects(subject, predicate) if isinstance(o, ox.Literal)), None)
-
-    def labels(self, subject: object, predicate: str) -> dict[str, str]:
-        found = [o for o in self.objects(subject, predicate) if isinstance(o, ox.Literal)]
-        order = {str(language): n for n, language in enumerate(LANGUAGES)}
-        found.sort(key=lambda o: (order.get(o.language or "", 9), o.language or "", o.value))
-        out: dict[str, str] = {}
-        for literal in found:
-            out.setdefault(literal.language or "", literal.value)
-        return out
-
-    def day(self, subject: object, predicate: str) -> date | None:
-        raw = self.text(subject, predicate)
-        return date.fromisoformat(raw[:10]) if raw else None
-
-
-def _concept_from(graph: _Graph, node: object, notation: dict[object, str]) -> Concept:
-    labels = graph.labels(node, SKOS + "prefLabel")
-    alternatives = [o for o in graph.objects(node, SKOS + "altLabel") if isinstance(o, ox.Literal)]
-    above = next((notation[o] for o in graph.objects(node, SKOS + "broader") if o in notation), None)
-    return Concept(
-        notation=notation[node],
-        labels={language: labels[language] for language in (*LANGUAGES, *labels) if language in labels},
-        alt_labels=tuple(sorted((o.language or "", o.value) for o in alternatives)),
-        broader=above,
-        valid_from=graph.day(node, SCHEMA + "validFrom"),
-        valid_to=graph.day(node, SCHEMA + "validThrough"),
-    )
-
-
-def _local(node: object) -> str:
-    value = str(getattr(node, "value", node))
-    return unquote(value.rstrip("/").replace("#", "/").rsplit("/", 1)[-1])
-
-
-def write_turtle(codelist: CodeList) -> bytes:
-    """The list as Turtle, the same bytes for the same list."""
-    scheme = ox.NamedNode(BASE + quote(codelist.id.replace(":", "/")))
-    quads = [ox.Triple(scheme, RDF_TYPE, ox.NamedNode(SKOS + "ConceptScheme"))]
-    quads.append(ox.Triple(scheme, ox.NamedNode(DCTERMS + "identifier"), ox.Literal(codelist.id)))
-    if codelist.version:
-        quads.append(ox.Triple(scheme, ox.NamedNode(SCHEMA + "version"), ox.Literal(codelist.version)))
-    quads += [_label(scheme, "prefLabel", wording, language) for language, wording in codelist.title.items()]
-    for concept in codelist.concepts:
-        quads += _concept_triples(scheme, concept)
-    prefixes = {"skos": SKOS, "dcterms": DCTERMS, "schema": SCHEMA}
-    out = ox.serialize(quads, format=ox.RdfFormat.TURTLE, prefixes=prefixes)
-    assert out is not None, "serialize() without a file answers with bytes"
-    return out
-
-
-def _concept_triples(scheme: ox.NamedNode, concept: Concept) -> list[ox.Triple]:
-    node = _node(scheme, concept.notation)
-    out = [
-        ox.Triple(node, RDF_TYPE, ox.NamedNode(SKOS + "Concept")),
-        ox.Triple(node, ox.NamedNode(SKOS + "inScheme"), scheme),
-        ox.Triple(node, ox.NamedNode(SKOS + "notation"), ox.Literal(concept.notation)),
-    ]
-    out += [_label(node, "prefLabel", wording, language) for language, wording in concept.labels.items()]
-    out += [_label(node, "altLabel", wording, language) for language, wording in concept.alt_labels]
-    if concept.broader is not None:
-        out.append(ox.Triple(node, ox.NamedNode(SKOS + "broader"), _node(scheme, concept.broader)))
-    for name, day in (("validFrom", concept.valid_from), ("validThrough", concept.valid_to)):
-        if day is not None:
-            out.append(ox.Triple(node, ox.NamedNode(SCHEMA + name), ox.Literal(day.isoformat(), datatype=XSD_DATE)))
-    return out
-
-
-def _node(scheme: ox.NamedNode, notation: str) -> ox.NamedNode:
-    return ox.NamedNode(f"{scheme.value}/{quote(notation, safe='')}")
-
-
-def _label(node: ox.NamedNode, kind: str, wording: str, language: str) -> ox.Triple:
-    literal = ox.Literal(wording, language=language) if language else ox.Literal(wording)
-    return ox.Triple(node, ox.NamedNode(SKOS + kind), literal)
+    Time grows with nodes and arrows (each node is entered once); nothing recurses, so a list of any depth is safe.
+    """
+    state: dict[str, int] = {}  # 1 on the way, 2 done
+    found: dict[frozenset[str], tuple[str, ...]] = {}
+    for start in above:
+        if state.get(start):
+            continue
+        way: list[str] = [start]
+        walk = [iter(above.get(start, ()))]
+        state[start] = 1
+        while walk:
+            step = next(walk[-1], None)
+            if step is None:
+                walk.pop()
+                state[way.pop()] = 2
+            elif state.get(step) == 1:
+                ring = way[way.index(step) :]
+                turn = ring.index(min(ring))
+                found.setdefault(frozenset(ring), (*ring[turn:], *ring[:turn]))
+            elif step not in state:
+                state[step] = 1
+                way.append(step)
+                walk.append(iter(above.get(step, ())))
+    return tuple(sorted(found.values()))

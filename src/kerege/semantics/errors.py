@@ -146,3 +146,9 @@ class ContractUnrunnable(SemanticsError):
     code = "semantics.contract_unrunnable"
     message = "The contract {contract} cannot be held against data: {reason}."
     hint = "Correct the rule named, or mend what it refers to; kerege contract show lists every rule with where it runs."
+
+
+class CodeListTooLarge(SemanticsError):
+    code = "semantics.codelist_too_large"
+    message = "{file}: this is no code list: {found} came, up to {limit} are read."
+    hint = "A register's own column is not a code list; harvest it instead, and name its codes. Nothing was taken over."

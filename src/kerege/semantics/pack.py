@@ -13,7 +13,9 @@ from typing import Any, Final
 import yaml
 
 from kerege.ground.ids import digest
-from kerege.semantics.codelist import CodeList, Concept, read_csv, read_turtle
+from kerege.semantics.codelist import CodeList, Concept
+from kerege.semantics.codelists_skos import read_turtle
+from kerege.semantics.codelists_tables import read_csv
 from kerege.semantics.crosswalk import Crosswalk, read_sssom
 from kerege.semantics.emit_python import Mapper, compile_record
 from kerege.semantics.errors import CodeListUnknown, CrosswalkUnknown, MappingUnknown, PackInvalid
