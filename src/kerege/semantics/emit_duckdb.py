@@ -1,9 +1,10 @@
 """Compile a mapping to DuckDB for whole tables: the same values and the same problems, in the same order, as `emit_python` gives.
 
-Plain operators are SQL (`sql`). Code lists and crosswalks are joins. Grammars (names, addresses, telephone numbers, places) cannot be plain
-SQL without giving another answer somewhere, so each runs in Python once per *distinct* input value, and the results are joined back: a million
-rows with forty thousand different addresses parse forty thousand addresses. One node of the mapping's tree is one column; operators shared
-by several fields are computed once.
+One query, one pass: each node of the mapping's tree is a column of a projection over those it reads (`duck_columns` lays them out), and nothing is
+kept in between. Plain operators and patterns are SQL (`sql`, `duck_patterns`). Grammars (names, addresses, telephone numbers, places) cannot be SQL
+without giving another answer somewhere: they run in Python once per *distinct* input, before the pass. What they gave, and small crosswalks and code
+lists, stand in the query as constants that a value's code points into; large ones are joined. Operators over such coded values run on
+the constants instead of on the rows. Problems are conditions; lists of problems are only made for rows that have one.
 """
 
 # ruff: noqa: S608  every name and text that goes into SQL here is quoted by `sql`; there is no other way to write SQL for any table
@@ -14,15 +15,17 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import duckdb
-import orjson
 
 from kerege.semantics import ir, problems, sql
+from kerege.semantics.duck_columns import Coded, Columns
+from kerege.semantics.duck_patterns import PatternColumns
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import RESERVED, Mapping
-from kerege.semantics.operators import Lists, function_of, lookup_table
+from kerege.semantics.operators import Lists, check_lists, function_of, lookup_table
 from kerege.semantics.problems import Severity, Verdict
 
 _RUNS: itertools.count[int] = itertools.count(1)
@@ -45,7 +48,10 @@ _CODES: Final[dict[type[ir.Expr], str]] = {
 
 @dataclass(frozen=True)
 class TableResult:
-    """What a run left behind: a temporary table with `_row` (place in the source, from 0), the canonical fields, `_problems` and `_verdict`."""
+    """What a run left behind: a temporary table with `_row` (place in the source, from 0), the canonical fields, `_problems` and `_verdict`.
+
+    Of `write`, `table` is the file, which has no `_row`: its rows stand in the source's order.
+    """
 
     table: str
     rows: int
@@ -63,15 +69,18 @@ class DuckTable:
 
     def run(self, connection: duckdb.DuckDBPyConnection, relation: str, into: str | None = None) -> TableResult:
         """Map the table or view `relation`; the result is the temporary table `into`. An existing `into` is replaced at the end only."""
-        return _Run(self, connection, relation, into or f"mapped_{next(_RUNS)}").run()
+        return _Run(self, connection, relation).table(into or f"mapped_{next(_RUNS)}")
+
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, path: Path, row_group: int = 100_000
+    ) -> TableResult:
+        """Map the table or view `relation` into the Parquet file `path`, whole or not at all; rows in the source's order."""
+        return _Run(self, connection, relation).file(path, row_group)
 
 
 def compile_duckdb(mapping: Mapping, pack: Lists) -> DuckTable:
     """The mapping for tables; ids it names are looked up now, so that a missing list is told before any table is read."""
-    for crosswalk_id in mapping.crosswalks:
-        pack.crosswalk(crosswalk_id)
-    for list_id in mapping.codelists:
-        pack.codelist(list_id)
+    check_lists(mapping, pack)
     return DuckTable(mapping, pack)
 
 
@@ -85,36 +94,70 @@ class _Issue:
     severity: Severity
     source: str = "NULL"
 
-    def sql(self) -> str:
+    def sql(self, when: str) -> str:
         texts = (sql.literal(self.field), sql.literal(self.code))
         return (
-            f"CASE WHEN {self.when} THEN CAST(struct_pack(field := {texts[0]}, code := {texts[1]}, "
+            f"CASE WHEN {when} THEN CAST(struct_pack(field := {texts[0]}, code := {texts[1]}, "
             f"source_code := {self.source}, severity := '{self.severity}') AS {_ISSUE_TYPE}) END"
         )
 
 
 class _Run:
-    """One run: gives every node a column, in stages that end where a grammar needs the values so far."""
+    """One run over one table: lays out the columns, runs grammars on the way, writes the query."""
 
-    def __init__(self, compiled: DuckTable, connection: duckdb.DuckDBPyConnection, relation: str, into: str) -> None:
+    def __init__(self, compiled: DuckTable, connection: duckdb.DuckDBPyConnection, relation: str) -> None:
         self.mapping, self.pack = compiled.mapping, compiled.pack
-        self.con, self.relation, self.into = connection, relation, into
-        self.prefix = f"kerege_{next(_RUNS)}"
+        self.con, self.relation = connection, relation
+        self.columns = Columns(connection, f"kerege_{next(_RUNS)}")
+        self.patterns = PatternColumns(self.columns)
         self.targets = {f.name: f.expr for f in self.mapping.fields}
-        self.columns: dict[ir.Expr, str] = {}
-        self.made: list[str] = []
-        self.stage = ""
+        self.names: dict[ir.Expr, str] = {}
+        self.coded: dict[ir.Expr, Coded] = {}
+        self.long: dict[str, str] = {}  # cell -> the column that says it is too long
+        self.told: dict[
+            ir.Expr, str
+        ] = {}  # node -> the condition of its problem, where that is not "input there, no value"
         self.parsed: Counter[str] = Counter()
         self.unmapped: list[tuple[str, str, str]] = []  # crosswalk, the column of codes, when they count
 
-    def run(self) -> TableResult:
+    # --- the two ways to run ------------------------------------------------------------------------------------------------------
+
+    def table(self, into: str) -> TableResult:
+        """Into a temporary table."""
         try:
-            self._source()
-            self._nodes()
-            return self._result()
+            order = self._lay_out()
+            query = self.columns.query(numbered=True, last=(ROW, *order)) + self._sorted()
+            self.con.execute(f"CREATE OR REPLACE TEMP TABLE {sql.identifier(into)} AS {query}")
+            return self._told(sql.identifier(into), into)
         finally:
-            for table in self.made:
-                self.con.execute(f"DROP TABLE IF EXISTS {sql.identifier(table)}")
+            self.columns.drop()
+
+    def file(self, path: Path, row_group: int) -> TableResult:
+        """Into a file: written beside it, then put in its place."""
+        beside = path.with_name(path.name + ".new")
+        try:
+            order = self._lay_out()
+            query = self.columns.query(numbered=self.columns.joined, last=order) + self._sorted()
+            self.con.execute(
+                f"COPY ({query}) TO {sql.literal(str(beside))} (FORMAT parquet, ROW_GROUP_SIZE {int(row_group)})"
+            )
+            beside.replace(path)
+            return self._told(f"read_parquet({sql.literal(str(path))})", str(path))
+        finally:
+            beside.unlink(missing_ok=True)
+            self.columns.drop()
+
+    def _sorted(self) -> str:
+        """A join may give rows back in another order; without one DuckDB keeps the source's."""
+        return f" ORDER BY {ROW}" if self.columns.joined else ""
+
+    def _lay_out(self) -> tuple[str, ...]:
+        """All columns; answers what the query selects of them."""
+        self._source()
+        for target in self.mapping.fields:
+            for node in _bottom_up(target.expr):
+                self._node(node)
+        return self._result()
 
     # --- columns ------------------------------------------------------------------------------------------------------------------
 
@@ -124,83 +167,51 @@ class _Run:
             described = self.con.execute(f"SELECT * FROM {sql.identifier(self.relation)} LIMIT 0").description or []
         except duckdb.Error as error:
             raise TableInvalid(table=self.relation, mapping=self.mapping.id, reason="there is no such table") from error
-        present = {column[0] for column in described}
-        missing = [cell for cell in self.mapping.cells if cell not in present]
+        types = {column[0]: str(column[1]) for column in described}
+        missing = [cell for cell in self.mapping.cells if cell not in types]
         if missing:
             reason = f"columns missing: {', '.join(missing)}"
             raise TableInvalid(table=self.relation, mapping=self.mapping.id, reason=reason)
-        chosen = [f"row_number() OVER () - 1 AS {ROW}"]
-        for number, cell in enumerate(self.mapping.cells):
-            raw, name = f"CAST({sql.quoted(cell)} AS VARCHAR)", f"s{number}"
-            too_long = f"coalesce(length({raw}) > {self.mapping.cell_limit}, false)"
-            chosen.append(f"CASE WHEN {too_long} OR {sql.blank(raw)} THEN NULL ELSE {raw} END AS {name}")
-            chosen.append(f"{too_long} AS {name}_long")
-            self.columns[ir.Field(cell)] = name
-        self.stage = self._keep("source", f"SELECT {', '.join(chosen)} FROM {sql.identifier(self.relation)}")
-
-    def _keep(self, name: str, query: str, arguments: list[str] | None = None) -> str:
-        table = f"{self.prefix}_{name}"
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {sql.identifier(table)} AS {query}", arguments or [])
-        self.made.append(table)
-        return table
+        self.columns.relation = self.relation
+        limit = self.mapping.cell_limit
+        for cell in self.mapping.cells:
+            name = sql.quoted(cell)
+            raw = self.columns.cell(name if types[cell] == "VARCHAR" else f"CAST({name} AS VARCHAR)")
+            # bytes are counted first: no text has more characters than bytes
+            long = self.columns.define(f"coalesce(strlen({raw}) > {limit} AND length({raw}) > {limit}, false)", raw)
+            self.long[cell] = long
+            there = f"CASE WHEN {long} OR {sql.blank(raw)} THEN NULL ELSE {raw} END"
+            self.names[ir.Field(cell)] = self.columns.define(there, raw, long)
 
     def column(self, expr: ir.Expr) -> str:
-        """The column of a node that has one already."""
-        if isinstance(expr, ir.Target):
-            return self.column(self.targets[expr.field])
-        return self.columns[expr]
+        """The column of a node that was laid out."""
+        return self.names[self._node_of(expr)]
 
-    def _ready(self, expr: ir.Expr) -> bool:
-        if isinstance(expr, ir.Target):
+    def _node_of(self, expr: ir.Expr) -> ir.Expr:
+        while isinstance(expr, ir.Target):
             expr = self.targets[expr.field]
-        return expr in self.columns
+        return expr
 
-    def _nodes(self) -> None:
-        """Every node in turn, plain ones as far as they go, then one round of grammars, and so on."""
-        waiting = list(
-            dict.fromkeys(e for f in self.mapping.fields for e in _bottom_up(f.expr) if not isinstance(e, ir.Target))
-        )
-        waiting = [e for e in waiting if e not in self.columns]
-        rounds = 0
-        while waiting:
-            ready = [e for e in waiting if all(map(self._ready, e.inputs()))]
-            plain = [e for e in ready if e.laws.sql]
-            chosen = plain or ready
-            assert chosen, "a tree has no cycles"
-            rounds += 1
-            self._add(chosen, f"stage{rounds}")
-            waiting = [e for e in waiting if e not in self.columns]
+    def _node(self, node: ir.Expr) -> None:
+        if node in self.names or isinstance(node, ir.Target):
+            return
+        inputs = [self._node_of(child) for child in node.inputs()]
+        of = self.names[inputs[0]] if inputs else ""
+        coded = self.coded.get(inputs[0]) if len(inputs) == 1 else None
+        if isinstance(node, ir.Recode | ir.Lookup | ir.Member):
+            self._listed(node, of)
+        elif coded is not None:
+            self._on_constants(node, coded)
+        elif isinstance(node, ir.Extract):
+            self.names[node], self.told[node] = self.patterns.part(node, of)
+        elif not node.laws.sql:
+            self._grammar(node, of)
+        else:
+            let, reads = self.columns.let(*(self.names[child] for child in inputs))
+            text = self._expression(node, of, let)
+            self.names[node] = self.columns.define(text, *reads)
 
-    def _add(self, nodes: list[ir.Expr], stage: str) -> None:
-        """One more table: the stage so far with a column for each of `nodes`."""
-        chosen, joins = ["t.*"], []
-        names: dict[ir.Expr, str] = {}
-        for node in nodes:
-            name = names[node] = f"c{len(self.columns) + len(names)}"
-            if isinstance(node, ir.Recode | ir.Lookup | ir.Member) or not node.laws.sql:
-                side, key = self._side(node, name)
-                joins.append(f"LEFT JOIN {sql.identifier(side)} AS j_{name} ON j_{name}.k = {key}")
-                chosen += self._joined(node, name)
-            else:
-                chosen.append(f"{self._expression(node)} AS {name}")
-        previous = self.stage
-        query = f"SELECT {', '.join(chosen)} FROM {sql.identifier(previous)} AS t {' '.join(joins)}"
-        self.stage = self._keep(stage, query)
-        self.con.execute(f"DROP TABLE {sql.identifier(previous)}")
-        self.columns |= names
-
-    def _joined(self, node: ir.Expr, name: str) -> list[str]:
-        """What a join gives: the value, and what is needed to tell problems."""
-        if not isinstance(node, ir.Recode):
-            return [f"j_{name}.v AS {name}", f"j_{name}.p AS {name}_issue"]
-        given, policy = self.column(node.of), self.pack.crosswalk(node.crosswalk).policy
-        otherwise = (
-            given if policy.kind == "pass-and-flag" else sql.literal(policy.default) if policy.default else "NULL"
-        )
-        missed = f"({given} IS NOT NULL AND j_{name}.k IS NULL)"
-        return [f"CASE WHEN {missed} THEN {otherwise} ELSE j_{name}.v END AS {name}", f"{missed} AS {name}_missed"]
-
-    def _expression(self, node: ir.Expr) -> str:
+    def _expression(self, node: ir.Expr, of: str, let: sql.Let) -> str:
         if isinstance(node, ir.Const):
             return sql.literal(node.text) if node.text else "CAST(NULL AS VARCHAR)"
         if isinstance(node, ir.Concat):
@@ -210,8 +221,7 @@ class _Run:
         if isinstance(node, ir.When):
             other = self.column(node.otherwise) if node.otherwise is not None else "NULL"
             return f"CASE WHEN {self._condition(node)} THEN {self.column(node.then)} ELSE {other} END"
-        (of, *_) = node.inputs()
-        written = sql.one_input(node, self.column(of))
+        written = sql.one_input(node, of, let)
         assert written is not None, f"{node.name} has no SQL"
         return written
 
@@ -221,63 +231,90 @@ class _Run:
             return f"{test} IS NOT NULL"
         return f"coalesce({test} IN ({', '.join(map(sql.literal, node.values))}), false)"
 
-    # --- side tables --------------------------------------------------------------------------------------------------------------
+    # --- lists and grammars -------------------------------------------------------------------------------------------------------
 
-    def _side(self, node: ir.Expr, name: str) -> tuple[str, str]:
-        """A table of key, value and problem code for `node`, and the SQL of the key to join by."""
-        (of, *_) = node.inputs()
-        column = self.column(of)
+    def _listed(self, node: ir.Recode | ir.Lookup | ir.Member, of: str) -> None:
+        """A crosswalk or code list: constants that the value's code points into, or a join."""
+        folded = False
         if isinstance(node, ir.Recode):
             crosswalk = self.pack.crosswalk(node.crosswalk)
-            return self._fill(name, dict(crosswalk.table)), sql.fold(column) if crosswalk.match == "folded" else column
-        if isinstance(node, ir.Lookup):
-            return self._fill(name, lookup_table(node, self.pack)), sql.fold(column) if node.by == "wording" else column
-        if isinstance(node, ir.Member):
-            return self._fill(name, {c.notation: c.notation for c in self.pack.codelist(node.codelist)}), column
-        return self._parse(node, name, column), column
+            table, folded = dict(crosswalk.table), crosswalk.match == "folded"
+        elif isinstance(node, ir.Lookup):
+            table, folded = lookup_table(node, self.pack), node.by == "wording"
+        else:
+            table = {concept.notation: concept.notation for concept in self.pack.codelist(node.codelist)}
+        key = self.columns.define(sql.fold(of), of) if folded else of
+        keys, values = list(table), list(table.values())
+        if self.columns.fits(keys, values):
+            code = self.columns.code(key, keys)
+            value, missed = self.columns.at(code, values), f"({of} IS NOT NULL AND {code} IS NULL)"
+        else:
+            value, _, found = self.columns.side(key, key, keys, values, [None] * len(keys))
+            missed = f"({of} IS NOT NULL AND {found} IS NULL)"
+        if isinstance(node, ir.Recode):
+            policy = self.pack.crosswalk(node.crosswalk).policy
+            otherwise = (
+                of if policy.kind == "pass-and-flag" else sql.literal(policy.default) if policy.default else "NULL"
+            )
+            if otherwise != "NULL":
+                value = self.columns.define(f"CASE WHEN {missed} THEN {otherwise} ELSE {value} END", of, value)
+        self.names[node], self.told[node] = value, missed
 
-    def _fill(self, name: str, table: dict[str, str]) -> str:
-        return self._insert(name, list(table), list(table.values()), [None] * len(table))
-
-    def _parse(self, node: ir.Expr, name: str, column: str) -> str:
-        """Run a grammar over the distinct values of its input."""
-        query = f"SELECT DISTINCT {column} FROM {sql.identifier(self.stage)} WHERE {column} IS NOT NULL"
-        found = [row[0] for row in self.con.execute(query).fetchall()]
-        function = function_of(node, self.pack)
-        outcomes = [function(text) for text in found]
+    def _grammar(self, node: ir.Expr, of: str) -> None:
+        """Run a grammar over the different values of its input, before the pass."""
+        found = self.columns.distinct(of)
+        values, issues = self._outcomes(node, found)
         self.parsed[node.name] += len(found)
-        issues = [issue[0] if issue is not None else None for _, issue in outcomes]
-        return self._insert(name, found, [value for value, _ in outcomes], issues)
+        if self.columns.fits(found, values):
+            code = self.columns.complete(of, self.columns.code(of, found))
+            self._coded(node, Coded(code, values, issues))
+            return
+        value, issue, _ = self.columns.side(of, of, found, values, issues)
+        self.names[node] = value
+        self.told[node] = f"({issue} IS NOT NULL)" if any(issues) else "false"
 
-    def _insert(self, name: str, keys: list[str], values: list[str | None], issues: list[str | None]) -> str:
-        """The side table, handed over as one JSON text: binding Python lists costs DuckDB a hundred times as much."""
-        # a row of nulls keeps the types when there is nothing; it joins with nothing
-        document = orjson.dumps([[*keys, None], [*values, None], [*issues, None]]).decode()
-        query = "SELECT unnest(d[1]) AS k, unnest(d[2]) AS v, unnest(d[3]) AS p FROM (SELECT from_json($1, '[[\"VARCHAR\"]]') AS d)"
-        return self._keep(f"side_{name}", query, [document])
+    def _on_constants(self, node: ir.Expr, coded: Coded) -> None:
+        """An operator over values by code: over the few constants instead of the rows."""
+        there = [value for value in coded.values if value is not None]
+        done = dict(zip(there, zip(*self._outcomes(node, there), strict=True), strict=True)) if there else {}
+        pairs = [(None, None) if value is None else done[value] for value in coded.values]
+        self._coded(node, Coded(coded.code, tuple(v for v, _ in pairs), tuple(i for _, i in pairs)))
+
+    def _outcomes(self, node: ir.Expr, texts: list[str]) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
+        function = function_of(node, self.pack)
+        outcomes = [function(text) for text in texts]
+        return tuple(value for value, _ in outcomes), tuple(
+            issue[0] if issue is not None else None for _, issue in outcomes
+        )
+
+    def _coded(self, node: ir.Expr, coded: Coded) -> None:
+        self.coded[node] = coded
+        self.names[node] = self.columns.at(coded.code, coded.values)
+        told = self.columns.at(coded.code, coded.issues) if any(coded.issues) else None
+        self.told[node] = f"({told} IS NOT NULL)" if told else "false"
 
     # --- problems -----------------------------------------------------------------------------------------------------------------
 
     def _issues(self) -> Iterator[_Issue]:
         """Every problem that may be raised, in the order in which the Python function would raise it."""
         for target in self.mapping.fields:
-            yield from self._issues_of(target.expr, target.name, "true")
+            yield from self._issues_of(target.expr, target.name, "")
             if target.required is not None:
                 yield _Issue(f"{self.column(target.expr)} IS NULL", target.name, problems.REQUIRED, target.required)
 
     def _issues_of(self, node: ir.Expr, name: str, guard: str) -> Iterator[_Issue]:
         if isinstance(node, ir.Field):
-            yield _Issue(f"{guard} AND {self.column(node)}_long", name, problems.TOO_LONG, "flag")
+            yield _Issue(f"{guard}{self.long[node.cell]}", name, problems.TOO_LONG, "flag")
         elif isinstance(node, ir.Coalesce):
             for part in node.parts:
                 yield from self._issues_of(part, name, guard)
-                guard = f"{guard} AND {self.column(part)} IS NULL"
+                guard = f"{guard}{self.column(part)} IS NULL AND "
         elif isinstance(node, ir.When):
             yield from self._issues_of(node.test, name, guard)
             condition = self._condition(node)
-            yield from self._issues_of(node.then, name, f"{guard} AND {condition}")
+            yield from self._issues_of(node.then, name, f"{guard}{condition} AND ")
             if node.otherwise is not None:
-                yield from self._issues_of(node.otherwise, name, f"{guard} AND NOT ({condition})")
+                yield from self._issues_of(node.otherwise, name, f"{guard}NOT ({condition}) AND ")
         elif not isinstance(node, ir.Target | ir.Const):
             for part in node.inputs():
                 yield from self._issues_of(part, name, guard)
@@ -288,57 +325,59 @@ class _Run:
             return
         (of, *_) = node.inputs()
         given, out = self.column(of), self.column(node)
-        failed = f"{guard} AND {given} IS NOT NULL AND {out} IS NULL"
         if isinstance(node, ir.Recode):
             policy = self.pack.crosswalk(node.crosswalk).policy
-            source = f"substring({given}, 1, {problems.SOURCE_CODE_LENGTH})"
-            missed = f"{guard} AND {out}_missed"
+            missed = f"{guard}{self.told[node]}"
             self.unmapped.append((node.crosswalk, given, missed))
+            source = f"substring({given}, 1, {problems.SOURCE_CODE_LENGTH})"
             yield _Issue(missed, name, problems.UNMAPPED, policy.severity, source)
         elif isinstance(node, ir.Pin):
-            yield _Issue(failed, name, problems.PIN_MALFORMED, "flag")
+            yield _Issue(f"{guard}{given} IS NOT NULL AND {out} IS NULL", name, problems.PIN_MALFORMED, "flag")
             birth = self.column(node.birth_date) if node.birth_date is not None else None
             sex = self.column(node.sex) if node.sex is not None else None
-            contradicts = f"{guard} AND {out} IS NOT NULL AND {sql.pin_contradicts(out, birth, sex)}"
-            yield _Issue(contradicts, name, problems.PIN_CONTRADICTS, "flag")
-        elif not node.laws.sql:
-            told = f"coalesce({out}_issue = {sql.literal(_CODES[type(node)])}, false)"
-            yield _Issue(f"{guard} AND {told}", name, _CODES[type(node)], "flag")
+            contradicts = sql.pin_contradicts(out, birth, sex)
+            if contradicts != "false":
+                yield _Issue(f"{guard}{out} IS NOT NULL AND {contradicts}", name, problems.PIN_CONTRADICTS, "flag")
+        elif node in self.told:
+            if self.told[node] != "false":
+                yield _Issue(f"{guard}{self.told[node]}", name, _CODES[type(node)], "flag")
         else:
-            yield _Issue(failed, name, _CODES[type(node)], "flag")
+            yield _Issue(f"{guard}{given} IS NOT NULL AND {out} IS NULL", name, _CODES[type(node)], "flag")
 
     # --- the result ---------------------------------------------------------------------------------------------------------------
 
-    def _result(self) -> TableResult:
-        issues = list(self._issues())
-        listed = f"list_filter([{', '.join(i.sql() for i in issues)}], lambda x: x IS NOT NULL)" if issues else "[]"
-        values = ", ".join(f"{self.column(f.expr)} AS {sql.quoted(f.name)}" for f in self.mapping.fields)
-        inner = (
-            f"SELECT {ROW}, {values}, CAST({listed} AS {_ISSUE_TYPE}[]) AS {ISSUES} FROM {sql.identifier(self.stage)}"
-        )
-        heaviest = (
-            f"CASE WHEN len({ISSUES}) = 0 THEN 'ok' "
-            f"WHEN list_contains(list_transform({ISSUES}, lambda x: x.severity), 'reject') THEN 'rejected' "
-            f"WHEN list_contains(list_transform({ISSUES}, lambda x: x.severity), 'quarantine') THEN 'quarantined' ELSE 'flagged' END"
-        )
-        into = sql.identifier(self.into)
-        self.con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT *, {heaviest} AS {VERDICT} FROM ({inner}) ORDER BY {ROW}"
-        )
-        self._count_unmapped()
-        verdicts: Counter[Verdict] = Counter(
-            dict(self.con.execute(f"SELECT {VERDICT}, count(*) FROM {into} GROUP BY 1").fetchall())
-        )
-        query = f"SELECT i.field, i.code, count(*) FROM (SELECT unnest({ISSUES}) AS i FROM {into}) GROUP BY 1, 2"
-        counted = Counter({(name, code): times for name, code, times in self.con.execute(query).fetchall()})
-        return TableResult(self.into, sum(verdicts.values()), verdicts, counted, dict(self.parsed))
+    def _result(self) -> tuple[str, ...]:
+        """What is selected: the canonical fields, the problems and the verdict."""
+        every = tuple(self.columns.level)
+        issues = [(self.columns.define(issue.when, *every), issue) for issue in self._issues()]
+        values = [f"{self.column(f.expr)} AS {sql.quoted(f.name)}" for f in self.mapping.fields]
 
-    def _count_unmapped(self) -> None:
-        """The crosswalks' counters, as often as the Python function would have counted."""
-        for crosswalk_id, column, when in self.unmapped:
-            query = f"SELECT {column}, count(*) FROM {sql.identifier(self.stage)} WHERE {when} GROUP BY 1"
-            for code, times in self.con.execute(query).fetchall():
-                self.pack.crosswalk(crosswalk_id).count(code, times)
+        def some(severity: str) -> str:
+            return " OR ".join(name for name, issue in issues if issue.severity == severity) or "false"
+
+        listed = f"CAST([] AS {_ISSUE_TYPE}[])"
+        if issues:
+            told = ", ".join(issue.sql(name) for name, issue in issues)
+            listed = f"CASE WHEN {' OR '.join(name for name, _ in issues)} THEN list_filter([{told}], lambda x: x IS NOT NULL) ELSE {listed} END"
+        verdict = (
+            f"CASE WHEN {some('reject')} THEN 'rejected' WHEN {some('quarantine')} THEN 'quarantined' "
+            f"WHEN {some('flag')} THEN 'flagged' ELSE 'ok' END"
+        )
+        return (*values, f"{listed} AS {ISSUES}", f"{verdict} AS {VERDICT}")
+
+    def _told(self, made: str, name: str) -> TableResult:
+        """The counts of what was made, and the crosswalks' counters, as often as the Python function would have counted."""
+        verdicts: Counter[Verdict] = Counter(
+            dict(self.con.execute(f"SELECT {VERDICT}, count(*) FROM {made} GROUP BY 1").fetchall())
+        )
+        query = f"SELECT i.field, i.code, count(*) FROM (SELECT unnest({ISSUES}) AS i FROM {made} WHERE {VERDICT} <> 'ok') GROUP BY 1, 2"
+        counted = Counter({(field_, code): times for field_, code, times in self.con.execute(query).fetchall()})
+        if any(code == problems.UNMAPPED for _, code in counted):
+            for crosswalk_id, column, when in self.unmapped:
+                query = self.columns.query(last=(column, "count(*)")) + f" WHERE {when} GROUP BY 1"
+                for code, times in self.con.execute(query).fetchall():
+                    self.pack.crosswalk(crosswalk_id).count(code, times)
+        return TableResult(name, sum(verdicts.values()), verdicts, counted, dict(self.parsed))
 
 
 def _bottom_up(expr: ir.Expr) -> Iterator[ir.Expr]:

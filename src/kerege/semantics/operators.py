@@ -16,6 +16,7 @@ from kerege.semantics.codelist import CodeList
 from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.gazetteer import Gazetteer
 from kerege.semantics.kg import pin
+from kerege.semantics.mapping import Mapping
 from kerege.semantics.patterns import Pattern, Reader
 
 Issue = tuple[str, str | None, problems.Severity]
@@ -35,6 +36,14 @@ class Lists(Protocol):
     def crosswalk(self, crosswalk_id: str) -> Crosswalk: ...
     @property
     def gazetteer(self) -> Gazetteer: ...
+
+
+def check_lists(mapping: Mapping, lists: Lists) -> None:
+    """Every crosswalk and code list that `mapping` names is there; CrosswalkUnknown or CodeListUnknown says which is not."""
+    for crosswalk_id in mapping.crosswalks:
+        lists.crosswalk(crosswalk_id)
+    for list_id in mapping.codelists:
+        lists.codelist(list_id)
 
 
 def plain_of(expr: ir.Expr) -> Plain | None:

@@ -26,7 +26,13 @@ from kerege.semantics.folding import LOWER, UPPER, WHITESPACE, lower, trim
 Kind = Literal["digits", "letters", "blanks", "not"]
 DIGITS: Final = "0123456789"
 LETTERS: Final = UPPER + LOWER
-LINES, ELEMENTS, LITERALS, LITERAL_LENGTH = 20, 60, 200, 40  # at most this many, or that long
+LINES, ELEMENTS, LITERALS, LITERAL_LENGTH, RUN = (
+    20,
+    60,
+    200,
+    40,
+    100,
+)  # at most this many, or that long; RUN: of a counted run
 _CASE: Final = {**dict(zip(UPPER, LOWER, strict=True)), **dict(zip(LOWER, UPPER, strict=True))}
 
 
@@ -236,8 +242,8 @@ def _check(line: Line, follow: Characters) -> None:
             _check_literals(element.stops, after)
             _check_stops(element.stops)
         elif isinstance(element, Run):
-            if element.low < 0 or (element.high is not None and not max(1, element.low) <= element.high <= 1000):
-                raise ValueError("a run is of at least 0 and at most 1000 characters")
+            if element.low < 0 or (element.high is not None and not max(1, element.low) <= element.high <= RUN):
+                raise ValueError(f"a run is of at least 0 and at most {RUN} characters")
             if element.kind == "not" and not element.characters:
                 raise ValueError("`not` needs the characters that end it")
             if element.high != element.low and element.whole().meets(after):

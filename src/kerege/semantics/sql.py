@@ -4,12 +4,14 @@ follows a Unicode version of its own. What they compute is defined in `operators
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from kerege.semantics import codes, dates, folding, ir
 from kerege.semantics.kg import pin
 from kerege.semantics.operators import NUMBER_LENGTH
+
+Let = Callable[[str], str]
 
 
 def literal(text: str) -> str:
@@ -32,35 +34,83 @@ def translated(x: str, source: str, target: str = "") -> str:
     return f"translate({x}, {literal(source)}, {literal(target)})"
 
 
+# Characters whose capitals and small letters DuckDB and the closed table agree on (a test tries each): most texts have no others, and for those
+# the engine's own functions are used. `translate` makes its table anew for every row, so it is kept for the rest.
+SAFE: Final = (
+    "[" + "".join(chr(c) for c in range(0x20, 0x7F) if chr(c) not in "\\]^-`") + "\\\\\\]\\^\\-А-Яа-яЁёӨөҮүҢң№]"
+)
+_BLANK: Final = f"[{folding.WHITESPACE}]"
+_ODD_BLANK: Final = "[" + folding.WHITESPACE.replace(" ", "") + "]"
+_FAST_FOLD: Final = tuple(zip("ёйөүң", "еиоун", strict=True))
+
+
+def only(x: str, characters: str) -> str:
+    """Whether `x` is made of characters of a class (an expression of `[...]`)."""
+    return f"regexp_full_match({x}, {literal(characters + '*')})"
+
+
+def replaced(x: str, pairs: Iterable[tuple[str, str]]) -> str:
+    for old, new in pairs:
+        x = f"replace({x}, {literal(old)}, {literal(new)})"
+    return x
+
+
 def squeezed(x: str) -> str:
     """Spaces (only plain ones are left) collapsed, none at the ends."""
     return f"trim(regexp_replace({x}, ' +', ' ', 'g'), ' ')"
 
 
 def upper(x: str) -> str:
-    return translated(x, folding.LOWER, folding.UPPER)
+    return f"CASE WHEN {only(x, SAFE)} THEN upper({x}) ELSE {translated(x, folding.LOWER, folding.UPPER)} END"
 
 
 def lower(x: str) -> str:
-    return translated(x, folding.UPPER, folding.LOWER)
+    return f"CASE WHEN {only(x, SAFE)} THEN lower({x}) ELSE {translated(x, folding.UPPER, folding.LOWER)} END"
 
 
-def trim(x: str) -> str:
+def _trimmed(x: str) -> str:
     return f"trim({x}, {literal(folding.WHITESPACE)})"
 
 
+def trim(x: str) -> str:
+    return f"CASE WHEN regexp_matches({x}, {literal(f'^{_BLANK}|{_BLANK}$')}) THEN {_trimmed(x)} ELSE {x} END"
+
+
 def collapse(x: str) -> str:
-    return squeezed(translated(x, folding.WHITESPACE, " " * len(folding.WHITESPACE)))
+    slow = squeezed(translated(x, folding.WHITESPACE, " " * len(folding.WHITESPACE)))
+    return f"CASE WHEN regexp_matches({x}, {literal(f'{_ODD_BLANK}|^ | $|  ')}) THEN {slow} ELSE {x} END"
 
 
 def fold(x: str) -> str:
     source = folding.FOLD_FROM + folding.WHITESPACE + folding.FOLD_DROP
     target = folding.FOLD_TO + " " * len(folding.WHITESPACE)
-    return squeezed(translated(lower(x), source, target))
+    small = translated(x, folding.UPPER, folding.LOWER)
+    slow = squeezed(translated(small, source, target))
+    fast = replaced(f"lower({x})", _FAST_FOLD)
+    tidy = f"regexp_matches({x}, '^ | $|  ')"
+    return f"CASE WHEN NOT {only(x, SAFE)} THEN {slow} WHEN {tidy} THEN {squeezed(fast)} ELSE {fast} END"
 
 
 def blank(x: str) -> str:
-    return f"{trim(x)} = ''"
+    """Whether nothing but blanks is there. What begins with a visible ASCII character or a letter is not, and needs no closer look."""
+    visible = f"{x} >= '!' AND ({x} < chr(127) OR ({x} >= 'À' AND {x} < chr(5760)))"
+    return f"(CASE WHEN {visible} THEN false ELSE {_trimmed(x)} = '' END)"
+
+
+def removed(x: str, characters: str) -> str:
+    """`x` without `characters`: the plain ones by `replace`, and the whole table only where one of the odd ones stands."""
+    plain = [c for c in dict.fromkeys(characters) if " " <= c < "\x7f"]
+    odd = "".join(c for c in dict.fromkeys(characters) if c not in plain)
+    if len(plain) > 6:
+        return translated(x, characters)
+    fast = replaced(x, ((c, "") for c in plain))
+    if not odd:
+        return fast
+    return f"CASE WHEN regexp_matches({x}, {literal(_class(odd))}) THEN {translated(x, characters)} ELSE {fast} END"
+
+
+def _class(characters: str) -> str:
+    return "[" + "".join("\\" + c if c in "\\]^-[" else c for c in characters) + "]"
 
 
 def _split(expr: ir.Split, x: str) -> str:
@@ -72,65 +122,97 @@ def _pad(expr: ir.Pad, x: str) -> str:
 
 
 def _number(x: str) -> str:
-    digits = translated(x, folding.WHITESPACE)
-    shortened = f"coalesce(nullif(ltrim({digits}, '0'), ''), '0')"
-    return f"CASE WHEN regexp_full_match({digits}, '[0-9]{{1,{NUMBER_LENGTH}}}') THEN {shortened} END"
+    def read(digits: str) -> str:
+        shortened = f"coalesce(nullif(ltrim({digits}, '0'), ''), '0')"
+        return f"CASE WHEN regexp_full_match({digits}, '[0-9]{{1,{NUMBER_LENGTH}}}') THEN {shortened} END"
+
+    plain = f"regexp_full_match({x}, '[0-9]{{1,{NUMBER_LENGTH}}}')"
+    return f"CASE WHEN {plain} THEN {read(x)} ELSE {read(translated(x, folding.WHITESPACE))} END"
+
+
+# For a code in Latin letters: what is written without look-alikes, and what is written with plain Cyrillic capitals and small letters.
+_PLAIN_CODE: Final = "[A-Za-z0-9 №-]"
+_MIXED_CODE: Final = "[A-Za-zА-Яа-я0-9 №-]"
+_PLAIN_GONE: Final = ((" ", ""), ("-", ""), ("№", ""))
 
 
 def _code(expr: ir.Code, x: str) -> str:
-    bare = translated(upper(x), codes.SEPARATORS)
+    slow = translated(translated(x, folding.LOWER, folding.UPPER), codes.SEPARATORS)
+    fast = replaced(f"upper({x})", _PLAIN_GONE)
     if expr.alphabet == "latin":
-        bare = translated(bare, codes.CYRILLIC, codes.LATIN)
+        bare = (
+            f"CASE WHEN {only(x, _PLAIN_CODE)} THEN {fast} WHEN {only(x, _MIXED_CODE)} THEN "
+            f"{translated(fast, codes.CYRILLIC, codes.LATIN)} ELSE {translated(slow, codes.CYRILLIC, codes.LATIN)} END"
+        )
     elif expr.alphabet == "cyrillic":
-        bare = translated(bare, codes.LATIN, codes.CYRILLIC)
-    size = f" AND length({bare}) = {expr.length}" if expr.length is not None else ""
-    return f"CASE WHEN {bare} <> '' AND {translated(bare, codes.LETTERS[expr.alphabet])} = ''{size} THEN {bare} END"
-
-
-def _existing(year: str, month: str, day: str) -> str:
-    """The ISO text of three parts made of digits, when there is such a day in the years taken; else null."""
-    iso = f"{year} || '-' || {month} || '-' || {day}"
-    in_range = f"{year} BETWEEN '{dates.FIRST_YEAR}' AND '{dates.LAST_YEAR}'"
-    return f"CASE WHEN {in_range} AND try_cast({iso} AS DATE) IS NOT NULL THEN {iso} END"
-
-
-# format -> (pattern over ASCII digits, places of year, month and day as (start, length))
-_DATES: Final[dict[str, tuple[str, tuple[int, int, int]]]] = {
-    "yyyy-mm-dd": ("[0-9]{4}-[0-9]{2}-[0-9]{2}", (1, 6, 9)),
-    "yyyy.mm.dd": ("[0-9]{4}[.][0-9]{2}[.][0-9]{2}", (1, 6, 9)),
-    "dd.mm.yyyy": ("[0-9]{2}[.][0-9]{2}[.][0-9]{4}", (7, 4, 1)),
-    "dd/mm/yyyy": ("[0-9]{2}/[0-9]{2}/[0-9]{4}", (7, 4, 1)),
-    "dd-mm-yyyy": ("[0-9]{2}-[0-9]{2}-[0-9]{4}", (7, 4, 1)),
-    "yyyymmdd": ("[0-9]{8}", (1, 5, 7)),
-    "ddmmyyyy": ("[0-9]{8}", (5, 3, 1)),
-}
-
-
-def _date(name: str, cell: str) -> str:
-    if name == "d.m.yyyy":
-        parts = [f"lpad(split_part({cell}, '.', {n}), 2, '0')" for n in (1, 2)]
-        matches = f"regexp_full_match({cell}, '[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}')"
-        return f"CASE WHEN {matches} THEN {_existing(f'right({cell}, 4)', parts[1], parts[0])} END"
-    if name == "timestamp":
-        matches = f"regexp_matches({cell}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]')"
-        places = (1, 6, 9)
+        mixed = translated(fast, codes.LATIN, codes.CYRILLIC)
+        bare = f"CASE WHEN {only(x, _MIXED_CODE)} THEN {mixed} ELSE {translated(slow, codes.LATIN, codes.CYRILLIC)} END"
     else:
-        pattern, places = _DATES[name]
-        matches = f"regexp_full_match({cell}, '{pattern}')"
-    sizes = (4, 2, 2)
-    year, month, day = (f"substring({cell}, {at}, {size})" for at, size in zip(places, sizes, strict=True))
-    return f"CASE WHEN {matches} THEN {_existing(year, month, day)} END"
+        bare = f"CASE WHEN {only(x, _PLAIN_CODE)} THEN {fast} ELSE {slow} END"
+    many = f"{{{expr.length}}}" if expr.length is not None else "+"
+    return f"regexp_extract({bare}, {literal(f'^{_class(codes.LETTERS[expr.alphabet])}{many}$')})"
 
 
-def _parse_date(expr: ir.ParseDate, x: str) -> str:
-    return f"coalesce({', '.join(_date(name, trim(x)) for name in expr.formats)}, NULL)"
+# format -> (its shape over ASCII digits, as strptime has it); the shape leaves strptime no freedom but whether the day exists
+_DATES: Final[dict[str, tuple[str, str]]] = {
+    "yyyy-mm-dd": ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "%Y-%m-%d"),
+    "yyyy.mm.dd": ("[0-9]{4}[.][0-9]{2}[.][0-9]{2}", "%Y.%m.%d"),
+    "dd.mm.yyyy": ("[0-9]{2}[.][0-9]{2}[.][0-9]{4}", "%d.%m.%Y"),
+    "dd/mm/yyyy": ("[0-9]{2}/[0-9]{2}/[0-9]{4}", "%d/%m/%Y"),
+    "dd-mm-yyyy": ("[0-9]{2}-[0-9]{2}-[0-9]{4}", "%d-%m-%Y"),
+    "d.m.yyyy": ("[0-9]{1,2}[.][0-9]{1,2}[.][0-9]{4}", "%d.%m.%Y"),
+    "yyyymmdd": ("[0-9]{8}", "%Y%m%d"),
+    "ddmmyyyy": ("[0-9]{8}", "%d%m%Y"),
+}
+_STAMP: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]"
 
 
-def pin_value(x: str) -> str:
-    digits = translated(x, pin.SEPARATORS)
-    year, month, day = (f"substring({digits}, {at}, {size})" for at, size in ((6, 4), (4, 2), (2, 2)))
-    exists = f"({_existing(year, month, day)}) IS NOT NULL"
-    return f"CASE WHEN regexp_full_match({digits}, '[12][0-9]{{13}}') AND {exists} THEN {digits} END"
+def _day(text: str, formats: Iterable[str]) -> str:
+    """The day that `text`, of a shape of `formats`, writes, or null when there is none. As a date: `_iso` makes it text."""
+    listed = ", ".join(dict.fromkeys(literal(form) for form in formats))
+    return f"CAST(try_strptime({text}, [{listed}]) AS DATE)"
+
+
+def _iso(day: str) -> str:
+    """A day within the years taken as ISO text, else null."""
+    within = f"{day} BETWEEN DATE '{dates.FIRST_YEAR}-01-01' AND DATE '{dates.LAST_YEAR}-12-31'"
+    return f"CASE WHEN {within} THEN CAST({day} AS VARCHAR) END"
+
+
+def _date_groups(formats: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Formats that may be tried together: those with separators of their own, in one go; the others one by one, in order."""
+    together: list[str] = []
+    for name in formats:
+        if name in ("yyyymmdd", "ddmmyyyy", "timestamp"):
+            if together:
+                yield tuple(together)
+            yield (name,)
+            together = []
+        else:
+            together.append(name)
+    if together:
+        yield tuple(together)
+
+
+def _parse_date(expr: ir.ParseDate, x: str, let: Let) -> str:
+    days = []
+    for group in _date_groups(expr.formats):
+        forms = ["%Y-%m-%d"] if group == ("timestamp",) else [_DATES[name][1] for name in group]
+        shapes = "|".join(dict.fromkeys(_DATES[name][0] for name in group if name in _DATES))
+
+        def tried(text: str, stamp: bool = not shapes, shapes: str = shapes, forms: list[str] = forms) -> str:
+            fits = f"regexp_matches({text}, '{_STAMP}')" if stamp else f"regexp_full_match({text}, '{shapes}')"
+            return f"WHEN {fits} THEN {_day(f'substring({text}, 1, 10)' if stamp else text, forms)}"
+
+        days.append(_iso(let(f"CASE {tried(x)} {tried(_trimmed(x))} END")))
+    return f"coalesce({', '.join(days)}, NULL)"
+
+
+def _pin(x: str, let: Let) -> str:
+    bare = f"CASE WHEN regexp_full_match({x}, '[0-9]*') THEN {x} ELSE {removed(x, pin.SEPARATORS)} END"
+    digits = let(f"regexp_extract({bare}, '^[12][0-9]{{13}}$')")
+    day = let(_day(f"substring({digits}, 2, 8)", ["%d%m%Y"]))
+    return f"CASE WHEN {_iso(day)} IS NOT NULL THEN {digits} END"
 
 
 def pin_contradicts(number: str, birth_date: str | None, sex: str | None) -> str:
@@ -144,24 +226,27 @@ def pin_contradicts(number: str, birth_date: str | None, sex: str | None) -> str
     return f"({' OR '.join(found)})" if found else "false"
 
 
-_OPERATORS: Final[dict[type[ir.Expr], Callable[[Any, str], str]]] = {
-    ir.Trim: lambda _, x: trim(x),
-    ir.Collapse: lambda _, x: collapse(x),
-    ir.Upper: lambda _, x: upper(x),
-    ir.Lower: lambda _, x: lower(x),
-    ir.Fold: lambda _, x: fold(x),
-    ir.Remove: lambda e, x: translated(x, e.characters),
-    ir.Split: _split,
-    ir.Take: lambda e, x: f"substring({x}, {e.start}, {e.length})",
-    ir.Pad: _pad,
+_OPERATORS: Final[dict[type[ir.Expr], Callable[[Any, str, Let], str]]] = {
+    ir.Trim: lambda _, x, let: trim(x),
+    ir.Collapse: lambda _, x, let: collapse(x),
+    ir.Upper: lambda _, x, let: upper(x),
+    ir.Lower: lambda _, x, let: lower(x),
+    ir.Fold: lambda _, x, let: fold(x),
+    ir.Remove: lambda e, x, let: removed(x, e.characters),
+    ir.Split: lambda e, x, let: _split(e, x),
+    ir.Take: lambda e, x, let: f"substring({x}, {e.start}, {e.length})",
+    ir.Pad: lambda e, x, let: _pad(e, x),
     ir.ParseDate: _parse_date,
-    ir.Number: lambda _, x: _number(x),
-    ir.Code: _code,
-    ir.Pin: lambda _, x: pin_value(x),
+    ir.Number: lambda _, x, let: _number(x),
+    ir.Code: lambda e, x, let: _code(e, x),
+    ir.Pin: lambda _, x, let: _pin(x, let),
 }
 
 
-def one_input(expr: ir.Expr, x: str) -> str | None:
-    """The SQL of a one-input operator over the column `x`, or None when it runs through a side table."""
+def one_input(expr: ir.Expr, x: str, let: Let) -> str | None:
+    """The SQL of a one-input operator over the column `x`, or None when it has none.
+
+    let   gives an expression that is used twice a column of its own, and answers the column's name
+    """
     write = _OPERATORS.get(type(expr))
-    return f"nullif({write(expr, x)}, '')" if write is not None else None
+    return f"nullif({write(expr, x, let)}, '')" if write is not None else None
