@@ -148,7 +148,9 @@ def test_a_second_owner_is_refused_until_the_first_hands_over(people: Path) -> N
     with pytest.raises(errors.OwnerTaken) as error:
         doings.name_owner("people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW)
     assert "Registry department" in error.value.text
-    doings.hand_over("people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW, by="70000002")
+    doings.hand_over(
+        "people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW, by="70000002"
+    )
     assert Owner.objects.filter(until=None).get().organisation == "70000003"
     assert Owner.objects.count() == 2
 
@@ -247,6 +249,6 @@ def test_reading_the_catalogue_costs_a_few_queries_however_many_datasets(
         assert len(queries.overview().datasets) == 6
     assert queries.dataset(queries.overview().datasets[0].id).source == "r0.csv"
     assert [v.source for v in queries.search("r3.csv kind")] == ["r3.csv"]
-    assert len(queries.dcat()["dcat:dataset"]) == 6
+    assert len(queries.datasets()) == 6
     with pytest.raises(errors.DatasetUnknown):
         queries.dataset(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -136,6 +137,11 @@ def dataset(dataset_id: int) -> DatasetView:
     raise DatasetUnknown(what="dataset", name=str(dataset_id))
 
 
+def datasets(ids: Sequence[int] | None = None) -> list[DatasetView]:
+    """Datasets by source and table, those with `ids` or all; vanished ones are marked, not left out."""
+    return _datasets() if ids is None else _datasets(pk__in=list(ids))
+
+
 def search(words: str) -> list[DatasetView]:
     """Datasets of which every word stands in the source, table, description, a column name or a concept's wording."""
     wanted = words.casefold().split()
@@ -159,33 +165,6 @@ def plan_view(plan: Plan) -> PlanView:
     """A plan as a screen shows it."""
     changes = tuple(Change.from_dict(c) for c in plan.changes)
     return PlanView(plan.plan_id, plan.source, plan.status, plan.made_at, plan.applied_at, changes)
-
-
-def dcat() -> dict[str, Any]:
-    """The catalogue in DCAT's words (JSON-LD): datasets, their fields as columns, owners as publishers. No values, no masks."""
-    return {
-        "@context": {
-            "dcat": "http://www.w3.org/ns/dcat#",
-            "dct": "http://purl.org/dc/terms/",
-            "csvw": "http://www.w3.org/ns/csvw#",
-        },
-        "@type": "dcat:Catalog",
-        "dcat:dataset": [
-            {
-                "@type": "dcat:Dataset",
-                "dct:identifier": f"{v.source}#{v.table}",
-                "dct:title": v.table,
-                "dct:description": v.description,
-                "dct:publisher": v.organisation,
-                "dct:modified": v.harvested_at.isoformat(),
-                "csvw:column": [
-                    {"csvw:name": f.name, "csvw:propertyUrl": f.concept or None} for f in v.fields if not f.vanished
-                ],
-            }
-            for v in _datasets()
-            if not v.vanished
-        ],
-    }
 
 
 def _text(view: DatasetView) -> str:

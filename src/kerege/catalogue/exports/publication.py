@@ -1,0 +1,106 @@
+"""What of the catalogue may leave it: decided here once, for every export and for everybody who may read without signing in.
+
+A dataset leaves when its life cycle says published (or deprecated), an attribute when besides it is not about an identifiable person and has an
+owner today; a description, a name of a unit and a legal basis leave with what they belong to. Addresses of sources, profiles, masks, counts and
+codes seen in data never do. Pure decision `may_leave`; `outgoing` asks the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from kerege.catalogue import lifecycle, queries
+from kerege.catalogue.lifecycle_rules import IN_FORCE
+from kerege.catalogue.queries import DatasetView, FieldView
+from kerege.ground.ids import digest
+
+LIFECYCLE_KIND: Final = "dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether something may leave, and a stable reason: published, vanished, not-published, personal, no-owner."""
+
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A dataset that leaves, and its attributes that leave with it.
+
+    key        lasting id that tells nothing of the source: 16 hex digits
+    withheld   attributes that stay, by reason
+    """
+
+    key: str
+    view: DatasetView
+    fields: tuple[FieldView, ...]
+    withheld: dict[str, int]
+    published_at: datetime | None
+
+    @property
+    def personal(self) -> bool:
+        """Whether the dataset holds attributes about identifiable people (which are not among `fields`)."""
+        return "personal" in self.withheld
+
+
+def dataset_key(source: str, table: str) -> str:
+    """The lasting id of a dataset, the same in every installation that harvested the same source."""
+    return digest([source, table])[:16]
+
+
+def subject_id(view: DatasetView) -> str:
+    """Under which id the life cycle knows a dataset."""
+    return f"{view.source}#{view.table}"
+
+
+def may_leave(field: FieldView, dataset: Verdict) -> Verdict:
+    """Whether an attribute of a dataset may leave."""
+    if not dataset.allowed:
+        return dataset
+    if field.vanished:
+        return Verdict(False, "vanished")
+    if field.personal:
+        return Verdict(False, "personal")
+    if field.owner is None:
+        return Verdict(False, "no-owner")
+    return Verdict(True, "published")
+
+
+def dataset_verdict(view: DatasetView, published: Collection[str]) -> Verdict:
+    """Whether a dataset may leave; `published` are the life cycle's ids of those in force."""
+    if view.vanished:
+        return Verdict(False, "vanished")
+    if subject_id(view) not in published:
+        return Verdict(False, "not-published")
+    return Verdict(True, "published")
+
+
+def published_since() -> dict[str, datetime | None]:
+    """Life-cycle ids of the datasets in force, with the moment of the last action on them."""
+    return {s.subject.id: s.since for s in lifecycle.subjects(LIFECYCLE_KIND) if s.state in IN_FORCE}
+
+
+def outgoing(views: Iterable[DatasetView] | None = None) -> list[Outgoing]:
+    """Every dataset that may leave, with what may leave of it."""
+    published = published_since()
+    out = []
+    for view in queries.datasets() if views is None else views:
+        verdict = dataset_verdict(view, published)
+        if not verdict.allowed:
+            continue
+        withheld: dict[str, int] = {}
+        fields = []
+        for field in view.fields:
+            answer = may_leave(field, verdict)
+            if answer.allowed:
+                fields.append(field)
+            else:
+                withheld[answer.reason] = withheld.get(answer.reason, 0) + 1
+        key = dataset_key(view.source, view.table)
+        out.append(Outgoing(key, view, tuple(fields), withheld, published.get(subject_id(view))))
+    return out

@@ -1,0 +1,255 @@
+"""Keeping the search index true: what of the catalogue and the country pack can be found, and by which words.
+
+A doing that changes something findable calls `reindex` with what it changed, inside its own transaction; `rebuild` makes everything anew.
+Indexed are names, descriptions, meanings, owners and codes of code lists: never a value, mask or count out of a register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, Literal, TypeVar
+
+from django.db import connection, transaction
+
+from kerege.catalogue.models import Dataset, SearchEntry, SearchWord
+from kerege.catalogue.packs import current_pack
+from kerege.catalogue.queries import DatasetView, FieldView, datasets
+from kerege.catalogue.search_engines import Engine, engine
+from kerege.catalogue.search_words import keys
+from kerege.membership.models import Contract, Member
+from kerege.semantics.pack import Pack
+
+Kind = Literal["dataset", "field", "concept", "codelist", "code", "crosswalk", "owner", "contract"]
+KINDS: Final[tuple[Kind, ...]] = (
+    "dataset",
+    "concept",
+    "codelist",
+    "field",
+    "crosswalk",
+    "contract",
+    "owner",
+    "code",
+)
+_BATCH: Final = 500
+_NOTE: Final = 300  # characters of the second line
+_BODY: Final = 4000  # words of one entry that are indexed
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that can be found: `names` weigh more than `text`."""
+
+    kind: Kind
+    key: str
+    title: dict[str, str]
+    names: tuple[str, ...]
+    text: tuple[str, ...] = ()
+    note: str = ""
+    parent: str = ""
+    organisation: str = ""
+    personal: bool | None = None
+    owned: bool | None = None
+
+    def row(self) -> SearchEntry:
+        """As it is stored."""
+        return SearchEntry(
+            kind=self.kind, key=self.key[:500], parent=self.parent[:500], title=self.title, note=self.note[:_NOTE],
+            head=" ".join(keys((*self.names, *self.title.values()))[:_BODY]), body=" ".join(keys(self.text)[:_BODY]),
+            organisation=self.organisation, personal=self.personal, owned=self.owned,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Wordings:
+    """What the pack says of concepts, for the words of fields that carry them."""
+
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pack: Pack) -> _Wordings:
+        found = cls()
+        for entry in pack.concepts.get("concepts") or ():
+            if isinstance(entry, dict) and isinstance(entry.get("label"), dict):
+                found.labels[str(entry["id"])] = {str(k): str(v) for k, v in entry["label"].items()}
+                found.aliases[str(entry["id"])] = tuple(str(a) for a in entry.get("aliases") or ())
+        return found
+
+
+T = TypeVar("T")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """`items` in tuples of `size`, the last one shorter."""
+    walk = iter(items)
+    while some := tuple(islice(walk, size)):
+        yield some
+
+
+def _names() -> dict[str, dict[str, str]]:
+    return {m.code: {"ky": m.name_ky, "ru": m.name_ru, "en": m.name_en} for m in Member.objects.all()}
+
+
+def _dataset_items(view: DatasetView, wordings: _Wordings, members: dict[str, dict[str, str]]) -> Iterator[Item]:
+    if view.vanished:
+        return
+    fields = [f for f in view.fields if not f.vanished]
+    key = str(view.id)
+    runs = tuple(members.get(view.organisation, {}).values())
+    meanings = tuple(w for f in fields for w in wordings.labels.get(f.concept, {}).values())
+    yield Item(
+        "dataset", key, {"": view.table}, (view.table,), (view.source, view.description, *runs, *(f.name for f in fields), *meanings),
+        view.description, organisation=view.organisation, personal=any(f.personal for f in fields),
+        owned=bool(fields) and all(f.owner is not None for f in fields),
+    )  # fmt: skip
+    for one in fields:
+        yield _field_item(one, view, wordings, runs)
+
+
+def _field_item(one: FieldView, view: DatasetView, wordings: _Wordings, runs: tuple[str, ...]) -> Item:
+    labels = wordings.labels.get(one.concept, {})
+    description = str(getattr(one.profile, "description", "") or "")
+    return Item(
+        "field", str(one.id), {"": one.name}, (one.name, *labels.values(), *wordings.aliases.get(one.concept, ())),
+        (view.table, one.concept, one.codelist, description, one.owner.unit if one.owner else "", *runs),
+        description or labels.get("en", ""), str(view.id), view.organisation, one.personal, one.owner is not None,
+    )  # fmt: skip
+
+
+def _concept_items(pack: Pack) -> Iterator[Item]:
+    wordings = _Wordings.of(pack)
+    raw = {str(e["id"]): e for e in pack.concepts.get("concepts") or () if isinstance(e, dict)}
+    for concept, labels in wordings.labels.items():
+        personal = raw[concept].get("personal")
+        yield Item(
+            "concept", concept, labels, (concept, *wordings.aliases[concept]), (str(raw[concept].get("codelist") or ""),),
+            ", ".join(wordings.aliases[concept]), personal=personal if isinstance(personal, bool) else None,
+        )  # fmt: skip
+
+
+def _codelist_items(pack: Pack) -> Iterator[Item]:
+    for found in pack.codelists.values():
+        yield Item("codelist", found.id, dict(found.title) or {"": found.id}, (found.id,), (), f"{len(found)} codes")
+        for one in found:
+            others = tuple(w for _, w in one.alt_labels)
+            yield Item(
+                "code", f"{found.id}#{one.notation}", dict(one.labels) or {"": one.notation}, (one.notation, *others),
+                tuple(found.title.values()), ", ".join(others), found.id,
+            )  # fmt: skip
+
+
+def _crosswalk_items(pack: Pack) -> Iterator[Item]:
+    for found in pack.crosswalks.values():
+        title = found.title or found.id
+        yield Item(
+            "crosswalk", found.id, {"": title}, (found.id, title), (found.subject_source, found.object_source),
+            f"{found.subject_source} → {found.object_source}",
+        )  # fmt: skip
+
+
+def _owner_items(_pack: Pack) -> Iterator[Item]:
+    for code, title in _names().items():
+        yield Item("owner", code, title, (code.rsplit("/", 1)[-1],), (), code, organisation=code)
+
+
+def _contract_items(_pack: Pack) -> Iterator[Item]:
+    for row in Contract.objects.select_related("provider__member"):
+        member = row.provider.member
+        yield Item(
+            "contract", f"{row.data_service}#{row.method}#{row.path}", {"": row.data_service}, (row.data_service, row.mapping),
+            (row.path, row.owner, row.legal_basis, member.name_ky, member.name_ru, member.name_en), row.mapping,
+            organisation=member.code[:20],
+        )  # fmt: skip
+
+
+_PARTS: Final[dict[str, tuple[tuple[str, ...], Callable[[Pack], Iterator[Item]]]]] = {
+    "concepts": (("concept",), _concept_items),
+    "codelists": (("codelist", "code"), _codelist_items),
+    "crosswalks": (("crosswalk",), _crosswalk_items),
+    "owners": (("owner",), _owner_items),
+    "contracts": (("contract",), _contract_items),
+}
+
+
+@transaction.atomic
+def reindex(*subjects: str) -> int:
+    """Make the entries of `subjects` anew; the number written. Inside the caller's transaction, if there is one.
+
+    subjects   "dataset:<id>", "source:<name as harvested>", "datasets", "concepts", "codelists", "crosswalks", "owners", "contracts"
+    """
+    index, written = engine(), 0
+    pack = current_pack()
+    for subject in dict.fromkeys(subjects):
+        if subject in _PARTS:
+            kinds, make = _PARTS[subject]
+            _remove(index, kind__in=kinds)
+            written += _write(index, make(pack))
+        else:
+            written += _reindex_datasets(index, subject, pack)
+    return written
+
+
+def _reindex_datasets(index: Engine, subject: str, pack: Pack) -> int:
+    what, _, name = subject.partition(":")
+    if what == "dataset" and name.isdecimal():
+        ids = [int(name)]
+    elif what == "source" and name:
+        ids = list(Dataset.objects.filter(source=name).values_list("pk", flat=True))
+    elif subject == "datasets":
+        ids = list(Dataset.objects.values_list("pk", flat=True))
+        _remove(index, kind__in=("dataset", "field"))
+    else:
+        raise ValueError(f"nothing can be indexed as {subject!r}")
+    if subject != "datasets":
+        for some in batched(ids, _BATCH):
+            _remove(index, kind="dataset", key__in=[str(i) for i in some])
+            _remove(index, kind="field", parent__in=[str(i) for i in some])
+    wordings, members = _Wordings.of(pack), _names()
+    present = (
+        Dataset.objects.filter(pk__in=ids, vanished=False)
+        if subject != "datasets"
+        else Dataset.objects.filter(vanished=False)
+    )
+    written = 0
+    for some in batched(present.order_by("pk").values_list("pk", flat=True), _BATCH):
+        written += _write(index, (item for view in datasets(some) for item in _dataset_items(view, wordings, members)))
+    return written
+
+
+def _remove(index: Engine, **which: Any) -> None:
+    rows = list(SearchEntry.objects.filter(**which).values_list("pk", "head", "body"))
+    index.forget(rows)
+    for some in batched(rows, _BATCH):
+        SearchEntry.objects.filter(pk__in=[pk for pk, _, _ in some]).delete()
+
+
+def _write(index: Engine, items: Iterable[Item]) -> int:
+    written = 0
+    for some in batched(items, _BATCH):
+        rows = SearchEntry.objects.bulk_create([item.row() for item in some])
+        index.learn([(row.pk, row.head, row.body) for row in rows])
+        _learn_words(index, {w for row in rows for w in (*row.head.split(), *row.body.split())})
+        written += len(rows)
+    return written
+
+
+def _learn_words(index: Engine, found: set[str]) -> None:
+    for some in batched(sorted(found), _BATCH):
+        known = set(SearchWord.objects.filter(word__in=some).values_list("word", flat=True))
+        fresh = [w for w in some if w not in known]
+        if fresh:
+            rows = SearchWord.objects.bulk_create([SearchWord(word=w) for w in fresh], ignore_conflicts=False)
+            index.learn_words([(row.pk, row.word) for row in rows])
+
+
+@transaction.atomic
+def rebuild() -> int:
+    """The whole index anew, in one transaction: who searches meanwhile sees the old one."""
+    index = engine()
+    index.clear()
+    with connection.cursor() as cursor:
+        for model in (SearchEntry, SearchWord):
+            cursor.execute(f"DELETE FROM {model._meta.db_table}")  # noqa: S608 - the table of our own model
+    return reindex("datasets", *_PARTS)
