@@ -152,3 +152,9 @@ class CodeListTooLarge(SemanticsError):
     code = "semantics.codelist_too_large"
     message = "{file}: this is no code list: {found} came, up to {limit} are read."
     hint = "A register's own column is not a code list; harvest it instead, and name its codes. Nothing was taken over."
+
+
+class EngineMissing(SemanticsError):
+    code = "semantics.engine_missing"
+    message = "The engine {engine} cannot run here: {needs} is needed."
+    hint = "Give what is missing, or map with another engine: python, duckdb and polars are always there."
