@@ -15,8 +15,9 @@ Let = Callable[[str], str]
 
 
 def literal(text: str) -> str:
-    """`text` as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+    """`text` as an SQL string. DuckDB's parser stops at a NUL, wherever it stands, so that one is written as a call."""
+    parts = ["'" + part.replace("'", "''") + "'" for part in text.split("\0")]
+    return parts[0] if len(parts) == 1 else f"({' || chr(0) || '.join(parts)})"
 
 
 def identifier(name: str) -> str:
@@ -39,7 +40,6 @@ def translated(x: str, source: str, target: str = "") -> str:
 SAFE: Final = (
     "[" + "".join(chr(c) for c in range(0x20, 0x7F) if chr(c) not in "\\]^-`") + "\\\\\\]\\^\\-А-Яа-яЁёӨөҮүҢң№]"
 )
-_BLANK: Final = f"[{folding.WHITESPACE}]"
 _ODD_BLANK: Final = "[" + folding.WHITESPACE.replace(" ", "") + "]"
 _FAST_FOLD: Final = tuple(zip("ёйөүң", "еиоун", strict=True))
 
@@ -72,13 +72,18 @@ def _trimmed(x: str) -> str:
     return f"trim({x}, {literal(folding.WHITESPACE)})"
 
 
+def untidy(x: str) -> str:
+    """Whether a blank may stand at an end; false for most texts by a look at their ends, and at odd blanks anywhere."""
+    return f"{x} < '!' OR suffix({x}, ' ') OR regexp_matches({x}, {literal(_ODD_BLANK)})"
+
+
 def trim(x: str) -> str:
-    return f"CASE WHEN regexp_matches({x}, {literal(f'^{_BLANK}|{_BLANK}$')}) THEN {_trimmed(x)} ELSE {x} END"
+    return f"CASE WHEN {untidy(x)} THEN {_trimmed(x)} ELSE {x} END"
 
 
 def collapse(x: str) -> str:
     slow = squeezed(translated(x, folding.WHITESPACE, " " * len(folding.WHITESPACE)))
-    return f"CASE WHEN regexp_matches({x}, {literal(f'{_ODD_BLANK}|^ | $|  ')}) THEN {slow} ELSE {x} END"
+    return f"CASE WHEN contains({x}, '  ') OR {untidy(x)} THEN {slow} ELSE {x} END"
 
 
 def fold(x: str) -> str:
@@ -87,7 +92,7 @@ def fold(x: str) -> str:
     small = translated(x, folding.UPPER, folding.LOWER)
     slow = squeezed(translated(small, source, target))
     fast = replaced(f"lower({x})", _FAST_FOLD)
-    tidy = f"regexp_matches({x}, '^ | $|  ')"
+    tidy = f"contains({x}, '  ') OR {x} < '!' OR suffix({x}, ' ')"
     return f"CASE WHEN NOT {only(x, SAFE)} THEN {slow} WHEN {tidy} THEN {squeezed(fast)} ELSE {fast} END"
 
 
@@ -153,66 +158,73 @@ def _code(expr: ir.Code, x: str) -> str:
     return f"regexp_extract({bare}, {literal(f'^{_class(codes.LETTERS[expr.alphabet])}{many}$')})"
 
 
-# format -> (its shape over ASCII digits, as strptime has it); the shape leaves strptime no freedom but whether the day exists
-_DATES: Final[dict[str, tuple[str, str]]] = {
-    "yyyy-mm-dd": ("[0-9]{4}-[0-9]{2}-[0-9]{2}", "%Y-%m-%d"),
-    "yyyy.mm.dd": ("[0-9]{4}[.][0-9]{2}[.][0-9]{2}", "%Y.%m.%d"),
-    "dd.mm.yyyy": ("[0-9]{2}[.][0-9]{2}[.][0-9]{4}", "%d.%m.%Y"),
-    "dd/mm/yyyy": ("[0-9]{2}/[0-9]{2}/[0-9]{4}", "%d/%m/%Y"),
-    "dd-mm-yyyy": ("[0-9]{2}-[0-9]{2}-[0-9]{4}", "%d-%m-%Y"),
-    "d.m.yyyy": ("[0-9]{1,2}[.][0-9]{1,2}[.][0-9]{4}", "%d.%m.%Y"),
-    "yyyymmdd": ("[0-9]{8}", "%Y%m%d"),
-    "ddmmyyyy": ("[0-9]{8}", "%d%m%Y"),
+# format -> (its shape over ASCII digits, where year, month and day stand)
+_DATES: Final[dict[str, tuple[str, tuple[int, int, int]]]] = {
+    "yyyy-mm-dd": ("[0-9]{4}-[0-9]{2}-[0-9]{2}", (1, 6, 9)),
+    "yyyy.mm.dd": ("[0-9]{4}[.][0-9]{2}[.][0-9]{2}", (1, 6, 9)),
+    "dd.mm.yyyy": ("[0-9]{2}[.][0-9]{2}[.][0-9]{4}", (7, 4, 1)),
+    "dd/mm/yyyy": ("[0-9]{2}/[0-9]{2}/[0-9]{4}", (7, 4, 1)),
+    "dd-mm-yyyy": ("[0-9]{2}-[0-9]{2}-[0-9]{4}", (7, 4, 1)),
+    "yyyymmdd": ("[0-9]{8}", (1, 5, 7)),
+    "ddmmyyyy": ("[0-9]{8}", (5, 3, 1)),
 }
-_STAMP: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]"
 
 
-def _day(text: str, formats: Iterable[str]) -> str:
-    """The day that `text`, of a shape of `formats`, writes, or null when there is none. As a date: `_iso` makes it text."""
-    listed = ", ".join(dict.fromkeys(literal(form) for form in formats))
-    return f"CAST(try_strptime({text}, [{listed}]) AS DATE)"
+def _cut(x: str, places: tuple[int, int, int]) -> str:
+    year, month, day = (f"substring({x}, {at}, {size})" for at, size in zip(places, (4, 2, 2), strict=True))
+    return f"{year} || '-' || {month} || '-' || {day}"
 
 
-def _iso(day: str) -> str:
-    """A day within the years taken as ISO text, else null."""
-    within = f"{day} BETWEEN DATE '{dates.FIRST_YEAR}-01-01' AND DATE '{dates.LAST_YEAR}-12-31'"
-    return f"CASE WHEN {within} THEN CAST({day} AS VARCHAR) END"
+def _iso(x: str, name: str) -> tuple[str, str]:
+    """(whether `x` has the shape of a format, what it writes as ISO text, whether or not there is such a day)."""
+    if name == "timestamp":
+        return f"regexp_matches({x}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]')", f"substring({x}, 1, 10)"
+    if name == "d.m.yyyy":
+        day, month = (f"lpad(split_part({x}, '.', {n}), 2, '0')" for n in (1, 2))
+        return (
+            f"regexp_full_match({x}, '[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}')",
+            f"right({x}, 4) || '-' || {month} || '-' || {day}",
+        )
+    shape, places = _DATES[name]
+    return f"regexp_full_match({x}, '{shape}')", x if name == "yyyy-mm-dd" else _cut(x, places)
 
 
-def _date_groups(formats: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Formats that may be tried together: those with separators of their own, in one go; the others one by one, in order."""
-    together: list[str] = []
-    for name in formats:
-        if name in ("yyyymmdd", "ddmmyyyy", "timestamp"):
-            if together:
-                yield tuple(together)
-            yield (name,)
-            together = []
-        else:
-            together.append(name)
-    if together:
-        yield tuple(together)
+def existing(iso: str) -> str:
+    """ISO text when there is such a day within the years taken, else null."""
+    within = f"{iso} >= '{dates.FIRST_YEAR}' AND {iso} < '{dates.LAST_YEAR + 1}'"
+    return f"CASE WHEN {within} AND TRY_CAST({iso} AS DATE) IS NOT NULL THEN {iso} END"
+
+
+def _groups(formats: tuple[str, ...]) -> Iterator[list[str]]:
+    """Formats of which a text can have the shape of one at most: the first that fits is the only one."""
+    group: list[str] = []
+    for name in dict.fromkeys(formats):
+        if any(_alike(name, other) for other in group):
+            yield group
+            group = []
+        group.append(name)
+    yield group
+
+
+def _alike(name: str, other: str) -> bool:
+    return {name, other} in ({"yyyymmdd", "ddmmyyyy"}, {"d.m.yyyy", "dd.mm.yyyy"})
 
 
 def _parse_date(expr: ir.ParseDate, x: str, let: Let) -> str:
     days = []
-    for group in _date_groups(expr.formats):
-        forms = ["%Y-%m-%d"] if group == ("timestamp",) else [_DATES[name][1] for name in group]
-        shapes = "|".join(dict.fromkeys(_DATES[name][0] for name in group if name in _DATES))
-
-        def tried(text: str, stamp: bool = not shapes, shapes: str = shapes, forms: list[str] = forms) -> str:
-            fits = f"regexp_matches({text}, '{_STAMP}')" if stamp else f"regexp_full_match({text}, '{shapes}')"
-            return f"WHEN {fits} THEN {_day(f'substring({text}, 1, 10)' if stamp else text, forms)}"
-
-        days.append(_iso(let(f"CASE {tried(x)} {tried(_trimmed(x))} END")))
+    for group in _groups(expr.formats):
+        cases = [
+            f"WHEN {fits} THEN {iso}" for text in (x, _trimmed(x)) for fits, iso in (_iso(text, name) for name in group)
+        ]
+        days.append(existing(let(f"CASE {' '.join(cases)} END")))
     return f"coalesce({', '.join(days)}, NULL)"
 
 
 def _pin(x: str, let: Let) -> str:
     bare = f"CASE WHEN regexp_full_match({x}, '[0-9]*') THEN {x} ELSE {removed(x, pin.SEPARATORS)} END"
     digits = let(f"regexp_extract({bare}, '^[12][0-9]{{13}}$')")
-    day = let(_day(f"substring({digits}, 2, 8)", ["%d%m%Y"]))
-    return f"CASE WHEN {_iso(day)} IS NOT NULL THEN {digits} END"
+    iso = let(_cut(digits, (6, 4, 2)))
+    return f"CASE WHEN {existing(iso)} IS NOT NULL THEN {digits} END"
 
 
 def pin_contradicts(number: str, birth_date: str | None, sex: str | None) -> str:
