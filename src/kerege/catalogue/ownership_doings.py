@@ -149,12 +149,76 @@ def name_owners(
     now: datetime,
     *,
     columns: Sequence[str] = (),
+    since: datetime | None = None,
     by: str = "",
     ledger: LedgerWriter | None = None,
 ) -> list[Owner]:
     """Name one owner for several attributes, all or none; without `columns` for every attribute of the table that nobody owns now."""
     wanted = list(columns) or [f.name for f in unowned_fields(_dataset(source, table), now)]
-    return [name_owner(source, table, c, organisation, unit, legal_basis, now, by=by, ledger=ledger) for c in wanted]
+    return [
+        name_owner(source, table, c, organisation, unit, legal_basis, now, since=since, by=by, ledger=ledger)
+        for c in wanted
+    ]
+
+
+@transaction.atomic
+def name_interims(
+    source: str,
+    table: str,
+    organisation: str,
+    unit: str,
+    legal_basis: str,
+    now: datetime,
+    *,
+    until: datetime,
+    names_lasting: str,
+    columns: Sequence[str] = (),
+    by: str = "",
+    ledger: LedgerWriter | None = None,
+) -> list[Owner]:
+    """The same for an interim owner."""
+    wanted = list(columns) or [f.name for f in unowned_fields(_dataset(source, table), now)]
+    return [
+        name_interim(
+            source,
+            table,
+            c,
+            organisation,
+            unit,
+            legal_basis,
+            now,
+            until=until,
+            names_lasting=names_lasting,
+            by=by,
+            ledger=ledger,
+        )
+        for c in wanted
+    ]
+
+
+@transaction.atomic
+def hand_over_several(
+    source: str,
+    table: str,
+    organisation: str,
+    unit: str,
+    legal_basis: str,
+    now: datetime,
+    *,
+    by: str,
+    columns: Sequence[str] = (),
+    ledger: LedgerWriter | None = None,
+) -> list[Owner]:
+    """Hand over several attributes, all or none; without `columns` every one of the table that `by` may hand over now."""
+    wanted = list(columns)
+    if not wanted:
+        for field in _dataset(source, table).fields.order_by("position", "pk").prefetch_related("owners"):
+            present = holder((tenure(o) for o in field.owners.all()), now)
+            if present is not None and may_hand_over(present, by):
+                wanted.append(field.name)
+    if not wanted:
+        raise UnownedAlready(what=f"dataset {source}#{table}", thing=f"attribute that {by} may hand over")
+    return [hand_over(source, table, c, organisation, unit, legal_basis, now, by=by, ledger=ledger) for c in wanted]
 
 
 @transaction.atomic

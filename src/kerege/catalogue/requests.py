@@ -20,6 +20,7 @@ from django.db import IntegrityError, transaction
 
 from kerege.catalogue import requests_rules as rules
 from kerege.catalogue.errors import RequestRefused, RequestUnknown, ReviewRefused
+from kerege.catalogue.lifecycle_rules import same_person
 from kerege.catalogue.models import Dataset, RegisterRequest, RegisterReview, SourceOfTruth
 from kerege.catalogue.ownership import may_publish
 from kerege.catalogue.ownership_roles import load_roles
@@ -191,7 +192,7 @@ def _decide(
         raise RequestUnknown(request=request_id)
     asked, by, reason = _request(row), by.strip(), reason.strip()
     if decision is Decision.WITHDRAWN:
-        why = "" if rules.same_person(by, asked.by) else f"only {asked.by}, who made it, may withdraw it"
+        why = "" if same_person(by, asked.by) else f"only {asked.by}, who made it, may withdraw it"
         why = why or ("" if asked.outcome is Outcome.OPEN else f"it is {asked.outcome.value} already")
     else:
         why = rules.against_review(asked, role, by)

@@ -29,9 +29,13 @@ COMMANDS: Final[dict[str, str]] = {
     "measures": "kerege.cli.insight:measures",
     "network": "kerege.cli.network:network",
     "node": "kerege.cli.node:node",
+    "lifecycle": "kerege.cli.ownership:lifecycle",
+    "owner": "kerege.cli.ownership:owner",
     "profile": "kerege.cli.catalogue:profile",
+    "register": "kerege.cli.register:register",
     "suggest": "kerege.cli.catalogue:suggest",
     "settings": "kerege.cli.ground:settings",
+    "truth": "kerege.cli.ownership:truth",
     "verify": "kerege.cli.credentials:verify",
 }
 
