@@ -24,6 +24,7 @@ CONSUMER: Final = "consumer"
 PROVIDER: Final = "provider"
 OBSERVE: Final = "observe"
 WARN: Final = "warn"
+QUARANTINE: Final = "quarantine"
 REFUSE: Final = "refuse"
 ASKED: Final = "asked"
 ALWAYS: Final = "always"
@@ -31,7 +32,7 @@ NEVER: Final = "never"
 LARGEST_SCHEMA: Final = 65536  # bytes of one contract's JSON Schema
 _TERMS: Final[Mapping[str, tuple[str, ...]]] = {
     "at": (CONSUMER, PROVIDER),
-    "mode": (OBSERVE, WARN, REFUSE),
+    "mode": (OBSERVE, WARN, QUARANTINE, REFUSE),
     "translate": (ASKED, ALWAYS, NEVER),
 }
 
@@ -86,10 +87,12 @@ class WireContract:
     """What answers of `service` under `path` (a prefix on segment borders) are: checked, and translated by `mapping`.
 
     at          where: at the consumer after verifying, or at the provider before signing
-    mode        what a breach does: counted (`observe`), told along with the answer (`warn`), or the answer is refused (`refuse`)
+    mode        what a breach does: counted (`observe`), told along with the answer (`warn`), its record is set aside and the others pass
+                (`quarantine`), or the answer is refused (`refuse`)
     translate   when canonical records take the answer's place: when the caller asks for them, always, or never
     method      the HTTP method it is for; `*` for all
     schema      a JSON Schema as canonical JSON that JSON answers must fit besides; "" for none
+    check       a data contract's rules for the canonical records, as canonical JSON (`semantics.contract_wire`); "" for none
     """
 
     service: DataServiceId
@@ -100,6 +103,7 @@ class WireContract:
     translate: str = ASKED
     method: str = "*"
     schema: str = ""
+    check: str = ""
 
     def __post_init__(self) -> None:
         for name, allowed in _TERMS.items():
@@ -109,10 +113,15 @@ class WireContract:
             raise ValueError(f"contract {self.service} {self.path}: method is an HTTP method or *")
         if self.translate == ALWAYS and not self.mapping:
             raise ValueError(f"contract {self.service} {self.path}: translating always needs a mapping")
-        if len(self.schema.encode()) > LARGEST_SCHEMA:
-            raise ValueError(f"contract {self.service} {self.path}: its schema is beyond {LARGEST_SCHEMA} bytes")
-        if self.schema and not _is_object(self.schema):
-            raise ValueError(f"contract {self.service} {self.path}: its schema is not a JSON object")
+        for name, text in (("schema", self.schema), ("check", self.check)):
+            if len(text.encode()) > LARGEST_SCHEMA:
+                raise ValueError(f"contract {self.service} {self.path}: its {name} is beyond {LARGEST_SCHEMA} bytes")
+            if text and not _is_object(text):
+                raise ValueError(f"contract {self.service} {self.path}: its {name} is not a JSON object")
+        if self.check and not self.mapping:
+            raise ValueError(
+                f"contract {self.service} {self.path}: its check is of canonical records and needs a mapping"
+            )
 
     def fits(self, path: str, method: str) -> bool:
         prefix = self.path.rstrip("/")
@@ -217,6 +226,8 @@ def _contract_fields(contract: WireContract) -> dict[str, Any]:
     out |= {name: value for name, default in defaults.items() if (value := getattr(contract, name)) != default}
     if contract.schema:
         out["schema"] = orjson.loads(contract.schema)
+    if contract.check:
+        out["check"] = orjson.loads(contract.check)
     return out
 
 
@@ -326,11 +337,13 @@ def _permit(value: Any, index: int) -> Permit:
 
 def _contract(value: Any, index: int) -> WireContract:
     r = _Reader(value, f"contracts[{index}]")
-    schema = r.maybe("schema", dict, None)
-    try:
-        written = "" if schema is None else canonical_json(schema).decode()
-    except TypeError as problem:
-        raise ConfigurationMalformed(part="rules", reason=f"contracts[{index}].schema: {problem}") from None
+    written = {}
+    for name in ("schema", "check"):
+        found = r.maybe(name, dict, None)
+        try:
+            written[name] = "" if found is None else canonical_json(found).decode()
+        except TypeError as problem:
+            raise ConfigurationMalformed(part="rules", reason=f"contracts[{index}].{name}: {problem}") from None
     out = WireContract(
         DataServiceId.parse(r.take("service", str)),
         r.take("path", str),
@@ -339,7 +352,7 @@ def _contract(value: Any, index: int) -> WireContract:
         r.maybe("mode", str, OBSERVE),
         r.maybe("translate", str, ASKED),
         r.maybe("method", str, "*"),
-        written,
+        **written,
     )
     r.close()
     return out

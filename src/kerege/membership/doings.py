@@ -194,10 +194,11 @@ def set_contract(
     translate: str = ASKED,
     method: str = "*",
     schema: Mapping[str, Any] | None = None,
+    check: Mapping[str, Any] | None = None,
 ) -> Contract:
     """What the answers under `path` are held against, where, and what a breach does (`exchange.rules.WireContract`).
 
-    One contract per data service, path and method. A contract without a mapping needs a JSON Schema. Raises ContractInvalid.
+    `check`: a data contract's rules for the canonical records, as `semantics.contract_wire` writes them. One contract per data service, path and method. A contract without a mapping needs a JSON Schema. Raises ContractInvalid.
     """
 
     def bad(reason: str) -> ContractInvalid:
@@ -210,7 +211,8 @@ def set_contract(
         raise bad("it has no mapping and no schema")
     try:
         text = "" if schema is None else canonical_json(schema).decode()
-        row_ = ContractRow(str(data_service), path, mapping, at, owner, legal_basis, mode, translate, method, text)
+        rules = "" if check is None else canonical_json(check).decode()
+        row_ = ContractRow(str(data_service), path, mapping, at, owner, legal_basis, mode, translate, method, text, rules)
         row_.as_rule()
     except (TypeError, ValueError) as problem:
         raise bad(str(problem)) from None
@@ -228,12 +230,20 @@ def set_contract(
             "mode": mode,
             "translate": translate,
             "schema": text,
+            "rules": rules,
             "owner": owner,
             "legal_basis": legal_basis,
             "set_at": require_utc(now),
         },
     )
     return row
+
+
+@transaction.atomic
+def drop_contract(data_service: DataServiceId, path: str, method: str = "*") -> bool:
+    """Answers under `path` are held against nothing from the next publication on; False when they were not before."""
+    dropped, _ = Contract.objects.filter(data_service=str(data_service), path=path, method=method).delete()
+    return bool(dropped)
 
 
 @transaction.atomic

@@ -83,6 +83,7 @@ class ContractRow:
     translate: str = exchange_rules.ASKED
     method: str = "*"
     schema: str = ""
+    check: str = ""
 
     def as_rule(self) -> exchange_rules.WireContract:
         """Raises ValueError when the terms do not go together."""
@@ -95,6 +96,7 @@ class ContractRow:
             self.translate,
             self.method,
             self.schema,
+            self.check,
         )
 
 

@@ -147,6 +147,7 @@ def picture(instance: str, now: datetime) -> Picture:
                 c.translate,
                 c.method,
                 c.schema,
+                c.rules,
             )
             for c in Contract.objects.order_by("data_service", "path", "method")
         ),

@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 
 from kerege.exchange.logfolder import write_durable
-from kerege.exchange.rules import REFUSE, WARN, WireContract
+from kerege.exchange.rules import QUARANTINE, REFUSE, WARN, WireContract
 from kerege.ground.clock import iso
 from kerege.node.contracts import Breach, Examined
 
@@ -27,7 +27,7 @@ _MOST_CONTRACTS: Final = 10_000
 _MOST_FIELDS: Final = 2_000  # of one contract: a mapping has tens, a schema hundreds
 _OTHERS: Final[Breach] = ("(others)", "more")
 _TERMS: Final = ("service", "path", "method", "at", "mode", "mapping", "translate")
-_COUNTS: Final = ("answers", "broken", "refused", "unchecked", "withheld")
+_COUNTS: Final = ("answers", "broken", "refused", "unchecked", "withheld", "aside")
 
 
 @dataclass(slots=True)
@@ -40,6 +40,7 @@ class Count:
     refused: int = 0
     unchecked: int = 0
     withheld: int = 0
+    aside: int = 0  # records a contract set aside
     version: str = ""  # of the mapping that looked last
     reason: str = ""  # why the last unchecked one was
     last_broken: datetime | None = None
@@ -80,7 +81,7 @@ class Count:
     def of(cls, row: dict[str, Any]) -> Count:
         out = cls(datetime.fromisoformat(row["since"]))
         for name in _COUNTS:
-            setattr(out, name, int(row[name]))
+            setattr(out, name, int(row.get(name, 0)))  # a file from before there was one has it not
         out.version, out.reason = str(row["mapping_version"]), str(row.get("unchecked_reason", ""))
         if "last_broken" in row:
             out.last_broken = datetime.fromisoformat(row["last_broken"])
@@ -113,6 +114,10 @@ class ContractCounts:
     def note_refused(self, contract: WireContract) -> None:
         self._of(contract).refused += 1
 
+    def note_aside(self, contract: WireContract, records: int) -> None:
+        self._of(contract).aside += records
+        self._changed = True
+
     def _of(self, contract: WireContract) -> Count:
         found = self._known.get(contract)
         if found is None:
@@ -143,7 +148,11 @@ class ContractCounts:
         since, out = self._clock() - _RECENT, []
         for terms, count in self.rows():
             where = f"{terms['service']} {terms['path']}"
-            if count.last_broken is not None and count.last_broken >= since and terms["mode"] in {WARN, REFUSE}:
+            if (
+                count.last_broken is not None
+                and count.last_broken >= since
+                and terms["mode"] in {WARN, QUARANTINE, REFUSE}
+            ):
                 out.append(f"answers of {where} break their contract (mode {terms['mode']})")
             if count.last_unchecked is not None and count.last_unchecked >= since:
                 out.append(f"answers of {where} could not be held against their contract: {count.reason}")

@@ -1,10 +1,11 @@
 """What a contract does to an answer, at the provider before it is signed or at the consumer after it is verified.
 
 Answers with a 2xx status and a body are held against the contract (`contracts`), of SOAP those that are no fault. Then, as the
-signed configuration says: a breach is counted, told in `X-Kerege-Contract`, or refused; canonical records take the answer's place. At the
-provider what was really answered is durable in the originals' log before anything else is signed; at the consumer it is the signed
-message in the log. A SOAP answer stays SOAP between the nodes; the consumer's node gives canonical records of it to a client that asks
-for them by Accept.
+signed configuration says: a breach is counted, told in `X-Kerege-Contract`, its record set aside, or the answer is refused; canonical
+records take the answer's place. A record is set aside where canonical records go on, which is where single records can be; an answer that
+goes on as the agency wrote it is refused whole in that mode. At the provider what was really answered is durable in the originals' log before
+anything else is signed; at the consumer it is the signed message in the log. A SOAP answer stays SOAP between the nodes; the consumer's node
+gives canonical records of it to a client that asks for them by Accept.
 """
 
 from __future__ import annotations
@@ -12,12 +13,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import Final
 
 from kerege.exchange import rest
 from kerege.exchange.bodies import Body, body_size, close_body
 from kerege.exchange.ids import ServerId
-from kerege.exchange.rules import ALWAYS, ASKED, CONSUMER, NEVER, PROVIDER, REFUSE, WARN, Rules, WireContract
+from kerege.exchange.rules import (
+    ALWAYS,
+    ASKED,
+    CONSUMER,
+    NEVER,
+    PROVIDER,
+    QUARANTINE,
+    REFUSE,
+    WARN,
+    Rules,
+    WireContract,
+)
 from kerege.node.contract_counts import ContractCounts
 from kerege.node.contracts import Contracts, Examined
 from kerege.node.errors import ContractBreached, ContractUnchecked, TranslationFailed, TranslationUnavailable
@@ -83,7 +96,7 @@ class Contracting:
         examined = await self._examined(contract, body, content_type, headers)
         about = {"status": status, "contract": {"path": contract.path, "method": contract.method}}
         try:
-            self._decide(contract, asked, examined)
+            examined = self._decide(contract, asked, examined, canonical)
             if canonical:
                 self._check_translated(contract, asked, examined)
         except (ContractBreached, ContractUnchecked, TranslationFailed) as problem:
@@ -108,7 +121,7 @@ class Contracting:
         """Raises ContractBreached or ContractUnchecked for an agency's SOAP answer; `original`, all that came over HTTP, is kept then."""
         examined = await self.contracts.examine(contract, envelope, XML)
         try:
-            self._decide(contract, asked, examined)
+            self._decide(contract, asked, examined, canonical=False)
         except (ContractBreached, ContractUnchecked) as problem:
             about = {"contract": {"path": contract.path, "method": contract.method}, "refused": problem.code}
             await self.originals.keep(asked, original, REFUSED, content_type, about)
@@ -128,9 +141,10 @@ class Contracting:
             return headers, body
         content_type = rest_content_type(headers)
         examined = await self._examined(contract, body, content_type, headers)
-        self._decide(contract, asked, examined)
+        canonical = translates(contract, accept)
+        examined = self._decide(contract, asked, examined, canonical)
         told = self._told_of(contract, examined)
-        if not translates(contract, accept):
+        if not canonical:
             return (*headers, *told), body
         out = await self._canonical(contract, asked, examined, body, content_type, accept)
         kept = tuple(pair for pair in headers if pair[0].lower().startswith(b"x-road-"))
@@ -141,9 +155,10 @@ class Contracting:
     ) -> tuple[rest.Headers, bytes | None]:
         """Headers to add to a verified, logged SOAP answer, and the canonical records to give in its place, if any."""
         examined = await self.contracts.examine(contract, envelope, XML)
-        self._decide(contract, asked, examined)
+        canonical = contract.translate != NEVER and bool(contract.mapping) and wants_canonical(accept)
+        examined = self._decide(contract, asked, examined, canonical)
         told = self._told_of(contract, examined)
-        if contract.translate != NEVER and contract.mapping and wants_canonical(accept):
+        if canonical:
             out = await self._canonical(contract, asked, examined, envelope, XML, accept)
             return ((b"Content-Type", CANONICAL.encode()), *told), out
         return told, None
@@ -164,9 +179,15 @@ class Contracting:
             return self.contracts.unseen(contract, "it is packed (Content-Encoding), though nobody asked for that")
         return await self.contracts.examine(contract, body, content_type)
 
-    def _decide(self, contract: WireContract, asked: Asked, examined: Examined) -> None:
-        if contract.mode != REFUSE:
-            return
+    def _decide(self, contract: WireContract, asked: Asked, examined: Examined, canonical: bool) -> Examined:
+        """What goes on of an answer; `canonical`: its records take its place, and single ones of them can be set aside."""
+        if contract.mode not in {QUARANTINE, REFUSE} or (not examined.total and examined.unchecked is None):
+            return examined
+        apart = canonical and examined.done is not None and examined.unchecked is None and not examined.whole
+        if contract.mode == QUARANTINE and apart:
+            if self.counts is not None:
+                self.counts.note_aside(contract, len(examined.aside))
+            return replace(examined, done=examined.kept)
         where = {
             "server": self._server,
             "service": asked.service,
@@ -174,14 +195,11 @@ class Contracting:
             "request_id": asked.request_id,
             "cause": "contract_breach",
         }
-        if not examined.total and examined.unchecked is None:
-            return
         if self.counts is not None:
             self.counts.note_refused(contract)
         if examined.total:
             raise ContractBreached(breaches=examined.summary(), **where)
-        if examined.unchecked is not None:
-            raise ContractUnchecked(reason=examined.unchecked, **where)
+        raise ContractUnchecked(reason=examined.unchecked, **where)
 
     def _check_translated(self, contract: WireContract, asked: Asked, examined: Examined) -> None:
         if examined.done is None:
@@ -191,7 +209,7 @@ class Contracting:
 
     def _told_of(self, contract: WireContract, examined: Examined) -> rest.Headers:
         """The header that tells of breaches, where the contract says to tell; and a line in the node's own log, not too often."""
-        if contract.mode != WARN or not examined.total:
+        if contract.mode not in {WARN, QUARANTINE} or not examined.total:
             return ()
         now = time.monotonic()
         if now - self._told.get(contract, -_QUIET_SECONDS) >= _QUIET_SECONDS:
@@ -200,6 +218,8 @@ class Contracting:
                 "%s %s: an answer breaks its contract: %s", contract.service, contract.path, examined.summary()
             )
         text = f"breaches={examined.total}; fields={examined.summary()}"
+        if contract.mode == QUARANTINE:
+            text = f"aside={len(examined.aside)}; {text}"
         return ((HEADER, text.encode("ascii", "replace")),)
 
 

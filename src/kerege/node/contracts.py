@@ -3,16 +3,18 @@
 A contract (`exchange.rules.WireContract`, in the signed configuration) names a mapping, whose pipelines say what is required, which codes and
 formats are agreed, and may hold a JSON Schema, compiled once. Breaches are counted by field and kind: both are words of the contract, never
 values of an answer, and names of fields are taken from the schema and not from the answer, whose keys may be identifiers of
-persons. What is done about a breach on either side of the exchange is `contracting`'s.
+persons. A data contract's own rules (`check`) are asked of the canonical records, by the engine that asks them of tables too. What is done
+about a breach on either side of the exchange is `contracting`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import jsonschema_rs
@@ -41,17 +43,34 @@ Breach = tuple[str, str]  # field, kind
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What one look into an answer gave. `unchecked` says why it could not be looked into; `problem` why it cannot be translated."""
+    """What one look into an answer gave. `unchecked` says why it could not be looked into; `problem` why it cannot be translated.
+
+    aside   the canonical records with breaches, by their place in `done.records`
+    whole   whether there are breaches besides that are of no record that could be set aside
+    soft    breaches of rules that only inform or warn: counted, and nothing else
+    """
 
     breaches: Mapping[Breach, int] = field(default_factory=dict)
     done: Translated | None = None
     problem: KeregeError | None = None
     unchecked: str | None = None
+    aside: frozenset[int] = frozenset()
+    whole: bool = False
+    soft: frozenset[Breach] = frozenset()
 
     @property
     def broken(self) -> dict[Breach, int]:
-        """The breaches without mere notes."""
-        return {breach: count for breach, count in self.breaches.items() if breach[1] not in NOTES}
+        """The breaches without mere notes, and without those of rules that only inform or warn."""
+        return {
+            breach: count
+            for breach, count in self.breaches.items()
+            if breach[1] not in NOTES and breach not in self.soft
+        }
+
+    @property
+    def kept(self) -> Translated | None:
+        """What was translated without the records set aside, which stand among the withheld."""
+        return self.done if self.done is None or not self.aside else _Kept(self.done, self.aside)
 
     @property
     def total(self) -> int:
@@ -62,6 +81,20 @@ class Examined:
         worst = sorted(self.broken.items(), key=lambda item: (-item[1], item[0]))
         told = ", ".join(f"{_printable(name)} {kind} {count}" for (name, kind), count in worst[:most])
         return told + (f" and {len(worst) - most} more" if len(worst) > most else "")
+
+
+class _Kept:
+    """A translation without some of its records; their places in the payload are among the withheld."""
+
+    def __init__(self, done: Translated, aside: frozenset[int]) -> None:
+        places = list(getattr(done, "places", range(len(done.records))))
+        stays = [n for n in range(len(done.records)) if n not in aside]
+        self.records = [done.records[n] for n in stays]
+        self.sources = [done.sources[n] for n in stays]
+        self.problems = done.problems
+        mine = [{"record": places[n], "verdict": "quarantined"} for n in sorted(aside)]
+        self.withheld = sorted([*done.withheld, *mine], key=lambda one: int(one["record"]))
+        self.mapping_id, self.mapping_version = done.mapping_id, done.mapping_version
 
 
 def _printable(name: str) -> str:
@@ -78,6 +111,7 @@ class Contracts:
     ) -> None:
         self._translation, self._count = translation, count
         self._validators: dict[str, jsonschema_rs.Validator | str] = {}
+        self._checkers: dict[tuple[str, int], Any] = {}
         self._large = asyncio.Semaphore(_AT_ONCE)
 
     def find(self, service: DataServiceId, method: str, path: str, rules: Rules) -> WireContract | None:
@@ -126,8 +160,35 @@ class Contracts:
                 )  # not its text: no values
                 unchecked = f"the mapping failed ({type(found).__name__})"
             else:
+                whole = bool(breaches)
                 breaches += _of_problems(done.problems)
-        return Examined(dict(breaches), done, problem, unchecked)
+                seen = Examined(dict(breaches), done, None, unchecked, _places(done), whole)
+                return self._by_check(contract.check, seen) if contract.check else seen
+        return Examined(dict(breaches), done, problem, unchecked, whole=bool(breaches))
+
+    def _by_check(self, text: str, found: Examined) -> Examined:
+        """The data contract's own rules over the canonical records."""
+        translation = self._translation()
+        key = (text, translation.generation)
+        checker = self._checkers.get(key)
+        if checker is None:
+            if len(self._checkers) >= _MOST_SCHEMAS:
+                self._checkers.clear()
+            try:
+                engine = importlib.import_module("kerege.semantics.contract_wire")
+                checker = engine.checker_of(text, translation.codes)
+            except KeregeError as problem:
+                checker = f"its data contract cannot be used ({problem.text})"
+            self._checkers[key] = checker
+        if isinstance(checker, str):
+            return replace(found, unchecked=found.unchecked or checker)
+        assert found.done is not None
+        told = checker.check_all(found.done.records)
+        every = [b for breaches in told.broken.values() for b in breaches]
+        hard = {place for place, breaches in told.broken.items() if any(b.severity == "error" for b in breaches)}
+        soft = frozenset((b.field, b.rule) for b in every if b.severity != "error")
+        breaches = Counter(found.breaches) + told.counts
+        return replace(found, breaches=dict(breaches), aside=found.aside | hard, soft=soft)
 
     def _by_schema(self, text: str, payload: bytes, breaches: Counter[Breach]) -> str | None:
         validator = self._validators.get(text)
@@ -199,6 +260,16 @@ def field_of(error: jsonschema_rs.ValidationError) -> Breach:
     return ".".join(names).replace(".[]", "[]") or WHOLE, kind
 
 
+def _places(done: Translated) -> frozenset[int]:
+    """Which of the canonical records have a problem that is no mere note."""
+    at = {place: n for n, place in enumerate(getattr(done, "places", range(len(done.records))))}
+    found = set()
+    for one in map(_fields, done.problems):
+        if str(one["code"]).rpartition(".")[2] not in NOTES and one.get("record") in at:
+            found.add(at[one["record"]])
+    return frozenset(found)
+
+
 def _of_problems(problems: Any) -> Counter[Breach]:
     """A mapping's problems with values, by canonical field."""
     return Counter(
@@ -207,7 +278,9 @@ def _of_problems(problems: Any) -> Counter[Breach]:
 
 
 def _fields(problem: Any) -> Mapping[str, Any]:
-    return problem if isinstance(problem, Mapping) else {"field": problem.field, "code": problem.code}
+    if isinstance(problem, Mapping):
+        return problem
+    return {"field": problem.field, "code": problem.code, "record": getattr(problem, "record", None)}
 
 
 def _of_payload(problem: KeregeError) -> Counter[Breach]:

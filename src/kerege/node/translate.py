@@ -57,14 +57,23 @@ TranslatorLoader = Callable[[Translation], Translator]
 
 def load_semantics(translation: Translation) -> Translator:
     """The real translator: the country pack with the installation's overlay, read now."""
-    semantics = importlib.import_module("kerege.semantics")
-    pack = semantics.load_pack(translation.pack, data_dir=translation.data, overlay=translation.overlay)
+    return _Semantics(translation)
 
-    def run(mapping_id: str, payload: bytes, content_type: str) -> Translated:
-        translated: Translated = semantics.translate(pack, mapping_id, payload, content_type)
+
+class _Semantics:
+    """The country pack, and what the node asks of it."""
+
+    def __init__(self, translation: Translation) -> None:
+        self._semantics = importlib.import_module("kerege.semantics")
+        self._pack = self._semantics.load_pack(translation.pack, data_dir=translation.data, overlay=translation.overlay)
+
+    def __call__(self, mapping_id: str, payload: bytes, content_type: str) -> Translated:
+        translated: Translated = self._semantics.translate(self._pack, mapping_id, payload, content_type)
         return translated
 
-    return run
+    def codes(self, list_id: str) -> frozenset[str]:
+        """The notations of a code list. Raises CodeListUnknown."""
+        return frozenset(concept.notation for concept in self._pack.codelist(list_id))
 
 
 @lru_cache(maxsize=256)
@@ -124,6 +133,18 @@ class WireTranslation:
         if self._translator is None:
             raise TranslationUnavailable(reason=self.problem or "this node has no translation in its configuration")
         return self._translator(mapping, payload, content_type)
+
+    @property
+    def generation(self) -> int:
+        """Another number each time pack and overlay were read anew."""
+        return id(self._translator)
+
+    def codes(self, list_id: str) -> frozenset[str]:
+        """The notations of a code list of the pack. Raises TranslationUnavailable, and what the semantics engine raises."""
+        codes: Callable[[str], frozenset[str]] | None = getattr(self._translator, "codes", None)
+        if codes is None:
+            raise TranslationUnavailable(reason=self.problem or "this node has no code lists")
+        return codes(list_id)
 
     def run(
         self,
