@@ -330,3 +330,15 @@ class RequestUnknown(CatalogueError):
     code = "catalogue.request_unknown"
     message = "There is no request {request}."
     hint = "List the registers and their requests with: kerege register show."
+
+
+class ReconciliationSlow(CatalogueError):
+    code = "catalogue.reconciliation_slow"
+    message = "The batch was given up after {seconds} s: {done} of {asked} queries were answered."
+    hint = "Send fewer queries in a batch, or name a type, which makes each one cheaper."
+
+
+class ReconciliationInvalid(CatalogueError):
+    code = "catalogue.reconciliation_invalid"
+    message = "The request is not one of the Reconciliation API: {reason}."
+    hint = "Look at the service's manifest (GET its address) and at docs/how-to/openrefine.md."
