@@ -12,7 +12,9 @@ from typing import Any
 
 from kerege.catalogue.profile import K_THRESHOLD, TableProfile, profile_table
 from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
+from kerege.catalogue.sources.base import Traffic
 from kerege.catalogue.sources.cost import Cost
+from kerege.catalogue.sources.traffic import Use
 from kerege.catalogue.tables import require_columns
 from kerege.ground.ids import digest
 
@@ -38,14 +40,16 @@ class Options:
             "rows": r.limits.rows, "cell": r.limits.cell, "seconds": r.limits.seconds, "encoding": r.encoding,
             "delimiter": r.delimiter, "header_row": r.header_row, "tables": list(r.tables), "k": self.k,
             "share": list(self.share), "key": list(self.key), "sample": self.sample, "counted": r.counted,
+            "since": r.since, "until": r.until,
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Options:
         limits = Limits(rows=raw["rows"], cell=raw["cell"], seconds=raw["seconds"])
         reading = Reading(
-            limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(raw["tables"]), raw["counted"]
-        )
+            limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(raw["tables"]), raw["counted"],
+            raw["k"], raw.get("since", ""), raw.get("until", ""),
+        )  # fmt: skip
         return cls(reading, raw["k"], tuple(raw["share"]), tuple(raw["key"]), bool(raw.get("sample", False)))
 
 
@@ -59,6 +63,7 @@ class Harvest:
     tables: tuple[TableProfile, ...]
     remarks: tuple[tuple[str, str], ...] = ()
     cost: Cost = field(default_factory=Cost, compare=False)
+    usage: tuple[Use, ...] = ()  # of an exchange node: who called what; no part of `digest`, because traffic goes on
 
     @property
     def digest(self) -> str:
@@ -80,6 +85,8 @@ def harvest_source(text: str, options: Options | None = None, progress: Callable
     A column that `options` name and no table has is ColumnVanished: a key that is not there would check nothing.
     """
     options = options or Options()
+    if options.reading.k != options.k:
+        options = replace(options, reading=replace(options.reading, k=options.k))
     source = open_source(text, options.reading)
     try:
         before = source.fingerprint()
@@ -91,10 +98,11 @@ def harvest_source(text: str, options: Options | None = None, progress: Callable
             if progress:
                 progress(table.name)
             tables.append(_profiled(source, table, options))
+        usage = source.usage() if isinstance(source, Traffic) else ()
     finally:
         source.close()
     found = tuple(sorted(tables, key=lambda t: t.name))
-    return Harvest(source.name, source.kind, before, found, tuple(sorted(source.remarks.items())), source.cost)
+    return Harvest(source.name, source.kind, before, found, tuple(sorted(source.remarks.items())), source.cost, usage)
 
 
 def _profiled(source: Source, table: Table, options: Options) -> TableProfile:

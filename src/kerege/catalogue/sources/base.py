@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from kerege.catalogue.errors import HeaderMerged, HeaderTwice, SourceMissing
 from kerege.catalogue.profile import Cell, ColumnHead, TableProfile
 from kerege.catalogue.sources.cost import Cost
+
+if TYPE_CHECKING:
+    from kerege.catalogue.sources.traffic import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ class Reading:
     counted: bool = (
         False  # a CSV file must end with its sender's own count (`#ROWS;<n>`); one without it is half a file
     )
+    k: int = 5  # of an exchange node: a field that fewer answers have is not named
+    since: str = ""  # of an exchange node: calls up to this moment were counted before
+    until: str = ""  # of an exchange node: calls after this moment are for the next reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,14 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of whatever is open; nothing is read after it."""
+
+
+@runtime_checkable
+class Traffic(Protocol):
+    """A source that also knows who used what."""
+
+    def usage(self) -> tuple[Use, ...]:
+        """What was called, by whom, with which fields."""
 
 
 _CHUNK: Final = 1 << 20
