@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+pytestmark = pytest.mark.xdist_group("tutorial")  # the page is typed once, for all its tests
 NOT_RUN = "make demo\n"  # a country of its own, with its own tests
 _BLOCK = re.compile(r"(?:<!-- ends with status (\d) -->\n)?```(sh|text)\n(.*?)```", re.DOTALL)
 _NEXT = "=== block "
