@@ -29,6 +29,7 @@ class Filters:
     organisation: str = ""
     personal: bool | None = None
     owned: bool | None = None
+    public: bool = False  # only what may leave
 
     def where(self) -> tuple[str, list[Any]]:
         """An SQL condition on entries `e` with its parameters."""
@@ -41,6 +42,7 @@ class Filters:
             ("organisation", self.organisation or None),
             ("personal", self.personal),
             ("owned", self.owned),
+            ("public", True if self.public else None),
         ):
             if value is not None:
                 parts.append(f"e.{column} = %s")

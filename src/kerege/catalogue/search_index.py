@@ -6,13 +6,14 @@ Indexed are names, descriptions, meanings, owners and codes of code lists: never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal, TypeVar
 
 from django.db import connection, transaction
 
+from kerege.catalogue.exports import publication
 from kerege.catalogue.models import Dataset, SearchEntry, SearchWord
 from kerege.catalogue.packs import current_pack
 from kerege.catalogue.queries import DatasetView, FieldView, datasets
@@ -51,13 +52,14 @@ class Item:
     organisation: str = ""
     personal: bool | None = None
     owned: bool | None = None
+    public: bool = True
 
     def row(self) -> SearchEntry:
         """As it is stored."""
         return SearchEntry(
             kind=self.kind, key=self.key[:500], parent=self.parent[:500], title=self.title, note=self.note[:_NOTE],
             head=" ".join(keys((*self.names, *self.title.values()))[:_BODY]), body=" ".join(keys(self.text)[:_BODY]),
-            organisation=self.organisation, personal=self.personal, owned=self.owned,
+            organisation=self.organisation, personal=self.personal, owned=self.owned, public=self.public,
         )  # fmt: skip
 
 
@@ -92,29 +94,33 @@ def _names() -> dict[str, dict[str, str]]:
     return {m.code: {"ky": m.name_ky, "ru": m.name_ru, "en": m.name_en} for m in Member.objects.all()}
 
 
-def _dataset_items(view: DatasetView, wordings: _Wordings, members: dict[str, dict[str, str]]) -> Iterator[Item]:
+def _dataset_items(
+    view: DatasetView, wordings: _Wordings, members: dict[str, dict[str, str]], published: Collection[str]
+) -> Iterator[Item]:
     if view.vanished:
         return
+    verdict = publication.dataset_verdict(view, published)
     fields = [f for f in view.fields if not f.vanished]
     key = str(view.id)
     runs = tuple(members.get(view.organisation, {}).values())
-    meanings = tuple(w for f in fields for w in wordings.labels.get(f.concept, {}).values())
+    told = [f for f in fields if not f.personal]  # a personal field is found by itself, by those who may see it
+    meanings = tuple(w for f in told for w in wordings.labels.get(f.concept, {}).values())
     yield Item(
-        "dataset", key, {"": view.table}, (view.table,), (view.source, view.description, *runs, *(f.name for f in fields), *meanings),
+        "dataset", key, {"": view.table}, (view.table,), (view.source, view.description, *runs, *(f.name for f in told), *meanings),
         view.description, organisation=view.organisation, personal=any(f.personal for f in fields),
-        owned=bool(fields) and all(f.owner is not None for f in fields),
+        owned=bool(fields) and all(f.owner is not None for f in fields), public=verdict.allowed,
     )  # fmt: skip
     for one in fields:
-        yield _field_item(one, view, wordings, runs)
+        yield _field_item(one, view, wordings, runs, publication.may_leave(one, verdict).allowed)
 
 
-def _field_item(one: FieldView, view: DatasetView, wordings: _Wordings, runs: tuple[str, ...]) -> Item:
+def _field_item(one: FieldView, view: DatasetView, wordings: _Wordings, runs: tuple[str, ...], public: bool) -> Item:
     labels = wordings.labels.get(one.concept, {})
     description = str(getattr(one.profile, "description", "") or "")
     return Item(
         "field", str(one.id), {"": one.name}, (one.name, *labels.values(), *wordings.aliases.get(one.concept, ())),
         (view.table, one.concept, one.codelist, description, one.owner.unit if one.owner else "", *runs),
-        description or labels.get("en", ""), str(view.id), view.organisation, one.personal, one.owner is not None,
+        description or labels.get("en", ""), str(view.id), view.organisation, one.personal, one.owner is not None, public,
     )  # fmt: skip
 
 
@@ -206,7 +212,7 @@ def _reindex_datasets(index: Engine, subject: str, pack: Pack) -> int:
         for some in batched(ids, _BATCH):
             _remove(index, kind="dataset", key__in=[str(i) for i in some])
             _remove(index, kind="field", parent__in=[str(i) for i in some])
-    wordings, members = _Wordings.of(pack), _names()
+    wordings, members, published = _Wordings.of(pack), _names(), publication.published_since()
     present = (
         Dataset.objects.filter(pk__in=ids, vanished=False)
         if subject != "datasets"
@@ -214,7 +220,9 @@ def _reindex_datasets(index: Engine, subject: str, pack: Pack) -> int:
     )
     written = 0
     for some in batched(present.order_by("pk").values_list("pk", flat=True), _BATCH):
-        written += _write(index, (item for view in datasets(some) for item in _dataset_items(view, wordings, members)))
+        written += _write(
+            index, (item for view in datasets(some) for item in _dataset_items(view, wordings, members, published))
+        )
     return written
 
 

@@ -220,10 +220,10 @@ class _Writer:
             graph.add(node, DCATAP + "applicableLegislation", self.law(basis))
         for theme in sorted({self._theme(f.concept) for f in view.fields if f.concept} or {self._theme("")}):
             graph.listed(node, DCAT + "theme", "data-theme", theme)
+        graph.add(node, DCAT + "keyword", ox.Literal(view.table))
         for concept in sorted({f.concept for f in one.fields if f.concept in self.concepts}):
             graph.text(node, DCAT + "keyword", self.concepts[concept].text)
         graph.listed(node, DCT + "accessRights", "access-right", "NON_PUBLIC" if one.personal else "RESTRICTED")
-        graph.listed(node, DCT + "spatial", "country", self.profile.country)
         graph.moment(node, DCT + "modified", view.harvested_at)
         if one.published_at is not None:
             graph.moment(node, DCT + "issued", one.published_at)

@@ -7,7 +7,10 @@ that we do not know) is counted apart from violations.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,8 +67,10 @@ def check(data: bytes, shapes: Path, form: str = "turtle") -> Checked:
             return results, ""
 
     told = {"inference": "none", "advanced": False, "allow_warnings": True}
+    _quickly()
     run: Any = Collecting(DataGraph.from_rdflib_graph(_loaded(data, form)), shacl_graph=held, options=told).run
-    _, results, _ = run()
+    with _once_per_node():
+        _, results, _ = run()
     if not isinstance(results, list):
         raise ExportInvalid(reason="the validator could not read the shapes")
     warnings: Counter[str] = Counter()
@@ -86,6 +91,50 @@ def check(data: bytes, shapes: Path, form: str = "turtle") -> Checked:
             warnings[where.replace("#", "/").rsplit("/", 1)[-1]] += 1
     total = sum(1 for _ in held.subjects(URIRef(_SH + "path"), None))
     return Checked(tuple(sorted(violations)), count, dict(sorted(warnings.items())), total)
+
+
+def _quickly() -> None:
+    """pyshacl looks every predicate of every shape up in a list of constraint parameters, for every node; as a set it gives the same answer.
+
+    Only where the library still keeps them so.
+    """
+    from pyshacl import shape
+    from pyshacl.constraints import ALL_CONSTRAINT_PARAMETERS, CONSTRAINT_PARAMETERS_MAP
+
+    if hasattr(shape, "module"):
+        shape.module.CONSTRAINT_PARAMS = (frozenset(ALL_CONSTRAINT_PARAMETERS), CONSTRAINT_PARAMETERS_MAP)
+
+
+@contextmanager
+def _once_per_node() -> Iterator[None]:
+    """While it lasts, a node is held against a nested shape once, however many datasets point at it.
+
+    Whether a node fits a shape depends on the graph alone, which does not change; without this, the five thousand mentions of one theme are
+    five thousand checks of that theme. The collector of circles rests meanwhile: there are millions of small objects and none of those.
+    """
+    from pyshacl.shape import Shape
+    from rdflib import URIRef
+
+    plain: Any = Shape.validate
+    known: dict[tuple[Any, str], Any] = {}
+
+    def validate(self: Any, executor: Any, graph: Any, focus: Any = None, _evaluation_path: Any = None) -> Any:
+        if type(focus) is not URIRef or self.is_property_shape:
+            return plain(self, executor, graph, focus=focus, _evaluation_path=_evaluation_path)
+        key = (self.node, str(focus))
+        if key not in known:
+            known[key] = plain(self, executor, graph, focus=focus, _evaluation_path=_evaluation_path)
+        return known[key]
+
+    collecting = gc.isenabled()
+    gc.disable()
+    Shape.validate = validate
+    try:
+        yield
+    finally:
+        Shape.validate = plain
+        if collecting:
+            gc.enable()
 
 
 def _loaded(data: bytes, form: str) -> Any:
@@ -111,7 +160,7 @@ def _loaded(data: bytes, form: str) -> Any:
 
     try:
         for quad in ox.parse(data, format=FORMATS[form]):
-            graph.add((node(quad.subject), node(quad.predicate), node(quad.object)))
+            graph.store.add((node(quad.subject), node(quad.predicate), node(quad.object)), graph)
     except (SyntaxError, ValueError) as error:
         raise ExportInvalid(reason=f"it is not {form}: {error}") from error
     return graph

@@ -25,6 +25,7 @@ class SearchEntry(models.Model):
     organisation = models.CharField(max_length=20, blank=True)
     personal = models.BooleanField(null=True)
     owned = models.BooleanField(null=True)
+    public = models.BooleanField(default=False)  # whether it may leave: `exports.publication`
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["kind", "key"], name="one_search_entry_per_thing"),)
