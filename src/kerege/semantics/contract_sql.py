@@ -71,6 +71,12 @@ class SqlChecks:
     missing_columns: tuple[str, ...]
     unrun: tuple[Unrun, ...]
     _rows: str
+    _first: str
+
+    @property
+    def first_rows(self) -> str:
+        """A query for one row: for each of `rules` the smallest value of `row` among the rows that break it, or null."""
+        return self._first
 
     @property
     def broken_rows(self) -> str:
@@ -91,14 +97,17 @@ def sql_checks(
 
 
 def compile_sql(
-    rules: RuleSet, engine: Engine, relation: str, columns: Mapping[str, str], lists: Lists = no_lists
+    rules: RuleSet, engine: Engine, relation: str, columns: Mapping[str, str], lists: Lists = no_lists, row: str = ""
 ) -> SqlChecks:
-    """The rules compiled for a table; see `sql_checks`."""
-    return _Writer(rules, engine, relation, columns, lists).written()
+    """The rules compiled for a table; see `sql_checks`. `row`: a column of the relation that numbers the source's rows, for `first_rows`."""
+    return _Writer(rules, engine, relation, columns, lists, row).written()
 
 
 class _Writer:
-    def __init__(self, rules: RuleSet, engine: Engine, relation: str, columns: Mapping[str, str], lists: Lists) -> None:
+    def __init__(
+        self, rules: RuleSet, engine: Engine, relation: str, columns: Mapping[str, str], lists: Lists, row: str
+    ) -> None:
+        self.row = row
         self.rules, self.engine, self.relation = rules, engine, relation
         self.codes = codes_of(rules, lists)
         by_name = {name.casefold(): name for name in columns}
@@ -119,7 +128,7 @@ class _Writer:
         return SqlChecks(
             self.engine, self.relation, sql, tuple(one), tuple(Counted(r, self.shared(r)) for r in many),
             tuple(Counted(r, self.newest(r)) for r in fresh), tuple(f for f, name in self.at.items() if name is None),
-            tuple(self.unrun), self.broken(one, many),
+            tuple(self.unrun), self.broken(one, many), self.first(one),
         )  # fmt: skip
 
     def of_row(self, rule: Rule) -> bool:
@@ -135,9 +144,10 @@ class _Writer:
     def ok(self, field: str) -> str:
         return f"k{self.place[field]}"
 
-    def base(self, *, rows: bool = False) -> str:
+    def base(self, *, rows: bool = False, numbered: bool = False) -> str:
         """`s`: the table with each column's text form; `k`: with whether it is of its type."""
         whole = "".join(f"{SOURCE}.{quoted(name)} AS r{n}, " for n, name in enumerate(self.names)) if rows else ""
+        whole += f"{SOURCE}.{quoted(self.row)} AS n, " if numbered else ""
         texts = [f"{self.text(field)} AS {self.v(field)}" for field in self.place]
         fits = [f"{self.fits(field)} AS {self.ok(field)}" for field in self.place]
         source = f"SELECT {whole}{', '.join(texts) or '1 AS none'} FROM {identifier(self.relation)} AS {SOURCE}"
@@ -250,6 +260,12 @@ class _Writer:
         minutes = f"(CAST(substr({zone}, 2, 2) AS BIGINT) * 60 + CAST(coalesce(nullif(substr({zone}, 5, 2), ''), '0') AS BIGINT))"
         signed = f"CASE left({zone}, 1) WHEN '+' THEN {minutes} WHEN '-' THEN -{minutes} ELSE 0 END"
         return f"({whole} + {micros} - 60000000 * ({signed}))"
+
+    def first(self, rules: Sequence[Rule]) -> str:
+        if not self.row or not rules:
+            return ""
+        asked = ", ".join(f"min(CASE WHEN {self.breaks(r)} THEN n END)" for r in rules)
+        return f"{self.base(numbered=True)} SELECT {asked} FROM k"
 
     # --- many rows ---
 

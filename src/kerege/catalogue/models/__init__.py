@@ -11,6 +11,13 @@ from kerege.catalogue.models.codes import (
     SuggestedTarget,
     UnmappedCode,
 )
+from kerege.catalogue.models.contracts import (
+    ContractRoute,
+    ContractRun,
+    ContractVersion,
+    Deprecation,
+    DeprecationNotice,
+)
 from kerege.catalogue.models.inventory import ConceptLink, Dataset, Field, Finding, Plan
 from kerege.catalogue.models.lifecycle import LifecycleAction
 from kerege.catalogue.models.ownership import Owner, SourceOfTruth
@@ -26,9 +33,14 @@ __all__ = [
     "CodeListVersion",
     "CodeSuggestion",
     "ConceptLink",
+    "ContractRoute",
+    "ContractRun",
+    "ContractVersion",
     "CriticalDataset",
     "CrosswalkVersion",
     "Dataset",
+    "Deprecation",
+    "DeprecationNotice",
     "Field",
     "FieldUse",
     "Finding",
