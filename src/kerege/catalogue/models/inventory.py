@@ -87,6 +87,7 @@ class Finding(models.Model):
     found_by = models.CharField(max_length=60)  # harvest, harmonise, exchange, reconcile
     found_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
+    facts = models.JSONField(default=dict)  # what a later harvest looks for, to see whether it is gone; no values below k
     evidence = models.CharField(
         max_length=500, blank=True
     )  # what showed that it is gone, for one that closed by itself
