@@ -50,6 +50,9 @@ outside: $(STAMP) ## virtual environments of other people's X-Road libraries, fo
 outside-data: $(STAMP) ## data and peers of the data side, each in an environment of its own (FEBRL for bench-data)
 	@PY="$(PY)" sh tests/outside/setup_linkage.sh
 
+outside-codes: $(STAMP) ## virtual environments of skosify, sssom and pysdmx, for tests/outside/test_codes_tools.py
+	@PY="$(PY)" sh tests/outside/setup_codes.sh
+
 fuzz: $(STAMP) ## every parser of strangers' bytes fuzzed for SECONDS (60) each
 	@PY="$(PY)" sh fuzz/run.sh $(or $(SECONDS),60)
 
@@ -60,4 +63,4 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean
+.PHONY: outside-codes help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean

@@ -15,4 +15,4 @@ make_one() {
 }
 make_one skosify "skosify==2.3.0" "setuptools<81"
 make_one sssom "sssom==0.4.21"
-make_one sdmx "pysdmx[xml]==1.21.0"
+make_one sdmx "pysdmx[xml,json]==1.21.0"

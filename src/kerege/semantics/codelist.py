@@ -167,12 +167,22 @@ class CodeList:
             concepts=tuple(c for c in self.concepts if c.holds_on(day)),
         )
 
-    def loops(self) -> tuple[tuple[str, ...], ...]:
-        """The loops in the hierarchy, each as the notations in it, the smallest first; a clean list has none."""
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops in the hierarchy; a clean list has none."""
         above: dict[str, list[str]] = {}
         for concept in self.concepts:
             above.setdefault(concept.notation, []).extend(n for n in concept.above() if n in self)
         return loops(above)
+
+    def _all_above(self, notation: str) -> set[str]:
+        seen: set[str] = set()
+        edge = [notation]
+        while edge:
+            concept = self.get(edge.pop())
+            fresh = [n for n in concept.above() if n not in seen] if concept is not None else []
+            seen.update(fresh)
+            edge += fresh
+        return seen
 
     def check(self, languages: Iterable[str] = LANGUAGES) -> tuple[Finding, ...]:
         """Everything wrong with the list, errors first; an empty tuple means a clean list."""
@@ -223,8 +233,8 @@ class CodeList:
                 if above not in self:
                     yield Finding("broader_unknown", concept.notation, f"{above} is not in the list", "error")
         for loop in self.loops():
-            way = " -> ".join((*loop, loop[0]))
-            for notation in loop:
+            way = " -> ".join((*loop.way, loop.way[0]))
+            for notation in loop.members:
                 yield Finding("cycle", notation, f"it is above itself: {way}", "error")
 
     def _check_relations(self) -> Iterator[Finding]:
@@ -233,36 +243,81 @@ class CodeList:
                 if other not in self:
                     said = f"it is replaced by {other}, which is not in the list"
                     yield Finding("replacement_unknown", concept.notation, said, "error")
-            for other in concept.related:
-                if other in self.ancestors(concept.notation) or concept.notation in self.ancestors(other):
-                    said = f"it is related to {other}, which is above or below it (S27)"
-                    yield Finding("related_in_line", concept.notation, said, "error")
+                if concept.valid_to is None:
+                    said = f"it is replaced by {other} and has no last day"
+                    yield Finding("replaced_in_force", concept.notation, said, "warning")
+        tied = {(c.notation, other) for c in self.concepts for other in c.related if other in self}
+        for notation, other in sorted(tied | {(b, a) for a, b in tied}):
+            if other in self._all_above(notation) or notation in self._all_above(other):
+                said = f"it is related to {other}, which is above or below it (S27)"
+                yield Finding("related_in_line", notation, said, "error")
 
 
-def loops(above: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
-    """The loops of a "has above it" relation: for each group of nodes that reach each other, one way round, from the smallest node.
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A group of nodes that are all above themselves (each reaches each), and one shortest way round through the smallest of them."""
 
-    Time grows with nodes and arrows (each node is entered once); nothing recurses, so a list of any depth is safe.
+    members: tuple[str, ...]
+    way: tuple[str, ...]
+
+
+def loops(above: Mapping[str, Iterable[str]]) -> tuple[Loop, ...]:
+    """The loops of a "has above it" relation, by their smallest member.
+
+    Tarjan's strongly connected components, without recursion: time grows with nodes and arrows, and a list of any depth is safe.
     """
-    state: dict[str, int] = {}  # 1 on the way, 2 done
-    found: dict[frozenset[str], tuple[str, ...]] = {}
-    for start in above:
-        if state.get(start):
+    ups = {node: tuple(dict.fromkeys(found)) for node, found in above.items()}
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    open_: dict[str, None] = {}
+    found: list[Loop] = []
+    for start in ups:
+        if start in order:
             continue
-        way: list[str] = [start]
-        walk = [iter(above.get(start, ()))]
-        state[start] = 1
-        while walk:
-            step = next(walk[-1], None)
-            if step is None:
-                walk.pop()
-                state[way.pop()] = 2
-            elif state.get(step) == 1:
-                ring = way[way.index(step) :]
-                turn = ring.index(min(ring))
-                found.setdefault(frozenset(ring), (*ring[turn:], *ring[:turn]))
-            elif step not in state:
-                state[step] = 1
-                way.append(step)
-                walk.append(iter(above.get(step, ())))
-    return tuple(sorted(found.values()))
+        walk: list[tuple[str, Iterator[str]]] = []
+        step: str | None = start
+        while step is not None or walk:
+            if step is not None:
+                order[step] = low[step] = len(order)
+                open_[step] = None
+                walk.append((step, iter(ups.get(step, ()))))
+            node, rest = walk[-1]
+            step = None
+            for other in rest:
+                if other not in order:
+                    step = other
+                    break
+                if other in open_:
+                    low[node] = min(low[node], order[other])
+            if step is not None:
+                continue
+            walk.pop()
+            if walk:
+                low[walk[-1][0]] = min(low[walk[-1][0]], low[node])
+            if low[node] == order[node]:
+                members = []
+                while not members or members[-1] != node:
+                    members.append(open_.popitem()[0])
+                if len(members) > 1 or node in ups.get(node, ()):
+                    found.append(Loop(tuple(sorted(members)), _way_round(min(members), set(members), ups)))
+    return tuple(sorted(found, key=lambda loop: loop.members))
+
+
+def _way_round(start: str, inside: set[str], ups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """A shortest way from `start` back to itself through nodes of its group."""
+    came: dict[str, str] = {}
+    edge = [start]
+    while edge:
+        after = []
+        for node in edge:
+            for other in ups.get(node, ()):
+                if other == start:
+                    way = [node]
+                    while way[-1] != start:
+                        way.append(came[way[-1]])
+                    return tuple(reversed(way))
+                if other in inside and other not in came:
+                    came[other] = node
+                    after.append(other)
+        edge = after
+    raise AssertionError("a group of more than one node has a way round")

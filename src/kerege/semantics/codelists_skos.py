@@ -87,7 +87,7 @@ def from_graph(store: ox.Store, name: str) -> CodeList:
     nodes |= set(graph.subjects(ox.NamedNode(SKOS + "topConceptOf"), scheme))
     if len(nodes) > MOST_CODES:
         raise CodeListTooLarge(file=name, found=f"{len(nodes)} concepts", limit=str(MOST_CODES))
-    notation = {node: graph.text(node, SKOS + "notation") or _local(node) for node in nodes}
+    notation = {node: graph.text(node, SKOS + "notation") or local_name(node) for node in nodes}
     wider: dict[Node, set[str]] = defaultdict(set)
     for above, below in graph.pairs(SKOS + "narrower"):
         if above in notation:
@@ -106,7 +106,7 @@ def _list_from(graph: _Graph, scheme: Node, concepts: tuple[Concept, ...], name:
 
     successor = next((o for o in graph.objects(scheme, DCTERMS + "isReplacedBy")), None)
     return CodeList(
-        id=said(DCTERMS + "identifier") or _local(scheme),
+        id=said(DCTERMS + "identifier") or local_name(scheme),
         concepts=concepts,
         title=graph.labels(scheme, SKOS + "prefLabel") or graph.labels(scheme, DCTERMS + "title"),
         version=said(OWL + "versionInfo", SCHEMA + "version", DCTERMS + "hasVersion"),
@@ -171,7 +171,7 @@ def _concept_from(graph: _Graph, node: Node, notation: dict[Node, str], wider: s
         found = set()
         for other in graph.objects(node, predicate):
             if isinstance(other, ox.NamedNode | ox.BlankNode):
-                found.add(notation.get(other) or _local(other))
+                found.add(notation.get(other) or local_name(other))
         return found
 
     inside = wider | {
@@ -194,7 +194,8 @@ def _concept_from(graph: _Graph, node: Node, notation: dict[Node, str], wider: s
     )
 
 
-def _local(node: object) -> str:
+def local_name(node: object) -> str:
+    """The end of a node's IRI, percent-decoded."""
     value = str(getattr(node, "value", node))
     return unquote(value.rstrip("/").replace("#", "/").rsplit("/", 1)[-1])
 

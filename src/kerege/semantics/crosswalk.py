@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -39,6 +40,10 @@ from kerege.semantics.crosswalk_set import Crosswalk as Crosswalk
 from kerege.semantics.crosswalk_set import Match as Match
 from kerege.semantics.errors import CrosswalkInvalid
 
+_PREFIXES: Final = {"orcid": "https://orcid.org/", "wikidata": "http://www.wikidata.org/entity/"}
+_REFERENCE: Final = re.compile(
+    r"[A-Za-z][\w.+-]*:[^\s:][^\s]*"
+)  # a CURIE or IRI, which people's and units' names are not
 MOST_BYTES: Final = 64 * 1024 * 1024
 _LITERAL: Final = "rdfs literal"
 _SLOTS: Final = "https://kerege.kg/id/sssom/"
@@ -178,6 +183,8 @@ def _row(shared: dict[str, str], cell: dict[str, str], name: str, number: int) -
         raise CrosswalkInvalid(file=name, line=number, reason="confidence is not a number") from error
     if confidence is not None and not 0.0 <= confidence <= 1.0:
         raise CrosswalkInvalid(file=name, line=number, reason="confidence is not between 0 and 1")
+    taken = {f"{role}_label" for role in ("reviewer", "author") if not get(f"{role}_id")}
+    taken |= {"subject_type"} if literal else set()
     try:
         days = [date.fromisoformat(v) if (v := cell.get(slot)) else None for slot in _DAYS]
     except ValueError as error:
@@ -191,12 +198,12 @@ def _row(shared: dict[str, str], cell: dict[str, str], name: str, number: int) -
             subject_label="" if literal else get("subject_label"),
             object_label=get("object_label"),
             confidence=confidence,
-            reviewer=get("reviewer_id"),
-            author=get("author_id"),
+            reviewer=get("reviewer_id") or get("reviewer_label"),
+            author=get("author_id") or get("author_label"),
             comment=get("comment"),
             literal=literal,
             predicate_modifier=get("predicate_modifier"),
-            other={k: v for k, v in cell.items() if v and k not in _CORE and not (k == "subject_type" and literal)},
+            other={k: v for k, v in cell.items() if v and k not in _CORE and k not in taken},
             valid_from=days[0],
             valid_to=days[1],
             conditions=parse_conditions(cell.get("kerege_conditions") or ""),
@@ -237,6 +244,11 @@ def write_sssom(crosswalk: Crosswalk, subject_prefix: str = "", object_prefix: s
     written = {cells[side].partition(":")[0] for cells in table for side in ("subject_id", "object_id")}
     used_prefixes = [prefix for prefix in (subject_prefix, object_prefix) if prefix in written]
     prefixes = {prefix: f"{base}{prefix}/" for prefix in used_prefixes} | crosswalk.curie_map
+    people = {cells[slot] for cells in table for slot in ("author_id", "reviewer_id")}
+    for curie in (crosswalk.subject_source, crosswalk.object_source, *sorted(people)):
+        prefix, colon, rest = curie.partition(":")
+        if colon and not rest.startswith("//"):
+            prefixes.setdefault(prefix, _PREFIXES.get(prefix, f"https://kerege.kg/id/{prefix}/"))
     header: dict[str, Any] = {
         "sssom_version": "1.1",
         "curie_map": prefixes,
@@ -282,6 +294,12 @@ def _curie(read: str, code: str, prefix: str) -> str:
     return read if read and _local(read) == code else f"{prefix}:{quote(code, safe='')}"
 
 
+def _who(role: str, name: str) -> dict[str, str]:
+    """A person or unit as SSSOM wants it: a reference in `reviewer_id`, a name in `reviewer_label`."""
+    known = all(_REFERENCE.fullmatch(one) for one in name.split("|"))
+    return {f"{role}_id": name if known else "", **({} if known or not name else {f"{role}_label": name})}
+
+
 def _cells(row: Row, subject_prefix: str, object_prefix: str) -> dict[str, str]:
     for text in (row.subject, row.subject_label, row.object_label, row.comment):
         if any(mark in text for mark in "\t\r\n"):
@@ -297,8 +315,8 @@ def _cells(row: Row, subject_prefix: str, object_prefix: str) -> dict[str, str]:
         "object_label": row.object_label,
         "mapping_justification": row.justification,
         "confidence": "" if row.confidence is None else f"{row.confidence:g}",
-        "reviewer_id": row.reviewer,
-        "author_id": row.author,
+        **_who("reviewer", row.reviewer),
+        **_who("author", row.author),
         "comment": row.comment,
         "kerege_valid_from": row.valid_from.isoformat() if row.valid_from else "",
         "kerege_valid_to": row.valid_to.isoformat() if row.valid_to else "",

@@ -1,0 +1,140 @@
+"""Integrity of code lists as graphs: each fault is found, none is invented, and the list in memory says the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kerege.semantics.codelist import CodeList, Concept, loops
+from kerege.semantics.codelists_skos import write_turtle
+from kerege.semantics.integrity import AGREED, CODES, check_file, check_list
+
+from .support import country_pack
+
+HEAD = """@prefix skos: <http://www.w3.org/2004/02/skos/core#> . @prefix dcterms: <http://purl.org/dc/terms/> .
+@prefix schema: <https://schema.org/> . @prefix : <http://e.org/s/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+: a skos:ConceptScheme ; skos:hasTopConcept :1, :2 .
+:1 a skos:Concept ; skos:inScheme : ; skos:notation "1" ; skos:prefLabel "one"@en .
+:2 a skos:Concept ; skos:inScheme : ; skos:notation "2" ; skos:prefLabel "two"@en .
+:3 a skos:Concept ; skos:inScheme : ; skos:notation "3" ; skos:prefLabel "three"@en ; skos:broader :2 .
+"""
+
+FOUR = ":4 a skos:Concept ; skos:inScheme : ; "
+FAULTS = {
+    "class_clash": (":1 a skos:ConceptScheme .", "1", "at once (S9)"),
+    "label_both_kinds": (':1 skos:altLabel "one"@en .', "1", "'one' is its preferred and an alternative"),
+    "label_language_twice": (':1 skos:prefLabel "uno"@en .', "1", "two preferred labels in en (S14)"),
+    "related_in_line": (":3 skos:related :2 .", "3", "related to 2, which is above or below it (S27)"),
+    "mapping_clash": (":1 skos:exactMatch :2 ; skos:broadMatch :2 .", "1", "matches 2 exactly"),
+    "notation_missing": (FOUR + 'skos:prefLabel "x"@en ; skos:broader :1 .', "4", "no notation"),
+    "notation_twice": (FOUR + 'skos:prefLabel "x"@en ; skos:broader :1 ; skos:notation "1" .', "1", "as well"),
+    "validity_backwards": (':1 schema:validFrom "2021-01-01"^^xsd:date ; schema:validThrough "2020-01-01"^^xsd:date .', "1", "ends before"),
+    "broader_unknown": (":3 skos:broader <http://e.org/other/9> .", "3", "9 is not in the list"),
+    "replacement_unknown": (':1 dcterms:isReplacedBy :77 ; schema:validThrough "2020-01-01"^^xsd:date .', "1", "replaced by 77, which is not"),
+    "replaced_in_force": (":1 dcterms:isReplacedBy :2 .", "1", "replaced by 2 and has no last day"),
+    "broader_twice": (FOUR + 'skos:notation "4" ; skos:prefLabel "x"@en ; skos:broader :3, :2 .', "4", "2 is directly above it and"),
+    "top_below": (":1 skos:broader :2 .", "1", "top concept and has 2 above it"),
+    "label_twice": (FOUR + 'skos:notation "4" ; skos:prefLabel "one"@en ; skos:topConceptOf : .', "4", "its en label is also that of 1"),
+    "label_missing": (FOUR + 'skos:notation "4" ; skos:prefLabel "vier"@de ; skos:broader :1 .', "4", "no label in en"),
+    "cycle": (":2 skos:broader :3 .", "2", "it is above itself: 2 -> 3 -> 2"),
+    "orphan": (FOUR + 'skos:notation "4" ; skos:prefLabel "x"@en .', "4", "no top concept"),
+}  # fmt: skip
+
+
+def test_a_clean_graph_has_no_findings() -> None:
+    assert check_file(HEAD.encode(), "l.ttl", languages=("en",)) == ()
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_a_fault_is_found_by_its_code_and_named(code: str) -> None:
+    addition, notation, said = FAULTS[code]
+    found = check_file((HEAD + addition).encode(), "l.ttl", languages=("en",))
+    here = [f for f in found if f.code == code]
+    assert notation in [f.notation for f in here], found
+    assert any(said in f.message for f in here), here
+
+
+def test_every_code_there_is_has_a_fault_here_or_below() -> None:
+    assert set(CODES) - set(FAULTS) == {"empty_list", "scheme_missing"}
+    found = {f.code for f in check_file(b"", "l.ttl")}
+    assert found == {"empty_list", "scheme_missing"}
+
+
+def test_the_lists_of_the_country_pack_have_no_errors() -> None:
+    for found in country_pack().codelists.values():
+        assert [f for f in check_list(found) if f.severity == "error"] == [], found.id
+
+
+def test_a_code_list_with_cycles_is_a_clear_error_naming_the_loop() -> None:
+    ring = CodeList(
+        "t:r",
+        (Concept("a", broader="b"), Concept("b", broader="c"), Concept("c", broader="a"), Concept("d", broader="a")),
+    )
+    for found in (ring.check(()), check_list(ring, ())):
+        cycles = [f for f in found if f.code == "cycle"]
+        assert [f.notation for f in cycles] == ["a", "b", "c"]
+        assert {f.message for f in cycles} == {"it is above itself: a -> b -> c -> a"}
+
+
+NAMES = st.sampled_from("abcdef")
+
+
+@st.composite
+def faulty_lists(draw: st.DrawFn) -> CodeList:
+    concepts = []
+    for name in draw(st.lists(NAMES, min_size=1, max_size=5, unique=draw(st.booleans()) or True)):
+        above = draw(st.lists(NAMES, unique=True, max_size=2))
+        days = draw(st.lists(st.sampled_from([None, date(2020, 1, 1), date(2021, 1, 1)]), min_size=2, max_size=2))
+        labels = draw(st.dictionaries(st.sampled_from(["ky", "ru", "en"]), st.sampled_from(["x", "y"]), max_size=3))
+        alternatives = draw(st.lists(st.tuples(st.just("en"), st.sampled_from(["x", "z"])), max_size=1))
+        concepts.append(
+            Concept(
+                name, labels, tuple(alternatives), above[0] if above else None, days[0], days[1], (), tuple(above[1:]),
+                tuple(draw(st.lists(NAMES.filter(name.__ne__), unique=True, max_size=1))),
+                tuple(draw(st.lists(NAMES, unique=True, max_size=1))),
+            )
+        )  # fmt: skip
+    return CodeList("t:l", tuple(concepts))
+
+
+@given(faulty_lists())
+@settings(max_examples=40, deadline=None)
+def test_the_graph_and_the_list_in_memory_give_the_same_verdicts(codelist: CodeList) -> None:
+    in_memory = {(f.code, f.notation, f.severity) for f in codelist.check() if f.code in AGREED}
+    in_graph = {(f.code, f.notation, f.severity) for f in check_list(codelist) if f.code in AGREED}
+    assert in_graph == in_memory
+
+
+@given(st.dictionaries(NAMES, st.lists(NAMES, max_size=3), max_size=6))
+def test_loops_are_exactly_the_nodes_that_reach_themselves(above: dict[str, list[str]]) -> None:
+    def reaches(start: str) -> set[str]:
+        seen: set[str] = set()
+        edge = list(above.get(start, []))
+        while edge:
+            node = edge.pop()
+            if node not in seen:
+                seen.add(node)
+                edge += above.get(node, [])
+        return seen
+
+    found = loops(above)
+    assert {n for loop in found for n in loop.members} == {n for n in above if n in reaches(n)}
+    for loop in found:
+        for here, there in zip(loop.way, (*loop.way[1:], loop.way[0]), strict=True):
+            assert there in above[here]
+
+
+def test_a_hierarchy_as_deep_as_a_list_may_be_long_is_walked() -> None:
+    deep = {str(n): [str(n + 1)] for n in range(20_000)}
+    assert loops(deep) == ()
+    assert len(loops(deep | {"20000": ["0"]})[0].way) == 20_001
+
+
+def test_a_written_list_shows_the_same_faults_as_the_list() -> None:
+    broken = CodeList("t:b", (Concept("1", {"en": "a"}, broader="9"), Concept("2", {"en": "b"}, broader="1")))
+    assert check_file(write_turtle(broken), "b.ttl") == check_list(broken)
+    assert check_list(replace(broken, concepts=()), ("en",))[0].code == "empty_list"
