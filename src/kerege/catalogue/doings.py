@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from kerege.catalogue.concepts import likely_concepts, load_concepts
+from kerege.catalogue.drift import drifts, gone
 from kerege.catalogue.errors import (
     ConceptUnknown,
     DatasetUnknown,
@@ -20,12 +21,14 @@ from kerege.catalogue.errors import (
 )
 from kerege.catalogue.harvest import Harvest, Options, harvest_source
 from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Plan
+from kerege.catalogue.ownership import owner_of
 from kerege.catalogue.ownership_doings import declare_source_of_truth as declare_source_of_truth
 from kerege.catalogue.ownership_doings import hand_over as hand_over
 from kerege.catalogue.ownership_doings import name_owner as name_owner
-from kerege.catalogue.plans import Change, diff
+from kerege.catalogue.plans import Change, diff, what_moved
 from kerege.catalogue.profile import TableProfile, as_column
-from kerege.ground.clock import require_utc
+from kerege.catalogue.usage import add_usage
+from kerege.ground.clock import iso, require_utc
 from kerege.ground.ids import digest, new_id
 
 
@@ -37,12 +40,14 @@ class NewFinding:
     records: int = 1
     column: str = ""
     detail: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
-def known_tables(source: str) -> list[TableProfile]:
-    """What the catalogue knows of a source: its present tables and columns, as harvested."""
+def known_tables(source: str, only: Sequence[str] = ()) -> list[TableProfile]:
+    """What the catalogue knows of a source: its present tables (or those of `only`) and columns, as harvested."""
     tables = []
-    for dataset in Dataset.objects.filter(source=source, vanished=False).order_by("table"):
+    there = Dataset.objects.filter(source=source, vanished=False).order_by("table")
+    for dataset in there.filter(table__in=only) if only else there:
         fields = [f.profile for f in dataset.fields.filter(vanished=False).order_by("position")]
         tables.append(TableProfile.from_dict({**dataset.profile, "fields": fields}))
     return tables
@@ -60,7 +65,7 @@ def make_plan(
 
     location   absolute path of a file, so that `apply` can read it again; databases are named anew when applying
     """
-    known = known_tables(harvest.source)
+    known = known_tables(harvest.source, options.reading.tables)
     changes = diff(harvest.source, known, harvest.tables, accept_empty=accept_empty)
     changes = _with_hints(changes, harvest)
     if changes:  # a remark alone is no difference
@@ -69,7 +74,14 @@ def make_plan(
         plan_id=new_id("plan"), source=harvest.source, kind=harvest.kind, location=location, options=options.as_dict(),
         fingerprint=harvest.fingerprint, profile_digest=harvest.digest, base_digest=_digest(known),
         profile=[t.as_dict() for t in harvest.tables], changes=[c.as_dict() for c in changes], made_at=require_utc(now),
+        usage=_usage(harvest, options, now), cost=harvest.cost.as_dict(),
     )  # fmt: skip
+
+
+def _usage(harvest: Harvest, options: Options, now: datetime) -> dict[str, Any]:
+    if not harvest.usage:
+        return {}
+    return {"until": options.reading.until or iso(now), "uses": [u.as_dict() for u in harvest.usage]}
 
 
 def _with_hints(changes: list[Change], harvest: Harvest) -> list[Change]:
@@ -100,7 +112,7 @@ def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]
     if plan.status != Plan.OPEN:
         raise PlanDone(plan=plan_id, status=plan.status)
     text = source or plan.location
-    if not text or ("://" not in text and not Path(text).is_file()):
+    if not text or ("://" not in text and not Path(text).exists()):
         raise PlanStale(
             plan=plan_id, source=plan.source, what="the source is not where it was (name it anew); it may have"
         )
@@ -110,16 +122,19 @@ def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]
     if seen.fingerprint != plan.fingerprint:
         raise PlanStale(plan=plan_id, source=plan.source, what="the file's bytes")
     if seen.digest != plan.profile_digest:
-        raise PlanStale(plan=plan_id, source=plan.source, what="the register's tables or counts")
+        then = [TableProfile.from_dict(t) for t in plan.profile]
+        raise PlanStale(plan=plan_id, source=plan.source, what=what_moved(then, seen.tables))
     with transaction.atomic():
         locked = Plan.objects.select_for_update().get(pk=plan.pk)
         if locked.status != Plan.OPEN:
             raise PlanDone(plan=plan_id, status=locked.status)
-        if _digest(known_tables(plan.source)) != plan.base_digest:
+        known = known_tables(plan.source, plan.options["tables"])
+        if _digest(known) != plan.base_digest:
             raise PlanStale(plan=plan_id, source=plan.source, what="what the catalogue knows of it")
         changes = [Change.from_dict(c) for c in locked.changes]
         _write(locked, now)
-        _note(locked.source, changes, now)
+        _note(locked, known, now)
+        add_usage(locked.source, locked.usage)
         locked.status, locked.applied_at = Plan.APPLIED, require_utc(now)
         locked.save(update_fields=["status", "applied_at"])
     return changes
@@ -136,34 +151,44 @@ def _write(plan: Plan, now: datetime) -> None:
                 "vanished": False, "harvested_at": now,
             },
         )  # fmt: skip
-        for field in table.fields:
+        for column in table.fields:
             Field.objects.update_or_create(
-                dataset=dataset, name=field.name,
+                dataset=dataset, name=column.name,
                 defaults={
-                    "position": field.position, "profile": field.as_dict(), "personal": field.personal, "vanished": False,
+                    "position": column.position, "profile": column.as_dict(), "personal": column.personal, "vanished": False,
                 },
             )  # fmt: skip
         dataset.fields.exclude(name__in=[f.name for f in table.fields]).update(vanished=True)
-    Dataset.objects.filter(source=plan.source).exclude(table__in=[t.name for t in tables]).update(vanished=True)
+    others = Dataset.objects.filter(source=plan.source).exclude(table__in=[t.name for t in tables])
+    if plan.options["tables"]:  # the rest of the source was not looked at
+        others = others.filter(table__in=plan.options["tables"])
+    others.update(vanished=True)
 
 
-# Changes that a steward should look at even after they were applied.
-_NOTED = {
-    "column-vanished",
-    "table-vanished",
-    "codes-new",
-    "emptied",
-    "type-changed",
-    "date-format-changed",
-    "shape-changed",
-}
-
-
-def _note(source: str, changes: Iterable[Change], now: datetime) -> None:
-    for change in changes:
-        if change.kind in _NOTED:
-            new = NewFinding(change.kind, 1, change.column, change.reason[:500])
-            record_findings(source, change.table, [new], now, found_by="harvest")
+def _note(plan: Plan, known: list[TableProfile], now: datetime) -> None:
+    """Record the drift a plan shows, and close what is gone, with the evidence."""
+    found = [TableProfile.from_dict(t) for t in plan.profile]
+    changes = [Change.from_dict(c) for c in plan.changes]
+    for drift in drifts(changes, known, found):
+        new = NewFinding(drift.kind, 1, drift.column, drift.detail, dict(drift.facts))
+        record_findings(plan.source, drift.table, [new], now, found_by="harvest")
+    tables = {t.name: t for t in found}
+    open_ones = Finding.objects.filter(dataset__source=plan.source, found_by="harvest", settled_at=None)
+    for finding in open_ones.select_related("dataset", "field__concept_link"):
+        if plan.options["tables"] and finding.dataset.table not in plan.options["tables"]:
+            continue
+        column = finding.field.name if finding.field else ""
+        settled = (
+            finding.kind == "column-new"
+            and finding.field is not None
+            and hasattr(finding.field, "concept_link")
+            and owner_of(finding.field.pk, now) is not None
+        )
+        evidence = gone(finding.kind, finding.facts, tables.get(finding.dataset.table), column, settled=settled)
+        if evidence:
+            finding.settled_at = require_utc(now)
+            finding.evidence = f"{plan.plan_id}: {evidence}"[:500]
+            finding.save(update_fields=["settled_at", "evidence"])
 
 
 def _dataset(source: str, table: str) -> Dataset:
@@ -220,7 +245,7 @@ def record_findings(source: str, table: str, findings: Iterable[NewFinding], now
         else:
             Finding.objects.create(
                 dataset=dataset, field=field, kind=new.kind, detail=new.detail, records=new.records, found_by=found_by,
-                found_at=require_utc(now),
+                found_at=require_utc(now), facts=new.facts,
             )  # fmt: skip
         count += 1
     return count

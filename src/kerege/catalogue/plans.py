@@ -12,6 +12,7 @@ from typing import Any
 
 from kerege.catalogue.errors import TableEmpty
 from kerege.catalogue.profile import FieldProfile, TableProfile
+from kerege.catalogue.suspicions import suspicions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,35 @@ def diff(
         if not table.rows and old is not None and old.rows and not accept_empty:
             raise TableEmpty(source=source, table=name, before=f", but had {old.rows} when last harvested")
         if old is None:
-            many = f"{len(table.fields)} columns, {table.total_rows} rows"
-            changes.append(
-                Change("+", "table-new", name, "", many if table.rows else f"{many}: empty, nothing to profile")
-            )
+            changes.append(Change("+", "table-new", name, "", _many(table)))
             changes += [_new_column(name, f) for f in table.fields]
-            continue
-        changes += _table_changes(old, table)
+        else:
+            changes += _table_changes(old, table)
+        changes += _suspicious(old, table)
     for name in sorted(before.keys() - after.keys()):
         changes.append(
             Change("-", "table-vanished", name, "", "the source has no such table any more; owners and links are kept")
         )
     return changes
+
+
+def _many(table: TableProfile) -> str:
+    columns = f"{len(table.fields)} columns"
+    if table.described:
+        return f"{columns}, as described; no record was read"
+    many = f"{columns}, {table.total_rows} rows"
+    return many if table.rows else f"{many}: empty, nothing to profile"
+
+
+def _suspicious(old: TableProfile | None, new: TableProfile) -> list[Change]:
+    """What looks like a spreadsheet's doing, where it did not before."""
+    before = {f.name: {kind for kind, _ in suspicions(f)} for f in (old.fields if old else ())}
+    return [
+        Change("~", kind, new.name, field.name, reason)
+        for field in new.fields
+        for kind, reason in suspicions(field)
+        if kind not in before.get(field.name, set())
+    ]
 
 
 def _new_column(table: str, field: FieldProfile) -> Change:
@@ -157,3 +175,24 @@ def _emptied(old: FieldProfile, new: FieldProfile) -> bool:
 def _few(items: Sequence[str], most: int = 8) -> str:
     shown = ", ".join(items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+
+
+def what_moved(then: Sequence[TableProfile], now: Sequence[TableProfile]) -> str:
+    """What changed between a plan and its applying, in words that name the columns: for PlanStale."""
+    before, after = {t.name: t for t in then}, {t.name: t for t in now}
+    said = [f"the table {name} (gone)" for name in sorted(before.keys() - after.keys())]
+    said += [f"the table {name} (new)" for name in sorted(after.keys() - before.keys())]
+    for name in sorted(before.keys() & after.keys()):
+        had, has = ({f.name for f in t[name].fields} for t in (before, after))
+        left, came = sorted(had - has), sorted(has - had)
+        if len(left) == 1 and len(came) == 1:
+            said.append(f"{name}.{left[0]} (not there any more; {came[0]} is new: was it renamed?)")
+        else:
+            said += [f"{name}.{c} (not there any more)" for c in left] + [f"{name}.{c} (new)" for c in came]
+    if not said:
+        for name in sorted(before.keys() & after.keys()):
+            old = {f.name: f for f in before[name].fields}
+            moved = [f.name for f in after[name].fields if f != old.get(f.name)]
+            if moved or before[name].total_rows != after[name].total_rows:
+                said.append(f"{name}'s counts" + (f" (in {_few(moved, 5)})" if moved else ""))
+    return "the register's tables or counts: " + (_few(said, 6) or "their order")

@@ -55,10 +55,11 @@ class FieldProfile:
     frequency: tuple[int, ...] = ()  # per mille of the most frequent values, without the values
     distinct_about: bool = False  # `distinct` is an estimate, to two figures
     formulas: int = 0  # records whose value begins as a spreadsheet formula does
+    serials: bool = False  # nearly all values are numbers of the size of a spreadsheet's days
 
     def as_dict(self) -> dict[str, Any]:
         """For canonical JSON and storage; `from_dict` is the way back. What is seldom there is left out when it is not."""
-        rare = {"distinct_about": self.distinct_about, "formulas": self.formulas}
+        rare = {"distinct_about": self.distinct_about, "formulas": self.formulas, "serials": self.serials}
         return {key: value for key, value in rare.items() if value} | {
             "name": self.name, "position": self.position, "declared_type": self.declared_type,
             "description": self.description, "rows": self.rows, "nulls": self.nulls, "distinct": self.distinct,
@@ -133,7 +134,7 @@ def _field(tally: Tally, head: ColumnHead, position: int, rows: int, k: int, sha
         masks=tuple(_per_mille(tally.masks, seen)[:_TOP_MASKS]),
         codes=codes, codes_withheld=withheld,
         frequency=tuple(n * 1000 // tally.filled for _, n in common) if distinct < 0.9 * tally.filled else (),
-        distinct_about=not tally.distinct.exact, formulas=tally.formulas,
+        distinct_about=not tally.distinct.exact, formulas=tally.formulas, serials=tally.serials >= 0.9 * seen,
     )  # fmt: skip
 
 

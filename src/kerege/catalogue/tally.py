@@ -28,6 +28,9 @@ _LOOKED: Final = 2_500  # at the costly questions
 _MASKS: Final = 5_000
 _REGISTERS: Final = 1 << 14
 
+FORMULA_STARTS: Final = ("=", "+", "-", "@")
+_HARMLESS: Final = re.compile(r"[-+](?:\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?|[\d ()-]{5,20}|[-–—]*|\s.*)\Z")
+_SERIALS: Final = ("14611", "69999")  # 1940-01-01 to 2091 as spreadsheets count days
 _NAME_END: Final = re.compile(r"(?:[оеё]ва?|[ое]вич|[ое]вна|ична|[oe]va?|[oe]vich|[oe]vna|уулу|кызы|uulu|kyzy)$")
 _CHILD_OF: Final = ("уулу", "кызы", "uulu", "kyzy")
 
@@ -181,8 +184,10 @@ class Tally:
             self.types[kind] += times
             if kind in ("date", "integer"):
                 self.formats[date_format(text) or ""] += times
-            if text[0] in "=+-@\t\r" and kind == "text":
+            if text[0] in FORMULA_STARTS and is_formula(text):
                 self.formulas += times
+            if kind == "integer" and len(text) == 5 and _SERIALS[0] <= text <= _SERIALS[1]:
+                self.serials += times
             if self.looked < _LOOKED:  # the costly question; some thousand different values answer it
                 self.looked += 1
                 self.identifiers[identifier_of(text)] += times
@@ -195,6 +200,11 @@ class Tally:
         self.shortest, self.longest = min(self.shortest, value.size), max(self.longest, value.size)
         self.distinct.add([value])
         self.types[BINARY] += times
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would take a cell for a formula and it is no plain number or telephone number."""
+    return text[:1] in FORMULA_STARTS and _HARMLESS.match(text) is None
 
 
 def reads_like_a_person(text: str) -> bool:
