@@ -246,7 +246,7 @@ class CodeList:
                 if concept.valid_to is None:
                     said = f"it is replaced by {other} and has no last day"
                     yield Finding("replaced_in_force", concept.notation, said, "warning")
-        tied = {(c.notation, other) for c in self.concepts for other in c.related if other in self}
+        tied = {(c.notation, other) for c in self.concepts for other in c.related}
         for notation, other in sorted(tied | {(b, a) for a, b in tied}):
             if other in self._all_above(notation) or notation in self._all_above(other):
                 said = f"it is related to {other}, which is above or below it (S27)"

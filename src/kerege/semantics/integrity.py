@@ -53,7 +53,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("label_language_twice", "error", "it has two preferred labels in {other}",
           "?about skos:prefLabel ?a, ?b . FILTER(LANG(?a) = LANG(?b) && STR(?a) < STR(?b)) BIND(LANG(?a) AS ?other)", "S14"),
     Check("related_in_line", "error", "it is related to {other}, which is above or below it",
-          f"?about skos:related|^skos:related ?other . FILTER(EXISTS {{ ?about {_MANY_UP} ?other }} || EXISTS {{ ?other {_MANY_UP} ?about }})", "S27"),
+          f"?about skos:related|^skos:related ?other . "
+          f"FILTER(EXISTS {{ ?about {_MANY_UP} ?other }} || EXISTS {{ ?other {_MANY_UP} ?about }})", "S27"),
     Check("mapping_clash", "error", "it matches {other} exactly and is broader, narrower or related to it at once",
           "?about skos:exactMatch|^skos:exactMatch ?other ; "
           "skos:broadMatch|skos:narrowMatch|skos:relatedMatch|^skos:relatedMatch ?other", "S46"),
