@@ -20,6 +20,7 @@ from kerege.semantics import sql
 ROW: Final = "_row"
 _MOST_CONSTANTS: Final = 5_000  # values, and characters of them, that a query carries itself; more are joined
 _MOST_CHARACTERS: Final = 300_000
+_LOOK: Final = 10_000  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,21 @@ class Columns:
             return "row_number() OVER () - 1"
         return "rowid" if last is None or count == last + 1 else "row_number() OVER () - 1"
 
-    def distinct(self, column: str) -> list[str]:
-        """The different values of a column, nulls left out."""
-        found = self.con.execute(self.query(last=(f"DISTINCT {column}",)) + f" WHERE {column} IS NOT NULL").fetchall()
-        return [row[0] for row in found]
+    def distinct(self, columns: Sequence[str]) -> list[list[str]]:
+        """The different values of each column, nulls left out; one look at the table for all."""
+        if not columns:
+            return []
+        wanted = tuple(f"coalesce(list(DISTINCT {name}) FILTER ({name} IS NOT NULL), [])" for name in columns)
+        return list(self.con.execute(self.query(last=wanted)).fetchall()[0])
+
+    def look(self, columns: Sequence[str]) -> list[int]:
+        """How many different values the columns have in the first rows; zeros for a table that is not worth the look."""
+        if not columns:
+            return []
+        inner = self.query(last=tuple(columns)) + f" LIMIT {_LOOK}"
+        counted = ", ".join(f"count(DISTINCT {column})" for column in columns)
+        rows, *counts = self.con.execute(f"SELECT count(*), {counted} FROM ({inner})").fetchall()[0]
+        return counts if rows == _LOOK else [0] * len(columns)
 
     # --- values by code -----------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kerege.semantics import ir, sql
 from kerege.semantics.duck_columns import Columns
-from kerege.semantics.patterns import Pattern, certain_of, expression, names_of, stops_of
+from kerege.semantics.patterns import Pattern, certain_of, expression, may_end_blank, names_of, stops_of
 
 
 class PatternColumns:
@@ -26,7 +26,10 @@ class PatternColumns:
             if node.part in names_of(elements)
         ]
         raw = self.columns.define(f"nullif(CASE {line} {' '.join(cases)} END, '')", line, *structs)
-        value = self.columns.define(f"nullif({sql.trim(raw)}, '')", raw)
+        value = raw
+        if any(may_end_blank(line, node.part) for line in node.pattern.lines):
+            odd = self.columns.define(sql.odd(of), of)
+            value = self.columns.define(f"nullif({sql.trim(raw, odd)}, '')", raw, odd)
         return value, f"({of} IS NOT NULL AND {line} IS NULL)"
 
     def _take_apart(self, pattern: Pattern, of: str) -> tuple[list[str], str]:

@@ -31,6 +31,7 @@ from kerege.semantics.problems import Severity, Verdict
 _RUNS: itertools.count[int] = itertools.count(1)
 _ISSUE_TYPE: Final = "STRUCT(field VARCHAR, code VARCHAR, source_code VARCHAR, severity VARCHAR)"
 ROW, ISSUES, VERDICT = RESERVED
+_FEW: Final = 500  # different values of a cell that is worked out by value and not by row
 # What an operator's failure is called.
 _CODES: Final[dict[type[ir.Expr], str]] = {
     ir.ParseDate: problems.DATE,
@@ -118,7 +119,7 @@ class _Run:
             ir.Expr, str
         ] = {}  # node -> the condition of its problem, where that is not "input there, no value"
         self.parsed: Counter[str] = Counter()
-        self.unmapped: list[tuple[str, str, str]] = []  # crosswalk, the column of codes, when they count
+        self.unmapped: list[tuple[str, str, str, str]] = []  # field, crosswalk, the column of codes, when they count
 
     # --- the two ways to run ------------------------------------------------------------------------------------------------------
 
@@ -154,9 +155,18 @@ class _Run:
     def _lay_out(self) -> tuple[str, ...]:
         """All columns; answers what the query selects of them."""
         self._source()
-        for target in self.mapping.fields:
-            for node in _bottom_up(target.expr):
-                self._node(node)
+        waiting = list(
+            dict.fromkeys(
+                node for f in self.mapping.fields for node in _bottom_up(f.expr) if not isinstance(node, ir.Target)
+            )
+        )
+        while waiting:  # everything that can be laid out, then the grammars that are due, in one look at the table
+            due: list[ir.Expr] = []
+            for node in waiting:
+                if node not in self.names and all(self._node_of(child) in self.names for child in node.inputs()):
+                    self._node(node, due)
+            self._grammars(due)
+            waiting = [node for node in waiting if node not in self.names]
         return self._result()
 
     # --- columns ------------------------------------------------------------------------------------------------------------------
@@ -178,10 +188,20 @@ class _Run:
             name = sql.quoted(cell)
             raw = self.columns.cell(name if types[cell] == "VARCHAR" else f"CAST({name} AS VARCHAR)")
             # bytes are counted first: no text has more characters than bytes
-            long = self.columns.define(f"coalesce(strlen({raw}) > {limit} AND length({raw}) > {limit}, false)", raw)
-            self.long[cell] = long
+            long = self.long[cell] = f"coalesce(strlen({raw}) > {limit} AND length({raw}) > {limit}, false)"
             there = f"CASE WHEN {long} OR {sql.blank(raw)} THEN NULL ELSE {raw} END"
-            self.names[ir.Field(cell)] = self.columns.define(there, raw, long)
+            self.names[ir.Field(cell)] = self.columns.define(there, raw)
+        self._repeated()
+
+    def _repeated(self) -> None:
+        """Cells of few different values, by a look at the first rows: everything over them is worked out on those values alone."""
+        fields = [ir.Field(cell) for cell in self.mapping.cells]
+        columns = [self.names[field_] for field_ in fields]
+        few = [n for n, count in enumerate(self.columns.look(columns)) if 0 < count <= _FEW]
+        for n, found in zip(few, self.columns.distinct([columns[n] for n in few]), strict=True):
+            if self.columns.fits(found):
+                code = self.columns.complete(columns[n], self.columns.code(columns[n], found))
+                self.coded[fields[n]] = Coded(code, tuple(found), (None,) * len(found))
 
     def column(self, expr: ir.Expr) -> str:
         """The column of a node that was laid out."""
@@ -192,20 +212,20 @@ class _Run:
             expr = self.targets[expr.field]
         return expr
 
-    def _node(self, node: ir.Expr) -> None:
-        if node in self.names or isinstance(node, ir.Target):
-            return
+    def _node(self, node: ir.Expr, due: list[ir.Expr]) -> None:
         inputs = [self._node_of(child) for child in node.inputs()]
         of = self.names[inputs[0]] if inputs else ""
         coded = self.coded.get(inputs[0]) if len(inputs) == 1 else None
-        if isinstance(node, ir.Recode | ir.Lookup | ir.Member):
+        if isinstance(node, ir.Recode) and coded is not None:
+            self._recoded(node, of, coded)
+        elif isinstance(node, ir.Recode) or (isinstance(node, ir.Lookup | ir.Member) and coded is None):
             self._listed(node, of)
-        elif coded is not None:
+        elif coded is not None and not isinstance(node, ir.Concat | ir.Coalesce | ir.When):
             self._on_constants(node, coded)
         elif isinstance(node, ir.Extract):
             self.names[node], self.told[node] = self.patterns.part(node, of)
         elif not node.laws.sql:
-            self._grammar(node, of)
+            due.append(node)
         else:
             let, reads = self.columns.let(*(self.names[child] for child in inputs))
             text = self._expression(node, of, let)
@@ -232,6 +252,19 @@ class _Run:
         return f"coalesce({test} IN ({', '.join(map(sql.literal, node.values))}), false)"
 
     # --- lists and grammars -------------------------------------------------------------------------------------------------------
+
+    def _recoded(self, node: ir.Recode, of: str, coded: Coded) -> None:
+        """A crosswalk over values by code. What is unmapped is counted after the pass, so not here."""
+        crosswalk = self.pack.crosswalk(node.crosswalk)
+        found = [crosswalk.table.get(crosswalk.key(text)) if text is not None else None for text in coded.values]
+        missed = [text is not None and target is None for text, target in zip(coded.values, found, strict=True)]
+        given = [
+            crosswalk.policy.value(text or "") if gone else target
+            for text, target, gone in zip(coded.values, found, missed, strict=True)
+        ]
+        self._coded(
+            node, Coded(coded.code, tuple(given), tuple(problems.UNMAPPED if gone else None for gone in missed))
+        )
 
     def _listed(self, node: ir.Recode | ir.Lookup | ir.Member, of: str) -> None:
         """A crosswalk or code list: constants that the value's code points into, or a join."""
@@ -260,18 +293,22 @@ class _Run:
                 value = self.columns.define(f"CASE WHEN {missed} THEN {otherwise} ELSE {value} END", of, value)
         self.names[node], self.told[node] = value, missed
 
-    def _grammar(self, node: ir.Expr, of: str) -> None:
-        """Run a grammar over the different values of its input, before the pass."""
-        found = self.columns.distinct(of)
-        values, issues = self._outcomes(node, found)
-        self.parsed[node.name] += len(found)
-        if self.columns.fits(found, values):
-            code = self.columns.complete(of, self.columns.code(of, found))
-            self._coded(node, Coded(code, values, issues))
-            return
-        value, issue, _ = self.columns.side(of, of, found, values, issues)
-        self.names[node] = value
-        self.told[node] = f"({issue} IS NOT NULL)" if any(issues) else "false"
+    def _grammars(self, due: list[ir.Expr]) -> None:
+        """Run grammars over the different values of their inputs, before the pass."""
+        inputs = {node: self.column(next(iter(node.inputs()))) for node in due}
+        columns = list(dict.fromkeys(inputs.values()))
+        different = dict(zip(columns, self.columns.distinct(columns), strict=True))
+        for node in due:
+            of, found = inputs[node], different[inputs[node]]
+            values, issues = self._outcomes(node, found)
+            self.parsed[node.name] += len(found)
+            if self.columns.fits(found, values):
+                code = self.columns.complete(of, self.columns.code(of, found))
+                self._coded(node, Coded(code, values, issues))
+                continue
+            value, issue, _ = self.columns.side(of, of, found, values, issues)
+            self.names[node] = value
+            self.told[node] = f"({issue} IS NOT NULL)" if any(issues) else "false"
 
     def _on_constants(self, node: ir.Expr, coded: Coded) -> None:
         """An operator over values by code: over the few constants instead of the rows."""
@@ -328,7 +365,7 @@ class _Run:
         if isinstance(node, ir.Recode):
             policy = self.pack.crosswalk(node.crosswalk).policy
             missed = f"{guard}{self.told[node]}"
-            self.unmapped.append((node.crosswalk, given, missed))
+            self.unmapped.append((name, node.crosswalk, given, missed))
             source = f"substring({given}, 1, {problems.SOURCE_CODE_LENGTH})"
             yield _Issue(missed, name, problems.UNMAPPED, policy.severity, source)
         elif isinstance(node, ir.Pin):
@@ -372,12 +409,28 @@ class _Run:
         )
         query = f"SELECT i.field, i.code, count(*) FROM (SELECT unnest({ISSUES}) AS i FROM {made} WHERE {VERDICT} <> 'ok') GROUP BY 1, 2"
         counted = Counter({(field_, code): times for field_, code, times in self.con.execute(query).fetchall()})
-        if any(code == problems.UNMAPPED for _, code in counted):
-            for crosswalk_id, column, when in self.unmapped:
+        self._count_unmapped(made, counted)
+        return TableResult(name, sum(verdicts.values()), verdicts, counted, dict(self.parsed))
+
+    def _count_unmapped(self, made: str, counted: Counter[tuple[str, str]]) -> None:
+        """Codes as the problems name them; read again from the source only where one is too long to stand in a problem whole."""
+        by_field: dict[str, list[tuple[str, str, str]]] = {}
+        for field_, *rest in self.unmapped:
+            by_field.setdefault(field_, []).append((rest[0], rest[1], rest[2]))
+        for field_, recodes in by_field.items():
+            if not counted[field_, problems.UNMAPPED]:
+                continue
+            where = f"i.field = {sql.literal(field_)} AND i.code = {sql.literal(problems.UNMAPPED)}"
+            query = f"SELECT i.source_code, count(*) FROM (SELECT unnest({ISSUES}) AS i FROM {made} WHERE {VERDICT} <> 'ok') WHERE {where} GROUP BY 1"
+            found = self.con.execute(query).fetchall()
+            if len(recodes) == 1 and all(len(code) < problems.SOURCE_CODE_LENGTH for code, _ in found):
+                for code, times in found:
+                    self.pack.crosswalk(recodes[0][0]).count(code, times)
+                continue
+            for crosswalk_id, column, when in recodes:
                 query = self.columns.query(last=(column, "count(*)")) + f" WHERE {when} GROUP BY 1"
                 for code, times in self.con.execute(query).fetchall():
                     self.pack.crosswalk(crosswalk_id).count(code, times)
-        return TableResult(name, sum(verdicts.values()), verdicts, counted, dict(self.parsed))
 
 
 def _bottom_up(expr: ir.Expr) -> Iterator[ir.Expr]:

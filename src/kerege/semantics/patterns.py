@@ -173,6 +173,22 @@ def certain_of(line: Line) -> str:
     )
 
 
+def may_end_blank(line: Line, name: str) -> bool:
+    """Whether the text of the value `name` may have blanks to be cut off."""
+    for outer in line:
+        if isinstance(outer, Upto) and outer.name == name:
+            return True
+        if isinstance(outer, Optional) and may_end_blank(outer.of, name):
+            return True
+        if isinstance(outer, Part) and outer.name == name:
+            inner = list(_walk(outer.of))
+            runs = any(isinstance(e, Run) and e.kind in ("not", "blanks") for e in inner)
+            return runs or any(
+                text != text.strip(WHITESPACE) for e in inner if isinstance(e, AnyOf) for text in e.literals
+            )
+    return False
+
+
 # --- no choice is left ------------------------------------------------------------------------------------------------------------
 
 

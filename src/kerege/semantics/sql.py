@@ -74,10 +74,18 @@ def _trimmed(x: str) -> str:
 
 def untidy(x: str) -> str:
     """Whether a blank may stand at an end; false for most texts by a look at their ends, and at odd blanks anywhere."""
-    return f"{x} < '!' OR suffix({x}, ' ') OR regexp_matches({x}, {literal(_ODD_BLANK)})"
+    return f"{x} < '!' OR suffix({x}, ' ') OR {odd(x)}"
 
 
-def trim(x: str) -> str:
+def odd(x: str) -> str:
+    """Whether `x` has a blank other than a plain space."""
+    return f"regexp_matches({x}, {literal(_ODD_BLANK)})"
+
+
+def trim(x: str, odd: str | None = None) -> str:
+    """`odd`: a column that says so of the text `x` was cut from."""
+    if odd is not None:
+        return f"CASE WHEN {x} < '!' OR suffix({x}, ' ') OR {odd} THEN {_trimmed(x)} ELSE {x} END"
     return f"CASE WHEN {untidy(x)} THEN {_trimmed(x)} ELSE {x} END"
 
 
@@ -222,9 +230,14 @@ def _parse_date(expr: ir.ParseDate, x: str, let: Let) -> str:
 
 def _pin(x: str, let: Let) -> str:
     bare = f"CASE WHEN regexp_full_match({x}, '[0-9]*') THEN {x} ELSE {removed(x, pin.SEPARATORS)} END"
-    digits = let(f"regexp_extract({bare}, '^[12][0-9]{{13}}$')")
-    iso = let(_cut(digits, (6, 4, 2)))
-    return f"CASE WHEN {existing(iso)} IS NOT NULL THEN {digits} END"
+    digits = let(f"regexp_extract({bare}, '{_PIN}')")
+    exists = f"TRY_CAST({_cut(digits, (6, 4, 2))} AS DATE) IS NOT NULL"
+    return f"CASE WHEN substring({digits}, 2, 2) <= '28' OR {exists} THEN {digits} END"
+
+
+# A sex digit, a day and a month that may be, a year within those taken, five digits: up to the 28th, every such day exists.
+_PIN: Final = "^[12](?:0[1-9]|[12][0-9]|3[01])(?:0[1-9]|1[0-2])(?:1[89]|2[01])[0-9]{7}$"
+assert (dates.FIRST_YEAR, dates.LAST_YEAR) == (1800, 2199), "_PIN has these years"
 
 
 def pin_contradicts(number: str, birth_date: str | None, sex: str | None) -> str:
