@@ -17,10 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kerege.semantics import codes, folding, ir
 from kerege.semantics import engines_words as words
-from kerege.semantics.engines_plan import RANKS, VERDICTS, Condition, Issue, Plan, plan_of
+from kerege.semantics.engines_plan import (
+    RANKS,
+    SIDE_PARTS,
+    VERDICTS,
+    Condition,
+    Issue,
+    Plan,
+    plan_of,
+    side_columns,
+    side_row,
+)
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import RESERVED, Mapping
-from kerege.semantics.operators import NUMBER_LENGTH, Lists, function_of, lookup_table
+from kerege.semantics.operators import NUMBER_LENGTH, Lists, lookup_table
 from kerege.semantics.problems import SOURCE_CODE_LENGTH, Verdict
 
 if TYPE_CHECKING:
@@ -96,10 +106,14 @@ class _Run:
         schema = self.source.collect_schema()
         missing = [cell for cell in self.mapping.cells if cell not in schema]
         if missing:
-            self._refuse(f"columns missing: {', '.join(missing)}")
+            raise self._refused(f"columns missing: {', '.join(missing)}")
         for number, node in enumerate(self.plan.fields):
             name = self.columns[node] = f"s{number}"
-            raw = self._text(node.cell, schema[node.cell])
+            raw = text_of(pl, node.cell, schema[node.cell])
+            if raw is None:
+                raise self._refused(
+                    f"column {node.cell} is {schema[node.cell]}, which engines write differently; give it as text"
+                )
             too_long = (raw.str.len_chars() > self.mapping.cell_limit).fill_null(False)
             blank = raw.str.strip_chars(folding.WHITESPACE) == ""
             chosen.append(pl.when(~(too_long | blank)).then(raw).alias(name))
@@ -108,29 +122,8 @@ class _Run:
         rows = self.source.select(*chosen) if chosen else self.source.select(pl.int_range(pl.len()).alias(ROW))
         return (rows.with_row_index(ROW) if chosen else rows).with_columns(pl.col(ROW).cast(pl.Int64))
 
-    def _text(self, cell: str, kind: Any) -> Expr:
-        """A cell as text, where every engine writes the same text for its type."""
-        pl, raw = self.pl, self.pl.col(cell)
-        if kind == pl.String:
-            return raw
-        if (
-            kind.is_integer()
-            or kind in (pl.Boolean, pl.Date, pl.Null)
-            or isinstance(kind, pl.Decimal | pl.Enum | pl.Categorical)
-        ):
-            return raw.cast(pl.String)
-        if isinstance(kind, pl.Datetime) and kind.time_zone is None:
-            written = raw.dt.to_string("%Y-%m-%d %H:%M:%S%.f")
-            return (
-                pl.when(written.str.contains(".", literal=True))
-                .then(written.str.strip_chars_end("0"))
-                .otherwise(written)
-            )
-        self._refuse(f"column {cell} is {kind}, which engines write differently; give it as text")
-        raise AssertionError
-
-    def _refuse(self, reason: str) -> None:
-        raise TableInvalid(table=self.table, mapping=self.mapping.id, reason=reason)
+    def _refused(self, reason: str) -> TableInvalid:
+        return TableInvalid(table=self.table, mapping=self.mapping.id, reason=reason)
 
     def _native_stage(self, lazy: pl.LazyFrame, stage: tuple[ir.Expr, ...]) -> pl.LazyFrame:
         chosen: list[Expr] = []
@@ -193,22 +186,16 @@ class _Run:
     def _side_stage(self, frame: pl.DataFrame, stage: tuple[ir.Expr, ...]) -> pl.LazyFrame:
         """Run grammars over the distinct values of their inputs and join what they gave."""
         pl, lazy = self.pl, frame.lazy()
-        for node in stage:
-            name = f"c{len(self.columns)}"
-            (of,) = node.inputs()
-            key = self.columns[self.plan.resolved(of)]
+        for of, nodes in self.plan.grammars(stage).items():
+            key = self.columns[of]
+            names = [f"c{len(self.columns) + n}" for n in range(len(nodes))]
             given = frame.get_column(key).unique().drop_nulls().to_list()
-            function = function_of(node, self.pack)
-            outcomes = [function(text) for text in given]
-            issues = [issue or (None, None, None) for _, issue in outcomes]
-            side: dict[str, list[str | None]] = {"k": given, name: [value for value, _ in outcomes]}
-            if not node.laws.total:
-                for place, part in enumerate(("code", "source", "severity")):
-                    side[f"{name}_{part}"] = [issue[place] for issue in issues]
-            made = pl.LazyFrame(side, schema=dict.fromkeys(side, pl.String))
-            lazy = lazy.join(made, left_on=key, right_on="k", how="left", maintain_order="left")
-            self.columns[node] = name
-            self.parsed[node.name] += len(given)
+            row = side_row(nodes, self.pack)
+            schema = dict.fromkeys(("k", *side_columns(nodes, names)), pl.String)
+            side = pl.LazyFrame([row(text) for text in given], schema=schema, orient="row")
+            lazy = lazy.join(side, left_on=key, right_on="k", how="left", maintain_order="left")
+            self.columns |= dict(zip(nodes, names, strict=True))
+            self.parsed.update({node.name: len(given) for node in nodes})
         return lazy
 
     # --- problems -----------------------------------------------------------------------------------------------------------------
@@ -250,7 +237,7 @@ class _Run:
             condition = condition & self._true(more)
         if issue.code is None:
             name = self.columns[self.plan.resolved(issue.when[-1].node)]
-            told = [pl.col(f"{name}_{part}") for part in ("code", "source", "severity")]
+            told = [pl.col(f"{name}_{part}") for part in SIDE_PARTS]
         else:
             source = self.col(issue.source) if issue.source is not None else pl.lit(None, pl.String)
             told = [pl.lit(issue.code), source.str.slice(0, SOURCE_CODE_LENGTH), pl.lit(issue.severity)]
@@ -298,6 +285,23 @@ class _Run:
         codes_met = frame.get_column(self.columns[self.plan.resolved(issue.source)]).gather(rows.get_column(ROW))
         for code, times in codes_met.value_counts().iter_rows():
             self.pack.crosswalk(issue.crosswalk).count(code, times)
+
+
+def text_of(pl: Any, cell: str, kind: Any) -> Expr | None:
+    """A column as text, or None for types (floats, zoned times, nested ones) that engines write differently."""
+    raw = pl.col(cell)
+    if kind == pl.String:
+        return raw
+    if kind.is_integer() or kind in (pl.Boolean, pl.Date, pl.Null):
+        return raw.cast(pl.String)
+    if isinstance(kind, pl.Decimal | pl.Enum | pl.Categorical):
+        return raw.cast(pl.String)
+    if isinstance(kind, pl.Datetime) and kind.time_zone is None:
+        written = raw.dt.to_string("%Y-%m-%d %H:%M:%S%.f")
+        return (
+            pl.when(written.str.contains(".", literal=True)).then(written.str.strip_chars_end("0")).otherwise(written)
+        )
+    return None
 
 
 # --- words ------------------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import Final, Protocol, cast
 
 from kerege.semantics import emit_postgres_words as pg
 from kerege.semantics import ir, sql
-from kerege.semantics.emit_postgres_write import ISSUES, SETTINGS, SIDE, VERDICT, Load, Run, Script, SideRow, Writer
+from kerege.semantics.emit_postgres_write import ISSUES, LIST, SETTINGS, VERDICT, Load, Run, Script, SideRow, Writer
 from kerege.semantics.engines_plan import Plan, plan_of
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import Mapping
@@ -120,11 +120,11 @@ class PostgresTable:
             if isinstance(step, Run):
                 session.execute(step.sql)
             elif isinstance(step, Load):
-                session.load(step.table, SIDE, step.rows)
+                session.load(step.table, LIST, step.rows)
             else:
                 values = [str(row[0]) for row in session.rows(step.query)]
-                parsed[step.node.name] += len(values)
-                session.load(step.table, SIDE, step.rows(values, self.pack))
+                parsed.update({node.name: len(values) for node in step.nodes})
+                session.load(step.table, step.columns, step.rows(values, self.pack))
         return parsed
 
     def _tell(self, session: Session, script: Script, parsed: Counter[str]) -> PostgresResult:

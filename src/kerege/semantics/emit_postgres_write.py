@@ -12,19 +12,19 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kerege.semantics import emit_postgres_words as pg
 from kerege.semantics import ir, sql
-from kerege.semantics.engines_plan import Condition, Issue, Plan
+from kerege.semantics.engines_plan import SIDE_PARTS, Condition, Issue, Plan, side_columns, side_row
 from kerege.semantics.mapping import RESERVED, Mapping
-from kerege.semantics.operators import Lists, function_of, lookup_table
+from kerege.semantics.operators import Lists, lookup_table
 from kerege.semantics.problems import SOURCE_CODE_LENGTH
 
 ROW, ISSUES, VERDICT = RESERVED
 TEXT: Final = 'text COLLATE "C"'
-SIDE: Final = ("k", "v", "code", "source", "severity")
+LIST: Final = ("k", "v")  # a code list or crosswalk: what is looked up, what is found
 _RUNS: itertools.count[int] = itertools.count(1)
 # Inside the transactions only: what text a date, a time or a number becomes, how literals are read, and plans that do not guess.
 SETTINGS: Final = (
@@ -38,7 +38,7 @@ SETTINGS: Final = (
         "jit = off",
     ),
 )
-SideRow = tuple[str, str | None, str | None, str | None, str | None]
+SideRow = tuple[str | int | None, ...]  # key, value, and for operators with problems code, source code and severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +71,15 @@ class Load:
 
 @dataclass(frozen=True)
 class Fill:
-    """A grammar's side table: run `query` for the distinct values, give each to `node`'s function, load the rows."""
+    """A side table of grammars: run `query` for the distinct values, give each to the functions of `nodes`, load the rows."""
 
     table: str
+    columns: tuple[str, ...]
     query: str
-    node: ir.Expr
+    nodes: tuple[ir.Expr, ...]
 
     def rows(self, values: Iterable[str], pack: Lists) -> Iterator[SideRow]:
-        function = function_of(self.node, pack)
-        for value in values:
-            found, issue = function(value)
-            yield (value, found, *(issue or (None, None, None)))
+        return map(side_row(self.nodes, pack), values)
 
 
 Step = Run | Load | Fill
@@ -107,7 +105,8 @@ class Script:
             elif isinstance(step, Load):
                 out += _inserts(step)
             else:
-                out.append(f"-- {step.node.name}: a runner fills {step.table} from: {step.query}")
+                names = ", ".join(node.name for node in step.nodes)
+                out.append(f"-- {names}: a runner fills {step.table} from: {step.query}")
         out += ["COMMIT;", *(f"{s};" for s in self.finish)]
         return "\n".join(out) + "\n"
 
@@ -127,7 +126,7 @@ class Script:
 def _inserts(step: Load, at_once: int = 500) -> Iterator[str]:
     for start in range(0, len(step.rows), at_once):
         rows = step.rows[start : start + at_once]
-        values = ", ".join(f"({', '.join('NULL' if v is None else sql.literal(v) for v in row)})" for row in rows)
+        values = ", ".join(f"({', '.join('NULL' if v is None else sql.literal(str(v)) for v in row)})" for row in rows)
         yield f"INSERT INTO pg_temp.{sql.quoted(step.table)} VALUES {values};"
 
 
@@ -202,8 +201,8 @@ class Writer:
     def _stage(self, stage: tuple[ir.Expr, ...]) -> Iterator[_Level]:
         if self.plan.ways[stage[0]] == "side":
             level = self._new()
-            for node in stage:
-                self._side(level, node)
+            for of, nodes in self.plan.grammars(stage).items():
+                self._side(level, of, tuple(nodes))
             yield level
             return
         prepared, before = self._prepared(stage)
@@ -273,8 +272,8 @@ class Writer:
         else:
             assert isinstance(node, ir.Recode)
             table = dict(self.pack.crosswalk(node.crosswalk).table)
-        side = self._table(f"list_{name}", ((column, TEXT) for column in SIDE))
-        rows = [(k, v, None, None, None) for k, v in table.items() if "\0" not in k]
+        side = self._table(f"list_{name}", ((column, TEXT) for column in LIST))
+        rows = [(k, v) for k, v in table.items() if "\0" not in k]
         self.steps.append(Load(side, tuple(rows)))
         key = self.use(self.before[node][0]) if self._folded(node) else given
         level.joins.append(f"LEFT JOIN pg_temp.{sql.quoted(side)} AS j_{name} ON j_{name}.k = {key}")
@@ -288,17 +287,17 @@ class Writer:
             level.columns.append((f"{name}_missed", "boolean", missed))
         level.columns.append((name, TEXT, value))
 
-    def _side(self, level: _Level, node: ir.Expr) -> None:
-        """A join with what a grammar gave for the distinct values."""
-        name, key = self.names[node], self._given(node)
-        side = self._table(f"side_{name}", ((column, TEXT) for column in SIDE))
+    def _side(self, level: _Level, of: ir.Expr, nodes: tuple[ir.Expr, ...]) -> None:
+        """A join with what grammars gave for the distinct values of `of`."""
+        key = self.col(of)
+        columns = side_columns(nodes, [self.names[node] for node in nodes])
+        alias = f"j_{columns[0]}"
+        side = self._table(f"side_{columns[0]}", ((column, TEXT) for column in ("k", *columns)))
         level.fills.append(
-            Fill(side, key.removeprefix("t."), node)
-        )  # the query is known when the level before is stored
-        level.joins.append(f"LEFT JOIN pg_temp.{sql.quoted(side)} AS j_{name} ON j_{name}.k = {key}")
-        level.columns.append((name, TEXT, f"j_{name}.v"))
-        if not node.laws.total:
-            level.columns += [(f"{name}_{part}", TEXT, f"j_{name}.{part}") for part in SIDE[2:]]
+            Fill(side, ("k", *columns), key.removeprefix("t."), nodes)
+        )  # the query when what is before is stored
+        level.joins.append(f"LEFT JOIN pg_temp.{sql.quoted(side)} AS {alias} ON {alias}.k = {key}")
+        level.columns += [(column, TEXT, f"{alias}.{column}") for column in columns]
 
     # --- problems -----------------------------------------------------------------------------------------------------------------
 
@@ -322,7 +321,7 @@ class Writer:
     def _issue(self, issue: Issue, when: str) -> str:
         if issue.code is None:
             name = self.names[self.plan.resolved(issue.when[-1].node)]
-            code, source, severity = (self.use(f"{name}_{part}") for part in SIDE[2:])
+            code, source, severity = (self.use(f"{name}_{part}") for part in SIDE_PARTS)
         elif issue.source is None:
             told = {"field": issue.field, "code": issue.code, "source_code": None, "severity": issue.severity}
             return f"CASE WHEN {when} THEN {sql.literal(json.dumps(told, ensure_ascii=False))}::jsonb END"
@@ -373,7 +372,7 @@ class Writer:
                     query = (
                         f"SELECT DISTINCT {fill.query} FROM pg_temp.{sql.quoted(stored)} WHERE {fill.query} IS NOT NULL"
                     )
-                    self.steps.append(Fill(fill.table, query, fill.node))
+                    self.steps.append(replace(fill, query=query))
                 current = f"pg_temp.{sql.quoted(stored)} AS t"
             before = "t.*, " if place else ""
             columns = ", ".join(f"{written} AS {name}" for name, _, written in level.columns)

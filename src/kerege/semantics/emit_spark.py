@@ -20,11 +20,11 @@ from kerege.semantics import folding, ir
 from kerege.semantics.codelist import CodeList
 from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.emit_spark_words import WORDS, Column, fold, quoted
-from kerege.semantics.engines_plan import Condition, Issue, Plan, plan_of
+from kerege.semantics.engines_plan import SIDE_PARTS, Condition, Issue, Plan, plan_of, side_columns, side_row
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.gazetteer import Gazetteer
 from kerege.semantics.mapping import RESERVED, Mapping
-from kerege.semantics.operators import Lists, function_of, lookup_table
+from kerege.semantics.operators import Lists, lookup_table
 from kerege.semantics.problems import SOURCE_CODE_LENGTH, Verdict
 
 ROW, ISSUES, VERDICT = RESERVED
@@ -33,7 +33,6 @@ SMALL: Final = 48  # lists up to this size are written into the expression
 UNMAPPED: Final = "_unmapped"
 _PLACE_BITS: Final = 33  # of monotonically_increasing_id: the place in the partition
 _PARTS: Final = ("field", "code", "source_code", "severity")
-_SIDE: Final = ("code", "source", "severity")
 Frame = Any  # a pyspark.sql.DataFrame; the library is not there in every installation
 
 
@@ -261,16 +260,13 @@ class _Run:
         """Run grammars on the executors, over the distinct values of their inputs, and join what they gave."""
         F, before = self.F, frame
         lists = _carried(self.pack, self.mapping)
-        for node in stage:
-            name = f"c{len(self.columns)}"
-            (of,) = node.inputs()
-            key = self.col(of)
-            parts = () if node.laws.total else tuple(f"{name}_{part}" for part in _SIDE)
-            schema = ", ".join(f"{n} string" for n in (f"{name}_k", name, *parts))
-            given = before.select(key.alias("k")).where(F.col("k").isNotNull()).distinct()
-            side = given.mapInArrow(_on_executor(node, lists), schema)
-            frame = frame.join(side, key == F.col(f"{name}_k"), "left").drop(f"{name}_k")
-            self.columns[node] = name
+        for of, nodes in self.plan.grammars(stage).items():
+            names = [f"c{len(self.columns) + n}" for n in range(len(nodes))]
+            columns = (f"{names[0]}_k", *side_columns(nodes, names))
+            given = before.select(self.col(of).alias("k")).where(F.col("k").isNotNull()).distinct()
+            side = given.mapInArrow(_on_executor(tuple(nodes), lists), ", ".join(f"{name} string" for name in columns))
+            frame = frame.join(side, self.col(of) == F.col(columns[0]), "left").drop(columns[0])
+            self.columns |= dict(zip(nodes, names, strict=True))
         return frame
 
     # --- problems -----------------------------------------------------------------------------------------------------------------
@@ -308,7 +304,7 @@ class _Run:
         F = self.F
         if issue.code is None:
             name = self.columns[self.plan.resolved(issue.when[-1].node)]
-            told = [F.col(f"{name}_{part}") for part in _SIDE]
+            told = [F.col(f"{name}_{part}") for part in SIDE_PARTS]
         else:
             source = (
                 F.substring(self.col(issue.source), 1, SOURCE_CODE_LENGTH)
@@ -358,21 +354,18 @@ def _carried(pack: Lists, mapping: Mapping) -> _Carried:
     )
 
 
-def _on_executor(node: ir.Expr, lists: _Carried) -> Callable[[Iterator[Any]], Iterator[Any]]:
-    """What runs in the executors' Python: batches of distinct texts in; text, value and (for operators with problems) the issue out."""
-    total = node.laws.total
+def _on_executor(nodes: tuple[ir.Expr, ...], lists: _Carried) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    """What runs in the executors' Python: batches of distinct texts in, batches of side table rows out."""
 
     def run(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow  # type: ignore[import-untyped]
 
-        function = function_of(node, lists)
+        row = side_row(nodes, lists)
+        width = 1 + len(side_columns(nodes, [""] * len(nodes)))
         for batch in batches:
-            given = batch.column(0).to_pylist()
-            outcomes = [function(text) for text in given]
-            columns = [given, [value for value, _ in outcomes]]
-            if not total:
-                columns += [[issue[n] if issue else None for _, issue in outcomes] for n in range(len(_SIDE))]
-            arrays = [pyarrow.array(column, pyarrow.string()) for column in columns]
-            yield pyarrow.RecordBatch.from_arrays(arrays, [f"n{n}" for n in range(len(arrays))])
+            rows = [row(text) for text in batch.column(0).to_pylist()]
+            columns = zip(*rows, strict=True) if rows else [()] * width
+            arrays = [pyarrow.array(list(column), pyarrow.string()) for column in columns]
+            yield pyarrow.RecordBatch.from_arrays(arrays, [f"n{n}" for n in range(width)])
 
     return run

@@ -10,13 +10,13 @@ An operator an engine has no words for runs through a side table: Python once pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from kerege.semantics import ir, problems
 from kerege.semantics.mapping import Mapping
-from kerege.semantics.operators import Lists
+from kerege.semantics.operators import Lists, check_lists, function_of
 from kerege.semantics.problems import Severity, Verdict
 
 # What the failure of an operator that runs natively is called: input there, no value out.
@@ -89,18 +89,53 @@ class Plan:
             node = next(f.expr for f in self.mapping.fields if f.name == node.field)
         return node
 
+    def grammars(self, stage: tuple[ir.Expr, ...]) -> dict[ir.Expr, list[ir.Expr]]:
+        """The nodes of a stage of side tables by the node they read: one table for each, whatever many parts are made of it."""
+        out: dict[ir.Expr, list[ir.Expr]] = {}
+        for node in stage:
+            (of,) = node.inputs()
+            out.setdefault(self.resolved(of), []).append(node)
+        return out
+
     @property
     def fields(self) -> tuple[ir.Field, ...]:
         """The cells, in the order of the mapping's `cells`."""
         return tuple(ir.Field(cell) for cell in self.mapping.cells)
 
 
+SIDE_PARTS: Final = ("code", "source", "severity")  # of a problem, beside the value, for operators that may raise one
+
+
+def side_columns(nodes: Sequence[ir.Expr], names: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a side table after its key: for each node its value under its name, and what its problem is made of."""
+    out: list[str] = []
+    for node, name in zip(nodes, names, strict=True):
+        out += [name, *(f"{name}_{part}" for part in (() if node.laws.total else SIDE_PARTS))]
+    return tuple(out)
+
+
+def side_row(nodes: Sequence[ir.Expr], pack: Lists) -> Callable[[str], tuple[str | None, ...]]:
+    """What fills a side table: from one distinct value its row, the key first."""
+    functions = [(function_of(node, pack), node.laws.total) for node in nodes]
+
+    def row(text: str) -> tuple[str | None, ...]:
+        out: list[str | None] = [text]
+        for function, total in functions:
+            value, issue = function(text)
+            out.append(value)
+            if not total:
+                out += issue or _NO_ISSUE
+        return tuple(out)
+
+    return row
+
+
+_NO_ISSUE: Final = (None, None, None)
+
+
 def plan_of(mapping: Mapping, pack: Lists, native: Native) -> Plan:
     """The plan for an engine that has words for the nodes `native` says yes to; ids the mapping names are looked up now."""
-    for crosswalk_id in mapping.crosswalks:
-        pack.crosswalk(crosswalk_id)
-    for list_id in mapping.codelists:
-        pack.codelist(list_id)
+    check_lists(mapping, pack)
     ways: dict[ir.Expr, Way] = {}
     waiting: list[ir.Expr] = []
     for target in mapping.fields:
