@@ -50,7 +50,7 @@ def run(quick: bool = False) -> dict[str, float | None]:
         best = min(runs, key=lambda r: r[0] + r[1])
         for source, client, found in runs:
             _line("kerege, as it comes (sampled)", source, client, found.tables[0].rows)
-        source, client, found = _ours(url, Limits(rows=1 << 40, seconds=600))
+        source, client, found = _ours(url, Limits(rows=1 << 40, seconds=600, sample=1 << 40))
         _line("kerege, every row", source, client, found.tables[0].rows)
         peer = _datahub(url, folder) if not quick else None
         if peer is None:
@@ -100,7 +100,7 @@ class _Backends(threading.Thread):
 
     def __init__(self, postmaster: int) -> None:
         super().__init__(daemon=True)
-        self._postmaster, self._stop = postmaster, threading.Event()
+        self._postmaster, self._ended = postmaster, threading.Event()
         self.cpu: dict[int, float] = {}
         self._begun = self._children()
 
@@ -116,12 +116,12 @@ class _Backends(threading.Thread):
         return found
 
     def run(self) -> None:
-        while not self._stop.wait(0.1):
+        while not self._ended.wait(0.1):
             for pid, used in self._children().items():
                 self.cpu[pid] = used - self._begun.get(pid, 0.0)
 
     def total(self) -> float:
-        self._stop.set()
+        self._ended.set()
         self.join()
         return sum(self.cpu.values())
 

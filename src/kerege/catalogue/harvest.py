@@ -39,18 +39,25 @@ class Options:
         return {
             "rows": r.limits.rows, "cell": r.limits.cell, "seconds": r.limits.seconds, "encoding": r.encoding,
             "delimiter": r.delimiter, "header_row": r.header_row, "tables": list(r.tables), "k": self.k,
-            "share": list(self.share), "key": list(self.key), "sample": self.sample, "counted": r.counted,
-            "since": r.since, "until": r.until,
+            "share": list(self.share), "key": list(self.key), "is_sample": self.sample, "counted": r.counted,
+            "since": r.since, "until": r.until, "sample": r.limits.sample,
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Options:
-        limits = Limits(rows=raw["rows"], cell=raw["cell"], seconds=raw["seconds"])
+        older = isinstance(raw["sample"], bool)  # a plan made before tables were sampled by less than --rows
+        limits = Limits(raw["rows"], raw["cell"], raw["seconds"], raw["rows"] if older else raw["sample"])
         reading = Reading(
             limits, raw["encoding"], raw["delimiter"], raw["header_row"], tuple(raw["tables"]), raw["counted"],
             raw["k"], raw.get("since", ""), raw.get("until", ""),
         )  # fmt: skip
-        return cls(reading, raw["k"], tuple(raw["share"]), tuple(raw["key"]), bool(raw.get("sample", False)))
+        return cls(
+            reading,
+            raw["k"],
+            tuple(raw["share"]),
+            tuple(raw["key"]),
+            bool(raw["sample"] if older else raw["is_sample"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from typing import Final
 import phonenumbers
 
 _LONGEST_MASK: Final = 40
-_PIECE: Final = re.compile(r"\d+|[^\W\d_]+|\s+|.", re.DOTALL)
 
 DATE_FORMATS: Final[Mapping[str, str]] = {
     "9999-99-99": "%Y-%m-%d",
@@ -49,27 +48,44 @@ _PERSONAL_WORDS: Final = frozenset(
 _PERSONAL_PAIRS: Final = (("last", "name"), ("first", "name"), ("middle", "name"), ("full", "name"), ("data", "r"))
 
 
-@lru_cache(maxsize=65536)
+class _Classes(dict[int, str]):
+    """Character -> its class, found out once each: `9`, Cyrillic `А` `а`, Latin `A` `a`, other scripts `Ω` `ω`, a blank; others as they are."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char.isalpha():
+            cyrillic = "\u0400" <= char <= "\u052f"
+            latin = char.isascii() or "\u00c0" <= char <= "\u024f"
+            kind = ("А", "а") if cyrillic else ("A", "a") if latin else ("Ω", "ω")
+            found = kind[0] if char.isupper() else kind[1]
+        elif char.isalnum():  # digits, fractions, Roman numerals and their like
+            found = "9"
+        else:
+            found = " " if char.isspace() else char
+        self[code] = found
+        return found
+
+
+_CLASSES: Final = _Classes()
+_WORD: Final = re.compile(r"[АаAaΩω]+| {2,}")
+
+
 def mask(value: str) -> str:
     """The shape of `value`: digits as `9` each, a word as `А`, `а`, `Аа`, `АА` (Latin likewise), punctuation as it is."""
-    pieces = []
-    for piece in _PIECE.findall(value[:400]):
-        first = piece[0]
-        if first.isdecimal():
-            pieces.append("9" * len(piece))
-        elif first.isalpha():
-            pieces.append(_word_mask(piece))
-        elif first.isalnum():  # fractions, Roman numerals and their like
-            pieces.append("9" * len(piece))
-        else:
-            pieces.append(" " if first.isspace() else first)
-    shape = "".join(pieces)
+    return _shape(value[:400].translate(_CLASSES))
+
+
+@lru_cache(maxsize=65536)
+def _shape(classes: str) -> str:
+    """The mask of all values of these characters' classes, of which there are far fewer than values."""
+    shape = _WORD.sub(lambda found: _word_mask(found[0]), classes)
     return shape if len(shape) <= _LONGEST_MASK else shape[:_LONGEST_MASK] + "…"
 
 
 def _word_mask(word: str) -> str:
-    cyrillic = any("\u0400" <= c <= "\u052f" for c in word)
-    latin = any(c.isascii() or "\u00c0" <= c <= "\u024f" for c in word)
+    if word[0] == " ":
+        return " "
+    cyrillic, latin = "А" in word or "а" in word, "A" in word or "a" in word
     if cyrillic and latin:
         return "Аa"  # both scripts in one word: a typing error nobody sees on a screen
     upper, lower = ("А", "а") if cyrillic else ("A", "a")
@@ -83,6 +99,8 @@ def _word_mask(word: str) -> str:
 @lru_cache(maxsize=65536)
 def type_of(value: str) -> str:
     """`integer`, `decimal`, `date`, `moment` or `text`. Digits with a leading zero are codes, so text."""
+    if "9" not in mask(value):
+        return "text"
     if _INTEGER.match(value):
         digits = value.lstrip("+-")
         return "text" if (len(digits) > 1 and digits[0] == "0") or len(digits) > 15 else "integer"
@@ -95,6 +113,8 @@ def type_of(value: str) -> str:
 
 def date_format(value: str) -> str | None:
     """The `strptime` format `value` is written in, when it is a day that exists between 1850 and 2150."""
+    if not 8 <= len(value) <= 10:
+        return None
     fmt = DATE_FORMATS.get(mask(value))
     if fmt is None:
         return None

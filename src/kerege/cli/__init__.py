@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "kerege.cli.demo:demo",
     "codelist": "kerege.cli.semantics:codelist",
     "crosswalk": "kerege.cli.crosswalk:crosswalk",
+    "findings": "kerege.cli.catalogue:findings",
     "gate": "kerege.cli.delivery:gate",
     "harmonise": "kerege.cli.catalogue:harmonise",
     "hub": "kerege.cli.hub:hub",
@@ -36,6 +37,7 @@ COMMANDS: Final[dict[str, str]] = {
     "suggest": "kerege.cli.catalogue:suggest",
     "settings": "kerege.cli.ground:settings",
     "truth": "kerege.cli.ownership:truth",
+    "usage": "kerege.cli.catalogue:usage",
     "verify": "kerege.cli.credentials:verify",
 }
 

@@ -1,6 +1,6 @@
-"""Commands of the catalogue: harvest, apply, profile, suggest, harmonise (`crosswalk` is a module of its own).
+"""Commands of the catalogue: harvest, apply, usage, findings, profile, suggest, harmonise (`crosswalk` is a module of its own).
 
-Only `harvest`, `apply` and `harmonise --record` open the hub's database; the others work on files and registers alone.
+Only `harvest`, `apply`, `usage`, `findings` and `harmonise --record` open the hub's database; the others work on files and registers alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from kerege.catalogue.errors import TableEmpty
 from kerege.catalogue.harvest import Harvest, Options, harvest_source
 from kerege.catalogue.plans import Change, describe
 from kerege.catalogue.profile import as_column, profile_table, sketch
-from kerege.catalogue.sources import open_source
+from kerege.catalogue.sources import Reading, open_source
+from kerege.catalogue.sources.delimited import NO_LINE_END
 from kerege.cli.reading import open_table, policy_of, reading_of, reading_options, split_source
 from kerege.ground import clock
 from kerege.web.installation import open_database
@@ -29,7 +31,8 @@ from kerege.web.installation import open_database
 def _show_remarks(source: str, remarks: Iterable[tuple[str, str]]) -> None:
     for table, remark in remarks:
         click.echo(f"note     {source}, table {table}: {remark}.", err=True)
-        click.echo("         If its sender counts the rows (#ROWS;<n>), read it with --counted.", err=True)
+        if remark.startswith(NO_LINE_END):
+            click.echo("         If its sender counts the rows (#ROWS;<n>), read it with --counted.", err=True)
 
 
 def _show_harvest(found: Harvest, seconds: float) -> None:
@@ -38,6 +41,11 @@ def _show_harvest(found: Harvest, seconds: float) -> None:
         f"{len(found.tables)} tables, {found.columns} columns read, {found.values_told} code values told, "
         f"no other values copied ({seconds:.1f} s)"
     )
+    click.echo(f"cost to the source: {found.cost.text}")
+    if found.usage:
+        consumers = {u.consumer for u in found.usage}
+        calls = sum(u.calls for u in found.usage)
+        click.echo(f"{calls} calls by {len(consumers)} consumers counted, names of fields only")
 
 
 def _show_changes(changes: Sequence[Change], most: int = 200) -> None:
@@ -61,6 +69,7 @@ def _show_changes(changes: Sequence[Change], most: int = 200) -> None:
     "--k", type=click.IntRange(1), default=5, show_default=True, help="Values fewer records share are withheld."
 )
 @click.option("--accept-empty", is_flag=True, help="Take an empty delivery for what it is.")
+@click.option("--json", "as_json", is_flag=True, help="The plan, and what it cost the source, as JSON.")
 @reading_options
 def harvest(
     source: str | None,
@@ -70,9 +79,10 @@ def harvest(
     share: tuple[str, ...],
     k: int,
     accept_empty: bool,
+    as_json: bool,
     **raw: Any,
 ) -> None:
-    """Read a register and plan what the catalogue would learn; apply the plan later."""
+    """Read a register, a description or an exchange node and plan what the catalogue would learn; apply the plan later."""
     open_database()
     from kerege.catalogue import doings, queries
     from kerege.catalogue.models import Plan
@@ -86,22 +96,94 @@ def harvest(
             click.echo(f"{view.plan_id}  {clock.iso(view.made_at)}  {view.source}  {len(view.changes)} changes")
         return
     if not source:
-        raise click.UsageError("Name a source: a file or a postgresql:// URL.")
+        raise click.UsageError(
+            "Name a source: a file, a folder of Parquet, a postgresql:// or mysql:// URL, or node://FILE."
+        )
     text, tables = split_source(source)
-    options = Options(reading_of(raw, tables), k, share, key)
+    options = Options(replace(reading_of(raw, tables), k=k), k, share, key)
+    local = "://" not in text or text.startswith("node://")
+    if text.startswith("node://"):
+        options = replace(options, reading=_since_last(text, options.reading))
     began = time.perf_counter()
     with Console(stderr=True).status(f"reading {Path(text).name if '://' not in text else 'the register'}") as status:
         found = harvest_source(text, options, lambda name: status.update(f"reading {name}"))
-    location = "" if "://" in text else str(Path(text).resolve())
+    location = ""  # a database is named anew when applying: its URL may hold an account
+    if local:
+        scheme, mark, path = text.rpartition("://")
+        location = scheme + mark + str(Path(path).resolve())
     plan = doings.make_plan(found, options, clock.now(), location=location, accept_empty=accept_empty)
     changes = queries.plan_view(plan).changes
+    if as_json:
+        told = {"plan": plan.plan_id, "source": found.source, "kind": found.kind, "cost": found.cost.as_dict()}
+        more = {"changes": [c.as_dict() for c in changes], "usage": [u.as_dict() for u in found.usage]}
+        click.echo(json.dumps({**told, **more}, ensure_ascii=False, indent=1))
+        return
     _show_harvest(found, time.perf_counter() - began)
     _show_changes(changes)
-    if not changes:
+    if not changes and not found.usage:
         click.echo("No difference to what the catalogue knows.")
     else:
-        again = f" {source.partition('@')[0].split('//')[0]}//..." if "://" in text else ""
+        again = "" if local else f" {source.partition('@')[0].split('//')[0]}//..."
         click.echo(f"Nothing changed. Apply with: kerege apply {plan.plan_id}{again}")
+
+
+def _since_last(text: str, reading: Reading) -> Reading:
+    """Traffic of a node is counted from where it was counted before up to now."""
+    from kerege.catalogue.sources.nodes import window
+    from kerege.catalogue.usage import counted_until
+
+    since, until = window(counted_until(open_source(text, reading).name), clock.now())
+    return replace(reading, since=since, until=until)
+
+
+@click.command()
+@click.option("--consumer", default="", help="Only what this subsystem called.")
+@click.option(
+    "--service", default="", help="Only this data service, or all of a provider's by the beginning of its name."
+)
+@click.option("--field", default="", help="Only where answers had this field.")
+@click.option("--json", "as_json", is_flag=True)
+def usage(consumer: str, service: str, field: str, as_json: bool) -> None:
+    """Who uses what: consumers, data services and the fields they were given, as harvested from exchange nodes."""
+    open_database()
+    from kerege.catalogue.usage import who_uses
+
+    found = who_uses(consumer=consumer, service=service, field=field)
+    if as_json:
+        click.echo(json.dumps([u.as_dict() for u in found], ensure_ascii=False, indent=1))
+        return
+    for use in found:
+        failed = f", {use.failed} failed" if use.failed else ""
+        click.echo(f"{use.consumer} -> {use.service} {use.endpoint}".rstrip())
+        click.echo(f"    {use.calls} calls{failed}, {clock.iso(use.first_at)} to {clock.iso(use.last_at)}")
+        if use.fields:
+            click.echo("    fields: " + ", ".join(f"{f.name} ({f.answers})" for f in use.fields))
+        if use.withheld:
+            click.echo(f"    and {use.withheld} fields too few answers had to be named")
+    if not found:
+        click.echo("No use is known. Harvest an exchange node: kerege harvest node:///path/to/node.yaml")
+
+
+@click.command()
+@click.option("--source", default="", help="Only of this source.")
+@click.option("--owner", default="", help="Only those this organisation answers for (its member code).")
+@click.option("--settled", is_flag=True, help="Those that were closed, with the evidence.")
+@click.option("--json", "as_json", is_flag=True)
+def findings(source: str, owner: str, settled: bool, as_json: bool) -> None:
+    """What harvests and runs found that somebody should look at, and who answers for it."""
+    open_database()
+    from kerege.catalogue.finding_queries import findings as told
+
+    found = told(clock.now(), source=source, owner=owner, settled=settled)
+    if as_json:
+        click.echo(json.dumps([f.as_dict() for f in found], ensure_ascii=False, indent=1))
+        return
+    for f in found:
+        place = f"{f.source}#{f.table}" + (f".{f.column}" if f.column else "")
+        click.echo(f"{f.kind}  {place}  ({f.answers.en})")
+        click.echo(f"    {f.detail}" + (f"; closed: {f.evidence}" if f.evidence else ""))
+    if not found:
+        click.echo("Nothing is closed yet." if settled else "Nothing is open.")
 
 
 @click.command(name="apply")
@@ -249,7 +331,7 @@ def harmonise(
 
     if bool(pairs) == bool(mapping):
         raise click.UsageError("Give either --column COLUMN:CROSSWALK or --mapping ID.")
-    raw["rows"] = 1 << 62  # a file is translated whole
+    raw["rows"] = raw["sample"] = 1 << 62  # a file is translated whole
     if mapping:
         _map(source, mapping, out, as_json, raw)
         return

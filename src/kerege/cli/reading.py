@@ -29,6 +29,13 @@ def reading_options(function: _F) -> _F:
                 help="Most rows read per table; more is sampled.",
             ),
             click.option(
+                "--sample",
+                type=click.IntRange(1, 1 << 40),
+                default=50_000,
+                show_default=True,
+                help="Rows taken of a database's table that has more than --rows.",
+            ),
+            click.option(
                 "--seconds",
                 type=click.IntRange(1, 86_400),
                 default=30,
@@ -58,7 +65,7 @@ def reading_options(function: _F) -> _F:
 
 
 def reading_of(raw: dict[str, Any], tables: Sequence[str] = ()) -> Reading:
-    limits = Limits(rows=raw["rows"], cell=raw["max_cell"], seconds=raw["seconds"])
+    limits = Limits(rows=raw["rows"], cell=raw["max_cell"], seconds=raw["seconds"], sample=raw["sample"])
     encoding, delimiter = _encoding(raw["encoding"]), _delimiter(raw["delimiter"])
     return Reading(limits, encoding, delimiter, raw["header_row"], tuple(tables), raw["counted"])
 

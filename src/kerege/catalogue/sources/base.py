@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Limits:
     """Bounds on what one reading may cost, here and at the register.
 
-    rows      most rows read per table; a larger database table is sampled, a larger file is cut (and said to be)
+    rows      most rows read per table; a larger file is cut (and said to be), a larger table of a database is sampled
+    sample    rows taken of such a table, when that is less
     cell      most characters of one cell
     seconds   longest one query or connection attempt may take
     """
@@ -28,6 +29,12 @@ class Limits:
     rows: int = 200_000
     cell: int = 1_000_000
     seconds: int = 30
+    sample: int = 50_000
+
+    @property
+    def taken(self) -> int:
+        """Rows to take of a table that is larger than `rows`."""
+        return min(self.rows, self.sample)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class Database:
             cells.append(cut.label(head.name))
         query = sa.select(*cells).select_from(table)
         if total > limits.rows:
-            step = -(-total // limits.rows)
+            step = -(-total // limits.taken)
             query = query.where(sa.literal_column("rowid") % step == 0)
         return query.limit(limits.rows)
 

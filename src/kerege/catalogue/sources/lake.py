@@ -111,7 +111,7 @@ class _Duck:
         cells = ", ".join(_cut(h, limits.cell) for h in heads)
         sql = f"SELECT {cells} FROM {relation}"  # noqa: S608 - names quoted in `_cut` and by whoever gave the relation
         if total > limits.rows:
-            sql = f"SELECT {cells} FROM (SELECT * FROM {relation} USING SAMPLE reservoir({limits.rows} ROWS) REPEATABLE ({SEED}))"  # noqa: S608
+            sql = f"SELECT {cells} FROM (SELECT * FROM {relation} USING SAMPLE reservoir({limits.taken} ROWS) REPEATABLE ({SEED}))"  # noqa: S608
         binary = [i for i, h in enumerate(heads) if h.declared_type == "BLOB"]
         number = 0
         try:

@@ -128,16 +128,16 @@ class MySQL(Database):
         key = self._whole_key(connection, schema, name, heads)
         if key is None:
             self.remarks[shown] = (
-                f"the first {limits.rows} rows of about {total}, not a sample: "
+                f"the first {limits.taken} rows of about {total}, not a sample: "
                 "the table has no primary key of one whole number to take pieces by"
             )
-            return query.limit(limits.rows)
+            return query.limit(limits.taken)
         low, high = connection.execute(
             sa.select(sa.func.min(table.c[key]), sa.func.max(table.c[key])).select_from(table)
         ).one()
-        pieces = min(_PIECES, limits.rows)
+        pieces = min(_PIECES, limits.taken)
         step = max(1, (int(high) - int(low) + 1) // pieces)
-        most = limits.rows // pieces
+        most = limits.taken // pieces
         parts = []
         for i in range(pieces):
             start = int(low) + i * step

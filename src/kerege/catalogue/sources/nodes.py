@@ -177,6 +177,6 @@ def _renamed(table: Table, name: str) -> Table:
     return replace(table, name=made.name, described=replace(described, name=made.name))
 
 
-def window(since: datetime | None, until: datetime) -> dict[str, str]:
-    """What `Reading` takes to count from `since` (nothing counted before: None) to `until`."""
-    return {"since": iso(since) if since else "", "until": iso(until)}
+def window(since: datetime | None, until: datetime) -> tuple[str, str]:
+    """`Reading.since` and `.until` to count from `since` (nothing counted before: None) to `until`."""
+    return iso(since) if since else "", iso(until)

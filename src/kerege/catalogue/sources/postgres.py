@@ -177,12 +177,14 @@ class PostgreSQL(Database):
         limits = self._reading.limits
         table = sa.table(name, *(sa.column(h.name) for h in heads), schema=schema)
         source: Any = table
+        most = limits.rows
         if total > limits.rows:
-            percent = min(100.0, 110.0 * limits.rows / total)  # a little more, then LIMIT: blocks are not equally full
+            most = limits.taken
+            percent = min(100.0, 110.0 * most / total)  # a little more, then LIMIT: blocks are not equally full
             source = sa.tablesample(table, sa.func.system(percent), seed=sa.literal(SEED), name="sample")
         small = (schema, name) in self._small
         cells = [_cut(source.c[h.name], h.declared_type, limits.cell, small).label(h.name) for h in heads]
-        query = sa.select(*cells).select_from(source).limit(limits.rows)
+        query = sa.select(*cells).select_from(source).limit(most)
         told = query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
         return f"COPY ({told}) TO STDOUT (FORMAT csv)"
 
