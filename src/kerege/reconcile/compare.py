@@ -50,6 +50,10 @@ TO_SETTLE: Final = (*DIFFER, *UNTOLD)
 # Problems of a translation that mean: a code without a counterpart.
 CODES_UNKNOWN: Final = frozenset({problems.UNMAPPED, problems.NOT_IN_LIST})
 
+SAME: Final = "same"
+DIFFERENT: Final = "different"
+ABSENT: Final = "absent"
+
 BY_HISTORY: Final = "history"
 BY_DATE: Final = "date"
 
@@ -60,13 +64,18 @@ _NO_PUNCTUATION: Final = str.maketrans("", "", PUNCTUATION)
 
 @dataclass(frozen=True, slots=True)
 class FieldComparison:
-    """The class of one field between two registers; never the values. `stale_by`: how a stale copy was known, `history` or `date`."""
+    """The class of one field between two registers; never the values.
+
+    stale_by  how a stale copy was known, `history` or `date`
+    written   what a careful script sees in the raw values: `same`, `different`, or `absent` where a side wrote none ("": not looked at)
+    """
 
     field: str
     left_register: str
     right_register: str
     cls: str
     stale_by: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,22 @@ class RecordView:
     earlier: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
+def view_of(
+    register: str,
+    record_id: str,
+    raw: Mapping[str, str | None] | None,
+    values: Mapping[str, str | None],
+    flagged: Iterable[tuple[str, str]],
+    earlier: Mapping[str, frozenset[str]] | None = None,
+) -> RecordView:
+    """A record as its mapping left it. `flagged`: (canonical field, problem code) pairs of its translation."""
+    told = tuple(flagged)
+    # a field that must have a value and has none is missing, not unreadable
+    unread = frozenset(name for name, code in told if values.get(name) is None and code != problems.REQUIRED)
+    gaps = frozenset(name for name, code in told if code in CODES_UNKNOWN)
+    return RecordView(register, record_id, raw, values, unread, gaps, earlier or {})
+
+
 def normal(raw: str | None) -> str:
     """A raw value as a careful script compares it: trimmed and in small letters (by the closed table), nothing more."""
     return folding.lower(folding.trim(raw or ""))
@@ -98,6 +123,13 @@ def normal(raw: str | None) -> str:
 def same_raw(left: str | None, right: str | None) -> bool:
     """Whether two raw values are there and equal for a careful script."""
     return bool(normal(left)) and normal(left) == normal(right)
+
+
+def as_written(left: str | None, right: str | None) -> str:
+    """What a careful script sees: `same`, `different`, or `absent` where a side wrote nothing."""
+    if not normal(left) or not normal(right):
+        return ABSENT
+    return SAME if same_raw(left, right) else DIFFERENT
 
 
 def letters(raw: str | None) -> str:
@@ -192,7 +224,10 @@ def compare_views(left: RecordView, right: RecordView, spec: FieldSpec, compared
         gap=spec.key in left.gaps or spec.key in right.gaps,
         stale=bool(told),
     )
-    return FieldComparison(spec.name, left.register, right.register, cls, told if cls == STALE else "")
+    written = (
+        "" if left.raw is None or right.raw is None else as_written(left.raw.get(spec.name), right.raw.get(spec.name))
+    )
+    return FieldComparison(spec.name, left.register, right.register, cls, told if cls == STALE else "", written)
 
 
 def meant(view: RecordView, spec: FieldSpec) -> str | None:

@@ -49,3 +49,65 @@ class TrainingImpossible(ReconcileError):
     code = "reconcile.training_impossible"
     message = "{definition} could not be trained on {left} and {right} records ({reason})."
     hint = "Train on larger tables, or give a model trained before with --model; nothing was linked."
+
+
+class BulkTableInvalid(ReconcileError):
+    code = "reconcile.bulk_table_invalid"
+    message = "The tables {left} and {right} cannot be compared: {reason}."
+    hint = (
+        "Give tables with the columns the definition names, in which each record has one number; nothing was compared."
+    )
+
+
+class KeyUnknown(ReconcileError):
+    code = "reconcile.key_unknown"
+    message = "No person has the key {key}."
+    hint = "A key never ends: look at where it came from; it was not made here."
+
+
+class MergeRefused(ReconcileError):
+    code = "reconcile.merge_refused"
+    message = "The keys {key} and {other} are not merged: {reason}."
+    hint = "Look both up first; nothing was changed."
+
+
+class SplitRefused(ReconcileError):
+    code = "reconcile.split_refused"
+    message = "The key {key} is not split: {reason}."
+    hint = "Name the records that belong to another person, or the key whose merge is to be taken back; nothing was changed."
+
+
+class TaskUnknown(ReconcileError):
+    code = "reconcile.task_unknown"
+    message = "There is no clerical task {task}."
+    hint = "Look it up in the queue: kerege reconcile queue."
+
+
+class TaskSettled(ReconcileError):
+    code = "reconcile.task_settled"
+    message = "The clerical task {task} is settled already, as {status}."
+    hint = "Merge or split the persons' keys with a reason if that was wrong; the decisions stay as they are."
+
+
+class DecisionRefused(ReconcileError):
+    code = "reconcile.decision_refused"
+    message = "The decision on {task} was not taken: {reason}."
+    hint = "Say same, different or cannot-tell with a reason; a second review needs a second person."
+
+
+class FindingUnknown(ReconcileError):
+    code = "reconcile.finding_unknown"
+    message = "There is no finding {finding}."
+    hint = "Look it up: kerege reconcile findings."
+
+
+class ActRefused(ReconcileError):
+    code = "reconcile.act_refused"
+    message = "The finding {finding} is {status}; it cannot be {act} now: {reason}."
+    hint = "Look at its acts: kerege reconcile findings; nothing was changed."
+
+
+class RulesInvalid(ReconcileError):
+    code = "reconcile.rules_invalid"
+    message = "The rules of settling {file} have {count} faults: {faults}."
+    hint = "Correct all of them in the country pack's reconcile folder; nothing was loaded."

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from kerege.reconcile.compare import CODES_UNKNOWN, RecordView
+from kerege.reconcile.compare import RecordView, view_of
 from kerege.reconcile.link import Entry, Linked, NoneThere, Picked, Unsure, pick
 from kerege.semantics.kg import pin as kg_pin
 from kerege.services.admission import DATA_FIRST, MANUAL, Application, Processed, conclude, free_from, iso_date, unique
@@ -133,12 +133,9 @@ class _Case:
         views = {}
         for register, entry in self._linked.items():
             number = entry.get(_RECORD_ID.get(register, "")) or self._application.id
-            unread = frozenset(name for name, _ in entry.flagged if entry.get(name) is None)
-            gaps = frozenset(name for name, code in entry.flagged if code in CODES_UNKNOWN)
             row = self._application.raw if register == "application" else entry.source
-            views[register] = RecordView(
-                register, number, beside(register, row, entry.values), entry.values, unread, gaps
-            )
+            raw = beside(register, row, entry.values)
+            views[register] = view_of(register, number, raw, entry.values, entry.flagged)
         return views
 
     # -- facts ---------------------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
             model_name="finding",
             name="discrepancy",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="findings", to="reconcile.discrepancy"
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="reconcile.discrepancy"
             ),
         ),
         migrations.AddIndex(
@@ -157,14 +157,14 @@ class Migration(migrations.Migration):
             model_name="clericaldecision",
             name="task",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="decisions", to="reconcile.clericaltask"
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="reconcile.clericaltask"
             ),
         ),
         migrations.AddField(
             model_name="findingact",
             name="finding",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="acts", to="reconcile.finding"
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="reconcile.finding"
             ),
         ),
         migrations.AddField(

@@ -39,7 +39,7 @@ class ClericalTask(AppendOnly):
 class ClericalDecision(AppendOnly):
     """What one clerk said of a task, with the reason. Kept for ever: it is truth for later measuring."""
 
-    task = models.ForeignKey(ClericalTask, on_delete=models.PROTECT, related_name="decisions")
+    task = models.ForeignKey(ClericalTask, on_delete=models.PROTECT, related_name="+")
     verdict = models.CharField(max_length=16)
     reason = models.CharField(max_length=400)
     by = models.CharField(max_length=64)

@@ -66,7 +66,7 @@ class Discrepancy(models.Model):
 class Finding(AppendOnly):
     """What was told to the register that holds the doubtful value, under which discrepancy, and by when it has to answer."""
 
-    discrepancy = models.ForeignKey(Discrepancy, on_delete=models.PROTECT, related_name="findings")
+    discrepancy = models.ForeignKey(Discrepancy, on_delete=models.PROTECT, related_name="+")
     finding_id = models.CharField(max_length=64, unique=True, null=True)
     register = models.CharField(max_length=64)
     note_code = models.CharField(max_length=64)
@@ -81,7 +81,7 @@ class Finding(AppendOnly):
 class FindingAct(AppendOnly):
     """One step in a finding's life. Its status is computed from these (`findings.status_of`), never stored."""
 
-    finding = models.ForeignKey(Finding, on_delete=models.PROTECT, related_name="acts")
+    finding = models.ForeignKey(Finding, on_delete=models.PROTECT, related_name="+")
     act = models.CharField(max_length=16)
     reason = models.CharField(max_length=400, default="", blank=True)
     run = models.CharField(max_length=64, default="", blank=True)

@@ -1,0 +1,245 @@
+"""Two registers' tables compared as wholes, in DuckDB, through their mappings: the same verdicts as `compare`, a million rows at a time.
+
+    compare_tables(connection, left, right, "links", compared.pair("civil", "health"), compared, into="compared")
+
+Both tables are mapped by `semantics.compile_duckdb`; `links` says which records are of one person (`linkage.bulk`, or a join by PIN). The
+result has a row per link: `left_id`, `right_id`, and for each field `c_<field>` (the class), `w_<field>` (what a careful script sees in the
+raw values) and `s_<field>` (how a stale copy was known). A property test holds every cell equal to `compare.compare_views`.
+Only a father's name in a surname's place needs Python; it runs once per distinct value.
+"""
+
+# ruff: noqa: S608  every name and text that goes into SQL here is quoted by `semantics.sql`; classes are constants
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping as MappingType
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from kerege.reconcile import compare
+from kerege.reconcile.compare import (
+    ABSENT,
+    BY_DATE,
+    BY_HISTORY,
+    CODE_GAP,
+    CODES_UNKNOWN,
+    CONFLICT,
+    DIFFERENT,
+    EQUAL,
+    FORMATTING,
+    HARMONISED,
+    MISSING,
+    NOT_COMPARABLE,
+    PUNCTUATION,
+    SAME,
+    STALE,
+)  # fmt: skip
+from kerege.reconcile.errors import BulkTableInvalid
+from kerege.reconcile.fields import ComparedFields, FieldSpec, Pair
+from kerege.semantics import Mapping, Pack, compile_duckdb, problems, sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+_RUNS: itertools.count[int] = itertools.count(1)
+_REQUIRED: Final = sql.literal(problems.REQUIRED)  # what must be there and is not is missing, not unreadable
+_UNKNOWN: Final = ", ".join(sql.literal(code) for code in sorted(CODES_UNKNOWN))
+
+
+@dataclass(frozen=True)
+class TableSide:
+    """One register's table.
+
+    id       the column that numbers the records
+    cells    compared field -> the column in which the register writes it; a field that is not there is compared by its meaning only
+    earlier  a relation of earlier values (`id`, `field`, `value` canonical by the field's key; a null value tells an empty history)
+    """
+
+    register: str
+    relation: str
+    mapping: Mapping
+    pack: Pack
+    id: str
+    cells: MappingType[str, str]
+    earlier: str | None = None
+
+
+@dataclass(frozen=True)
+class BulkResult:
+    """What a comparison left behind. `tallies`: (field, class) -> how many; `unlinked`: links whose record is in no table."""
+
+    table: str
+    fields: tuple[str, ...]
+    records: int
+    unlinked: int
+    tallies: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def compare_tables(
+    connection: duckdb.DuckDBPyConnection, left: TableSide, right: TableSide, links: str, pair: Pair,
+    compared: ComparedFields, *, into: str,
+) -> BulkResult:  # fmt: skip
+    """Compare every linked pair of records in every field of the pair, into the table `into` (replaced whole at the end).
+
+    links  a relation with `left_id` and `right_id`
+    Raises BulkTableInvalid when a table lacks a column or numbers a record twice, TableInvalid of `semantics` when it lacks a mapped cell.
+    """
+    import duckdb as engine
+
+    if {left.register, right.register} != {pair.left, pair.right}:
+        raise ValueError(f"the pair is {pair.left} and {pair.right}, the tables {left.register} and {right.register}")
+    run = _Run(connection, compared, pair)
+    try:
+        views = [run.side(side, n) for n, side in enumerate((left, right))]
+        chosen = ", ".join(run.columns(spec, left, right) for spec in pair.fields)
+        joined = (
+            f"{sql.identifier(links)} AS k JOIN {views[0]} AS l ON l.id = CAST(k.left_id AS VARCHAR) "
+            f"JOIN {views[1]} AS r ON r.id = CAST(k.right_id AS VARCHAR)"
+        )
+        query = f"SELECT l.id AS left_id, r.id AS right_id, {chosen} FROM {joined}"
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {sql.identifier(into)} AS {query}")
+    except engine.Error as error:
+        reason = str(error).splitlines()[0][:200]
+        raise BulkTableInvalid(left=left.relation, right=right.relation, reason=reason) from error
+    finally:
+        run.close()
+    names = tuple(spec.name for spec in pair.fields)
+    return BulkResult(into, names, *_counted(connection, into, links), _tallies(connection, into, names))
+
+
+class _Run:
+    """One comparison: maps, prepares a flat table per side, writes the class as SQL."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, compared: ComparedFields, pair: Pair) -> None:
+        self.con, self.compared, self.pair = connection, compared, pair
+        self.prefix = f"kerege_compare_{next(_RUNS)}"
+        self.made: list[str] = []
+
+    def close(self) -> None:
+        for name in self.made:
+            self.con.execute(f"DROP TABLE IF EXISTS {sql.identifier(name)}")
+
+    def _keep(self, name: str, query: str) -> str:
+        table = f"{self.prefix}_{name}"
+        self.con.execute(f"CREATE TEMP TABLE {sql.identifier(table)} AS {query}")
+        self.made.append(table)
+        return table
+
+    def side(self, side: TableSide, number: int) -> str:
+        """The flat table of a side: id, and for each field n (normal), b (letters), m (meant), u (unreadable), g (gap), h (earlier values),
+        and the dates."""
+        place = "lr"[number]
+        # a copy in a fixed order: the mapping numbers rows by their place
+        source = self._keep(f"src{place}", f"SELECT * FROM {sql.identifier(side.relation)}")
+        mapped = compile_duckdb(side.mapping, side.pack).run(self.con, source, f"{self.prefix}_map{place}").table
+        self.made.append(mapped)
+        raw = ", ".join(
+            f"CAST({sql.quoted(side.cells[s.name])} AS VARCHAR) AS raw_{i}"
+            for i, s in enumerate(self.pair.fields) if s.name in side.cells
+        )  # fmt: skip
+        number_of = f"CAST({sql.quoted(side.id)} AS VARCHAR) AS id"
+        cells = ", ".join(filter(None, (number_of, raw)))
+        numbered = f"SELECT row_number() OVER () - 1 AS _row, {cells} FROM {sql.identifier(source)}"
+        columns, joins = ["s.id"], [f"JOIN {sql.identifier(mapped)} AS m ON m._row = s._row"]
+        known = {f.name for f in side.mapping.fields}
+        for i, spec in enumerate(self.pair.fields):
+            columns += self._field(side, spec, i, place, known, joins, mapped)
+        as_of = self.compared.as_of_field(side.register)
+        columns.append(f"{_column(as_of, known)} AS as_of")
+        for i, spec in enumerate(self.pair.fields):
+            columns.append(f"{_column(self.compared.since_field(side.register, spec.name), known)} AS since_{i}")
+        flat = self._keep(f"flat{place}", f"SELECT {', '.join(columns)} FROM ({numbered}) AS s {' '.join(joins)}")
+        twice = self.con.execute(f"SELECT count(*) - count(DISTINCT id) FROM {sql.identifier(flat)}").fetchone()
+        if twice and twice[0]:
+            reason = f"{side.relation} numbers {twice[0]} records twice, or not at all, in {side.id}"
+            raise BulkTableInvalid(left=side.relation, right="", reason=reason)
+        return sql.identifier(flat)
+
+    def _field(
+        self, side: TableSide, spec: FieldSpec, i: int, place: str, known: set[str], joins: list[str], mapped: str
+    ) -> list[str]:
+        raw = f"coalesce(s.raw_{i}, '')" if spec.name in side.cells else "''"
+        meant = _column(spec.key, known)
+        if spec.father is not None:
+            joins.append(self._fathers(spec, i, place, known, mapped))
+            meant = f"coalesce({meant}, f_{place}{i}.v)"
+        said = f"list_filter(m._problems, lambda x: x.field = {sql.literal(spec.key)}"
+        columns = [
+            f"{sql.lower(sql.trim(raw))} AS n_{i}",
+            f"{sql.translated(sql.fold(raw), PUNCTUATION)} AS b_{i}",
+            f"{meant} AS m_{i}",
+            f"(len({said} AND x.code <> {_REQUIRED})) > 0 AND {_column(spec.key, known)} IS NULL) AS u_{i}",
+            f"(len({said} AND x.code IN ({_UNKNOWN}))) > 0) AS g_{i}",
+        ]
+        if side.earlier is not None:
+            alias = f"h_{place}{i}"
+            joins.append(
+                f"LEFT JOIN (SELECT CAST(id AS VARCHAR) AS id, coalesce(list(value) FILTER (value IS NOT NULL), []) AS v "
+                f"FROM {sql.identifier(side.earlier)} WHERE field = {sql.literal(spec.name)} GROUP BY 1) AS {alias} ON {alias}.id = s.id"
+            )
+            columns.append(f"{alias}.v AS h_{i}")
+        else:
+            columns.append(f"CAST(NULL AS VARCHAR[]) AS h_{i}")
+        return columns
+
+    def _fathers(self, spec: FieldSpec, i: int, place: str, known: set[str], mapped: str) -> str:
+        """A side table of what a father's name in the surname's place is compared by, and the join to it."""
+        told = f"coalesce(nullif({_column(spec.name, known)}, ''), nullif({_column(spec.father, known)}, ''))"
+        query = f"SELECT DISTINCT {told} FROM {sql.identifier(mapped)} AS m WHERE {_column(spec.key, known)} IS NULL AND {told} IS NOT NULL"
+        texts = [str(row[0]) for row in self.con.execute(query).fetchall()]
+        pairs = [(text, compare.father_key(text)) for text in texts]
+        rows = ", ".join(f"({sql.literal(t)}, {sql.literal(k)})" for t, k in pairs if k is not None)
+        table = self._keep(
+            f"father_{place}{i}",
+            f"SELECT * FROM (VALUES {rows or '(CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR))'}) AS t(k, v)",
+        )
+        return f"LEFT JOIN {sql.identifier(table)} AS f_{place}{i} ON f_{place}{i}.k = {told}"
+
+    def columns(self, spec: FieldSpec, left: TableSide, right: TableSide) -> str:
+        """The class of one field, what a script sees, and how a stale copy was known: `compare.compare_field` in SQL, in its order."""
+        i = next(n for n, s in enumerate(self.pair.fields) if s is spec)
+        there = [f"({p}.n_{i} <> '' OR {p}.m_{i} IS NOT NULL OR {p}.u_{i})" for p in "lr"]
+        stale = "CAST('' AS VARCHAR)"
+        if spec.owner in (left.register, right.register):
+            a, b = ("l", "r") if spec.owner == left.register else ("r", "l")
+            dated = f"CASE WHEN {a}.since_{i} <> '' AND {b}.as_of <> '' AND {b}.as_of < {a}.since_{i} THEN '{BY_DATE}' ELSE '' END"
+            held = f"CASE WHEN list_contains({a}.h_{i}, {b}.m_{i}) THEN '{BY_HISTORY}' ELSE '' END"
+            stale = f"CASE WHEN {a}.h_{i} IS NOT NULL THEN {held} ELSE {dated} END"
+        cls = (
+            f"CASE WHEN NOT ({there[0]} AND {there[1]}) THEN '{MISSING}' WHEN l.g_{i} OR r.g_{i} THEN '{CODE_GAP}' "
+            f"WHEN l.m_{i} IS NULL OR r.m_{i} IS NULL THEN '{NOT_COMPARABLE}' "
+            f"WHEN l.m_{i} <> r.m_{i} THEN CASE WHEN {stale} <> '' THEN '{STALE}' ELSE '{CONFLICT}' END "
+            f"WHEN l.n_{i} = '' AND r.n_{i} = '' THEN '{MISSING}' WHEN l.n_{i} = r.n_{i} THEN '{EQUAL}' "
+            f"WHEN l.b_{i} = r.b_{i} AND l.b_{i} <> '' THEN '{FORMATTING}' ELSE '{HARMONISED}' END"
+        )
+        written = f"CASE WHEN l.n_{i} = '' OR r.n_{i} = '' THEN '{ABSENT}' WHEN l.n_{i} = r.n_{i} THEN '{SAME}' ELSE '{DIFFERENT}' END"
+        told = f"CASE WHEN ({cls}) = '{STALE}' THEN {stale} ELSE '' END"
+        return ", ".join(
+            f"{text} AS {sql.quoted(f'{letter}_{spec.name}')}"
+            for letter, text in (("c", cls), ("w", written), ("s", told))
+        )
+
+
+def _column(name: str | None, known: set[str]) -> str:
+    return f"m.{sql.quoted(name)}" if name is not None and name in known else "CAST(NULL AS VARCHAR)"
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, table: str, links: str) -> tuple[int, int]:
+    found = connection.execute(
+        f"SELECT (SELECT count(*) FROM {sql.identifier(table)}), (SELECT count(*) FROM {sql.identifier(links)})"
+    ).fetchone()
+    assert found is not None
+    return int(found[0]), int(found[1]) - int(found[0])
+
+
+def _tallies(connection: duckdb.DuckDBPyConnection, table: str, names: tuple[str, ...]) -> Counter[tuple[str, str]]:
+    tallies: Counter[tuple[str, str]] = Counter()
+    for name in names:
+        column = sql.quoted(f"c_{name}")
+        for cls, number in connection.execute(
+            f"SELECT {column}, count(*) FROM {sql.identifier(table)} GROUP BY 1"
+        ).fetchall():
+            tallies[name, str(cls)] += int(number)
+    return tallies
