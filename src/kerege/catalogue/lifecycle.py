@@ -46,6 +46,10 @@ __all__ = ["Action", "ActionView", "State", "Status", "Subject", "act", "history
 # against it. Named and not imported: the rooms' parts stay strangers until somebody publishes.
 CONDITIONS: Final[dict[tuple[str, str], str]] = {
     ("dataset", "publish"): "kerege.catalogue.ownership:publication_reasons",
+    ("codelist", "publish"): "kerege.catalogue.codelists:codelist_reasons",
+    ("crosswalk", "publish"): "kerege.catalogue.codelists:crosswalk_reasons",
+    ("contract", "publish"): "kerege.catalogue.contracts:publication_reasons",
+    ("contract", "retire"): "kerege.catalogue.contracts:retirement_reasons",
 }
 
 BINDING: Final = frozenset({Action.APPROVE, Action.PUBLISH, Action.DEPRECATE, Action.REINSTATE, Action.RETIRE})

@@ -17,6 +17,8 @@ from kerege.ground.errors import KeregeError
 # command -> "module:function"; one line of help per command is its docstring's first line
 COMMANDS: Final[dict[str, str]] = {
     "apply": "kerege.cli.catalogue:apply_plan",
+    "board": "kerege.cli.board:board",
+    "concept": "kerege.cli.board:concept",
     "demo": "kerege.cli.demo:demo",
     "codelist": "kerege.cli.semantics:codelist",
     "crosswalk": "kerege.cli.crosswalk:crosswalk",
