@@ -348,3 +348,51 @@ class BoardInvalid(CatalogueError):
     code = "catalogue.board_invalid"
     message = "The board: {what} was there, expected {expected}."
     hint = "See kerege board --help and docs/how-to/ninety-days.md; nothing was changed."
+
+
+class ContractUnknown(CatalogueError):
+    code = "catalogue.contract_unknown"
+    message = "The catalogue holds no contract {contract}{version}; it has: {known}."
+    hint = "List them with kerege contract list; add one with kerege contract publish FILE --by NAME."
+
+
+class ContractVersionTaken(CatalogueError):
+    code = "catalogue.contract_version_taken"
+    message = "{contract} {version} is {state} already and says something else than {file}."
+    hint = "What others may rely on is not changed under its number: give the contract a new version (kerege contract diff says which)."
+
+
+class ContractPlaceTaken(CatalogueError):
+    code = "catalogue.contract_place_taken"
+    message = "Answers of {data_service} {path} are held against the contract {other} already."
+    hint = "One place has one contract. Retire the other, or name another path or method."
+
+
+class DeprecationRefused(CatalogueError):
+    code = "catalogue.deprecation_refused"
+    message = "{contract} {version} was not deprecated: {reason}."
+    hint = "Name an end in the future that leaves consumers time: --ends 2027-06-30."
+
+
+class CodeListRefused(CatalogueError):
+    code = "catalogue.codelist_refused"
+    message = "{list} {version}: {errors} errors; the first: {first}."
+    hint = "See all of them with kerege codelist check FILE, correct the file and import it again; nothing was taken over."
+
+
+class CodeListVersionTaken(CatalogueError):
+    code = "catalogue.codelist_version_taken"
+    message = "{list} {version} is in the catalogue already and says something else ({changes} codes differ)."
+    hint = "Give the file its own version number: --version. See what differs with: kerege codelist diff {list}@{version} FILE"
+
+
+class CodeListVersionUnknown(CatalogueError):
+    code = "catalogue.codelist_version_unknown"
+    message = "The catalogue has no {kind} {id} {version}; it has: {known}."
+    hint = "List what is there with kerege codelist list, or import the file with kerege codelist import."
+
+
+class DecisionRefused(CatalogueError):
+    code = "catalogue.decision_refused"
+    message = "The decision on the code {code_given} of {crosswalk} was not kept: {reason}."
+    hint = "Say the target code, who decides (--by) and, against an earlier decision, why (--reason)."
