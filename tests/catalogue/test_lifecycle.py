@@ -135,16 +135,16 @@ def test_what_binds_is_in_the_ledger_with_its_digest(ledger: Any) -> None:
 
 @pytest.mark.django_db
 def test_consumers_get_the_version_published_last_and_a_deprecated_one_only_when_there_is_no_other() -> None:
-    one, two = Subject("contract", "births", "1.0"), Subject("contract", "births", "2.0")
-    assert in_force("contract", "births") is None
+    one, two = Subject("mapping", "births", "1.0"), Subject("mapping", "births", "2.0")
+    assert in_force("mapping", "births") is None
     do(*PUBLISHED, subject=one)
     do(*PUBLISHED, subject=two, start=NOW + timedelta(days=1))
-    assert in_force("contract", "births") == "2.0"
-    assert in_force("contract", "births", as_of=NOW + timedelta(hours=1)) == "1.0"
+    assert in_force("mapping", "births") == "2.0"
+    assert in_force("mapping", "births", as_of=NOW + timedelta(hours=1)) == "1.0"
     do(("deprecate", "bekov"), subject=two, start=NOW + timedelta(days=2))
-    assert in_force("contract", "births") == "1.0"
+    assert in_force("mapping", "births") == "1.0"
     do(("deprecate", "bekov"), ("retire", "bekov"), subject=one, start=NOW + timedelta(days=3))
-    assert in_force("contract", "births") == "2.0"
+    assert in_force("mapping", "births") == "2.0"
 
 
 @pytest.mark.django_db

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from kerege.catalogue import doings, errors, lifecycle, ownership
+from kerege.catalogue import doings, errors, lifecycle, ownership, queries
 from kerege.catalogue.harvest import Options, harvest_source
 from kerege.catalogue.models import Dataset, Field, Finding, Owner, SourceOfTruth
 from kerege.catalogue.ownership_roles import load_roles
@@ -272,3 +272,16 @@ def test_the_database_itself_refuses_a_second_owner_or_source_of_truth_at_one_in
         SourceOfTruth.objects.create(
             concept="person.pin", number=2, field=field, legal_basis="x", since=day(1), until=day(2)
         )
+
+
+def test_the_datasets_page_shows_an_interim_owner_while_the_term_runs_and_no_owner_who_only_begins_later(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interim(until=30)
+    name("fio", since=day(40))
+    shown = {}
+    for n in (29, 30, 40):
+        monkeypatch.setattr("kerege.ground.clock.now", lambda n=n: day(n))
+        fields = queries.dataset(dataset.pk).fields
+        shown[n] = [f.name for f in fields if f.owner is not None]
+    assert shown == {29: ["pin"], 30: [], 40: ["fio"]}

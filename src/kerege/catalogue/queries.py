@@ -15,6 +15,7 @@ from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.models import Dataset, Field, Finding, Owner, Plan, SourceOfTruth
 from kerege.catalogue.plans import Change, describe
 from kerege.catalogue.profile import FieldProfile
+from kerege.ground import clock
 from kerege.ground.text import Text
 
 
@@ -151,7 +152,7 @@ def search(words: str) -> list[DatasetView]:
 def sources_of_truth() -> list[TruthView]:
     """Present declarations, by concept."""
     concepts = load_concepts()
-    rows = SourceOfTruth.objects.filter(until=None).select_related("field__dataset").order_by("concept")
+    rows = SourceOfTruth.objects.valid_at(clock.now()).select_related("field__dataset").order_by("concept")
     return [
         TruthView(
             row.concept, concepts[row.concept].text if row.concept in concepts else None, row.field.dataset_id,
@@ -178,9 +179,9 @@ def _datasets(**only: Any) -> list[DatasetView]:
     concepts = load_concepts()
     datasets = list(Dataset.objects.filter(**only).order_by("source", "table"))
     ids = [d.pk for d in datasets]
-    owners = {o.field_id: o for o in Owner.objects.filter(until=None, field__dataset__in=ids)}
+    owners = {o.field_id: o for o in Owner.objects.valid_at(clock.now()).filter(field__dataset__in=ids)}
     truths: dict[int, list[str]] = {}
-    for field_id, concept in SourceOfTruth.objects.filter(until=None).values_list("field_id", "concept"):
+    for field_id, concept in SourceOfTruth.objects.valid_at(clock.now()).values_list("field_id", "concept"):
         truths.setdefault(field_id, []).append(concept)
     findings: dict[int, list[Finding]] = {}
     per_field: Counter[int] = Counter()

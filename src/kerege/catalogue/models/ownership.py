@@ -7,10 +7,24 @@ stays; nothing else of it ever changes.
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import TypeVar
+
 from django.db import models
 from django.db.models import F, Q
 
 from kerege.catalogue.models.inventory import Field
+
+_Row = TypeVar("_Row", bound=models.Model, covariant=True)
+
+
+class ValidQuerySet(models.QuerySet[_Row]):
+    """Rows that are valid for a time."""
+
+    def valid_at(self, moment: datetime) -> ValidQuerySet[_Row]:
+        """Those whose period covers `moment`. An end that lies ahead (an interim owner's) is no end yet."""
+        return self.filter(Q(until=None) | Q(until__gt=moment), since__lte=moment)
+
 
 _ENDS_LATER = Q(until=None) | Q(until__gte=F("since"))
 
@@ -34,6 +48,8 @@ class Owner(models.Model):
     ended_reason = models.CharField(max_length=500, blank=True)
     ended_basis = models.CharField(max_length=500, blank=True)
     ledger_index = models.BigIntegerField(null=True)
+
+    objects = ValidQuerySet.as_manager()
 
     class Meta:
         constraints = (
@@ -64,6 +80,8 @@ class SourceOfTruth(models.Model):
     ended_reason = models.CharField(max_length=500, blank=True)
     ended_basis = models.CharField(max_length=500, blank=True)
     ledger_index = models.BigIntegerField(null=True)
+
+    objects = ValidQuerySet.as_manager()
 
     class Meta:
         constraints = (
