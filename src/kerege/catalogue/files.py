@@ -1,15 +1,17 @@
-"""Writing files whole or not at all: to a temporary name beside the target, then renamed."""
+"""Writing files whole or not at all: to a temporary name beside the target, then renamed; and CSV that no spreadsheet runs."""
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from kerege.catalogue.errors import OutputExists
+from kerege.catalogue.suspicions import neutral
 
 
 @contextmanager
@@ -38,3 +40,17 @@ def written_whole(path: Path, *, replace: bool = False) -> Iterator[TextIO]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+class SafeWriter:
+    """A CSV writer whose cells are data wherever they are opened: one that a spreadsheet would run as a formula gets ' before it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._writer = csv.writer(file, lineterminator="\n")
+
+    def writerow(self, cells: Iterable[Any]) -> None:
+        self._writer.writerow([neutral(c) if isinstance(c, str) else c for c in cells])
+
+    def writerows(self, rows: Iterable[Iterable[Any]]) -> None:
+        for row in rows:
+            self.writerow(row)

@@ -8,7 +8,6 @@ it is the very column translated. Each unmapped code is counted. An empty cell i
 
 from __future__ import annotations
 
-import csv
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from kerege.catalogue.errors import (
     OutputExists,
     TableEmpty,
 )
-from kerege.catalogue.files import written_whole
+from kerege.catalogue.files import SafeWriter, written_whole
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources import Source, Table
 from kerege.catalogue.tables import column_index, free_name
@@ -109,7 +108,7 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
     seen: dict[tuple[Cell, ...], int] = {}
     read = written = flagged = quarantined = 0
     with ExitStack() as files:
-        main = csv.writer(files.enter_context(written_whole(out)), lineterminator="\n")
+        main = SafeWriter(files.enter_context(written_whole(out)))
         main.writerow([*columns, problems_column])
         put_aside: Any = None
         for number, row in table.numbered():
@@ -119,7 +118,7 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
             cells, problems, severe = _translate(source, table, row, number, columns, steps, at, to, counts)
             if severe:
                 if put_aside is None:
-                    put_aside = csv.writer(files.enter_context(written_whole(aside)), lineterminator="\n")
+                    put_aside = SafeWriter(files.enter_context(written_whole(aside)))
                     put_aside.writerow(aside_head)
                 put_aside.writerow([number, *("" if c is None else c for c in row), "; ".join(problems)])
                 quarantined += 1

@@ -6,7 +6,6 @@ file with their row number, the source's own cells and what was wrong; flagged o
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kerege.catalogue.errors import OutputExists, TableEmpty
-from kerege.catalogue.files import written_whole
+from kerege.catalogue.files import SafeWriter, written_whole
 from kerege.catalogue.harmonise import PROBLEMS, ROW, quarantine_path
 from kerege.catalogue.sources import Source, Table
 from kerege.catalogue.tables import column_index, free_name
@@ -58,7 +57,7 @@ def map_table(source: Source, table: Table, pack: Pack, mapping_id: str, out: Pa
     report = MappedReport(mapping_id, pack.version(mapping_id))
     columns = [f.name for f in mapping.fields]
     with ExitStack() as files:
-        main = csv.writer(files.enter_context(written_whole(out)), lineterminator="\n")
+        main = SafeWriter(files.enter_context(written_whole(out)))
         main.writerow([*columns, free_name(PROBLEMS, columns)])
         aside: Any = None
         for number, cells in table.numbered():
@@ -72,7 +71,7 @@ def map_table(source: Source, table: Table, pack: Pack, mapping_id: str, out: Pa
             told = "; ".join(f"{p.field}: {p.code}" for p in mapped.problems)
             if mapped.verdict in ("quarantined", "rejected"):
                 if aside is None:
-                    aside = csv.writer(files.enter_context(written_whole(aside_path)), lineterminator="\n")
+                    aside = SafeWriter(files.enter_context(written_whole(aside_path)))
                     aside.writerow([free_name(ROW, table.columns), *table.columns, free_name(PROBLEMS, table.columns)])
                 aside.writerow([number, *("" if c is None else c for c in cells), told])
                 continue

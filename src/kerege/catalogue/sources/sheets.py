@@ -16,7 +16,15 @@ from typing import Any, Final
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum
 
-from kerege.catalogue.errors import CellTooLarge, FileTruncated, HeaderMerged, SourceError, SourceMissing, TableEmpty
+from kerege.catalogue.errors import (
+    CellTooLarge,
+    FileTruncated,
+    HeaderMerged,
+    PackageTooLarge,
+    SourceError,
+    SourceMissing,
+    TableEmpty,
+)
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 from kerege.catalogue.sources.cost import Cost
@@ -24,6 +32,9 @@ from kerege.catalogue.sources.cost import Cost
 _PIECE: Final = 1 << 20
 _WIDEST: Final = 10  # bytes one character may take in XML
 _PLACE: Final = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
+_MOST_PARTS: Final = 10_000
+_SUSPICIOUS: Final = 300_000_000  # unpacked bytes above which a ratio like an attack's is taken for one
+_MOST_RATIO: Final = 200  # sheets are packed some tens of times smaller
 _MOST_UNPACKED: Final = 1 << 30  # a sheet that unpacks to more than this is a mistake or an attack
 
 
@@ -71,9 +82,7 @@ class Workbook:
             return
         try:
             with zipfile.ZipFile(self._path) as package:
-                unpacked = sum(i.file_size for i in package.infolist())
-                if unpacked > _MOST_UNPACKED:
-                    raise CellTooLarge(source=self.name, row="?", column="?", limit=_MOST_UNPACKED)
+                self._refuse_bomb(package)
                 for part in package.infolist():
                     self._check_part(package, part)
         except SourceError:
@@ -82,6 +91,14 @@ class Workbook:
             raise FileTruncated(source=self.name, row="?", reason="its zip container has no end") from error
         except Exception as error:  # zlib.error and friends: a container that breaks in the middle
             raise FileTruncated(source=self.name, row="?", reason="its zip container is damaged") from error
+
+    def _refuse_bomb(self, package: zipfile.ZipFile) -> None:
+        """By what the container says of itself, before anything is unpacked; a part that says less than it holds is refused in `_check_part`."""
+        parts = package.infolist()
+        unpacked, packed = sum(i.file_size for i in parts), max(1, self._path.stat().st_size)
+        ratio = unpacked // packed
+        if unpacked > _MOST_UNPACKED or len(parts) > _MOST_PARTS or (unpacked > _SUSPICIOUS and ratio > _MOST_RATIO):
+            raise PackageTooLarge(source=self.name, unpacked=unpacked, ratio=ratio)
 
     def _check_part(self, package: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
         """Unpack a part once in pieces: it must be whole, and no text in it so long that reading the sheet would fill the memory.
