@@ -40,6 +40,13 @@ bench-exchange: $(STAMP) ## the exchange beside two nginx with mutual TLS, speed
 bench-data: $(STAMP) ## mapping, profiling, linkage, engines and search, speed beside peers (OPTIONS="--only mapping --quick")
 	$(BIN)/python bench/data $(OPTIONS)
 
+engines: $(STAMP) ## every engine held to the Python function over a million rows, cell by cell, within MINUTES (60) (OPTIONS=--quick)
+	timeout $$((60 * $(or $(MINUTES),60))) $(BIN)/python -m bench.data.engines $(OPTIONS)
+
+spark: $(STAMP) ## a virtual environment with Spark, and the mapping on a real cluster of two workers on this machine
+	@PY="$(PY)" sh tools/spark.sh
+	KEREGE_SPARK=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/semantics/test_engines_spark.py
+
 soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), both logs held against each other; bodies of 1 GB
 	KEREGE_BIG=1 $(BIN)/python -m pytest -q tests/node/test_faults_big_bodies.py
 	KEREGE_SOAK_SECONDS=$(or $(SECONDS),120) $(BIN)/python -m pytest -q -s tests/box/test_kill.py
@@ -63,4 +70,4 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: outside-codes help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean
+.PHONY: engines spark outside-codes help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean

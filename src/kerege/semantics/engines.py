@@ -163,14 +163,12 @@ def _python(mapping: Mapping, pack: Lists, frame: pl.DataFrame) -> EngineRun:
 
 def _duckdb(mapping: Mapping, pack: Lists, frame: pl.DataFrame) -> EngineRun:
     import duckdb
-    import polars as pl
 
     with duckdb.connect() as connection:
         connection.register(_SOURCE, frame.to_arrow())
         done = compile_duckdb(mapping, pack).run(connection, _SOURCE)
         made = connection.execute(f"SELECT * FROM {sql.identifier(done.table)} ORDER BY {ROW}").pl()  # noqa: S608 - our own table
-    made = made.with_columns(pl.col(ROW).cast(pl.Int64), pl.col(ISSUES).cast(_issues_type()))
-    return EngineRun("duckdb", made, done.verdicts, done.problems)
+    return EngineRun("duckdb", as_result(made), done.verdicts, done.problems)
 
 
 def _postgresql(mapping: Mapping, pack: Lists, frame: pl.DataFrame, session: CsvSession) -> EngineRun:
@@ -224,8 +222,15 @@ def _spark(mapping: Mapping, pack: Lists, frame: pl.DataFrame, spark: Any) -> En
         done = compile_spark(mapping, pack).run(source, row=_PLACE)
         done.frame.write.parquet(str(folder / "mapped"))
         done.frame.unpersist()
-        made = pl.read_parquet(folder / "mapped" / "*.parquet").sort(ROW)
-    return EngineRun("spark", made.with_columns(pl.col(ISSUES).cast(_issues_type())), done.verdicts, done.problems)
+        made = as_result(pl.read_parquet(folder / "mapped" / "*.parquet"))
+    return EngineRun("spark", made, done.verdicts, done.problems)
+
+
+def as_result(frame: pl.DataFrame) -> pl.DataFrame:
+    """A result that came back by a file, in the types and the order that every engine's result has here."""
+    import polars as pl
+
+    return frame.with_columns(pl.col(ROW).cast(pl.Int64), pl.col(ISSUES).cast(_issues_type())).sort(ROW)
 
 
 def unmapped_of(pack: Any, mapping: Mapping) -> dict[str, dict[str, int]]:
@@ -233,4 +238,4 @@ def unmapped_of(pack: Any, mapping: Mapping) -> dict[str, dict[str, int]]:
     return {name: dict(pack.crosswalk(name).unmapped) for name in mapping.crosswalks}
 
 
-__all__: Sequence[str] = ["ENGINES", "Engine", "EngineRun", "frame_of", "run", "unmapped_of"]
+__all__: Sequence[str] = ["ENGINES", "Engine", "EngineRun", "as_result", "frame_of", "run", "unmapped_of"]
