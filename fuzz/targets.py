@@ -31,6 +31,7 @@ from kerege.exchange import (
     ocsp,
     parts,
     rest,
+    resttarget,
     rules,
     soap,
     timestamps,
@@ -154,7 +155,7 @@ def run_rest(data: bytes) -> None:
     try:
         request = rest.decode_request(data)
         assert rest.decode_request(request.encode()) == request, "written and read again, it is another request"
-        rest.decision_path(request.path)
+        resttarget.decision_path(request.path)
     except ExchangeError:
         pass
     try:
@@ -173,7 +174,7 @@ def run_rest_client(data: bytes) -> None:
             "POST", target.decode("latin-1"), headers, new_message_id="one", request_id="two"
         )
         assert rest.decode_request(request.encode()).service == request.service, "what is sent on means another service"
-        path = rest.decision_path(request.path)
+        path = resttarget.decision_path(request.path)
         assert not {"..", "."} & set(path.split("/")), "a path with dots was decided on"
     except ExchangeError:
         pass

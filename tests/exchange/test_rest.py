@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.exchange import rest
+from kerege.exchange import rest, resttarget
 from kerege.exchange.errors import (
     ExchangeError,
     HeaderInvalid,
@@ -148,7 +148,7 @@ def test_a_header_that_could_be_two_is_refused(value: bytes) -> None:
 )
 def test_a_path_two_readers_could_read_in_two_ways_is_refused(path: str) -> None:
     with pytest.raises(PathRefused):
-        rest.decision_path(path)
+        resttarget.decision_path(path)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_path_two_readers_could_read_in_two_ways_is_refused(path: str) -> None
     ],
 )
 def test_an_honest_path_is_decided_on_decoded(path: str, decided: str) -> None:
-    assert rest.decision_path(path) == decided
+    assert resttarget.decision_path(path) == decided
 
 
 def test_the_request_hash_covers_the_body_only_when_there_is_one() -> None:
@@ -229,12 +229,12 @@ def test_a_response_to_another_request_is_refused(field: str) -> None:
     ],
 )
 def test_of_a_path_only_a_first_segment_that_is_plainly_a_resource_is_told(path: str, masked: str) -> None:
-    assert rest.masked_path(path) == masked
+    assert resttarget.masked_path(path) == masked
 
 
 @given(st.text(alphabet="abcXYZ019-_./%", max_size=40))
 def test_nothing_after_the_first_segment_is_ever_told(tail: str) -> None:
-    assert rest.masked_path(f"/persons/{tail}") == ("/persons/*" if tail else "/persons/")
+    assert resttarget.masked_path(f"/persons/{tail}") == ("/persons/*" if tail else "/persons/")
 
 
 POISON = "OK\nContent-Length: 2\n\nokHTTP/1.1 200 OK\nX-Poison: yes"

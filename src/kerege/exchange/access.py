@@ -1,7 +1,7 @@
 """Who may call what: the access decision on the provider's side.
 
 All access is denied until granted (X-Road security architecture). Pure: no sockets, no clock of its own. The path is the decoded,
-normalised one from `rest.decision_path`, which refuses whatever two readers could read in two ways.
+normalised one from `resttarget.decision_path`, which refuses whatever two readers could read in two ways.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def decide(
 ) -> Decision:
     """Say whether `client` may call `method` on `path` of `service` at `now`, and why.
 
-    path     from `rest.decision_path`
+    path     from `resttarget.decision_path`
     groups   codes of the groups `client` is in
     now      aware UTC; a right ends at its last second, inclusive
 

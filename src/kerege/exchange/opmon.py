@@ -15,7 +15,8 @@ from typing import Any, Final
 import orjson
 
 from kerege.exchange.ids import ClientId, DataServiceId
-from kerege.exchange.rest import RestRequest, masked_path
+from kerege.exchange.rest import RestRequest
+from kerege.exchange.resttarget import masked_path
 
 VERSION: Final = "7.8.0"
 CLIENT: Final = "Client"

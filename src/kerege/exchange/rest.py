@@ -19,13 +19,12 @@ from kerege.exchange.errors import (
     ExchangeError,
     HeaderInvalid,
     HeaderMissing,
-    IdentifierInvalid,
     MessageMalformed,
-    PathRefused,
     ResponseInconsistent,
     TargetInvalid,
 )
-from kerege.exchange.ids import ClientId, DataServiceId, ServerId, decode_part, percent_decode
+from kerege.exchange.ids import ClientId, DataServiceId, ServerId
+from kerege.exchange.resttarget import parse_target
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -65,10 +64,6 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _PLAIN_VALUE: Final = bytes(one for one in range(256) if not _BAD_VALUE.match(bytes((one,))))
 _PLAIN: Final = _PLAIN_VALUE + b"\r\n"
-_TARGET: Final = re.compile(r"[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+\Z")
-_PLAIN_PATH: Final = re.compile(
-    r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*/?\Z"
-)  # nothing in it that could be read in two ways
 _ID: Final = re.compile(rb"[\x20-\x7e]{1,255}\Z")
 
 
@@ -107,78 +102,9 @@ def _name(name: bytes) -> _Name:
     return _Name(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A parsed request target: whose data service, the raw path after it (with its first slash, or ""), the raw query."""
-
-    service: DataServiceId
-    path: str
-    query: str | None
-
-
-@lru_cache(maxsize=4096)
-def _service_of(head: str) -> DataServiceId:
-    parts = head.split("/")
-    return DataServiceId(*(decode_part(part, "request target") for part in parts))
-
-
 @lru_cache(maxsize=4096)
 def _client_of(raw: bytes) -> ClientId:
     return ClientId.parse(raw.decode("ascii"))
-
-
-def parse_target(target: str) -> Target:
-    """`/r1/{instance}/{class}/{member}/{subsystem}/{service}[/path][?query]` taken apart; every part must be there."""
-    path, mark, query = target.partition("?")
-    if not _TARGET.match(target) or "#" in target:
-        raise TargetInvalid(reason="it holds characters that must be percent-encoded")
-    pieces = path.split("/", 7)
-    if len(pieces) < 7 or pieces[0] or pieces[1] != "r1":
-        raise TargetInvalid(reason="it does not begin with /r1 and five identifier parts")
-    service = _service_of("/".join(pieces[2:7]))
-    rest = "/" + pieces[7] if len(pieces) == 8 else ""
-    return Target(service, rest, query if mark else None)
-
-
-def decision_path(path: str) -> str:
-    """The decoded, normalised path that access is decided on. Raises PathRefused for anything that two readers could read
-    in two ways: dot or empty segments, encoded slashes and backslashes, nested encoding, control characters."""
-    if _PLAIN_PATH.match(path):
-        return path or "/"
-    try:
-        decoded = percent_decode(path, "path")
-    except IdentifierInvalid as problem:
-        raise PathRefused(reason=str(problem.params["reason"])) from None
-    if not decoded or decoded == "/":
-        return "/"
-    upper = path.upper()
-    if "%2F" in upper or "%5C" in upper or "\\" in decoded:
-        raise PathRefused(reason="it holds an encoded slash or a backslash")
-    if re.search(r"%[0-9A-Fa-f]{2}", decoded):
-        raise PathRefused(reason="it is percent-encoded more than once")
-    if any(not char.isprintable() for char in decoded):
-        raise PathRefused(reason="it holds a control character")
-    segments = decoded.split("/")[1:]
-    for index, segment in enumerate(segments):
-        name = segment.partition(";")[0]
-        if name in {".", ".."}:
-            raise PathRefused(reason="it holds a dot segment")
-        if not segment and index != len(segments) - 1:
-            raise PathRefused(reason="it holds an empty segment")
-    return decoded
-
-
-_RESOURCE: Final = re.compile(r"[a-z](?:[a-z_-]|\d(?!\d)){0,39}\Z")
-
-
-def masked_path(path: str) -> str:
-    """`path` for monitoring and messages: its first segment when that is plainly a resource's name, `*` for all the rest.
-
-    Which later segment is a name, a street or a number cannot be told from its letters, so none of them is kept.
-    """
-    first, slash, rest = path.removeprefix("/").partition("/")
-    kept = first if not first or _RESOURCE.match(first) else "*"
-    return f"/{kept}" + ("/*" if slash and rest else slash)
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:

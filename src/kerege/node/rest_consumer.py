@@ -14,6 +14,7 @@ from kerege.exchange import faults, multipart, rest
 from kerege.exchange.bodies import Attachment, Body
 from kerege.exchange.opmon import CLIENT, Exchange
 from kerege.exchange.rest import RestRequest, RestResponse
+from kerege.exchange.resttarget import decision_path
 from kerege.exchange.rules import CONSUMER, PROVIDER
 from kerege.ground.errors import KeregeError
 from kerege.node.carry import Carrier, check_client
@@ -94,7 +95,7 @@ class RestConsumer:
             plan = core.plans.of(request.client, request.service, core.keeper.picture, core.config)
             if plan is None or request.server is not None:
                 return None
-            path = rest.decision_path(request.path)
+            path = decision_path(request.path)
             core.connections.check(plan.local, http)
             asked, picture = asked_of(request, path), core.keeper.picture
             if picture is None or core.contracting.at_consumer(asked, picture.rules) is not None:
@@ -123,7 +124,7 @@ class RestConsumer:
         )
         exchange.request = request
         picture = core.keeper.current(now)
-        path = rest.decision_path(request.path)
+        path = decision_path(request.path)
         core.connections.check(check_client(core, request.client, picture), http)
         check_permit(request.client, picture, now)
         contract = core.contracting.contracts.find(request.service, request.verb, path, picture.rules)

@@ -13,6 +13,7 @@ from kerege.exchange.bodies import Attachment, Body
 from kerege.exchange.errors import MessageMalformed, MessageTooLarge, ProviderFailed
 from kerege.exchange.opmon import OPENAPI, Exchange
 from kerege.exchange.rest import RestRequest
+from kerege.exchange.resttarget import decision_path
 from kerege.exchange.rules import WireContract
 from kerege.node.config_types import Service
 from kerege.node.contracting import asked_plainly
@@ -129,7 +130,7 @@ class RestProvider:
         """Who asks for what. Raises MessageMalformed and the like."""
         request = rest.decode_request(message.content)
         exchange.request = request
-        return asked_of(request, rest.decision_path(request.path))
+        return asked_of(request, decision_path(request.path))
 
     async def call(
         self, asked: Asked, message: Message, extras: Extras, service: Service, exchange: Exchange

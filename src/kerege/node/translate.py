@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from kerege.exchange.ids import DataServiceId
-from kerege.exchange.rest import masked_path
+from kerege.exchange.resttarget import masked_path
 from kerege.exchange.rules import NEVER, Rules, WireContract
 from kerege.ground.errors import KeregeError
 from kerege.node.config import Translation

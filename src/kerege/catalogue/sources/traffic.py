@@ -23,7 +23,8 @@ from kerege.catalogue.sources.structure import fields_of
 from kerege.exchange import messagelog
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.logcrypt import LogKey
-from kerege.exchange.rest import decode_request, masked_path
+from kerege.exchange.rest import decode_request
+from kerege.exchange.resttarget import masked_path
 from kerege.ground.clock import iso
 from kerege.ground.errors import KeregeError
 
