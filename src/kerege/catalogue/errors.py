@@ -396,3 +396,39 @@ class DecisionRefused(CatalogueError):
     code = "catalogue.decision_refused"
     message = "The decision on the code {code_given} of {crosswalk} was not kept: {reason}."
     hint = "Say the target code, who decides (--by) and, against an earlier decision, why (--reason)."
+
+
+class ReferenceUnknown(CatalogueError):
+    code = "catalogue.reference_unknown"
+    message = "There is no reference dataset {ref_id}{version}."
+    hint = "Look at what is published with: kerege reference list."
+
+
+class ReferenceTaken(CatalogueError):
+    code = "catalogue.reference_taken"
+    message = "The version {version} of {ref_id} is published already, and a published version is never changed."
+    hint = "Give it the next version with --version; what differs shows kerege reference publish {ref_id} --plan."
+
+
+class ReferenceUnchanged(CatalogueError):
+    code = "catalogue.reference_unchanged"
+    message = "{ref_id} has the same content as its version {version}; nothing was published."
+    hint = "Publish a new version when something of it changed."
+
+
+class ReferenceNotApproved(CatalogueError):
+    code = "catalogue.reference_not_approved"
+    message = "The version {version} of {ref_id} is {state}, and only what was approved is published."
+    hint = "Have it submitted and approved by two people: kerege lifecycle act reference {ref_id} {version} submit, then approve."
+
+
+class ReferencePersonal(CatalogueError):
+    code = "catalogue.reference_personal"
+    message = "{ref_id}: the column {column} {why}, so it cannot stand in a reference dataset."
+    hint = "Leave it out with --columns, or give its canonical field a concept that says it is not personal."
+
+
+class ReferenceIncomplete(CatalogueError):
+    code = "catalogue.reference_incomplete"
+    message = "{ref_id} was not published: {reason}."
+    hint = "Give the organisation, the unit that answers and the legal basis; a version is letters, digits, dots and hyphens."
