@@ -17,7 +17,14 @@ from kerege.catalogue.board_facts import _open_codes, settled_codes
 from kerege.catalogue.board_rules import Measure
 from kerege.catalogue.board_words import STEPS, WORDS
 from kerege.catalogue.harvest import Options, harvest_source
-from kerege.catalogue.models import BoardSnapshot, CriticalDataset, Dataset, Finding
+from kerege.catalogue.models import (
+    BoardSnapshot,
+    ContractVersion,
+    CriticalDataset,
+    Dataset,
+    Finding,
+    LifecycleAction,
+)
 from kerege.catalogue.packs import current_pack
 from kerege.semantics.crosswalk import Crosswalk, Row
 
@@ -282,3 +289,60 @@ class Reading:
 def test_a_code_recorded_as_having_no_counterpart_is_settled_and_a_refused_one_is_not() -> None:
     rows = (Row("x", None), Row("y", "2", predicate_modifier="Not"), Row("z", "1", "skos:relatedMatch"), Row("w", "1"))
     assert settled_codes(Crosswalk("a", rows, object_source="kg:sex")) == {"x", "w"}
+
+
+def test_a_contract_in_force_documents_the_dataset_and_the_attributes_it_describes() -> None:
+    own()
+    dataset = Dataset.objects.get()
+    document = {"schema": [{"properties": [{"name": "pin", "description": "Number"}, {"name": "fio"}]}]}
+    ContractVersion.objects.create(
+        contract="people",
+        version="1.0.0",
+        document=document,
+        fingerprint="f",
+        dataset=dataset,
+        added_at=NOW,
+        added_by="a",
+    )
+    assert counts()["documented"] == (0, 7, False)
+    for n, action in enumerate(("submit", "approve", "publish"), start=1):
+        LifecycleAction.objects.create(
+            kind="contract",
+            subject="people",
+            version="1.0.0",
+            number=n,
+            action=action,
+            by=str(n),
+            reason="r",
+            at=NOW,
+            digest="",
+        )
+    assert counts()["documented"] == (2, 7, False)
+
+
+def test_a_crosswalk_published_in_the_catalogue_places_codes_too() -> None:
+    codelists = pytest.importorskip("kerege.catalogue.codelists")
+    own()
+    link()
+    row = Dataset.objects.get().fields.get(name="pol")
+    row.profile = {**row.profile, "codes": [["xx", 30], ["yy", 30]]}
+    row.save()
+    assert counts()["harmonised"] == (0, 1, False)
+    rows = (
+        Row("xx", "1", subject_id="my:xx", object_id="sex:1"),
+        Row("yy", "2", subject_id="my:yy", object_id="sex:2"),
+    )
+    codelists.import_crosswalk(Crosswalk("my-sex", rows, "my", "kg:sex", version="1"), "asanova", NOW)
+    for n, action in enumerate(("submit", "approve", "publish"), start=1):
+        LifecycleAction.objects.create(
+            kind="crosswalk",
+            subject="my-sex",
+            version="1",
+            number=n,
+            action=action,
+            by=str(n),
+            reason="r",
+            at=NOW,
+            digest="",
+        )
+    assert counts()["harmonised"] == (1, 1, True)

@@ -1,13 +1,16 @@
 """What the board counts, read from the platform's own facts; a few queries however many datasets are critical.
 
-A meaning is a concept link; an owner is one whose time is now; a word is the source's own description or a concept's wording; a code has its
-place when it is the common list's own or a crosswalk of the pack to that list places it (or records that it has no counterpart). What was
+A meaning is a concept link; an owner is one whose time is now; a word is the source's own description, a concept's wording, or what a data
+contract in force says; a code has its place when it is the common list's own or a crosswalk to that list (of the pack, or published in the
+catalogue) places it or records that it has no counterpart. What was
 withheld or never told is not known, and not done. Open findings of codes keep an attribute open whatever a crosswalk says.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +18,7 @@ from kerege.catalogue import lifecycle
 from kerege.catalogue.board_rules import AttributeFacts, DatasetFacts
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.lifecycle_rules import IN_FORCE
-from kerege.catalogue.models import CriticalDataset, Field, Finding, UnmappedCode
+from kerege.catalogue.models import ContractVersion, CriticalDataset, Field, Finding, UnmappedCode
 from kerege.catalogue.ownership_queries import AttributeOwnership, ownership_overview
 from kerege.catalogue.packs import current_pack
 from kerege.semantics.crosswalk import Crosswalk
@@ -40,8 +43,8 @@ def critical_facts(now: datetime) -> list[DatasetFacts]:
         if finding.kind in _CODE_FINDINGS and finding.field_id is not None:
             unsettled.add(finding.field_id)
     places = set(UnmappedCode.objects.filter(settled_at=None).values_list("place", flat=True))
-    states, contracts = _states(), _contracts()
-    pack = current_pack()
+    states, contracts = _states(), _contracts(ids)
+    pack = _with_versions(current_pack())
     found = []
     for mark in marks:
         dataset = mark.dataset
@@ -51,13 +54,14 @@ def critical_facts(now: datetime) -> list[DatasetFacts]:
         for row, held in zip(fields.get(dataset.pk, ()), owned[dataset.pk].attributes, strict=True):
             concept = concepts.get(held.concept)
             codelist = row.codelist or (concept.codelist if concept else "")
-            worded = bool(str(row.profile.get("description") or "").strip()) or concept is not None
+            told = contracts.get(dataset.pk, frozenset())
+            worded = bool(str(row.profile.get("description") or "").strip()) or concept is not None or row.name in told
             waits = row.pk in unsettled or f"{name}.{row.name}" in places
             attributes.append(_attribute(row, held, worded, codelist, waits, pack))
         found.append(
             DatasetFacts(
                 dataset.pk, name, dataset.organisation, mark.reason, mark.by, tuple(attributes),
-                described=bool(dataset.description.strip()), contract=name in contracts, state=state, version=version,
+                described=bool(dataset.description.strip()), contract=dataset.pk in contracts, state=state, version=version,
                 source=dataset.source, findings=dict(findings.get(dataset.pk, {})),
             )
         )  # fmt: skip
@@ -136,11 +140,41 @@ def _states() -> dict[str, tuple[str, str]]:
     return found
 
 
-def _contracts() -> frozenset[str]:
-    """Datasets with a data contract in force: its subject is the dataset, or its actions name it as evidence (`dataset`)."""
-    found = set()
-    for status in lifecycle.subjects("contract"):
-        if status.state in IN_FORCE:
-            found.add(status.subject.id)
-            found |= {str(a.evidence["dataset"]) for a in lifecycle.history(status.subject) if "dataset" in a.evidence}
-    return frozenset(found)
+def _contracts(dataset_ids: Sequence[int]) -> dict[int, frozenset[str]]:
+    """Dataset -> the columns that its data contracts in force describe; a dataset without one is not there."""
+    versions = ContractVersion.objects.filter(dataset__in=dataset_ids)
+    rows = [(r, lifecycle.Subject("contract", r.contract, r.version)) for r in versions]
+    states = {s.subject: s.state for s in lifecycle.subjects("contract")} if rows else {}
+    found: dict[int, frozenset[str]] = {}
+    for row, subject in rows:
+        if row.dataset_id is not None and states.get(subject) in IN_FORCE:
+            found[row.dataset_id] = found.get(row.dataset_id, frozenset()) | _described(row.document)
+    return found
+
+
+def _described(document: dict[str, Any]) -> frozenset[str]:
+    """The properties of an ODCS document that have a description, by their names at the source and their own."""
+    named: set[str] = set()
+    for table in document.get("schema") or ():
+        for prop in table.get("properties") or () if isinstance(table, dict) else ():
+            if isinstance(prop, dict) and str(prop.get("description") or "").strip():
+                named.update(str(prop[key]) for key in ("name", "physicalName") if prop.get(key))
+    return frozenset(named)
+
+
+def _with_versions(pack: Pack) -> Pack:
+    """The pack with what was published of code lists and crosswalks in the catalogue laid over its own."""
+    lists, crosswalks = dict(pack.codelists), dict(pack.crosswalks)
+    for kind in ("codelist", "crosswalk"):
+        for thing in {s.subject.id for s in lifecycle.subjects(kind) if s.state in IN_FORCE}:
+            from kerege.catalogue.codelists import (
+                load_codelist,
+                load_crosswalk,
+            )  # their readers, only when there is one
+
+            version = lifecycle.in_force(kind, thing) or ""
+            if kind == "codelist":
+                lists[thing] = load_codelist(thing, version)
+            else:
+                crosswalks[thing] = load_crosswalk(thing, version)
+    return replace(pack, codelists=lists, crosswalks=crosswalks)

@@ -24,7 +24,8 @@ h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
 h2 { font-size: 1.2rem; margin: 1.6rem 0 .5rem; border-bottom: 3px solid #972d1b; padding-bottom: .2rem; }
 h3 { font-size: 1rem; margin: 1.1rem 0 .3rem; overflow-wrap: anywhere; }
 p { margin: .25rem 0; } .soft { color: #515b5f; } .big { font-size: 1.25rem; font-weight: 600; }
-table { border-collapse: collapse; width: 100%; margin: .4rem 0 .8rem; } caption { text-align: left; color: #515b5f; padding-bottom: .2rem; }
+table { border-collapse: collapse; width: 100%; margin: .4rem 0 .8rem; }
+caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 th, td { border: 1px solid #8d8170; padding: .25rem .5rem; text-align: left; vertical-align: top; } thead th { background: #f3eee4; }
 td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .yes { background: #e2f0ea; } .no { background: #f8e7e1; } ol { margin: .2rem 0 .8rem 1.3rem; padding: 0; } li { margin: .2rem 0; }
@@ -193,7 +194,8 @@ def _row(line: DatasetLine, language: str) -> str:
     cells = []
     for m in Measure:
         c = line.counts[m]
-        word = say("yes" if c.complete else "no", language)
+        waits = m is Measure.HARMONISED and not c.complete and c.done == c.total
+        word = say("waits" if waits else "yes" if c.complete else "no", language)
         cells.append(
             f'<td class="n {"yes" if c.complete else "no"}">{c.done}/{c.total}<br><small>{_e(word)}</small></td>'
         )

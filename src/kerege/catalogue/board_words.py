@@ -88,6 +88,7 @@ WORDS: Final[dict[str, Text]] = {
     "of": Text("{total} ичинен {done}", "{done} из {total}", "{done} of {total}"),
     "yes": Text("бүттү", "готово", "complete"),
     "no": Text("бүтө элек", "не готово", "not complete"),
+    "waits": Text("маанилери белгиленсин", "сначала указать смысл", "once the meanings are known"),
     "findings": Text("Ачык табылгалар: {n}", "Открытых находок: {n}", "Open findings: {n}"),
     "signature": Text("Кол тамгасы жана күнү", "Подпись и дата", "Signature and date"),
 }
