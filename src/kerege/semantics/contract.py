@@ -40,6 +40,7 @@ CUSTOM: Final[dict[str, str]] = {
     "path": "server: the path prefix of that data service",
     "method": "server: its HTTP method; * for all",
     "at": "server: where answers are checked, consumer or provider",
+    "schemaObject": "server: the schema object its answers are; the only one when none is named",
     "translate": "server: when canonical records take an answer's place: asked, always, never",
 }
 
@@ -165,6 +166,7 @@ class Route:
     method: str = "*"
     at: str = "consumer"
     translate: str = "asked"
+    schema_object: str = ""  # the only one when none is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +229,15 @@ class Contract:
         for server in self.document.get("servers") or ():
             told = _custom(server)
             if told.get("dataService"):
-                names = ("path", "method", "at", "translate")
-                out.append(Route(str(told["dataService"]), **{n: str(told[n]) for n in names if told.get(n)}))
+                names = {
+                    "path": "path",
+                    "method": "method",
+                    "at": "at",
+                    "translate": "translate",
+                    "schemaObject": "schema_object",
+                }
+                terms = {ours: str(told[name]) for name, ours in names.items() if told.get(name)}
+                out.append(Route(str(told["dataService"]), **terms))
         return tuple(out)
 
     @property

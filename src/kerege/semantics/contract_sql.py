@@ -79,6 +79,11 @@ class SqlChecks:
         return self._first
 
     @property
+    def kept_rows(self) -> str:
+        """A query for the rows that keep every rule without tolerance, their columns as they are."""
+        return self._rows.removesuffix("WHERE _breaches <> ''") + "WHERE _breaches = ''"
+
+    @property
     def broken_rows(self) -> str:
         """A query for the rows that break a rule without tolerance: the table's columns as they are, last `_breaches`, the rules' names."""
         return self._rows

@@ -1,0 +1,186 @@
+"""A contract held against files and tables: the counts messages give, places and never values, bad rows put aside."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from kerege.catalogue.contract_checks import check
+from kerege.catalogue.errors import OutputExists, SourceDown
+from kerege.cli import main
+from kerege.semantics.contract import Contract
+from kerege.semantics.contract_message import compile_message
+from kerege.semantics.odcs import dumps, parse
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+HEAD = ["pin", "sex", "born", "died", "grade", "seen"]
+ROWS: list[list[str | None]] = [
+    ["21203198000017", "1", "1980-03-12", None, "3", "2026-11-22T08:00:00Z"],
+    ["21203198000017", "1", "1980-03-12", "1979-01-01", "2", "2026-11-20T08:00:00Z"],
+    [None, "7", "12.03.1980", None, None, "2026-11-20T08:00:00Z"],
+    ["1", None, "1985-01-01", "2001-01-01", "x", None],
+]
+EXPECTED = {
+    ("pin", "required"): 1, ("pin", "pattern"): 1, ("pin", "primaryKey"): 2, ("sex", "required"): 1, ("sex", "codes"): 1,
+    ("born", "type"): 1, ("born", "compare"): 1, ("grade", "type"): 1, ("grade", "required"): 1,
+}  # fmt: skip
+
+
+def lists(name: str) -> frozenset[str]:
+    return frozenset({"kg:sex": {"1", "2"}}[name])
+
+
+def contract(**more: Any) -> Contract:
+    return parse({
+        "kind": "DataContract", "apiVersion": "v3.1.0", "id": "kg:people", "version": "1.0.0", "status": "active",
+        "customProperties": [{"property": "mode", "value": "reject"}],
+        "slaProperties": [{"property": "freshness", "value": 24, "unit": "h", "element": "people.seen"}],
+        "schema": [{"name": "people", "properties": [
+            {"name": "pin", "logicalType": "string", "primaryKey": True, "logicalTypeOptions": {"pattern": "^[0-9]{14}$"}},
+            {"name": "sex", "logicalType": "string", "required": True, "customProperties": [{"property": "codeList", "value": "kg:sex"}]},
+            {"name": "born", "logicalType": "date"},
+            {"name": "died", "logicalType": "date", "required": False},
+            {"name": "grade", "logicalType": "integer", "quality": [
+                {"metric": "nullValues", "mustBeLessOrEqualTo": 25, "unit": "percent"}]},
+            {"name": "seen", "logicalType": "timestamp"},
+        ], "quality": [
+            {"type": "custom", "engine": "kerege", "implementation": {"rule": "compare", "left": "born", "operator": "lessOrEqual", "right": "died"}},
+            {"type": "library", "metric": "rowCount", "mustBeGreaterThan": 3},
+            {"type": "sql", "query": "SELECT 1", "mustBe": 1, "name": "by hand"},
+            {"type": "custom", "engine": "soda", "implementation": "x"},
+        ]}],
+        **more,
+    })  # fmt: skip
+
+
+def as_csv(path: Path, rows: Sequence[Sequence[str | None]] = ROWS) -> str:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEAD)
+        writer.writerows(rows)
+    return str(path)
+
+
+def as_sqlite(path: Path) -> str:
+    with sqlite3.connect(path) as db:
+        db.execute(f"CREATE TABLE people ({', '.join(f'{name} TEXT' for name in HEAD)})")
+        db.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)", ROWS)
+    return str(path)
+
+
+def as_parquet(path: Path) -> str:
+    with duckdb.connect() as db:
+        db.execute(f"CREATE TABLE people ({', '.join(f'{name} VARCHAR' for name in HEAD)})")
+        db.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)", ROWS)
+        db.execute(f"COPY people TO '{path}' (FORMAT parquet)")
+    return str(path)
+
+
+@pytest.mark.parametrize(("name", "write"), [("p.csv", as_csv), ("p.sqlite", as_sqlite), ("p.parquet", as_parquet)])
+def test_a_file_a_database_and_messages_give_the_same_counts(tmp_path: Path, name: str, write: Any) -> None:
+    report = check(contract(), write(tmp_path / name), lists, NOW)
+    assert report.counts() == EXPECTED
+    messages = compile_message(contract(), lists).check_all(
+        [dict(zip(HEAD, row, strict=True)) for row in ROWS], tolerant=True
+    )
+    assert report.counts() == messages.counts
+    assert (report.rows, report.broken_rows, report.kept, report.refused) == (4, 4, False, True)
+
+
+def test_what_is_tolerated_is_judged_of_the_whole(tmp_path: Path) -> None:
+    found = {(o.rule.field, o.rule.kind): o for o in check(contract(), as_csv(tmp_path / "p.csv"), lists, NOW).outcomes}
+    assert found["grade", "required"].holds, "25 per cent without a value are allowed, 1 of 4 has none"
+    assert found["", "rowCount"].holds
+    assert found["seen", "freshness"].holds, "the newest is of this morning"
+    later = datetime(2026, 11, 23, 8, 0, 1, tzinfo=UTC)
+    again = {
+        (o.rule.field, o.rule.kind): o
+        for o in check(contract(), as_csv(tmp_path / "q.csv", ROWS[:3]), lists, later).outcomes
+    }
+    assert not again["grade", "required"].holds
+    assert not again["", "rowCount"].holds
+    assert not again["seen", "freshness"].holds
+
+
+def test_what_is_not_run_is_said(tmp_path: Path) -> None:
+    report = check(contract(), as_csv(tmp_path / "p.csv"), lists, NOW)
+    assert {u.what: u.reason.partition(":")[0] for u in report.unrun} == {"by hand": "type", "soda": "type"}
+
+
+def test_contract_and_data_disagreeing_on_null_is_told_with_file_column_and_row(tmp_path: Path) -> None:
+    report = check(contract(), as_csv(tmp_path / "people.csv"), lists, NOW)
+    assert report.disagreements == [
+        "people.csv, column pin: the contract requires a value; 1 of 4 rows have none, the first in row 4",
+        "people.csv, column sex: the contract requires a value; 1 of 4 rows have none, the first in row 5",
+    ]
+
+
+def test_a_report_holds_no_value_of_the_data(tmp_path: Path) -> None:
+    told = json.dumps(check(contract(), as_csv(tmp_path / "p.csv"), lists, NOW).as_dict())
+    values = {cell for row in ROWS for cell in row if cell and len(cell) > 3}
+    assert [value for value in values if value in told] == []
+
+
+def test_quarantine_writes_the_breaching_rows_aside_and_the_others_out_and_leaves_the_source(tmp_path: Path) -> None:
+    source = tmp_path / "p.csv"
+    as_csv(source, [*ROWS, ["21203198000018", "2", "1990-01-01", None, "5", None]])
+    before = source.read_bytes()
+    report = check(contract(), str(source), lists, NOW, mode="quarantine", out=tmp_path / "good.csv")
+    good = list(csv.DictReader((tmp_path / "good.csv").open(encoding="utf-8")))
+    aside = list(csv.DictReader((tmp_path / "good.quarantine.csv").open(encoding="utf-8")))
+    assert [row["pin"] for row in good] == ["21203198000018"]
+    assert sorted(int(row["kerege_row_number"]) for row in aside) == [2, 3, 4, 5]
+    assert {row["_breaches"] for row in aside} >= {"pin primaryKey", "born compare; pin primaryKey"}
+    assert len(good) + len(aside) == report.rows
+    assert source.read_bytes() == before
+    with pytest.raises(OutputExists):
+        check(contract(), str(source), lists, NOW, mode="quarantine", out=tmp_path / "good.csv")
+
+
+def test_a_register_that_is_down_is_an_error_with_a_next_step() -> None:
+    with pytest.raises(SourceDown) as down:
+        check(contract(), "postgresql://reader:secret@127.0.0.1:1/x", lists, NOW, table="people")
+    assert "secret" not in str(down.value)
+
+
+def test_check_ends_with_1_when_the_contract_refuses_and_0_when_it_only_observes(tmp_path: Path) -> None:
+    file = tmp_path / "people.odcs.yaml"
+    file.write_text(dumps(contract()), encoding="utf-8")
+    data = as_csv(tmp_path / "p.csv")
+    refused = CliRunner().invoke(main, ["contract", "check", str(file), data])
+    assert refused.exit_code == 1
+    assert "Refused." in refused.output
+    assert "by hand: type: sql" in refused.output
+    observed = CliRunner().invoke(main, ["contract", "check", str(file), data, "--mode", "observe", "--json"])
+    assert observed.exit_code == 0
+    assert json.loads(observed.output)["broken_rows"] == 4
+
+
+def test_a_contract_is_looked_at_compared_and_given_as_json_schema_without_a_database(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.odcs.yaml", tmp_path / "new.odcs.yaml"
+    old.write_text(dumps(contract()), encoding="utf-8")
+    document = json.loads(json.dumps(contract().document))
+    document["schema"][0]["properties"].pop(3)
+    document["schema"][0]["quality"].pop(0)
+    document["version"] = "1.1.0"
+    new.write_text(dumps(parse(document)), encoding="utf-8")
+    looked = CliRunner().invoke(main, ["contract", "check", str(old)])
+    assert looked.exit_code == 1, "no owner and no legal basis are named"
+    assert "legal_basis_missing" in looked.output
+    compared = CliRunner().invoke(main, ["contract", "diff", str(old), str(new)])
+    assert compared.exit_code == 1
+    assert "people.died: the field is gone [field_removed]" in compared.output
+    assert "ask for a major version, 1.1.0 is a minor one" in compared.output
+    shown = CliRunner().invoke(main, ["contract", "show", str(old)])
+    assert shown.exit_code == 0
+    schema = CliRunner().invoke(main, ["contract", "schema", str(old)])
+    assert json.loads(schema.output)["properties"]["born"]["type"] == ["string", "null"]

@@ -1,0 +1,292 @@
+"""A contract's way: added, approved by two, published to the nodes, deprecated with a clock, retired when its time is over."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerege.catalogue import contract_queries, contracts, lifecycle
+from kerege.catalogue.contract_clock import FRESH, QUIET, Clock, Use, may_retire
+from kerege.catalogue.errors import (
+    ContractPlaceTaken,
+    ContractUnknown,
+    ContractVersionTaken,
+    DeprecationRefused,
+    FourEyes,
+    LifecycleBlocked,
+    LifecycleRefused,
+)
+from kerege.catalogue.models import Dataset, NodeReading, Owner, ServiceUse
+from kerege.exchange.ids import MemberId, SubsystemId
+from kerege.exchange.rules import PROVIDER, QUARANTINE
+from kerege.ground.text import Text
+from kerege.membership import doings as membership
+from kerege.membership.queries import network_view
+from kerege.semantics.contract import Contract
+from kerege.semantics.contract_wire import from_wire
+from kerege.semantics.odcs import parse
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+ENDS = datetime(2027, 6, 30, 17, 59, 59, tzinfo=UTC)
+SERVICE = "KG/GOV/70000001/civil/birth-records"
+ME, OTHER = "a.asanova", "b.bakirov"
+DOCUMENT: dict[str, Any] = {
+    "kind": "DataContract", "apiVersion": "v3.1.0", "id": "kg:birth", "version": "1.0.0", "status": "active", "name": "Births",
+    "team": {"name": "Civil registry", "customProperties": [{"property": "organisation", "value": "70000001"}]},
+    "customProperties": [{"property": "legalBasis", "value": "Law on acts of civil status"}, {"property": "mode", "value": "quarantine"}],
+    "servers": [{"server": "exchange", "type": "custom", "customProperties": [
+        {"property": "dataService", "value": SERVICE}, {"property": "path", "value": "/"}, {"property": "at", "value": "provider"}]}],
+    "schema": [{"name": "birth", "customProperties": [{"property": "mapping", "value": "kg:civil.birth-record"}], "properties": [
+        {"name": "act_number", "logicalType": "string", "required": True},
+        {"name": "sex", "logicalType": "string", "customProperties": [{"property": "codeList", "value": "kg:sex"}]},
+    ]}],
+}  # fmt: skip
+
+pytestmark = pytest.mark.django_db
+
+
+def made(version: str = "1.0.0", **change: Any) -> Contract:
+    document = copy.deepcopy(DOCUMENT) | {"version": version} | change
+    return parse(document)
+
+
+def without_sex(version: str) -> Contract:
+    document = copy.deepcopy(DOCUMENT) | {"version": version}
+    document["schema"][0]["properties"].pop()
+    return parse(document)
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    for code, subsystem in (("70000001", "civil"), ("70000003", "admission")):
+        member = MemberId("KG", "GOV", code)
+        membership.register_member(member, Text(ky=code, ru=code, en=code), NOW)
+        membership.register_subsystem(SubsystemId.parse(f"{member}/{subsystem}"), NOW)
+    row = Dataset.objects.create(
+        source="civil.sqlite", kind="sqlite", table="births", rows=1, profile={}, harvested_at=NOW
+    )
+    for position, name in enumerate(("act_no", "pol")):
+        field = row.fields.create(name=name, position=position, profile={})
+        Owner.objects.create(
+            field=field, organisation="70000001", unit="Registry", legal_basis="Law", since=NOW - timedelta(days=1)
+        )
+    return row
+
+
+def put(contract: Contract, *, dataset: str = "civil.sqlite#births", now: datetime = NOW) -> list[Any]:
+    contracts.add(contract, ME, now, dataset=dataset)
+    what = contracts.subject(contract.id, contract.version)
+    lifecycle.act(what, "submit", ME, "new", now)
+    lifecycle.act(what, "approve", OTHER, "looked at", now)
+    return contracts.publish(contract.id, contract.version, ME, "agreed", now)
+
+
+def called(consumer: str = "KG/GOV/70000003/admission", last: datetime = NOW) -> None:
+    ServiceUse.objects.create(
+        source="node",
+        side="provider",
+        consumer=consumer,
+        service=SERVICE,
+        endpoint="GET /",
+        calls=7,
+        first_at=last,
+        last_at=last,
+    )
+
+
+def test_a_published_contract_becomes_what_nodes_get(dataset: Dataset) -> None:
+    put(made())
+    (wire,) = network_view(NOW).picture.rules(1).contracts
+    assert (str(wire.service), wire.path, wire.mapping, wire.at, wire.mode) == (
+        SERVICE,
+        "/",
+        "kg:civil.birth-record",
+        PROVIDER,
+        QUARANTINE,
+    )
+    import orjson
+
+    rules = from_wire(orjson.loads(wire.check))
+    assert (rules.contract, rules.version) == ("kg:birth", "1.0.0")
+    assert [(r.field, r.kind) for r in rules.rules] == [
+        ("act_number", "required"), ("act_number", "type"), ("sex", "type"), ("sex", "codes"),
+    ]  # fmt: skip
+    (row,) = network_view(NOW).picture.contracts
+    assert (row.owner, row.legal_basis) == ("70000001", "Law on acts of civil status")
+
+
+def test_a_contract_with_an_unowned_attribute_is_not_published(dataset: Dataset) -> None:
+    dataset.fields.get(name="pol").owners.all().delete()
+    with pytest.raises(LifecycleBlocked, match="pol"):
+        put(made())
+    assert network_view(NOW).picture.contracts == ()
+
+
+def test_a_contract_of_no_known_dataset_is_not_published(dataset: Dataset) -> None:
+    with pytest.raises(LifecycleBlocked, match="which dataset"):
+        put(made(), dataset="")
+
+
+def test_a_contract_that_is_wrong_in_itself_is_not_published(dataset: Dataset) -> None:
+    with pytest.raises(LifecycleBlocked, match="names no act"):
+        put(made(customProperties=[]))
+
+
+def test_four_eyes_approve_a_contract(dataset: Dataset) -> None:
+    contracts.add(made(), ME, NOW, dataset=str(dataset))
+    with pytest.raises(LifecycleRefused):
+        contracts.publish("kg:birth", "1.0.0", ME, "now", NOW)
+    lifecycle.act(contracts.subject("kg:birth", "1.0.0"), "submit", ME, "new", NOW)
+    with pytest.raises(FourEyes):
+        lifecycle.act(contracts.subject("kg:birth", "1.0.0"), "approve", ME, "mine", NOW)
+
+
+def test_what_others_rely_on_is_not_changed_under_its_number(dataset: Dataset) -> None:
+    contracts.add(made(), ME, NOW)
+    contracts.add(made(name="Acts of birth"), ME, NOW)
+    assert contracts.find("kg:birth").name == "Acts of birth", "a draft may change"
+    put(made(name="Acts of birth"))
+    with pytest.raises(ContractVersionTaken):
+        contracts.add(made(name="Births again"), ME, NOW)
+    contracts.add(made(name="Acts of birth"), ME, NOW)
+
+
+def test_one_place_has_one_contract(dataset: Dataset) -> None:
+    put(made())
+    with pytest.raises(ContractPlaceTaken, match=r"kg:birth 1\.0\.0"):
+        put(made(id="kg:other"))
+    assert [v.contract for v in contract_queries.contracts(NOW) if v.state == "published"] == ["kg:birth"]
+
+
+def test_an_unknown_contract_names_the_known(dataset: Dataset) -> None:
+    contracts.add(made(), ME, NOW)
+    with pytest.raises(ContractUnknown, match="kg:birth"):
+        contracts.find("kg:none")
+
+
+def test_a_compatible_version_takes_the_place_of_the_one_before(dataset: Dataset) -> None:
+    put(made())
+    document = copy.deepcopy(DOCUMENT) | {"version": "1.1.0"}
+    document["schema"][0]["properties"].append({"name": "surname", "logicalType": "string"})
+    put(parse(document), now=NOW + timedelta(hours=1))
+    assert lifecycle.in_force("contract", "kg:birth") == "1.1.0"
+    assert {v.version: v.state for v in contract_queries.contracts(NOW)} == {
+        "1.0.0": "deprecated",
+        "1.1.0": "published",
+    }
+    (wire,) = network_view(NOW).picture.rules(1).contracts
+    assert '"version":"1.1.0"' in wire.check
+
+
+def test_a_version_number_too_small_for_its_changes_is_refused(dataset: Dataset) -> None:
+    put(made())
+    with pytest.raises(LifecycleBlocked, match="ask for a major version"):
+        put(without_sex("1.0.1"))
+
+
+def test_a_change_that_breaks_consumers_waits_for_the_end_of_the_version_before(dataset: Dataset) -> None:
+    put(made())
+    with pytest.raises(
+        LifecycleBlocked, match=r"breaks consumers of 1\.0\.0 \(birth.sex field_removed\).*never deprecated"
+    ):
+        put(without_sex("2.0.0"))
+    called()
+    contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "sex moves", NOW, successor="2.0.0")
+    with pytest.raises(LifecycleBlocked, match="1 use it: KG/GOV/70000003/admission"):
+        contracts.publish("kg:birth", "2.0.0", ME, "agreed", NOW) if _approved("2.0.0") else None
+    over = ENDS + timedelta(seconds=1)
+    contracts.publish("kg:birth", "2.0.0", ME, "agreed", over)
+    assert lifecycle.in_force("contract", "kg:birth") == "2.0.0"
+
+
+def _approved(version: str) -> bool:
+    what = contracts.subject("kg:birth", version)
+    contracts.add(without_sex(version), ME, NOW, dataset="civil.sqlite#births")
+    if lifecycle.status(what).state.value == "draft":
+        lifecycle.act(what, "submit", ME, "new", NOW)
+        lifecycle.act(what, "approve", OTHER, "looked at", NOW)
+    return True
+
+
+def test_deprecating_notes_whom_it_concerns_by_calls_and_by_rights(dataset: Dataset, ledger: Any) -> None:
+    from kerege.exchange.ids import DataServiceId
+
+    put(made())
+    called("KG/GOV/70000009/other")
+    membership.grant_right(
+        SubsystemId.parse("KG/GOV/70000003/admission"), DataServiceId.parse(SERVICE), ENDS, ledger=ledger, now=NOW
+    )
+    found = contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "sex moves", NOW)
+    told = {(n.consumer, n.why, n.calls) for n in found.notices.all()}
+    assert told == {("KG/GOV/70000009/other", "calls", 7), ("KG/GOV/70000003/admission", "right", 0)}
+    called("KG/GOV/70000008/late")
+    assert [n.consumer for n in contracts.note_consumers(found, NOW)] == ["KG/GOV/70000008/late"]
+    (view,) = contract_queries.running(NOW)
+    assert view.deprecation is not None
+    assert (view.deprecation.days_left, len(view.deprecation.told)) == (221, 3)
+
+
+def test_a_deprecation_ends_in_the_future(dataset: Dataset) -> None:
+    put(made())
+    with pytest.raises(DeprecationRefused):
+        contracts.deprecate("kg:birth", "1.0.0", NOW, ME, "now", NOW)
+    assert contract_queries.contracts(NOW)[0].state == "published"
+
+
+def test_a_contract_in_use_is_not_retired_before_its_last_second_is_over(dataset: Dataset) -> None:
+    put(made())
+    called(last=ENDS - timedelta(days=1))
+    contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "old", NOW)
+    for early in (ENDS - timedelta(days=1), ENDS, ENDS + timedelta(microseconds=999_999)):
+        with pytest.raises(LifecycleBlocked, match="use it"):
+            contracts.retire("kg:birth", "1.0.0", ME, "over", early)
+        assert len(network_view(NOW).picture.contracts) == 1
+    contracts.retire("kg:birth", "1.0.0", ME, "over", ENDS + timedelta(seconds=1))
+    assert network_view(NOW).picture.contracts == ()
+    assert contract_queries.contracts(NOW)[0].state == "retired"
+
+
+def test_a_contract_nobody_uses_is_retired_at_once_if_that_is_known(dataset: Dataset) -> None:
+    put(made())
+    contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "old", NOW)
+    with pytest.raises(LifecycleBlocked, match="not known: traffic was never read"):
+        contracts.retire("kg:birth", "1.0.0", ME, "unused", NOW)
+    NodeReading.objects.create(source="node", read_until=NOW)
+    contracts.retire("kg:birth", "1.0.0", ME, "unused", NOW)
+
+
+def test_a_deprecation_is_taken_back(dataset: Dataset) -> None:
+    put(made())
+    contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "old", NOW)
+    contracts.reinstate("kg:birth", "1.0.0", ME, "not yet", NOW)
+    assert contract_queries.contracts(NOW)[0].state == "published"
+    assert contract_queries.running(NOW) == []
+    contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "now", NOW)
+
+
+MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))
+
+
+@given(MOMENTS, MOMENTS, MOMENTS)
+def test_the_clock_is_either_running_or_over_and_once_over_stays_over(a: datetime, b: datetime, now: datetime) -> None:
+    clock = Clock(min(a, b), max(a, b).replace(microsecond=0) + timedelta(seconds=1))
+    assert clock.holds(now) == (now < clock.ends + timedelta(seconds=1))
+    assert may_retire(clock, now, [Use("c", "s", 1, now)], now).allowed is not clock.holds(now)
+    assert (clock.left(now) > timedelta(0)) <= clock.holds(now)
+
+
+def test_unknown_use_is_not_no_use() -> None:
+    clock = Clock(NOW, ENDS)
+    old = Use("c", "s", 1, NOW - QUIET - timedelta(seconds=1))
+    assert may_retire(clock, NOW, [old], NOW).allowed
+    assert not may_retire(clock, NOW, [old], NOW - FRESH - timedelta(seconds=1)).allowed
+    assert not may_retire(clock, NOW, [Use("c", "s", 1, NOW)], NOW).allowed
+    assert not may_retire(None, NOW, (), NOW).allowed
+    assert may_retire(clock, NOW, (), None, on_the_wire=False).allowed
+    with pytest.raises(ValueError, match="after it is announced"):
+        Clock(ENDS, NOW)
