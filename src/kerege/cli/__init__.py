@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "concept": "kerege.cli.board:concept",
     "demo": "kerege.cli.demo:demo",
     "codelist": "kerege.cli.semantics:codelist",
+    "contract": "kerege.cli.contract:contract",
     "crosswalk": "kerege.cli.crosswalk:crosswalk",
     "findings": "kerege.cli.catalogue:findings",
     "gate": "kerege.cli.delivery:gate",
