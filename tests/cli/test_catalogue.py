@@ -63,6 +63,7 @@ def test_suggest_ranks_columns(folder: Path) -> None:
     assert re.search(r"areas\.label\n\s+0\.\d+  list\.title", said)
 
 
+@pytest.mark.django_db
 def test_a_crosswalk_is_suggested_settled_and_run(folder: Path) -> None:
     walk, out = folder / "areas.sssom.tsv", folder / "out.csv"
     said = run(
@@ -82,6 +83,7 @@ def test_a_crosswalk_is_suggested_settled_and_run(folder: Path) -> None:
     assert '"quarantined": 0' in again
 
 
+@pytest.mark.django_db
 def test_suggest_and_open_count_alike_when_nothing_is_alike(folder: Path) -> None:
     (folder / "far.csv").write_text("code,label\nA,Aaaland\nX,Qwertz\n")
     walk = folder / "far.sssom.tsv"
@@ -94,6 +96,7 @@ def test_suggest_and_open_count_alike_when_nothing_is_alike(folder: Path) -> Non
     assert "1 open." in run(["crosswalk", "open", walk]).output
 
 
+@pytest.mark.django_db
 def test_a_target_the_file_names_nowhere_is_refused_unless_it_is_meant(folder: Path) -> None:
     walk = folder / "w.sssom.tsv"
     walk.write_text(run_suggest(folder))
@@ -107,6 +110,7 @@ def test_a_target_the_file_names_nowhere_is_refused_unless_it_is_meant(folder: P
     assert f"{walk} had no code Q before" in run(["crosswalk", "accept", walk, "Q", "1", "--by", "unit"]).stderr
 
 
+@pytest.mark.django_db
 def test_a_rejected_code_is_told_with_the_file_as_given_and_a_command_that_settles_it(folder: Path) -> None:
     walk = folder / "my walk.tsv"
     walk.write_text(run_suggest(folder))

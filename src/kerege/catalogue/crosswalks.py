@@ -6,6 +6,7 @@ predicate that translates nothing, so the desk's queue travels with the crosswal
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from kerege.catalogue.tables import column_index
 from kerege.semantics.crosswalk import LEXICAL, MANUAL, Crosswalk, Policy, Row, read_sssom, write_sssom
 from kerege.semantics.errors import CrosswalkInvalid
 from kerege.semantics.suggest_codes import CodeRow, Suggestion
+from kerege.semantics.suggest_links import Induced, induce_from_links
 
 OPEN: Final = "skos:relatedMatch"
 EXACT: Final = "skos:exactMatch"
@@ -63,6 +65,24 @@ def code_rows(
     return [entry for _, entry in found.values()]
 
 
+def induced_from(path: Path) -> list[Induced]:
+    """What linked records say: a CSV file with a header, a source code and a target code in the first two columns of each line.
+
+    Raises CrosswalkBroken with the row for a line that has not two cells or is not UTF-8.
+    """
+    pairs = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for number, cells in enumerate(csv.reader(file), start=1):
+                if len(cells) < 2:
+                    raise CrosswalkBroken(file=path.name, row=number, column="?", reason="two cells were expected")
+                if number > 1:
+                    pairs.append((cells[0].strip(), cells[1].strip()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CrosswalkBroken(file=path.name, row="?", column="?", reason="not a CSV file in UTF-8") from error
+    return induce_from_links(pairs)
+
+
 def crosswalk_from(
     crosswalk_id: str, source: Sequence[CodeRow], target: Sequence[CodeRow], suggestions: Sequence[Suggestion], *,
     policy: str = "quarantine", subject_source: str = "", object_source: str = "", candidates: int = 3,
@@ -72,7 +92,7 @@ def crosswalk_from(
     names = {row.code: row.label for row in target}
     rows = []
     for s in suggestions:
-        justification = LINKED if s.reason == "linked-records" else LEXICAL
+        justification = LINKED if s.reason in ("linked-records", "labels-and-links") else LEXICAL
         base = Row(s.source_code, None, OPEN, justification, labels.get(s.source_code, ""), author=_AUTHOR)
         if s.decision == "accept" and s.best is not None:
             rows.append(_towards(base, s.candidates[0].code, s.candidates[0].score, names, EXACT, s.reason))

@@ -54,3 +54,20 @@ class SafeWriter:
     def writerows(self, rows: Iterable[Iterable[Any]]) -> None:
         for row in rows:
             self.writerow(row)
+
+
+def bytes_written_whole(path: Path, data: bytes, *, replace: bool = False) -> None:
+    """`data` at `path`, whole or not at all; OutputExists when something is there already, unless `replace`."""
+    if path.exists() and not replace:
+        raise OutputExists(path=str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

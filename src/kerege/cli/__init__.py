@@ -20,7 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "board": "kerege.cli.board:board",
     "concept": "kerege.cli.board:concept",
     "demo": "kerege.cli.demo:demo",
-    "codelist": "kerege.cli.semantics:codelist",
+    "codelist": "kerege.cli.codelist:codelist",
     "contract": "kerege.cli.contract:contract",
     "crosswalk": "kerege.cli.crosswalk:crosswalk",
     "findings": "kerege.cli.catalogue:findings",

@@ -1,13 +1,20 @@
-"""`kerege crosswalk`: suggest, review and write crosswalks between two code lists. Files only; no database is opened."""
+"""`kerege crosswalk`: suggest, review, check and keep crosswalks between two code lists.
+
+The crosswalk is an SSSOM file; what was suggested and what was decided on it is also kept in the catalogue, as truth for later measuring, unless
+`--no-keep` says that no database is to be opened.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kerege.cli.reading import open_table, policy_of, reading_options
+
+_KEEP = click.option("--keep/--no-keep", default=True, help="Keep what is said in the catalogue, for measuring later.")
 
 
 @click.group()
@@ -31,14 +38,22 @@ def crosswalk() -> None:
 @click.option("--id", "crosswalk_id", default="", help="Identifier of the crosswalk; default: the file's name.")
 @click.option("--merge-labels", is_flag=True, help="One code with two labels names one thing (two languages).")
 @click.option("--policy", default="quarantine", show_default=True, help="What happens to an unmapped code.")
+@click.option(
+    "--links",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV of linked records: a source code and a target code per line, with a header.",
+)
+@_KEEP
 @reading_options
 def crosswalk_suggest(
     source: str, target: str, code: str, label: str, parent: str, kind: str, to_code: str, to_label: str, to_also: tuple[str, ...],
-    to_parent: str, to_kind: str, out: Path, crosswalk_id: str, merge_labels: bool, policy: str, **raw: Any,
+    to_parent: str, to_kind: str, out: Path, crosswalk_id: str, merge_labels: bool, policy: str, links: Path | None, keep: bool,
+    **raw: Any,
 ) -> None:  # fmt: skip
     """Suggest a crosswalk from SOURCE's codes to TARGET's and write it; what is not sure stays open in it."""
     from kerege.catalogue import crosswalks
     from kerege.semantics.suggest_codes import suggest_codes
+    from kerege.semantics.suggest_evidence import as_suggestions, candidate_sets
 
     left, left_table = open_table(source, raw)
     right, right_table = open_table(target, raw)
@@ -55,12 +70,15 @@ def crosswalk_suggest(
         also=to_also,
         merge_labels=merge_labels,
     )
-    suggestions = suggest_codes(own, theirs)
+    sets = candidate_sets(suggest_codes(own, theirs), crosswalks.induced_from(links) if links is not None else ())
+    suggestions = as_suggestions(sets)
     name = crosswalk_id or out.name.removesuffix(".tsv").removesuffix(".sssom")
     made = crosswalks.crosswalk_from(
         name, own, theirs, suggestions, policy=policy_of(policy), subject_source=left.name, object_source=right.name
     )
     crosswalks.write(made, out)
+    if keep:
+        _keep_suggestions(made.id, sets, {r.code: r.label for r in own}, {r.code: r.label for r in theirs})
     queue = crosswalks.open_codes(made)
     alone = sum(all(row.object is None for row in rows) for rows in queue.values())
     click.echo(f"{len(made.rows) - sum(map(len, queue.values())):6} accepted")
@@ -89,12 +107,17 @@ def crosswalkopen_table(file: Path) -> None:
 @click.argument("target")
 @click.option("--by", required=True, help="Post or unit that decides.")
 @click.option("--new-target", is_flag=True, help="TARGET is meant although the file names it nowhere yet.")
-def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bool) -> None:
+@click.option("--reason", default="", help="Why; needed to overturn what somebody else decided.")
+@_KEEP
+def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bool, reason: str, keep: bool) -> None:
     """Say that CODE means TARGET."""
     from kerege.catalogue import crosswalks
 
     walk = crosswalks.read(file)
-    crosswalks.write(crosswalks.accept(walk, code, target, by, new_target=new_target), file, replace_file=True)
+    changed = crosswalks.accept(walk, code, target, by, new_target=new_target)
+    if keep:
+        _keep_decision(walk.id, code, "accepted", by, target, reason)
+    crosswalks.write(changed, file, replace_file=True)
     if not any(row.subject == code for row in walk.rows):
         click.echo(f"note     {file} had no code {code} before.", err=True)
     click.echo(f"{code} -> {target}, said by {by}.")
@@ -105,9 +128,166 @@ def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bo
 @click.argument("code")
 @click.argument("target", required=False)
 @click.option("--by", required=True, help="Post or unit that decides.")
-def crosswalk_refuse(file: Path, code: str, target: str | None, by: str) -> None:
+@click.option("--reason", default="", help="Why; needed to overturn what somebody else decided.")
+@_KEEP
+def crosswalk_refuse(file: Path, code: str, target: str | None, by: str, reason: str, keep: bool) -> None:
     """Say that CODE does not mean TARGET; without TARGET, that it has no counterpart."""
     from kerege.catalogue import crosswalks
 
-    crosswalks.write(crosswalks.refuse(crosswalks.read(file), code, target, by), file, replace_file=True)
+    walk = crosswalks.read(file)
+    changed = crosswalks.refuse(walk, code, target, by)
+    if keep:
+        _keep_decision(walk.id, code, "refused" if target else "no-counterpart", by, target or "", reason)
+    crosswalks.write(changed, file, replace_file=True)
     click.echo(f"{code} is not {target}, said by {by}." if target else f"{code} has no counterpart, said by {by}.")
+
+
+def _keep_suggestions(crosswalk_id: str, sets: Any, labels: dict[str, str], targets: dict[str, str]) -> None:
+    from kerege.ground import clock
+    from kerege.web.installation import open_database
+
+    open_database()
+    from kerege.catalogue.decisions import keep_suggestions, new_run
+
+    keep_suggestions(crosswalk_id, new_run(), sets, labels, targets, clock.now())
+
+
+def _keep_decision(crosswalk_id: str, code: str, verdict: str, by: str, target: str, reason: str) -> None:
+    from kerege.ground import clock
+    from kerege.web.installation import open_database
+
+    open_database()
+    from kerege.catalogue.decisions import decide
+
+    decide(crosswalk_id, code, verdict, by, clock.now(), target=target, reason=reason)
+
+
+@crosswalk.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def crosswalk_check(files: tuple[Path, ...], as_json: bool) -> None:
+    """Check crosswalk files: codes mapped twice on one date, conditions that overlap, cardinalities declared wrongly.
+
+    Ends with status 1 when a crosswalk has an error.
+    """
+    from kerege.catalogue import crosswalks
+
+    checked = [(file, walk := crosswalks.read(file), walk.check()) for file in files]
+    if as_json:
+        told = [
+            {"file": str(f), "id": w.id, "rows": len(w.rows), "findings": [x.as_dict() for x in found]}
+            for f, w, found in checked
+        ]
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        for _, walk, found in checked:
+            kinds = "plain" if walk.compiled.plain else "dated" if walk.compiled.dated else "with conditions"
+            click.echo(f"{walk.id}: {len(walk.rows)} rows ({kinds}), {len(found)} findings")
+            for finding in found:
+                click.echo(f"  {finding.severity:<8} {finding.code:<18} {finding.notation}: {finding.message}")
+    if any(f.severity == "error" for _, _, found in checked for f in found):
+        raise SystemExit(1)
+
+
+@crosswalk.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--by", required=True, help="Post or unit that imports.")
+def crosswalk_import(file: Path, by: str) -> None:
+    """Keep FILE as a version of its crosswalk in the catalogue, and settle the unmapped codes it now answers."""
+    from kerege.catalogue import crosswalks
+    from kerege.ground import clock
+    from kerege.web.installation import open_database
+
+    walk = crosswalks.read(file)
+    open_database()
+    from kerege.catalogue.codelists import import_crosswalk
+    from kerege.catalogue.codelists_unmapped import settle_unmapped
+
+    new = import_crosswalk(walk, by, clock.now())
+    settled = settle_unmapped(walk, clock.now())
+    click.echo(f"{walk.id}: {len(walk.rows)} rows, {'kept' if new else 'was there already, nothing written'}.")
+    if settled:
+        click.echo(f"{settled} unmapped codes are answered by it.")
+
+
+@crosswalk.command("unmapped")
+@click.argument("crosswalk_id", metavar="[CROSSWALK]", default="")
+@click.option("--settled", is_flag=True, help="Also those that a row took care of since.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def crosswalk_unmapped(crosswalk_id: str, settled: bool, as_json: bool) -> None:
+    """Codes that no row knew, with how many records carried them, where, since when, and whose they are."""
+    from kerege.web.installation import open_database
+
+    open_database()
+    from kerege.catalogue.codelists_unmapped import unmapped
+
+    found = unmapped(crosswalk_id, settled=settled)
+    if as_json:
+        click.echo(json.dumps([v.as_dict() for v in found], ensure_ascii=False, indent=2))
+        return
+    for v in found:
+        owner = v.owner or "nobody owns it"
+        click.echo(f"{v.records:>9}  {v.code:<20} {v.crosswalk}  {v.place}  since {v.first_seen:%Y-%m-%d}  ({owner})")
+    click.echo(f"{len(found)} codes without a counterpart.")
+
+
+@crosswalk.command("decisions")
+@click.argument("crosswalk_id", metavar="[CROSSWALK]", default="")
+@click.option("--measure", "measured", is_flag=True, help="How good the suggestions were, held against the decisions.")
+@click.option("--waiting", is_flag=True, help="Suggestions nobody decided yet, instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def crosswalk_decisions(crosswalk_id: str, measured: bool, waiting: bool, as_json: bool) -> None:
+    """What stewards decided on suggested codes, newest first; every decision is kept."""
+    from dataclasses import asdict
+
+    from kerege.web.installation import open_database
+
+    open_database()
+    from kerege.catalogue import decisions
+
+    if measured:
+        result = decisions.measure(crosswalk_id)
+        click.echo(json.dumps(result.as_dict()) if as_json else _measured(result))
+        return
+    if waiting:
+        queue = decisions.waiting(crosswalk_id)
+        if as_json:
+            click.echo(json.dumps([asdict(w) for w in queue], ensure_ascii=False, indent=2, default=str))
+            return
+        for w in queue:
+            click.echo(f"{w.crosswalk}  {w.code}  {w.label}  ({w.said}: {w.reason})")
+            for c in w.candidates:
+                click.echo(
+                    f"    {c['rank']}. {c['score']:.2f}  {c['target']}  {c['label']}  {_evidence(c['evidence'])}"
+                )
+        click.echo(f"{len(queue)} waiting.")
+        return
+    found = decisions.decisions(crosswalk_id)
+    if as_json:
+        click.echo(json.dumps([v.as_dict() for v in found], ensure_ascii=False, indent=2))
+        return
+    for v in found[:200]:
+        stood = f"was {v.rank}." if v.rank else "was not suggested" if v.target else ""
+        click.echo(
+            f"{v.at:%Y-%m-%d %H:%M}  {v.crosswalk}  {v.code} {v.verdict} {v.target}  {stood}  by {v.by}  {v.reason}".rstrip()
+        )
+    click.echo(f"{len(found)} decisions.")
+
+
+def _evidence(found: dict[str, Any]) -> str:
+    parts = [f"label {found['label']:.2f}"] if "label" in found else []
+    if "links" in found:
+        parts.append(f"{found['links']['records']} linked records, {found['links']['share']:.0%}")
+    return f"[{', '.join(parts)}]" if parts else ""
+
+
+def _measured(result: Any) -> str:
+    def share(value: float | None) -> str:
+        return "nothing to measure" if value is None else f"{value:.1%}"
+
+    return (
+        f"{result.codes} codes decided, {result.with_target} of them with a target\n"
+        f"right first          {share(result.hit1)}\n"
+        f"right within five    {share(result.hit5)}\n"
+        f"accepted by itself   {result.accepted_alone}, of these wrong: {result.wrong} ({share(result.wrong_rate)})"
+    )

@@ -1,4 +1,4 @@
-"""Commands of the semantics engine: translate files with a mapping, look at and check code lists and mappings."""
+"""Commands of the semantics engine: translate files with a mapping. Code lists are `cli.codelist`, crosswalks `cli.crosswalk`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ import orjson
 
 import kerege
 from kerege.ground import settings
-from kerege.semantics.codelist import CodeList
-from kerege.semantics.codelists_skos import read_turtle
-from kerege.semantics.codelists_tables import read_csv
-from kerege.semantics.errors import CodeListInvalid, SemanticsError
+from kerege.semantics.errors import SemanticsError
 from kerege.semantics.pack import Pack, load_pack
 from kerege.semantics.translate import Translation, translate
 
@@ -123,60 +120,3 @@ def _report(path: Path, translation: Translation) -> None:
     codes = Counter((p["field"], p["source_code"]) for p in translation.problems if "source_code" in p)
     for (field, code), times in codes.most_common(10):
         click.echo(f"  {times:>7}  {field}: no counterpart for {code!r}", err=True)
-
-
-@click.group()
-def codelist() -> None:
-    """Code lists of the country pack: list, show, check."""
-
-
-@codelist.command("list")
-def codelist_list() -> None:
-    """Every code list with its number of codes, every crosswalk with its rows and policy, every mapping with its version."""
-    pack = open_pack()
-    for list_id, found in sorted(pack.codelists.items()):
-        click.echo(f"code list  {list_id:<40} {len(found):>5} codes  {found.title.get('en', '')}")
-    for walk_id, walk in sorted(pack.crosswalks.items()):
-        click.echo(f"crosswalk  {walk_id:<40} {len(walk.rows):>5} rows   unmapped: {walk.policy}")
-    for mapping_id in sorted(pack.mappings):
-        click.echo(
-            f"mapping    {mapping_id:<40} {len(pack.mapping(mapping_id).fields):>5} fields {pack.version(mapping_id)}"
-        )
-
-
-@codelist.command("show")
-@click.argument("list_id")
-@click.option("--language", type=click.Choice(["ky", "ru", "en"]), default="en")
-def codelist_show(list_id: str, language: str) -> None:
-    """The codes of one list with their labels."""
-    for concept in open_pack().codelist(list_id):
-        click.echo(f"{concept.notation:<16} {concept.label(language)}")
-
-
-@codelist.command("check")
-@click.argument("files", nargs=-1, type=_FILE)
-def codelist_check(files: tuple[Path, ...]) -> None:
-    """Check code lists (Turtle or CSV files, or without FILES the whole pack): duplicate codes, missing labels, cycles.
-
-    Ends with status 1 when a list has an error; warnings alone do not fail.
-    """
-    lists = [_read(path) for path in files] if files else list(open_pack().codelists.values())
-    errors = 0
-    for found in lists:
-        findings = found.check()
-        errors += sum(finding.severity == "error" for finding in findings)
-        click.echo(f"{found.id}: {len(found)} codes, {len(findings)} findings")
-        for finding in findings[:20]:
-            click.echo(f"  {finding.severity:<8} {finding.code:<18} {finding.notation or '(list)'}: {finding.message}")
-        if len(findings) > 20:
-            click.echo(f"  ... and {len(findings) - 20} more")
-    if errors:
-        raise SystemExit(1)
-
-
-def _read(path: Path) -> CodeList:
-    if path.suffix == ".ttl":
-        return read_turtle(path)
-    if path.suffix == ".csv":
-        return read_csv(path, path.stem)
-    raise CodeListInvalid(file=path.name, reason="the name should end in .ttl or .csv")

@@ -1,0 +1,246 @@
+"""Suggestions and what stewards decided on them, both kept: the truth against which suggesting is measured later.
+
+A suggestion is kept as it was said, before anybody decided; a decision is kept as it was taken, also one that overturns an earlier one. Nothing
+here changes a crosswalk's rows: that is `crosswalks.accept` and `refuse`, which the edge calls beside `decide`. `measure` compares: how often the
+accepted target stood first or among the first five, and how often the engine had accepted by itself what a steward then refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+
+from kerege.catalogue.errors import DecisionRefused
+from kerege.catalogue.models import CodeDecision, CodeSuggestion, SuggestedTarget
+from kerege.ground.clock import require_utc
+from kerege.ground.ids import new_id
+from kerege.semantics.suggest_evidence import CandidateSet
+
+ACCEPTED, REFUSED, NO_COUNTERPART = CodeDecision.ACCEPTED, CodeDecision.REFUSED, CodeDecision.NO_COUNTERPART
+_LONGEST: Final = 200
+
+
+def new_run() -> str:
+    """A name for one run of suggesting."""
+    return new_id("run")
+
+
+@transaction.atomic
+def keep_suggestions(
+    crosswalk: str,
+    run: str,
+    sets: Sequence[CandidateSet],
+    labels: dict[str, str],
+    targets: dict[str, str],
+    now: datetime,
+) -> int:
+    """Keep what one run of suggesting said; returns how many codes. A code too long for the catalogue is left out and not counted.
+
+    run      a name of the run; the same run twice is refused by the database
+    labels, targets   code to label of either side, so that a desk can show them without the lists
+    """
+    made = [
+        CodeSuggestion(
+            crosswalk=crosswalk, run=run, code=s.source_code, label=labels.get(s.source_code, "")[:500], said=s.decision,
+            reason=s.reason, made_at=require_utc(now),
+        )
+        for s in sets
+        if len(s.source_code) <= _LONGEST
+    ]  # fmt: skip
+    CodeSuggestion.objects.bulk_create(made, batch_size=500)
+    rows = {r.code: r for r in CodeSuggestion.objects.filter(run=run)}
+    SuggestedTarget.objects.bulk_create(
+        [
+            SuggestedTarget(
+                suggestion=rows[s.source_code], rank=rank, target=c.code, label=targets.get(c.code, "")[:500],
+                score=c.strength, evidence=c.evidence(),
+            )
+            for s in sets
+            if s.source_code in rows
+            for rank, c in enumerate(s.candidates, start=1)
+            if len(c.code) <= _LONGEST
+        ],
+        batch_size=500,
+    )  # fmt: skip
+    return len(made)
+
+
+@transaction.atomic
+def decide(
+    crosswalk: str, code: str, verdict: str, by: str, now: datetime, *, target: str = "", reason: str = ""
+) -> CodeDecision:
+    """Keep a steward's decision on `code`, tied to the newest suggestion for it.
+
+    verdict   accepted (with target), refused (with target) or no-counterpart (without)
+    reason    needed only to overturn what somebody else decided on the same code
+
+    Raises DecisionRefused: nobody decides, a target is missing or too much, or an earlier decision is overturned without a reason.
+    """
+
+    def refuse(why: str) -> DecisionRefused:
+        return DecisionRefused(code_given=repr(code[:40]), crosswalk=crosswalk, reason=why)
+
+    if not by.strip():
+        raise refuse("it does not say who decides")
+    if verdict not in (ACCEPTED, REFUSED, NO_COUNTERPART):
+        raise refuse(f"{verdict!r} is not accepted, refused or no-counterpart")
+    if bool(target) == (verdict == NO_COUNTERPART):
+        raise refuse("no-counterpart has no target" if target else f"{verdict} needs a target")
+    earlier = _standing(crosswalk, code)
+    against = (verdict == ACCEPTED and earlier and (earlier.verdict, earlier.target) != (ACCEPTED, target)) or (
+        verdict != ACCEPTED and earlier is not None and earlier.verdict == ACCEPTED and target in ("", earlier.target)
+    )
+    if against and earlier is not None and earlier.by != by.strip() and not reason.strip():
+        said = f"{earlier.verdict} {earlier.target}".strip()
+        raise refuse(f"{earlier.by} decided otherwise ({said}) and no reason is given")
+    return CodeDecision.objects.create(
+        crosswalk=crosswalk, code=code, verdict=verdict, target=target, by=by.strip(), reason=reason.strip(),
+        suggestion=CodeSuggestion.objects.filter(crosswalk=crosswalk, code=code).order_by("-made_at", "-id").first(),
+        at=require_utc(now),
+    )  # fmt: skip
+
+
+def _standing(crosswalk: str, code: str) -> CodeDecision | None:
+    """The newest decision that settles the code (a refusal of one target settles nothing)."""
+    rows = CodeDecision.objects.filter(crosswalk=crosswalk, code=code).exclude(verdict=REFUSED)
+    return rows.order_by("-at", "-id").first()
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """One decision with what had been suggested: the decision's target among the candidates (`rank`, None: not there)."""
+
+    crosswalk: str
+    code: str
+    label: str
+    verdict: str
+    target: str
+    by: str
+    reason: str
+    at: datetime
+    said: str
+    said_reason: str
+    first: str
+    rank: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        out = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return out | {"at": self.at.isoformat()}
+
+
+def decisions(crosswalk: str = "", *, most: int = 10_000) -> list[DecisionView]:
+    """Kept decisions, newest first; three queries for any number."""
+    rows = (
+        CodeDecision.objects.order_by("-at", "-id")
+        .select_related("suggestion")
+        .prefetch_related("suggestion__candidates")
+    )
+    return [_view(row) for row in (rows.filter(crosswalk=crosswalk) if crosswalk else rows)[:most]]
+
+
+def _view(row: CodeDecision) -> DecisionView:
+    suggestion = row.suggestion
+    ranked = list(suggestion.candidates.all()) if suggestion is not None else []
+    return DecisionView(
+        row.crosswalk, row.code, suggestion.label if suggestion else "", row.verdict, row.target, row.by, row.reason, row.at,
+        suggestion.said if suggestion else "", suggestion.reason if suggestion else "", ranked[0].target if ranked else "",
+        next((c.rank for c in ranked if c.target == row.target), None) if row.target else None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Suggesting against the kept decisions. Shares are None where nothing was decided.
+
+    codes            codes with a standing decision and a suggestion before it
+    with_target      of these, accepted with a target: `hit1` and `hit5` are shares of them
+    accepted_alone   suggestions the engine had accepted by itself; `wrong` of them a steward decided otherwise
+    """
+
+    codes: int
+    with_target: int
+    hit1: float | None
+    hit5: float | None
+    accepted_alone: int
+    wrong: int
+    wrong_rate: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def measure(crosswalk: str = "") -> Measured:
+    """hit@1, hit@5 and the rate of wrong acceptances over the decisions that stand (per code the newest that settles it).
+
+    A refusal alone settles no code, but it is a wrong acceptance when it refuses what the engine had accepted by itself.
+    """
+    settled: dict[tuple[str, str], DecisionView] = {}
+    refused: set[tuple[str, str, str]] = set()
+    for view in decisions(crosswalk, most=1_000_000):
+        if not view.said:
+            continue
+        if view.verdict == REFUSED:
+            refused.add((view.crosswalk, view.code, view.target))
+        else:
+            settled.setdefault((view.crosswalk, view.code), view)
+    with_target = [v for v in settled.values() if v.verdict == ACCEPTED]
+    alone = {key for key, v in settled.items() if v.said == "accept"}
+    wrong = sum(settled[key].target != settled[key].first for key in alone)
+    unsettled = {key for key in refused if key[:2] not in settled and _accepted_alone(*key[:2]) == key[2]}
+    alone |= {key[:2] for key in unsettled}
+    wrong += len(unsettled)
+    hits = [v.rank for v in with_target]
+    return Measured(
+        len(settled),
+        len(with_target),
+        _share(sum(rank == 1 for rank in hits), len(hits)),
+        _share(sum(rank is not None and rank <= 5 for rank in hits), len(hits)),
+        len(alone),
+        wrong,
+        _share(wrong, len(alone)),
+    )
+
+
+def _accepted_alone(crosswalk: str, code: str) -> str:
+    suggestion = CodeSuggestion.objects.filter(crosswalk=crosswalk, code=code).order_by("-made_at", "-id").first()
+    first = suggestion.candidates.first() if suggestion is not None and suggestion.said == "accept" else None
+    return first.target if first is not None else ""
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSuggestion:
+    """A code that waits for a steward: its candidates with rank, label, score and evidence, as the desk shows them."""
+
+    crosswalk: str
+    code: str
+    label: str
+    said: str
+    reason: str
+    made_at: datetime
+    candidates: tuple[dict[str, Any], ...]
+
+
+def waiting(crosswalk: str = "", *, most: int = 200) -> list[OpenSuggestion]:
+    """Newest suggestions that no decision settled yet, unsure ones first; three queries."""
+    done = set(CodeDecision.objects.exclude(verdict=REFUSED).values_list("crosswalk", "code"))
+    rows = CodeSuggestion.objects.order_by("-made_at", "-id").prefetch_related("candidates")
+    newest: dict[tuple[str, str], CodeSuggestion] = {}
+    for row in rows.filter(crosswalk=crosswalk) if crosswalk else rows:
+        newest.setdefault((row.crosswalk, row.code), row)
+    found = [row for key, row in newest.items() if key not in done]
+    found.sort(key=lambda r: (("unsure", "none", "accept").index(r.said), r.crosswalk, r.code))
+    return [
+        OpenSuggestion(
+            r.crosswalk, r.code, r.label, r.said, r.reason, r.made_at,
+            tuple({"rank": c.rank, "target": c.target, "label": c.label, "score": c.score, "evidence": c.evidence} for c in r.candidates.all()),
+        )
+        for r in found[:most]
+    ]  # fmt: skip

@@ -1,0 +1,295 @@
+"""Versions of code lists and crosswalks, unmapped codes and decisions as the catalogue keeps them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kerege.catalogue import codelists, codelists_queries, decisions, doings, errors, lifecycle
+from kerege.catalogue.codelists_unmapped import keep_unmapped, settle_unmapped, shown_code, unmapped
+from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.models import CodeDecision, CodeListVersion, Finding, UnmappedCode
+from kerege.cli import main
+from kerege.semantics.codelist import CodeList, Concept
+from kerege.semantics.codelists_files import write_codelist
+from kerege.semantics.crosswalk import OTHERS, Crosswalk, Row, write_sssom
+from kerege.semantics.errors import CrosswalkTwice
+from kerege.semantics.suggest_codes import Candidate, Suggestion
+from kerege.semantics.suggest_evidence import CandidateSet, candidate_sets
+from kerege.semantics.suggest_links import induce_from_links
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
+LABELS = {"ky": "бир", "ru": "один", "en": "one"}
+ONE = CodeList("t:l", (Concept("1", LABELS), Concept("2", {"ky": "эки", "ru": "два", "en": "two"})), {"en": "L"}, "1")
+
+
+def run(*arguments: object, expect: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == expect, result.output
+    return result
+
+
+def test_a_version_is_kept_whole_and_tells_what_it_changes() -> None:
+    first = codelists.import_codelist(ONE, "unit", NOW)
+    assert (first.new, first.follows, first.changes) == (True, "", ())
+    two = replace(ONE, version="2", concepts=(ONE.concepts[0], Concept("3", LABELS | {"en": "three"})))
+    second = codelists.import_codelist(two, "unit", NOW + timedelta(1))
+    assert (second.follows, [(c.kind, c.notation) for c in second.changes]) == ("1", [("gone", "2"), ("added", "3")])
+    assert codelists.load_codelist("t:l").concepts == two.concepts
+    assert codelists.load_codelist("t:l", "1").concepts == ONE.concepts
+    assert codelists.changes_to("t:l", "2") == second.changes
+    assert codelists.changes_to("t:l", "1") == ()
+
+
+def test_the_same_content_again_writes_nothing_and_another_under_its_number_is_refused() -> None:
+    codelists.import_codelist(ONE, "unit", NOW)
+    assert not codelists.import_codelist(ONE, "other", NOW).new
+    with pytest.raises(errors.CodeListVersionTaken, match=r"t:l 1 is in the catalogue already .* \(1 codes differ\)"):
+        codelists.import_codelist(replace(ONE, concepts=ONE.concepts[:1]), "unit", NOW)
+    assert CodeListVersion.objects.count() == 1
+
+
+def test_a_code_list_with_cycles_is_refused_whole_naming_the_loop() -> None:
+    ring = replace(ONE, concepts=(Concept("a", LABELS, broader="b"), Concept("b", LABELS, broader="a")))
+    with pytest.raises(errors.CodeListRefused, match="cycle a: it is above itself: a -> b -> a"):
+        codelists.import_codelist(ring, "unit", NOW)
+    assert not CodeListVersion.objects.exists()
+
+
+def test_a_list_without_a_label_in_each_language_cannot_be_published() -> None:
+    codelists.import_codelist(replace(ONE, concepts=(Concept("1", {"en": "one"}),)), "unit", NOW)
+    subject = lifecycle.Subject("codelist", "t:l", "1")
+    told = codelists.codelist_reasons(subject, NOW)
+    assert [r.partition(":")[0] for r in told] == ["label_missing 1", "label_missing 1"]
+    lifecycle.act(subject, "submit", "a", "ready", NOW)
+    lifecycle.act(subject, "approve", "b", "read", NOW)
+    with pytest.raises(errors.LifecycleBlocked, match="no label in ky"):
+        lifecycle.act(subject, "publish", "b", "go", NOW)
+    assert "no codelist t:l 9" in codelists.codelist_reasons(lifecycle.Subject("codelist", "t:l", "9"), NOW)[0]
+
+
+def test_a_published_version_shows_its_state() -> None:
+    codelists.import_codelist(ONE, "unit", NOW)
+    subject = lifecycle.Subject("codelist", "t:l", "1")
+    for action, by in (("submit", "a"), ("approve", "b"), ("publish", "b")):
+        lifecycle.act(subject, action, by, "reason", NOW)
+    (view,) = codelists_queries.versions()
+    assert (view.kind, view.id, view.state, view.size) == ("codelist", "t:l", "published", 2)
+    assert [c.labels["ky"] for c in codelists_queries.codes("t:l")] == ["бир", "эки"]
+
+
+def test_a_crosswalk_that_maps_a_code_twice_is_not_kept() -> None:
+    with pytest.raises(CrosswalkTwice, match="'a' is mapped twice"):
+        codelists.import_crosswalk(Crosswalk("t:a--l", (Row("a", "1"), Row("a", "2"))), "unit", NOW)
+
+
+def test_a_crosswalk_is_not_published_while_codes_are_open_or_lead_nowhere() -> None:
+    codelists.import_codelist(ONE, "unit", NOW)
+    rows = (Row("a", "1"), Row("b", "9"), Row("c", "2", "skos:relatedMatch"))
+    walk = Crosswalk("t:a--l", rows, "t:a", "t:l", version="1")
+    assert codelists.import_crosswalk(walk, "unit", NOW)
+    assert not codelists.import_crosswalk(walk, "unit", NOW)
+    told = codelists.crosswalk_reasons(lifecycle.Subject("crosswalk", "t:a--l", "1"), NOW)
+    assert told == ["1 codes are still open: kerege crosswalk open", "it leads to 9, which t:l 1 does not have"]
+
+
+def test_unmapped_codes_are_counted_per_code_and_place_and_kept() -> None:
+    keep_unmapped("t:w", "1", "here", {"X": 3, "Y": 1}, NOW)
+    keep_unmapped("t:w", "1", "here", {"X": 2}, NOW + timedelta(1))
+    keep_unmapped("t:w", "1", "there", {"X": 1}, NOW)
+    assert [(v.code, v.place, v.records) for v in unmapped("t:w")] == [
+        ("X", "here", 5),
+        ("X", "there", 1),
+        ("Y", "here", 1),
+    ]
+    first = unmapped("t:w")[0]
+    assert (first.first_seen, first.last_seen) == (NOW, NOW + timedelta(1))
+
+
+def test_a_code_that_a_row_answers_is_settled_and_open_again_when_it_comes_back() -> None:
+    keep_unmapped("t:w", "1", "here", {"X": 1, "N": 1, "Y": 1}, NOW)
+    walk = Crosswalk("t:w", (Row("X", "1"), Row("N", None)))
+    assert settle_unmapped(walk, NOW) == 2
+    assert [v.code for v in unmapped()] == ["Y"]
+    keep_unmapped("t:w", "1", "here", {"X": 1}, NOW)
+    assert {v.code for v in unmapped()} == {"X", "Y"}
+    assert {v.code for v in unmapped(settled=True)} == {"X", "N", "Y"}
+
+
+def test_what_looks_like_a_person_is_kept_as_its_mask_only() -> None:
+    assert shown_code("20101201500001") == "(99999999999999)"
+    assert shown_code("+996 555 123456") != "+996 555 123456"
+    assert "Асанова" not in shown_code("Асанова Айгуль, село Ак-Суу, улица Ленина, дом 5")
+    assert shown_code("41708") == "41708"
+    keep_unmapped("t:w", "", "here", {"20101201500001": 1, "20202201500002": 1}, NOW)
+    assert [(v.code, v.records) for v in unmapped()] == [("(99999999999999)", 2)]
+
+
+def test_noise_without_end_is_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerege.catalogue.codelists_unmapped.MOST_CODES", 3)
+    keep_unmapped("t:w", "", "here", {f"c{n}": 10 - n for n in range(8)}, NOW)
+    kept = {v.code: v.records for v in unmapped()}
+    assert kept == {"c0": 10, "c1": 9, "c2": 8, OTHERS: 7 + 6 + 5 + 4 + 3}
+    assert UnmappedCode.objects.count() == 4
+
+
+def test_an_unmapped_code_becomes_a_finding_on_its_column(people: Path) -> None:
+    options = Options()
+    made = doings.make_plan(harvest_source(str(people), options), options, NOW, location=str(people))
+    doings.apply_plan(made.plan_id, NOW)
+    place = "people.csv#people.region"
+    keep_unmapped("t:w", "1", place, {"41799": 1}, NOW)
+    keep_unmapped("t:w", "1", place, {"41799": 4}, NOW)
+    (finding,) = Finding.objects.filter(kind="code-unknown")
+    assert (finding.records, finding.detail) == (5, "41799 has no target in t:w")
+    assert finding.field is not None
+    assert finding.field.name == "region"
+
+
+def sets() -> list[CandidateSet]:
+    return [
+        CandidateSet(s.source_code, s.candidates, s.decision, s.reason)
+        for s in candidate_sets(
+            [
+                Suggestion("a", (Candidate("1", 0.97), Candidate("2", 0.4)), "accept", "same-name"),
+                Suggestion("b", (Candidate("2", 0.7), Candidate("1", 0.6)), "unsure", "too-close-to-call"),
+                Suggestion("c", (Candidate("3", 0.95),), "accept", "spelling"),
+                Suggestion("d", (), "none", "nothing-alike"),
+            ],
+            induce_from_links([("b", "1")] * 9 + [("b", "2")]),
+        )
+    ]
+
+
+def test_labels_and_links_make_one_candidate_set_with_both_evidences() -> None:
+    found = {s.source_code: s for s in sets()}
+    assert (found["b"].decision, found["b"].reason, found["b"].best) == ("accept", "linked-records", "1")
+    assert [c.evidence() for c in found["b"].candidates] == [
+        {"label": 0.6, "links": {"records": 9, "share": 0.9}},
+        {"label": 0.7, "links": {"records": 1, "share": 0.1}},
+    ]
+    assert found["a"].candidates[0].evidence() == {"label": 0.97}
+
+
+def test_every_decision_is_kept_as_truth_and_measured() -> None:
+    assert decisions.keep_suggestions("t:w", "r1", sets(), {"a": "A"}, {"1": "One"}, NOW) == 4
+    decisions.decide("t:w", "a", "accepted", "unit", NOW, target="1")
+    decisions.decide("t:w", "b", "accepted", "unit", NOW, target="2")
+    decisions.decide("t:w", "c", "no-counterpart", "unit", NOW)
+    decisions.decide("t:w", "d", "accepted", "unit", NOW, target="7")
+    result = decisions.measure("t:w")
+    assert (result.codes, result.with_target) == (4, 3)
+    assert (result.hit1, result.hit5) == (round(1 / 3, 4), round(2 / 3, 4))
+    assert (result.accepted_alone, result.wrong, result.wrong_rate) == (3, 2, round(2 / 3, 4))
+    assert decisions.measure("t:other").hit1 is None
+    view = next(v for v in decisions.decisions() if v.code == "b")
+    assert (view.said, view.first, view.rank) == ("accept", "1", 2)
+
+
+def test_a_refusal_of_what_the_engine_accepted_counts_as_wrong() -> None:
+    decisions.keep_suggestions("t:w", "r1", sets(), {}, {}, NOW)
+    decisions.decide("t:w", "a", "refused", "unit", NOW, target="1")
+    decisions.decide("t:w", "a", "refused", "unit", NOW, target="2")
+    assert (decisions.measure().accepted_alone, decisions.measure().wrong) == (1, 1)
+    assert "a" in {w.code for w in decisions.waiting()}, "a refusal alone settles nothing"
+
+
+def test_overturning_what_somebody_else_decided_needs_a_reason_and_keeps_both() -> None:
+    decisions.decide("t:w", "a", "accepted", "one unit", NOW, target="1")
+    with pytest.raises(
+        errors.DecisionRefused, match=r"one unit decided otherwise \(accepted 1\) and no reason is given"
+    ):
+        decisions.decide("t:w", "a", "accepted", "another", NOW, target="2")
+    decisions.decide("t:w", "a", "accepted", "another", NOW, target="2", reason="merged in 2024")
+    assert [v.target for v in decisions.decisions()] == ["2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "target", "by", "reason"),
+    [
+        ("accepted", "", "u", "needs a target"),
+        ("no-counterpart", "1", "u", "has no target"),
+        ("perhaps", "1", "u", "is not accepted"),
+        ("accepted", "1", " ", "who decides"),
+    ],
+)
+def test_half_a_decision_is_not_kept(verdict: str, target: str, by: str, reason: str) -> None:
+    with pytest.raises(errors.DecisionRefused, match=reason):
+        decisions.decide("t:w", "a", verdict, by, NOW, target=target)
+    assert not CodeDecision.objects.exists()
+
+
+def test_the_queue_shows_unsure_codes_first_with_their_evidence() -> None:
+    unsure = [CandidateSet("u", sets()[1].candidates, "unsure", "records-disagree")]
+    decisions.keep_suggestions("t:w", "r1", [*sets()[:1], *unsure], {"u": "U"}, {"1": "One"}, NOW)
+    first, second = decisions.waiting()
+    assert (first.code, first.label, second.code) == ("u", "U", "a")
+    assert first.candidates[0]["label"] == "One"
+    assert first.candidates[0]["evidence"]["links"]["records"] == 9
+    decisions.decide("t:w", "u", "accepted", "unit", NOW, target="1")
+    assert [w.code for w in decisions.waiting()] == ["a"]
+
+
+def test_the_commands_import_compare_export_and_list(tmp_path: Path) -> None:
+    one, two = tmp_path / "l1.xlsx", tmp_path / "l2.ttl"
+    one.write_bytes(write_codelist(ONE, "xlsx"))
+    two.write_bytes(write_codelist(replace(ONE, version="2", concepts=ONE.concepts[:1]), "turtle"))
+    said = run("codelist", "import", one, "--id", "t:l", "--version", "1", "--title", "en=L", "--by", "unit").output
+    assert "t:l 1: 2 codes, kept." in said
+    assert "Follows 1." in run("codelist", "import", two, "--by", "unit").output
+    assert "! gone          2" in run("codelist", "diff", "t:l@1", "t:l@2", expect=1).output
+    listed = json.loads(run("codelist", "list", "--versions", "--json").output)
+    assert [(v["id"], v["version"], v["follows"]) for v in listed] == [("t:l", "1", ""), ("t:l", "2", "1")]
+    out = tmp_path / "out.json"
+    run("codelist", "export", "t:l@1", "--out", out)
+    assert json.loads(out.read_bytes())["data"]["codelists"][0]["codes"][1]["names"]["ky"] == "эки"
+    assert "catalogue.output_exists" in run("codelist", "export", "t:l@1", "--out", out, expect=2).output
+    assert "catalogue.codelist_version_unknown" in run("codelist", "show", "t:l@7", expect=2).output
+
+
+def test_the_commands_check_files_as_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "l.ttl"
+    path.write_bytes(
+        write_codelist(
+            replace(ONE, concepts=(Concept("a", LABELS, broader="b"), Concept("b", LABELS, broader="a"))), "turtle"
+        )
+    )
+    assert "it is above itself: a -> b -> a" in run("codelist", "check", path, expect=1).output
+    table = tmp_path / "l.csv"
+    table.write_text("notation,en,broader\n1,one,2\n2,two,1\n", "utf-8")
+    found = json.loads(run("codelist", "check", table, "--json", expect=1).output)
+    assert [f["code"] for f in found[0]["findings"] if f["severity"] == "error"] == ["cycle", "cycle"]
+
+
+def test_the_commands_keep_what_is_suggested_and_decided_and_measure_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("code,label\nA,Alpha\nB,Beta\nC,Gamma\n", "utf-8")
+    (tmp_path / "b.csv").write_text("id,title\n1,Alpha\n2,Betta\n3,Delta\n", "utf-8")
+    (tmp_path / "links.csv").write_text("a,b\n" + "C,3\n" * 5, "utf-8")
+    walk = tmp_path / "w.sssom.tsv"
+    run("crosswalk", "suggest", tmp_path / "a.csv", tmp_path / "b.csv", "--code", "code", "--label", "label", "--to-code", "id",
+        "--to-label", "title", "--links", tmp_path / "links.csv", "--out", walk)  # fmt: skip
+    assert "[5 linked records, 100%]" in run("crosswalk", "decisions", "--waiting").output
+    run("crosswalk", "accept", walk, "A", "1", "--by", "unit")
+    run("crosswalk", "refuse", walk, "B", "--by", "unit")
+    run("crosswalk", "accept", walk, "C", "3", "--by", "unit")
+    measured = json.loads(run("crosswalk", "decisions", "--measure", "--json").output)
+    assert (measured["codes"], measured["hit1"], measured["hit5"]) == (3, 1.0, 1.0)
+    assert "right first          100.0%" in run("crosswalk", "decisions", "w", "--measure").output
+    assert "B no-counterpart" in run("crosswalk", "decisions").output
+    assert "0 findings" in run("crosswalk", "check", walk).output
+    assert "kept." in run("crosswalk", "import", walk, "--by", "unit").output
+
+
+def test_a_crosswalk_file_that_maps_a_code_twice_fails_its_check(tmp_path: Path) -> None:
+    path = tmp_path / "w.sssom.tsv"
+    path.write_bytes(write_sssom(Crosswalk("t:w", (Row("a", "1"), Row("a", "2")))))
+    assert "mapped_twice" in run("crosswalk", "check", path, expect=1).output
+    keep_unmapped("t:w", "", "node:n1", {"Q": 7}, NOW)
+    assert "        7  Q" in run("crosswalk", "unmapped").output
+    assert json.loads(run("crosswalk", "unmapped", "t:w", "--json").output)[0]["place"] == "node:n1"
