@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kerege.reconcile import doings, queries
+from kerege.reconcile import desk_queries, doings, queries
 from kerege.reconcile.compare import FieldComparison
-from kerege.reconcile.errors import DiscrepancySettled, DiscrepancyUnknown
+from kerege.reconcile.errors import ActRefused, DiscrepancySettled, DiscrepancyUnknown, FindingUnknown
 from kerege.reconcile.fields import of_country
-from kerege.reconcile.models import Finding
+from kerege.reconcile.models import Discrepancy, Finding
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -50,18 +50,122 @@ def test_a_discrepancy_goes_to_the_owner_of_the_value_and_is_settled_once() -> N
     doings.send_finding(row.discrepancy_id, register="civil", note_code="pin_differs", sent_by="officer-1", now=NOW)
     assert Finding.objects.get().register == "civil"
     assert [r.field for r in queries.queue(status="with_owner", owner="population")] == ["pin"]
-    doings.settle(row.discrepancy_id, how="corrected", now=NOW)
+    doings.settle(row.discrepancy_id, how="accepted", reason="both spellings stand in the passport", now=NOW)
     with pytest.raises(DiscrepancySettled):
-        doings.settle(row.discrepancy_id, how="accepted", now=NOW)
+        doings.settle(row.discrepancy_id, how="accepted", reason="again", now=NOW)
     assert {r.field: r.open for r in queries.discrepancies_by_field("r1")}["pin"] == 0
 
 
 def test_a_discrepancy_nobody_knows_is_said_so() -> None:
     with pytest.raises(DiscrepancyUnknown):
-        doings.settle("disc-none", how="accepted", now=NOW)
+        doings.settle("disc-none", how="accepted", reason="x", now=NOW)
 
 
-def test_a_discrepancy_cannot_be_settled_in_a_way_that_does_not_exist() -> None:
+@pytest.mark.parametrize(("how", "reason"), [("corrected", "the owner says so"), ("accepted", " "), ("forgotten", "x")])
+def test_nobody_can_say_that_a_discrepancy_is_corrected_and_accepting_one_needs_a_reason(how: str, reason: str) -> None:
     record()
-    with pytest.raises(ValueError, match="corrected or accepted"):
-        doings.settle(queries.queue()[0].discrepancy_id, how="forgotten", now=NOW)
+    with pytest.raises(ValueError, match="only a comparison can show"):
+        doings.settle(queries.queue()[0].discrepancy_id, how=how, reason=reason, now=NOW)
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------------------
+
+LATER = NOW + timedelta(days=3)
+
+
+def again(cls: str, run: str = "r2") -> int:
+    return doings.record_comparisons(
+        {"case-1": [FieldComparison("pin", "civil", "population", cls)]}, COMPARED, run=run, now=LATER
+    )
+
+
+def sent() -> str:
+    record()
+    [row] = queries.queue(field="pin")
+    return doings.send_finding(
+        row.discrepancy_id, register="civil", note_code="pin_differs", sent_by="officer-1", now=NOW
+    )
+
+
+def the_finding(now: datetime = LATER) -> desk_queries.FindingRow:
+    [row] = desk_queries.findings(now)
+    return row
+
+
+def test_a_finding_is_closed_by_the_next_comparison_that_shows_the_two_equal() -> None:
+    number = sent()
+    doings.answer_finding(number, act="acknowledged", by="civil-clerk", now=NOW)
+    doings.answer_finding(number, act="corrected", by="civil-clerk", now=NOW)
+    assert the_finding().status == "corrected"
+    assert [row.status for row in Discrepancy.objects.filter(field="pin")] == ["with_owner"]
+    assert again("equal_after_harmonising") == 0
+    assert the_finding().status == "closed"
+    assert [act.run for act in the_finding().acts] == ["", "", "r2"]
+    settled = Discrepancy.objects.get(field="pin")
+    assert (settled.status, settled.settled_by_run) == ("corrected", "r2")
+
+
+def test_a_finding_said_to_be_corrected_falls_back_when_the_next_comparison_still_differs() -> None:
+    number = sent()
+    doings.answer_finding(number, act="corrected", by="civil-clerk", now=NOW)
+    assert again("conflict") == 0
+    assert the_finding().status == "in_work"
+    assert Discrepancy.objects.filter(field="pin").count() == 1
+
+
+def test_another_persons_comparison_closes_nothing() -> None:
+    sent()
+    equal = [FieldComparison("pin", "civil", "population", "equal")]
+    doings.record_comparisons({"case-7": equal}, COMPARED, run="r2", now=LATER)
+    doings.record_comparisons(
+        {"case-1": [FieldComparison("pin", "civil", "health", "equal")]}, COMPARED, run="r3", now=LATER
+    )
+    assert the_finding().status == "sent"
+
+
+def test_a_value_that_went_missing_is_no_evidence() -> None:
+    sent()
+    again("missing")
+    assert the_finding().status == "sent"
+
+
+def test_a_finding_has_a_term_and_is_overdue_after_it() -> None:
+    sent()
+    row = the_finding()
+    assert row.due_at is not None
+    assert not row.overdue
+    assert the_finding(row.due_at + timedelta(seconds=1)).overdue
+    assert desk_queries.findings(LATER, status="overdue") == []
+
+
+def test_only_its_sender_withdraws_a_finding_and_the_discrepancy_is_open_again() -> None:
+    number = sent()
+    with pytest.raises(ActRefused, match="only its sender"):
+        doings.withdraw_finding(number, by="officer-2", reason="mine now", now=LATER)
+    doings.withdraw_finding(number, by="officer-1", reason="the form was wrong", now=LATER)
+    assert the_finding().status == "withdrawn"
+    assert [row.field for row in queries.queue(field="pin")] == ["pin"]
+    with pytest.raises(ActRefused, match="does not follow"):
+        doings.answer_finding(number, act="corrected", by="civil-clerk", now=LATER)
+
+
+def test_an_owner_cannot_close_a_finding_and_a_refusal_needs_a_reason() -> None:
+    number = sent()
+    with pytest.raises(ActRefused):
+        doings.answer_finding(number, act="closed", by="civil-clerk", now=LATER)
+    with pytest.raises(ActRefused, match="a reason is needed"):
+        doings.answer_finding(number, act="refused", by="civil-clerk", now=LATER)
+    with pytest.raises(FindingUnknown):
+        doings.answer_finding("find-none", act="acknowledged", by="civil-clerk", now=LATER)
+
+
+def test_the_workload_of_a_run_is_kept_by_service_and_pair_and_an_unknown_truth_stays_empty() -> None:
+    items = [
+        FieldComparison("sex", "civil", "population", "equal_after_harmonising", "", "different"),
+        FieldComparison("pin", "civil", "population", "conflict", "", "different"),
+    ]
+    doings.record_comparisons({"c1": items, "c2": items[:1]}, COMPARED, run="r1", now=NOW, service="grade1-admission")
+    [whole] = desk_queries.workload(run="r1", service="grade1-admission", whole_only=True)
+    assert whole.measured.before.as_dict() == {"flagged": 2, "true": None, "missed": None, "not_comparable": 0}
+    assert whole.measured.after.as_dict() == {"flagged": 1, "true": None, "missed": None, "not_comparable": 0}
+    assert len(desk_queries.workload(service="grade1-admission")) == 3

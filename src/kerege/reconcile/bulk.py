@@ -38,7 +38,7 @@ from kerege.reconcile.compare import (
 )  # fmt: skip
 from kerege.reconcile.errors import BulkTableInvalid
 from kerege.reconcile.fields import ComparedFields, FieldSpec, Pair
-from kerege.semantics import Mapping, Pack, compile_duckdb, problems, sql
+from kerege.semantics import Mapping, Pack, compile_duckdb, ir, problems, sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -107,6 +107,25 @@ def compare_tables(
         run.close()
     names = tuple(spec.name for spec in pair.fields)
     return BulkResult(into, names, *_counted(connection, into, links), _tallies(connection, into, names))
+
+
+def cells_of(mapping: Mapping, fields: tuple[FieldSpec, ...]) -> dict[str, str]:
+    """The column in which a register writes each compared field: the first cell its canonical key is made from, by the mapping itself."""
+    made = {f.name: f.expr for f in mapping.fields}
+    found = {}
+    for spec in fields:
+        cell = _first_cell(made[spec.key], made) if spec.key in made else None
+        if cell is not None:
+            found[spec.name] = cell
+    return found
+
+
+def _first_cell(expr: ir.Expr, made: MappingType[str, ir.Expr]) -> str | None:
+    if isinstance(expr, ir.Field):
+        return expr.cell
+    if isinstance(expr, ir.Target):
+        return _first_cell(made[expr.field], made)
+    return next((cell for part in expr.inputs() if (cell := _first_cell(part, made)) is not None), None)
 
 
 class _Run:

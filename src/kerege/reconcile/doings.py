@@ -1,4 +1,9 @@
-"""What changes in this room: a run's comparisons are recorded, a finding is sent to an owner, a discrepancy is settled."""
+"""What changes in this room about discrepancies: a run's comparisons are recorded, findings are sent, answered, withdrawn, and closed by evidence.
+
+A discrepancy is one field of one case (or linked record) between two registers. While it is open, a later run that finds it again adds
+nothing; a later run that finds the two equal closes it and its findings: nothing else does, but a decision to accept it as it is.
+Person keys and the clerical desk: `person_doings`, `desk_doings`.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +15,51 @@ from django.db import transaction
 
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import new_id
-from kerege.reconcile.compare import TO_SETTLE, FieldComparison
-from kerege.reconcile.errors import DiscrepancySettled, DiscrepancyUnknown
+from kerege.reconcile import findings as life
+from kerege.reconcile import workload
+from kerege.reconcile.compare import AGREE, CODE_GAP, TO_SETTLE, FieldComparison
+from kerege.reconcile.errors import ActRefused, DiscrepancySettled, DiscrepancyUnknown, FindingUnknown
 from kerege.reconcile.fields import ComparedFields
-from kerege.reconcile.models import Discrepancy, FieldTally, Finding
+from kerege.reconcile.models import Discrepancy, FieldTally, Finding, FindingAct, Workload
+from kerege.reconcile.settle import STEWARD
+from kerege.reconcile.settle import of_country as rules_of_country
 
 _BATCH = 500
 SETTLED = ("corrected", "accepted")
+_Identity = tuple[str, str, str, str]  # case, field, left, right
 
 
 @transaction.atomic
 def record_comparisons(
-    comparisons: Mapping[str, Iterable[FieldComparison]], compared: ComparedFields, *, run: str, now: datetime
+    comparisons: Mapping[str, Iterable[FieldComparison]],
+    compared: ComparedFields,
+    *,
+    run: str,
+    now: datetime,
+    service: str = "",
 ) -> int:
-    """Record a run's comparisons by case: counts of all, a discrepancy for each field that differs or could not be compared; how many of those.
+    """Record a run's comparisons by case: counts of all, the workload, and a discrepancy for each field that differs or could not be
+    compared and is not open already; gives how many of those are new. What is found equal is closed by that evidence.
 
     A value typed by an applicant that differs from a register's is counted, but is no discrepancy of registers: nobody has to
     mend a form.
     """
     require_utc(now)
+    kept = {case: list(items) for case, items in comparisons.items()}
     tally: Counter[tuple[str, str, str, str]] = Counter()
+    waiting = _waiting(kept)
     rows: list[Discrepancy] = []
-    for case_id, items in comparisons.items():
+    for case_id, items in kept.items():
         for item in items:
             tally[(item.field, item.left_register, item.right_register, item.cls)] += 1
-            if item.cls in TO_SETTLE and item.left_register != "application":
+            if item.left_register == "application":
+                continue
+            open_row = waiting.get((case_id, item.field, item.left_register, item.right_register))
+            if item.cls in AGREE and open_row is not None:
+                _close(open_row, run, now)
+            elif item.cls in TO_SETTLE and open_row is not None:
+                _still(open_row, run, now)
+            elif item.cls in TO_SETTLE:
                 rows.append(_discrepancy(case_id, item, compared, run, now))
     FieldTally.objects.bulk_create(
         [
@@ -44,28 +69,129 @@ def record_comparisons(
         batch_size=_BATCH,
     )
     Discrepancy.objects.bulk_create(rows, batch_size=_BATCH)
+    record_workload(workload.of_comparisons(kept), run=run, service=service, now=now)
     return len(rows)
 
 
+def record_workload(measured: Iterable[workload.Measured], *, run: str, service: str, now: datetime) -> None:
+    """Keep the measured workload of a run; what is not known of the truth stays empty."""
+    rows = [
+        Workload(
+            run=run, service=service, left_register=m.left, right_register=m.right, field=m.field, compared=m.compared,
+            flagged_before=m.before.flagged, flagged_after=m.after.flagged,
+            not_comparable_before=m.before.not_comparable, not_comparable_after=m.after.not_comparable,
+            true_before=m.before.true, true_after=m.after.true,
+            missed_before=m.before.missed, missed_after=m.after.missed, taken_at=require_utc(now),
+        )
+        for m in measured
+    ]  # fmt: skip
+    Workload.objects.bulk_create(rows, batch_size=_BATCH)
+
+
 @transaction.atomic
-def send_finding(discrepancy_id: str, *, register: str, note_code: str, sent_by: str, now: datetime) -> None:
-    """Tell the owner of `register` about a discrepancy; it waits with them until it is settled."""
+def send_finding(discrepancy_id: str, *, register: str, note_code: str, sent_by: str, now: datetime) -> str:
+    """Tell the owner of `register` about a discrepancy, with the country's term; it waits with them. Gives the finding's number."""
     row = _open(discrepancy_id)
-    Finding.objects.create(
-        discrepancy=row, register=register, note_code=note_code, sent_by=sent_by, sent_at=require_utc(now)
-    )
+    terms = rules_of_country().terms
+    due = terms.due(require_utc(now), STEWARD if row.cls == CODE_GAP else "")
+    finding = Finding.objects.create(
+        finding_id=new_id("find"), discrepancy=row, register=register, note_code=note_code, sent_by=sent_by,
+        sent_at=now, due_at=due,
+    )  # fmt: skip
     row.status = "with_owner"
     row.save(update_fields=["status"])
+    return str(finding.finding_id)
 
 
 @transaction.atomic
-def settle(discrepancy_id: str, *, how: str, now: datetime) -> None:
-    """Close a discrepancy: `corrected` by the owner, or `accepted` as it is. Raises DiscrepancyUnknown, DiscrepancySettled."""
-    if how not in SETTLED:
-        raise ValueError(f"a discrepancy is settled as {' or '.join(SETTLED)}, not {how!r}")
+def answer_finding(finding_id: str, *, act: str, by: str, reason: str = "", now: datetime) -> life.Standing:
+    """The owner acknowledges a finding, takes it up, says it is corrected, or refuses it with a reason. Raises FindingUnknown, ActRefused."""
+    if act not in life.BY_OWNER:
+        raise ActRefused(
+            finding=finding_id, status="open", act=act, reason=f"an owner's answers are {', '.join(life.BY_OWNER)}"
+        )
+    return _act(_finding(finding_id), act, by, require_utc(now), reason=reason)
+
+
+@transaction.atomic
+def withdraw_finding(finding_id: str, *, by: str, reason: str, now: datetime) -> life.Standing:
+    """The sender takes a finding back, with a reason; only who sent it may. The discrepancy is open again."""
+    finding = _finding(finding_id)
+    if by != finding.sent_by:
+        told = _standing(finding, now).status
+        raise ActRefused(finding=finding_id, status=told, act=life.WITHDRAWN, reason="only its sender may withdraw it")
+    standing = _act(finding, life.WITHDRAWN, by, require_utc(now), reason=reason)
+    Discrepancy.objects.filter(pk=finding.discrepancy_id, status="with_owner").update(status="open")
+    return standing
+
+
+@transaction.atomic
+def settle(discrepancy_id: str, *, how: str, reason: str = "", now: datetime) -> None:
+    """Accept a discrepancy as it is, with a reason. `corrected` is never said by a person: the next comparison shows it.
+
+    Raises DiscrepancyUnknown, DiscrepancySettled.
+    """
+    if how != "accepted" or not reason.strip():
+        raise ValueError("a discrepancy is accepted with a reason; that it is corrected only a comparison can show")
     row = _open(discrepancy_id)
-    row.status, row.settled_at = how, require_utc(now)
-    row.save(update_fields=["status", "settled_at"])
+    row.status, row.settled_at, row.settled_reason = how, require_utc(now), reason[:400]
+    row.save(update_fields=["status", "settled_at", "settled_reason"])
+
+
+# --- inside -----------------------------------------------------------------------------------------------------------------------
+
+
+def _waiting(comparisons: Mapping[str, Iterable[FieldComparison]]) -> dict[_Identity, Discrepancy]:
+    """Open discrepancies of these cases, by what they are about."""
+    cases, found = list(comparisons), {}
+    for start in range(0, len(cases), _BATCH):
+        for row in Discrepancy.objects.filter(
+            status__in=("open", "with_owner"), case_id__in=cases[start : start + _BATCH]
+        ):
+            found[row.case_id, row.field, row.left_register, row.right_register] = row
+    return found
+
+
+def _close(row: Discrepancy, run: str, now: datetime) -> None:
+    """The registers agree now: the discrepancy is corrected, its findings are closed, by this run's evidence."""
+    row.status, row.settled_at, row.settled_by_run = "corrected", now, run
+    row.save(update_fields=["status", "settled_at", "settled_by_run"])
+    for finding in Finding.objects.filter(discrepancy=row):
+        if not life.refusal(life.CLOSED, _standing(finding, now).status, "", run):
+            _act(finding, life.CLOSED, f"run:{run}"[:64], now, run=run)
+
+
+def _still(row: Discrepancy, run: str, now: datetime) -> None:
+    """The registers still differ: a finding that was said to be corrected falls back to the owner."""
+    for finding in Finding.objects.filter(discrepancy=row):
+        if not life.refusal(life.STILL, _standing(finding, now).status, "", run):
+            _act(finding, life.STILL, f"run:{run}"[:64], now, run=run)
+
+
+def _act(finding: Finding, act: str, by: str, now: datetime, *, reason: str = "", run: str = "") -> life.Standing:
+    at = _standing(finding, now)
+    why = life.refusal(act, at.status, reason, run)
+    if why:
+        raise ActRefused(finding=finding.finding_id, status=at.status, act=act, reason=why)
+    FindingAct.objects.create(finding=finding, act=act, by=by, at=now, reason=reason[:400], run=run)
+    return _standing(finding, now)
+
+
+def _standing(finding: Finding, now: datetime) -> life.Standing:
+    return life.standing(finding.sent_at, finding.due_at, acts_of(finding), now)
+
+
+def acts_of(finding: Finding) -> list[life.Act]:
+    """The acts of a finding, oldest first."""
+    rows = FindingAct.objects.filter(finding=finding).order_by("pk")
+    return [life.Act(row.act, row.by, row.at, row.reason, row.run) for row in rows]
+
+
+def _finding(finding_id: str) -> Finding:
+    row = Finding.objects.select_for_update().filter(finding_id=finding_id).first()
+    if row is None:
+        raise FindingUnknown(finding=finding_id)
+    return row
 
 
 def _open(discrepancy_id: str) -> Discrepancy:
@@ -89,4 +215,5 @@ def _discrepancy(case_id: str, item: FieldComparison, compared: ComparedFields, 
         cls=item.cls,
         owner=spec.owner if spec else item.left_register,
         found_at=now,
+        stale_by=item.stale_by,
     )

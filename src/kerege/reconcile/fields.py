@@ -27,6 +27,7 @@ class FieldSpec:
     owner: str
     titles: Text
     father: str | None = None
+    concept: str = ""  # the catalogue's concept, by which the source of truth's legal basis is found
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,12 @@ def load(path: Path) -> ComparedFields:
         try:
             father = str(item["father"]) if item.get("father") else None
             fields[str(name)] = FieldSpec(
-                str(name), str(item["key"]), str(item["owner"]), Text.of(item["titles"]), father
+                str(name),
+                str(item["key"]),
+                str(item["owner"]),
+                Text.of(item["titles"]),
+                father,
+                str(item.get("concept") or ""),
             )
         except (KeyError, TypeError, ValueError) as error:
             faults.append(f"fields.{name}: {type(error).__name__}: key, owner and titles in ky, ru, en are needed")

@@ -34,7 +34,7 @@ def store(country: Country, definition: AdmissionDefinition, plain: RunResult, m
     run, at = RUNS[meant.way], now()
     case_ids = doings.store_run(meant, definition, run_id=run, now=at, holder_of=key.of, synthetic=True)
     comparisons = {case_ids[item.application.id]: item.comparisons for item in meant.processed}
-    reconcile.record_comparisons(comparisons, fields.of_country(), run=run, now=at)
+    reconcile.record_comparisons(comparisons, fields.of_country(), run=run, now=at, service=network.PUBLIC_SERVICE)
     insight.record_events(_events(meant, key), at)
     insight.take_measurements(network.PUBLIC_SERVICE, Cohort.everything(at, timedelta()), at)
     for result in (plain, meant):

@@ -1,0 +1,225 @@
+"""What changes at the clerical desk: pairs are asked about, opened (which leaves a trace), decided. And what changes about person keys.
+
+Values of persons are never kept here: a task has weights and levels. Whoever opens one is shown the canonical values side by side, fetched
+for that moment by `values_of`, and the read of both persons' data is written down first (`identity.record_reads`); without that nothing is shown.
+Merges and splits go into the ledger by their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from kerege.ground.clock import require_utc
+from kerege.ground.ids import new_id
+from kerege.identity import doings as identity
+from kerege.identity import receipts
+from kerege.identity.reads import Read
+from kerege.reconcile import desk, persons
+from kerege.reconcile.errors import DecisionRefused, KeyUnknown, TaskSettled, TaskUnknown
+from kerege.reconcile.linkage.weights import Waterfall
+from kerege.reconcile.models import ClericalDecision, ClericalTask, KeyDecision, PersonKey, PersonRecord
+
+Values = Mapping[str, str | None]
+ValuesOf = Callable[[str, str], Values]  # register, record's pseudonym -> canonical values, fetched now
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks, for which subsystem, why and on which legal basis."""
+
+    person: str
+    member: str
+    purpose: str
+    legal_basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """A task as a clerk sees it: both records' canonical values and how the weight came about. Never stored."""
+
+    task_id: str
+    left: Values
+    right: Values
+    left_register: str
+    right_register: str
+    waterfall: Mapping[str, Any]
+    standing: str
+
+
+def ask(
+    definition: str, version: str, left: persons.RecordRef, right: persons.RecordRef, *, why: str, now: datetime,
+    waterfall: Waterfall | None = None, double_review: bool = False,
+) -> str:  # fmt: skip
+    """Put a pair of records before the clerks; the same pair is asked once, whoever stands left. Gives the task's number."""
+    first, second = sorted((left, right))
+    row, _ = ClericalTask.objects.get_or_create(
+        definition=definition, left_register=first[0], left_ref=first[1], right_register=second[0], right_ref=second[1],
+        defaults={
+            "task_id": new_id("pair"), "definition_version": version, "why": why, "asked_at": require_utc(now),
+            "weight": waterfall.weight if waterfall else None, "probability": waterfall.probability if waterfall else None,
+            "waterfall": waterfall.as_dict() if waterfall else {}, "double_review": double_review,
+        },
+    )  # fmt: skip
+    return str(row.task_id)
+
+
+def open_task(
+    task_id: str, reader: Reader, values_of: ValuesOf, ledger: receipts.LedgerWriter, now: datetime
+) -> SideBySide:
+    """Show a clerk both records; the reads are written down first. Raises TaskUnknown, and ReadIncomplete of `identity`."""
+    row = _task(task_id)
+    sides = ((row.left_register, row.left_ref), (row.right_register, row.right_ref))
+    reads = [
+        Read(
+            member=reader.member, reader=reader.person, about=ref, purpose=reader.purpose, legal_basis=reader.legal_basis,
+            data_service=f"reconcile/desk/{register}", message_id="", at=now, channel="desk",
+        )
+        for register, ref in sides
+    ]  # fmt: skip
+    identity.record_reads(reads, ledger, now)
+    left, right = (dict(values_of(*side)) for side in sides)
+    return SideBySide(task_id, left, right, row.left_register, row.right_register, row.waterfall, _standing(row))
+
+
+@transaction.atomic
+def decide(task_id: str, *, verdict: str, reason: str, by: str, now: datetime) -> str:
+    """Take down a clerk's decision; gives where the task stands then. Raises TaskUnknown, TaskSettled, DecisionRefused."""
+    row = _task(task_id)
+    words, standing = _words(row), _standing(row)
+    if standing in desk.VERDICTS:
+        raise TaskSettled(task=task_id, status=standing)
+    why = desk.refusal(words, verdict, reason, by)
+    if why:
+        raise DecisionRefused(task=task_id, reason=why)
+    ClericalDecision.objects.create(task=row, verdict=verdict, reason=reason, by=by, at=require_utc(now))
+    return _standing(row)
+
+
+# --- person keys ------------------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def place_record(record: persons.RecordRef, placement: persons.Placement, now: datetime) -> str:
+    """Give a record its key. A record that has one keeps it, whatever is said now. Gives the key it has."""
+    known = PersonRecord.objects.filter(register=record[0], record_ref=record[1]).select_related("key").first()
+    if known is not None:
+        return str(known.key.key)
+    if placement.kind == persons.EXISTING:
+        key = _key(placement.key)
+    else:
+        key = PersonKey.objects.create(key=placement.key, made_at=require_utc(now))
+    PersonRecord.objects.create(
+        register=record[0], record_ref=record[1], key=key, reasons=list(placement.reasons), placed_at=now
+    )
+    return str(key.key)
+
+
+@transaction.atomic
+def merge_keys(kept: str, joined: str, *, reason: str, by: str, ledger: receipts.LedgerWriter, now: datetime) -> str:
+    """Two keys are one person: `joined` stands for `kept` from now on, and both stay known. Raises KeyUnknown, MergeRefused."""
+    _reason("keys", reason)
+    book = key_book(lock=True)
+    changed = book.merge(kept, joined)
+    a, b = book.present(kept), book.present(joined)
+    _apply(book, changed)
+    return _decided("merge", a, b, (), reason, by, ledger, now)
+
+
+@transaction.atomic
+def take_back_merge(joined: str, *, reason: str, by: str, ledger: receipts.LedgerWriter, now: datetime) -> str:
+    """A merge was wrong: `joined` means again whom it meant before. Raises KeyUnknown, SplitRefused."""
+    _reason("keys", reason)
+    book = key_book(lock=True)
+    changed = book.unmerge(joined)
+    _apply(book, changed)
+    return _decided("unmerge", book.stands_for[joined], joined, (), reason, by, ledger, now)
+
+
+@transaction.atomic
+def split_key(
+    key: str,
+    records: Sequence[persons.RecordRef],
+    *,
+    reason: str,
+    by: str,
+    ledger: receipts.LedgerWriter,
+    now: datetime,
+) -> str:
+    """Some records of a key are another person's: they get a new key, which is given back. Raises KeyUnknown, SplitRefused."""
+    _reason("keys", reason)
+    book, new = key_book(lock=True), persons.new_key()
+    book.split(key, records, new)
+    old = _key(key)
+    made = PersonKey.objects.create(key=new, made_at=require_utc(now), split_from=old)
+    for register, ref in records:
+        PersonRecord.objects.filter(register=register, record_ref=ref, key=old).update(key=made)
+    _decided("split", key, new, records, reason, by, ledger, now)
+    return new
+
+
+def key_book(*, lock: bool = False) -> persons.KeyBook:
+    """All keys as the pure value they are decided on."""
+    keys = PersonKey.objects.select_for_update() if lock else PersonKey.objects
+    rows = list(keys.order_by("pk").values_list("pk", "key", "stands_for_id"))
+    names = {pk: key for pk, key, _ in rows}
+    home = {(r, ref): names[k] for r, ref, k in PersonRecord.objects.values_list("register", "record_ref", "key_id")}
+    return persons.KeyBook(home, {key: names[to] for _, key, to in rows if to}, frozenset(names.values()))
+
+
+def _apply(before: persons.KeyBook, after: persons.KeyBook) -> None:
+    for name in before.keys:
+        if before.stands_for.get(name) != after.stands_for.get(name):
+            to = after.stands_for.get(name)
+            PersonKey.objects.filter(key=name).update(stands_for=_key(to) if to else None)
+
+
+def _decided(
+    kind: str, key: str, other: str, records: Sequence[persons.RecordRef], reason: str, by: str,
+    ledger: receipts.LedgerWriter, now: datetime,
+) -> str:  # fmt: skip
+    decision = new_id("keys")
+    body = {"decision": decision, "kind": kind, "key": key, "other": other, "records": len(records), "by": by}
+    receipts.write(ledger, "person-keys", body, now)
+    KeyDecision.objects.create(
+        decision_id=decision, kind=kind, key=key, other=other, records=[list(r) for r in records], reason=reason, by=by,
+        at=require_utc(now),
+    )  # fmt: skip
+    return decision
+
+
+def _reason(what: str, reason: str) -> None:
+    if not reason.strip() or len(reason) > 400:
+        raise DecisionRefused(task=what, reason="a reason of 1 to 400 characters is needed")
+
+
+def _key(name: str) -> PersonKey:
+    row = PersonKey.objects.filter(key=name).first()
+    if row is None:
+        raise KeyUnknown(key=name)
+    return row
+
+
+def _task(task_id: str) -> ClericalTask:
+    row = ClericalTask.objects.select_for_update().filter(task_id=task_id).first() if _in_transaction() else None
+    row = row or ClericalTask.objects.filter(task_id=task_id).first()
+    if row is None:
+        raise TaskUnknown(task=task_id)
+    return row
+
+
+def _in_transaction() -> bool:
+    return bool(transaction.get_connection().in_atomic_block)
+
+
+def _words(row: ClericalTask) -> list[desk.Word]:
+    said = ClericalDecision.objects.filter(task=row).order_by("pk")
+    return [desk.Word(one.verdict, one.by, one.reason) for one in said]
+
+
+def _standing(row: ClericalTask) -> str:
+    return desk.standing(_words(row), row.double_review)

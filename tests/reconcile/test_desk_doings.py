@@ -1,0 +1,101 @@
+"""Clerks are asked once, shown values only after the read is written down, and decide; person keys are merged and split with reasons."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from kerege.identity.errors import ReadIncomplete
+from kerege.identity.models import PersonalDataRead
+from kerege.reconcile import desk_doings, desk_queries, persons
+from kerege.reconcile.errors import DecisionRefused, MergeRefused, TaskSettled, TaskUnknown
+from kerege.reconcile.linkage.weights import Waterfall
+from kerege.reconcile.models import KeyDecision
+from kerege.reconcile.persons import Placement
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+A, B = ("civil", "a" * 64), ("health", "b" * 64)
+READER = desk_doings.Reader("clerk-1", "KG/GOV/70000003/admission", "linkage", "to be confirmed")
+VALUES = {"civil": {"surname": "Асанов"}, "health": {"surname": "Асанова"}}
+
+
+def asked(**more: Any) -> str:
+    return desk_doings.ask("kg:persons", "1", A, B, why="rival", now=NOW, waterfall=Waterfall(-10.0, ()), **more)
+
+
+def test_the_same_pair_is_asked_once_whoever_stands_left() -> None:
+    first = asked()
+    assert desk_doings.ask("kg:persons", "1", B, A, why="rival", now=NOW) == first
+    [row] = desk_queries.desk_queue()
+    assert (row.task_id, row.standing, row.weight) == (first, "open", -10.0)
+
+
+def test_whoever_opens_a_task_leaves_a_trace_of_both_persons_data(ledger: Any) -> None:
+    task = asked()
+    shown = desk_doings.open_task(task, READER, lambda register, ref: VALUES[register], ledger, NOW)
+    assert (shown.left["surname"], shown.right["surname"]) == ("Асанов", "Асанова")
+    reads = PersonalDataRead.objects.order_by("pk")
+    assert [(r.reader, r.about, r.channel) for r in reads] == [("clerk-1", A[1], "desk"), ("clerk-1", B[1], "desk")]
+    assert ledger.kinds() == ["personal-data-reads"]
+
+
+def test_nothing_is_shown_when_the_read_cannot_be_written_down(ledger: Any) -> None:
+    task, fetched = asked(), []
+    without = desk_doings.Reader("clerk-1", "admission", "linkage", "")
+    with pytest.raises(ReadIncomplete):
+        desk_doings.open_task(task, without, lambda register, ref: fetched.append(ref) or {}, ledger, NOW)
+    assert fetched == []
+
+
+def test_two_clerks_settle_a_doubly_reviewed_task_and_every_word_is_kept_as_truth() -> None:
+    task = asked(double_review=True)
+    assert desk_doings.decide(task, verdict="same", reason="same mother", by="clerk-1", now=NOW) == "awaiting_second"
+    with pytest.raises(DecisionRefused, match="same person"):
+        desk_doings.decide(task, verdict="same", reason="sure", by="clerk-1", now=NOW)
+    assert desk_queries.clerical_truth() == []
+    assert desk_doings.decide(task, verdict="same", reason="same address", by="clerk-2", now=NOW) == "same"
+    assert [(t.left, t.right, t.verdict) for t in desk_queries.clerical_truth()] == [(A, B, "same")]
+    assert desk_queries.desk_queue() == []
+    with pytest.raises(TaskSettled):
+        desk_doings.decide(task, verdict="different", reason="no", by="clerk-3", now=NOW)
+    with pytest.raises(TaskUnknown):
+        desk_doings.decide("pair-none", verdict="same", reason="x", by="clerk-3", now=NOW)
+
+
+def place_two() -> None:
+    for record, key in ((A, "person-a"), (B, "person-b")):
+        desk_doings.place_record(record, Placement(persons.NEW, key, (), ()), NOW)
+
+
+def test_a_merge_taken_back_restores_the_keys_and_both_decisions_stay(ledger: Any) -> None:
+    place_two()
+    before = desk_doings.key_book()
+    desk_doings.merge_keys("person-a", "person-b", reason="one passport", by="clerk-1", ledger=ledger, now=NOW)
+    assert desk_doings.key_book().of(B) == "person-a"
+    assert desk_doings.key_book().aliases("person-a") == {"person-b"}
+    with pytest.raises(MergeRefused):
+        desk_doings.merge_keys("person-b", "person-a", reason="again", by="clerk-1", ledger=ledger, now=NOW)
+    desk_doings.take_back_merge("person-b", reason="two people after all", by="clerk-2", ledger=ledger, now=NOW)
+    assert desk_doings.key_book() == before
+    assert [d.kind for d in KeyDecision.objects.order_by("pk")] == ["merge", "unmerge"]
+    assert ledger.kinds() == ["person-keys", "person-keys"]
+    assert not any(A[1] in str(entry.body) for entry in ledger.entries)
+
+
+def test_a_split_gives_the_named_records_a_new_key_and_needs_a_reason(ledger: Any) -> None:
+    place_two()
+    desk_doings.place_record(("emis", "c" * 64), Placement(persons.EXISTING, "person-a", (), ()), NOW)
+    with pytest.raises(DecisionRefused, match="reason"):
+        desk_doings.split_key("person-a", [("emis", "c" * 64)], reason=" ", by="clerk-1", ledger=ledger, now=NOW)
+    new = desk_doings.split_key("person-a", [("emis", "c" * 64)], reason="a twin", by="clerk-1", ledger=ledger, now=NOW)
+    book = desk_doings.key_book()
+    assert (book.of(("emis", "c" * 64)), book.of(A)) == (new, "person-a")
+
+
+def test_a_record_placed_again_keeps_its_key() -> None:
+    place_two()
+    assert desk_doings.place_record(A, Placement(persons.NEW, "person-z", (), ()), NOW) == "person-a"
+    assert "person-z" not in desk_doings.key_book().keys
