@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from kerege.catalogue import doings, errors, lifecycle, ownership, queries
 from kerege.catalogue.harvest import Options, harvest_source
 from kerege.catalogue.models import Dataset, Field, Finding, Owner, SourceOfTruth
+from kerege.catalogue.ownership_findings import note_findings
 from kerege.catalogue.ownership_roles import load_roles
 
 NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)
@@ -114,14 +115,15 @@ def test_an_interim_owner_without_an_end_in_reach_or_without_a_successors_namer_
 
 def test_an_interim_that_ran_out_is_a_finding_once_and_settled_when_the_lasting_owner_is_named() -> None:
     interim(until=30)
-    assert ownership.note_interims(day(29)) == (0, 0)
-    assert ownership.note_interims(day(30)) == (1, 0)
-    assert ownership.note_interims(day(31)) == (0, 0)
+    assert note_findings(day(29)) == (0, 0)
+    assert note_findings(day(30)) == (1, 0)
+    assert note_findings(day(31)) == (0, 0)
     found = Finding.objects.get()
     assert (found.kind, found.found_by, found.settled_at) == ("interim-owner-ran-out", "ownership", None)
     assert "70000009 must name the lasting owner" in found.detail
     name(organisation="70000002", now=day(32))
-    assert Finding.objects.get().settled_at == day(32)
+    found = Finding.objects.get()
+    assert (found.settled_at, found.evidence) == (day(32), "pin: owned by 70000002 Registry")
 
 
 def test_an_ending_is_kept_with_who_why_and_by_what_law() -> None:
@@ -285,3 +287,27 @@ def test_the_datasets_page_shows_an_interim_owner_while_the_term_runs_and_no_own
         fields = queries.dataset(dataset.pk).fields
         shown[n] = [f.name for f in fields if f.owner is not None]
     assert shown == {29: ["pin"], 30: [], 40: ["fio"]}
+
+
+def test_a_published_dataset_that_loses_an_owner_is_a_finding_until_the_attribute_has_one_again(
+    dataset: Dataset,
+) -> None:
+    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW)
+    subject = ownership.dataset_subject(dataset, "1")
+    for action, by in (("submit", "asanova"), ("approve", "bekov"), ("publish", "bekov")):
+        lifecycle.act(subject, action, by, "fine", NOW)
+    assert note_findings(NOW) == (0, 0)
+    ownership.end_owner(SOURCE, TABLE, "pin", "Decree 3", "dissolved", day(1), by="70000001")
+    Field.objects.create(dataset=dataset, name="email", position=9, profile={})  # a later harvest found it
+    assert note_findings(day(1)) == (2, 0)
+    assert note_findings(day(1)) == (0, 0)
+    assert {f.detail for f in Finding.objects.all()} == {
+        "published, and pin has no owner since 2026-10-02T09:00:00Z", "published, and email has no owner",
+    }  # fmt: skip
+    assert lifecycle.status(subject).state is lifecycle.State.PUBLISHED
+    name("email", now=day(2))
+    dataset.fields.filter(name="pin").update(vanished=True)
+    assert note_findings(day(3)) == (0, 1)
+    assert sorted(Finding.objects.values_list("evidence", flat=True)) == [
+        "email: owned by 70000001 Registry", "no longer so at 2026-10-04T09:00:00Z",
+    ]  # fmt: skip

@@ -37,7 +37,7 @@ from kerege.catalogue.board_rules import (
 )
 from kerege.catalogue.errors import BoardInvalid, DatasetUnknown
 from kerege.catalogue.models import BoardSnapshot, BoardStart, CriticalDataset, Dataset
-from kerege.catalogue.ownership_doings import note_interims
+from kerege.catalogue.ownership_findings import note_findings
 from kerege.catalogue.ownership_queries import InterimView, interims
 from kerege.catalogue.packs import pack_folder
 from kerege.ground.clock import local_date, require_utc
@@ -136,8 +136,8 @@ def unmark_critical(source: str, table: str, *, reason: str, by: str, now: datet
 
 @transaction.atomic
 def snapshot(now: datetime) -> BoardSnapshot:
-    """Keep today's counts, and make findings of interim terms that ran out. One a day: a later look of the same day takes its place."""
-    note_interims(now)
+    """Keep today's counts, and the findings about ownership. One a day: a later look of the same day takes its place."""
+    note_findings(now)
     view = board(now)
     begun = _running()
     counts = {m.value: [t.done, t.total, t.datasets] for m, t in view.totals.items()}

@@ -5,7 +5,7 @@
     owner_of(field_id, as_of)             who owns an attribute
 
 The rules are `ownership_rules` (pure), what changes things is `ownership_doings` (named here as well), what pages and JSON show is
-`ownership_queries`, the country's words for the roles are `ownership_roles`.
+`ownership_queries`, what goes wrong by itself is found by `ownership_findings`, the country's words for the roles are `ownership_roles`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from kerege.catalogue.ownership_doings import (
     name_interims,
     name_owner,
     name_owners,
-    note_interims,
     tenure,
 )
 from kerege.catalogue.ownership_rules import AttributeVerdict, Period, Tenure, Verdict, holder, judge
@@ -50,7 +49,6 @@ __all__ = [
     "name_interims",
     "name_owner",
     "name_owners",
-    "note_interims",
     "owner_of",
     "owners_by_field",
     "publication_reasons",

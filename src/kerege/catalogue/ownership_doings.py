@@ -30,18 +30,18 @@ from kerege.catalogue.ownership_roles import load_roles
 from kerege.catalogue.ownership_rules import (
     INTERIM,
     LASTING,
+    PUBLISHED_UNOWNED,
+    RAN_OUT,
     Period,
     Tenure,
     clash,
     holder,
-    judge_attribute,
     may_hand_over,
 )
 from kerege.ground.clock import iso, require_utc
 from kerege.identity import receipts
 from kerege.identity.receipts import LedgerWriter
 
-RAN_OUT = "interim-owner-ran-out"  # the kind of finding
 _LONGEST = {"organisation": 20, "unit": 200, "legal_basis": 500, "by": 200, "reason": 500, "names_lasting": 200}
 
 
@@ -283,31 +283,6 @@ def end_source_of_truth(
     return present
 
 
-@transaction.atomic
-def note_interims(now: datetime) -> tuple[int, int]:
-    """Make a finding of every attribute whose interim owner's term ran out with nobody after it, once; settle those that were seen to.
-
-    Returns (new findings, settled ones). Doing it again at the same moment changes nothing.
-    """
-    open_ones = {f.field_id: f for f in Finding.objects.filter(kind=RAN_OUT, settled_at=None)}
-    new = 0
-    had_one = Field.objects.filter(owners__kind=INTERIM, owners__until__lte=now, vanished=False).distinct()
-    for field in had_one.select_related("dataset").prefetch_related("owners"):
-        verdict = judge_attribute(field.name, [tenure(o) for o in field.owners.all()], now)
-        if verdict.reason != "interim-ran-out":
-            continue
-        if open_ones.pop(field.pk, None) is None:
-            assert verdict.last is not None
-            detail = f"the term of {verdict.last.who} ran out; {verdict.last.names_lasting} must name the lasting owner"
-            Finding.objects.create(
-                dataset=field.dataset, field=field, kind=RAN_OUT, detail=detail[:500], found_by="ownership",
-                found_at=require_utc(now),
-            )  # fmt: skip
-            new += 1
-    settled = Finding.objects.filter(pk__in=[f.pk for f in open_ones.values()]).update(settled_at=now)
-    return new, settled
-
-
 def tenure(row: Owner) -> Tenure:
     """A row as the rules take it."""
     return Tenure(
@@ -351,7 +326,9 @@ def _name(
             raise
         raise _taken(field, tenure(kept)) from error
     if period.covers(now):
-        Finding.objects.filter(field=field, kind=RAN_OUT, settled_at=None).update(settled_at=now)
+        showed = f"{field.name}: owned by {row}"
+        waiting = Finding.objects.filter(field=field, kind__in=(RAN_OUT, PUBLISHED_UNOWNED), settled_at=None)
+        waiting.update(settled_at=now, evidence=showed)
     return row
 
 

@@ -18,6 +18,10 @@ from kerege.ground.clock import iso, require_utc
 LASTING: Final = "lasting"
 INTERIM: Final = "interim"
 
+# kinds of findings (`ownership_findings`)
+RAN_OUT: Final = "interim-owner-ran-out"
+PUBLISHED_UNOWNED: Final = "published-without-owner"
+
 
 @dataclass(frozen=True, slots=True)
 class Period:

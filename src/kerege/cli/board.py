@@ -88,7 +88,7 @@ def unmark(dataset: str, by: str, reason: str) -> None:
 
 @board.command()
 def snapshot() -> None:
-    """Keep today's counts, and make findings of interim terms that ran out; meant to run once a day."""
+    """Keep today's counts, and make findings of terms that ran out and of what is published without an owner; once a day."""
     open_database()
     from kerege.catalogue import board as plan
 
