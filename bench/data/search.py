@@ -267,7 +267,7 @@ def _dcat() -> dict[str, float | None]:
     print(f"validated against {result.shapes} shapes in {used:.1f} CPU-s: {len(result.violations)} violations")
     for line in result.violations[:5]:
         print("   ", line)
-    return {"dcat_check_cpu_s": round(made + used, 1)}
+    return {"dcat_check_cpu_s": round(used, 1)}
 
 
 def run(quick: bool) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def _dataset_items(
     fields = [f for f in view.fields if not f.vanished]
     key = str(view.id)
     runs = tuple(members.get(view.organisation, {}).values())
-    told = [f for f in fields if not f.personal]  # a personal field is found by itself, by those who may see it
+    # what stays is found by itself, by those who may see it, and not through the dataset's entry
+    told = [f for f in fields if (publication.may_leave(f, verdict).allowed if verdict.allowed else not f.personal)]
     meanings = tuple(w for f in told for w in wordings.labels.get(f.concept, {}).values())
     yield Item(
         "dataset", key, {"": view.table}, (view.table,), (view.source, view.description, *runs, *(f.name for f in told), *meanings),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from kerege.web.access import Audience, View
-from kerege.web.api import machine, management
+from kerege.web.api import catalogue as catalogue_api
+from kerege.web.api import machine, management, reconciliation
 from kerege.web.desks import applications, catalogue, discrepancies, gate, measures, network
 from kerege.web.portal import child, home, signin, verify
 
@@ -47,4 +48,5 @@ BARE: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("ledger/checkpoint", machine.ledger_checkpoint, "ledger-checkpoint", EVERYONE),
     ("ledger/key", machine.ledger_key, "ledger-key", EVERYONE),
     ("static/<path:name>", machine.static, "static", EVERYONE),
+    *((path, view, name, EVERYONE) for path, view, name in (*catalogue_api.ROUTES, *reconciliation.ROUTES)),
 )

@@ -371,7 +371,9 @@ class _Writer:
         checksum = f"{part}#sha256"
         graph.add(part, SPDX + "checksum", checksum)
         graph.add(checksum, RDF + "type", SPDX + "Checksum")
-        algorithm = SPDX + "checksumAlgorithm_sha256"
+        algorithm = (
+            "https://spdx.org/rdf/terms#checksumAlgorithm_sha256"  # the shapes want https here, and http for the class
+        )
         graph.add(checksum, SPDX + "algorithm", algorithm)
         if graph.once(algorithm):
             graph.add(algorithm, RDF + "type", SPDX + "ChecksumAlgorithm")

@@ -102,7 +102,8 @@ def _quickly() -> None:
     from pyshacl.constraints import ALL_CONSTRAINT_PARAMETERS, CONSTRAINT_PARAMETERS_MAP
 
     if hasattr(shape, "module"):
-        shape.module.CONSTRAINT_PARAMS = (frozenset(ALL_CONSTRAINT_PARAMETERS), CONSTRAINT_PARAMETERS_MAP)
+        parameters: Any = shape.module
+        parameters.CONSTRAINT_PARAMS = (frozenset(ALL_CONSTRAINT_PARAMETERS), CONSTRAINT_PARAMETERS_MAP)
 
 
 @contextmanager
@@ -115,7 +116,8 @@ def _once_per_node() -> Iterator[None]:
     from pyshacl.shape import Shape
     from rdflib import URIRef
 
-    plain: Any = Shape.validate
+    shape: Any = Shape
+    plain = shape.validate
     known: dict[tuple[Any, str], Any] = {}
 
     def validate(self: Any, executor: Any, graph: Any, focus: Any = None, _evaluation_path: Any = None) -> Any:
@@ -128,11 +130,11 @@ def _once_per_node() -> Iterator[None]:
 
     collecting = gc.isenabled()
     gc.disable()
-    Shape.validate = validate
+    shape.validate = validate
     try:
         yield
     finally:
-        Shape.validate = plain
+        shape.validate = plain
         if collecting:
             gc.enable()
 

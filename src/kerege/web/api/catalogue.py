@@ -1,0 +1,287 @@
+"""The catalogue for machines, below /api/v1/: datasets, fields, concepts, code lists, crosswalks, owners, contracts, search, reference data.
+
+Read-only and open, so it shows what may leave and nothing else (`catalogue.exports.publication`): published datasets, and of their attributes
+those that are not personal and have an owner. One table, `ENDPOINTS`, makes the addresses and the OpenAPI document; `catalogue_http` has what all of
+them share, `catalogue_shown` how each thing looks in JSON.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+
+from kerege.catalogue import search as finder
+from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.exports import dcat, publication
+from kerege.catalogue.models import Owner
+from kerege.catalogue.packs import current_pack
+from kerege.ground import clock
+from kerege.ground.errors import KeregeError
+from kerege.membership.models import Contract, Member
+from kerege.web.api import catalogue_shown as shown
+from kerege.web.api.catalogue_http import (
+    answer,
+    answer_bytes,
+    answer_page,
+    choice,
+    number,
+    page,
+    problem,
+    reading,
+    truth,
+)
+
+View = Callable[..., HttpResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of an address: in its path or its query."""
+
+    name: str
+    help: str
+    where: str = "query"
+    kind: str = "string"
+    among: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address: `path` as Django has it below /api/v1/, and what the OpenAPI document says of it."""
+
+    path: str
+    name: str
+    view: View
+    summary: str
+    schema: str
+    parameters: tuple[Parameter, ...] = ()
+    paged: bool = False
+    media: tuple[str, ...] = ("application/json",)
+
+
+def start(request: HttpRequest) -> HttpResponse:
+    """Where everything is."""
+    listed = {e.name: f"/api/v1/{e.path}" for e in ENDPOINTS if "<" not in e.path}
+    return answer(request, {"kerege": "catalogue", "version": 1, "addresses": listed})
+
+
+def openapi(request: HttpRequest) -> HttpResponse:
+    from kerege.web.api.catalogue_openapi import document
+
+    return answer(request, document())
+
+
+def datasets(request: HttpRequest) -> HttpResponse:
+    organisation, concept = request.GET.get("organisation", ""), request.GET.get("concept", "")
+    found = [
+        o
+        for o in publication.outgoing()
+        if (not organisation or o.view.organisation == organisation)
+        and (not concept or any(f.concept == concept for f in o.fields))
+    ]
+    return page(request, found, shown.dataset)
+
+
+def dataset(request: HttpRequest, key: str) -> HttpResponse:
+    for one in publication.outgoing():
+        if one.key == key:
+            return answer(request, shown.dataset(one) | {"fields": [shown.field(f, one) for f in one.fields]})
+    return _missing("dataset", key)
+
+
+def fields(request: HttpRequest) -> HttpResponse:
+    concept, codelist = request.GET.get("concept", ""), request.GET.get("codelist", "")
+    found = [
+        (f, o)
+        for o in publication.outgoing()
+        for f in o.fields
+        if (not concept or f.concept == concept) and (not codelist or f.codelist == codelist)
+    ]
+    return page(request, found, lambda pair: shown.field(*pair))
+
+
+def concepts(request: HttpRequest) -> HttpResponse:
+    return page(request, list(load_concepts().values()), shown.concept)
+
+
+def concept(request: HttpRequest, concept_id: str) -> HttpResponse:
+    found = load_concepts().get(concept_id)
+    if found is None:
+        return _missing("concept", concept_id)
+    held = [(f, o) for o in publication.outgoing() for f in o.fields if f.concept == concept_id]
+    return answer(request, shown.concept(found) | {"held_by": [shown.field(f, o) for f, o in held]})
+
+
+def codelists(request: HttpRequest) -> HttpResponse:
+    return page(request, list(current_pack().codelists.values()), shown.codelist)
+
+
+def codelist(request: HttpRequest, list_id: str) -> HttpResponse:
+    found = current_pack().codelists.get(list_id)
+    return answer(request, shown.codelist(found)) if found is not None else _missing("code list", list_id)
+
+
+def codes(request: HttpRequest, list_id: str) -> HttpResponse:
+    found = current_pack().codelists.get(list_id)
+    if found is None:
+        return _missing("code list", list_id)
+    return page(request, list(found), shown.code)
+
+
+def crosswalks(request: HttpRequest) -> HttpResponse:
+    return page(request, list(current_pack().crosswalks.values()), shown.crosswalk)
+
+
+def crosswalk(request: HttpRequest, crosswalk_id: str) -> HttpResponse:
+    found = current_pack().crosswalks.get(crosswalk_id)
+    if found is None:
+        return _missing("crosswalk", crosswalk_id)
+    return answer(request, shown.crosswalk(found) | {"mappings": [shown.crosswalk_row(row) for row in found.rows]})
+
+
+def owners(request: HttpRequest) -> HttpResponse:
+    names = {m.code: m for m in Member.objects.order_by("code")}
+    held: dict[str, int] = {}
+    leaving = {f.id for o in publication.outgoing() for f in o.fields}
+    for organisation, field in Owner.objects.filter(until=None).values_list("organisation", "field"):
+        if field in leaving:
+            held[organisation] = held.get(organisation, 0) + 1
+    return page(request, list(names.values()), lambda m: shown.owner(m, held.get(m.code, 0)))
+
+
+def contracts(request: HttpRequest) -> HttpResponse:
+    rows = list(Contract.objects.select_related("provider__member").order_by("data_service", "path", "method"))
+    return page(request, rows, shown.contract)
+
+
+def search(request: HttpRequest) -> HttpResponse:
+    kind = choice(request, "kind", finder.KINDS)
+    at, size = number(request, "page", 1, 1, 1000), number(request, "per_page", 20, 1, finder.MOST_HITS)
+    filters = finder.Filters(
+        (kind,) if kind else (), request.GET.get("organisation", "")[:20], truth(request, "personal"), truth(request, "owned"), True,
+    )  # fmt: skip
+    found = finder.search(request.GET.get("q", ""), filters, offset=(at - 1) * size, limit=size)
+    extra = {"question": found.question[: finder.LONGEST], "every_word": found.every, "facets": found.facets}
+    return answer_page(request, [shown.hit(h) for h in found.hits], found.total, at, size, extra)
+
+
+def board(request: HttpRequest) -> HttpResponse:
+    """The 90-day board's counts, where a board was started."""
+    try:
+        module = importlib.import_module("kerege.catalogue.board_queries")
+    except ModuleNotFoundError:
+        return _missing("board", "of today")
+    return answer(request, module.board(clock.now()).as_dict())
+
+
+def reference(request: HttpRequest) -> HttpResponse:
+    from kerege.catalogue import reference as published
+
+    return page(request, published.datasets(), lambda view: view.as_dict())
+
+
+def reference_dataset(request: HttpRequest, ref_id: str) -> HttpResponse:
+    from kerege.catalogue import reference as published
+
+    try:
+        return answer(request, published.dataset(ref_id).as_dict())
+    except KeregeError:
+        return _missing("reference dataset", ref_id)
+
+
+def reference_file(request: HttpRequest, ref_id: str, version: str, name: str) -> HttpResponse:
+    from kerege.catalogue import reference as published
+
+    try:
+        file = published.open_file(ref_id, version, name)
+    except KeregeError:
+        return _missing("file", f"{ref_id}/{version}/{name}")
+    headers = {
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+        "Digest": f"sha-256={file.sha256_base64}",
+        "X-Kerege-Version": file.version,
+    }
+    return answer_bytes(request, file.data, file.media_type, headers)
+
+
+def rdf(request: HttpRequest, form: str) -> HttpResponse:
+    """The catalogue as DCAT-AP 3."""
+    kinds = {
+        "ttl": ("turtle", "text/turtle"),
+        "jsonld": ("jsonld", "application/ld+json"),
+        "rdf": ("rdfxml", "application/rdf+xml"),
+    }
+    if form not in kinds:
+        return _missing("format", form)
+    name, media = kinds[form]
+    return answer_bytes(request, dcat.serialise(dcat.export(), name), media)
+
+
+def _missing(what: str, name: str) -> HttpResponse:
+    return problem(
+        404,
+        "Not found",
+        f"There is no {what} {name[:200]} here, or it is not published.",
+        "web.not_here",
+        "Look at /api/v1/.",
+    )
+
+
+_ID: Final = {
+    "key": Parameter("key", "The dataset's lasting id, 16 hex digits.", "path"),
+    "concept_id": Parameter("concept_id", "A concept's id, such as person.birth_date.", "path"),
+    "list_id": Parameter("list_id", "A code list's id, such as kg:sex.", "path"),
+    "crosswalk_id": Parameter("crosswalk_id", "A crosswalk's id.", "path"),
+    "ref_id": Parameter("ref_id", "A reference dataset's id.", "path"),
+    "version": Parameter("version", "A version, or `latest`.", "path"),
+    "name": Parameter("name", "A file of the version.", "path"),
+    "form": Parameter("form", "The serialisation.", "path", among=("ttl", "jsonld", "rdf")),
+}
+_BY_ORGANISATION: Final = Parameter("organisation", "Member code of the organisation.")
+_BY_CONCEPT: Final = Parameter("concept", "Only what carries this concept.")
+_YES_NO: Final = ("yes", "no")
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    Endpoint("", "start", start, "Where everything is", "Start"),
+    Endpoint("openapi.json", "openapi", openapi, "This document", "Any"),
+    Endpoint("datasets", "datasets", datasets, "Published datasets", "Dataset", (_BY_ORGANISATION, _BY_CONCEPT), True),
+    Endpoint("datasets/<str:key>", "dataset", dataset, "One dataset with its attributes that may leave", "DatasetWithFields", (_ID["key"],)),
+    Endpoint(
+        "fields", "fields", fields, "Attributes of published datasets that are not personal and have an owner", "Field",
+        (_BY_CONCEPT, Parameter("codelist", "Only those whose values come from this list.")), True,
+    ),
+    Endpoint("concepts", "concepts", concepts, "What attributes can mean", "Concept", (), True),
+    Endpoint("concepts/<str:concept_id>", "concept", concept, "One concept and who holds it", "ConceptWithHolders", (_ID["concept_id"],)),
+    Endpoint("codelists", "codelists", codelists, "Code lists", "CodeList", (), True),
+    Endpoint("codelists/<str:list_id>", "codelist", codelist, "One code list", "CodeList", (_ID["list_id"],)),
+    Endpoint("codelists/<str:list_id>/codes", "codes", codes, "The codes of a list", "Code", (_ID["list_id"],), True),
+    Endpoint("crosswalks", "crosswalks", crosswalks, "Crosswalks between code lists", "Crosswalk", (), True),
+    Endpoint("crosswalks/<str:crosswalk_id>", "crosswalk", crosswalk, "One crosswalk with its mappings", "CrosswalkWithRows", (_ID["crosswalk_id"],)),
+    Endpoint("owners", "owners", owners, "Organisations and how many published attributes they own", "Owner", (), True),
+    Endpoint("contracts", "contracts", contracts, "Contracts on data services", "Contract", (), True),
+    Endpoint(
+        "search", "search", search, "Search in Kyrgyz, Russian and English", "Hit",
+        (
+            Parameter("q", "What to look for."), Parameter("kind", "Only hits of this kind.", among=finder.KINDS), _BY_ORGANISATION,
+            Parameter("personal", "Whether it is about people.", among=_YES_NO), Parameter("owned", "Whether it has an owner.", among=_YES_NO),
+        ), True,
+    ),
+    Endpoint("board", "board", board, "The 90-day board's counts", "Any"),
+    Endpoint("reference", "reference", reference, "Reference datasets", "Any", (), True),
+    Endpoint("reference/<str:ref_id>", "reference-dataset", reference_dataset, "One reference dataset with its versions", "Any", (_ID["ref_id"],)),
+    Endpoint(
+        "reference/<str:ref_id>/<str:version>/<str:name>", "reference-file", reference_file, "A file of a version", "File",
+        (_ID["ref_id"], _ID["version"], _ID["name"]),
+        media=("text/csv", "application/csvm+json", "application/vnd.apache.parquet", "application/json"),
+    ),
+    Endpoint(
+        "catalogue.<str:form>", "dcat", rdf, "The catalogue as DCAT-AP 3", "File", (_ID["form"],),
+        media=("text/turtle", "application/ld+json", "application/rdf+xml"),
+    ),
+)  # fmt: skip
+
+ROUTES: Final = tuple((f"api/v1/{e.path}", reading(e.view), f"api-{e.name}") for e in ENDPOINTS)

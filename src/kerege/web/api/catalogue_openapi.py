@@ -1,0 +1,88 @@
+"""The OpenAPI 3.1 document of /api/v1/, made from the table of its addresses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import kerege
+from kerege.web.api.catalogue import ENDPOINTS, Endpoint, Parameter
+from kerege.web.api.catalogue_http import MOST_PER_PAGE
+from kerege.web.api.catalogue_shown import SCHEMAS
+
+_PAGED = (
+    Parameter("page", "Which page, from 1.", kind="integer"),
+    Parameter("per_page", "How many on a page.", kind="integer"),
+)
+
+
+def document() -> dict[str, Any]:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Kerege catalogue",
+            "version": kerege.__version__,
+            "description": "What government registers hold, who answers for it, and reference data. Read-only, open, without personal data.",
+        },
+        "servers": [{"url": "/api/v1"}],
+        "paths": {address(e): {"get": _operation(e)} for e in ENDPOINTS},
+        "components": {"schemas": SCHEMAS},
+    }
+
+
+def address(endpoint: Endpoint) -> str:
+    """Its path as OpenAPI writes it."""
+    return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", endpoint.path)
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    parameters = (*endpoint.parameters, *(_PAGED if endpoint.paged else ()))
+    return {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "parameters": [_parameter(p) for p in parameters],
+        "responses": {
+            "200": {"description": endpoint.summary, "content": {m: {"schema": _schema(endpoint)} for m in endpoint.media}},
+            "304": {"description": "You have it: If-None-Match names its ETag."},
+            "400": _problem("A parameter cannot be read."),
+            **({"404": _problem("It is not there, or not published.")} if "<" in endpoint.path or endpoint.name == "board" else {}),
+        },
+    }  # fmt: skip
+
+
+def _schema(endpoint: Endpoint) -> dict[str, Any]:
+    if endpoint.schema == "File":
+        return {"type": "string", "contentMediaType": endpoint.media[0]}
+    one = {"$ref": f"#/components/schemas/{endpoint.schema}"}
+    if not endpoint.paged:
+        return one
+    listed = {
+        "items": {"type": "array", "items": one},
+        "page": {"type": "integer"},
+        "per_page": {"type": "integer", "maximum": MOST_PER_PAGE},
+        "total": {"type": "integer"},
+    }
+    return {"type": "object", "properties": listed, "required": list(listed)}
+
+
+def _parameter(one: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": one.kind}
+    if one.among:
+        schema["enum"] = list(one.among)
+    if one.kind == "integer":
+        schema["minimum"] = 1
+    return {
+        "name": one.name,
+        "in": one.where,
+        "description": one.help,
+        "required": one.where == "path",
+        "schema": schema,
+    }
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }

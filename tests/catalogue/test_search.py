@@ -1,0 +1,165 @@
+"""Finding things in three languages, as people type them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which the tests beside this file share
+
+import open_catalogue as world
+
+from kerege.catalogue import search_index
+from kerege.catalogue.models import Dataset, SearchEntry, SearchWord
+from kerege.catalogue.search import Filters, Found, search
+from kerege.catalogue.search_words import EXACT, key_of, keys, likeness, words
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def filled() -> tuple[Dataset, Dataset]:
+    made = world.fill()
+    search_index.rebuild()
+    return made
+
+
+def first(question: str, **how: object) -> tuple[str, str]:
+    found = search(question, **how)  # type: ignore[arg-type]
+    assert found.hits, f"nothing answers {question!r}"
+    return found.hits[0].kind, found.hits[0].key
+
+
+def names(found: Found, kind: str) -> set[str]:
+    return {h.name("en") for h in found.hits if h.kind == kind}
+
+
+@pytest.mark.usefixtures("filled")
+def test_pin_is_found_in_cyrillic_and_in_latin() -> None:
+    for question in ("ПИН", "PIN", "pin", "Пин"):
+        found = search(question)
+        assert {"pin", "director_pin"} <= names(found, "field"), question
+        assert first(question) == ("concept", "person.pin") or found.hits[0].name("en") == "pin"
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("question", ["жарандардын", "жаран", "жарандарга", "jaran", "zharan", "жарандардый"])
+def test_a_kyrgyz_word_is_found_by_its_beginning_whatever_its_ending(question: str) -> None:
+    assert "citizen" in names(search(question, Filters(("dataset",))), "dataset")
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("question", ["Ысык-Көл", "исык кол", "Ysyk-Kol", "Issyk-Kul", "ыссык куль"])
+def test_letters_of_the_neighbouring_alphabets_find_the_same_place(question: str) -> None:
+    assert ("code", "kg:soate#41702000000000") in {(h.kind, h.key) for h in search(question).hits}
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_slip_of_the_finger_is_forgiven() -> None:
+    assert first("enrolmnet status", filters=Filters(("concept",))) == ("concept", "enrolment.status")
+    assert search("qqqqzzzz").hits == ()
+
+
+@pytest.mark.usefixtures("filled")
+def test_all_words_must_be_there_and_if_nothing_has_all_some_are_enough_and_it_is_said() -> None:
+    assert search("school code").every
+    some = search("school hovercraft")
+    assert some.hits
+    assert not some.every
+
+
+@pytest.mark.usefixtures("filled")
+def test_facets_count_everything_found_and_narrow_it() -> None:
+    found = search("pin")
+    assert found.total == sum(found.facets["kind"].values()) >= 3
+    assert found.facets["organisation"]["KG/GOV/70000002"] == 1
+    assert found.facets["personal"]["yes"] >= 2
+    narrowed = search("pin", Filters(("field",), organisation="KG/GOV/70000002"))
+    assert [h.name("en") for h in narrowed.hits] == ["pin"]
+    assert {h.name("en") for h in search("director code budget shift", Filters(("field",), owned=False)).hits} == {
+        "budget"
+    }
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_may_not_leave_is_not_found_by_who_asks_for_what_is_public() -> None:
+    public = Filters(public=True)
+    assert names(search("pin", public), "field") == set()
+    assert names(search("citizen", public), "dataset") == set()
+    assert "school" in names(search("school", public), "dataset")
+    assert names(search("code budget", public), "field") == {"code"}
+
+
+@pytest.mark.usefixtures("filled")
+def test_highlights_say_which_letters_answer() -> None:
+    hit = next(h for h in search("director").hits if h.kind == "field")
+    assert hit.marked("en") == [("director", True), ("_pin", False)]
+    assert "".join(piece for piece, _ in hit.marked("ru")) == "director_pin"
+
+
+@pytest.mark.usefixtures("filled")
+def test_no_value_mask_or_code_of_a_register_is_in_the_index() -> None:
+    text = " ".join(f"{e.head} {e.body} {e.note} {e.title}" for e in SearchEntry.objects.all())
+    assert key_of("SECRET") not in text.split()
+    assert "SECRET" not in text
+    assert "99999" not in text
+
+
+def test_a_change_is_found_after_its_subject_is_indexed_again(filled: tuple[Dataset, Dataset]) -> None:
+    schools, _ = filled
+    assert search("hovercraft").hits == ()
+    Dataset.objects.filter(pk=schools.pk).update(table="hovercraft")
+    assert search_index.reindex(f"dataset:{schools.pk}") == 6
+    assert first("hovercraft") == ("dataset", str(schools.pk))
+    assert first("hovercrafts")[0] == "dataset"
+    before = SearchEntry.objects.count()
+    search_index.reindex(f"source:{world.SOURCE}")
+    assert SearchEntry.objects.count() == before
+    Dataset.objects.filter(pk=schools.pk).update(vanished=True)
+    search_index.reindex(f"dataset:{schools.pk}")
+    assert "dataset" not in {h.kind for h in search("hovercraft").hits}
+
+
+@pytest.mark.usefixtures("filled")
+def test_rebuilding_gives_the_same_index() -> None:
+    def picture() -> list[tuple[object, ...]]:
+        return list(SearchEntry.objects.order_by("kind", "key").values_list("kind", "key", "head", "body", "public"))
+
+    before, vocabulary = picture(), set(SearchWord.objects.values_list("word", flat=True))
+    search_index.rebuild()
+    assert picture() == before
+    assert set(SearchWord.objects.values_list("word", flat=True)) == vocabulary
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    "question",
+    ['"', "' OR 1=1 --", "a*b", "NEAR(a b)", "head:pin", "(", "\0", "🂡", "%", "pin\\", "x" * 5000, " ", "- -"],
+)
+def test_no_question_breaks_the_search(question: str) -> None:
+    assert search(question).question == question
+
+
+def test_only_known_subjects_are_indexed() -> None:
+    with pytest.raises(ValueError, match="nothing can be indexed"):
+        search_index.reindex("everything")
+
+
+def test_words_come_apart_at_humps_underscores_and_digits() -> None:
+    assert [w.key for w in words("birthDate")] == [w.key for w in words("birth_date")] == ["birth", "date"]
+    assert [w.key for w in words("form2")] == ["form", "2"]
+    assert "birthdate" in keys(["birthDate"])
+    assert key_of("2200") == "2200"
+
+
+@settings(max_examples=60)
+@given(st.text(alphabet="абвгдежзийклмнөүң", min_size=2, max_size=12))
+def test_a_word_answers_itself_best(word: str) -> None:
+    key = key_of(word)
+    if key:
+        assert likeness(key, key) == EXACT
+        assert likeness(key, key + "dar") <= EXACT
