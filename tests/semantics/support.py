@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from pathlib import Path
 
 from hypothesis import strategies as st
 
 from kerege.semantics import CodeList, Concept, Crosswalk, Pack, Policy, load_pack
-from kerege.semantics.crosswalk import Row
+from kerege.semantics.crosswalk import Condition, Row
 from kerege.semantics.errors import CodeListUnknown, CrosswalkUnknown
 from kerege.semantics.folding import WHITESPACE
 from kerege.semantics.gazetteer import Gazetteer, read_places
@@ -78,6 +79,20 @@ def small_pack() -> SmallPack:
         ),
     )
     walks = [_crosswalk(f"t:{p.split()[0]}-{m}", p, m) for p in POLICIES for m in ("exact", "folded")]
+    dated = (
+        Row("М", "old", valid_to=date(2019, 12, 31)),
+        Row("М", "new", valid_from=date(2020, 1, 1)),
+        Row("Ж", "any"),
+        Row("Ж", "of Чуй", conditions=(Condition("b", ("Чуй облусу",)),)),
+        Row(
+            "07",
+            "then",
+            valid_from=date(2019, 1, 1),
+            valid_to=date(2019, 12, 31),
+            conditions=(Condition("b", ("1", "2")),),
+        ),
+    )
+    walks += [Crosswalk(f"t:dated-{m}", dated, policy=Policy.parse("default 9"), match=m) for m in ("exact", "folded")]
     return SmallPack({grades.id: grades}, {walk.id: walk for walk in walks})
 
 

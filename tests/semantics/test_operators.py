@@ -38,6 +38,8 @@ MADE: list[ir.Expr] = [
         for policy in ("reject", "quarantine", "pass-and-flag", "null-and-flag", "default")
     ),
     ir.Lookup(CELL, "t:list", "wording", "notation"),
+    ir.RecodeAsOf(ir.Together((CELL, CELL, CELL)), "t:dated-folded", ("b",)),
+    ir.LookupAsOf(ir.Together((CELL, CELL)), "t:list", "wording", "en"),
     ir.Member(CELL, "t:list"),
     *(ir.NamePart(CELL, part) for part in ("surname", "given_name", "patronymic")),
     *(ir.NameKey(CELL, kind) for kind in ("surname", "given_name", "patronymic", "father_in_surname", "full")),

@@ -29,6 +29,9 @@ def mapping_of(fields: Sequence[TargetField], cells: Sequence[str] = COLUMNS, li
     return Mapping("t:m", "1", Text("т", "т", "t"), source, tuple(fields), limit)
 
 
+DAY = ir.ParseDate(ir.Field("c"), ("yyyy-mm-dd", "dd.mm.yyyy"))
+
+
 def _steps() -> dict[str, st.SearchStrategy[object]]:
     """A way to put each one-input operator on an expression."""
     few = st.sampled_from
@@ -65,6 +68,10 @@ def _steps() -> dict[str, st.SearchStrategy[object]]:
         ),
         "recode": recode.map(lambda c: lambda e: ir.Recode(e, c)),
         "lookup": lookup.map(lambda p: lambda e: ir.Lookup(e, "t:list", *p)),
+        "recode_as_of": st.tuples(few(["t:dated-exact", "t:dated-folded"]), few([DAY, ir.Const("")])).map(
+            lambda p: lambda e: ir.RecodeAsOf(ir.Together((e, p[1], ir.Field("b"))), p[0], ("b",))
+        ),
+        "lookup_as_of": lookup.map(lambda p: lambda e: ir.LookupAsOf(ir.Together((e, DAY)), "t:list", *p)),
         "member": st.just(lambda e: ir.Member(e, "t:list")),
         "name_part": few(["surname", "given_name", "patronymic"]).map(lambda p: lambda e: ir.NamePart(e, p)),
         "name_key": few(["surname", "given_name", "patronymic", "father_in_surname", "full"]).map(
@@ -159,13 +166,13 @@ def test_generated_mappings_give_the_same_on_generated_dirt(
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_each_operator_gives_the_same_on_generated_dirt(name: str, data: st.DataObject) -> None:
     fields = [TargetField(f"f{n}", data.draw(STEPS[name])(ir.Field("a"))) for n in range(3)]  # type: ignore[operator]
-    rows = [(cell,) for cell in data.draw(st.lists(CELLS, min_size=5, max_size=15))]
-    by_python, by_duckdb = both(mapping_of(fields, ("a",)), rows)
+    rows = data.draw(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=5, max_size=15))
+    by_python, by_duckdb = both(mapping_of(fields), rows)
     assert by_python == by_duckdb
 
 
 def test_every_operator_of_the_form_is_tried() -> None:
-    tried = set(STEPS) | {"field", "target", "const", "concat", "coalesce", "when"}
+    tried = set(STEPS) | {"field", "target", "const", "concat", "coalesce", "when", "together"}
     assert tried == set(ir.OPERATORS)
 
 

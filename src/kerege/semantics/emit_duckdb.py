@@ -21,6 +21,7 @@ from typing import Final
 import duckdb
 
 from kerege.semantics import ir, problems, sql
+from kerege.semantics.dated import require_plain
 from kerege.semantics.duck_columns import Coded, Columns
 from kerege.semantics.duck_patterns import PatternColumns
 from kerege.semantics.errors import TableInvalid
@@ -39,6 +40,7 @@ _CODES: Final[dict[type[ir.Expr], str]] = {
     ir.Code: problems.CODE,
     ir.Lookup: problems.NOT_IN_LIST,
     ir.Member: problems.NOT_IN_LIST,
+    ir.LookupAsOf: problems.NOT_IN_LIST,
     ir.Phone: problems.PHONE,
     ir.Extract: problems.PATTERN,
     ir.NamePart: problems.NAME,
@@ -220,7 +222,7 @@ class _Run:
             self._recoded(node, of, coded)
         elif isinstance(node, ir.Recode) or (isinstance(node, ir.Lookup | ir.Member) and coded is None):
             self._listed(node, of)
-        elif coded is not None and not isinstance(node, ir.Concat | ir.Coalesce | ir.When):
+        elif coded is not None and not isinstance(node, ir.Concat | ir.Coalesce | ir.When | ir.Together):
             self._on_constants(node, coded)
         elif isinstance(node, ir.Extract):
             self.names[node], self.told[node] = self.patterns.part(node, of)
@@ -236,6 +238,10 @@ class _Run:
             return sql.literal(node.text) if node.text else "CAST(NULL AS VARCHAR)"
         if isinstance(node, ir.Concat):
             return f"nullif(concat_ws({sql.literal(node.separator)}, {', '.join(map(self.column, node.parts))}), '')"
+        if isinstance(node, ir.Together):
+            first, *rest = map(self.column, node.parts)
+            bare = (f"coalesce(replace(replace({column}, chr(31), ''), chr(30), ''), chr(30))" for column in rest)
+            return f"CASE WHEN {first} IS NOT NULL THEN concat_ws(chr(31), {', '.join([first, *bare])}) END"
         if isinstance(node, ir.Coalesce):
             return f"coalesce({', '.join(map(self.column, node.parts))}, NULL)"
         if isinstance(node, ir.When):
@@ -255,7 +261,7 @@ class _Run:
 
     def _recoded(self, node: ir.Recode, of: str, coded: Coded) -> None:
         """A crosswalk over values by code. What is unmapped is counted after the pass, so not here."""
-        crosswalk = self.pack.crosswalk(node.crosswalk)
+        crosswalk = require_plain(self.pack.crosswalk(node.crosswalk))
         found = [crosswalk.table.get(crosswalk.key(text)) if text is not None else None for text in coded.values]
         missed = [text is not None and target is None for text, target in zip(coded.values, found, strict=True)]
         given = [
@@ -270,7 +276,7 @@ class _Run:
         """A crosswalk or code list: constants that the value's code points into, or a join."""
         folded = False
         if isinstance(node, ir.Recode):
-            crosswalk = self.pack.crosswalk(node.crosswalk)
+            crosswalk = require_plain(self.pack.crosswalk(node.crosswalk))
             table, folded = dict(crosswalk.table), crosswalk.match == "folded"
         elif isinstance(node, ir.Lookup):
             table, folded = lookup_table(node, self.pack), node.by == "wording"
@@ -319,7 +325,14 @@ class _Run:
 
     def _outcomes(self, node: ir.Expr, texts: list[str]) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
         function = function_of(node, self.pack)
-        outcomes = [function(text) for text in texts]
+        if isinstance(node, ir.RecodeAsOf):  # what is unmapped is counted after the pass, by rows
+            walk = self.pack.crosswalk(node.crosswalk)
+            counted = walk.unmapped.copy()
+            outcomes = [function(text) for text in texts]
+            walk.unmapped.clear()
+            walk.unmapped.update(counted)
+        else:
+            outcomes = [function(text) for text in texts]
         return tuple(value for value, _ in outcomes), tuple(
             issue[0] if issue is not None else None for _, issue in outcomes
         )
@@ -362,7 +375,9 @@ class _Run:
             return
         (of, *_) = node.inputs()
         given, out = self.column(of), self.column(node)
-        if isinstance(node, ir.Recode):
+        if isinstance(node, ir.RecodeAsOf):
+            given = self.column(node.of.parts[0])
+        if isinstance(node, ir.Recode | ir.RecodeAsOf):
             policy = self.pack.crosswalk(node.crosswalk).policy
             missed = f"{guard}{self.told[node]}"
             self.unmapped.append((name, node.crosswalk, given, missed))

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kerege.semantics import ir, problems
+from kerege.semantics.dated import together
 from kerege.semantics.folding import WHITESPACE
 from kerege.semantics.mapping import Mapping as FieldMapping
-from kerege.semantics.operators import Lists, function_of, plain_of
+from kerege.semantics.operators import Lists, function_of, plain_of, reader_of
 from kerege.semantics.problems import Problem, Verdict, verdict_of
 
 
@@ -57,10 +58,14 @@ class _Writer:
             "verdict_of": verdict_of,
             "WS": WHITESPACE,
             "NONE": (),
+            "BLANK": (None, None),
+            "EMPTY": {},
         }
         self.count = 0
         self.cells: dict[str, str] = {}
         self.target = ""
+        # what has been computed where we are: an operator on the same input is not run twice, only its problem is told again
+        self.scopes: list[dict[Any, tuple[str, str]]] = [{}]
 
     def write(self) -> tuple[str, dict[str, Any]]:
         out = self.lines
@@ -73,7 +78,7 @@ class _Writer:
                 f"    {name} = get({cell!r}); {name}_long = False",
                 f"    if {name} is not None:",
                 f"        if len({name}) > {self.mapping.cell_limit}: {name} = None; {name}_long = True",
-                f"        elif not {name}.strip(WS): {name} = None",
+                f"        elif not {name} or ({name}[0] in WS and not {name}.strip(WS)): {name} = None",
             ]
         self.slots = {field.name: f"t{n}" for n, field in enumerate(self.mapping.fields)}
         for field in self.mapping.fields:
@@ -118,6 +123,8 @@ class _Writer:
             return self.when(expr, indent)
         if isinstance(expr, ir.Pin):
             return self.pin(expr, indent)
+        if isinstance(expr, ir.Together):
+            return self.together(expr, indent)
         return self.one_input(expr, indent)
 
     def field(self, expr: ir.Field, indent: str) -> str:
@@ -128,20 +135,62 @@ class _Writer:
 
     def one_input(self, expr: ir.Expr, indent: str) -> str:
         (of,) = expr.inputs()
-        source, out = self.emit(of, indent), self.fresh()
+        source = self.emit(of, indent)
+        if isinstance(expr, ir.Extract):
+            return self.extract(expr, source, indent)
         plain = plain_of(expr)
+        done = self.done(expr)
         if plain is not None:
-            function = self.bind(plain)
+            if done is not None:
+                return done[0]
+            out, function = self.keep(expr), self.bind(plain)
             self.lines.append(f"{indent}{out} = ({function}({source}) or None) if {source} is not None else None")
             return out
-        function = self.bind(function_of(expr, self.pack))
+        if done is not None and not isinstance(
+            expr, ir.Recode | ir.RecodeAsOf
+        ):  # those count each time they meet an unmapped code
+            out, issue = done
+        else:
+            out = self.keep(expr)
+            issue = f"{out}_issue"
+            function = self.bind(function_of(expr, self.pack))
+            self.lines.append(f"{indent}{out}, {issue} = {function}({source}) if {source} is not None else BLANK")
+        self.lines.append(f"{indent}if {issue} is not None: issues.append(Problem({self.target!r}, *{issue}))")
+        return out
+
+    def extract(self, expr: ir.Extract, source: str, indent: str) -> str:
+        """All parts of a text come from reading it once."""
+        read = (expr.of, expr.pattern)
+        done = self.done(read)
+        if done is None:
+            found, reader = self.keep(read), self.bind(reader_of(expr.pattern).read)
+            self.lines.append(f"{indent}{found} = {reader}({source}) if {source} is not None else EMPTY")
+        else:
+            found = done[0]
+        out = self.fresh()
+        problem = self.bind(Problem(self.target, problems.PATTERN))
         self.lines += [
-            f"{indent}{out} = None",
-            f"{indent}if {source} is not None:",
-            f"{indent}    {out}, issue = {function}({source})",
-            f"{indent}    if issue is not None: issues.append(Problem({self.target!r}, *issue))",
+            f"{indent}if {found} is None: {out} = None; issues.append({problem})",
+            f"{indent}else: {out} = {found}.get({expr.part!r})",
         ]
         return out
+
+    def done(self, key: Any) -> tuple[str, str] | None:
+        """The variables of what is computed already, here or around here."""
+        return next((scope[key] for scope in reversed(self.scopes) if key in scope), None)
+
+    def keep(self, key: Any) -> str:
+        """A variable for what is computed now, to be found by `done` while it surely has been."""
+        out = self.fresh()
+        self.scopes[-1][key] = (out, f"{out}_issue")
+        return out
+
+    def branch(self, expr: ir.Expr, indent: str) -> str:
+        """As `emit`, for code that may not run: what it computes is not there afterwards."""
+        self.scopes.append({})
+        value = self.emit(expr, indent)
+        self.scopes.pop()
+        return value
 
     def concat(self, expr: ir.Concat, indent: str) -> str:
         parts, out = [self.emit(part, indent) for part in expr.parts], self.fresh()
@@ -149,12 +198,18 @@ class _Writer:
         self.lines.append(f"{indent}{out} = {expr.separator!r}.join([p for p in ({listed},) if p is not None]) or None")
         return out
 
+    def together(self, expr: ir.Together, indent: str) -> str:
+        parts = [self.emit(part, indent) for part in expr.parts]
+        out, function = self.fresh(), self.bind(together)
+        self.lines.append(f"{indent}{out} = {function}(({', '.join(parts)},))")
+        return out
+
     def coalesce(self, expr: ir.Coalesce, indent: str) -> str:
         out = self.fresh()
         self.lines.append(f"{indent}{out} = None")
         for part in expr.parts:
             self.lines.append(f"{indent}if {out} is None:")
-            value = self.emit(part, indent + "    ")
+            value = self.branch(part, indent + "    ")
             self.lines.append(f"{indent}    {out} = {value}")
         return out
 
@@ -162,9 +217,9 @@ class _Writer:
         test, out = self.emit(expr.test, indent), self.fresh()
         condition = f"{test} in {self.bind(frozenset(expr.values))}" if expr.values else f"{test} is not None"
         self.lines.append(f"{indent}if {condition}:")
-        self.lines.append(f"{indent}    {out} = {self.emit(expr.then, indent + '    ')}")
+        self.lines.append(f"{indent}    {out} = {self.branch(expr.then, indent + '    ')}")
         self.lines.append(f"{indent}else:")
-        other = "None" if expr.otherwise is None else self.emit(expr.otherwise, indent + "    ")
+        other = "None" if expr.otherwise is None else self.branch(expr.otherwise, indent + "    ")
         self.lines.append(f"{indent}    {out} = {other}")
         return out
 

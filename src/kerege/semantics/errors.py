@@ -158,3 +158,9 @@ class EngineMissing(SemanticsError):
     code = "semantics.engine_missing"
     message = "The engine {engine} cannot run here: {needs} is needed."
     hint = "Give what is missing, or map with another engine: python, duckdb and polars are always there."
+
+
+class RecodeIncomplete(SemanticsError):
+    code = "semantics.recode_incomplete"
+    message = "The crosswalk {crosswalk} cannot be used like this: {reason}."
+    hint = "Name the field with the record's date in `as_of` and the cells the rows depend on in `given`."

@@ -276,6 +276,44 @@ class Recode(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class Together(Expr):
+    """Several values as one text, so that what depends on them all is a function of one: null when the first is, else the others stand, null or not.
+
+    The separator is U+001F, and U+001E stands for null; both are dropped from all parts but the first. Only made by the reader of mappings, under `recode_as_of` and `lookup_as_of`.
+    """
+
+    name: ClassVar[str] = "together"
+    laws: ClassVar[Laws] = Laws(idempotent=False, total=True, reversible="yes")
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecodeAsOf(Expr):
+    """The target code by a crosswalk's rows that hold on the record's day and for its other cells; else as `recode`.
+
+    of      `together` of the code, the day (ISO text, or null) and the values of `cells`, in order
+    """
+
+    name: ClassVar[str] = "recode_as_of"
+    laws: ClassVar[Laws] = Laws(idempotent=False, total=False, reversible="by table", sql=False)
+    of: Together
+    crosswalk: str
+    cells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LookupAsOf(Expr):
+    """As `lookup`, among the concepts that are valid on the record's day. `of` is `together` of the value and the day; no day: those always valid."""
+
+    name: ClassVar[str] = "lookup_as_of"
+    laws: ClassVar[Laws] = Laws(idempotent=False, total=False, reversible="no", sql=False)
+    of: Together
+    codelist: str
+    by: Literal["notation", "wording"] = "notation"
+    give: Literal["notation", "broader", "ky", "ru", "en"] = "notation"
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup(Expr):
     """From a code list: find by notation or wording, give the notation, the broader one or a label."""
 
@@ -362,7 +400,7 @@ OPERATORS: Final[dict[str, type[Expr]]] = {
         *(Field, Target, Const, Concat, Coalesce, When),
         *(Trim, Collapse, Upper, Lower, Fold, Remove, Split, Extract, Take, Pad),
         *(ParseDate, Number, Code, Pin, Phone),
-        *(Recode, Lookup, Member),
+        *(Recode, Lookup, Member, Together, RecodeAsOf, LookupAsOf),
         *(NameCase, NamePart, NameKey, AddressPart, StreetKey, PlaceCode),
     )
 }

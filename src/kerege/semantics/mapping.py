@@ -81,13 +81,14 @@ class Mapping:
     @property
     def crosswalks(self) -> tuple[str, ...]:
         """The ids of the crosswalks it uses."""
-        found = (e.crosswalk for f in self.fields for e in f.expr.walk() if isinstance(e, ir.Recode))
+        found = (e.crosswalk for f in self.fields for e in f.expr.walk() if isinstance(e, ir.Recode | ir.RecodeAsOf))
         return tuple(dict.fromkeys(found))
 
     @property
     def codelists(self) -> tuple[str, ...]:
         """The ids of the code lists it uses."""
-        found = (e.codelist for f in self.fields for e in f.expr.walk() if isinstance(e, ir.Lookup | ir.Member))
+        lists = ir.Lookup | ir.LookupAsOf | ir.Member
+        found = (e.codelist for f in self.fields for e in f.expr.walk() if isinstance(e, lists))
         return tuple(dict.fromkeys(found))
 
     def sources_of(self, target: str) -> tuple[str, ...]:
@@ -221,4 +222,25 @@ def _fields(raw: Any, file: str, patterns: dict[str, Pattern]) -> tuple[TargetFi
                 required = at.one_of(spec["required"], get_args(Severity), "required")
             spec = spec["do"]
         out.append(TargetField(str(name), pipeline(spec, at, tuple(f.name for f in out)), required))
+    _check_days(out, file)
     return tuple(out)
+
+
+def _check_days(fields: list[TargetField], file: str) -> None:
+    """What `as_of` names is an ISO date or nothing, whatever the record has."""
+    by_name = {f.name: f.expr for f in fields}
+
+    def is_day(expr: ir.Expr) -> bool:
+        if isinstance(expr, ir.Target):
+            return is_day(by_name[expr.field])
+        if isinstance(expr, ir.Coalesce):
+            return all(map(is_day, expr.parts))
+        if isinstance(expr, ir.When):
+            return is_day(expr.then) and (expr.otherwise is None or is_day(expr.otherwise))
+        return isinstance(expr, ir.ParseDate) or expr == ir.Const("")
+
+    for field_ in fields:
+        for expr in field_.expr.walk():
+            if isinstance(expr, ir.RecodeAsOf | ir.LookupAsOf) and not is_day(day := expr.of.parts[1]):
+                name = day.field if isinstance(day, ir.Target) else day.name
+                raise Reader(file, field_.name).wrong(f"`as_of` names {name}, which is not a date in every record")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from kerege.semantics import addresses, codes, dates, folding, ir, names, phones, problems
+from kerege.semantics import addresses, codes, dated, dates, folding, ir, names, phones, problems
 from kerege.semantics.codelist import CodeList
 from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.gazetteer import Gazetteer
@@ -27,6 +27,9 @@ Plain = Callable[[str], str | None]
 _SPACES: Final = str.maketrans("", "", folding.WHITESPACE)
 _DIGITS: Final = frozenset(codes.DIGITS)
 NUMBER_LENGTH: Final = 18
+_REMEMBERED: Final = 16_384  # texts, of at most so many characters
+_SHORT: Final = 64
+T = TypeVar("T")
 
 
 class Lists(Protocol):
@@ -42,6 +45,9 @@ def check_lists(mapping: Mapping, lists: Lists) -> None:
     """Every crosswalk and code list that `mapping` names is there; CrosswalkUnknown or CodeListUnknown says which is not."""
     for crosswalk_id in mapping.crosswalks:
         lists.crosswalk(crosswalk_id)
+    for expr in (e for f in mapping.fields for e in f.expr.walk()):
+        if isinstance(expr, ir.Recode | ir.RecodeAsOf):
+            function_of(expr, lists)  # RecodeIncomplete when its rows depend on what it is not given
     for list_id in mapping.codelists:
         lists.codelist(list_id)
 
@@ -58,6 +64,12 @@ def function_of(expr: ir.Expr, lists: Lists) -> Function:
     if plain is not None:
         return lambda text: (plain(text) or None, None)
     return _CHECKED[type(expr)](expr, lists)
+
+
+def remembered(function: Callable[[str], T]) -> Callable[[str], T]:
+    """`function` with a memory for short texts: registers repeat names, dates and wordings. Bounded in number and length."""
+    cached = lru_cache(maxsize=_REMEMBERED)(function)
+    return lambda text: cached(text) if len(text) <= _SHORT else function(text)
 
 
 # --- operators without problems ---------------------------------------------------------------------------------------------------
@@ -112,12 +124,12 @@ _PLAIN: Final[dict[type[ir.Expr], Callable[[Any], Plain]]] = {
     ir.Collapse: lambda _: folding.collapse,
     ir.Upper: lambda _: folding.upper,
     ir.Lower: lambda _: folding.lower,
-    ir.Fold: lambda _: folding.fold,
+    ir.Fold: lambda _: remembered(folding.fold),
     ir.Remove: _remove,
     ir.Split: _split,
     ir.Take: _take,
     ir.Pad: _pad,
-    ir.NameCase: lambda _: names.proper,
+    ir.NameCase: lambda _: remembered(names.proper),
     ir.NameKey: _name_key,
     ir.StreetKey: _street_key,
 }
@@ -139,7 +151,7 @@ def _or_issue(find: Plain, code: str) -> Function:
 
 def _parse_date(expr: ir.ParseDate, _: Lists) -> Function:
     formats = expr.formats
-    return _or_issue(lambda text: dates.parse(text, formats), problems.DATE)
+    return _or_issue(remembered(lambda text: dates.parse(text, formats)), problems.DATE)
 
 
 def _number(text: str) -> str | None:
@@ -150,7 +162,7 @@ def _number(text: str) -> str | None:
 
 
 def _pin(text: str) -> str | None:
-    digits = pin.compact(text)
+    digits = text if len(text) == pin.LENGTH else pin.compact(text)
     return digits if pin.is_valid(digits) else None
 
 
@@ -165,17 +177,38 @@ def _code(expr: ir.Code, _: Lists) -> Function:
 
 
 def _recode(expr: ir.Recode, lists: Lists) -> Function:
-    crosswalk = lists.crosswalk(expr.crosswalk)
-    table, policy, fold = crosswalk.table, crosswalk.policy, crosswalk.match == "folded"
+    crosswalk = dated.require_plain(lists.crosswalk(expr.crosswalk))
+    table, policy = crosswalk.table, crosswalk.policy
+    find = remembered(lambda text: table.get(folding.fold(text))) if crosswalk.match == "folded" else table.get
 
     def run(text: str) -> Outcome:
-        found = table.get(folding.fold(text) if fold else text)
+        found = find(text)
         if found is not None:
             return found, None
         crosswalk.count(text)
         return policy.value(text), (problems.UNMAPPED, text[: problems.SOURCE_CODE_LENGTH], policy.severity)
 
     return run
+
+
+def _recode_as_of(expr: ir.RecodeAsOf, lists: Lists) -> Function:
+    crosswalk = lists.crosswalk(expr.crosswalk)
+    policy, size = crosswalk.policy, 2 + len(expr.cells)
+    find = dated.crosswalk_finder(expr, crosswalk)
+
+    def run(text: str) -> Outcome:
+        found = find(text)
+        if found is not None:
+            return found, None
+        code, _ = dated.apart(text, size)
+        crosswalk.count(code)
+        return policy.value(code), (problems.UNMAPPED, code[: problems.SOURCE_CODE_LENGTH], policy.severity)
+
+    return run
+
+
+def _lookup_as_of(expr: ir.LookupAsOf, lists: Lists) -> Function:
+    return _or_issue(dated.lookup_finder(expr, lists.codelist(expr.codelist)), problems.NOT_IN_LIST)
 
 
 def lookup_table(expr: ir.Lookup, lists: Lists) -> dict[str, str]:
@@ -273,6 +306,8 @@ _CHECKED: Final[dict[type[ir.Expr], Callable[[Any, Lists], Function]]] = {
     ir.Recode: _recode,
     ir.Lookup: _lookup,
     ir.Member: _member,
+    ir.RecodeAsOf: _recode_as_of,
+    ir.LookupAsOf: _lookup_as_of,
     ir.Extract: _extract,
     ir.NamePart: _name_part,
     ir.AddressPart: _address_part,

@@ -172,17 +172,27 @@ def _phone(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Exp
     return ir.Phone(of, argument)
 
 
-def _recode(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Expr:
-    if not isinstance(argument, str) or not argument:
-        raise at.wrong("recode takes the id of a crosswalk")
-    return ir.Recode(of, argument)
+def _recode(of: ir.Expr, argument: Any, at: Reader, above: tuple[str, ...]) -> ir.Expr:
+    if isinstance(argument, str) and argument:
+        return ir.Recode(of, argument)
+    options = _options("recode", argument, at, {"crosswalk", "as_of", "given"})
+    day = _first("target", options["as_of"], at, above) if "as_of" in options else ir.Const("")
+    given = options.get("given") or {}
+    if not isinstance(given, dict) or not all(isinstance(cell, str) for cell in given):
+        raise at.wrong("`given` of recode maps cells of the crosswalk's conditions to pipelines")
+    values = tuple(pipeline(steps, at, above) for steps in given.values())
+    return ir.RecodeAsOf(ir.Together((of, day, *values)), at.text(options, "crosswalk"), tuple(given))
 
 
-def _lookup(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Expr:
-    options = _options("lookup", argument, at, {"codelist", "by", "give"})
+def _lookup(of: ir.Expr, argument: Any, at: Reader, above: tuple[str, ...]) -> ir.Expr:
+    options = _options("lookup", argument, at, {"codelist", "by", "give", "as_of"})
     by = at.one_of(options.get("by", "notation"), ("notation", "wording"), "by")
     give = at.one_of(options.get("give", "notation"), ("notation", "broader", "ky", "ru", "en"), "give")
-    return ir.Lookup(of, at.text(options, "codelist"), by, give)
+    codelist = at.text(options, "codelist")
+    if "as_of" in options:
+        day = _first("target", options["as_of"], at, above)
+        return ir.LookupAsOf(ir.Together((of, day)), codelist, by, give)
+    return ir.Lookup(of, codelist, by, give)
 
 
 def _member(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Expr:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any, Final
 
 import orjson
@@ -86,7 +86,7 @@ def _vanished(cells: list[str], mapping_id: str) -> PayloadColumns:
     return PayloadColumns(reason=reason, mapping=mapping_id, cells=tuple(cells))
 
 
-def _check_vanished(records: list[Record], present: set[str], source: Source, mapping_id: str) -> None:
+def _check_vanished(records: list[Record], present: Set[str], source: Source, mapping_id: str) -> None:
     gone = [cell for cell in source.cells if cell not in present and cell not in source.optional]
     if records and gone:
         raise _vanished(gone, mapping_id)
@@ -107,12 +107,15 @@ def _json(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
         where = f"line {error.lineno}, column {error.colno}"
         raise PayloadBroken(format="JSON", reason="it does not parse", where=where) from error
     found: list[Record] = []
-    present: set[str] = set()
+    absent: set[str] | None = None  # cells that no record has had so far
+    paths = [(cell, tuple(path.split("."))) for cell, path in source.cells.items()]
     for number, item in enumerate(_json_items(document, source, mapping_id), start=1):
         if not isinstance(item, dict):
             raise PayloadBroken(format="JSON", reason="a record is not an object", where=f"record {number}")
-        found.append(_json_record(item, source, present, number))
-    _check_vanished(found, present, source, mapping_id)
+        record, missing = _json_record(item, paths, number)
+        found.append(record)
+        absent = set(missing) if absent is None else absent.intersection(missing)
+    _check_vanished(found, source.cells.keys() - (absent or set()), source, mapping_id)
     return iter(found)
 
 
@@ -131,19 +134,22 @@ def _json_items(document: Any, source: Source, mapping_id: str) -> list[Any]:
     raise PayloadBroken(format="JSON", reason="a list of records was expected", where=source.records or "the top")
 
 
-def _json_record(item: dict[str, Any], source: Source, present: set[str], number: int) -> Record:
+def _json_record(
+    item: dict[str, Any], paths: list[tuple[str, tuple[str, ...]]], number: int
+) -> tuple[Record, list[str]]:
+    """The record's cells, and those it does not have."""
     record: Record = {}
-    for cell, path in source.cells.items():
+    missing: list[str] = []
+    for cell, path in paths:
         value: Any = item
-        for key in path.split("."):
+        for key in path:
             if not isinstance(value, dict) or key not in value:
                 value = None
+                missing.append(cell)
                 break
             value = value[key]
-        else:
-            present.add(cell)
-        record[cell] = _json_text(value, cell, number)
-    return record
+        record[cell] = value if value is None or value.__class__ is str else _json_text(value, cell, number)
+    return record, missing
 
 
 def _json_text(value: Any, cell: str, number: int) -> str | None:
