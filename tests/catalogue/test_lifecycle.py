@@ -18,7 +18,7 @@ from kerege.catalogue.models import LifecycleAction
 from kerege.identity.errors import HistoryFixed
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
-SEX = Subject("codelist", "kg:sex", "2.0")
+SEX = Subject("mapping", "kg:sex", "2.0")  # a kind without a condition of its own
 
 
 def do(*actions: tuple[str, str], subject: Subject = SEX, start: datetime = NOW, **how: Any) -> None:
@@ -160,7 +160,7 @@ def test_versions_in_one_state_are_listed_with_the_newest_first() -> None:
     do(("submit", "asanova"))
     do(("submit", "asanova"), subject=other, start=NOW + timedelta(hours=1))
     assert [s.subject for s in lifecycle.subjects(state="submitted")] == [other, SEX]
-    assert [s.subject for s in lifecycle.subjects(kind="codelist")] == [SEX]
+    assert [s.subject for s in lifecycle.subjects(kind="mapping")] == [SEX]
     assert lifecycle.subjects(state=State.PUBLISHED) == []
 
 
@@ -169,7 +169,7 @@ def test_a_kinds_own_condition_blocks_with_all_its_reasons(monkeypatch: pytest.M
     conditions = ModuleType("conditions_of_code_lists")
     conditions.against = lambda subject, now: ["a cycle", "no Kyrgyz label"]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, conditions.__name__, conditions)
-    monkeypatch.setitem(lifecycle.CONDITIONS, ("codelist", "publish"), f"{conditions.__name__}:against")
+    monkeypatch.setitem(lifecycle.CONDITIONS, ("mapping", "publish"), f"{conditions.__name__}:against")
     do(("submit", "asanova"), ("approve", "bekov"))
     with pytest.raises(errors.LifecycleBlocked, match="a cycle; no Kyrgyz label"):
         act(SEX, "publish", "bekov", "now", NOW)
