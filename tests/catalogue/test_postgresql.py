@@ -55,6 +55,9 @@ def register() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+END_HARVESTS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kerege-harvest'"
+
+
 def options(*tables: str, rows: int = 200_000, seconds: int = 30, cell: int = 1_000_000) -> Options:
     return Options(Reading(Limits(rows, cell, seconds), tables=tables))
 
@@ -115,3 +118,76 @@ def test_binary_columns_are_read_as_their_size(register: str) -> None:
     assert (table.key, number.type, number.distinct) == (("id",), "binary", 3)
     assert (photo.type, photo.distinct, photo.max_length, photo.nulls) == ("binary", 1, 6, 1)
     assert photo.masks == photo.codes == ()
+
+
+def test_one_connection_is_used_and_its_cpu_time_on_the_server_is_known(register: str) -> None:
+    cost = harvest_source(register, options("persons", "archive.old", "photos")).cost
+    assert (cost.connections, cost.rows) == (1, 20_003)
+    assert cost.bytes > 500_000
+    assert cost.cpu_seconds is not None, "the backend runs here, so its CPU time can be read"
+    assert 0 < cost.cpu_seconds < 5
+    assert "CPU-seconds measured, 1 connection, 20003 rows" in cost.text
+
+
+def test_a_server_elsewhere_is_bounded_by_the_time_its_answers_took() -> None:
+    from kerege.catalogue.sources.cost import Cost
+
+    told = Cost(connections=1, seconds=1.25, rows=10, bytes=2_000_000).text
+    assert told.startswith("at most 1.25 CPU-seconds (the time its answers took")
+    assert "2.0 MB" in told
+
+
+def test_no_value_below_k_comes_from_a_database(register: str) -> None:
+    with psycopg.connect(register, autocommit=True) as db:
+        db.execute("CREATE TABLE IF NOT EXISTS kinds (kind text)")
+        db.execute("INSERT INTO kinds SELECT 'common' FROM generate_series(1, 50)")
+        db.execute("INSERT INTO kinds VALUES ('rareqone'), ('rareqtwo')")
+    found = harvest_source(register, options("kinds"))
+    text = str([t.as_dict() for t in found.tables])
+    assert "common" in text
+    assert "rareq" not in text
+    assert found.tables[0].fields[0].codes_withheld == 2
+
+
+def test_text_that_is_not_utf8_is_told_by_row_column_and_likely_encoding(register: str) -> None:
+    with psycopg.connect(register, autocommit=True) as db:
+        db.execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    other = register.replace("/postgres?", "/ascii?")
+    with psycopg.connect(other, autocommit=True) as db:
+        db.execute("CREATE TABLE t (id int, name text)")
+        db.execute("INSERT INTO t VALUES (1, 'plain')")
+        db.execute("INSERT INTO t VALUES (2, convert_from('\\xcef8'::bytea, 'SQL_ASCII'))")
+    with pytest.raises(errors.EncodingWrong) as error:
+        harvest_source(other, options("t"))
+    assert (error.value.params["row"], error.value.params["column"]) == (2, "name")
+    assert error.value.params["guess"] in ("cp1251", "koi8-r", "cp866")
+
+
+def test_a_source_that_dies_mid_harvest_gives_no_half_of_one(register: str) -> None:
+    """The server ends the connection after the first of two tables was read."""
+    with psycopg.connect(register, autocommit=True) as db:
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS dying AS SELECT i AS id, repeat('x', 900) AS body FROM generate_series(1, 60000) i"
+        )
+
+    def end_it(name: str) -> None:
+        if name == "persons":
+            with psycopg.connect(register, autocommit=True) as db:
+                db.execute(END_HARVESTS)
+
+    with pytest.raises(errors.SourceDown) as error:
+        harvest_source(register, options("dying", "persons"), end_it)
+    assert "as it was" in error.value.next_step
+
+
+def test_a_server_that_dies_between_two_rows_is_told(register: str) -> None:
+    from kerege.catalogue.sources.databases import Database
+
+    source = Database.at_url(register, Reading(Limits(rows=60_000), tables=("dying",)))
+    stream = source.tables()[0].rows()
+    next(stream)
+    with psycopg.connect(register, autocommit=True) as db:
+        db.execute(END_HARVESTS)
+    with pytest.raises(errors.SourceDown):
+        list(stream)
+    source.close()

@@ -129,8 +129,11 @@ class PostgreSQL(Database):
         binary = [i for i, head in enumerate(heads) if head.declared_type == "BYTEA"]
         with self._connected(shown) as connection:
             driver: Any = connection.connection.driver_connection
+            # a database without an encoding holds whatever it was given: as it is, or the server refuses without saying where
+            bare = driver.info.parameter_status("server_encoding") == "SQL_ASCII"
+            raw = "(FORMAT csv, ENCODING 'SQL_ASCII')" if bare else "(FORMAT csv)"
             try:
-                with driver.cursor() as cursor, cursor.copy(self._copy(schema, name, heads, total)) as copy:
+                with driver.cursor() as cursor, cursor.copy(self._copy(schema, name, heads, total) + raw) as copy:
                     self.cost.queries += 1
                     csv.field_size_limit(max(131_072, 2 * self._reading.limits.cell))
                     number = 0
@@ -186,7 +189,7 @@ class PostgreSQL(Database):
         cells = [_cut(source.c[h.name], h.declared_type, limits.cell, small).label(h.name) for h in heads]
         query = sa.select(*cells).select_from(source).limit(most)
         told = query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
-        return f"COPY ({told}) TO STDOUT (FORMAT csv)"
+        return f"COPY ({told}) TO STDOUT "
 
 
 def _refuse_large(line: str, where: str, number: int, heads: Sequence[ColumnHead], limit: int) -> None:
