@@ -72,7 +72,7 @@ class Cluster:
             done = subprocess.run(
                 command, env=_environment(), stdout=subprocess.PIPE, stderr=errors, timeout=seconds, check=False
             )
-        lines = [line for line in done.stdout.decode().splitlines() if line.startswith("{")]
+        lines = [line for line in done.stdout.decode().split("\n") if line.startswith("{")]
         if done.returncode or not lines:
             raise RuntimeError(f"the job ended with {done.returncode}: {log.read_text(errors='replace')[-3000:]}")
         found: dict[str, Any] = json.loads(lines[-1])

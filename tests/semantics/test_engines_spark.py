@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools.spark_cluster import Cluster, cluster, there
 
 from kerege.semantics import Pack, engines, ir, load_pack

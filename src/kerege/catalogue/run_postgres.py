@@ -100,5 +100,5 @@ def _query(text: str) -> compose.SQL:
 @contextmanager
 def session_at(url: str, *, seconds: int = SECONDS, memory_mb: int = MEMORY_MB) -> Iterator[PsycopgSession]:
     """A session of its own to the database at `url` (postgresql://...); its temporary tables end with it."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
         yield PsycopgSession(connection, seconds=seconds, memory_mb=memory_mb)

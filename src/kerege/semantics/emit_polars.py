@@ -71,7 +71,9 @@ def compile_polars(mapping: Mapping, pack: Lists) -> PolarsTable:
 
 def is_native(node: ir.Expr) -> bool:
     """Whether `node` runs as an expression here."""
-    return type(node) in _WORDS or isinstance(node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When)
+    return type(node) in _WORDS or isinstance(
+        node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When | ir.Together
+    )
 
 
 class _Run:
@@ -146,6 +148,10 @@ class _Run:
             return _not_empty(pl, joined)
         if isinstance(node, ir.Coalesce):
             return pl.coalesce([self.col(p) for p in node.parts])
+        if isinstance(node, ir.Together):
+            first, *rest = map(self.col, node.parts)
+            parts = [first, *(part.fill_null(words.NOTHING) for part in rest)]
+            return pl.concat_str(parts, separator=words.BETWEEN)  # null when the first is
         if isinstance(node, ir.When):
             other = self.col(node.otherwise) if node.otherwise is not None else pl.lit(None, pl.String)
             return pl.when(self._holds(node)).then(self.col(node.then)).otherwise(other)

@@ -157,4 +157,6 @@ def compile_postgres(mapping: Mapping, pack: Lists) -> PostgresTable:
 
 def is_native(node: ir.Expr) -> bool:
     """Whether `node` runs as SQL here."""
-    return type(node) in pg.WORDS or isinstance(node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When)
+    return type(node) in pg.WORDS or isinstance(
+        node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When | ir.Together
+    )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kerege.semantics import emit_postgres_words as pg
+from kerege.semantics import engines_words as words
 from kerege.semantics import ir, sql
 from kerege.semantics.engines_plan import SIDE_PARTS, Condition, Issue, Plan, side_columns, side_row
 from kerege.semantics.mapping import RESERVED, Mapping
@@ -245,6 +246,11 @@ class Writer:
             return f"nullif(concat_ws({pg.text(node.separator)}, {', '.join(map(self.col, node.parts))}), '')"
         if isinstance(node, ir.Coalesce):
             return f"coalesce({', '.join(map(self.col, node.parts))})"
+        if isinstance(node, ir.Together):
+            first, *rest = map(self.col, node.parts)
+            return " || ".join(
+                [first, *(f"{pg.text(words.BETWEEN)} || coalesce({part}, {pg.text(words.NOTHING)})" for part in rest)]
+            )
         if isinstance(node, ir.When):
             other = self.col(node.otherwise) if node.otherwise is not None else "NULL"
             return f"CASE WHEN {self._holds(node)} THEN {self.col(node.then)} ELSE {other} END"

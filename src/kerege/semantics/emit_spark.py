@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kerege.semantics import engines_words as words
 from kerege.semantics import folding, ir
 from kerege.semantics.codelist import CodeList
 from kerege.semantics.crosswalk import Crosswalk
@@ -79,7 +80,9 @@ def compile_spark(mapping: Mapping, pack: Lists) -> SparkTable:
 
 def is_native(node: ir.Expr) -> bool:
     """Whether `node` runs as a Spark column here."""
-    return type(node) in WORDS or isinstance(node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When)
+    return type(node) in WORDS or isinstance(
+        node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When | ir.Together
+    )
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,10 @@ class _Run:
             return F.nullif(joined, F.lit(""))
         if isinstance(node, ir.Coalesce):
             return F.coalesce(*(self.col(p) for p in node.parts))
+        if isinstance(node, ir.Together):
+            first, *rest = map(self.col, node.parts)
+            texts = (F.coalesce(part, F.lit(words.NOTHING)) for part in rest)
+            return F.concat(first, *(F.concat(F.lit(words.BETWEEN), text) for text in texts))  # null when the first is
         if isinstance(node, ir.When):
             other = self.col(node.otherwise) if node.otherwise is not None else self.text(None)
             return F.when(self._holds(node), self.col(node.then)).otherwise(other)

@@ -10,11 +10,14 @@ An operator an engine has no words for runs through a side table: Python once pe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from kerege.semantics import ir, problems
+from kerege.semantics.crosswalk import Crosswalk
+from kerege.semantics.gazetteer import Gazetteer
 from kerege.semantics.mapping import Mapping
 from kerege.semantics.operators import Lists, check_lists, function_of
 from kerege.semantics.problems import Severity, Verdict
@@ -54,7 +57,7 @@ class Issue:
     """One problem a field may have: it is raised when all of `when` hold.
 
     code      None: the code, source code and severity are those of the side table of the last condition's node
-    source    the node whose value, shortened, is the problem's source code
+    source    the node whose value, shortened, is the problem's source code (and, whole, what `crosswalk` counts)
     crosswalk the crosswalk whose counter this counts for
     """
 
@@ -116,7 +119,8 @@ def side_columns(nodes: Sequence[ir.Expr], names: Sequence[str]) -> tuple[str, .
 
 def side_row(nodes: Sequence[ir.Expr], pack: Lists) -> Callable[[str], tuple[str | None, ...]]:
     """What fills a side table: from one distinct value its row, the key first."""
-    functions = [(function_of(node, pack), node.laws.total) for node in nodes]
+    quiet = _Uncounted(pack)
+    functions = [(function_of(node, quiet), node.laws.total) for node in nodes]
 
     def row(text: str) -> tuple[str | None, ...]:
         out: list[str | None] = [text]
@@ -131,6 +135,21 @@ def side_row(nodes: Sequence[ir.Expr], pack: Lists) -> Callable[[str], tuple[str
 
 
 _NO_ISSUE: Final = (None, None, None)
+
+
+class _Uncounted:
+    """A pack whose crosswalks do not count: a side table meets each code once, the counters tell how many rows met it."""
+
+    def __init__(self, pack: Lists) -> None:
+        self.pack = pack
+        self.codelist = pack.codelist
+
+    @property
+    def gazetteer(self) -> Gazetteer:
+        return self.pack.gazetteer
+
+    def crosswalk(self, crosswalk_id: str) -> Crosswalk:
+        return replace(self.pack.crosswalk(crosswalk_id), unmapped=Counter())
 
 
 def plan_of(mapping: Mapping, pack: Lists, native: Native) -> Plan:
@@ -217,7 +236,9 @@ class _Problems:
         given = next(iter(node.inputs()))
         failed = (*guard, Condition("there", given), Condition("null", node))
         if self.ways[node] == "side":
-            yield Issue(name, (*guard, Condition("told", node)), None)
+            counted = node.crosswalk if isinstance(node, ir.RecodeAsOf) else None
+            source = node.of.parts[0] if isinstance(node, ir.RecodeAsOf) else None
+            yield Issue(name, (*guard, Condition("told", node)), None, source=source, crosswalk=counted)
             return
         if isinstance(node, ir.Recode):
             severity = self.pack.crosswalk(node.crosswalk).policy.severity

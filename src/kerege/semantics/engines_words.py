@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from kerege.semantics import codes, dates, folding, ir
+from kerege.semantics import codes, dated, dates, folding, ir
 from kerege.semantics.kg import pin
 
 
@@ -127,3 +127,8 @@ def shape_of(layout: Layout) -> str:
     by_place = dict(layout.separators)
     parts = [f"[{by_place[p]}]" if p in by_place else "[0-9]" for p in range(1, layout.size + 1)]
     return "".join(parts)
+
+
+# `ir.Together`: the parts of one text, and what stands for a null among them (see `dated`).
+BETWEEN: Final = dated.SEPARATOR
+NOTHING: Final = dated.NULL
