@@ -56,6 +56,7 @@ outside: $(STAMP) ## virtual environments of other people's X-Road libraries, fo
 
 outside-data: $(STAMP) ## data and peers of the data side, each in an environment of its own (FEBRL for bench-data)
 	@PY="$(PY)" sh tests/outside/setup_linkage.sh
+	@PY="$(PY)" sh tests/outside/setup_contracts.sh
 
 outside-codes: $(STAMP) ## virtual environments of skosify, sssom and pysdmx, for tests/outside/test_codes_tools.py
 	@PY="$(PY)" sh tests/outside/setup_codes.sh

@@ -50,10 +50,9 @@ from kerege.semantics.contract import Contract, Route
 from kerege.semantics.contract_builder import rules_of
 from kerege.semantics.contract_diff import judge, parts
 from kerege.semantics.contract_findings import findings
-from kerege.semantics.contract_wire import to_wire
+from kerege.semantics.contract_wire import WIRE_MODES, to_wire
 
 KIND: Final = "contract"
-WIRE_MODES: Final = {"observe": "observe", "warn": "warn", "quarantine": "quarantine", "reject": "refuse"}
 
 
 def subject(contract: str, version: str) -> Subject:

@@ -16,6 +16,8 @@ from kerege.semantics.contract_message import Checker, Lists
 from kerege.semantics.contract_rules import COMPARISONS, KINDS, Rule, RuleSet
 from kerege.semantics.errors import ContractUnrunnable
 
+# a contract's mode -> the configuration's word for it
+WIRE_MODES: Final = {"observe": "observe", "warn": "warn", "quarantine": "quarantine", "reject": "refuse"}
 _TEXTS: Final = ("type", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _WHOLE: Final = ("minLength", "maxLength", "multipleOf")
 _LISTS: Final = ("validValues", "missingValues", "unique", "primaryKey")

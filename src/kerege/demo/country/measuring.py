@@ -45,7 +45,7 @@ Outcome = Literal["denied", "answered", "error"]
 
 _PATHS: Final = {BIRTHS: "", PERSONS: "", EMIS: "institutions"}
 _DAYS: Final = 12  # birth dates a contract test asks for, spread over the years of the applicants
-_MAPPINGS: Final = tuple(mapping for _, _, mapping, _ in CONTRACTS)
+_MAPPINGS: Final = tuple(mapping for _, _, mapping in CONTRACTS)
 
 
 def probes(first: date) -> list[Probe]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import kerege.country
 from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.ground.text import Text
 from kerege.identity.receipts import LedgerWriter
@@ -23,7 +24,11 @@ from kerege.node.network import (
     PlannedService,
     TranslationPlan,
 )
+from kerege.semantics import odcs
+from kerege.semantics.contract_builder import rules_of
+from kerege.semantics.contract_wire import WIRE_MODES, to_wire
 
+_FOLDER: Final = Path(next(iter(kerege.country.__path__))) / "kg" / "contracts"
 INSTANCE: Final = "KG"
 PUBLIC_SERVICE: Final = "grade1-admission"
 
@@ -67,16 +72,16 @@ MEMBERS: Final[dict[str, tuple[Text, tuple[str, ...]]]] = {
     ),
 }
 
-# Which answers translate by which mapping, who answers for the attribute, and on what legal ground it is given.
-CONTRACTS: Final[tuple[tuple[DataServiceId, str, str, str], ...]] = (
-    (BIRTHS, "/", "kg:civil.birth-record", "Law on acts of civil status"),
-    (PERSONS, "/", "kg:population.person", "Law on registration of the population"),
-    (EMIS, "/institution_students", "kg:education.pupil", "Law on education"),
-    (EMIS, "/institutions", "kg:education.school", "Law on education"),
-    (EMIS, "/institution_places", "kg:education.places", "Law on education"),
-    (EMIS, "/institution_catchments", "kg:education.catchment", "Law on education"),
-    (EMIS, "/area_administratives", "kg:education.area", "Law on education"),
-    (VACCINATIONS, "/", "kg:health.vaccination", "Law on public health"),
+# Which answers translate by which mapping. The country pack has a data contract for each: rules, mode, legal basis.
+CONTRACTS: Final[tuple[tuple[DataServiceId, str, str], ...]] = (
+    (BIRTHS, "/", "kg:civil.birth-record"),
+    (PERSONS, "/", "kg:population.person"),
+    (EMIS, "/institution_students", "kg:education.pupil"),
+    (EMIS, "/institutions", "kg:education.school"),
+    (EMIS, "/institution_places", "kg:education.places"),
+    (EMIS, "/institution_catchments", "kg:education.catchment"),
+    (EMIS, "/area_administratives", "kg:education.area"),
+    (VACCINATIONS, "/", "kg:health.vaccination"),
 )
 
 
@@ -140,7 +145,9 @@ def register(network: NetworkPlan, now: datetime, ledger: LedgerWriter) -> None:
     for holder in (ADMISSION, RUNNER):
         for data_service in DATA_SERVICES:
             doings.grant_right(holder, data_service, until, ledger=ledger, now=now)
-    for data_service, path, mapping, basis in CONTRACTS:
+    for data_service, path, mapping in CONTRACTS:
+        contract = odcs.read(_FOLDER / f"{mapping.partition(':')[2]}.odcs.yaml")
         doings.set_contract(
-            data_service, path, mapping, owner=str(data_service.provider.member), legal_basis=basis, now=now
-        )
+            data_service, path, mapping, owner=str(data_service.provider.member), legal_basis=contract.legal_basis, now=now,
+            mode=WIRE_MODES[contract.mode], check=to_wire(rules_of(contract)),
+        )  # fmt: skip
