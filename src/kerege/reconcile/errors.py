@@ -111,3 +111,9 @@ class RulesInvalid(ReconcileError):
     code = "reconcile.rules_invalid"
     message = "The rules of settling {file} have {count} faults: {faults}."
     hint = "Correct all of them in the country pack's reconcile folder; nothing was loaded."
+
+
+class TableUnreadable(ReconcileError):
+    code = "reconcile.table_unreadable"
+    message = "The file {file} cannot be read as a table ({reason})."
+    hint = "Give CSV in UTF-8 with a header line, or Parquet (a name that ends in .parquet); nothing was compared."

@@ -16,6 +16,7 @@ from kerege.ground.clock import now
 from kerege.ground.text import Text
 from kerege.membership import doings as membership
 from kerege.reconcile import fields as compared_fields
+from kerege.reconcile import workload
 from kerege.services import contract_tests, definitions, doings
 from kerege.services.admission import Application, Processed, read_application
 from kerege.services.data_first import DataFirst
@@ -133,6 +134,10 @@ def summarise(country: Country, definition: AdmissionDefinition, plain: RunResul
         "integration_only": score.figures(plain, true, country.world),
         "data_first": score.figures(meant, true, country.world),
         "fields": field_counters(meant, compared_fields.of_country()),
+        "workload": [
+            measured.as_dict()
+            for measured in workload.of_comparisons({item.application.id: item.comparisons for item in meant.processed})
+        ],
         "dirt": country.world.dirt.as_dict(),
         "measured_dirt": measure_dirt(country.world),
     }

@@ -1,0 +1,376 @@
+"""`kerege reconcile`: two registers compared as tables, persons linked, the clerks' queue, findings, and the workload before and after.
+
+`run` and `link` need no hub: they read two files and write one. The others work on the hub's database. Who acts is given by `--person`: the
+command line trusts whoever may run it on this machine. No person's value is ever printed.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerege.ground import clock, settings
+from kerege.web.installation import open_database
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from kerege.semantics import Pack
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+@click.group()
+def reconcile() -> None:
+    """Compare two registers, link persons, settle what differs, measure the work."""
+
+
+@reconcile.command()
+@click.argument("left", type=FILE)
+@click.argument("right", type=FILE)
+@click.option("--pair", required=True, help="The two registers, as in the list of compared fields: civil~health.")
+@click.option(
+    "--mappings", required=True, help="Their mappings, in that order: kg:civil.birth-record~kg:health.vaccination."
+)
+@click.option("--ids", required=True, help="The columns that number their records: ActNo~N_SPR.")
+@click.option(
+    "--links",
+    type=FILE,
+    help="Which records are of one person: a file with left_id and right_id (kerege reconcile link).",
+)
+@click.option("--by", help="Instead of --links: columns that are equal as written, Pin~PIN.")
+@click.option(
+    "--truth", type=FILE, help="Where the truth is known: a file with left_id and field of what really differs."
+)
+@click.option("--out", type=OUT, help="Write the class of every field of every linked pair here (CSV; no values).")
+@click.option("--store", "service", help="Keep the workload in the hub, for this public service.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def run(
+    left: Path, right: Path, pair: str, mappings: str, ids: str, links: Path | None, by: str | None, truth: Path | None,
+    out: Path | None, service: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Compare two registers' files field by field, and tell the work before and after harmonising."""
+    import duckdb
+
+    from kerege.reconcile import bulk, fields, workload
+    from kerege.semantics import sql
+
+    (a, b), maps, numbers = _two(pair, "--pair"), _two(mappings, "--mappings"), _two(ids, "--ids")
+    compared = fields.of_country()
+    declared = compared.pair(a, b)
+    if declared is None:
+        known = ", ".join(f"{p.left}~{p.right}" for p in compared.pairs)
+        raise click.BadParameter(f"{a} and {b} are no pair of the list; known: {known}", param_hint="--pair")
+    connection, pack = duckdb.connect(), _pack()
+    for name, file in (("left_table", left), ("right_table", right)):
+        _read(connection, name, file)
+    if links is not None:
+        _read(connection, "links", links)
+    elif by is not None:
+        _join(connection, numbers, _two(by, "--by"))
+    else:
+        raise click.UsageError("give --links, or --by")
+    sides = [
+        bulk.TableSide(
+            register, table, pack.mapping(mapping), pack, number, bulk.cells_of(pack.mapping(mapping), declared.fields)
+        )
+        for register, table, mapping, number in zip((a, b), ("left_table", "right_table"), maps, numbers, strict=True)
+    ]
+    result = bulk.compare_tables(connection, sides[0], sides[1], "links", declared, compared, into="compared")
+    if truth is not None:
+        _read(connection, "truth", truth)
+    measured = workload.of_table(connection, "compared", a, b, result.fields, "truth" if truth is not None else None)
+    if out is not None:
+        classes = ", ".join(sql.quoted(f"c_{name}") for name in result.fields)
+        _write(connection, f"SELECT left_id, right_id, {classes} FROM compared", out)  # noqa: S608  quoted names of the list
+    run_id = f"bulk-{clock.now():%Y%m%dT%H%M%S}"
+    if service is not None:
+        open_database()
+        from kerege.reconcile import doings
+
+        doings.record_workload(measured, run=run_id, service=service, now=clock.now())
+    if as_json:
+        tallies = {name: {c: n for (f, c), n in sorted(result.tallies.items()) if f == name} for name in result.fields}
+        found = {"run": run_id, "records": result.records, "unlinked": result.unlinked, "classes": tallies}
+        click.echo(json.dumps({**found, "workload": [m.as_dict() for m in measured]}, ensure_ascii=False))
+        return
+    click.echo(f"{result.records} linked pairs compared, {result.unlinked} links without their records")
+    for name in result.fields:
+        told = ", ".join(f"{c} {n}" for (f, c), n in result.tallies.most_common() if f == name)
+        click.echo(f"  {name:<14} {told}")
+    _say_workload([("", m) for m in measured])
+
+
+@reconcile.command()
+@click.argument("left", type=FILE)
+@click.argument("right", type=FILE)
+@click.option("--definition", default="persons", show_default=True, help="A linkage definition of the country pack.")
+@click.option("--mappings", help="Map both files first, with these mappings; without, they have canonical columns.")
+@click.option("--ids", required=True, help="The columns that number their records.")
+@click.option(
+    "--model", "model_file", type=OUT, help="Use this trained model, or keep the one trained now here (with --train)."
+)
+@click.option(
+    "--train", is_flag=True, help="Train on the two files, without labels; without --model this is done anyway."
+)
+@click.option(
+    "--out", type=OUT, required=True, help="Where the pairs go: left_id, right_id, weight, probability, region (CSV)."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def link(
+    left: Path,
+    right: Path,
+    definition: str,
+    mappings: str | None,
+    ids: str,
+    model_file: Path | None,
+    train: bool,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Find the records of one person in two files: accepted pairs, and those a clerk should look at."""
+    import duckdb
+
+    from kerege.reconcile.linkage import definition as definitions
+    from kerege.reconcile.linkage import model as models
+    from kerege.reconcile.linkage.bulk import Linkage, Side
+
+    declared, numbers = definitions.of_country(definition), _two(ids, "--ids")
+    connection = duckdb.connect()
+    maps = _two(mappings, "--mappings") if mappings else (None, None)
+    sides = []
+    for name, file, number, mapping in zip(("left_table", "right_table"), (left, right), numbers, maps, strict=True):
+        _read(connection, name, file)
+        relation = _mapped(connection, name, number, mapping, declared.fields) if mapping else name
+        sides.append(Side(relation, number if not mapping else "id"))
+    linkage = Linkage(connection, declared, sides[0], sides[1])
+    if model_file is not None and not train:
+        linkage.use(models.load(model_file, declared))
+    else:
+        trained = linkage.train(clock.iso(clock.now()))
+        if model_file is not None:
+            trained.save(model_file)
+    scored = linkage.score("pairs")
+    _write(
+        connection,
+        "SELECT left_id, right_id, round(weight, 3) AS weight, round(probability, 6) AS probability, region FROM pairs",
+        out,
+    )
+    linkage.close()
+    found = {"pairs": scored.pairs, "accepted": scored.accepted, "clerical": scored.clerical, "rivals": scored.rivals}
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo(
+            f"{scored.accepted} pairs accepted, {scored.clerical} for a clerk ({scored.rivals} have a rival); written to {out}"
+        )
+
+
+@reconcile.command()
+@click.option(
+    "--standing",
+    type=click.Choice(["open", "awaiting_second", "disputed", "same", "different", "cannot_tell"]),
+    help="Only these.",
+)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def queue(standing: str | None, limit: int, as_json: bool) -> None:
+    """Pairs of records that wait for a clerk, nearest to even odds first; with how the weight came about."""
+    open_database()
+    from kerege.reconcile import desk_queries
+
+    rows = desk_queries.desk_queue(standing=standing, limit=limit)
+    if as_json:
+        told = [
+            {"task": r.task_id, "definition": r.definition, "registers": [r.left_register, r.right_register], "weight": r.weight,
+             "probability": r.probability, "why": r.why, "standing": r.standing, "waterfall": r.waterfall}
+            for r in rows
+        ]  # fmt: skip
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for row in rows:
+        weight = "-" if row.weight is None else f"{row.weight:.1f} bits"
+        click.echo(f"{row.task_id}  {row.left_register}~{row.right_register}  {weight}  {row.standing}  {row.why}")
+    click.echo(f"{len(rows)} tasks")
+
+
+@reconcile.command()
+@click.argument("task")
+@click.option("--verdict", required=True, type=click.Choice(["same", "different", "cannot_tell"]), help="What you say.")
+@click.option("--reason", required=True, help="Why, in a sentence; kept for ever.")
+@click.option("--person", required=True, help="Who decides, by identifier.")
+def decide(task: str, verdict: str, reason: str, person: str) -> None:
+    """Say of a pair of records: same, different, or cannot tell."""
+    open_database()
+    from kerege.reconcile import desk_doings
+
+    standing = desk_doings.decide(task, verdict=verdict, reason=reason, by=person, now=clock.now())
+    click.echo(f"{task}  {standing}")
+
+
+@reconcile.command()
+@click.option("--register", help="Only findings sent to this register.")
+@click.option(
+    "--status", help="Only these: sent, acknowledged, in_work, corrected, refused, withdrawn, closed, overdue."
+)
+@click.option("--finding", help="Act on this one, with --act and --person.")
+@click.option(
+    "--act",
+    type=click.Choice(["acknowledged", "in_work", "corrected", "refused", "withdrawn"]),
+    help="The owner's answer, or the sender's withdrawal.",
+)
+@click.option("--person", help="Who acts, by identifier.")
+@click.option("--reason", default="", help="Why; needed to refuse or withdraw.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def findings(
+    register: str | None,
+    status: str | None,
+    finding: str | None,
+    act: str | None,
+    person: str | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """What was sent to registers' owners, where it stands, and what is overdue. Only a comparison closes one."""
+    open_database()
+    from kerege.reconcile import desk_queries, doings
+
+    now = clock.now()
+    if finding is not None:
+        if act is None or person is None:
+            raise click.UsageError("--finding needs --act and --person")
+        if act == "withdrawn":
+            standing = doings.withdraw_finding(finding, by=person, reason=reason, now=now)
+        else:
+            standing = doings.answer_finding(finding, act=act, by=person, reason=reason, now=now)
+        click.echo(f"{finding}  {standing.status}")
+        return
+    rows = desk_queries.findings(now, register=register, status=status)
+    if as_json:
+        told = [
+            {"finding": r.finding_id, "field": r.field, "register": r.register, "class": r.cls, "status": r.status,
+             "overdue": r.overdue, "due": clock.iso(r.due_at) if r.due_at else None}
+            for r in rows
+        ]  # fmt: skip
+        click.echo(json.dumps(told))
+        return
+    for row in rows:
+        due = clock.local_date(row.due_at).isoformat() if row.due_at else "-"
+        late = "  OVERDUE" if row.overdue else ""
+        click.echo(
+            f"{row.finding_id}  {row.field:<12} {row.register:<12} {row.cls:<15} {row.status:<12} due {due}{late}"
+        )
+    click.echo(f"{len(rows)} findings")
+
+
+@reconcile.command()
+@click.option("--run", "run_id", help="Only this run.")
+@click.option("--service", help="Only this public service.")
+@click.option("--fields/--whole", default=False, show_default=True, help="By field too, or whole records only.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def workload(run_id: str | None, service: str | None, fields: bool, as_json: bool) -> None:
+    """The work of reconciling before and after, per service and pair of registers: flagged, true, missed, not comparable."""
+    open_database()
+    from kerege.reconcile import desk_queries
+
+    rows = desk_queries.workload(run_id, service, whole_only=not fields)
+    if as_json:
+        told = [{"run": r.run, "service": r.service, **r.measured.as_dict()} for r in rows]
+        click.echo(json.dumps(told))
+        return
+    _say_workload([(r.service, r.measured) for r in rows])
+
+
+def _say_workload(rows: list[tuple[str, Any]]) -> None:
+    click.echo(f"{'':<44} {'compared':>9}  {'flagged':>19} {'true':>15} {'missed':>15} {'not comparable':>16}")
+    for service, m in rows:
+        name = f"{service + ' ' if service else ''}{m.left}~{m.right} {m.field or 'records'}"
+        cells = [(m.before.flagged, m.after.flagged), (m.before.true, m.after.true), (m.before.missed, m.after.missed),
+                 (m.before.not_comparable, m.after.not_comparable)]  # fmt: skip
+        shown = ["not known" if a is None else f"{a} -> {b}" for a, b in cells]
+        click.echo(f"{name:<44} {m.compared:>9}  {shown[0]:>19} {shown[1]:>15} {shown[2]:>15} {shown[3]:>16}")
+
+
+def _two(text: str, option: str) -> tuple[str, str]:
+    left, mark, right = text.partition("~")
+    if not mark or not left or not right:
+        raise click.BadParameter("two names with ~ between them are needed", param_hint=option)
+    return left, right
+
+
+def _pack() -> Pack:
+    import kerege
+    from kerege.semantics import load_pack
+
+    return load_pack(Path(kerege.__file__).parent / "country" / settings.get("country"))
+
+
+def _read(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
+    """A CSV or Parquet file as a table of texts. Raises TableUnreadable."""
+    import duckdb as engine
+
+    from kerege.reconcile.errors import TableUnreadable
+    from kerege.semantics import sql
+
+    path = sql.literal(str(file))
+    read = (
+        f"read_parquet({path})" if file.suffix == ".parquet" else f"read_csv({path}, all_varchar = true, header = true)"
+    )
+    try:
+        connection.execute(f"CREATE TABLE {name} AS SELECT COLUMNS(*)::VARCHAR FROM {read}")  # noqa: S608  quoted; `name` is ours
+    except engine.Error as error:
+        # DuckDB shows the faulty line, which may be a person's; only its kind is told
+        raise TableUnreadable(file=file.name, reason=type(error).__name__) from None
+
+
+def _join(connection: duckdb.DuckDBPyConnection, ids: tuple[str, str], by: tuple[str, str]) -> None:
+    """Links by equal columns, those that are equal in one record on each side only."""
+    import duckdb as engine
+
+    from kerege.reconcile.errors import BulkTableInvalid
+    from kerege.semantics import sql
+
+    sides = [
+        f"SELECT any_value({sql.quoted(number)}) AS id, {sql.trim(sql.quoted(column))} AS k FROM {table} "  # noqa: S608  quoted
+        f"WHERE {sql.trim(sql.quoted(column))} <> '' GROUP BY 2 HAVING count(*) = 1"
+        for table, number, column in zip(("left_table", "right_table"), ids, by, strict=True)
+    ]
+    try:
+        joined = f"({sides[0]}) l JOIN ({sides[1]}) r USING (k)"
+        query = f"CREATE TABLE links AS SELECT l.id AS left_id, r.id AS right_id FROM {joined}"  # noqa: S608  quoted
+        connection.execute(query)
+    except engine.Error as error:
+        raise BulkTableInvalid(
+            left="the left", right="the right file", reason=str(error).splitlines()[0][:200]
+        ) from None
+
+
+def _mapped(
+    connection: duckdb.DuckDBPyConnection, table: str, number: str, mapping: str, fields: tuple[str, ...]
+) -> str:
+    """The table as its mapping makes it, with the columns a definition looks at (empty where the mapping has none)."""
+    from kerege.semantics import compile_duckdb, sql
+
+    pack = _pack()
+    result = compile_duckdb(pack.mapping(mapping), pack).run(connection, table).table
+    known = {f.name for f in pack.mapping(mapping).fields}
+    chosen = ", ".join(
+        f"m.{sql.quoted(f)}" if f in known else f"CAST(NULL AS VARCHAR) AS {sql.quoted(f)}" for f in fields
+    )
+    numbered = f"SELECT row_number() OVER () - 1 AS _row, {sql.quoted(number)} AS id FROM {table}"  # noqa: S608  quoted
+    query = f"SELECT s.id, {chosen} FROM ({numbered}) s JOIN {sql.identifier(result)} m USING (_row)"  # noqa: S608  quoted
+    connection.execute(f"CREATE TABLE {table}_mapped AS {query}")
+    return f"{table}_mapped"
+
+
+def _write(connection: duckdb.DuckDBPyConnection, query: str, out: Path) -> None:
+    """A result as CSV, whole or not at all."""
+    from kerege.semantics import sql
+
+    aside = out.with_name(f".{out.name}.new")
+    connection.execute(f"COPY ({query}) TO {sql.literal(str(aside))} (FORMAT csv, HEADER)")
+    aside.replace(out)

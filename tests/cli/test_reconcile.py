@@ -1,0 +1,150 @@
+"""`kerege reconcile` as a person types it: two files compared, persons linked, queue, findings, workload."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+
+from kerege.cli import main
+from kerege.demo.pairs.persons import people
+from kerege.reconcile import desk_doings, desk_queries, doings, queries
+from kerege.reconcile.compare import FieldComparison
+from kerege.reconcile.fields import of_country
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+CIVIL = "ActNo,ActDate,Fam,Imya,Otch,DataRozhd,Pol,Pin,MatPin,MatFio,OtPin,OtFio,Oblast"
+EMIS = (
+    "student_id,first_name,middle_name,last_name,gender_id,date_of_birth,identity_number,institution_code,education_grade,"
+    "student_status,area_administrative_code,address"
+)
+PAIR = ["--pair", "civil~emis", "--mappings", "kg:civil.birth-record~kg:education.pupil", "--ids", "ActNo~student_id"]
+
+
+def typed(*words: str) -> Result:
+    return CliRunner().invoke(main, ["reconcile", *words])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    civil, emis = tmp_path / "civil.csv", tmp_path / "emis.csv"
+    civil.write_text(
+        f"{CIVIL}\nA1,01.06.2019,АСАНОВ,БАКЫТ,,03.05.2019,М,10305201900012,,,,,\nA2,01.06.2019,ӨМҮРОВ,АЙБЕК,,04.05.2019,М,10405201900013,,,,,\n",
+        "utf-8",
+    )
+    emis.write_text(
+        f"{EMIS}\nP1,Bakyt,,Asanov,1,2019-05-03,10305201900012,S1,1,current,,\nP2,Aibek,,Omurov,1,2019-05-05,10405201900013,S1,1,current,,\n",
+        "utf-8",
+    )
+    return civil, emis
+
+
+def test_two_files_are_compared_and_the_work_before_and_after_is_told(files: tuple[Path, Path], tmp_path: Path) -> None:
+    truth, out = tmp_path / "truth.csv", tmp_path / "classes.csv"
+    truth.write_text("left_id,field\nA2,birth_date\n", "utf-8")
+    result = typed(
+        "run",
+        *map(str, files),
+        *PAIR,
+        "--by",
+        "Pin~identity_number",
+        "--truth",
+        str(truth),
+        "--out",
+        str(out),
+        "--json",
+    )
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    assert (told["records"], told["unlinked"]) == (2, 0)
+    assert told["classes"]["birth_date"] == {"conflict": 1, "equal_after_harmonising": 1}
+    whole = told["workload"][0]
+    assert whole["before"] == {"flagged": 2, "true": 1, "missed": 0, "not_comparable": 0}
+    assert whole["after"] == {"flagged": 1, "true": 1, "missed": 0, "not_comparable": 0}
+    rows = {row["left_id"]: row for row in csv.DictReader(out.open(encoding="utf-8"))}
+    assert rows["A2"]["c_surname"] == "equal_after_harmonising"
+
+
+def test_no_value_of_a_person_is_printed_or_written(files: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "classes.csv"
+    result = typed("run", *map(str, files), *PAIR, "--by", "Pin~identity_number", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    assert "not known" in result.output
+    for text in (result.output, out.read_text("utf-8")):
+        assert not any(word in text for word in ("АСАНОВ", "Asanov", "2019", "10305201900012"))
+
+
+def test_a_pair_that_is_not_on_the_list_and_a_file_without_columns_are_told(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    result = typed("run", *map(str, files), "--pair", "civil~tax", "--mappings", "a~b", "--ids", "a~b", "--by", "a~b")
+    assert result.exit_code == 2
+    assert "civil~population" in result.output
+    bad = tmp_path / "bad.csv"
+    bad.write_text("ActNo,Pin\n1,2\n", "utf-8")
+    result = typed("run", str(bad), str(files[1]), *PAIR, "--by", "Pin~identity_number")
+    assert result.exit_code == 2
+    assert "columns missing" in result.output
+
+
+def test_a_file_that_is_no_table_is_refused_without_showing_its_line(files: tuple[Path, Path], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.parquet"
+    bad.write_text("АСАНОВ БАКЫТ", "utf-8")
+    result = typed("run", str(bad), str(files[1]), *PAIR, "--by", "Pin~identity_number")
+    assert result.exit_code == 2
+    assert "reconcile.table_unreadable" in result.output
+    assert "АСАНОВ" not in result.output
+
+
+def test_persons_are_linked_from_two_files_and_a_kept_model_gives_the_same_pairs(tmp_path: Path) -> None:
+    connection = duckdb.connect()
+    people(connection, 600, 400)
+    for table in ("register_a", "register_b"):
+        connection.execute(
+            f"COPY (SELECT * EXCLUDE person FROM {table}) TO '{tmp_path / table}.parquet' (FORMAT parquet)"
+        )
+    both = [str(tmp_path / f"{table}.parquet") for table in ("register_a", "register_b")]
+    model = str(tmp_path / "model.json")
+    first = typed(
+        "link", *both, "--ids", "id~id", "--train", "--model", model, "--out", str(tmp_path / "1.csv"), "--json"
+    )
+    assert first.exit_code == 0, first.output
+    assert json.loads(first.output)["accepted"] > 250
+    second = typed("link", *both, "--ids", "id~id", "--model", model, "--out", str(tmp_path / "2.csv"))
+    assert second.exit_code == 0, second.output
+    assert (tmp_path / "1.csv").read_text() == (tmp_path / "2.csv").read_text()
+
+
+@pytest.mark.django_db
+def test_a_clerk_sees_the_queue_and_decides_with_a_reason() -> None:
+    task = desk_doings.ask("kg:persons", "1", ("civil", "a" * 64), ("health", "b" * 64), why="rival", now=NOW)
+    assert task in typed("queue").output
+    assert json.loads(typed("queue", "--json").output)[0]["standing"] == "open"
+    result = typed("decide", task, "--verdict", "different", "--reason", "twins", "--person", "clerk-1")
+    assert result.output.split() == [task, "different"]
+    again = typed("decide", task, "--verdict", "same", "--reason", "x", "--person", "clerk-2")
+    assert (again.exit_code, "reconcile.task_settled" in again.output) == (2, True)
+
+
+@pytest.mark.django_db
+def test_an_owner_answers_a_finding_and_the_workload_is_told() -> None:
+    items = [FieldComparison("pin", "civil", "population", "conflict", "", "different")]
+    doings.record_comparisons({"case-1": items}, of_country("kg"), run="r1", now=NOW, service="grade1-admission")
+    [row] = queries.queue()
+    number = doings.send_finding(row.discrepancy_id, register="civil", note_code="pin", sent_by="officer-1", now=NOW)
+    assert number in typed("findings").output
+    assert typed("findings", "--finding", number, "--act", "refused", "--person", "c").exit_code == 2
+    assert typed("findings", "--finding", number, "--act", "in_work", "--person", "c").output.split() == [
+        number,
+        "in_work",
+    ]
+    assert [f.status for f in desk_queries.findings(NOW)] == ["in_work"]
+    told = json.loads(typed("workload", "--service", "grade1-admission", "--json").output)
+    assert told[0]["after"]["flagged"] == 1
+    assert told[0]["after"]["true"] is None
+    assert "not known" in typed("workload", "--fields").output
