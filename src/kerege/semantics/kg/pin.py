@@ -1,61 +1,38 @@
-"""PIN, the personal identification number: 14 digits with the sex and the birth date inside.
-
-Layout as Kerege reads it: digit 1 sex (2 male, 1 female), digits 2 to 9 the birth date DDMMYYYY, digits 10 to 14 a serial. No check digit
-is claimed, because the rule could not be verified: a mistyped serial is not found here but by comparing registers.
-"""
+"""PIN, the personal identification number, with Kerege's errors; the rules are `semantics.identifiers.kg.pin` (layout, no check digit claimed)."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Final
 
-from kerege.semantics.dates import parse
+from stdnum.exceptions import ValidationError
+
 from kerege.semantics.errors import PinInvalid
-from kerege.semantics.folding import WHITESPACE
+from kerege.semantics.identifiers.kg.pin import LENGTH as LENGTH
+from kerege.semantics.identifiers.kg.pin import SEPARATORS as SEPARATORS
+from kerege.semantics.identifiers.kg.pin import compact as compact
+from kerege.semantics.identifiers.kg.pin import get_birth_date, get_gender
+from kerege.semantics.identifiers.kg.pin import is_valid as is_valid
+from kerege.semantics.identifiers.kg.pin import validate as _validate
 
-LENGTH: Final = 14
-SEPARATORS: Final = WHITESPACE + "-‐‑‒–—−."
-_DROP: Final = str.maketrans("", "", SEPARATORS)
-_SEX: Final = {"2": "1", "1": "2"}  # first digit -> ISO 5218
-_DIGITS: Final = frozenset("0123456789")
-
-
-def compact(number: str) -> str:
-    """`number` without blanks, hyphens and dots."""
-    return number.translate(_DROP)
-
-
-def is_valid(number: str) -> bool:
-    """Whether `number` has 14 digits, a sex digit and a date that exists."""
-    digits = compact(number)
-    if len(digits) != LENGTH or not _DIGITS.issuperset(digits) or digits[0] not in _SEX:
-        return False
-    return parse(digits[1:9], ("ddmmyyyy",)) is not None
+_SEX = {"M": "1", "F": "2"}  # -> ISO 5218
 
 
 def validate(number: str) -> str:
     """The compact number; PinInvalid says what is wrong, without the number."""
-    digits = compact(number)
-    if len(digits) != LENGTH:
-        raise PinInvalid(reason=f"it has {len(digits)} characters")
-    if not _DIGITS.issuperset(digits):
-        raise PinInvalid(reason="it has other characters than digits")
-    if digits[0] not in _SEX:
-        raise PinInvalid(reason="its first digit is neither 1 nor 2")
-    if parse(digits[1:9], ("ddmmyyyy",)) is None:
-        raise PinInvalid(reason="its digits 2 to 9 are no date")
-    return digits
+    try:
+        return _validate(number)
+    except ValidationError as error:
+        raise PinInvalid(reason=str(error)) from error
 
 
 def birth_date(number: str) -> date:
     """The birth date inside a valid number."""
-    digits = validate(number)
-    return date(int(digits[5:9]), int(digits[3:5]), int(digits[1:3]))
+    return get_birth_date(validate(number))
 
 
 def sex(number: str) -> str:
     """The sex inside a valid number, in ISO 5218: `1` male, `2` female."""
-    return _SEX[validate(number)[0]]
+    return _SEX[get_gender(validate(number))]
 
 
 def format(number: str) -> str:

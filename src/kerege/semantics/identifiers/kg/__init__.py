@@ -1,0 +1,1 @@
+"""Identifiers of the Kyrgyz Republic: `pin` (people), `okpo` (organisations, statistics), `inn` (taxpayers)."""
