@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kerege.catalogue.harvest import Options, harvest_source
 from kerege.catalogue.models import Dataset, Field, Finding, Owner, SourceOfTruth
 from kerege.catalogue.ownership_findings import note_findings
 from kerege.catalogue.ownership_roles import load_roles
+from kerege.catalogue.ownership_rules import Period
 
 NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)
 SOURCE, TABLE = "people.csv", "people"
@@ -311,3 +313,34 @@ def test_a_published_dataset_that_loses_an_owner_is_a_finding_until_the_attribut
     assert sorted(Finding.objects.values_list("evidence", flat=True)) == [
         "email: owned by 70000001 Registry", "no longer so at 2026-10-04T09:00:00Z",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_named_handed_over_and_ended_no_instant_ever_has_two_owners_in_the_catalogue(seed: int) -> None:
+    dice = random.Random(seed)
+    refused = 0
+    for _ in range(40):
+        now, other = day(dice.randrange(60)), f"7000000{dice.randrange(4)}"
+        try:
+            match dice.choice(["name", "name later", "interim", "hand over", "end"]):
+                case "name":
+                    name(organisation=other, now=now)
+                case "name later":
+                    name(organisation=other, now=now, since=now + timedelta(days=dice.randrange(-30, 30)))
+                case "interim":
+                    ownership.name_interim(
+                        SOURCE, TABLE, "pin", other, "Office", LAW, now, until=now + timedelta(days=dice.randrange(1, 20)),
+                        names_lasting="70000000",
+                    )  # fmt: skip
+                case "hand over":
+                    ownership.hand_over(SOURCE, TABLE, "pin", other, "Office", LAW, now, by="70000000")
+                case _:
+                    ownership.end_owner(SOURCE, TABLE, "pin", LAW, "over", now, by="70000009")
+        except (errors.OwnerTaken, errors.HandOverRefused, errors.UnownedAlready):
+            refused += 1
+        held = [Period(o.since, o.until) for o in Owner.objects.all()]
+        for hour in range(-30 * 24, 100 * 24, 24):
+            assert sum(p.covers(day(hour / 24)) for p in held) <= 1
+    assert 0 < refused < 40
+    assert Owner.objects.count() > 1
+    assert sorted(Owner.objects.values_list("number", flat=True)) == list(range(1, Owner.objects.count() + 1))
