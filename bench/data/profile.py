@@ -129,7 +129,7 @@ class _Backends(threading.Thread):
 def _datahub(url: str, folder: Path) -> tuple[float, float] | None:
     """(source, client) CPU-seconds of DataHub's profiler on the same table; None where it is not there or does not end well."""
     if not (DATAHUB / "datahub").exists():
-        print("not there: DataHub (sh bench/data/setup_datahub.sh)")
+        print("not there: DataHub (make outside-datahub)")
         return None
     with psycopg.connect(url) as db:
         pid = int(Path(str(db.execute("SHOW data_directory").fetchone()[0]), "postmaster.pid").read_text().split()[0])  # type: ignore[index]
