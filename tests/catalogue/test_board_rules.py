@@ -15,12 +15,14 @@ from kerege.catalogue.board_rules import (
     DayPoint,
     Measure,
     MeasureRule,
+    Step,
     count,
     day_number,
     pace,
     shown,
     steps,
 )
+from kerege.catalogue.board_words import step_text
 from kerege.ground.text import Text
 
 T = Text("x", "x", "x")
@@ -150,3 +152,20 @@ def test_a_board_that_fell_back_has_a_pace_below_nothing() -> None:
     found = pace(40, DAY1, 90, on(30), 50, [point(20, 60)])
     assert (found.seen, found.enough) == (-10, False)
     assert found.as_dict() == {"needed": 0.7, "seen": -1.0, "enough": False}
+
+
+def test_an_interim_owner_leaves_the_lasting_one_to_be_named_by_who_must() -> None:
+    held = facts(attribute(interim=True, names_lasting="the Cabinet"), attribute("b"))
+    (only,) = steps(held, count(held, RULES))
+    assert (only.kind, only.columns) == ("name-lasting", ("pin",))
+    assert only.command.endswith("--by 'the Cabinet'")
+
+
+def test_a_step_says_how_many_codes_are_open_and_cuts_a_long_list_of_columns() -> None:
+    assert (
+        step_text(Step("harmonise", ("pol",), open=2), "en")
+        == "Place its codes in the common list: pol (open codes: 2)"
+    )
+    many = step_text(Step("own", tuple(f"c{n}" for n in range(11))), "en")
+    assert many.endswith("c7 … (+3)")
+    assert step_text(Step("document", ()), "ru") == "Описать"

@@ -39,6 +39,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_owner_is_named_shown_handed_over_and_ended_and_the_ledger_holds_it_all(home: Path) -> None:
     assert "0 of    2 owned" in run(["owner", "show"])
     assert "NOBODY" in run(["owner", "show", DATASET])
+    assert "holds no dataset ghost#t" in run(["owner", "show", "ghost#t"], expect=2)
+    assert "write SOURCE#TABLE" in run(["owner", "show", "schools"], expect=2)
     assert "owns 2 more attributes" in run(["owner", "name", DATASET, *WHO])
     assert "2 of 2 owned; may be published" in run(["owner", "show", DATASET])
     taken = run(["owner", "name", DATASET, "--column", "code", *WHO], expect=2)

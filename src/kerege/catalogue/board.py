@@ -40,7 +40,7 @@ from kerege.catalogue.models import BoardSnapshot, BoardStart, CriticalDataset, 
 from kerege.catalogue.ownership_findings import note_findings
 from kerege.catalogue.ownership_queries import InterimView, interims
 from kerege.catalogue.packs import pack_folder
-from kerege.ground.clock import local_date, require_utc
+from kerege.ground.clock import iso, local_date, require_utc
 from kerege.ground.text import Text
 
 __all__ = ["Board", "board", "board_rules", "mark_critical", "snapshot", "start", "unmark_critical"]
@@ -85,7 +85,7 @@ class Board:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "at": self.at.isoformat(), "started_on": self.started_on.isoformat(), "days": self.days, "day": self.day,
+            "at": iso(self.at), "started_on": self.started_on.isoformat(), "days": self.days, "day": self.day,
             "days_left": self.days_left, "by": self.by, "reason": self.reason, "critical": len(self.lines),
             "complete": self.complete, "totals": {m.value: t.as_dict() for m, t in self.totals.items()},
             "pace": self.pace.as_dict(), "datasets": [line.as_dict() for line in self.lines],

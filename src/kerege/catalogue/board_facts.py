@@ -80,6 +80,7 @@ def _attribute(
     return AttributeFacts(
         row.name, mapped=bool(held.concept), owned=held.owner is not None,
         interim=held.owner is not None and held.owner.interim, documented=worded, codelist=codelist,
+        names_lasting=held.owner.names_lasting if held.owner is not None else "",
         open_codes=open_codes, by=by,
     )  # fmt: skip
 

@@ -77,7 +77,7 @@ def as_text(view: Board, language: str) -> str:
         counts = (f"{view.rules[m].text.in_(language)} {c.done}/{c.total}" for m, c in line.counts.items())
         lines.append("    " + "; ".join(counts))
         for number, step in enumerate(line.steps, start=1):
-            lines.append(f"    {number}. {step_text(step.kind, step.columns, language)}")
+            lines.append(f"    {number}. {step_text(step, language)}")
             lines += [f"       $ {step.command}"] if step.command else []
     lines += [] if view.lines else [say("no_datasets", language)]
     if view.interims:
@@ -182,7 +182,7 @@ def _datasets(view: Board, language: str) -> list[str]:
             parts.append(f"<p>{_e(say('next', language))}:</p><ol>")
             for step in line.steps:
                 command = f"<br><code>{_e(step.command)}</code>" if step.command else ""
-                parts.append(f"<li>{_e(step_text(step.kind, step.columns, language))}{command}</li>")
+                parts.append(f"<li>{_e(step_text(step, language))}{command}</li>")
             parts.append("</ol>")
         else:
             parts.append(f"<p>{_e(say('nothing_next', language))}</p>")

@@ -41,6 +41,7 @@ class MeasureRule:
 class AttributeFacts:
     """What the platform knows of one attribute.
 
+    names_lasting who must name the lasting owner where the present one is interim
     codelist      the list its meaning has, "" where it needs no harmonising
     open_codes    of its codes those without a place in the list; None when its codes are not known (withheld, or never told)
     by            the crosswalks that place its codes, none where they are the list's own
@@ -51,6 +52,7 @@ class AttributeFacts:
     owned: bool
     interim: bool
     documented: bool
+    names_lasting: str = ""
     codelist: str = ""
     open_codes: tuple[str, ...] | None = ()
     by: tuple[str, ...] = ()
@@ -102,15 +104,22 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do next. `kind` is a stable word the reports have texts for; a command to type, or the page that does it."""
+    """What to do next. `kind` is a stable word the reports have texts for; a command to type, or the page that does it.
+
+    open   codes without a place, where that is what is to be done
+    """
 
     kind: str
     columns: tuple[str, ...] = ()
     command: str = ""
     page: str = ""
+    open: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "columns": list(self.columns), "command": self.command, "page": self.page}
+        return {
+            "kind": self.kind, "columns": list(self.columns), "command": self.command, "page": self.page,
+            "open": self.open,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +274,7 @@ def steps(facts: DatasetFacts, counts: Mapping[Measure, Count]) -> tuple[Step, .
             found.append(Step("tell-codes", (a.column,), command, page))
         else:
             command = f"kerege crosswalk suggest {name} LIST --code {shown(a.column)} --to-code CODE --out FILE"
-            found.append(Step("harmonise", (a.column,), command, page))
+            found.append(Step("harmonise", (a.column,), command, page, len(a.open_codes)))
     if not counts[Measure.DOCUMENTED].complete:
         found.append(
             Step("document", counts[Measure.DOCUMENTED].missing, f"kerege harvest {shown(facts.source)} --plan", page)
@@ -277,6 +286,10 @@ def steps(facts: DatasetFacts, counts: Mapping[Measure, Count]) -> tuple[Step, .
             version = facts.version or "1"
             command = f"kerege lifecycle act {action} dataset {name} {version} --by WHO --reason WHY"
             found.append(Step(action, (), command, page))
+    for who in sorted({a.names_lasting for a in facts.attributes if a.interim}):
+        held = tuple(a.column for a in facts.attributes if a.interim and a.names_lasting == who)
+        command = f"kerege owner hand-over {name} --organisation ORG --unit UNIT --legal-basis ACT --by {shown(who)}"
+        found.append(Step("name-lasting", held, command, page))
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from kerege.catalogue.board_rules import Step
 from kerege.ground.text import Text
 
 WORDS: Final[dict[str, Text]] = {
@@ -89,6 +90,7 @@ WORDS: Final[dict[str, Text]] = {
     "yes": Text("бүттү", "готово", "complete"),
     "no": Text("бүтө элек", "не готово", "not complete"),
     "waits": Text("маанилери белгиленсин", "сначала указать смысл", "once the meanings are known"),
+    "open_codes": Text("ачык коддор: {n}", "открытых кодов: {n}", "open codes: {n}"),
     "findings": Text("Ачык табылгалар: {n}", "Открытых находок: {n}", "Open findings: {n}"),
     "signature": Text("Кол тамгасы жана күнү", "Подпись и дата", "Signature and date"),
 }
@@ -112,6 +114,11 @@ STEPS: Final[dict[str, Text]] = {
         "Place its codes in the common list: {columns}",
     ),
     "document": Text("Сүрөттөө: {columns}", "Описать: {columns}", "Describe it: {columns}"),
+    "name-lasting": Text(
+        "Туруктуу ээсин аныктоо: {columns}",
+        "Назвать постоянного владельца: {columns}",
+        "Name the lasting owner: {columns}",
+    ),
     "submit": Text("Жазууну бекитүүгө берүү", "Подать запись на утверждение", "Submit the entry for approval"),
     "approve": Text(
         "Жазууну бекитүү (башка адам)", "Утвердить запись (другой человек)", "Approve the entry (another person)"
@@ -125,7 +132,9 @@ def say(key: str, language: str, **values: object) -> str:
     return WORDS[key].in_(language).format(**values)
 
 
-def step_text(kind: str, columns: tuple[str, ...], language: str, most: int = 8) -> str:
+def step_text(step: Step, language: str, most: int = 8) -> str:
     """What a step asks for; of many columns the first ones and how many more."""
+    columns = step.columns
     named = ", ".join(columns[:most]) + (f" … (+{len(columns) - most})" if len(columns) > most else "")
-    return STEPS[kind].in_(language).format(columns=named).removesuffix(": ").rstrip()
+    told = STEPS[step.kind].in_(language).format(columns=named).rstrip().removesuffix(":")
+    return told + (f" ({say('open_codes', language, n=step.open)})" if step.open else "")

@@ -49,6 +49,8 @@ CONDITIONS: Final[dict[tuple[str, str], str]] = {
     ("codelist", "publish"): "kerege.catalogue.codelists:codelist_reasons",
     ("crosswalk", "publish"): "kerege.catalogue.codelists:crosswalk_reasons",
     ("contract", "publish"): "kerege.catalogue.contracts:publication_reasons",
+    ("contract", "deprecate"): "kerege.catalogue.contracts:deprecation_reasons",
+    ("contract", "reinstate"): "kerege.catalogue.contracts:reinstatement_reasons",
     ("contract", "retire"): "kerege.catalogue.contracts:retirement_reasons",
 }
 

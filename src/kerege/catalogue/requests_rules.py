@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from kerege.catalogue.lifecycle_rules import same_person
+from kerege.ground.clock import iso
 
 
 class Kind(StrEnum):
@@ -93,7 +94,7 @@ class Review:
     def as_dict(self) -> dict[str, Any]:
         return {
             "role": self.role, "by": self.by, "decision": self.decision.value, "reason": self.reason,
-            "terms": self.terms, "at": self.at.isoformat(),
+            "terms": self.terms, "at": iso(self.at),
         }  # fmt: skip
 
 

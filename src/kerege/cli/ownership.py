@@ -93,6 +93,7 @@ def show(dataset: str, column: str, organisation: str, as_of: datetime | None, a
     """Owners of DATASET (SOURCE#TABLE), or of all datasets in numbers; interim terms that end soon or ran out."""
     open_database()
     from kerege.catalogue import ownership_queries as queries
+    from kerege.catalogue.errors import DatasetUnknown
     from kerege.catalogue.models import Dataset
 
     moment = as_of or clock.now()
@@ -112,7 +113,9 @@ def show(dataset: str, column: str, organisation: str, as_of: datetime | None, a
     if dataset:
         source, table = dataset_of(dataset)
         row = Dataset.objects.filter(source=source, table=table).first()
-        view = queries.ownership_of(row.pk if row else 0, moment)
+        if row is None:
+            raise DatasetUnknown(what="dataset", name=dataset)
+        view = queries.ownership_of(row.pk, moment)
         if as_json:
             told(view.as_dict())
             return
