@@ -54,7 +54,7 @@ def crosswalk_finder(expr: ir.RecodeAsOf, crosswalk: Crosswalk) -> Callable[[str
         code, (day, *cells) = apart(text, size)
         given = [None if (value := cells[n]) is None else crosswalk.key(value) for n in places]
         for first, last, conditions, target in rules.get(crosswalk.key(code), ()):
-            if _holds(first, last, day) and all(c is None or c == g for c, g in zip(conditions, given, strict=True)):
+            if holds(first, last, day) and all(c is None or c == g for c, g in zip(conditions, given, strict=True)):
                 return target
         return None
 
@@ -65,7 +65,8 @@ def _text(value: str | int | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _holds(first: str, last: str, day: str | None) -> bool:
+def holds(first: str, last: str, day: str | None) -> bool:
+    """Whether a day (ISO text, or none) lies between two, inclusive; "" is open."""
     if day is None:
         return not first and not last
     return (not first or day >= first) and (not last or day <= last)
@@ -104,7 +105,7 @@ def lookup_finder(expr: ir.LookupAsOf, codelist: CodeList) -> Callable[[str], st
     def find(text: str) -> str | None:
         value, (day,) = apart(text, 2)
         key = folding.fold(value) if expr.by == "wording" else value
-        held = {notation: given for first, last, notation, given in found.get(key, ()) if _holds(first, last, day)}
+        held = {notation: given for first, last, notation, given in found.get(key, ()) if holds(first, last, day)}
         return next(iter(held.values())) or None if len(held) == 1 else None
 
     return find
