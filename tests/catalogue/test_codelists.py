@@ -293,3 +293,18 @@ def test_a_crosswalk_file_that_maps_a_code_twice_fails_its_check(tmp_path: Path)
     keep_unmapped("t:w", "", "node:n1", {"Q": 7}, NOW)
     assert "        7  Q" in run("crosswalk", "unmapped").output
     assert json.loads(run("crosswalk", "unmapped", "t:w", "--json").output)[0]["place"] == "node:n1"
+
+
+def test_a_recorded_run_of_harmonise_keeps_its_unmapped_codes_for_the_columns_owner(
+    people: Path, tmp_path: Path
+) -> None:
+    options = Options()
+    made = doings.make_plan(harvest_source(str(people), options), options, NOW, location=str(people))
+    doings.apply_plan(made.plan_id, NOW)
+    walk = tmp_path / "w.sssom.tsv"
+    walk.write_bytes(write_sssom(Crosswalk("t:w", tuple(Row(c, c) for c in ("41702", "41703", "41708")))))
+    run("harmonise", people, "--column", f"region:{walk}", "--out", tmp_path / "out.csv", "--record")
+    (view,) = unmapped("t:w")
+    assert (view.code, view.records, view.place, view.owner) == ("41799", 1, "people.csv#people.region", "")
+    doings.name_owner("people.csv", "people", "region", "70000001", "Registry unit", "Act 1, article 2", NOW)
+    assert unmapped("t:w")[0].owner == "70000001 Registry unit"

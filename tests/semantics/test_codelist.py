@@ -120,3 +120,10 @@ def test_the_packs_own_lists_have_no_errors_and_three_languages() -> None:
     for found in country_pack().codelists.values():
         findings = [f for f in found.check() if f.severity == "error" or f.code == "label_missing"]
         assert findings == [], found.id
+
+
+def test_labels_that_differ_in_a_number_are_not_one_label() -> None:
+    grades = CodeList(
+        "t:g", (Concept("1", {"en": "grade 1"}), Concept("11", {"en": "grade 11"}), Concept("x", {"en": "Grade 1"}))
+    )
+    assert [(f.code, f.notation) for f in grades.check(("en",))] == [("label_twice", "x")]

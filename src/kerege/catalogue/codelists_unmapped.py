@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from kerege.catalogue.doings import NewFinding, record_findings
 from kerege.catalogue.masks import identifier_of, mask
 from kerege.catalogue.models import Dataset, Owner, UnmappedCode
+from kerege.ground import clock
 from kerege.ground.clock import require_utc
 from kerege.semantics.crosswalk import OTHERS, Crosswalk
 
@@ -127,14 +128,22 @@ class UnmappedView:
         }  # fmt: skip
 
 
-def unmapped(crosswalk: str = "", *, settled: bool = False, most: int = 500) -> list[UnmappedView]:
-    """The kept codes, the most records first; with `settled` those that were taken care of too. Two queries for any number of rows."""
+def unmapped(
+    crosswalk: str = "", *, settled: bool = False, most: int = 500, now: datetime | None = None
+) -> list[UnmappedView]:
+    """The kept codes, the most records first; with `settled` those that were taken care of too. Two queries for any number of rows.
+
+    now   whose owners are told, lasting or interim; the present when not given
+    """
+    at = require_utc(now) if now is not None else clock.now()
     rows = UnmappedCode.objects.order_by("-records", "crosswalk", "code", "place")
     rows = rows.filter(crosswalk=crosswalk) if crosswalk else rows
     found = list((rows if settled else rows.filter(settled_at=None))[:most])
     owners = {
         f"{o.field.dataset.source}#{o.field.dataset.table}.{o.field.name}": f"{o.organisation} {o.unit}".strip()
-        for o in Owner.objects.filter(until=None, field__dataset__in=_datasets(found)).select_related("field__dataset")
+        for o in Owner.objects.filter(
+            Q(until=None) | Q(until__gt=at), since__lte=at, field__dataset__in=_datasets(found)
+        ).select_related("field__dataset")
     }
     return [
         UnmappedView(

@@ -392,10 +392,8 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
 def _record(source: str, table: str, report: Any) -> None:
     open_database()
     from kerege.catalogue import doings
+    from kerege.catalogue.codelists_unmapped import keep_unmapped
 
-    new = [
-        doings.NewFinding("code-unknown", n, step.column, f"{value[:40]} has no target in {step.crosswalk}")
-        for step in report.steps
-        for value, n in step.unmapped.most_common(200)
-    ]
-    doings.record_findings(source, table, new, clock.now(), found_by="harmonise")
+    doings.record_findings(source, table, (), clock.now(), found_by="harmonise")  # the dataset must be known
+    for step in report.steps:
+        keep_unmapped(step.crosswalk, "", f"{source}#{table}.{step.column}", step.unmapped, clock.now())

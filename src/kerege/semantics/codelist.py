@@ -217,7 +217,10 @@ class CodeList:
                 if not label:
                     yield Finding("label_missing", concept.notation, f"no label in {language}", "warning")
                     continue
-                place = (language, latin_key(label) or label, concept.broader)
+                digits = "".join(
+                    c for c in label if c.isdigit()
+                )  # the key makes doubled ones single: grade 1 is not grade 11
+                place = (language, f"{latin_key(label) or label} {digits}", concept.broader)
                 other = owner.setdefault(place, concept.notation)
                 if other != concept.notation:
                     said = f"its {language} label is also that of {other}"
