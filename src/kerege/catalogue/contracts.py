@@ -12,11 +12,13 @@ speaks against publishing or retiring is in `publication_reasons` and `retiremen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from kerege.catalogue import lifecycle
 from kerege.catalogue.contract_clock import Clock, Use, may_retire
@@ -53,6 +55,8 @@ from kerege.semantics.contract_findings import findings
 from kerege.semantics.contract_wire import WIRE_MODES, to_wire
 
 KIND: Final = "contract"
+# set while a doing of this module acts: the life cycle alone would change a state and leave routes, clock and nodes as they were
+_ACTING: Final[ContextVar[bool]] = ContextVar("kerege_contract_doing", default=False)
 
 
 def subject(contract: str, version: str) -> Subject:
@@ -117,6 +121,34 @@ def _dataset(text: str) -> Dataset:
 # --- what speaks against it; asked by the life cycle ---
 
 
+@contextmanager
+def _acting() -> Iterator[None]:
+    token = _ACTING.set(True)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)
+
+
+def _act(what: Subject, action: Action, *args: Any, **more: Any) -> None:
+    with _acting():
+        lifecycle.act(what, action, *args, **more)
+
+
+def _elsewhere(command: str) -> tuple[str, ...]:
+    return () if _ACTING.get() else (f"more than its state changes then: use kerege contract {command}",)
+
+
+def deprecation_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
+    """A version is deprecated with its clock only (`deprecate`)."""
+    return _elsewhere("deprecate")
+
+
+def reinstatement_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
+    """A deprecation is taken back with its clock only (`reinstate`)."""
+    return _elsewhere("reinstate")
+
+
 def publication_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
     """Why a version cannot be published now: findings that are errors, attributes without owner, a breaking change nobody was told of."""
     row = ContractVersion.objects.filter(contract=what.id, version=what.version).first()
@@ -128,7 +160,7 @@ def publication_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
         out.append("the catalogue does not know which dataset it is about; name it with --dataset")
     else:
         out += may_publish(row.dataset_id, now).reasons
-    return (*out, *_succession(row, contract, now))
+    return (*_elsewhere("publish"), *out, *_succession(row, contract, now))
 
 
 def _succession(row: ContractVersion, contract: Contract, now: datetime) -> list[str]:
@@ -152,7 +184,7 @@ def retirement_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
     if lifecycle.status(what).state not in (State.PUBLISHED, State.DEPRECATED):
         return ()
     ruling = may_retire(*_circumstances(find(what.id, what.version), now))
-    return () if ruling.allowed else (ruling.reason,)
+    return (*_elsewhere("retire"), *(() if ruling.allowed else (ruling.reason,)))
 
 
 def _circumstances(
@@ -196,7 +228,7 @@ def publish(
     row = find(contract, version)
     made = contract_of(row)
     before = lifecycle.in_force(KIND, contract)
-    lifecycle.act(
+    _act(
         subject(contract, version), Action.PUBLISH, by, reason, now, evidence={"sha256": row.fingerprint}, ledger=ledger
     )
     if before is not None and before != version:
@@ -208,7 +240,7 @@ def publish(
 def _supersede(old: ContractVersion, successor: str, by: str, now: datetime, ledger: LedgerWriter | None) -> None:
     if lifecycle.status(subject(old.contract, old.version)).state is State.PUBLISHED:
         what = subject(old.contract, old.version)
-        lifecycle.act(what, Action.DEPRECATE, by, f"{successor} takes its place", now, ledger=ledger)
+        _act(what, Action.DEPRECATE, by, f"{successor} takes its place", now, ledger=ledger)
         Deprecation.objects.create(
             contract=old,
             announced_at=now,
@@ -234,7 +266,14 @@ def _put(row: ContractVersion, made: Contract, route: Route, now: datetime) -> C
         legal_basis=made.legal_basis, now=now, at=at, mode=WIRE_MODES[made.mode], translate=route.translate, method=route.method,
         check=to_wire(rules_of(made, found.name)),
     )  # fmt: skip
-    return ContractRoute.objects.create(contract=row, **place, at=route.at, translate=route.translate, since=now)
+    try:
+        with transaction.atomic():
+            return ContractRoute.objects.create(
+                contract=row, **place, at=route.at, translate=route.translate, since=now
+            )
+    except IntegrityError as error:  # two at the same moment: the database keeps one
+        other = "another contract, published this moment"
+        raise ContractPlaceTaken(data_service=route.data_service, path=route.path, other=other) from error
 
 
 @transaction.atomic
@@ -251,7 +290,7 @@ def deprecate(
         raise DeprecationRefused(
             contract=contract, version=version, reason=f"its end {ends.isoformat()} is not in the future"
         )
-    lifecycle.act(
+    _act(
         subject(contract, version), Action.DEPRECATE, by, reason, now, ledger=ledger,
         evidence={"ends": ends.isoformat(), "successor": successor},
     )  # fmt: skip
@@ -298,7 +337,7 @@ def reinstate(
         raise LifecycleBlocked(
             subject=str(subject(contract, version)), action="reinstate", reasons=f"{running.successor} took its place"
         )
-    lifecycle.act(subject(contract, version), Action.REINSTATE, by, reason, now, ledger=ledger)
+    _act(subject(contract, version), Action.REINSTATE, by, reason, now, ledger=ledger)
     row.deprecations.filter(taken_back_at=None).update(taken_back_at=require_utc(now))
 
 
@@ -311,7 +350,7 @@ def retire(
     Raises LifecycleBlocked before the clock's last second is over, unless nobody uses it.
     """
     row = find(contract, version)
-    lifecycle.act(subject(contract, version), Action.RETIRE, by, reason, now, ledger=ledger)
+    _act(subject(contract, version), Action.RETIRE, by, reason, now, ledger=ledger)
     for route in row.routes.all():
         membership.drop_contract(DataServiceId.parse(route.data_service), route.path, route.method)
         route.delete()

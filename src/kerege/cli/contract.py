@@ -275,6 +275,20 @@ def _midnight(moment: datetime) -> datetime:
 @click.argument("version")
 @_BY
 @_REASON
+def reinstate(name: str, version: str, by: str, reason: str) -> None:
+    """Take the deprecation of VERSION back, as long as no other version took its place."""
+    with ledger() as log:
+        from kerege.catalogue import contracts
+
+        contracts.reinstate(name, version, by, reason, clock.now(), ledger=log)
+    click.echo(f"{name} {version} is in force without an end.")
+
+
+@contract.command()
+@click.argument("name", metavar="CONTRACT")
+@click.argument("version")
+@_BY
+@_REASON
 def retire(name: str, version: str, by: str, reason: str) -> None:
     """End VERSION of CONTRACT; refused before its term is over, unless nobody uses it."""
     with ledger() as log:
