@@ -5,6 +5,8 @@ PostgreSQL has exclusion constraints; ranges of one number stand for "the same" 
 A later migration that remakes one of the two tables on SQLite must make its triggers again (tests/catalogue/test_ownership.py notices).
 """
 
+from typing import Any
+
 from django.db import migrations
 
 _TABLES = {
@@ -16,7 +18,7 @@ _TABLES = {
 }
 
 
-def guard(apps, schema_editor):
+def guard(apps: Any, schema_editor: Any) -> None:
     for table, (key, same) in _TABLES.items():
         if schema_editor.connection.vendor == "postgresql":
             schema_editor.execute(
@@ -35,7 +37,7 @@ def guard(apps, schema_editor):
                 )
 
 
-def unguard(apps, schema_editor):
+def unguard(apps: Any, schema_editor: Any) -> None:
     for table in _TABLES:
         if schema_editor.connection.vendor == "postgresql":
             schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_no_overlap")
