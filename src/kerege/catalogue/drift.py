@@ -97,8 +97,10 @@ def gone(kind: str, facts: Mapping[str, Any], table: TableProfile | None, column
         if present is None:
             return "the column is gone again"
         return "the column has an owner and a concept now" if settled else ""
-    if present is None:
+    if kind == "column-vanished" and present is None:
         return ""
+    if present is None:
+        return "the column is not there any more; that has a finding of its own"
     if kind == "column-vanished":
         return f"the column is there again, {1000 - present.nulls * 1000 // max(1, present.rows)} per mille filled"
     return _column_gone(kind, facts, present, sampled=table.sampled)

@@ -109,6 +109,7 @@ def harvest_source(text: str, options: Options | None = None, progress: Callable
     finally:
         source.close()
     found = tuple(sorted(tables, key=lambda t: t.name))
+    source.cost.rows = source.cost.rows or sum(t.rows for t in found)
     return Harvest(source.name, source.kind, before, found, tuple(sorted(source.remarks.items())), source.cost, usage)
 
 

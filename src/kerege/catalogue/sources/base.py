@@ -112,6 +112,7 @@ class Traffic(Protocol):
 
 
 _CHUNK: Final = 1 << 20
+_LONGEST_NAME: Final = 200  # as the catalogue stores names
 
 
 def file_digest(path: Path) -> str:
@@ -123,9 +124,16 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def short_name(name: str) -> str:
+    """`name`, or as much as the catalogue takes and something that tells it from others that begin alike."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 10]}…{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
 def check_header(source: str, row: int, cells: Sequence[str]) -> tuple[ColumnHead, ...]:
     """Column heads from a header row; every column needs a name of its own."""
-    names = [c.strip() for c in cells]
+    names = [short_name(c.strip()) for c in cells]
     for i, name in enumerate(names):
         if not name:
             raise HeaderMerged(source=source, row=row, column=i + 1)

@@ -6,7 +6,6 @@ the description's own enumerations, which anybody who may read it knows; they ar
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,14 +13,13 @@ from typing import Final
 from kerege.catalogue.errors import DescriptionTooLarge
 from kerege.catalogue.masks import name_suggests_person
 from kerege.catalogue.profile import ColumnHead, FieldProfile, TableProfile
-from kerege.catalogue.sources.base import Table
+from kerege.catalogue.sources.base import Table, short_name
 from kerege.catalogue.tally import MOST_CODES
 
 MOST_OPERATIONS: Final = 5_000
 MOST_FIELDS: Final = 2_000  # of one operation
 MOST_VISITS: Final = 200_000  # schemas looked at for one document, however it refers to itself
 DEEPEST_FIELD: Final = 12
-_LONGEST_NAME: Final = 200
 _LONGEST_CODE: Final = 80
 _TYPES: Final = {"integer": "integer", "number": "decimal", "date": "date", "date-time": "moment"}
 
@@ -96,13 +94,6 @@ def _field(leaf: Leaf, position: int) -> FieldProfile:
         personal=any(name_suggests_person(part) for part in leaf.path.replace("[]", "").split(".")),
         masks=(), codes=codes, codes_withheld=len(leaf.codes) - len(codes),
     )  # fmt: skip
-
-
-def short_name(name: str) -> str:
-    """`name`, or as much as the catalogue takes and something that tells it from others that begin alike."""
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[: _LONGEST_NAME - 10]}…{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _line(text: str) -> str:
