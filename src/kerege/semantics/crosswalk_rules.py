@@ -27,6 +27,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Final
 
 from kerege.semantics.crosswalk_rows import NO_TERM, TRANSLATING, Row
@@ -76,12 +77,12 @@ class Compiled:
     rules: Mapping[str, tuple[Rule, ...]]
     twice: tuple[Twice, ...]
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether no rule has a day or a condition."""
         return not self.cells and not self.dated
 
-    @property
+    @cached_property
     def dated(self) -> bool:
         """Whether a rule has a day, so that a mapping must say which cell is the record's date."""
         return any(r.valid_from or r.valid_to for rules in self.rules.values() for r in rules)

@@ -130,9 +130,13 @@ class Crosswalk:
         as_of   the record's day, not today's; without it rows with a validity do not hold
         cells   other cells of the record by the names that the rows' conditions use
         """
-        found = self.find(code, as_of, cells)
-        if found is not None:
-            return found.target, True
+        if self.compiled.plain:
+            target = self.table.get(self.key(code))
+        else:
+            found = self.find(code, as_of, cells)
+            target = found.target if found is not None else None
+        if target is not None:
+            return target, True
         self.count(code)
         return self.policy.value(code), False
 
