@@ -11,12 +11,12 @@ row with all that could be wrong takes gigabytes, so problems are made long and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from kerege.semantics import codes, folding, ir
 from kerege.semantics import engines_words as words
+from kerege.semantics import folding, ir
+from kerege.semantics.emit_polars_words import WORDS, Expr, fold, not_empty
 from kerege.semantics.engines_plan import (
     RANKS,
     SIDE_PARTS,
@@ -30,14 +30,13 @@ from kerege.semantics.engines_plan import (
 )
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import RESERVED, Mapping
-from kerege.semantics.operators import NUMBER_LENGTH, Lists, lookup_table
+from kerege.semantics.operators import Lists, lookup_table
 from kerege.semantics.problems import SOURCE_CODE_LENGTH, Verdict
 
 if TYPE_CHECKING:
     import polars as pl
 
 ROW, ISSUES, VERDICT = RESERVED
-Expr = Any  # a Polars expression, where the module is handed in
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def compile_polars(mapping: Mapping, pack: Lists) -> PolarsTable:
 
 def is_native(node: ir.Expr) -> bool:
     """Whether `node` runs as an expression here."""
-    return type(node) in _WORDS or isinstance(
+    return type(node) in WORDS or isinstance(
         node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When | ir.Together
     )
 
@@ -145,7 +144,7 @@ class _Run:
             return pl.lit(node.text or None, pl.String)
         if isinstance(node, ir.Concat):
             joined = pl.concat_str([self.col(p) for p in node.parts], separator=node.separator, ignore_nulls=True)
-            return _not_empty(pl, joined)
+            return not_empty(pl, joined)
         if isinstance(node, ir.Coalesce):
             return pl.coalesce([self.col(p) for p in node.parts])
         if isinstance(node, ir.Together):
@@ -156,7 +155,7 @@ class _Run:
             other = self.col(node.otherwise) if node.otherwise is not None else pl.lit(None, pl.String)
             return pl.when(self._holds(node)).then(self.col(node.then)).otherwise(other)
         (of, *_) = node.inputs()
-        return _not_empty(pl, _WORDS[type(node)](pl, node, self.col(of)))
+        return not_empty(pl, WORDS[type(node)](pl, node, self.col(of)))
 
     def _holds(self, node: ir.When) -> Expr:
         test = self.col(node.test)
@@ -173,12 +172,12 @@ class _Run:
             notations = [c.notation for c in self.pack.codelist(node.codelist)]
             return [pl.when(given.is_in(notations)).then(given).alias(name)]
         if isinstance(node, ir.Lookup):
-            key = _fold(pl, given) if node.by == "wording" else given
+            key = fold(pl, given) if node.by == "wording" else given
             return [self._found(key, lookup_table(node, self.pack)).alias(name)]
         assert isinstance(node, ir.Recode)
         crosswalk = self.pack.crosswalk(node.crosswalk)
         policy = crosswalk.policy
-        found = self._found(_fold(pl, given) if crosswalk.match == "folded" else given, dict(crosswalk.table))
+        found = self._found(fold(pl, given) if crosswalk.match == "folded" else given, dict(crosswalk.table))
         otherwise = given if policy.kind == "pass-and-flag" else pl.lit(policy.default, pl.String)
         missed = given.is_not_null() & found.is_null()
         return [pl.when(missed).then(otherwise).otherwise(found).alias(name), missed.alias(f"{name}_missed")]
@@ -308,94 +307,3 @@ def text_of(pl: Any, cell: str, kind: Any) -> Expr | None:
             pl.when(written.str.contains(".", literal=True)).then(written.str.strip_chars_end("0")).otherwise(written)
         )
     return None
-
-
-# --- words ------------------------------------------------------------------------------------------------------------------------
-
-
-def _not_empty(pl: Any, x: Expr) -> Expr:
-    return pl.when(x != "").then(x)
-
-
-def _letters(x: Expr, table: words.Letters) -> Expr:
-    if not table.source:
-        return x
-    return x.str.replace_many(list(table.source), [*table.target, *([""] * len(table.dropped))])
-
-
-def _squeezed(x: Expr) -> Expr:
-    """Plain spaces collapsed, none at the ends."""
-    return x.str.replace_all("  +", " ").str.strip_chars(" ")
-
-
-def _fold(_: Any, x: Expr) -> Expr:
-    return _squeezed(_letters(x, words.FOLD))
-
-
-def _split(pl: Any, node: ir.Split, x: Expr) -> Expr:
-    place = node.part - 1 if node.part > 0 else node.part
-    return x.str.split(node.on).list.get(place, null_on_oob=True)
-
-
-def _existing(pl: Any, year: Expr, month: Expr, day: Expr) -> Expr:
-    """The ISO text of three parts made of digits, when there is such a day in the years taken; else null."""
-    inside = pl.concat_str([month, day])
-    exists = inside.is_in(words.DAYS) | ((inside == words.LEAP_DAY) & year.is_in(words.LEAP_YEARS))
-    taken = year.is_between(pl.lit(words.FIRST_YEAR), pl.lit(words.LAST_YEAR)) & exists
-    return pl.when(taken).then(pl.concat_str([year, month, day], separator="-"))
-
-
-def _date(pl: Any, name: str, cell: Expr) -> Expr:
-    if name == words.SHORT:
-        shape = "^[0-9]{1,2}[.][0-9]{1,2}[.][0-9]{4}$"
-        parts = cell.str.split(".")
-        day, month = (parts.list.get(place, null_on_oob=True).str.pad_start(2, "0") for place in (0, 1))
-        read = _existing(pl, cell.str.slice(-4), month, day)
-    else:
-        layout = words.LAYOUTS[name]
-        shape = f"^{words.shape_of(layout)}" + ("" if layout.open_ended else "$")
-        read = _existing(
-            pl, *(cell.str.slice(at - 1, n) for at, n in ((layout.year, 4), (layout.month, 2), (layout.day, 2)))
-        )
-    return pl.when(cell.str.contains(shape)).then(read)
-
-
-def _parse_date(pl: Any, node: ir.ParseDate, x: Expr) -> Expr:
-    cell = x.str.strip_chars(folding.WHITESPACE)
-    return pl.coalesce([_date(pl, name, cell) for name in node.formats])
-
-
-def _number(pl: Any, _: ir.Number, x: Expr) -> Expr:
-    digits = _letters(x, words.NO_BLANKS)
-    short = digits.str.strip_chars_start("0")
-    readable = digits.str.contains(f"^[0-9]{{1,{NUMBER_LENGTH}}}$")
-    return pl.when(readable).then(pl.when(short == "").then(pl.lit("0")).otherwise(short))
-
-
-def _code(pl: Any, node: ir.Code, x: Expr) -> Expr:
-    bare = _letters(x, words.code_letters(node.alphabet))
-    size = "+" if node.length is None else f"{{{node.length}}}"
-    return pl.when(bare.str.contains(f"^[{codes.LETTERS[node.alphabet]}]{size}$")).then(bare)
-
-
-def _pin(pl: Any, _: ir.Pin, x: Expr) -> Expr:
-    digits = _letters(x, words.PIN)
-    exists = _existing(pl, *(digits.str.slice(at, size) for at, size in ((5, 4), (3, 2), (1, 2)))).is_not_null()
-    return pl.when(digits.str.contains("^[12][0-9]{13}$") & exists).then(digits)
-
-
-_WORDS: Final[dict[type[ir.Expr], Callable[[Any, Any, Any], Any]]] = {
-    ir.Trim: lambda pl, e, x: x.str.strip_chars(folding.WHITESPACE),
-    ir.Collapse: lambda pl, e, x: _squeezed(_letters(x, words.BLANKS)),
-    ir.Upper: lambda pl, e, x: _letters(x, words.UPPER),
-    ir.Lower: lambda pl, e, x: _letters(x, words.LOWER),
-    ir.Fold: lambda pl, e, x: _fold(pl, x),
-    ir.Remove: lambda pl, e, x: _letters(x, words.remove_letters(e)),
-    ir.Split: _split,
-    ir.Take: lambda pl, e, x: x.str.slice(e.start - 1, e.length),
-    ir.Pad: lambda pl, e, x: x.str.pad_start(e.width, e.fill),
-    ir.ParseDate: _parse_date,
-    ir.Number: _number,
-    ir.Code: _code,
-    ir.Pin: _pin,
-}

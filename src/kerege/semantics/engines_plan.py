@@ -19,7 +19,8 @@ from kerege.semantics import ir, problems
 from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.gazetteer import Gazetteer
 from kerege.semantics.mapping import Mapping
-from kerege.semantics.operators import Lists, check_lists, function_of
+from kerege.semantics.operators import Function, Lists, Outcome, check_lists, function_of, reader_of
+from kerege.semantics.patterns import Pattern
 from kerege.semantics.problems import Severity, Verdict
 
 # What the failure of an operator that runs natively is called: input there, no value out.
@@ -120,7 +121,14 @@ def side_columns(nodes: Sequence[ir.Expr], names: Sequence[str]) -> tuple[str, .
 def side_row(nodes: Sequence[ir.Expr], pack: Lists) -> Callable[[str], tuple[str | None, ...]]:
     """What fills a side table: from one distinct value its row, the key first."""
     quiet = _Uncounted(pack)
-    functions = [(function_of(node, quiet), node.laws.total) for node in nodes]
+    readers: dict[Pattern, Callable[[str], dict[str, str] | None]] = {}
+    functions: list[tuple[Function, bool]] = []
+    for node in nodes:
+        if isinstance(node, ir.Extract):
+            read = readers.setdefault(node.pattern, _once(reader_of(node.pattern).read))
+            functions.append((_part(read, node.part), False))
+        else:
+            functions.append((function_of(node, quiet), node.laws.total))
 
     def row(text: str) -> tuple[str | None, ...]:
         out: list[str | None] = [text]
@@ -135,6 +143,30 @@ def side_row(nodes: Sequence[ir.Expr], pack: Lists) -> Callable[[str], tuple[str
 
 
 _NO_ISSUE: Final = (None, None, None)
+_UNREAD: Final = (problems.PATTERN, None, "flag")
+
+
+def _once(read: Callable[[str], dict[str, str] | None]) -> Callable[[str], dict[str, str] | None]:
+    """`read`, which is asked for every part of one text before the next: it reads the text once."""
+    last: tuple[str | None, dict[str, str] | None] = (None, None)
+
+    def again(text: str) -> dict[str, str] | None:
+        nonlocal last
+        if last[0] != text:
+            last = (text, read(text))
+        return last[1]
+
+    return again
+
+
+def _part(read: Callable[[str], dict[str, str] | None], part: str) -> Function:
+    """As `operators` has it for one `extract`: the part, or a problem where no line of the pattern reads the text."""
+
+    def run(text: str) -> Outcome:
+        found = read(text)
+        return (None, _UNREAD) if found is None else (found.get(part), None)
+
+    return run
 
 
 class _Uncounted:
