@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
@@ -217,3 +218,11 @@ def test_every_state_can_be_reached_and_only_retired_is_an_end() -> None:
 def test_a_damaged_history_is_noticed() -> None:
     with pytest.raises(ValueError, match="action 1 is publish"):
         state_after([Step(Action.PUBLISH, "asanova")])
+
+
+def test_every_condition_names_a_function_that_is_there() -> None:
+    for (kind, action), target in lifecycle.CONDITIONS.items():
+        module, _, function = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), function)), target
+        assert Subject(kind, "x", "1")
+        assert Action(action)

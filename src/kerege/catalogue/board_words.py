@@ -35,7 +35,7 @@ WORDS: Final[dict[str, Text]] = {
     "complete_from": Text("Бүттү деп эсептелет", "Считается готовым от", "Complete from"),
     "what": Text("Эмне эсептелет", "Что считается", "What is counted"),
     "complete_all": Text(
-        "{of} топтомдун {done} толугу менен бүттү",
+        "Толугу менен бүткөн топтомдор: {of} ичинен {done}",
         "Полностью готовы: {done} из {of} наборов",
         "{done} of {of} datasets are complete in everything",
     ),
