@@ -9,14 +9,25 @@ import pytest
 
 from kerege.identity.errors import ReadIncomplete
 from kerege.identity.models import PersonalDataRead
-from kerege.reconcile import desk_doings, desk_queries, persons
+from kerege.reconcile import desk_doings, desk_queries, doings, persons
+from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.errors import DecisionRefused, MergeRefused, TaskSettled, TaskUnknown
+from kerege.reconcile.fields import of_country
+from kerege.reconcile.link import Entry
+from kerege.reconcile.linkage import definition as definitions
+from kerege.reconcile.linkage.model import Model, TrainedLevel
 from kerege.reconcile.linkage.weights import Waterfall
-from kerege.reconcile.models import KeyDecision
+from kerege.reconcile.models import ClericalTask, KeyDecision
 from kerege.reconcile.persons import Placement
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DEFINITION = definitions.of_country("persons", "kg")
+MODEL = Model(
+    DEFINITION.id, DEFINITION.version, 0.001,
+    {c.name: tuple(TrainedLevel(label, 0.5, 0.1) for label in (*(o.label for o in c.levels), "else")) for c in DEFINITION.comparisons},
+    {}, 0.0001, (100, 100),
+)  # fmt: skip
 A, B = ("civil", "a" * 64), ("health", "b" * 64)
 READER = desk_doings.Reader("clerk-1", "KG/GOV/70000003/admission", "linkage", "to be confirmed")
 VALUES = {"civil": {"surname": "Асанов"}, "health": {"surname": "Асанова"}}
@@ -99,3 +110,50 @@ def test_a_record_placed_again_keeps_its_key() -> None:
     place_two()
     assert desk_doings.place_record(A, Placement(persons.NEW, "person-z", (), ()), NOW) == "person-a"
     assert "person-z" not in desk_doings.key_book().keys
+
+
+PERSON = {
+    "surname_key": "asanov",
+    "given_name_key": "bakit",
+    "patronymic_key": "sadir",
+    "birth_date": "1990-03-12",
+    "sex": "1",
+}
+
+
+def test_an_unsure_record_gets_a_key_of_its_own_and_a_question_and_same_joins_them(ledger: Any) -> None:
+    known, new = Entry({**PERSON, "pin": "11203199000012"}), Entry({**PERSON, "pin": None})
+    first = desk_doings.place_and_ask(A, known, {}, DEFINITION, now=NOW)
+    second = desk_doings.place_and_ask(B, new, {first.key: [known]}, DEFINITION, model=MODEL, now=NOW)
+    assert (first.kind, second.kind) == (persons.NEW, persons.UNSURE)
+    assert second.key != first.key
+    [task] = desk_queries.desk_queue()
+    assert task.weight is not None
+    assert {step["comparison"] for step in task.waterfall["steps"]} == {c.name for c in DEFINITION.comparisons}
+    with pytest.raises(DecisionRefused, match="not settled"):
+        desk_doings.join_settled(task.task_id, by="clerk-1", ledger=ledger, now=NOW)
+    for clerk in ("clerk-1", "clerk-2"):
+        desk_doings.decide(task.task_id, verdict="same", reason="one passport", by=clerk, now=NOW)
+    assert desk_doings.join_settled(task.task_id, by="clerk-2", ledger=ledger, now=NOW) == first.key
+    assert desk_doings.key_book().records(first.key) == {A, B}
+    assert "one passport" in KeyDecision.objects.get().reason
+    assert desk_doings.place_and_ask(B, new, {}, DEFINITION, now=NOW).reasons == ("known_already",)
+
+
+def test_a_task_holds_no_value_of_a_person() -> None:
+    known, new = Entry({**PERSON, "pin": "11203199000012"}), Entry({**PERSON, "pin": None})
+    key = desk_doings.place_and_ask(A, known, {}, DEFINITION, now=NOW).key
+    desk_doings.place_and_ask(B, new, {key: [known]}, DEFINITION, model=MODEL, now=NOW)
+    [row] = ClericalTask.objects.values()
+    assert not any(value in str(row) for value in ("asanov", "bakit", "sadir", "1990-03-12", "11203199000012"))
+
+
+def test_open_discrepancies_of_a_case_are_settled_by_the_countrys_rules() -> None:
+    items = [
+        FieldComparison("sex", "civil", "population", "conflict"),
+        FieldComparison("region", "civil", "health", "code_gap"),
+    ]
+    doings.record_comparisons({"case-1": items}, of_country("kg"), run="r1", now=NOW)
+    found = {s.comparison.field: s for s in desk_queries.settlements("case-1")}
+    assert (found["sex"].value_of, found["sex"].rule, found["sex"].legal_basis) == ("civil", "kg:source-of-truth", "")
+    assert found["region"].outcome == "steward"

@@ -21,7 +21,10 @@ from kerege.identity import receipts
 from kerege.identity.reads import Read
 from kerege.reconcile import desk, persons
 from kerege.reconcile.errors import DecisionRefused, KeyUnknown, TaskSettled, TaskUnknown
-from kerege.reconcile.linkage.weights import Waterfall
+from kerege.reconcile.link import Entry
+from kerege.reconcile.linkage.definition import LinkageDefinition
+from kerege.reconcile.linkage.model import Model
+from kerege.reconcile.linkage.weights import Waterfall, explain
 from kerege.reconcile.models import ClericalDecision, ClericalTask, KeyDecision, PersonKey, PersonRecord
 
 Values = Mapping[str, str | None]
@@ -117,6 +120,63 @@ def place_record(record: persons.RecordRef, placement: persons.Placement, now: d
         register=record[0], record_ref=record[1], key=key, reasons=list(placement.reasons), placed_at=now
     )
     return str(key.key)
+
+
+@transaction.atomic
+def place_and_ask(
+    record: persons.RecordRef,
+    entry: Entry,
+    known: Mapping[str, Sequence[Entry]],
+    definition: LinkageDefinition,
+    *,
+    model: Model | None = None,
+    everybody: bool = False,
+    now: datetime,
+) -> persons.Placement:
+    """Place a new record against known persons (`persons.place`) and keep its key; where it is unsure, ask the clerks about each candidate.
+
+    model  with one, each question carries the weight of the likeliest record of the candidate, explained
+    A record that has a key already keeps it and is not asked about again.
+    """
+    placement = persons.place(entry, known, everybody=everybody)
+    there = PersonRecord.objects.filter(register=record[0], record_ref=record[1]).select_related("key").first()
+    if there is not None:
+        return persons.Placement(persons.EXISTING, str(there.key.key), (), ("known_already",))
+    place_record(record, placement, now)
+    if placement.kind != persons.UNSURE:
+        return placement
+    book = key_book()
+    for key in placement.candidates:
+        for other in sorted(book.records(key))[:1]:
+            told = None
+            if model is not None:
+                told = max(
+                    (explain(definition, model, entry.values, one.values) for one in known[key]),
+                    key=lambda found: found.weight,
+                )
+            ask(
+                definition.id, definition.version, record, other, why="unsure", now=now, waterfall=told,
+                double_review=definition.double_review,
+            )  # fmt: skip
+    return placement
+
+
+@transaction.atomic
+def join_settled(task_id: str, *, by: str, ledger: receipts.LedgerWriter, now: datetime) -> str | None:
+    """Carry out what clerks settled: `same` merges the two records' keys, the elder key kept, with the clerks' reasons. Gives the kept key,
+    or None where nothing is to be done (another verdict, or one key already). Raises TaskUnknown, DecisionRefused while it is not settled."""
+    row = _task(task_id)
+    standing = _standing(row)
+    if standing not in desk.VERDICTS:
+        raise DecisionRefused(task=task_id, reason=f"it is {standing}, not settled")
+    book = key_book(lock=True)
+    keys = [book.of((row.left_register, row.left_ref)), book.of((row.right_register, row.right_ref))]
+    if standing != desk.SAME or None in keys or keys[0] == keys[1]:
+        return None
+    elder, younger = PersonKey.objects.filter(key__in=keys).order_by("made_at", "pk").values_list("key", flat=True)
+    reason = f"{task_id}: " + "; ".join(word.reason for word in _words(row) if word.verdict == desk.SAME)
+    merge_keys(elder, younger, reason=reason[:400], by=by, ledger=ledger, now=now)
+    return str(elder)
 
 
 @transaction.atomic

@@ -8,10 +8,13 @@ from typing import Any
 
 from kerege.catalogue.queries import sources_of_truth
 from kerege.reconcile import desk
+from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.desk import Word
 from kerege.reconcile.fields import ComparedFields, of_country
 from kerege.reconcile.findings import Act, standing
-from kerege.reconcile.models import ClericalDecision, ClericalTask, Finding, FindingAct, Workload
+from kerege.reconcile.models import ClericalDecision, ClericalTask, Discrepancy, Finding, FindingAct, Workload
+from kerege.reconcile.settle import Rules, Settlement, settle
+from kerege.reconcile.settle import of_country as rules_of_country
 from kerege.reconcile.workload import Count, Measured
 
 
@@ -182,3 +185,11 @@ def legal_bases(compared: ComparedFields | None = None) -> dict[str, str]:
     declared = {truth.concept: truth.legal_basis for truth in sources_of_truth()}
     fields = (compared or of_country()).fields.values()
     return {spec.name: declared[spec.concept] for spec in fields if declared.get(spec.concept)}
+
+
+def settlements(case_id: str, rules: Rules | None = None) -> tuple[Settlement, ...]:
+    """What the stated rules make of a case's open discrepancies: rule, source of truth and its legal basis, who is told."""
+    compared = of_country()
+    rows = Discrepancy.objects.filter(case_id=case_id, status__in=("open", "with_owner")).order_by("pk")
+    items = [FieldComparison(r.field, r.left_register, r.right_register, r.cls, r.stale_by) for r in rows]
+    return settle(items, compared, rules or rules_of_country(), legal_bases(compared))
