@@ -432,3 +432,9 @@ class ReferenceIncomplete(CatalogueError):
     code = "catalogue.reference_incomplete"
     message = "{ref_id} was not published: {reason}."
     hint = "Give the organisation, the unit that answers and the legal basis; a version is letters, digits, dots and hyphens."
+
+
+class ManifestInvalid(CatalogueError):
+    code = "catalogue.manifest_invalid"
+    message = "{file}, line {line}: {reason}."
+    hint = "A DSA manifest is a CSV with the columns of data.gov.lt; correct the line, or write it anew with: spinta copy."

@@ -1,0 +1,166 @@
+"""`kerege export` and `kerege import`: the catalogue in other people's formats, and what can be read back.
+
+DCAT-AP 3, DSA and RIHA are written from the hub's catalogue, and hold only what may leave (`catalogue.exports.publication`); SKOS and SSSOM from
+the country pack; ODCS from the contracts. Written to standard output or, whole or not at all, to `--out`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kerege.web.installation import open_database
+
+_OUT = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="New file instead of standard output."
+)
+
+
+@click.group()
+def export() -> None:
+    """Write the catalogue in DCAT-AP 3, SKOS, SSSOM, ODCS, Spinta's DSA or RIHA's card."""
+
+
+@click.group(name="import")
+def import_() -> None:
+    """Read what others wrote."""
+
+
+def _give(data: bytes, out: Path | None) -> None:
+    if out is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    from kerege.catalogue.files import written_whole
+
+    with written_whole(out) as file:
+        file.write(data.decode())
+    click.echo(f"{len(data)} bytes written to {out}", err=True)
+
+
+@export.command()
+@click.option(
+    "--format", "form", type=click.Choice(["turtle", "jsonld", "rdfxml"]), default="turtle", show_default=True
+)
+@click.option(
+    "--check",
+    "shapes",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Hold the export against the DCAT-AP shapes in this folder.",
+)
+@_OUT
+def dcat(form: str, shapes: Path | None, out: Path | None) -> None:
+    """The catalogue as DCAT-AP 3; with --check validated, and nothing written when there is a violation."""
+    open_database()
+    from kerege.catalogue.exports import dcat as writer
+
+    data = writer.serialise(writer.export(), form)
+    if shapes is not None:
+        from kerege.catalogue.exports import dcat_check
+
+        found = dcat_check.check(data, shapes, form)
+        for line in found.violations:
+            click.echo(f"violation  {line}", err=True)
+        rest = ", ".join(f"{name} {n}" for name, n in found.warnings.items()) or "none"
+        click.echo(
+            f"{found.shapes} shapes, {found.violation_count} violations; recommended but not told: {rest}", err=True
+        )
+        if found.violation_count:
+            sys.exit(1)
+    _give(data, out)
+
+
+@export.command()
+@click.argument("codelist")
+@_OUT
+def skos(codelist: str, out: Path | None) -> None:
+    """A code list of the country pack as SKOS (Turtle)."""
+    from kerege.catalogue.packs import current_pack
+    from kerege.semantics.codelists_skos import write_turtle
+
+    _give(write_turtle(current_pack().codelist(codelist)), out)
+
+
+@export.command()
+@click.argument("crosswalk")
+@_OUT
+def sssom(crosswalk: str, out: Path | None) -> None:
+    """A crosswalk of the country pack as SSSOM (TSV)."""
+    from kerege.catalogue.packs import current_pack
+    from kerege.semantics.crosswalk import write_sssom
+
+    _give(write_sssom(current_pack().crosswalk(crosswalk)), out)
+
+
+@export.command()
+@click.argument("contract")
+@_OUT
+def odcs(contract: str, out: Path | None) -> None:
+    """A data contract as ODCS 3.1 (YAML), by its id."""
+    from kerege.catalogue.exports.odcs import contract_yaml
+
+    _give(contract_yaml(contract), out)
+
+
+@export.command()
+@click.option(
+    "--mapping", "mappings", multiple=True, metavar="ID", help="Only these mappings of the country pack (repeat)."
+)
+@click.option(
+    "--source",
+    default="",
+    metavar="URL",
+    help="Address of the register in Spinta's words, such as sqlite:///register.db.",
+)
+@_OUT
+def dsa(mappings: tuple[str, ...], source: str, out: Path | None) -> None:
+    """The pack's mappings as a DSA manifest that Spinta serves."""
+    from kerege.catalogue.exports import dsa as writer
+    from kerege.catalogue.packs import current_pack
+
+    data, left = writer.write(current_pack(), mappings, source)
+    for line in left:
+        click.echo(f"left out   {line}", err=True)
+    _give(data, out)
+
+
+@export.command()
+@click.argument("register")
+@_OUT
+def riha(register: str, out: Path | None) -> None:
+    """The card of one register as RIHA has it (JSON), by its organisation's member code."""
+    open_database()
+    from kerege.catalogue.exports import riha as writer
+
+    _give(json.dumps(writer.card(register), ensure_ascii=False, indent=1).encode() + b"\n", out)
+
+
+@import_.command(name="dsa")
+@click.argument("manifest", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Everything that was read, as JSON.")
+@click.option(
+    "--codelists",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the manifest's enums as code lists (CSV).",
+)
+def import_dsa(manifest: Path, as_json: bool, codelists: Path | None) -> None:
+    """Read a DSA manifest: its models, what is private, its enums as code lists and crosswalks."""
+    from kerege.catalogue.exports import dsa_read
+
+    found = dsa_read.read(manifest)
+    if codelists is not None:
+        for path in dsa_read.write_codelists(found, codelists):
+            click.echo(f"written    {path}", err=True)
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
+        return
+    for model in found.models:
+        click.echo(f"{model.name}  from {model.source or '-'}")
+        for one in model.properties:
+            notes: list[Any] = [one.type, f"from {one.source}" if one.source else "no source", one.access or "-"]
+            notes += [f"{len(one.enum)} codes"] if one.enum else []
+            click.echo(f"    {one.name:28} {', '.join(notes)}")

@@ -1,0 +1,126 @@
+"""The catalogue in RIHA's and Spinta's words, and a stranger's manifest read with care."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+from click.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which the tests beside this file share
+
+import open_catalogue as world
+
+from kerege.catalogue import errors, search_index
+from kerege.catalogue.exports import dsa, dsa_read, riha
+from kerege.catalogue.packs import current_pack
+from kerege.cli import main
+
+SCHEMA = Path(__file__).parents[2].parent / "shared/vectors/riha/infosystem_schema.json"
+HEAD = ",".join(dsa.COLUMNS)
+
+
+@pytest.mark.vectors
+@pytest.mark.django_db
+def test_a_card_is_valid_by_rihas_schema() -> None:
+    world.fill()
+    card = riha.card("KG/GOV/70000003")
+    if not SCHEMA.is_file():
+        pytest.skip(f"not there: {SCHEMA}")
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema_rs.Draft4Validator(schema).validate(card)
+    assert not jsonschema_rs.Draft4Validator(schema).is_valid({**card, "short_name": "with blanks"})
+
+
+@pytest.mark.django_db
+def test_a_card_tells_nothing_that_may_not_leave() -> None:
+    world.fill()
+    text = json.dumps(riha.card("KG/GOV/70000003"))
+    for secret in ("director_pin", "budget", "db.internal", "SECRET"):
+        assert secret not in text
+    with pytest.raises(errors.DatasetUnknown):
+        riha.card("KG/GOV/70000002")
+
+
+def test_a_manifest_has_access_concepts_and_codes_and_says_what_it_leaves_out() -> None:
+    pack = current_pack()
+    data, left = dsa.write(pack, ["kg:education.school", "kg:education.pupil"])
+    rows = list(csv.DictReader(io.StringIO(data.decode())))
+    assert tuple(rows[0]) == dsa.COLUMNS
+    by_name = {r["property"]: r for r in rows if r["property"]}
+    assert by_name["name"]["access"] == "open"
+    assert by_name["sex"]["access"] == "private"
+    assert by_name["sex"]["uri"].endswith("/concept/person.sex")
+    assert any(line.startswith("kg:education.pupil#birth_date") for line in left)
+    codes = {r["source"]: r["prepare"].strip('"') for r in rows if r["prepare"]}
+    assert codes.items() >= pack.crosswalk("kg:education-status--enrolment-status").table.items()
+
+
+def test_access_is_inherited_and_enums_become_code_lists(tmp_path: Path) -> None:
+    def line(**cells: str) -> str:
+        return ",".join(cells.get(c.replace(".", "_"), "") for c in dsa.COLUMNS)
+
+    text = "\n".join(
+        [
+            HEAD, line(dataset="datasets/gov/x", access="open"), line(resource="db", type="sql"), line(model="Town", source="TOWN"),
+            line(property="kind", type="string", source="KIND"), line(type="enum", source="1", prepare="'city'", title="City"),
+            line(source="2", prepare="'city'"), line(source="3", prepare="'village'", title="Village"),
+            line(property="mayor", type="string", source="M", access="private"),
+        ]
+    )  # fmt: skip
+    found = dsa_read.parse(text)
+    assert [m.name for m in found.models] == ["datasets/gov/x/Town"]
+    assert [(p.name, p.access, len(p.enum)) for p in found.models[0].properties] == [
+        ("kind", "open", 3),
+        ("mayor", "private", 0),
+    ]
+    (written,) = dsa_read.write_codelists(found, tmp_path)
+    assert written.read_text(encoding="utf-8").splitlines() == ["notation,en,alt", "city,City,1|2", "village,Village,3"]
+    with pytest.raises(errors.OutputExists):
+        dsa_read.write_codelists(found, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a,b\n1,2\n", "line 1"), ("", "line 1"), (f"{HEAD}\n,,,,,orphan,string,,,,,,,,,,,,,,\n", "line 2"),
+        (f"{HEAD}\n,,,,M,,,,,,,,,,,,,,,,\n,,,,,p,string,,,,,,,,,,everybody,,,,\n", "line 3"),
+        (f"{HEAD}\n,,,,M,,,,,,,,,,,,,,,,\n,,,,,p,string,,,,,,,,,,,,,,\n,,,,,,enum,,1,,os.system(1),,,,,,,,,,\n", "line 4"),
+        (f"{HEAD}\nx\n", "line 2"),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_cannot_be_read_is_refused_with_its_line(text: str, line: str) -> None:
+    with pytest.raises(errors.ManifestInvalid, match=line):
+        dsa_read.parse(text)
+
+
+@pytest.mark.django_db
+def test_the_commands_write_what_the_rooms_give(tmp_path: Path, settings: object) -> None:
+    world.fill()
+    search_index.rebuild()
+    run = CliRunner()
+    for words in (
+        ["skos", "kg:sex"],
+        ["sssom", "kg:education-sex--sex"],
+        ["dcat", "--format", "jsonld"],
+        ["riha", "KG/GOV/70000003"],
+        ["dsa"],
+    ):
+        done = run.invoke(main, ["export", *words])
+        assert done.exit_code == 0, done.output
+        assert done.stdout
+    found = json.loads(run.invoke(main, ["search", "school", "code", "--json"]).stdout)
+    assert found["hits"][0]["kind"] in ("concept", "field")
+    assert run.invoke(main, ["search", "--kind", "nonsense", "x"]).exit_code == 2
+    manifest = tmp_path / "m.csv"
+    assert run.invoke(main, ["export", "dsa", "--out", str(manifest)]).exit_code == 0
+    assert run.invoke(main, ["export", "dsa", "--out", str(manifest)]).exit_code == 2, "a file is never overwritten"
+    assert "Pupil" in run.invoke(main, ["import", "dsa", str(manifest)]).stdout
+    planned = run.invoke(main, ["reference", "publish", "kg-sex", "--codelist", "kg:sex", "--plan"])
+    assert "4 new" in planned.stdout
+    assert run.invoke(main, ["reference", "list"]).stdout == ""
