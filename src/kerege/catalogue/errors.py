@@ -377,7 +377,9 @@ class DeprecationRefused(CatalogueError):
 class CodeListRefused(CatalogueError):
     code = "catalogue.codelist_refused"
     message = "{list} {version}: {errors} errors; the first: {first}."
-    hint = "See all of them with kerege codelist check FILE, correct the file and import it again; nothing was taken over."
+    hint = (
+        "See all of them with kerege codelist check FILE, correct the file and import it again; nothing was taken over."
+    )
 
 
 class CodeListVersionTaken(CatalogueError):
@@ -437,4 +439,6 @@ class ReferenceIncomplete(CatalogueError):
 class ManifestInvalid(CatalogueError):
     code = "catalogue.manifest_invalid"
     message = "{file}, line {line}: {reason}."
-    hint = "A DSA manifest is a CSV with the columns of data.gov.lt; correct the line, or write it anew with: spinta copy."
+    hint = (
+        "A DSA manifest is a CSV with the columns of data.gov.lt; correct the line, or write it anew with: spinta copy."
+    )
