@@ -25,7 +25,7 @@ CHECKER = compile_message(EVERYTHING, lists)
 
 
 @given(RECORDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_records_and_a_table_of_texts_give_the_same_counts(records: list[dict[str, Any]]) -> None:
     with duckdb.connect() as db:
         duck_table(db, TEXTS, records)
@@ -56,7 +56,7 @@ def plain(value: Any) -> Any:
 
 
 @given(TYPED_RECORDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_records_and_a_typed_table_give_the_same_counts(records: list[dict[str, Any]]) -> None:
     types = {name: kind for name, (kind, _) in TYPED.items()}
     messages = [{name: plain(value) for name, value in one.items()} for one in records]

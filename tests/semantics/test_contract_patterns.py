@@ -41,7 +41,7 @@ _VALUES = st.lists(st.text(alphabet="abcбөү0٣.\n -]", max_size=6), min_size=
 
 
 @given(_PATTERNS.map("".join), _VALUES)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_python_rust_and_duckdb_match_the_same_values(text: str, values: list[str]) -> None:
     found = read(text)
     rust = jsonschema_rs.validator_for(

@@ -62,7 +62,7 @@ _VALUES = st.recursive(
 
 
 @given(_VALUES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_whatever_value_is_written_comes_back_as_it_was(value: Any) -> None:
     document = {**MINIMAL, "customProperties": [{"property": "p", "value": value}]}
     assert odcs.loads(odcs.dumps(odcs.parse(document))).document == document

@@ -198,7 +198,8 @@ def set_contract(
 ) -> Contract:
     """What the answers under `path` are held against, where, and what a breach does (`exchange.rules.WireContract`).
 
-    `check`: a data contract's rules for the canonical records, as `semantics.contract_wire` writes them. One contract per data service, path and method. A contract without a mapping needs a JSON Schema. Raises ContractInvalid.
+    `check`: a data contract's rules for the canonical records, as `semantics.contract_wire` writes them.
+    One contract per data service, path and method. A contract without a mapping needs a JSON Schema. Raises ContractInvalid.
     """
 
     def bad(reason: str) -> ContractInvalid:
@@ -212,7 +213,9 @@ def set_contract(
     try:
         text = "" if schema is None else canonical_json(schema).decode()
         rules = "" if check is None else canonical_json(check).decode()
-        row_ = ContractRow(str(data_service), path, mapping, at, owner, legal_basis, mode, translate, method, text, rules)
+        row_ = ContractRow(
+            str(data_service), path, mapping, at, owner, legal_basis, mode, translate, method, text, rules
+        )
         row_.as_rule()
     except (TypeError, ValueError) as problem:
         raise bad(str(problem)) from None
