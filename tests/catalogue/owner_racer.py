@@ -21,7 +21,7 @@ def prepare() -> None:
 
     from kerege.catalogue.models import Dataset, Field
 
-    call_command("migrate", interactive=False, verbosity=0)
+    call_command("migrate", "catalogue", interactive=False, verbosity=0)
     dataset = Dataset.objects.create(source="r", kind="csv", table="t", profile={}, harvested_at=NOW)
     Field.objects.bulk_create(
         Field(dataset=dataset, name=name, position=n, profile={}) for n, name in enumerate(COLUMNS)
