@@ -263,3 +263,37 @@ def test_the_format_is_seen_from_the_ending(tmp_path: Path) -> None:
     path = tmp_path / "kg-x.csv"
     path.write_text("notation;ru\n1;один\n", "utf-8")
     assert read_codelist(path, "kg:x").get("1") == Concept("1", {"ru": "один"})
+
+
+SMALL = CodeList(
+    "t:l",
+    (
+        Concept("1", {"en": "one", "ky": "бир"}, (("", "I"),), None, date(2020, 1, 1)),
+        Concept("2", {"en": "two"}, broader="1"),
+    ),
+    {"en": "L"},
+    "2.0",
+)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@given(st.data())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_damaged_file_is_read_or_refused_and_never_crashes(format_: Format, data: st.DataObject) -> None:
+    good = write_codelist(SMALL, format_)
+    kind = data.draw(st.sampled_from(["cut", "change", "insert", "swap"]))
+    at = data.draw(st.integers(0, len(good) - 1))
+    piece = data.draw(
+        st.binary(min_size=1, max_size=4) | st.sampled_from([b"<", b'"', b"{", b"\x00", b"2020-13-45", b"-1", b"null"])
+    )
+    bad = {
+        "cut": good[:at],
+        "change": good[:at] + piece + good[at + len(piece) :],
+        "insert": good[:at] + piece + good[at:],
+    }
+    damaged = bad.get(kind, good[at:] + good[:at])
+    try:
+        found = parse_codelist(damaged, ENDINGS[format_], format_=format_)
+    except (CodeListInvalid, CodeListTooLarge):
+        return
+    assert isinstance(found, CodeList)

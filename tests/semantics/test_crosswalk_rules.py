@@ -254,3 +254,59 @@ def test_cardinality_counts_within_the_scope_named() -> None:
     slot = lambda row, name: row.predicate  # noqa: E731
     assert cardinalities(rows, (), slot) == ["1:n", "1:n"]
     assert cardinalities(rows, ("predicate_id",), slot) == ["1:1", "1:1"]
+
+
+WHOLE = write_sssom(
+    Crosswalk(
+        "kg:a--b",
+        (Row("1", "2", confidence=0.5, valid_from=D1, conditions=(Condition("k", ("x", "y")),)), Row("w", None, literal=True)),
+        "kg:a", "kg:b", header={"cardinality_scope": ["predicate_id"]},
+    )
+).decode()  # fmt: skip
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_crosswalk_is_read_or_refused_and_never_crashes(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(WHOLE) - 1))
+    pieces = [
+        "\x00",
+        '"',
+        "[",
+        ": 5",
+        "\t",
+        "\n#",
+        "\n",
+        "- a",
+        "2020-99-99",
+        "curie_map: 3\n#",
+        "extension_definitions: 7\n#",
+        "license: [a]\n#",
+    ]
+    piece = data.draw(st.sampled_from(pieces) | st.text(max_size=3))
+    bad = data.draw(
+        st.sampled_from(
+            [
+                WHOLE[:at],
+                WHOLE[:at] + piece + WHOLE[at:],
+                WHOLE[:at] + piece + WHOLE[at + len(piece) :],
+                "#" + piece + "\n" + WHOLE,
+            ]
+        )
+    )
+    try:
+        walk = parse_sssom(bad, "x.sssom.tsv")
+    except CrosswalkInvalid:
+        return
+    walk.check()
+    assert isinstance(walk, Crosswalk)
+
+
+@pytest.mark.parametrize(
+    "header", ["curie_map: 3", "curie_map: [a]", "extension_definitions: 7", "cardinality_scope: 3", "a: &x [*x]"]
+)
+def test_a_header_of_another_shape_is_refused_or_read(header: str) -> None:
+    try:
+        parse_sssom(f"#{header}\n" + HEADER + COLUMNS + "\na:1\tskos:exactMatch\tb:1\tx\n", "x.sssom.tsv").check()
+    except CrosswalkInvalid as error:
+        assert "x.sssom.tsv" in str(error)

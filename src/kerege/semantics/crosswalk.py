@@ -138,12 +138,18 @@ def _header(commented: list[str], name: str, external: str | None) -> dict[str, 
         if read is not None and not isinstance(read, dict):
             raise CrosswalkInvalid(file=name, line=1, reason="the header must be a YAML mapping")
         found |= read or {}
+    for slot, shape, said in (("curie_map", dict, "a mapping"), ("extension_definitions", list, "a list")):
+        if found.get(slot) is not None and not isinstance(found[slot], shape):
+            raise CrosswalkInvalid(file=name, line=1, reason=f"{slot} is not {said}")
+    scope = found.get("cardinality_scope")
+    if scope is not None and not isinstance(scope, str | list):
+        raise CrosswalkInvalid(file=name, line=1, reason="cardinality_scope is not a list of slots")
     return found
 
 
 def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Iterator[Row]:
     reader = csv.reader(body, delimiter="\t")
-    columns = next(reader)
+    columns = next(_lines(reader, above, name))
     if len(set(columns)) != len(columns):
         raise CrosswalkInvalid(file=name, line=above + 1, reason="a column name stands twice")
     if not {"subject_id", "subject_label"} & set(columns) or "object_id" not in columns:
@@ -152,7 +158,7 @@ def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Ite
     shared: dict[str, str] = {
         k: str(header[k]) for k in ("subject_type", "object_type") if k in header and k not in columns
     }
-    for cells in reader:
+    for cells in _lines(reader, above, name):
         number = above + reader.line_num
         if not cells:
             continue
@@ -160,6 +166,13 @@ def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Ite
             reason = f"{len(columns)} cells were expected, {len(cells)} came"
             raise CrosswalkInvalid(file=name, line=number, reason=reason)
         yield _row(shared, dict(zip(columns, cells, strict=False)), name, number)
+
+
+def _lines(reader: Any, above: int, name: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise CrosswalkInvalid(file=name, line=above + reader.line_num, reason=str(error)) from error
 
 
 def _row(shared: dict[str, str], cell: dict[str, str], name: str, number: int) -> Row:
