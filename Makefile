@@ -61,6 +61,10 @@ outside-data: $(STAMP) ## data and peers of the data side, each in an environmen
 outside-datahub: $(STAMP) ## DataHub in an environment of its own, for bench-data's part profile
 	@PY="$(PY)" sh bench/data/setup_datahub.sh
 
+outside-mapping: $(STAMP) ## LinkML-Map and Spinta in environments of their own, for bench-data's mapping part
+	@PY="$(PY)" sh tests/outside/setup_mapping.sh
+	@PY="$(PY)" sh tests/outside/setup_spinta.sh
+
 outside-codes: $(STAMP) ## virtual environments of skosify, sssom and pysdmx, for tests/outside/test_codes_tools.py
 	@PY="$(PY)" sh tests/outside/setup_codes.sh
 
@@ -74,4 +78,4 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: outside-datahub engines spark outside-codes help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean
+.PHONY: outside-mapping outside-datahub engines spark outside-codes help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean
