@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -154,6 +155,7 @@ def test_nothing_listens(server: Server) -> None:
         harvest_source("mysql://root@127.0.0.1:1/reg", options())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver mourns its connection
 def test_a_source_that_dies_mid_harvest_is_told(server: Server) -> None:
     """The last test here: the server does not come back."""
     source = Database.at_url(server.url, Reading())
@@ -164,3 +166,5 @@ def test_a_source_that_dies_mid_harvest_is_told(server: Server) -> None:
     with pytest.raises(errors.SourceDown, match="in the middle of reading"):
         list(stream)
     source.close()
+    del stream, rows
+    gc.collect()

@@ -72,7 +72,7 @@ ROWS = st.lists(st.tuples(WORDS, WORDS), min_size=8, max_size=120)
 
 @pytest.mark.django_db(transaction=False)
 @pytest.mark.parametrize("written", [as_csv, as_xlsx, as_sqlite, as_duckdb, as_parquet])
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=ROWS, after=ROWS)
 def test_no_value_fewer_than_k_records_share_is_in_a_plan_or_the_catalogue(
     db: None, written: Callable[[Path, Rows], Path], before: Rows, after: Rows
