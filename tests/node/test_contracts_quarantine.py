@@ -168,6 +168,26 @@ def test_rules_this_node_does_not_know_are_not_passed_over(desk: Contracting) ->
         answered(desk, replace(PERSON, check=missing), [GOOD])
 
 
+@pytest.mark.parametrize("rule", [
+    {"field": "birth_date", "kind": "minimum", "value": "long ago"},
+    {"field": "pin", "kind": "pattern", "value": "(?<=a)b"},
+    {"field": "pin", "kind": "multipleOf", "value": 7},
+    {"field": "surname", "kind": "multipleOf", "value": 7},
+    {"field": "sex", "kind": "compare", "value": {"other": "surname", "operator": "near"}},
+])  # fmt: skip
+def test_a_rule_that_cannot_be_asked_leaves_the_answer_unchecked_and_the_node_up(
+    desk: Contracting, rule: dict[str, Any]
+) -> None:
+    told = orjson.loads(CHECK)
+    contract = replace(
+        PERSON, check=canonical_json({**told, "types": {"birth_date": "date"}, "rules": [rule]}).decode()
+    )
+    if rule["field"] != "pin" or rule["kind"] != "multipleOf":
+        with pytest.raises(ContractUnchecked):
+            answered(desk, contract, [GOOD])
+    assert answered(desk, replace(contract, mode="observe"), [GOOD])[1]["records"]
+
+
 def test_a_check_survives_the_configuration_and_needs_a_mapping() -> None:
     told = Rules("KG", 1, contracts=(replace(PERSON, translate=ALWAYS),))
     assert rules.parse(rules.build(told)) == told

@@ -6,7 +6,6 @@ standard; they stand in quality rules of `type: custom` with `engine: kerege`, a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,12 +14,12 @@ from kerege.semantics.contract import Contract, LogicalType, Property, Quality, 
 from kerege.semantics.contract_rules import (
     COMPARISONS,
     LARGEST_INTEGER,
-    TYPE_PATTERNS,
     Rule,
     RuleSet,
     Tolerance,
     Unrun,
     Where,
+    bound_fits,
     number_text,
 )
 from kerege.semantics.errors import ContractUnrunnable
@@ -157,7 +156,7 @@ class _Builder:
 
     def range(self, path: str, kind: LogicalType, name: str, value: Any) -> None:
         text = number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-        if not _fits(kind, text):
+        if not bound_fits(kind, text):
             self.not_run(path, name, f"its bound is no {kind}")
             return
         self.add(path, name, text)
@@ -311,15 +310,6 @@ def _texts(values: Any) -> list[str | None] | None:
     ):
         return None
     return [None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values]
-
-
-def _fits(kind: LogicalType, text: str) -> bool:
-    if kind in ("integer", "number"):
-        try:
-            return abs(float(text)) <= 1.7e308
-        except ValueError:
-            return False
-    return re.match(TYPE_PATTERNS[kind].removesuffix("$") + r"\Z", text) is not None
 
 
 def _seconds(value: Any, unit: str) -> int | None:

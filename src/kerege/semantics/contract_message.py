@@ -183,9 +183,9 @@ class Checker:
         schema = json_schema(rules, lists)
         try:
             self._fits = compiled(schema).is_valid
-        except (jsonschema_rs.ValidationError, ValueError) as problem:
+            self._single = [(r, _steps(r.field), _asked(r, rules, self._codes)) for r in rules.rules if _of_one(r)]
+        except (jsonschema_rs.ValidationError, ValueError, KeyError) as problem:
             raise ContractUnrunnable(contract=rules.contract, reason=str(problem).splitlines()[0][:200]) from None
-        self._single = [(r, _steps(r.field), _asked(r, rules, self._codes)) for r in rules.rules if _of_one(r)]
         self._pairs = [(r, _between(r, rules)) for r in rules.rules if r.kind in ("compare", "requires")]
         beyond = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
         closures = [

@@ -16,6 +16,7 @@ so it is not run on the wire. What cannot be run at all is in `RuleSet.unrun` wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -68,6 +69,7 @@ TYPE_PATTERNS: Final[dict[str, str]] = {
     "time": f"^{_TIME}$",
     "timestamp": f"^{_DAY}[T ]{_TIME}(?:Z|[+-](?:0[0-9]|1[0-4])(?::[0-5][0-9])?)?$",
 }
+BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 LARGEST_INTEGER: Final = 10**18 - 1
 
 
@@ -182,3 +184,14 @@ class RuleSet:
 
     def for_field(self, field: str) -> tuple[Rule, ...]:
         return tuple(r for r in self.rules if r.field == field)
+
+
+def bound_fits(kind: str | None, text: str) -> bool:
+    """Whether `text` can be a bound of values of this type, in the type's written form."""
+    if kind in ("integer", "number"):
+        try:
+            return abs(float(text)) <= 1.7e308
+        except ValueError:
+            return False
+    written = TYPE_PATTERNS.get(kind or "") if kind in ("date", "time", "timestamp") else None
+    return written is not None and re.match(written.removesuffix("$") + r"\Z", text) is not None

@@ -13,7 +13,7 @@ import orjson
 
 from kerege.semantics.contract import LOGICAL_TYPES, SEVERITIES, LogicalType
 from kerege.semantics.contract_message import Checker, Lists
-from kerege.semantics.contract_rules import COMPARISONS, KINDS, Rule, RuleSet
+from kerege.semantics.contract_rules import BOUNDS, COMPARISONS, KINDS, Rule, RuleSet, bound_fits
 from kerege.semantics.errors import ContractUnrunnable
 
 # a contract's mode -> the configuration's word for it
@@ -52,6 +52,8 @@ def from_wire(document: Any) -> RuleSet:
         for rule in rules:
             for name in rule.fields:
                 types.setdefault(name, None)
+            if rule.kind in BOUNDS and not bound_fits(types[rule.field], rule.value):
+                raise ValueError(f"the bound of {rule.field}")
         return RuleSet(
             str(document["contract"]), str(document["version"]), str(document["object"]), rules, types,
             {name: name for name in types if "." not in name and "[]" not in name},
