@@ -45,15 +45,39 @@ def listed(values: tuple[str, ...]) -> str:
     return ", ".join(text(v) for v in values if "\0" not in v) or "NULL"
 
 
+# What most cells are made of, the most frequent first: `translate` looks for each character through its whole list, one by one.
+COMMON: Final = " аоиенрстлкувмдйзбыгпчяьжюхшцщэфАБСКМТИОНДРЕЖУГВЛЧШЭПЗХФЮЯЬЫЦЩЙ0123456789-.,eaionrstlkubmdzgpchyjvwfqxEAIONRSTLKUBMDZGPCHYJVWFQX"
+_LONG: Final = 24  # tables longer than this are worth asking first whether only the common part of them can matter
+
+
 def letters(x: str, table: words.Letters) -> str:
-    """One letter table; a NUL in it has nothing to stand for."""
-    pairs = [(s, t) for s, t in table.pairs if s != "\0"]
+    """One letter table over a column; a NUL in it has nothing to stand for.
+
+    A text made of common characters needs only the common part of the table, a fifth of it or nothing; the answer is the same.
+    """
+    whole = _translated(x, table)
+    if len(table.source) <= _LONG:
+        return whole
+    short = words.Letters(
+        tuple(p for p in table.pairs if p[0] in COMMON), "".join(c for c in table.dropped if c in COMMON)
+    )
+    return f"CASE WHEN {all_of(x, COMMON)} THEN {_translated(x, short)} ELSE {whole} END"
+
+
+def _translated(x: str, table: words.Letters) -> str:
+    pairs = [(s, t) for s, t in table.pairs if s not in ("\0", t)]
     source = "".join(s for s, _ in pairs) + table.dropped.replace("\0", "")
     return f"translate({x}, {text(source)}, {text(''.join(t for _, t in pairs))})" if source else x
 
 
 def trim(x: str) -> str:
     return f"btrim({x}, {literal(folding.WHITESPACE)})"
+
+
+def something(x: str) -> str:
+    """Whether there is more than blanks. A first letter that is ASCII or Cyrillic says so at once: no blank of the table is among them."""
+    first = f"ascii({x})"  # the code point, in a UTF8 database
+    return f"({first} BETWEEN 33 AND 126 OR {first} BETWEEN {0x400} AND {0x4FF} OR {trim(x)} <> '')"
 
 
 def squeezed(x: str) -> str:

@@ -193,8 +193,10 @@ class Writer:
         level = self._new()
         for number, _ in enumerate(self.plan.fields):
             raw = self.use(f"r{number}")
-            too_long = f"coalesce(length({raw}) > {self.mapping.cell_limit}, false)"
-            value = f"CASE WHEN NOT {too_long} AND {pg.trim(raw)} <> '' THEN {raw} END"
+            limit = self.mapping.cell_limit
+            # bytes are counted first: no text has more characters than bytes
+            too_long = f"coalesce(octet_length({raw}) > {limit} AND length({raw}) > {limit}, false)"
+            value = f"CASE WHEN NOT {too_long} AND {pg.something(raw)} THEN {raw} END"
             level.columns += [(f"s{number}", TEXT, value), (f"s{number}_long", "boolean", too_long)]
         if level.columns:
             yield level
