@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 
 import open_catalogue as world
 
-from kerege.catalogue import search_index
+from kerege.catalogue import doings, lifecycle, search_index
+from kerege.catalogue.lifecycle_rules import Subject
 from kerege.catalogue.models import Dataset, SearchEntry, SearchWord
 from kerege.catalogue.search import Filters, Found, search
 from kerege.catalogue.search_words import EXACT, key_of, keys, likeness, words
@@ -122,6 +123,26 @@ def test_a_change_is_found_after_its_subject_is_indexed_again(filled: tuple[Data
     Dataset.objects.filter(pk=schools.pk).update(vanished=True)
     search_index.reindex(f"dataset:{schools.pk}")
     assert "dataset" not in {h.kind for h in search("hovercraft").hits}
+
+
+def test_the_doings_keep_the_index(filled: tuple[Dataset, Dataset]) -> None:
+    _, people = filled
+    public = Filters(("field", "dataset"), public=True)
+    assert search("status citizen", public).hits == ()
+    for action, by in (("submit", "a"), ("approve", "b")):
+        lifecycle.act(Subject("dataset", str(people), "2"), action, by, "ready", world.NOW)
+    lifecycle.act(Subject("dataset", str(people), "2"), "publish", "a", "ready", world.NOW)
+    assert {h.name("en") for h in search("status citizen", public).hits} == {"citizen"}, "a status is about somebody"
+    doings.link_concept(people.source, people.table, "status", "school.language", "a", world.NOW)
+    assert names(search("language of instruction", public), "field") == {"status"}
+    doings.set_organisation(people.source, "KG/GOV/70000009")
+    assert search("citizen", Filters(("dataset",))).hits[0].organisation == "KG/GOV/70000009"
+
+
+def test_the_first_search_makes_the_index() -> None:
+    world.fill()
+    assert not SearchEntry.objects.exists()
+    assert first("school")
 
 
 @pytest.mark.usefixtures("filled")

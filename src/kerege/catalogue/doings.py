@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
+from kerege.catalogue import search_index
 from kerege.catalogue.concepts import likely_concepts, load_concepts
 from kerege.catalogue.drift import drifts, gone
 from kerege.catalogue.errors import (
@@ -135,6 +136,7 @@ def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]
         _write(locked, now)
         _note(locked, known, now)
         add_usage(locked.source, locked.usage)
+        search_index.changed(f"source:{locked.source}")
         locked.status, locked.applied_at = Plan.APPLIED, require_utc(now)
         locked.save(update_fields=["status", "applied_at"])
     return changes
@@ -220,13 +222,16 @@ def link_concept(
     link, _ = ConceptLink.objects.update_or_create(
         field=field, defaults={"concept": concept, "said_by": said_by, "linked_at": require_utc(now)}
     )
+    search_index.changed(f"dataset:{field.dataset_id}")
     return link
 
 
 @transaction.atomic
 def set_organisation(source: str, organisation: str) -> int:
     """Say which agency runs a source; returns the number of datasets it names."""
-    return Dataset.objects.filter(source=source).update(organisation=organisation)
+    named = Dataset.objects.filter(source=source).update(organisation=organisation)
+    search_index.changed(f"source:{source}")
+    return named
 
 
 @transaction.atomic

@@ -34,7 +34,7 @@ from kerege.catalogue.lifecycle_rules import (
     state_after,
     submitter,
 )
-from kerege.catalogue.models import LifecycleAction
+from kerege.catalogue.models import Dataset, LifecycleAction
 from kerege.ground.clock import iso, require_utc
 from kerege.ground.ids import canonical_json, digest
 from kerege.identity import receipts
@@ -160,6 +160,8 @@ def act(
             raise LifecycleRaced(
                 subject=str(subject), action=after[-1].action.value, by=after[-1].by, state=after[-1].leads_to.value
             ) from error
+        if subject.kind == "dataset":
+            _findable(subject)
     return history(subject)[-1]
 
 
@@ -210,6 +212,14 @@ def reasons_against(subject: Subject, action: Action | str, now: datetime) -> tu
     module, _, function = target.partition(":")
     condition: Callable[[Subject, datetime], Sequence[str]] = getattr(importlib.import_module(module), function)
     return tuple(condition(subject, now))
+
+
+def _findable(subject: Subject) -> None:
+    """What may leave is found by everybody: the search index is told. Named and not imported, as the conditions are."""
+    source, _, table = subject.id.rpartition("#")
+    found = Dataset.objects.filter(source=source, table=table).values_list("pk", flat=True).first()
+    if found is not None:
+        importlib.import_module("kerege.catalogue.search_index").changed(f"dataset:{found}")
 
 
 def _enter(row: LifecycleAction, ledger: LedgerWriter | None) -> None:

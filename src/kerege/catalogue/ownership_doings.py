@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from kerege.catalogue import search_index
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.errors import (
     ConceptUnknown,
@@ -329,6 +330,7 @@ def _name(
         showed = f"{field.name}: owned by {row}"
         waiting = Finding.objects.filter(field=field, kind__in=(RAN_OUT, PUBLISHED_UNOWNED), settled_at=None)
         waiting.update(settled_at=now, evidence=showed)
+    search_index.changed(f"dataset:{field.dataset_id}")
     return row
 
 
@@ -341,6 +343,7 @@ def _end(row: Owner, now: datetime, by: str, reason: str, basis: str) -> None:
     row.until = Period(row.since, row.until).ended(now).until
     row.ended_by, row.ended_reason, row.ended_basis = by.strip(), reason.strip(), basis
     row.save(update_fields=["until", "ended_by", "ended_reason", "ended_basis"])
+    search_index.changed(f"dataset:{row.field.dataset_id}")
 
 
 def _enter(

@@ -15,7 +15,7 @@ from typing import Final, cast
 
 from kerege.catalogue.models import SearchEntry
 from kerege.catalogue.search_engines import Engine, Filters, engine
-from kerege.catalogue.search_index import KINDS, Kind
+from kerege.catalogue.search_index import KINDS, Kind, rebuild
 from kerege.catalogue.search_words import EXACT, likeness, words
 
 LONGEST: Final = 200  # characters of a question that are read
@@ -100,6 +100,8 @@ def search(question: str, filters: Filters | None = None, *, offset: int = 0, li
     typed = list(dict.fromkeys(w.key for w in words(question[:LONGEST])))[:MOST_WORDS]
     if not typed:
         return Found(question)
+    if not SearchEntry.objects.exists():
+        rebuild()
     index = engine()
     meant = {word: _widened(index, word) for word in typed}
     groups = [list(found) for found in meant.values() if found]

@@ -253,6 +253,11 @@ def _learn_words(index: Engine, found: set[str]) -> None:
             index.learn_words([(row.pk, row.word) for row in rows])
 
 
+def changed(*subjects: str) -> int:
+    """What a doing calls when it changed something findable: `reindex`, once there is an index; the first search or `rebuild` makes it."""
+    return reindex(*subjects) if SearchEntry.objects.exists() else 0
+
+
 @transaction.atomic
 def rebuild() -> int:
     """The whole index anew, in one transaction: who searches meanwhile sees the old one."""
