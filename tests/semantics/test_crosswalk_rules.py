@@ -105,6 +105,13 @@ def test_an_exact_row_speaks_on_its_days_and_a_close_one_on_the_others() -> None
     assert stretches == [(None, D1 - timedelta(1), "close"), (D1, D2, "exact"), (D3, None, "close")]
 
 
+def test_rows_that_agree_do_not_take_days_from_each_other() -> None:
+    walk = Crosswalk("x", (Row("a", "1", valid_from=D1), Row("a", "1", TRANSLATING[1]), Row("b", "1"), Row("b", "1")))
+    assert walk.translate("a") == ("1", True), "the undated row holds whatever the day is"
+    assert len(walk.compiled.rules["b"]) == 1
+    assert walk.table == {"b": "1"}
+
+
 KEYS, TARGETS = st.sampled_from("ab"), st.sampled_from("123")
 DAYS = st.none() | st.integers(0, 6).map(lambda n: D1 + timedelta(n))
 CONDITIONS = st.dictionaries(

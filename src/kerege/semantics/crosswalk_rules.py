@@ -162,16 +162,20 @@ def _inside(a: _Wanted, b: _Wanted) -> bool:
 
 
 def _flattened(found: Sequence[_Wanted], cells: tuple[str, ...]) -> tuple[Rule, ...]:
-    """Rules of one key: one per combination of values and stretch of days, no two for the same combination on one day."""
-    taken: dict[tuple[str | None, ...], list[tuple[date, date]]] = defaultdict(list)
+    """Rules of one key: one per combination of values and stretch of days; two for one combination and day say the same target."""
+    taken: dict[tuple[str | None, ...], list[_Wanted]] = defaultdict(list)
     out: list[Rule] = []
     for wanted in sorted(found, key=_Wanted.order):
         choices = [sorted(wanted.sets[cell]) if cell in wanted.sets else [None] for cell in cells]
         for values in itertools.product(*choices):
-            for first, last in _left(wanted.first, wanted.last, taken[values]):
+            before = taken[values]
+            if any(w.target == wanted.target and w.first <= wanted.first and wanted.last <= w.last for w in before):
+                continue  # said already
+            others = [(w.first, w.last) for w in before if w.target != wanted.target]
+            for first, last in _left(wanted.first, wanted.last, others):
                 start, end = (None if first == _FIRST else first), (None if last == _LAST else last)
                 out.append(Rule(start, end, values, wanted.target, wanted.index))
-            taken[values].append((wanted.first, wanted.last))
+            before.append(wanted)
     return tuple(sorted(out, key=lambda r: (-sum(v is not None for v in r.conditions), r.valid_from or _FIRST)))
 
 
