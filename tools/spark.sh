@@ -10,7 +10,7 @@ command -v java >/dev/null || { echo "Spark needs Java 17 or later: apt-get inst
 "$PY" -m venv "$HERE"
 # What the semantics engine itself imports, in the versions of the project's own lock file.
 sed -n 's/^\([a-z0-9._-]*==[^ ;]*\).*/\1/p' "$ROOT/requirements/lock.txt" > "$HERE/constraints.txt"
-"$HERE/bin/python" -m pip install -q -c "$HERE/constraints.txt" pyarrow pandas numpy duckdb orjson lxml pyyaml phonenumbers pyoxigraph rapidfuzz psutil
+"$HERE/bin/python" -m pip install -q -c "$HERE/constraints.txt" pyarrow pandas numpy duckdb orjson lxml pyyaml phonenumbers pyoxigraph rapidfuzz python-stdnum jsonschema-rs psutil
 "$HERE/bin/python" -m pip install -q "pyspark==4.3.0"
 printf '%s\n' "$ROOT/src" > "$HERE/lib/python3.11/site-packages/kerege.pth"
 touch "$HERE/.ready"

@@ -74,7 +74,9 @@ class Cluster:
             )
         lines = [line for line in done.stdout.decode().split("\n") if line.startswith("{")]
         if done.returncode or not lines:
-            raise RuntimeError(f"the job ended with {done.returncode}: {log.read_text(errors='replace')[-3000:]}")
+            raise RuntimeError(
+                f"the job ended with {done.returncode}: {(log.read_text(errors='replace') + done.stdout.decode(errors='replace'))[-3000:]}"
+            )
         found: dict[str, Any] = json.loads(lines[-1])
         return found
 
