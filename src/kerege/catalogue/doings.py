@@ -12,7 +12,7 @@ from django.db import transaction
 
 from kerege.catalogue import search_index
 from kerege.catalogue.concepts import likely_concepts, load_concepts
-from kerege.catalogue.drift import drifts, gone
+from kerege.catalogue.drift import Drift, drifts, gone, undoes
 from kerege.catalogue.errors import (
     ConceptUnknown,
     DatasetUnknown,
@@ -171,10 +171,8 @@ def _note(plan: Plan, known: list[TableProfile], now: datetime) -> None:
     """Record the drift a plan shows, and close what is gone, with the evidence."""
     found = [TableProfile.from_dict(t) for t in plan.profile]
     changes = [Change.from_dict(c) for c in plan.changes]
-    for drift in drifts(changes, known, found):
-        new = NewFinding(drift.kind, 1, drift.column, drift.detail, dict(drift.facts))
-        record_findings(plan.source, drift.table, [new], now, found_by="harvest")
     tables = {t.name: t for t in found}
+    closed: list[Drift] = []
     open_ones = Finding.objects.filter(dataset__source=plan.source, found_by="harvest", settled_at=None)
     for finding in open_ones.select_related("dataset", "field__concept_link"):
         if plan.options["tables"] and finding.dataset.table not in plan.options["tables"]:
@@ -191,6 +189,12 @@ def _note(plan: Plan, known: list[TableProfile], now: datetime) -> None:
             finding.settled_at = require_utc(now)
             finding.evidence = f"{plan.plan_id}: {evidence}"[:500]
             finding.save(update_fields=["settled_at", "evidence"])
+            closed.append(Drift(finding.kind, finding.dataset.table, column, finding.detail, finding.facts))
+    for drift in drifts(changes, known, found):
+        if undoes(drift, closed):
+            continue
+        new = NewFinding(drift.kind, 1, drift.column, drift.detail, dict(drift.facts))
+        record_findings(plan.source, drift.table, [new], now, found_by="harvest")
 
 
 def _dataset(source: str, table: str) -> Dataset:

@@ -126,3 +126,23 @@ def _column_gone(kind: str, facts: Mapping[str, Any], present: FieldProfile, *, 
     if kind in SUSPECTED:
         return "" if kind in {k for k, _ in suspicions(present)} else "no value looks like that any more"
     return ""
+
+
+_OPPOSITES: Final = {
+    "column-new": "column-vanished",
+    "column-vanished": "column-new",
+    "codes-new": "codes-gone",
+    "codes-gone": "codes-new",
+}
+
+
+def undoes(drift: Drift, closed: Iterable[Drift]) -> bool:
+    """Whether a drift is only the end of another that closed now: the way back is nothing to look at again."""
+    for other in closed:
+        if (drift.table, drift.column) == (other.table, other.column) and other.kind == _OPPOSITES.get(
+            drift.kind, drift.kind
+        ):
+            codes = set(drift.facts.get("codes", ()))
+            if codes <= set(other.facts.get("codes", ())):
+                return True
+    return False
