@@ -8,6 +8,7 @@ Source: reference datafirst 3.6, whose simulation this follows.
 
 from __future__ import annotations
 
+import importlib
 import random
 from datetime import date, timedelta
 from pathlib import Path
@@ -83,8 +84,7 @@ def sides(known: Pack) -> tuple[TableSide, TableSide]:
 
 def tables(connection: duckdb.DuckDBPyConnection, rows: int, seed: int = 5) -> int:
     """Make `agency`, `register`, `links`, `earlier` and `truth` in the connection; gives how many fields really differ."""
-    import pyarrow
-
+    pyarrow = importlib.import_module("pyarrow")  # untyped, and heavy: only when tables are made
     rng = random.Random(seed)
     stems = naming.load_stems()
     made: dict[str, list[list[Any]]] = {"agency": [], "register": [], "links": [], "earlier": [], "truth": []}
@@ -112,7 +112,7 @@ def _person(rng: random.Random, stems: naming.Stems, number: int, made: dict[str
     born = date.fromordinal(FIRST_DAY + rng.randrange(29_000))
     marital = "W" if rng.random() < WIDOWED_RATE else rng.choice("SMD")
     district, since = rng.choice(DISTRICTS), date(2005, 1, 1) + timedelta(days=rng.randrange(7000))
-    theirs = {"given": name.given, "born": born, "marital": marital, "district": district}
+    theirs: dict[str, Any] = {"given": name.given, "born": born, "marital": marital, "district": district}
     differ = [field for field in theirs if rng.random() < RATE]
     moved = None
     for field in differ:

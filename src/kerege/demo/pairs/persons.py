@@ -6,6 +6,7 @@ life, the noise easier. Canonical columns, as the country's mappings would give 
 
 from __future__ import annotations
 
+import importlib
 import random
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -40,8 +41,7 @@ def people(connection: duckdb.DuckDBPyConnection, many: int, fewer: int, seed: i
     a typo in the surname or given name 4 % each, ө ү ң lost 50 %, patronymic missing 15 %, region missing 10 % and moved 8 %, date slip 2 %,
     document missing 30 % and miswritten 2 %. The names are the pack's stems put together; many people share them.
     """
-    import pyarrow
-
+    pyarrow = importlib.import_module("pyarrow")  # untyped, and heavy: only when tables are made
     rng = random.Random(seed)
     stems = naming.load_stems()
     first = [_person(rng, stems, number) for number in range(many)]
