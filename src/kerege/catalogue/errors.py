@@ -442,3 +442,9 @@ class ManifestInvalid(CatalogueError):
     hint = (
         "A DSA manifest is a CSV with the columns of data.gov.lt; correct the line, or write it anew with: spinta copy."
     )
+
+
+class ImpactUnknown(CatalogueError):
+    code = "catalogue.impact_unknown"
+    message = "There is no {kind} {key} that anything rests on; near it: {known}."
+    hint = "A code is written `LIST CODE`, a field or cell `MAPPING NAME`; lists are told by: kerege codelist list"

@@ -87,12 +87,12 @@ class _FileRefused(click.ClickException):
 
 def _translated(pack: Pack, mapping: str, path: Path) -> Translation:
     try:
-        return translate(pack, mapping, path.read_bytes(), _content_type(path))
+        return translate(pack, mapping, path.read_bytes(), content_type(path))
     except SemanticsError as error:
         raise _FileRefused(path, error) from error
 
 
-def _content_type(path: Path) -> str:
+def content_type(path: Path) -> str:
     return _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or ""
 
 

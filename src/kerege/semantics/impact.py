@@ -123,7 +123,8 @@ _FIRST: Final[dict[Action, Severity]] = {"remove": "breaks", "change": "changes"
 def impact(graph: Graph, change: Change) -> Impact:
     """Everything that rests on what changes, each thing once with the heaviest way in which it is hit."""
     found: dict[Node, Hit] = {}
-    waiting = deque([(change.what, _FIRST[change.action], (change.what,))])
+    begin: tuple[Node, Severity, tuple[Node, ...]] = (change.what, _FIRST[change.action], (change.what,))
+    waiting = deque([begin])
     while waiting:
         node, severity, path = waiting.popleft()
         for link in graph.users(node):

@@ -81,7 +81,7 @@ def _run(kind: Any, argument: Any, at: Reader) -> Run:
     bounds = argument if isinstance(argument, list) else [argument, argument]
     if len(bounds) != 2:
         raise at.wrong(f"{kind} takes a number, or the least and the most")
-    return Run(kind, *(at.whole(bound, kind) for bound in bounds))
+    return Run(kind, at.whole(bounds[0], kind), at.whole(bounds[1], kind))
 
 
 def _literals(raw: Any, at: Reader) -> tuple[str, ...]:

@@ -101,11 +101,10 @@ Builder = Callable[[ir.Expr, Any, Reader, tuple[str, ...]], ir.Expr]
 def _options(name: str, argument: Any, at: Reader, known: set[str]) -> dict[str, Any]:
     if not isinstance(argument, dict):
         raise at.wrong(f"{name} takes {', '.join(sorted(known))}")
-    argument = {
-        "on" if key is True else key: value for key, value in argument.items()
-    }  # YAML 1.1 reads a bare `on` as true
-    at.only(argument, known)
-    return argument
+    # YAML 1.1 reads a bare `on` as true
+    options: dict[str, Any] = {"on" if key is True else key: value for key, value in argument.items()}
+    at.only(options, known)
+    return options
 
 
 def _remove(of: ir.Expr, argument: Any, at: Reader, _: tuple[str, ...]) -> ir.Expr:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as having
 from typing import Any
 
 from kerege.semantics.errors import MappingInvalid
@@ -16,7 +17,7 @@ class Reader:
 
     file: str
     field: str
-    patterns: Mapping[str, Pattern] = field(default_factory=dict)
+    patterns: Mapping[str, Pattern] = having(default_factory=dict)
 
     def wrong(self, reason: str) -> MappingInvalid:
         return MappingInvalid(file=self.file, field=self.field, reason=reason)

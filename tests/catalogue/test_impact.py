@@ -1,0 +1,100 @@
+"""Impact over everything the installation knows: the pack's folder, contracts, public services, routes, use, reference data."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+
+from kerege.catalogue.errors import ImpactUnknown
+from kerege.catalogue.impact import asked, gather
+from kerege.catalogue.models import ReferenceDataset, ServiceUse
+from kerege.cli import main
+from kerege.semantics.impact import Link, Node
+
+from ..semantics.support import country_pack
+
+
+def test_removing_a_code_of_sex_reaches_contracts_and_the_public_service() -> None:
+    found = asked(country_pack(), "code", "kg:sex 1", "remove", database=False)
+    assert not found.publishable
+    assert {hit.node.key for hit in found.of("crosswalk")} >= {"kg:civil-sex--sex", "kg:population-sex--sex"}
+    assert "kg:population.person" in {hit.node.key for hit in found.of("contract")}
+    assert [hit.node.key for hit in found.of("service")] == ["grade1-admission"]
+
+
+def test_a_thing_nobody_knows_is_refused_with_what_comes_near() -> None:
+    with pytest.raises(ImpactUnknown, match=r"kg:population\.person sex"):
+        asked(country_pack(), "field", "kg:population.person sexx", database=False)
+
+
+@pytest.mark.django_db
+def test_consumers_that_were_seen_and_published_reference_data_are_named() -> None:
+    day = datetime(2026, 11, 20, 8, tzinfo=UTC)
+    ServiceUse.objects.create(
+        source="n",
+        side="provider",
+        consumer="KG/GOV/3/school",
+        service="grade1-admission",
+        calls=7,
+        first_at=day,
+        last_at=day,
+    )
+    ReferenceDataset.objects.create(
+        ref_id="kg-sex",
+        kind="codelist",
+        subject="kg:sex",
+        title={},
+        description={},
+        organisation="1",
+        unit="u",
+        legal_basis="l",
+        created_at=day,
+    )
+    found = asked(country_pack(), "code", "kg:sex 1", "remove")
+    assert [(h.node.key, h.reason) for h in found.of("consumer")] == [
+        ("KG/GOV/3/school", "called it 7 times, last on 2026-11-20")
+    ]
+    assert [(h.node.key, h.severity) for h in found.of("dataset")] == [("kg-sex", "changes")]
+
+
+def test_more_links_can_be_hung_on() -> None:
+    graph = gather(country_pack(), database=False).add(
+        [Link(Node("contract", "kg:population.person"), Node("consumer", "x"), "has signed it")]
+    )
+    assert Node("consumer", "x") in graph
+
+
+def test_the_command_tells_what_breaks_and_ends_with_status_1() -> None:
+    told = CliRunner().invoke(main, ["impact", "code", "kg:sex", "1", "--action", "remove", "--pack-only", "--json"])
+    assert told.exit_code == 1, told.output
+    assert json.loads(told.output)["publishable"] is False
+    fine = CliRunner().invoke(main, ["impact", "codelist", "kg:sex", "--action", "add", "--pack-only"])
+    assert fine.exit_code == 0, fine.output
+    assert "Nothing breaks" in fine.output
+
+
+def test_map_explain_masks_values_unless_asked(tmp_path) -> None:
+    file = tmp_path / "one.json"
+    body = {
+        "items": [
+            {
+                "pin": "1",
+                "lastName": "АСАНОВ",
+                "firstName": "А",
+                "dob": "2015-01-01",
+                "gender": "M",
+                "address": {"soate": "1", "text": "x"},
+            }
+        ]
+    }
+    file.write_text(json.dumps(body), "utf-8")
+    asked_for = ["map", "explain", str(file), "kg:population.person", "--field", "surname"]
+    masked, open_ = (CliRunner().invoke(main, [*asked_for, *more]) for more in ([], ["--values"]))
+    assert masked.exit_code == open_.exit_code == 0, masked.output
+    assert "name_case" in masked.output
+    assert ("сан" in masked.output.lower(), "Асанов" in open_.output) == (False, True)
+    whole = CliRunner().invoke(main, ["map", "kg:population.person", str(file)])
+    assert whole.exit_code == 0, whole.output
