@@ -45,7 +45,7 @@ def ask(url: str, server: subprocess.Popen[bytes], log: Path) -> Any:
 
 def test_spinta_serves_the_same_canonical_rows_from_our_manifest(tmp_path: Path) -> None:
     if not SPINTA.is_file():
-        pytest.skip("not there: sh tests/outside/setup_spinta.sh")
+        pytest.skip("not there: make outside-mapping")
     pack = current_pack()
     sexes, statuses = (
         sorted(pack.crosswalk("kg:education-sex--sex").table),
