@@ -17,7 +17,6 @@ from django.http import HttpRequest, HttpResponse
 from kerege.catalogue import search as finder
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.exports import dcat, publication
-from kerege.catalogue.models import Owner
 from kerege.catalogue.packs import current_pack
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
@@ -146,10 +145,10 @@ def crosswalk(request: HttpRequest, crosswalk_id: str) -> HttpResponse:
 def owners(request: HttpRequest) -> HttpResponse:
     names = {m.code: m for m in Member.objects.order_by("code")}
     held: dict[str, int] = {}
-    leaving = {f.id for o in publication.outgoing() for f in o.fields}
-    for organisation, field in Owner.objects.filter(until=None).values_list("organisation", "field"):
-        if field in leaving:
-            held[organisation] = held.get(organisation, 0) + 1
+    for one in publication.outgoing():
+        for told in one.fields:
+            if told.owner is not None:
+                held[told.owner.organisation] = held.get(told.owner.organisation, 0) + 1
     return page(request, list(names.values()), lambda m: shown.owner(m, held.get(m.code, 0)))
 
 
