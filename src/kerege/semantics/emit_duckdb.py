@@ -191,7 +191,8 @@ class _Run:
             raw = self.columns.cell(name if types[cell] == "VARCHAR" else f"CAST({name} AS VARCHAR)")
             # bytes are counted first: no text has more characters than bytes
             long = self.long[cell] = f"coalesce(strlen({raw}) > {limit} AND length({raw}) > {limit}, false)"
-            there = f"CASE WHEN {long} OR {sql.blank(raw)} THEN NULL ELSE {raw} END"
+            plain = f"strlen({raw}) <= {limit} AND {sql.visible(raw)}"
+            there = f"CASE WHEN {plain} THEN {raw} WHEN {long} OR {sql.blank(raw)} THEN NULL ELSE {raw} END"
             self.names[ir.Field(cell)] = self.columns.define(there, raw)
         self._repeated()
 

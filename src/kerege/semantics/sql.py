@@ -104,10 +104,14 @@ def fold(x: str) -> str:
     return f"CASE WHEN NOT {only(x, SAFE)} THEN {slow} WHEN {tidy} THEN {squeezed(fast)} ELSE {fast} END"
 
 
+def visible(x: str) -> str:
+    """True for what begins with a visible ASCII character or a letter: surely not blank, and cheap to see."""
+    return f"{x} >= '!' AND ({x} < chr(127) OR ({x} >= 'À' AND {x} < chr(5760)))"
+
+
 def blank(x: str) -> str:
-    """Whether nothing but blanks is there. What begins with a visible ASCII character or a letter is not, and needs no closer look."""
-    visible = f"{x} >= '!' AND ({x} < chr(127) OR ({x} >= 'À' AND {x} < chr(5760)))"
-    return f"(CASE WHEN {visible} THEN false ELSE {_trimmed(x)} = '' END)"
+    """Whether nothing but blanks is there."""
+    return f"(CASE WHEN {visible(x)} THEN false ELSE {_trimmed(x)} = '' END)"
 
 
 def removed(x: str, characters: str) -> str:
