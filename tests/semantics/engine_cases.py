@@ -57,8 +57,8 @@ def every_operator() -> list[TargetField]:
     grammars += [ir.PlaceCode(a, "name"), ir.PlaceCode(a, "code", "region"), ir.Phone(a)]
     grammars += [ir.Extract(a, pattern, part) for pattern in (ADDRESS, HOUSE) for part in pattern.parts]
     date = ir.ParseDate(b, ("dd.mm.yyyy", "yyyy-mm-dd"))
-    lists += [ir.RecodeAsOf(ir.Together((a, date, ir.Collapse(b))), walk, ("b",)) for walk in ("t:dated-exact", "t:dated-folded")]
-    lists += [ir.RecodeAsOf(ir.Together((a, ir.Const(""), ir.Collapse(b))), "t:dated-exact", ("b",))]
+    lists += [ir.RecodeAsOf(ir.Together((a, date, b)), walk, ("b",)) for walk in ("t:dated-exact", "t:dated-folded")]
+    lists += [ir.RecodeAsOf(ir.Together((a, ir.Const(""), b)), "t:dated-exact", ("b",))]
     lists += [
         ir.LookupAsOf(ir.Together((a, date)), "t:list", by, give)
         for by in ("notation", "wording")

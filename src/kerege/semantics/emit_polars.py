@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerege.semantics import engines_words as words
 from kerege.semantics import folding, ir
-from kerege.semantics.emit_polars_words import WORDS, Expr, fold, not_empty
+from kerege.semantics.emit_polars_words import WORDS, Expr, fold, letters, not_empty
 from kerege.semantics.engines_plan import (
     RANKS,
     SIDE_PARTS,
@@ -149,7 +149,7 @@ class _Run:
             return pl.coalesce([self.col(p) for p in node.parts])
         if isinstance(node, ir.Together):
             first, *rest = map(self.col, node.parts)
-            parts = [first, *(part.fill_null(words.NOTHING) for part in rest)]
+            parts = [first, *(letters(part, words.APART).fill_null(words.NOTHING) for part in rest)]
             return pl.concat_str(parts, separator=words.BETWEEN)  # null when the first is
         if isinstance(node, ir.When):
             other = self.col(node.otherwise) if node.otherwise is not None else pl.lit(None, pl.String)

@@ -20,7 +20,7 @@ def not_empty(pl: Any, x: Expr) -> Expr:
     return pl.when(x != "").then(x)
 
 
-def _letters(x: Expr, table: words.Letters) -> Expr:
+def letters(x: Expr, table: words.Letters) -> Expr:
     if not table.source:
         return x
     return x.str.replace_many(list(table.source), [*table.target, *([""] * len(table.dropped))])
@@ -32,7 +32,7 @@ def _squeezed(x: Expr) -> Expr:
 
 
 def fold(_: Any, x: Expr) -> Expr:
-    return _squeezed(_letters(x, words.FOLD))
+    return _squeezed(letters(x, words.FOLD))
 
 
 def _split(pl: Any, node: ir.Split, x: Expr) -> Expr:
@@ -69,31 +69,31 @@ def _parse_date(pl: Any, node: ir.ParseDate, x: Expr) -> Expr:
 
 
 def _number(pl: Any, _: ir.Number, x: Expr) -> Expr:
-    digits = _letters(x, words.NO_BLANKS)
+    digits = letters(x, words.NO_BLANKS)
     short = digits.str.strip_chars_start("0")
     readable = digits.str.contains(f"^[0-9]{{1,{NUMBER_LENGTH}}}$")
     return pl.when(readable).then(pl.when(short == "").then(pl.lit("0")).otherwise(short))
 
 
 def _code(pl: Any, node: ir.Code, x: Expr) -> Expr:
-    bare = _letters(x, words.code_letters(node.alphabet))
+    bare = letters(x, words.code_letters(node.alphabet))
     size = "+" if node.length is None else f"{{{node.length}}}"
     return pl.when(bare.str.contains(f"^[{codes.LETTERS[node.alphabet]}]{size}$")).then(bare)
 
 
 def _pin(pl: Any, _: ir.Pin, x: Expr) -> Expr:
-    digits = _letters(x, words.PIN)
+    digits = letters(x, words.PIN)
     exists = _existing(pl, *(digits.str.slice(at, size) for at, size in ((5, 4), (3, 2), (1, 2)))).is_not_null()
     return pl.when(digits.str.contains("^[12][0-9]{13}$") & exists).then(digits)
 
 
 WORDS: Final[dict[type[ir.Expr], Callable[[Any, Any, Any], Any]]] = {
     ir.Trim: lambda pl, e, x: x.str.strip_chars(folding.WHITESPACE),
-    ir.Collapse: lambda pl, e, x: _squeezed(_letters(x, words.BLANKS)),
-    ir.Upper: lambda pl, e, x: _letters(x, words.UPPER),
-    ir.Lower: lambda pl, e, x: _letters(x, words.LOWER),
+    ir.Collapse: lambda pl, e, x: _squeezed(letters(x, words.BLANKS)),
+    ir.Upper: lambda pl, e, x: letters(x, words.UPPER),
+    ir.Lower: lambda pl, e, x: letters(x, words.LOWER),
     ir.Fold: lambda pl, e, x: fold(pl, x),
-    ir.Remove: lambda pl, e, x: _letters(x, words.remove_letters(e)),
+    ir.Remove: lambda pl, e, x: letters(x, words.remove_letters(e)),
     ir.Split: _split,
     ir.Take: lambda pl, e, x: x.str.slice(e.start - 1, e.length),
     ir.Pad: lambda pl, e, x: x.str.pad_start(e.width, e.fill),

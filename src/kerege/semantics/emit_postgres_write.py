@@ -251,7 +251,13 @@ class Writer:
         if isinstance(node, ir.Together):
             first, *rest = map(self.col, node.parts)
             return " || ".join(
-                [first, *(f"{pg.text(words.BETWEEN)} || coalesce({part}, {pg.text(words.NOTHING)})" for part in rest)]
+                [
+                    first,
+                    *(
+                        f"{pg.text(words.BETWEEN)} || coalesce({pg.letters(part, words.APART)}, {pg.text(words.NOTHING)})"
+                        for part in rest
+                    ),
+                ]
             )
         if isinstance(node, ir.When):
             other = self.col(node.otherwise) if node.otherwise is not None else "NULL"

@@ -20,7 +20,7 @@ from kerege.semantics import engines_words as words
 from kerege.semantics import folding, ir
 from kerege.semantics.codelist import CodeList
 from kerege.semantics.crosswalk import Crosswalk
-from kerege.semantics.emit_spark_words import WORDS, Column, fold, quoted
+from kerege.semantics.emit_spark_words import WORDS, Column, fold, letters, quoted
 from kerege.semantics.engines_plan import SIDE_PARTS, Condition, Issue, Plan, plan_of, side_columns, side_row
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.gazetteer import Gazetteer
@@ -205,7 +205,7 @@ class _Run:
             return F.coalesce(*(self.col(p) for p in node.parts))
         if isinstance(node, ir.Together):
             first, *rest = map(self.col, node.parts)
-            texts = (F.coalesce(part, F.lit(words.NOTHING)) for part in rest)
+            texts = (F.coalesce(letters(F, part, words.APART), F.lit(words.NOTHING)) for part in rest)
             return F.concat(first, *(F.concat(F.lit(words.BETWEEN), text) for text in texts))  # null when the first is
         if isinstance(node, ir.When):
             other = self.col(node.otherwise) if node.otherwise is not None else self.text(None)

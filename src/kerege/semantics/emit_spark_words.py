@@ -23,7 +23,7 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _letters(F: Any, x: Column, table: words.Letters) -> Column:
+def letters(F: Any, x: Column, table: words.Letters) -> Column:
     return F.translate(x, table.source, table.target) if table.source else x
 
 
@@ -35,7 +35,7 @@ def _squeezed(F: Any, x: Column) -> Column:
 
 
 def fold(F: Any, x: Column) -> Column:
-    return _squeezed(F, _letters(F, x, words.FOLD))
+    return _squeezed(F, letters(F, x, words.FOLD))
 
 
 def _all_of(F: Any, x: Column, allowed: str) -> Column:
@@ -76,20 +76,20 @@ def _parse_date(F: Any, node: ir.ParseDate, x: Column) -> Column:
 
 
 def _number(F: Any, _: ir.Number, x: Column) -> Column:
-    digits = _letters(F, x, words.NO_BLANKS)
+    digits = letters(F, x, words.NO_BLANKS)
     readable = F.char_length(digits).between(1, NUMBER_LENGTH) & _all_of(F, digits, DIGITS)
     short = F.nullif(F.ltrim(digits, F.lit("0")), F.lit(""))
     return F.when(readable, F.coalesce(short, F.lit("0")))
 
 
 def _code(F: Any, node: ir.Code, x: Column) -> Column:
-    bare = _letters(F, x, words.code_letters(node.alphabet))
+    bare = letters(F, x, words.code_letters(node.alphabet))
     size = F.char_length(bare) == node.length if node.length is not None else bare != ""
     return F.when(size & _all_of(F, bare, codes.LETTERS[node.alphabet]), bare)
 
 
 def _pin(F: Any, _: ir.Pin, x: Column) -> Column:
-    digits = _letters(F, x, words.PIN)
+    digits = letters(F, x, words.PIN)
     parts = [F.substring(digits, at, size) for at, size in ((6, 4), (4, 2), (2, 2))]
     shape = (F.char_length(digits) == 14) & F.substring(digits, 1, 1).isin("1", "2") & _all_of(F, digits, DIGITS)
     return F.when(shape & _existing(F, *parts), digits)
@@ -97,11 +97,11 @@ def _pin(F: Any, _: ir.Pin, x: Column) -> Column:
 
 WORDS: Final[dict[type[ir.Expr], Callable[[Any, Any, Any], Any]]] = {
     ir.Trim: lambda F, e, x: F.btrim(x, F.lit(folding.WHITESPACE)),
-    ir.Collapse: lambda F, e, x: _squeezed(F, _letters(F, x, words.BLANKS)),
-    ir.Upper: lambda F, e, x: _letters(F, x, words.UPPER),
-    ir.Lower: lambda F, e, x: _letters(F, x, words.LOWER),
+    ir.Collapse: lambda F, e, x: _squeezed(F, letters(F, x, words.BLANKS)),
+    ir.Upper: lambda F, e, x: letters(F, x, words.UPPER),
+    ir.Lower: lambda F, e, x: letters(F, x, words.LOWER),
     ir.Fold: lambda F, e, x: fold(F, x),
-    ir.Remove: lambda F, e, x: _letters(F, x, words.remove_letters(e)),
+    ir.Remove: lambda F, e, x: letters(F, x, words.remove_letters(e)),
     ir.Split: lambda F, e, x: F.split_part(x, F.lit(e.on), F.lit(e.part)),
     ir.Take: lambda F, e, x: F.substring(x, e.start, e.length),
     ir.Pad: lambda F, e, x: F.when(F.char_length(x) >= e.width, x).otherwise(F.lpad(x, e.width, e.fill)),

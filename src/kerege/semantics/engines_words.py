@@ -132,3 +132,4 @@ def shape_of(layout: Layout) -> str:
 # `ir.Together`: the parts of one text, and what stands for a null among them (see `dated`).
 BETWEEN: Final = dated.SEPARATOR
 NOTHING: Final = dated.NULL
+APART: Final = Letters((), BETWEEN + NOTHING)  # neither can be in a later part, so that parts cannot be confused
