@@ -254,7 +254,7 @@ def record_findings(source: str, table: str, findings: Iterable[NewFinding], now
         else:
             Finding.objects.create(
                 dataset=dataset, field=field, kind=new.kind, detail=new.detail, records=new.records, found_by=found_by,
-                found_at=require_utc(now), facts=new.facts,
+                found_at=require_utc(now), first_at=now, facts=new.facts,
             )  # fmt: skip
         count += 1
     return count

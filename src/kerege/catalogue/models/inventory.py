@@ -55,7 +55,7 @@ class ConceptLink(models.Model):
 class Plan(models.Model):
     """A frozen difference between the catalogue and one harvest."""
 
-    OPEN, APPLIED = "open", "applied"
+    OPEN, APPLIED, LEFT = "open", "applied", "left"
 
     plan_id = models.CharField(max_length=40, unique=True)
     source = models.CharField(max_length=300)
@@ -74,6 +74,9 @@ class Plan(models.Model):
     status = models.CharField(max_length=10, default=OPEN)
     made_at = models.DateTimeField()
     applied_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=200, blank=True)  # who applied it or left it, where it was done at the desk
+    decided_reason = models.CharField(max_length=500, blank=True)
+    left_at = models.DateTimeField(null=True)
 
 
 class Finding(models.Model):
@@ -85,7 +88,8 @@ class Finding(models.Model):
     detail = models.CharField(max_length=500, blank=True)
     records = models.BigIntegerField(default=1)
     found_by = models.CharField(max_length=60)  # harvest, harmonise, exchange, reconcile
-    found_at = models.DateTimeField()
+    found_at = models.DateTimeField()  # when it was seen last
+    first_at = models.DateTimeField(null=True)  # when it was seen first: from then on the owner's term runs
     settled_at = models.DateTimeField(null=True)
     facts = models.JSONField(default=dict)  # what a later harvest looks for, to see whether it is gone; no values below k
     evidence = models.CharField(

@@ -1,10 +1,18 @@
 """What this room keeps, part by part."""
 
 from kerege.reconcile.models.desk import ClericalDecision, ClericalTask
-from kerege.reconcile.models.discrepancies import Discrepancy, FieldTally, Finding, FindingAct, Workload
+from kerege.reconcile.models.discrepancies import (
+    CatalogueFindingAct,
+    Discrepancy,
+    FieldTally,
+    Finding,
+    FindingAct,
+    Workload,
+)
 from kerege.reconcile.models.persons import KeyDecision, PersonKey, PersonRecord
 
 __all__ = [
+    "CatalogueFindingAct",
     "ClericalDecision",
     "ClericalTask",
     "Discrepancy",

@@ -92,6 +92,19 @@ class FindingAct(AppendOnly):
         return self.act
 
 
+class CatalogueFindingAct(AppendOnly):
+    """One step in the life of a finding of the catalogue (drift, an unmapped code, ownership): the same life as a discrepancy's finding."""
+
+    finding = models.ForeignKey("catalogue.Finding", on_delete=models.PROTECT, related_name="+")
+    act = models.CharField(max_length=16)
+    reason = models.CharField(max_length=400, default="", blank=True)
+    by = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.act
+
+
 class Workload(AppendOnly):
     """How much work one run's comparisons made, as written (before) and as meant (after), for a service, a pair and a field.
 
