@@ -233,3 +233,69 @@ def test_a_code_that_means_something_else_is_missed_before_and_flagged_after() -
     [whole, field] = workload.of_comparisons({"case": items}, {"case": {"region"}})
     assert whole.before.as_dict() == {"flagged": 0, "true": 0, "missed": 1, "not_comparable": 0}
     assert field.after.as_dict() == {"flagged": 1, "true": 1, "missed": 0, "not_comparable": 0}
+
+
+# --- dirt in every pair ---------------------------------------------------------------------------------------------------------------
+
+DIRT = [
+    None, "", " ", "\xa0", "\u200b \t", "-", "0", "NULL", "Асанов", "АСАНОВ\xa0", " асанов", "Asanov", "Aсaнов", "Аса\u0301нов", "Өмүр уулу Бакыт",
+    "БАКЫТ УУЛУ", "Bakyt uulu", "Асанов Бакыт Садырович", "Асанов  Бакыт", "М", "м ", "M", "Ж", "1", "2", "3", "9", "01", "03.05.2019",
+    "2019-05-03", "05/03/2019", "3.5.2019", "2019-05-04", "2019-05-03T00:00:00", "32.01.2019", "99991231", "1 0305 2019 00012", "10305201900012",
+    "20305201900013", "Чүй", "ЧУЙ", "Chui", "02", "41703000000000", "41711", "ул. Манаса, 12-5", "Манас көч. 12", "Manas st. 12", "Ош\ufeff",
+]  # fmt: skip
+KEYED = {
+    "civil": "kg:civil.birth-record", "population": "kg:population.person", "health": "kg:health.vaccination", "emis": "kg:education.pupil",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("civil", "population"), ("civil", "health"), ("population", "emis")], ids="~".join)
+def test_whatever_dirt_stands_in_the_cells_a_table_says_what_the_pure_function_says(names: tuple[str, str]) -> None:
+    rng, connection = random.Random("~".join(names)), duckdb.connect()
+    pair = COUNTRY.pair(*names)
+    assert pair is not None
+    sides, tables = [], []
+    for register in names:
+        mapping = PACK.mapping(KEYED[register])
+        cells = bulk.cells_of(mapping, pair.fields, register)
+        assert set(cells) == {spec.name for spec in pair.fields}, "every declared field is written somewhere"
+        rows = [{cell: rng.choice(DIRT) for cell in mapping.cells} for _ in range(250)]
+        columns = ", ".join(f'"{cell}" VARCHAR' for cell in mapping.cells)
+        connection.execute(f"CREATE TABLE {register} (id VARCHAR, {columns})")
+        values = [[str(n), *row.values()] for n, row in enumerate(rows)]
+        connection.executemany(f"INSERT INTO {register} VALUES ({', '.join('?' * (len(mapping.cells) + 1))})", values)
+        sides.append(TableSide(register, register, mapping, PACK, "id", cells))
+        tables.append(rows)
+    connection.execute(f"CREATE TABLE links AS SELECT id AS left_id, id AS right_id FROM {names[0]}")
+    connection.execute("INSERT INTO links SELECT * FROM links LIMIT 3")  # a link given twice is one link
+    result = bulk.compare_tables(connection, sides[0], sides[1], "links", pair, COUNTRY, into="compared")
+    assert (result.records, result.unlinked) == (250, 0)
+    found = connection.execute("SELECT * FROM compared ORDER BY CAST(left_id AS INT)")
+    heads = [column[0] for column in found.description or ()]
+    for a, b, got in zip(*tables, found.fetchall(), strict=True):
+        said = dict(zip(heads, got, strict=True))
+        views = []
+        for side, row in zip(sides, (a, b), strict=True):
+            mapped = PACK.mapper(side.mapping.id)(row)
+            raw = {name: row[cell] for name, cell in side.cells.items()}
+            views.append(view_of(side.register, "1", raw, mapped.values, [(p.field, p.code) for p in mapped.problems]))
+        for spec in pair.fields:
+            one = compare_views(views[0], views[1], spec, COUNTRY)
+            assert (said[f"c_{spec.name}"], said[f"w_{spec.name}"], said[f"s_{spec.name}"]) == (one.cls, one.written, one.stale_by), (
+                spec.name, [row[side.cells[spec.name]] for side, row in zip(sides, (a, b), strict=True)],
+            )  # fmt: skip
+            assert bool(one.unread) == (one.cls in ("code_gap", "not_comparable"))
+
+
+def test_an_error_of_the_engine_is_told_without_the_value_it_failed_on() -> None:
+    connection = duckdb.connect()
+    left, right = agencies.sides(PACK)
+    agencies.tables(connection, 10)
+    connection.execute("ALTER TABLE agency RENAME TO agency_raw")
+    connection.execute("CREATE VIEW agency AS SELECT * REPLACE (CAST(FAM AS INT) AS FAM) FROM agency_raw")
+    declared = agencies.compared_fields().pairs[0]
+    with pytest.raises(BulkTableInvalid) as caught:
+        bulk.compare_tables(connection, left, right, "links", declared, agencies.compared_fields(), into="compared")
+    [name] = connection.execute("SELECT FAM FROM agency_raw LIMIT 1").fetchone() or ()
+    assert "ConversionException" in str(caught.value)
+    assert name not in str(caught.value)
+    assert caught.value.__cause__ is None

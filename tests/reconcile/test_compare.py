@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kerege.ground.text import Text
 from kerege.reconcile.compare import (
     BY_DATE,
     BY_HISTORY,
@@ -26,7 +25,7 @@ from kerege.reconcile.compare import (
     count_by_field,
     normal,
 )
-from kerege.reconcile.fields import RegisterSpec, of_country
+from kerege.reconcile.fields import ComparedFields, FieldSpec, Pair, RegisterSpec, of_country
 
 VALUES = st.one_of(st.none(), st.sampled_from(["", " ", "М", "м ", "1", "2", "Асанов"]))
 
@@ -72,12 +71,18 @@ def test_a_code_without_a_counterpart_is_a_gap_whatever_it_was_passed_through_as
     assert compare_field("ФРУНЗЕ", None, None, None, gap=True, left_unreadable=True) == MISSING
 
 
+# A list of the test's own: the country's may say otherwise tomorrow.
+STREET = FieldSpec("street", "street_key", "population", Text("көчө", "улица", "street"))
+STREETS = ComparedFields(
+    "1", {"street": STREET}, (Pair("population", "emis", (STREET,)),),
+    {"population": RegisterSpec(since={"street": "registered_since"}), "emis": RegisterSpec(as_of="entered")},
+)  # fmt: skip
+
+
 def addresses(
     copy: str, *, since: str | None = None, earlier: dict[str, frozenset[str]] | None = None, dated: str | None = None
 ) -> list[tuple[str, str]]:
     """(class, how known) of the street between the population register (manas) and a copy."""
-    compared = of_country("kg")
-    compared = replace(compared, registers={**compared.registers, "emis": RegisterSpec(as_of="entered")})
     views = {
         "population": RecordView(
             "population",
@@ -88,7 +93,7 @@ def addresses(
         ),
         "emis": RecordView("emis", "2", {"street": copy}, {"street_key": copy, "entered": dated}),
     }
-    return [(c.cls, c.stale_by) for c in compare_records(views, compared) if c.field == "street"]
+    return [(c.cls, c.stale_by) for c in compare_records(views, STREETS)]
 
 
 def test_a_copy_that_equals_an_earlier_value_of_the_source_of_truth_is_stale() -> None:
@@ -99,6 +104,13 @@ def test_a_copy_dated_before_the_sources_value_began_is_stale_where_no_history_i
     assert addresses("chui", since="2024-03-01", dated="2023-09-01") == [(STALE, BY_DATE)]
     assert addresses("chui", since="2024-03-01", dated="2024-03-01") == [(CONFLICT, "")]
     assert addresses("chui", since="2024-03-01") == [(CONFLICT, "")]
+    assert addresses("chui", since="2024-03-01", dated="") == [(CONFLICT, "")]
+
+
+def test_times_told_to_the_day_and_to_the_second_are_compared_by_what_both_tell() -> None:
+    assert addresses("chui", since="2024-03-01T09:00:00Z", dated="2024-03-01") == [(CONFLICT, "")]
+    assert addresses("chui", since="2024-03-01", dated="2024-02-29T23:59:59Z") == [(STALE, BY_DATE)]
+    assert addresses("chui", since="2024-03-01", dated="2024") == [(CONFLICT, "")]
 
 
 def test_a_history_that_does_not_hold_the_copys_value_outvotes_the_dates() -> None:
@@ -210,3 +222,45 @@ def test_only_pairs_whose_two_records_are_there_are_compared_and_every_field_is_
     assert counts["surname"][EQUAL] == 1
     assert counts["birth_date"][CONFLICT] == 1
     assert counts["sex"][MISSING] == 1
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\xa0", "\u200b"])
+def test_a_blank_canonical_value_is_none_and_never_a_conflict(blank: str) -> None:
+    assert compare_field("Ош", "Ош", blank, "41721", left_unreadable=True) == NOT_COMPARABLE
+    assert compare_field("", "Ош", blank, "41721") == MISSING
+    assert compare_field("Ош", "Ош", blank, blank) == NOT_COMPARABLE
+
+
+def test_a_value_nobody_could_read_is_told_with_the_register_that_wrote_it() -> None:
+    def told(left: RecordView, right: RecordView) -> tuple[str, tuple[str, ...]]:
+        [one] = [c for c in compare_records({"civil": left, "health": right}, of_country("kg")) if c.field == "region"]
+        return one.cls, one.unread_in
+
+    good = {"region": "Ош"}, {"region_soate": "41721"}
+    bad = {"region": "??"}, {"region_soate": None}
+    unread = frozenset({"region_soate"})
+    assert told(RecordView("civil", "1", *good), RecordView("health", "2", *bad, unread)) == (
+        NOT_COMPARABLE,
+        ("health",),
+    )
+    assert told(RecordView("civil", "1", *bad, unread), RecordView("health", "2", *bad, unread)) == (
+        NOT_COMPARABLE,
+        ("civil", "health"),
+    )
+    assert told(RecordView("civil", "1", *bad, unread, unread), RecordView("health", "2", *good)) == (
+        CODE_GAP,
+        ("civil",),
+    )
+    assert told(RecordView("civil", "1", *good), RecordView("health", "2", *good)) == (EQUAL, ())
+
+
+def test_a_register_whose_mapping_names_the_meaning_otherwise_is_compared_by_its_own_key() -> None:
+    views = {
+        "population": RecordView("population", "1", {"locality": "41711"}, {"soate": "41711000000000"}),
+        "emis": RecordView("emis", "2", {"locality": "A-7"}, {"area_soate": "41711000000000"}),
+    }
+    assert {c.field: c.cls for c in compare_records(views, of_country("kg"))}["locality"] == HARMONISED
+    views["emis"] = RecordView(
+        "emis", "2", {"locality": "A-9"}, {}, frozenset({"area_soate"}), frozenset({"area_soate"})
+    )
+    assert {c.field: c.cls for c in compare_records(views, of_country("kg"))}["locality"] == CODE_GAP

@@ -76,7 +76,12 @@ def run(
         raise click.UsageError("give --links, or --by")
     sides = [
         bulk.TableSide(
-            register, table, pack.mapping(mapping), pack, number, bulk.cells_of(pack.mapping(mapping), declared.fields)
+            register,
+            table,
+            pack.mapping(mapping),
+            pack,
+            number,
+            bulk.cells_of(pack.mapping(mapping), declared.fields, register),
         )
         for register, table, mapping, number in zip((a, b), ("left_table", "right_table"), maps, numbers, strict=True)
     ]

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _RUNS: itertools.count[int] = itertools.count(1)
 _REQUIRED: Final = sql.literal(problems.REQUIRED)  # what must be there and is not is missing, not unreadable
+_NAMES_ONLY: Final = frozenset({"BinderException", "CatalogException"})  # kinds of error that quote no value
 _UNKNOWN: Final = ", ".join(sql.literal(code) for code in sorted(CODES_UNKNOWN))
 
 
@@ -68,7 +69,10 @@ class TableSide:
 
 @dataclass(frozen=True)
 class BulkResult:
-    """What a comparison left behind. `tallies`: (field, class) -> how many; `unlinked`: links whose record is in no table."""
+    """What a comparison left behind. `tallies`: (field, class) -> how many; `unlinked`: links whose record is in no table.
+
+    A link that is given twice is one link.
+    """
 
     table: str
     fields: tuple[str, ...]
@@ -95,26 +99,32 @@ def compare_tables(
         views = [run.side(side, n) for n, side in enumerate((left, right))]
         chosen = ", ".join(run.columns(spec, left, right) for spec in pair.fields)
         joined = (
-            f"{sql.identifier(links)} AS k JOIN {views[0]} AS l ON l.id = CAST(k.left_id AS VARCHAR) "
-            f"JOIN {views[1]} AS r ON r.id = CAST(k.right_id AS VARCHAR)"
+            f"{_links(links)} AS k JOIN {views[0]} AS l ON l.id = k.left_id JOIN {views[1]} AS r ON r.id = k.right_id"
         )
         query = f"SELECT l.id AS left_id, r.id AS right_id, {chosen} FROM {joined}"
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {sql.identifier(into)} AS {query}")
     except engine.Error as error:
-        reason = str(error).splitlines()[0][:200]
-        raise BulkTableInvalid(left=left.relation, right=right.relation, reason=reason) from error
+        # no cause is kept: an engine's message may quote the value or the statement it failed on
+        raise BulkTableInvalid(left=left.relation, right=right.relation, reason=what_failed(error)) from None
     finally:
         run.close()
     names = tuple(spec.name for spec in pair.fields)
     return BulkResult(into, names, *_counted(connection, into, links), _tallies(connection, into, names))
 
 
-def cells_of(mapping: Mapping, fields: tuple[FieldSpec, ...]) -> dict[str, str]:
-    """The column in which a register writes each compared field: the first cell its canonical key is made from, by the mapping itself."""
+def what_failed(error: Exception) -> str:
+    """An engine's error without any value: the first line where it can only name columns and tables, else its kind."""
+    kind = type(error).__name__
+    return str(error).splitlines()[0][:200] if kind in _NAMES_ONLY else kind
+
+
+def cells_of(mapping: Mapping, fields: tuple[FieldSpec, ...], register: str = "") -> dict[str, str]:
+    """The column in which `register` writes each compared field: the first cell its canonical key is made from, by the mapping itself."""
     made = {f.name: f.expr for f in mapping.fields}
     found = {}
     for spec in fields:
-        cell = _first_cell(made[spec.key], made) if spec.key in made else None
+        key = spec.key_of(register)
+        cell = _first_cell(made[key], made) if key in made else None
         if cell is not None:
             found[spec.name] = cell
     return found
@@ -150,7 +160,7 @@ class _Run:
         """The flat table of a side: id, and for each field n (normal), b (letters), m (meant), u (unreadable), g (gap), h (earlier values),
         and the dates."""
         place = "lr"[number]
-        # a copy in a fixed order: the mapping numbers rows by their place
+        # a fresh copy: its rowid is the place by which the mapping numbers rows, whatever order threads read in
         source = self._keep(f"src{place}", f"SELECT * FROM {sql.identifier(side.relation)}")
         mapped = compile_duckdb(side.mapping, side.pack).run(self.con, source, f"{self.prefix}_map{place}").table
         self.made.append(mapped)
@@ -160,7 +170,7 @@ class _Run:
         )  # fmt: skip
         number_of = f"CAST({sql.quoted(side.id)} AS VARCHAR) AS id"
         cells = ", ".join(filter(None, (number_of, raw)))
-        numbered = f"SELECT row_number() OVER () - 1 AS _row, {cells} FROM {sql.identifier(source)}"
+        numbered = f"SELECT rowid AS _row, {cells} FROM {sql.identifier(source)}"
         columns, joins = ["s.id"], [f"JOIN {sql.identifier(mapped)} AS m ON m._row = s._row"]
         known = {f.name for f in side.mapping.fields}
         for i, spec in enumerate(self.pair.fields):
@@ -180,16 +190,17 @@ class _Run:
         self, side: TableSide, spec: FieldSpec, i: int, place: str, known: set[str], joins: list[str], mapped: str
     ) -> list[str]:
         raw = f"coalesce(s.raw_{i}, '')" if spec.name in side.cells else "''"
-        meant = _column(spec.key, known)
+        key = spec.key_of(side.register)
+        meant = _column(key, known)
         if spec.father is not None:
-            joins.append(self._fathers(spec, i, place, known, mapped))
+            joins.append(self._fathers(spec, key, i, place, known, mapped))
             meant = f"coalesce({meant}, f_{place}{i}.v)"
-        said = f"list_filter(m._problems, lambda x: x.field = {sql.literal(spec.key)}"
+        said = f"list_filter(m._problems, lambda x: x.field = {sql.literal(key)}"
         columns = [
             f"{sql.lower(sql.trim(raw))} AS n_{i}",
             f"{sql.translated(sql.fold(raw), PUNCTUATION)} AS b_{i}",
             f"{meant} AS m_{i}",
-            f"(len({said} AND x.code <> {_REQUIRED})) > 0 AND {_column(spec.key, known)} IS NULL) AS u_{i}",
+            f"(len({said} AND x.code <> {_REQUIRED})) > 0 AND {_column(key, known)} IS NULL) AS u_{i}",
             f"(len({said} AND x.code IN ({_UNKNOWN}))) > 0) AS g_{i}",
         ]
         if side.earlier is not None:
@@ -203,17 +214,20 @@ class _Run:
             columns.append(f"CAST(NULL AS VARCHAR[]) AS h_{i}")
         return columns
 
-    def _fathers(self, spec: FieldSpec, i: int, place: str, known: set[str], mapped: str) -> str:
+    def _fathers(self, spec: FieldSpec, key: str, i: int, place: str, known: set[str], mapped: str) -> str:
         """A side table of what a father's name in the surname's place is compared by, and the join to it."""
-        told = f"coalesce(nullif({_column(spec.name, known)}, ''), nullif({_column(spec.father, known)}, ''))"
-        query = f"SELECT DISTINCT {told} FROM {sql.identifier(mapped)} AS m WHERE {_column(spec.key, known)} IS NULL AND {told} IS NOT NULL"
+        told = f"coalesce({_column(spec.name, known)}, {_column(spec.father, known)})"
+        query = f"SELECT DISTINCT {told} FROM {sql.identifier(mapped)} AS m WHERE {_column(key, known)} IS NULL AND {told} IS NOT NULL"
         texts = [str(row[0]) for row in self.con.execute(query).fetchall()]
-        pairs = [(text, compare.father_key(text)) for text in texts]
-        rows = ", ".join(f"({sql.literal(t)}, {sql.literal(k)})" for t, k in pairs if k is not None)
+        pairs = [(text, father) for text in texts if (father := compare.father_key(text)) is not None]
         table = self._keep(
-            f"father_{place}{i}",
-            f"SELECT * FROM (VALUES {rows or '(CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR))'}) AS t(k, v)",
+            f"father_{place}{i}", "SELECT CAST(NULL AS VARCHAR) AS k, CAST(NULL AS VARCHAR) AS v LIMIT 0"
         )
+        if pairs:  # names are handed over as values, never written into a statement
+            self.con.execute(
+                f"INSERT INTO {sql.identifier(table)} SELECT unnest(?::VARCHAR[]), unnest(?::VARCHAR[])",
+                [[text for text, _ in pairs], [father for _, father in pairs]],
+            )
         return f"LEFT JOIN {sql.identifier(table)} AS f_{place}{i} ON f_{place}{i}.k = {told}"
 
     def columns(self, spec: FieldSpec, left: TableSide, right: TableSide) -> str:
@@ -223,7 +237,8 @@ class _Run:
         stale = "CAST('' AS VARCHAR)"
         if spec.owner in (left.register, right.register):
             a, b = ("l", "r") if spec.owner == left.register else ("r", "l")
-            dated = f"CASE WHEN {a}.since_{i} <> '' AND {b}.as_of <> '' AND {b}.as_of < {a}.since_{i} THEN '{BY_DATE}' ELSE '' END"
+            told_by_both = f"least(length({a}.since_{i}), length({b}.as_of))"
+            dated = f"CASE WHEN left({b}.as_of, {told_by_both}) < left({a}.since_{i}, {told_by_both}) THEN '{BY_DATE}' ELSE '' END"
             held = f"CASE WHEN list_contains({a}.h_{i}, {b}.m_{i}) THEN '{BY_HISTORY}' ELSE '' END"
             stale = f"CASE WHEN {a}.h_{i} IS NOT NULL THEN {held} ELSE {dated} END"
         cls = (
@@ -242,12 +257,22 @@ class _Run:
 
 
 def _column(name: str | None, known: set[str]) -> str:
-    return f"m.{sql.quoted(name)}" if name is not None and name in known else "CAST(NULL AS VARCHAR)"
+    """A canonical column of the mapped table; a blank text says no more than a null (as `compare` has it)."""
+    if name is None or name not in known:
+        return "CAST(NULL AS VARCHAR)"
+    column = f"m.{sql.quoted(name)}"
+    return f"(CASE WHEN {sql.blank(column)} THEN NULL ELSE {column} END)"
+
+
+def _links(links: str) -> str:
+    """The links, each once."""
+    pair = "CAST(left_id AS VARCHAR) AS left_id, CAST(right_id AS VARCHAR) AS right_id"
+    return f"(SELECT DISTINCT {pair} FROM {sql.identifier(links)})"
 
 
 def _counted(connection: duckdb.DuckDBPyConnection, table: str, links: str) -> tuple[int, int]:
     found = connection.execute(
-        f"SELECT (SELECT count(*) FROM {sql.identifier(table)}), (SELECT count(*) FROM {sql.identifier(links)})"
+        f"SELECT (SELECT count(*) FROM {sql.identifier(table)}), (SELECT count(*) FROM {_links(links)} AS k)"
     ).fetchone()
     assert found is not None
     return int(found[0]), int(found[1]) - int(found[0])

@@ -54,6 +54,10 @@ SAME: Final = "same"
 DIFFERENT: Final = "different"
 ABSENT: Final = "absent"
 
+LEFT: Final = "left"
+RIGHT: Final = "right"
+BOTH: Final = "both"
+
 BY_HISTORY: Final = "history"
 BY_DATE: Final = "date"
 
@@ -67,6 +71,7 @@ class FieldComparison:
     """The class of one field between two registers; never the values.
 
     stale_by  how a stale copy was known, `history` or `date`
+    unread    whose value has no counterpart (a code gap) or cannot be read: `left`, `right` or `both`
     written   what a careful script sees in the raw values: `same`, `different`, or `absent` where a side wrote none ("": not looked at)
     """
 
@@ -76,6 +81,13 @@ class FieldComparison:
     cls: str
     stale_by: str = ""
     written: str = ""
+    unread: str = ""
+
+    @property
+    def unread_in(self) -> tuple[str, ...]:
+        """The registers whose value nobody could read."""
+        left, right = (self.left_register,), (self.right_register,)
+        return {LEFT: left, RIGHT: right, BOTH: left + right}.get(self.unread, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +122,7 @@ def view_of(
     """A record as its mapping left it. `flagged`: (canonical field, problem code) pairs of its translation."""
     told = tuple(flagged)
     # a field that must have a value and has none is missing, not unreadable
-    unread = frozenset(name for name, code in told if values.get(name) is None and code != problems.REQUIRED)
+    unread = frozenset(name for name, code in told if _told(values.get(name)) is None and code != problems.REQUIRED)
     gaps = frozenset(name for name, code in told if code in CODES_UNKNOWN)
     return RecordView(register, record_id, raw, values, unread, gaps, earlier or {})
 
@@ -153,11 +165,12 @@ def compare_field(
     gap: bool = False,
     stale: bool = False,
 ) -> str:
-    """The class of one field, from the raw values and the canonical ones (None: there is none).
+    """The class of one field, from the raw values and the canonical ones (None, or blank: there is none).
 
     gap    a side's value is a code without counterpart
     stale  if the two differ, the copy is an earlier value of the source of truth (`stale_by`)
     """
+    left, right = _told(left), _told(right)
     left_there = bool(normal(left_raw)) or left is not None or left_unreadable
     right_there = bool(normal(right_raw)) or right is not None or right_unreadable
     if not left_there or not right_there:
@@ -189,8 +202,12 @@ def stale_by(source: RecordView, copy: RecordView, spec: FieldSpec, compared: Co
     if spec.name in source.earlier:
         return BY_HISTORY if value in source.earlier[spec.name] else ""
     since, as_of = compared.since_field(source.register, spec.name), compared.as_of_field(copy.register)
-    began, written = (source.canonical or {}).get(since or ""), (copy.canonical or {}).get(as_of or "")
-    return BY_DATE if began and written and written < began else ""
+    began, written = (_told((v.canonical or {}).get(name or "")) for v, name in ((source, since), (copy, as_of)))
+    if began is None or written is None:
+        return ""
+    # a day beside a moment, a year beside a day: only what both tell is compared, or a copy of that very day would be an earlier one
+    told = min(len(began), len(written))
+    return BY_DATE if written[:told] < began[:told] else ""
 
 
 def compare_records(views: Mapping[str, RecordView], compared: ComparedFields) -> tuple[FieldComparison, ...]:
@@ -214,30 +231,39 @@ def compare_views(left: RecordView, right: RecordView, spec: FieldSpec, compared
     if spec.owner in (left.register, right.register):
         source, copy = (left, right) if spec.owner == left.register else (right, left)
         told = stale_by(source, copy, spec, compared)
+    keys = spec.key_of(left.register), spec.key_of(right.register)
+    values = meant(left, spec), meant(right, spec)
+    gaps = keys[0] in left.gaps, keys[1] in right.gaps
     cls = compare_field(
         (left.raw or {}).get(spec.name),
         (right.raw or {}).get(spec.name),
-        meant(left, spec),
-        meant(right, spec),
-        left_unreadable=spec.key in left.unreadable,
-        right_unreadable=spec.key in right.unreadable,
-        gap=spec.key in left.gaps or spec.key in right.gaps,
+        *values,
+        left_unreadable=keys[0] in left.unreadable,
+        right_unreadable=keys[1] in right.unreadable,
+        gap=any(gaps),
         stale=bool(told),
     )
+    unread = gaps if cls == CODE_GAP else (values[0] is None, values[1] is None) if cls == NOT_COMPARABLE else None
+    where = {(True, False): LEFT, (False, True): RIGHT, (True, True): BOTH}[unread] if unread else ""
     written = (
         "" if left.raw is None or right.raw is None else as_written(left.raw.get(spec.name), right.raw.get(spec.name))
     )
-    return FieldComparison(spec.name, left.register, right.register, cls, told if cls == STALE else "", written)
+    return FieldComparison(spec.name, left.register, right.register, cls, told if cls == STALE else "", written, where)
 
 
 def meant(view: RecordView, spec: FieldSpec) -> str | None:
     """The canonical value by its key; a surname "Бакыт уулу", which has none, by the father's name in it."""
     canonical = view.canonical or {}
-    key = canonical.get(spec.key)
+    key = _told(canonical.get(spec.key_of(view.register)))
     if key is None and spec.father is not None:
-        told = canonical.get(spec.name), canonical.get(spec.father)
+        told = _told(canonical.get(spec.name)), _told(canonical.get(spec.father))
         return father_key(next((name for name in told if name), None))
     return key
+
+
+def _told(value: str | None) -> str | None:
+    """A canonical value; None where it is blank: an empty text in a message says no more than a null."""
+    return value if value and folding.trim(value) else None
 
 
 def father_key(text: str | None) -> str | None:

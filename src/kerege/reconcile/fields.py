@@ -20,6 +20,7 @@ class FieldSpec:
     """A compared field: its name, the canonical field that carries its meaning, the register that is its source of truth.
 
     `father`: where the key is empty, a father's name (Бакыт уулу) in this field, or alone in that canonical field, is compared instead.
+    `keys`: registers whose mapping carries the meaning under another canonical name.
     """
 
     name: str
@@ -28,6 +29,11 @@ class FieldSpec:
     titles: Text
     father: str | None = None
     concept: str = ""  # the catalogue's concept, by which the source of truth's legal basis is found
+    keys: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def key_of(self, register: str) -> str:
+        """The canonical field that carries the meaning in a record of `register`."""
+        return self.keys.get(register, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,9 @@ def load(path: Path) -> ComparedFields:
     for name, item in raw["fields"].items():
         try:
             father = str(item["father"]) if item.get("father") else None
+            keys = item.get("keys") or {}
+            if not isinstance(keys, dict) or not all(isinstance(k, str) and k for k in keys.values()):
+                raise ValueError("keys: register -> canonical field")
             fields[str(name)] = FieldSpec(
                 str(name),
                 str(item["key"]),
@@ -97,11 +106,15 @@ def load(path: Path) -> ComparedFields:
                 Text.of(item["titles"]),
                 father,
                 str(item.get("concept") or ""),
+                dict(keys),
             )
         except (KeyError, TypeError, ValueError) as error:
             faults.append(f"fields.{name}: {type(error).__name__}: key, owner and titles in ky, ru, en are needed")
     for number, item in enumerate(raw["pairs"]):
-        unknown = [f for f in item.get("fields", []) if f not in fields]
+        if not isinstance(item, dict) or not isinstance(item.get("fields"), list):
+            faults.append(f"pairs[{number}]: left, right and a list of fields are needed")
+            continue
+        unknown = [str(f) for f in item["fields"] if f not in fields]
         if unknown or not item.get("left") or not item.get("right") or not item.get("fields"):
             faults.append(
                 f"pairs[{number}]: left, right and known fields are needed; unknown: {', '.join(unknown) or 'none'}"
