@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from kerege.reconcile import desk_queries, doings, queries
 from kerege.reconcile.compare import FieldComparison
@@ -50,22 +51,24 @@ def test_a_discrepancy_goes_to_the_owner_of_the_value_and_is_settled_once() -> N
     doings.send_finding(row.discrepancy_id, register="civil", note_code="pin_differs", sent_by="officer-1", now=NOW)
     assert Finding.objects.get().register == "civil"
     assert [r.field for r in queries.queue(status="with_owner", owner="population")] == ["pin"]
-    doings.settle(row.discrepancy_id, how="accepted", reason="both spellings stand in the passport", now=NOW)
+    doings.settle(
+        row.discrepancy_id, how="accepted", by="officer-1", reason="both spellings stand in the passport", now=NOW
+    )
     with pytest.raises(DiscrepancySettled):
-        doings.settle(row.discrepancy_id, how="accepted", reason="again", now=NOW)
+        doings.settle(row.discrepancy_id, how="accepted", by="officer-1", reason="again", now=NOW)
     assert {r.field: r.open for r in queries.discrepancies_by_field("r1")}["pin"] == 0
 
 
 def test_a_discrepancy_nobody_knows_is_said_so() -> None:
     with pytest.raises(DiscrepancyUnknown):
-        doings.settle("disc-none", how="accepted", reason="x", now=NOW)
+        doings.settle("disc-none", how="accepted", by="officer-1", reason="x", now=NOW)
 
 
 @pytest.mark.parametrize(("how", "reason"), [("corrected", "the owner says so"), ("accepted", " "), ("forgotten", "x")])
 def test_nobody_can_say_that_a_discrepancy_is_corrected_and_accepting_one_needs_a_reason(how: str, reason: str) -> None:
     record()
     with pytest.raises(ValueError, match="only a comparison can show"):
-        doings.settle(queries.queue()[0].discrepancy_id, how=how, reason=reason, now=NOW)
+        doings.settle(queries.queue()[0].discrepancy_id, how=how, by="officer-1", reason=reason, now=NOW)
 
 
 # --- findings ---------------------------------------------------------------------------------------------------------------------
@@ -147,6 +150,68 @@ def test_only_its_sender_withdraws_a_finding_and_the_discrepancy_is_open_again()
     assert [row.field for row in queries.queue(field="pin")] == ["pin"]
     with pytest.raises(ActRefused, match="does not follow"):
         doings.answer_finding(number, act="corrected", by="civil-clerk", now=LATER)
+
+
+def accept(reason: str = "both spellings stand in the passport") -> None:
+    row = Discrepancy.objects.get(field="pin", status__in=("open", "with_owner"))
+    doings.settle(row.discrepancy_id, how="accepted", by="officer-1", reason=reason, now=NOW)
+
+
+def test_what_was_accepted_is_not_queued_again_while_it_stays_as_it_was() -> None:
+    record()
+    accept()
+    assert again("conflict", "r2") == 0
+    assert again("missing", "r3") == 0
+    assert queries.queue(field="pin") == []
+    assert again("equal", "r4") == 0
+    assert again("conflict", "r5") == 1
+    accept("as before")
+    assert again("stale_copy", "r6") == 1
+    assert Discrepancy.objects.filter(field="pin").count() == 3
+
+
+def test_accepting_a_discrepancy_withdraws_what_still_waits_so_that_nobody_is_late_with_it() -> None:
+    sent()
+    accept("the passport has both")
+    row = the_finding(LATER + timedelta(days=90))
+    assert (row.status, row.overdue, row.reason, row.acts[-1].by) == (
+        "withdrawn",
+        False,
+        "the passport has both",
+        "officer-1",
+    )
+    assert Discrepancy.objects.get(field="pin").settled_by == "officer-1"
+
+
+def test_one_register_has_one_finding_about_a_discrepancy_and_another_may_have_one_too() -> None:
+    number = sent()
+    [row] = queries.queue(status="with_owner", field="pin")
+    with pytest.raises(ActRefused, match="already"):
+        doings.send_finding(row.discrepancy_id, register="civil", note_code="pin", sent_by="officer-2", now=LATER)
+    other = doings.send_finding(
+        row.discrepancy_id, register="population", note_code="pin", sent_by="officer-2", now=LATER
+    )
+    doings.withdraw_finding(number, by="officer-1", reason="it is the other's", now=LATER)
+    assert queries.queue(status="open", field="pin") == [], "the other register still has it"
+    doings.answer_finding(other, act="refused", by="population-clerk", reason="the act says so", now=LATER)
+    assert [r.field for r in queries.queue(status="open", field="pin")] == ["pin"], "refused by the last: open again"
+    doings.send_finding(row.discrepancy_id, register="civil", note_code="pin", sent_by="officer-1", now=LATER)
+
+
+def test_a_comparison_made_before_a_discrepancy_was_found_is_no_evidence_about_it() -> None:
+    sent()
+    items = [FieldComparison("pin", "civil", "population", "equal")]
+    doings.record_comparisons({"case-1": items}, COMPARED, run="r0", now=NOW - timedelta(days=1))
+    assert the_finding().status == "sent"
+    assert Discrepancy.objects.get(field="pin").status == "with_owner"
+
+
+def test_an_open_discrepancy_stands_once_even_where_somebody_writes_past_the_doings() -> None:
+    record()
+    row = Discrepancy.objects.get(field="pin")
+    row.pk, row.discrepancy_id = None, "disc-again"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        row.save(force_insert=True)
 
 
 def test_an_owner_cannot_close_a_finding_and_a_refusal_needs_a_reason() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -51,11 +52,14 @@ def test_several_basic_facts_that_conflict_are_a_clerks_because_it_may_be_anothe
     assert {s.rule for s in settle.settle(apart, COMPARED, RULES)} == {"kg:source-of-truth"}
 
 
-def test_a_gap_is_the_stewards_and_an_unreadable_value_its_registers() -> None:
-    found = settle.settle(
-        [one("sex", "code_gap"), one("birth_date", "not_comparable", "population", "civil")], COMPARED, RULES
-    )
-    assert [(s.outcome, s.tell) for s in found] == [("steward", ""), ("owner", "civil")]
+@pytest.mark.parametrize(("unread", "told"), [("left", "civil"), ("right", "population"), ("both", ""), ("", "")])
+def test_a_gap_is_the_stewards_and_an_unreadable_value_the_registers_that_wrote_it(unread: str, told: str) -> None:
+    items = [
+        replace(one("sex", "code_gap"), unread=unread),
+        replace(one("birth_date", "not_comparable"), unread=unread),
+    ]
+    found = settle.settle(items, COMPARED, RULES)
+    assert [(s.outcome, s.tell) for s in found] == [("steward", told), ("owner", told)]
 
 
 def test_where_the_source_of_truth_is_neither_a_clerk_looks() -> None:

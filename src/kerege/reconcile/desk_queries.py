@@ -191,5 +191,5 @@ def settlements(case_id: str, rules: Rules | None = None) -> tuple[Settlement, .
     """What the stated rules make of a case's open discrepancies: rule, source of truth and its legal basis, who is told."""
     compared = of_country()
     rows = Discrepancy.objects.filter(case_id=case_id, status__in=("open", "with_owner")).order_by("pk")
-    items = [FieldComparison(r.field, r.left_register, r.right_register, r.cls, r.stale_by) for r in rows]
+    items = [FieldComparison(r.field, r.left_register, r.right_register, r.cls, r.stale_by, "", r.unread) for r in rows]
     return settle(items, compared, rules or rules_of_country(), legal_bases(compared))

@@ -1,8 +1,9 @@
 """What changes in this room about discrepancies: a run's comparisons are recorded, findings are sent, answered, withdrawn, and closed by evidence.
 
 A discrepancy is one field of one case (or linked record) between two registers. While it is open, a later run that finds it again adds
-nothing; a later run that finds the two equal closes it and its findings: nothing else does, but a decision to accept it as it is.
-Person keys and the clerical desk: `person_doings`, `desk_doings`.
+nothing; a later run that finds the two equal closes it and its findings: nothing else does, but a decision to accept it as it is. What was
+accepted is not queued again while it stays as it was: until a run finds the two equal, or different in another way.
+Person keys and the clerical desk: `desk_doings`.
 """
 
 from __future__ import annotations
@@ -47,19 +48,23 @@ def record_comparisons(
     require_utc(now)
     kept = {case: list(items) for case, items in comparisons.items()}
     tally: Counter[tuple[str, str, str, str]] = Counter()
-    waiting = _waiting(kept)
+    waiting, accepted = _known(kept, ("open", "with_owner"), now), _known(kept, ("accepted",), now)
     rows: list[Discrepancy] = []
     for case_id, items in kept.items():
         for item in items:
             tally[(item.field, item.left_register, item.right_register, item.cls)] += 1
             if item.left_register == "application":
                 continue
-            open_row = waiting.get((case_id, item.field, item.left_register, item.right_register))
+            identity = (case_id, item.field, item.left_register, item.right_register)
+            open_row, kept_row = waiting.get(identity), accepted.get(identity)
+            if kept_row is not None and item.cls in (*AGREE, *TO_SETTLE) and item.cls != kept_row.cls:
+                _ended(kept_row, run)
+                kept_row = None
             if item.cls in AGREE and open_row is not None:
                 _close(open_row, run, now)
             elif item.cls in TO_SETTLE and open_row is not None:
                 _still(open_row, run, now)
-            elif item.cls in TO_SETTLE:
+            elif item.cls in TO_SETTLE and kept_row is None:
                 rows.append(_discrepancy(case_id, item, compared, run, now))
     FieldTally.objects.bulk_create(
         [
@@ -68,7 +73,8 @@ def record_comparisons(
         ],
         batch_size=_BATCH,
     )
-    Discrepancy.objects.bulk_create(rows, batch_size=_BATCH)
+    # a run beside this one may have queued the same in the meantime: then it is queued once
+    Discrepancy.objects.bulk_create(rows, batch_size=_BATCH, ignore_conflicts=True)
     record_workload(workload.of_comparisons(kept), run=run, service=service, now=now)
     return len(rows)
 
@@ -90,8 +96,17 @@ def record_workload(measured: Iterable[workload.Measured], *, run: str, service:
 
 @transaction.atomic
 def send_finding(discrepancy_id: str, *, register: str, note_code: str, sent_by: str, now: datetime) -> str:
-    """Tell the owner of `register` about a discrepancy, with the country's term; it waits with them. Gives the finding's number."""
+    """Tell the owner of `register` about a discrepancy, with the country's term; it waits with them. Gives the finding's number.
+
+    Raises ActRefused while the same register has a finding about it that is not ended.
+    """
     row = _open(discrepancy_id)
+    for other in _live(row, require_utc(now)):
+        if other.register == register:
+            told = _standing(other, now).status
+            raise ActRefused(
+                finding=other.finding_id, status=told, act=life.SENT, reason="it is with that register already"
+            )
     terms = rules_of_country().terms
     due = terms.due(require_utc(now), STEWARD if row.cls == CODE_GAP else "")
     finding = Finding.objects.create(
@@ -105,12 +120,18 @@ def send_finding(discrepancy_id: str, *, register: str, note_code: str, sent_by:
 
 @transaction.atomic
 def answer_finding(finding_id: str, *, act: str, by: str, reason: str = "", now: datetime) -> life.Standing:
-    """The owner acknowledges a finding, takes it up, says it is corrected, or refuses it with a reason. Raises FindingUnknown, ActRefused."""
+    """The owner acknowledges a finding, takes it up, says it is corrected, or refuses it with a reason. Raises FindingUnknown, ActRefused.
+
+    What the last register refused is open again: its sender has to accept it, or to ask another.
+    """
     if act not in life.BY_OWNER:
         raise ActRefused(
             finding=finding_id, status="open", act=act, reason=f"an owner's answers are {', '.join(life.BY_OWNER)}"
         )
-    return _act(_finding(finding_id), act, by, require_utc(now), reason=reason)
+    finding = _finding(finding_id)
+    standing = _act(finding, act, by, require_utc(now), reason=reason)
+    _open_again(finding, now)
+    return standing
 
 
 @transaction.atomic
@@ -121,35 +142,62 @@ def withdraw_finding(finding_id: str, *, by: str, reason: str, now: datetime) ->
         told = _standing(finding, now).status
         raise ActRefused(finding=finding_id, status=told, act=life.WITHDRAWN, reason="only its sender may withdraw it")
     standing = _act(finding, life.WITHDRAWN, by, require_utc(now), reason=reason)
-    Discrepancy.objects.filter(pk=finding.discrepancy_id, status="with_owner").update(status="open")
+    _open_again(finding, now)
     return standing
 
 
 @transaction.atomic
-def settle(discrepancy_id: str, *, how: str, reason: str = "", now: datetime) -> None:
+def settle(discrepancy_id: str, *, how: str, by: str, reason: str = "", now: datetime) -> None:
     """Accept a discrepancy as it is, with a reason. `corrected` is never said by a person: the next comparison shows it.
 
+    Findings about it that still wait are withdrawn with that reason, so that nobody is late with what is settled.
     Raises DiscrepancyUnknown, DiscrepancySettled.
     """
-    if how != "accepted" or not reason.strip():
-        raise ValueError("a discrepancy is accepted with a reason; that it is corrected only a comparison can show")
+    if how != "accepted" or not reason.strip() or not by.strip():
+        raise ValueError(
+            "a discrepancy is accepted by somebody with a reason; that it is corrected only a comparison can show"
+        )
     row = _open(discrepancy_id)
-    row.status, row.settled_at, row.settled_reason = how, require_utc(now), reason[:400]
-    row.save(update_fields=["status", "settled_at", "settled_reason"])
+    for finding in _live(row, require_utc(now)):
+        _act(finding, life.WITHDRAWN, by, now, reason=reason)
+    row.status, row.settled_at, row.settled_reason, row.settled_by = how, now, reason[:400], by[:64]
+    row.save(update_fields=["status", "settled_at", "settled_reason", "settled_by"])
 
 
 # --- inside -----------------------------------------------------------------------------------------------------------------------
 
 
-def _waiting(comparisons: Mapping[str, Iterable[FieldComparison]]) -> dict[_Identity, Discrepancy]:
-    """Open discrepancies of these cases, by what they are about."""
-    cases, found = list(comparisons), {}
+def _known(
+    comparisons: Mapping[str, Iterable[FieldComparison]], statuses: tuple[str, ...], now: datetime
+) -> dict[_Identity, Discrepancy]:
+    """Discrepancies of these cases that stand so, by what they are about. What was found after `now` no earlier comparison speaks of, and
+    an acceptance that a run has ended is none."""
+    cases, found = sorted(comparisons), {}
     for start in range(0, len(cases), _BATCH):
-        for row in Discrepancy.objects.filter(
-            status__in=("open", "with_owner"), case_id__in=cases[start : start + _BATCH]
-        ):
+        rows = Discrepancy.objects.select_for_update().filter(
+            status__in=statuses, case_id__in=cases[start : start + _BATCH], found_at__lte=now, settled_by_run=""
+        )
+        for row in rows.order_by("pk"):
             found[row.case_id, row.field, row.left_register, row.right_register] = row
     return found
+
+
+def _ended(row: Discrepancy, run: str) -> None:
+    """What was accepted is no longer so: this run found something else."""
+    row.settled_by_run = run
+    row.save(update_fields=["settled_by_run"])
+
+
+def _live(row: Discrepancy, now: datetime) -> list[Finding]:
+    return [f for f in Finding.objects.filter(discrepancy=row).order_by("pk") if _standing(f, now).status in life.LIVE]
+
+
+def _open_again(finding: Finding, now: datetime) -> None:
+    """When nobody has it any more, the discrepancy is open again."""
+    row = Discrepancy.objects.select_for_update().get(pk=finding.discrepancy_id)
+    if row.status == "with_owner" and not _live(row, now):
+        row.status = "open"
+        row.save(update_fields=["status"])
 
 
 def _close(row: Discrepancy, run: str, now: datetime) -> None:
@@ -216,4 +264,5 @@ def _discrepancy(case_id: str, item: FieldComparison, compared: ComparedFields, 
         owner=spec.owner if spec else item.left_register,
         found_at=now,
         stale_by=item.stale_by,
+        unread=item.unread,
     )

@@ -40,6 +40,7 @@ FOLLOWS: Final = {
 }
 BY_OWNER: Final = (ACKNOWLEDGED, IN_WORK, CORRECTED, REFUSED)
 NEEDS_REASON: Final = frozenset({REFUSED, WITHDRAWN})
+LIVE: Final = frozenset(STATUSES) - ENDS  # it is still somebody's
 BY_EVIDENCE: Final = frozenset({CLOSED, STILL})
 
 

@@ -85,7 +85,8 @@ class Settlement:
 
     rule         the rule's id, or `none` where no rule fits (then a clerk looks)
     value_of     the register whose value counts, or "" where nobody can say yet
-    tell         who is told: a register, "" for nobody; for a steward, the register whose code it is about is not known here
+    tell         the register that is told, or for a steward the one whose code it is about; "" where both are, or it was not said whose
+                 value could not be read
     legal_basis  on which the value counts; "" where the catalogue declares none
     """
 
@@ -139,7 +140,7 @@ def _by_rule(rule: Rule | None, one: FieldComparison, compared: ComparedFields, 
     if rule.outcome == SOURCE:
         copy = next(register for register in pair if register != owner)
         return Settlement(one, SOURCE, rule.id, owner, copy, bases.get(one.field, ""), rule.titles)
-    tell = (owner if owner in pair else one.right_register) if rule.outcome == OWNER else ""
+    tell = one.unread_in[0] if rule.outcome in (OWNER, STEWARD) and len(one.unread_in) == 1 else ""
     return Settlement(one, rule.outcome, rule.id, "", tell, "", rule.titles)
 
 
@@ -199,7 +200,7 @@ def _holidays(calendar: Path | None, faults: list[str]) -> frozenset[date]:
     if calendar is None or not calendar.is_file():
         return frozenset()
     listed = _yaml(calendar, faults).get("holidays") or ()
-    days = [day for day in listed if isinstance(day, date)]
+    days = [day for day in listed if type(day) is date]  # a moment is a date too, and never equals one
     if len(days) != len(listed):
         faults.append(f"{calendar.name}: holidays should be dates")
     return frozenset(days)

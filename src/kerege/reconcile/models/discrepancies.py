@@ -33,7 +33,10 @@ class FieldTally(AppendOnly):
 
 
 class Discrepancy(models.Model):
-    """One field of one case that differs, or cannot be compared, between two registers. `owner`: the source of truth's register."""
+    """One field of one case that differs, or cannot be compared, between two registers. `owner`: the source of truth's register.
+
+    `unread`: whose value could not be read (`left`, `right`, `both`). Of one case, field and pair one at most is not settled.
+    """
 
     STATUSES = ("open", "with_owner", "corrected", "accepted")
 
@@ -51,8 +54,17 @@ class Discrepancy(models.Model):
     stale_by = models.CharField(max_length=16, default="", blank=True)
     settled_by_run = models.CharField(max_length=64, default="", blank=True)
     settled_reason = models.CharField(max_length=400, default="", blank=True)
+    settled_by = models.CharField(max_length=64, default="", blank=True)
+    unread = models.CharField(max_length=8, default="", blank=True)
 
     class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["case_id", "field", "left_register", "right_register"],
+                condition=models.Q(status__in=("open", "with_owner")),
+                name="reconcile_open_once",
+            ),
+        )
         indexes = (
             models.Index(fields=["status", "field"], name="reconcile_queue"),
             models.Index(fields=["case_id"], name="reconcile_case"),
