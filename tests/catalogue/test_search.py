@@ -14,9 +14,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 import open_catalogue as world
 
 from kerege.catalogue import doings, lifecycle, search_index
+from kerege.catalogue.errors import SearchNotBuilt
 from kerege.catalogue.lifecycle_rules import Subject
-from kerege.catalogue.models import Dataset, SearchEntry, SearchWord
-from kerege.catalogue.search import Filters, Found, search
+from kerege.catalogue.models import Dataset, SearchEntry, SearchFacet, SearchWord
+from kerege.catalogue.search import KINDS, Filters, Found, search
+from kerege.catalogue.search_ids import Facet, facet_of
 from kerege.catalogue.search_words import EXACT, key_of, keys, likeness, words
 
 pytestmark = pytest.mark.django_db
@@ -139,10 +141,54 @@ def test_the_doings_keep_the_index(filled: tuple[Dataset, Dataset]) -> None:
     assert search("citizen", Filters(("dataset",))).hits[0].organisation == "KG/GOV/70000009"
 
 
-def test_the_first_search_makes_the_index() -> None:
+def test_the_first_search_of_a_small_catalogue_makes_the_index() -> None:
     world.fill()
-    assert not SearchEntry.objects.exists()
+    assert not search_index.built()
     assert first("school")
+    assert search_index.built()
+
+
+def test_the_first_search_of_a_large_catalogue_says_that_there_is_no_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    schools, _ = world.fill()
+    monkeypatch.setattr(search_index, "SMALL", 3)
+    with pytest.raises(SearchNotBuilt) as refused:
+        search("school")
+    assert "kerege search --rebuild" in refused.value.next_step
+    assert search_index.changed(f"dataset:{schools.pk}") == 0, "and no doing waits for it"
+    assert not SearchEntry.objects.exists()
+    search_index.rebuild()
+    assert first("school")
+
+
+def test_a_catalogue_that_grows_from_nothing_has_its_index_by_its_doings() -> None:
+    schools, _ = world.fill()
+    assert search_index.changed(f"dataset:{schools.pk}") == SearchEntry.objects.count() > 100
+    assert search_index.changed(f"dataset:{schools.pk}") == 6
+
+
+@pytest.mark.usefixtures("filled")
+def test_ids_tell_what_entries_are_counted_under_and_which_come_first() -> None:
+    facets = {f.pk: Facet.of(f.told) for f in SearchFacet.objects.all()}
+    for entry in SearchEntry.objects.all():
+        told = facets[facet_of(entry.pk)]
+        assert told == Facet(entry.kind, entry.organisation, entry.personal, entry.owned, entry.public)
+    dataset, code = SearchEntry.objects.filter(kind="dataset")[0], SearchEntry.objects.filter(kind="code")[0]
+    assert dataset.pk < code.pk < 2**63
+
+
+@given(
+    st.sampled_from(KINDS), st.text("KGOV/07", max_size=20), *[st.sampled_from([None, True, False])] * 2, st.booleans()
+)
+def test_a_facet_is_read_as_it_was_told(kind: str, code: str, personal: bool, owned: bool, public: bool) -> None:
+    facet = Facet(kind, code, personal, owned, public)
+    assert Facet.of(facet.told) == facet
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_is_called_just_so_comes_before_what_is_called_so_among_other_words() -> None:
+    names_of = [h.name("en") for h in search("code", Filters(("field", "concept"))).hits]
+    assert names_of[0] == "code"
+    assert search("шк код").question == "шк код"
 
 
 @pytest.mark.usefixtures("filled")

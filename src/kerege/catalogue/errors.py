@@ -90,6 +90,24 @@ class HeaderTwice(SourceError):
     hint = "Rename one of them at the source, or choose another header row with --header-row N."
 
 
+class HeaderIsData(SourceError):
+    code = "catalogue.header_is_data"
+    message = "{source}, row {row}, column {column}: where a column's name should stand is {what}. It looks like a record."
+    hint = "Write the names of the columns into the first row, or say which row holds them: --header-row N."
+
+
+class HeaderTooWide(SourceError):
+    code = "catalogue.header_too_wide"
+    message = "{source}, row {row}: it has {columns} columns, at most {limit} are read."
+    hint = "Look whether the separator is the right one (--delimiter). A table that is meant to be so wide can be split."
+
+
+class SheetTooWide(SourceError):
+    code = "catalogue.sheet_too_wide"
+    message = "{source}: a sheet reaches to row {rows} and column {columns}, more than {limit} cells; most of them are empty."
+    hint = "Delete what stands far outside the table (Ctrl+End shows it), or export the sheet as CSV."
+
+
 class TableEmpty(SourceError):
     code = "catalogue.table_empty"
     message = "{source}, table {table}: it has no rows{before}."
@@ -448,3 +466,9 @@ class ImpactUnknown(CatalogueError):
     code = "catalogue.impact_unknown"
     message = "There is no {kind} {key} that anything rests on; near it: {known}."
     hint = "A code is written `LIST CODE`, a field or cell `MAPPING NAME`; lists are told by: kerege codelist list"
+
+
+class SearchNotBuilt(CatalogueError):
+    code = "catalogue.search_not_built"
+    message = "There is no search index yet, and the catalogue is too large to make one while somebody waits."
+    hint = "The hub's administrator makes it, once, in a minute at most: kerege search --rebuild"

@@ -1,40 +1,56 @@
 """Search over the catalogue: typed, ranked hits with highlights and facets, in Kyrgyz, Russian and English alike.
 
 Every typed word is first widened to the words of the index it may mean (`search_words.likeness`: the same key, a beginning, a word with endings
-taken off, a slip of a letter); entries that have one of each are found by the database (`search_engines`) and ranked here: how well the words
-fit, names before descriptions, datasets and concepts before single codes. When no entry has all words, entries with some are given instead,
-and the answer says so. The index is kept by `search_index`.
+taken off, a slip of a letter). Entries that have one of each are found by the database (`search_engines`) in ever wider steps until there are
+enough, and ranked here: how well the words fit, names before descriptions, datasets and concepts before single codes. When no entry has all
+words, entries with some are given instead, and the answer says so. The index is kept by `search_index`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from kerege.catalogue.errors import SearchNotBuilt
 from kerege.catalogue.models import SearchEntry
-from kerege.catalogue.search_engines import Engine, Filters, engine
-from kerege.catalogue.search_index import KINDS, Kind, rebuild
+from kerege.catalogue.search_engines import Engine, Wanted, engine
+from kerege.catalogue.search_ids import Facet, facet_of, likely
+from kerege.catalogue.search_index import KINDS, Kind, rebuild, small
 from kerege.catalogue.search_words import EXACT, likeness, words
 
 LONGEST: Final = 200  # characters of a question that are read
 MOST_WORDS: Final = 8
 MOST_HITS: Final = 100
-_RANKED: Final = 200  # candidates the database gives for ranking
+_RANKED: Final = 200  # candidates that are ranked
 _WIDE: Final = 24  # words of the index that one typed word is widened to
-_BOOST: Final[dict[str, float]] = {
-    "dataset": 1.15,
-    "concept": 1.12,
-    "codelist": 1.1,
-    "crosswalk": 1.0,
-    "owner": 1.05,
-    "contract": 1.0,
-    "field": 1.0,
-    "code": 0.9,
-}
+_NEAR: Final = 0.75  # at least this like: the same word, a beginning, one with an ending taken off
 
 __all__ = ["KINDS", "Filters", "Found", "Hit", "Kind", "search"]
+
+Meant = Mapping[str, Mapping[str, float]]  # typed word -> words of the index it may mean, with how well
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What hits are narrowed to; empty means any."""
+
+    kinds: tuple[str, ...] = ()
+    organisation: str = ""
+    personal: bool | None = None
+    owned: bool | None = None
+    public: bool = False  # only what may leave
+
+    def allow(self, facet: Facet) -> bool:
+        """Whether entries with this facet are wanted."""
+        return (
+            (not self.kinds or facet.kind in self.kinds)
+            and (not self.organisation or facet.organisation == self.organisation)
+            and (self.personal is None or facet.personal is self.personal)
+            and (self.owned is None or facet.owned is self.owned)
+            and (facet.public or not self.public)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,69 +111,116 @@ def search(question: str, filters: Filters | None = None, *, offset: int = 0, li
     """What answers `question`, best first. Words beyond `MOST_WORDS` and characters beyond `LONGEST` are not read.
 
     Ranking looks at the likeliest 200 entries: `offset` past them gives nothing, while `total` counts all.
+    Raises SearchNotBuilt when there is no index and the catalogue is too large to make it on the way.
     """
     narrowed = filters or Filters()
     typed = list(dict.fromkeys(w.key for w in words(question[:LONGEST])))[:MOST_WORDS]
     if not typed:
         return Found(question)
-    if not SearchEntry.objects.exists():
-        rebuild()
     index = engine()
+    facets = _facets(index)
+    allowed = None if narrowed == Filters() else [n for n, facet in facets.items() if narrowed.allow(facet)]
+    if allowed == []:
+        return Found(question)
     meant = {word: _widened(index, word) for word in typed}
     groups = [list(found) for found in meant.values() if found]
     every = len(groups) == len(typed)
-    ids = index.entries(groups, True, narrowed, _RANKED) if every else []
+    ids = _candidates(index, _all_words(meant), allowed) if every else []
     if not ids and groups and len(typed) > 1:
         every = False
-        ids = index.entries(groups, False, narrowed, _RANKED)
+        ids = _candidates(index, _some_words(groups, len(typed)), allowed)
     if not ids:
         return Found(question, every=every)
-    ranked = _ranked(ids, meant, "".join(typed))
+    ranked = _ranked(index, ids, meant, facets)
     page = ranked[max(0, offset) : max(0, offset) + min(limit, MOST_HITS)]
     entries = SearchEntry.objects.in_bulk([pk for _, pk in page])
-    facets = _facets(index.counts(groups, every, narrowed))
-    total = sum(facets["kind"].values())
-    return Found(question, tuple(_hit(entries[pk], score, meant) for score, pk in page), total, facets, every)
+    counted = _counted(index.counts(Wanted(groups, least=None if every else 1), allowed), facets)
+    hits = tuple(_hit(entries[pk], score, meant) for score, pk in page if pk in entries)
+    return Found(question, hits, sum(counted["kind"].values()), counted, every)
+
+
+def _facets(index: Engine) -> dict[int, Facet]:
+    told = index.facets()
+    if not told:
+        if not small():
+            raise SearchNotBuilt
+        rebuild()
+        told = index.facets()
+    return {number: Facet.of(one) for number, one in told.items()}
 
 
 def _widened(index: Engine, typed: str) -> dict[str, float]:
-    """Words of the index that `typed` may mean, with how well; where one is the same word, slips are not looked for."""
+    """Words of the index that `typed` may mean, with how well; where one is the same word, slips are not looked for. Best first."""
     scored = {word: likeness(typed, word) for word in index.kin(typed)}
-    least = 0.75 if scored.get(typed) == EXACT else 0.0
+    least = _NEAR if scored.get(typed) == EXACT else 0.0
     best = sorted(((s, w) for w, s in scored.items() if s > least), key=lambda t: (-t[0], len(t[1]), t[1]))
     return {w: s for s, w in best[:_WIDE]}
 
 
-def _ranked(ids: Sequence[int], meant: dict[str, dict[str, float]], whole: str) -> list[tuple[float, int]]:
-    """(score, id), best first; of equals the one the database found likelier."""
-    columns = SearchEntry.objects.filter(pk__in=ids).values_list("pk", "kind", "head", "body")
+def _all_words(meant: Meant) -> Iterator[Wanted]:
+    """Ever wider: called just so; its name has the words, then near ones, then likely ones; they stand anywhere."""
+    yield Wanted([["".join(meant)]], "whole")
+    wide = [list(found) for found in meant.values()]
+    near = [[w for w, s in found.items() if s >= _NEAR] for found in meant.values()]
+    if all(typed in found for typed, found in meant.items()):
+        yield Wanted([[typed] for typed in meant], "head")
+    if all(near):
+        yield Wanted(near, "head")
+    if wide != near:
+        yield Wanted(wide, "head")
+    yield Wanted(wide, "any")
+
+
+def _some_words(groups: Sequence[Sequence[str]], typed: int) -> Iterator[Wanted]:
+    """All but one of the words, then any one, in names first. What nobody has was left out of `groups` already."""
+    most = len(groups) if len(groups) < typed else len(groups) - 1
+    for least in dict.fromkeys((most, 1)):
+        if least > 0:
+            yield Wanted(groups, "head", least)
+            yield Wanted(groups, "any", least)
+
+
+def _candidates(index: Engine, steps: Iterator[Wanted], allowed: Sequence[int] | None) -> list[int]:
+    """Ids by the first steps that have enough of them."""
+    found: dict[int, None] = {}
+    for wanted in steps:
+        found.update(dict.fromkeys(index.entries(wanted, allowed, _RANKED)))
+        if len(found) >= _RANKED:
+            break
+    return list(found)[:_RANKED]
+
+
+def _ranked(index: Engine, ids: Sequence[int], meant: Meant, facets: Mapping[int, Facet]) -> list[tuple[float, int]]:
+    """(score, id), best first; of equals the one that was found by the narrower step, or is likelier by itself."""
+    question = "".join(meant)
     scores: dict[int, float] = {}
-    certain: list[int] = []
-    for pk, kind, head, body in columns:
-        in_head, in_body = frozenset(head.split()), frozenset(body.split())
-        total, exact = 0.0, True
-        for typed, alternatives in meant.items():
-            named = _best(alternatives, in_head)
-            exact = exact and typed in in_head
-            total += max(named, 0.4 * _best(alternatives, in_body)) if named < 0.4 else named
-        short = 1.0 / (1.0 + 0.02 * len(in_head))  # of two names that fit, the one with fewer other words
-        scores[pk] = 0.85 * total / len(meant) * short * _BOOST.get(kind, 1.0)
-        if exact:
-            certain.append(pk)
-    # what is called just so comes before what has it among its names
-    for pk, kind, title, note in SearchEntry.objects.filter(pk__in=certain).values_list("pk", "kind", "title", "note"):
-        others = note.split(", ") if kind in ("concept", "code") else ()
-        if any("".join(w.key for w in words(name)) == whole for name in (*title.values(), *others)):
-            scores[pk] /= 0.85
+    for pk, head, whole, body in index.texts(ids):
+        in_head = set(head.split())
+        in_body: set[str] | None = None
+        total = 0.0
+        for alternatives in meant.values():
+            fit = _best(alternatives, in_head)
+            if fit < 0.4:
+                in_body = set(body.split()) if in_body is None else in_body
+                fit = max(fit, 0.4 * _best(alternatives, in_body))
+            total += fit
+        just_so = (
+            1.0 if question in whole.split() else 0.85
+        )  # what is called just so comes before what has it among its names
+        kind = facets[facet_of(pk)].kind if facet_of(pk) in facets else ""
+        scores[pk] = just_so * total / len(meant) * likely(kind, len(in_head))
     order = {pk: n for n, pk in enumerate(ids)}
     return sorted(((score, pk) for pk, score in scores.items()), key=lambda r: (-round(r[0], 6), order[r[1]]))
 
 
-def _best(alternatives: dict[str, float], present: frozenset[str]) -> float:
-    return max((s for w, s in alternatives.items() if w in present), default=0.0)
+def _best(alternatives: Mapping[str, float], present: set[str]) -> float:
+    for word, fit in alternatives.items():  # best first
+        if word in present:
+            return fit
+    return 0.0
 
 
-def _hit(entry: SearchEntry, score: float, meant: dict[str, dict[str, float]]) -> Hit:
+def _hit(entry: SearchEntry, score: float, meant: Meant) -> Hit:
     wanted = {w for alternatives in meant.values() for w in alternatives}
     spans = [
         (language, w.start, w.end)
@@ -171,16 +234,19 @@ def _hit(entry: SearchEntry, score: float, meant: dict[str, dict[str, float]]) -
     )  # fmt: skip
 
 
-def _facets(counts: Sequence[tuple[str, str, bool | None, bool | None, int]]) -> dict[str, dict[str, int]]:
+def _counted(counts: Mapping[int, int], facets: Mapping[int, Facet]) -> dict[str, dict[str, int]]:
     kinds: Counter[str] = Counter()
     organisations: Counter[str] = Counter()
     personal: Counter[str] = Counter()
     owned: Counter[str] = Counter()
-    for kind, organisation, is_personal, is_owned, n in counts:
-        kinds[kind] += n
-        if organisation:
-            organisations[organisation] += n
-        for counter, value in ((personal, is_personal), (owned, is_owned)):
+    for number, n in counts.items():
+        facet = facets.get(number)
+        if facet is None:  # came since the facets were read
+            continue
+        kinds[facet.kind] += n
+        if facet.organisation:
+            organisations[facet.organisation] += n
+        for counter, value in ((personal, facet.personal), (owned, facet.owned)):
             if value is not None:
                 counter["yes" if value else "no"] += n
     told = {"kind": kinds, "organisation": organisations, "personal": personal, "owned": owned}

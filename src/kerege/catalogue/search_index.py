@@ -1,6 +1,6 @@
 """Keeping the search index true: what of the catalogue and the country pack can be found, and by which words.
 
-A doing that changes something findable calls `reindex` with what it changed, inside its own transaction; `rebuild` makes everything anew.
+A doing that changes something findable calls `changed` with what it changed, inside its own transaction; `rebuild` makes everything anew.
 Indexed are names, descriptions, meanings, owners and codes of code lists: never a value, mask or count out of a register.
 """
 
@@ -12,13 +12,16 @@ from itertools import islice
 from typing import Any, Final, Literal, TypeVar
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from kerege.catalogue.exports import publication
-from kerege.catalogue.models import Dataset, SearchEntry, SearchWord
+from kerege.catalogue.models import Dataset, Field, SearchEntry, SearchFacet, SearchWord
 from kerege.catalogue.packs import current_pack
 from kerege.catalogue.queries import DatasetView, FieldView, datasets
 from kerege.catalogue.search_engines import Engine, engine
-from kerege.catalogue.search_words import keys
+from kerege.catalogue.search_ids import Facet, prefix
+from kerege.catalogue.search_tables import trigrams
+from kerege.catalogue.search_words import joined, keys
 from kerege.membership.models import Contract, Member
 from kerege.semantics.pack import Pack
 
@@ -33,6 +36,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     "owner",
     "code",
 )
+SMALL: Final = 2000  # entries that are indexed on the way, where there is no index
 _BATCH: Final = 500
 _NOTE: Final = 300  # characters of the second line
 _BODY: Final = 4000  # words of one entry that are indexed
@@ -55,11 +59,12 @@ class Item:
     public: bool = True
 
     def row(self) -> SearchEntry:
-        """As it is stored."""
+        """As it is stored, but for its id."""
+        names = (*self.names, *self.title.values())
         return SearchEntry(
             kind=self.kind, key=self.key[:500], parent=self.parent[:500], title=self.title, note=self.note[:_NOTE],
-            head=" ".join(keys((*self.names, *self.title.values()))[:_BODY]), body=" ".join(keys(self.text)[:_BODY]),
-            organisation=self.organisation, personal=self.personal, owned=self.owned, public=self.public,
+            head=" ".join(keys(names)[:_BODY]), whole=" ".join(joined(names)[:_BODY]), body=" ".join(keys(self.text)[:_BODY]),
+            organisation=self.organisation[:20], personal=self.personal, owned=self.owned, public=self.public,
         )  # fmt: skip
 
 
@@ -213,49 +218,76 @@ def _reindex_datasets(index: Engine, subject: str, pack: Pack) -> int:
         for some in batched(ids, _BATCH):
             _remove(index, kind="dataset", key__in=[str(i) for i in some])
             _remove(index, kind="field", parent__in=[str(i) for i in some])
+    present = Dataset.objects.filter(vanished=False)
+    return _write_datasets(index, present if subject == "datasets" else present.filter(pk__in=ids), pack)
+
+
+def _write_datasets(index: Engine, which: QuerySet[Dataset], pack: Pack, learn: bool = True) -> int:
     wordings, members, published = _Wordings.of(pack), _names(), publication.published_since()
-    present = (
-        Dataset.objects.filter(pk__in=ids, vanished=False)
-        if subject != "datasets"
-        else Dataset.objects.filter(vanished=False)
-    )
     written = 0
-    for some in batched(present.order_by("pk").values_list("pk", flat=True), _BATCH):
-        written += _write(
-            index, (item for view in datasets(some) for item in _dataset_items(view, wordings, members, published))
-        )
+    for some in batched(which.order_by("pk").values_list("pk", flat=True), _BATCH):
+        views = (item for view in datasets(some) for item in _dataset_items(view, wordings, members, published))
+        written += _write(index, views, learn)
     return written
 
 
 def _remove(index: Engine, **which: Any) -> None:
-    rows = list(SearchEntry.objects.filter(**which).values_list("pk", "head", "body"))
+    rows = list(SearchEntry.objects.filter(**which).values_list("pk", "head", "whole", "body"))
     index.forget(rows)
     for some in batched(rows, _BATCH):
-        SearchEntry.objects.filter(pk__in=[pk for pk, _, _ in some]).delete()
+        SearchEntry.objects.filter(pk__in=[row[0] for row in some]).delete()
 
 
-def _write(index: Engine, items: Iterable[Item]) -> int:
+def _write(index: Engine, items: Iterable[Item], learn: bool = True) -> int:
+    """Write entries; `learn` False leaves the finding of them to `Engine.learn_all`."""
     written = 0
+    known = {told: number for number, told in index.facets().items()}
     for some in batched(items, _BATCH):
-        rows = SearchEntry.objects.bulk_create([item.row() for item in some])
-        index.learn([(row.pk, row.head, row.body) for row in rows])
-        _learn_words(index, {w for row in rows for w in (*row.head.split(), *row.body.split())})
+        rows = [item.row() for item in some]
+        told = [Facet(r.kind, r.organisation, r.personal, r.owned, r.public).told for r in rows]
+        for fresh in dict.fromkeys(t for t in told if t not in known):
+            known[fresh] = SearchFacet.objects.get_or_create(told=fresh)[0].pk
+        prefixes = [prefix(known[t], r.kind, len(r.head.split())) for t, r in zip(told, rows, strict=True)]
+        for row, number in zip(rows, index.numbered(prefixes), strict=True):
+            row.pk = number
+        SearchEntry.objects.bulk_create(rows)
+        if learn:
+            index.learn([(row.pk, row.head, row.whole, row.body) for row in rows])
+        _learn_words(index, {w for row in rows for w in (*row.head.split(), *row.body.split())}, learn)
         written += len(rows)
     return written
 
 
-def _learn_words(index: Engine, found: set[str]) -> None:
+def _learn_words(index: Engine, found: set[str], learn: bool) -> None:
     for some in batched(sorted(found), _BATCH):
         known = set(SearchWord.objects.filter(word__in=some).values_list("word", flat=True))
         fresh = [w for w in some if w not in known]
         if fresh:
-            rows = SearchWord.objects.bulk_create([SearchWord(word=w) for w in fresh], ignore_conflicts=False)
-            index.learn_words([(row.pk, row.word) for row in rows])
+            SearchWord.objects.bulk_create([SearchWord(word=w) for w in fresh], ignore_conflicts=True)
+            if learn:
+                index.learn_words(list(SearchWord.objects.filter(word__in=fresh).values_list("pk", "word")))
+
+
+def built() -> bool:
+    """Whether there is an index."""
+    return SearchFacet.objects.exists()
 
 
 def changed(*subjects: str) -> int:
-    """What a doing calls when it changed something findable: `reindex`, once there is an index; the first search or `rebuild` makes it."""
-    return reindex(*subjects) if SearchEntry.objects.exists() else 0
+    """What a doing calls when it changed something findable: `reindex`; the number of entries written.
+
+    A small catalogue without an index gets the whole of it here, so that one that grows from nothing always has it; a large one that has none
+    waits for `rebuild`.
+    """
+    if built():
+        return reindex(*subjects)
+    return rebuild() if small() else 0
+
+
+def small() -> bool:
+    """Whether an index of everything is made within a second, on the way: at most `SMALL` entries."""
+    codes = sum(len(found) for found in current_pack().codelists.values())
+    return codes <= SMALL and codes + Field.objects.count() + Dataset.objects.count() <= SMALL
 
 
 @transaction.atomic
@@ -264,6 +296,13 @@ def rebuild() -> int:
     index = engine()
     index.clear()
     with connection.cursor() as cursor:
-        for model in (SearchEntry, SearchWord):
+        for model in (SearchEntry, SearchWord, SearchFacet):
             cursor.execute(f"DELETE FROM {model._meta.db_table}")  # noqa: S608 - the table of our own model
-    return reindex("datasets", *_PARTS)
+    if connection.vendor == "postgresql":
+        trigrams(connection)  # the extension may have come since
+    pack = current_pack()
+    written = _write_datasets(index, Dataset.objects.filter(vanished=False), pack, learn=False)
+    for _, make in _PARTS.values():
+        written += _write(index, make(pack), learn=False)
+    index.learn_all()
+    return written

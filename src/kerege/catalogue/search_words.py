@@ -65,6 +65,15 @@ def keys(texts: Iterable[str]) -> list[str]:
     return list(out)
 
 
+def joined(texts: Iterable[str]) -> list[str]:
+    """Each text as one key, its words run together: what a thing is called, to compare with a whole question.
+
+    >>> joined(["Birth date", "birth_date"])
+    ['birthdate']
+    """
+    return list(dict.fromkeys(whole for whole in ("".join(w.key for w in words(text)) for text in texts) if whole))
+
+
 def likeness(typed: str, word: str) -> float:
     """How well `word` of the index answers `typed`: EXACT down to TYPO, 0.0 when it does not.
 

@@ -23,7 +23,7 @@ from kerege.catalogue.models.lifecycle import LifecycleAction
 from kerege.catalogue.models.ownership import Owner, SourceOfTruth
 from kerege.catalogue.models.reference import ReferenceDataset, ReferenceVersion
 from kerege.catalogue.models.requests import RegisterRequest, RegisterReview
-from kerege.catalogue.models.search import SearchEntry, SearchWord
+from kerege.catalogue.models.search import SearchEntry, SearchFacet, SearchWord
 from kerege.catalogue.models.usage import FieldUse, NodeReading, ServiceUse
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "RegisterRequest",
     "RegisterReview",
     "SearchEntry",
+    "SearchFacet",
     "SearchWord",
     "ServiceUse",
     "SourceOfTruth",

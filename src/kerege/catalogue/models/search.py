@@ -1,6 +1,8 @@
 """The search index: one row for each thing that can be found, one for each word it may be found by. No value of a register is in it.
 
 The rows are derived: `kerege search --rebuild` makes all of them anew. How they are looked up is `catalogue.search_engines`.
+
+An entry's id says what is asked of every entry found, so that counting and cutting thousands of them reads no row: see `search_ids`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ class SearchEntry(models.Model):
     title = models.JSONField()  # what is shown: {"ky", "ru", "en"} or {"": name}
     note = models.TextField(blank=True)  # a second line that is shown: a description, other wordings
     head = models.TextField()  # keys of the words of its names, blanks between
+    whole = models.TextField(blank=True)  # each of its names as one key: what it is called just so
     body = models.TextField(blank=True)  # keys of the words of everything else
     organisation = models.CharField(max_length=20, blank=True)
     personal = models.BooleanField(null=True)
@@ -33,6 +36,15 @@ class SearchEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
+
+
+class SearchFacet(models.Model):
+    """One combination of what hits are narrowed by and counted by; its number is part of the ids of the entries that have it."""
+
+    told = models.CharField(max_length=60, unique=True)  # `search_ids.Facet.told`
+
+    def __str__(self) -> str:
+        return self.told
 
 
 class SearchWord(models.Model):
