@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kerege
+from kerege.ground import clock
 from kerege.reconcile import desk, findings, settle
 from kerege.reconcile.compare import CLASSES, TO_SETTLE, FieldComparison
 from kerege.reconcile.desk import Word
@@ -93,6 +95,64 @@ def test_a_term_counts_working_days_and_ends_at_its_last_second_in_bishkek() -> 
         2026, 6, 15, 17, 59, 59, tzinfo=UTC
     )
     assert Terms({"default": 5, "steward": 1}, "").due(NOW, "steward") == datetime(2026, 6, 8, 17, 59, 59, tzinfo=UTC)
+
+
+def bishkek(year: int, month: int, day: int, hour: int = 10) -> datetime:
+    return datetime(year, month, day, hour, tzinfo=clock.BISHKEK)
+
+
+@pytest.mark.parametrize(
+    ("sent", "due"),
+    [
+        ((2026, 4, 29), (2026, 5, 14)),  # a working week over the May holidays, 1 to 9 May
+        ((2025, 12, 30), (2026, 1, 13)),  # over New Year and Christmas, 1 to 7 January
+        ((2024, 1, 26), (2024, 2, 1)),  # Saturday 27 January 2024 was worked for 3 January
+        ((2026, 3, 19), (2026, 3, 27)),  # Nooruz and Eid al-Fitr, Friday and Saturday
+        ((2026, 6, 5), (2026, 6, 12)),  # no holiday
+    ],
+)
+def test_a_term_of_five_working_days_runs_over_the_countrys_holidays(
+    sent: tuple[int, int, int], due: tuple[int, int, int]
+) -> None:
+    assert RULES.terms.due(bishkek(*sent)).astimezone(clock.BISHKEK) == bishkek(*due, 23).replace(minute=59, second=59)
+    assert RULES.terms.sure(bishkek(*sent))
+
+
+def test_a_term_beyond_the_calendar_is_told_as_not_sure() -> None:
+    assert not RULES.terms.sure(bishkek(2027, 12, 30))
+    assert not RULES.terms.sure(bishkek(2023, 12, 29))
+    assert not Terms({"default": 5}, "").sure(bishkek(2026, 6, 5))
+
+
+@given(st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 1)), st.integers(1, 30))
+def test_between_sending_and_term_lie_exactly_so_many_working_days_and_the_last_is_one(at: datetime, days: int) -> None:
+    terms = replace(RULES.terms, days={"default": days})
+    first, last = at.date(), terms.due(at.replace(tzinfo=clock.BISHKEK)).astimezone(clock.BISHKEK).date()
+    between = [first + timedelta(days=n) for n in range(1, (last - first).days + 1)]
+    assert sum(map(terms.is_working, between)) == days
+    assert terms.is_working(last)
+
+
+def test_all_faults_of_a_calendar_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "calendar.yaml"
+    rules = Path(kerege.__file__).parent / "country" / "kg" / "reconcile" / "rules.yaml"
+    for text, told in (
+        ("years: [2026, 2026]\nholidays: [2026-01-01 10:00:00]", "holidays should be a list of dates"),
+        ("holidays: [2026-01-01]", "years should be"),
+        ("years: [2026, 2026]\nholidays: [2027-01-01]", "dates in 2027"),
+        ("years: [2026, 2026]\nholidays: [2026-01-03]\nworking: [2026-01-03]", "not both"),
+    ):
+        file.write_text(text, "utf-8")
+        with pytest.raises(RulesInvalid, match=told):
+            settle.load(rules, file)
+
+
+def test_the_countrys_calendar_is_the_shared_list_of_holidays() -> None:
+    shared = Path(__file__).parents[3] / "shared" / "data" / "kg" / "public_holidays_kg_2024_2027.csv"
+    if not shared.is_file():
+        pytest.skip(f"not there: {shared}")
+    listed = {date.fromisoformat(line.split(",")[0]) for line in shared.read_text("utf-8").splitlines()[1:]}
+    assert RULES.terms.holidays == listed
 
 
 # --- a finding's life -------------------------------------------------------------------------------------------------------------

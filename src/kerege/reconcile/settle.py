@@ -56,19 +56,33 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Within how many working days a finding is to be answered, by outcome, and on what basis."""
+    """Within how many working days a finding is to be answered, by outcome, and on what basis.
+
+    holidays, working  days off beside Saturdays and Sundays, and the Saturdays and Sundays that were worked for one
+    years              the first and last year whose holidays are known whole; None: there is no calendar
+    """
 
     days: Mapping[str, int]
     legal_basis: str
     holidays: frozenset[date] = frozenset()
+    working: frozenset[date] = frozenset()
+    years: tuple[int, int] | None = None
+
+    def is_working(self, day: date) -> bool:
+        return (day.weekday() < 5 or day in self.working) and day not in self.holidays
+
+    def sure(self, sent_at: datetime, outcome: str = "") -> bool:
+        """Whether the holidays between sending and term are known: a term beyond the calendar knows weekends only, and may be too short."""
+        last = clock.local_date(self.due(sent_at, outcome))
+        return self.years is not None and self.years[0] <= clock.local_date(sent_at).year <= last.year <= self.years[1]
 
     def due(self, sent_at: datetime, outcome: str = "") -> datetime:
-        """The last second of the last working day, in Bishkek; Saturdays, Sundays and the country's holidays are none."""
+        """The last second of the last working day, in Bishkek; the day of sending does not count."""
         left = self.days.get(outcome, self.days["default"])
         day = clock.local_date(sent_at)
         while left:
             day += timedelta(days=1)
-            left -= day.weekday() < 5 and day not in self.holidays
+            left -= self.is_working(day)
         return datetime.combine(day, time(23, 59, 59), clock.BISHKEK).astimezone(clock.require_utc(sent_at).tzinfo)
 
 
@@ -188,22 +202,42 @@ def load(path: Path, calendar: Path | None = None) -> Rules:
             faults.append(f"terms.{name}: working_days of 1 to {_LONGEST_TERM} is needed")
     if "default" not in days:
         faults.append("terms.default: working_days is needed")
-    holidays = _holidays(calendar, faults)
+    holidays, working, years = _calendar(calendar, faults)
     if not rules:
         faults.append("at least one rule is needed")
     if faults:
         raise RulesInvalid(file=path.name, count=len(faults), faults="; ".join(faults))
-    return Rules(str(raw.get("version", "")), tuple(rules), Terms(days, str(terms.get("legal_basis") or ""), holidays))
+    return Rules(
+        str(raw.get("version", "")),
+        tuple(rules),
+        Terms(days, str(terms.get("legal_basis") or ""), holidays, working, years),
+    )
 
 
-def _holidays(calendar: Path | None, faults: list[str]) -> frozenset[date]:
+def _calendar(
+    calendar: Path | None, faults: list[str]
+) -> tuple[frozenset[date], frozenset[date], tuple[int, int] | None]:
+    """Holidays, worked days and the years they are known for; an installation without a calendar has weekends only."""
     if calendar is None or not calendar.is_file():
-        return frozenset()
-    listed = _yaml(calendar, faults).get("holidays") or ()
-    days = [day for day in listed if type(day) is date]  # a moment is a date too, and never equals one
-    if len(days) != len(listed):
-        faults.append(f"{calendar.name}: holidays should be dates")
-    return frozenset(days)
+        return frozenset(), frozenset(), None
+    raw = _yaml(calendar, faults)
+    days: dict[str, frozenset[date]] = {}
+    for name in ("holidays", "working"):
+        listed = raw.get(name) or []
+        # a moment is a date too for Python, and equals none
+        if not isinstance(listed, list) or not all(type(day) is date for day in listed):
+            faults.append(f"{calendar.name}: {name} should be a list of dates")
+            listed = []
+        days[name] = frozenset(listed)
+    years = raw.get("years")
+    if not isinstance(years, list) or [type(year) for year in years] != [int, int] or years[0] > years[1]:
+        faults.append(f"{calendar.name}: years should be the first and the last that are listed whole")
+        years = [0, 0]
+    elif outside := sorted({d.year for ds in days.values() for d in ds if not years[0] <= d.year <= years[1]}):
+        faults.append(f"{calendar.name}: dates in {', '.join(map(str, outside))}, outside its years")
+    if days["holidays"] & days["working"]:
+        faults.append(f"{calendar.name}: a day is a holiday or worked, not both")
+    return days["holidays"], days["working"], (years[0], years[1])
 
 
 def _yaml(path: Path, faults: list[str]) -> dict[str, Any]:
