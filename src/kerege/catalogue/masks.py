@@ -8,6 +8,7 @@ is a likelihood shown to a steward, never a decision. Pure.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
@@ -16,7 +17,9 @@ from typing import Final
 
 import phonenumbers
 
+PERSONAL: Final = ("pin", "phone", "email")  # identifiers that name a person
 _LONGEST_MASK: Final = 40
+_LONGEST_ASKED: Final = 320  # what is longer is no number, day or address, and no cache keeps it
 
 DATE_FORMATS: Final[Mapping[str, str]] = {
     "9999-99-99": "%Y-%m-%d",
@@ -60,8 +63,10 @@ class _Classes(dict[int, str]):
             found = kind[0] if char.isupper() else kind[1]
         elif char.isalnum():  # digits, fractions, Roman numerals and their like
             found = "9"
-        else:
-            found = " " if char.isspace() else char
+        elif char.isspace():
+            found = " "
+        else:  # punctuation and symbols as they are; what belongs to a letter, or cannot be seen, tells a value or moves a terminal
+            found = char if unicodedata.category(char)[0] in "PS" else ""
         self[code] = found
         return found
 
@@ -96,9 +101,13 @@ def _word_mask(word: str) -> str:
     return lower
 
 
-@lru_cache(maxsize=65536)
 def type_of(value: str) -> str:
     """`integer`, `decimal`, `date`, `moment` or `text`. Digits with a leading zero are codes, so text."""
+    return _type_of(value) if len(value) <= _LONGEST_ASKED else "text"
+
+
+@lru_cache(maxsize=65536)
+def _type_of(value: str) -> str:
     if "9" not in mask(value):
         return "text"
     if _INTEGER.match(value):
@@ -125,9 +134,18 @@ def date_format(value: str) -> str | None:
     return fmt if 1850 <= day.year <= 2150 else None
 
 
-@lru_cache(maxsize=65536)
 def identifier_of(value: str) -> str:
     """`pin`, `soate`, `phone`, `email` or "": what one value could be."""
+    return _identifier_of(value) if len(value) <= _LONGEST_ASKED else ""
+
+
+def personal(value: str) -> bool:
+    """Whether one value alone names a person: a PIN, a telephone number, an address of e-mail."""
+    return identifier_of(value) in PERSONAL
+
+
+@lru_cache(maxsize=65536)
+def _identifier_of(value: str) -> str:
     if len(value) == 14 and value.isdecimal():
         if value.startswith("417") and value.endswith("0"):
             return "soate"

@@ -17,7 +17,8 @@ from operator import itemgetter
 from typing import Any, Final
 
 from kerege.catalogue.errors import KeyDuplicate
-from kerege.catalogue.masks import name_suggests_person
+from kerege.catalogue.masks import PERSONAL, name_suggests_person
+from kerege.catalogue.masks import personal as names_a_person
 from kerege.catalogue.tally import BINARY, EXACT, MOST_CODES, Tally
 from kerege.catalogue.tally import Binary as Binary
 from kerege.catalogue.tally import Cell as Cell
@@ -122,7 +123,7 @@ def _field(tally: Tally, head: ColumnHead, position: int, rows: int, k: int, sha
     if found:
         identifier = max(found)[1]
     persons = tally.persons > 0 and tally.persons >= _PERSONS * tally.identifiers.total()
-    personal = name_suggests_person(head.name) or identifier in ("pin", "phone", "email") or persons
+    personal = name_suggests_person(head.name) or identifier in PERSONAL or persons
     codes, withheld = _codes(tally, personal, kind, k, share)
     common = tally.codes.most_common(50) if tally.codes else []
     distinct = int(tally.distinct)
@@ -150,7 +151,11 @@ def _type(tally: Tally) -> str:
 
 
 def _codes(tally: Tally, personal: bool, kind: str, k: int, share: bool) -> tuple[tuple[tuple[str, int], ...], int]:
-    """Values many records share, of columns that look like codes. A column about a person gives none unless its owner shares it."""
+    """Values many records share, of columns that look like codes. A column about a person gives none unless its owner shares it.
+
+    A value that by itself names a person is withheld however many records share it (one person's records are many), and so is one that
+    cannot be printed, which is no code and could move a terminal.
+    """
     codes = tally.codes
     if codes is None or not codes or (not share and (personal or kind in ("date", "moment", "decimal"))):
         return (), 0
@@ -158,7 +163,10 @@ def _codes(tally: Tally, personal: bool, kind: str, k: int, share: bool) -> tupl
     repeated = len(codes) <= max(2, tally.filled // 4)
     if not small or not (repeated or share):
         return (), 0
-    told = sorted(((v, n) for v, n in codes.items() if n >= k or share), key=lambda c: (-c[1], c[0]))
+    plain = [(v, n) for v, n in codes.items() if v.isprintable()]
+    told = sorted(
+        ((v, n) for v, n in plain if share or (n >= k and not names_a_person(v))), key=lambda c: (-c[1], c[0])
+    )
     return tuple(told), len(codes) - len(told)
 
 

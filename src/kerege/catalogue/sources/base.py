@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from kerege.catalogue.errors import HeaderMerged, HeaderTwice, SourceMissing
+from kerege.catalogue.errors import HeaderIsData, HeaderMerged, HeaderTooWide, HeaderTwice, SourceMissing
+from kerege.catalogue.masks import identifier_of, personal
 from kerege.catalogue.profile import Cell, ColumnHead, TableProfile
 from kerege.catalogue.sources.cost import Cost
 
@@ -112,6 +114,7 @@ class Traffic(Protocol):
 
 
 _CHUNK: Final = 1 << 20
+_MOST_COLUMNS: Final = 20_000  # a spreadsheet has 16,384
 _LONGEST_NAME: Final = 200  # as the catalogue stores names
 
 
@@ -131,14 +134,42 @@ def short_name(name: str) -> str:
     return f"{name[: _LONGEST_NAME - 10]}…{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+_LITERAL: Final = re.compile(r"'(?:[^']|'')*'")
+_LITERALS: Final = re.compile(r"'(?:[^']|'')*'(?:\s*,\s*'(?:[^']|'')*')*")
+_LONGEST_TYPE: Final = 200
+_LONGEST_COMMENT: Final = 500
+
+
+def told_type(declared: str) -> str:
+    """A column's declared type without the values that may stand in it: `ENUM('Asanov', 'Bekova')` is `ENUM(2 values)`."""
+    bare = _LITERALS.sub(lambda found: f"{len(_LITERAL.findall(found[0]))} values", declared)
+    return bare if len(bare) <= _LONGEST_TYPE else bare[: _LONGEST_TYPE - 1] + "…"
+
+
+def told_comment(comment: object) -> str:
+    """What a register says of a table or column: its first lines, on one."""
+    return " ".join(str(comment or "")[: 4 * _LONGEST_COMMENT].split())[:_LONGEST_COMMENT]
+
+
 def check_header(source: str, row: int, cells: Sequence[str]) -> tuple[ColumnHead, ...]:
-    """Column heads from a header row; every column needs a name of its own."""
+    """Column heads from a header row; every column needs a name of its own.
+
+    A personal number, telephone number or address of e-mail is no name of a column: the file has no header, and its first record must not
+    become one.
+    """
+    if len(cells) > _MOST_COLUMNS:
+        raise HeaderTooWide(source=source, row=row, columns=len(cells), limit=_MOST_COLUMNS)
     names = [short_name(c.strip()) for c in cells]
+    known: set[str] = set()
     for i, name in enumerate(names):
         if not name:
             raise HeaderMerged(source=source, row=row, column=i + 1)
-        if name in names[:i]:
+        if personal(name):
+            what = f"what looks like a value ({identifier_of(name)})"
+            raise HeaderIsData(source=source, row=row, column=i + 1, what=what)
+        if name in known:
             raise HeaderTwice(source=source, row=row, column=name)
+        known.add(name)
     return tuple(ColumnHead(n) for n in names)
 
 

@@ -2,7 +2,9 @@
 
 What they share: reflection through SQLAlchemy's inspector, names quoted and never pasted, one connection that is kept until `close`,
 every query counted and timed (`cost`), cells cut at the register and not after they crossed the wire, failures in plain words.
-SQLite: opened with `mode=ro`; larger tables are read every n-th row by rowid.
+SQLite: opened with `mode=ro`, and as immutable where it keeps a write-ahead log and nobody writes, because a reader would leave that log's files
+beside it; a query that takes longer than it may is stopped. Of larger tables a part is read by rowid, spread by arithmetic and not every n-th,
+because registers number by twos and tens; what has no rowid (a view) gives its first rows, with a remark.
 A binary cell (BLOB, bytea) is read as its size and something to tell it from others; its content is not taken over.
 """
 
@@ -30,12 +32,26 @@ from kerege.catalogue.errors import (
     SourceSlow,
 )
 from kerege.catalogue.profile import Binary, Cell, ColumnHead
-from kerege.catalogue.sources.base import Reading, Table, likely_encoding
+from kerege.catalogue.sources.base import Reading, Table, likely_encoding, told_comment, told_type
 from kerege.catalogue.sources.cost import Cost
 
 SEED: Final = 7  # of every sample: the same data gives the same sample, and a plan can be checked against it
 _FETCH: Final = 5000
 _BLOB_START: Final = 65_536
+_STEPS: Final = 20_000  # of SQLite's machine between two looks at the clock: some milliseconds
+
+
+class _Patience:
+    """How long SQLite may be busy with one answer; asked by SQLite itself."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._began = seconds, time.monotonic()
+
+    def start(self, *_: object) -> None:
+        self._began = time.monotonic()
+
+    def over(self) -> bool:
+        return time.monotonic() - self._began > self._seconds
 
 
 class Database:
@@ -49,19 +65,26 @@ class Database:
         self.cut: set[str] = set()  # a database says beforehand which tables it samples
         self.remarks: dict[str, str] = {}
         self.cost = Cost()
+        self._patience = _Patience(reading.limits.seconds)
 
     @classmethod
     def at_path(cls, path: Path, reading: Reading) -> Database:
         """A SQLite file, opened so that nothing can be written."""
-        address = path.absolute().as_uri() + "?mode=ro"
+        address = path.absolute().as_uri() + ("?mode=ro&immutable=1" if _logged_and_quiet(path) else "?mode=ro")
+        patience = _Patience(reading.limits.seconds)
 
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(address, uri=True, timeout=reading.limits.seconds, check_same_thread=False)
+            connection.set_progress_handler(patience.over, _STEPS)
             connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA trusted_schema = OFF")  # a stranger's view calls nothing that could do something
             return connection
 
-        engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
-        return Database(path.name, engine, reading)
+        engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool, hide_parameters=True)
+        sa.event.listen(engine, "before_cursor_execute", patience.start)
+        source = Database(path.name, engine, reading)
+        source._patience = patience
+        return source
 
     @staticmethod
     def at_url(text: str, reading: Reading) -> Database:
@@ -119,11 +142,11 @@ class Database:
         self, connection: Connection, inspector: sa.Inspector, schema: str | None, name: str, shown: str
     ) -> Table:
         columns = inspector.get_columns(name, schema=schema)
-        heads = tuple(ColumnHead(c["name"], str(c["type"]), c.get("comment") or "") for c in columns)
+        heads = tuple(ColumnHead(c["name"], told_type(str(c["type"])), told_comment(c.get("comment"))) for c in columns)
         key = tuple(inspector.get_pk_constraint(name, schema=schema).get("constrained_columns") or ())
         description = ""
         with contextlib.suppress(NotImplementedError):
-            description = str(inspector.get_table_comment(name, schema=schema).get("text") or "")
+            description = told_comment(inspector.get_table_comment(name, schema=schema).get("text"))
         total = self._count(connection, schema, name)
         return Table(
             name=shown, heads=heads, numbered=lambda: self._rows(schema, name, shown, heads, total),
@@ -165,6 +188,7 @@ class Database:
         """The rows, the time until each piece of them came counted."""
         pieces = result.partitions(_FETCH)
         while True:
+            self._patience.start()
             with self.cost.waiting():
                 piece = next(pieces, None)
             if piece is None:
@@ -193,10 +217,17 @@ class Database:
             cut = _sqlite_cell(column, sa.func.substr(sa.cast(column, sa.Text), 1, limits.cell + 1))
             cells.append(cut.label(head.name))
         query = sa.select(*cells).select_from(table)
-        if total > limits.rows:
-            step = -(-total // limits.taken)
-            query = query.where(sa.literal_column("rowid") % step == 0)
-        return query.limit(limits.rows)
+        if total <= limits.rows:
+            return query.limit(limits.rows)
+        number = _row_number(connection, name, heads)
+        if number is None:
+            self.remarks[shown] = (
+                f"the first {limits.taken} rows of {total}, not a sample: it has no row numbers to take some of them by"
+            )
+            return query.limit(limits.taken)
+        step = -(-total // limits.taken)
+        spread = f"abs(({number} % 65521) * 40503 / 256 + {number} / 65521)"
+        return query.where(sa.literal_column(f"{spread} % {step}") == 0).limit(limits.rows)
 
     @contextmanager
     def _connected(self, table: str) -> Iterator[Connection]:
@@ -205,12 +236,18 @@ class Database:
             with self._engine.connect() as connection:
                 yield connection
         except DBAPIError as error:
-            raise self._translated(error, table) from error
+            raise self._translated(error, table) from None  # the driver's words may hold a value
 
     def _translated(self, error: DBAPIError, table: str) -> Exception:
         state = str(getattr(error.orig, "sqlstate", None) or "")
         said = str(error.orig).casefold()
-        if state == "57014" or "statement timeout" in said or "locked" in said or state == "55P03":
+        if (
+            state == "57014"
+            or "statement timeout" in said
+            or "locked" in said
+            or said == "interrupted"
+            or state == "55P03"
+        ):
             return SourceSlow(source=self.name, table=table, seconds=self._reading.limits.seconds)
         if "could not decode" in said:  # the name of a table or column; a cell's text is read as bytes
             return EncodingWrong(source=self.name, row="?", column="?", encoding="utf-8", guess="cp1251")
@@ -226,6 +263,25 @@ class Database:
         if error.connection_invalidated or "closed" in said or "lost connection" in said or "terminat" in said:
             return SourceDown(source=self.name, reason="the connection ended in the middle of reading")
         return SourceDown(source=self.name, reason=type(error.orig).__name__)
+
+
+def _logged_and_quiet(path: Path) -> bool:
+    """Whether a SQLite file keeps a write-ahead log and nothing is in it: nobody has it open."""
+    log = path.with_name(path.name + "-wal")
+    with path.open("rb") as file:
+        return file.read(20)[18:20] == b"\x02\x02" and not (log.exists() and log.stat().st_size)
+
+
+def _row_number(connection: Connection, name: str, heads: Sequence[ColumnHead]) -> str | None:
+    """A name of SQLite's own row number that no column has taken; None for what has none."""
+    kind = connection.execute(
+        sa.text("SELECT type = 'view' OR wr FROM pragma_table_list WHERE schema = 'main' AND name = :name"),
+        {"name": name},
+    ).scalar()
+    if kind is None or kind:
+        return None
+    taken = {h.name.casefold() for h in heads}
+    return next((n for n in ("rowid", "_rowid_", "oid") if n not in taken), None)
 
 
 def watched(engine: Engine, cost: Cost, opened: Callable[[Any], None] | None = None) -> None:

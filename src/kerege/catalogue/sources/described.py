@@ -1,7 +1,8 @@
 """Tables that a description tells of, without a record read: what OpenAPI and WSDL have in common.
 
 A dataset is what one operation answers; its fields are the leaves of the answer, written as paths (`children[].birth.date`). Codes are
-the description's own enumerations, which anybody who may read it knows; they are told without counts.
+the description's own enumerations, which anybody who may read it knows; they are told without counts, but for those of fields about
+a person and those that by themselves name one: descriptions are made from answers, too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kerege.catalogue.errors import DescriptionTooLarge
-from kerege.catalogue.masks import name_suggests_person
+from kerege.catalogue.masks import name_suggests_person, personal
 from kerege.catalogue.profile import ColumnHead, FieldProfile, TableProfile
 from kerege.catalogue.sources.base import Table, short_name
 from kerege.catalogue.tally import MOST_CODES
@@ -55,6 +56,10 @@ class Budget:
         if count > MOST_FIELDS:
             raise DescriptionTooLarge(source=self._source, place=place, limit=MOST_FIELDS, what="fields of one answer")
 
+    def levels(self) -> DescriptionTooLarge:
+        """What is raised for one whose types lead deeper than can be followed."""
+        return DescriptionTooLarge(source=self._source, place="the document", limit=100, what="levels of types")
+
     def operations(self, count: int) -> None:
         if count > MOST_OPERATIONS:
             raise DescriptionTooLarge(
@@ -86,12 +91,14 @@ def _field(leaf: Leaf, position: int) -> FieldProfile:
     declared = f"{leaf.type}({leaf.format})" if leaf.format else leaf.type
     words = [declared, *(["required"] if leaf.required else []), *([leaf.note] if leaf.note else [])]
     kind = _TYPES.get(leaf.format) or _TYPES.get(leaf.type, "text")
-    codes = tuple((c, 0) for c in leaf.codes if len(c) <= _LONGEST_CODE)[:MOST_CODES]
+    about = any(name_suggests_person(part) for part in leaf.path.replace("[]", "").split("."))
+    plain = [] if about else [c for c in leaf.codes if len(c) <= _LONGEST_CODE and c.isprintable() and not personal(c)]
+    codes = tuple((c, 0) for c in plain[:MOST_CODES])
     return FieldProfile(
         name=short_name(leaf.path), position=position, declared_type=", ".join(words), description=_line(leaf.description),
         rows=0, nulls=0, distinct=len(leaf.codes), min_length=leaf.min_length, max_length=leaf.max_length, type=kind,
         date_format="%Y-%m-%d" if kind == "date" else "", identifier="",
-        personal=any(name_suggests_person(part) for part in leaf.path.replace("[]", "").split(".")),
+        personal=about,
         masks=(), codes=codes, codes_withheld=len(leaf.codes) - len(codes),
     )  # fmt: skip
 

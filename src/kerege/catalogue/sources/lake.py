@@ -1,14 +1,18 @@
 """DuckDB files and Parquet (a file, or a folder of files), read through DuckDB in this process.
 
 A DuckDB file is opened read-only and shut off from everything outside it: a view in a stranger's file may not read another file or call
-an address. Larger tables are sampled (a reservoir with a fixed seed on one thread: the same data gives the same sample). A folder of Parquet files
-that agree in their columns is one table, called like the folder; one whose files differ is one table per file.
+an address; a query that takes longer than it may is stopped; nothing is spilled beside the source. While it is read, nobody else can open
+it for writing. Larger tables are sampled (a reservoir with a fixed seed on one thread: the same data gives the same sample). A folder of
+Parquet files that agree in their columns is one table, called like the folder; one whose files differ is one table per file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,21 +23,24 @@ from kerege.catalogue.errors import (
     FileTruncated,
     HeaderTwice,
     ReferenceRefused,
+    SourceDown,
     SourceError,
     SourceMissing,
     SourceSlow,
     TableEmpty,
 )
 from kerege.catalogue.profile import Binary, Cell, ColumnHead
-from kerege.catalogue.sources.base import Reading, Table, file_digest
+from kerege.catalogue.sources.base import Reading, Table, file_digest, told_comment, told_type
 from kerege.catalogue.sources.cost import Cost
 from kerege.catalogue.sources.databases import SEED
+from kerege.catalogue.tables import free_name
 
 _FETCH: Final = 5_000
 _MOST_FILES: Final = 10_000
+_GLOB: Final = re.compile(r"[*?\[]")  # what DuckDB would take for a pattern in a file's name
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "threads": 1, "memory_limit": "1GB", "autoinstall_known_extensions": False, "autoload_known_extensions": False,
-    "allow_community_extensions": False,
+    "allow_community_extensions": False, "temp_directory": "",
 }  # fmt: skip
 
 
@@ -71,7 +78,7 @@ class _Duck:
             try:
                 self._connection = self._open()
             except duckdb.Error as error:
-                raise self._translated(error, "?") from error
+                raise self._translated(error, "?") from None
         return self._connection
 
     def tables(self) -> list[Table]:
@@ -82,7 +89,7 @@ class _Duck:
                     name = shown
                     found.append(self._table(shown, relation, description, key))
         except duckdb.Error as error:
-            raise self._translated(error, name) from error
+            raise self._translated(error, name) from None
         for wanted in self._reading.tables:
             if wanted not in {t.name for t in found}:
                 raise SourceMissing(source=f"{self.name}#{wanted}", known="Leave the table away to see all.")
@@ -91,15 +98,29 @@ class _Duck:
         return found
 
     def _table(self, shown: str, relation: str, description: str, key: tuple[str, ...]) -> Table:
-        columns = self._db.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608 - quoted below
         comments = self._comments(shown)
-        heads = tuple(ColumnHead(str(c[0]), str(c[1]), comments.get(str(c[0]), "")) for c in columns)
-        row = self._db.execute(f"SELECT count(*) FROM {relation}").fetchone()  # noqa: S608
+        with self._patience(self._db):
+            columns = self._db.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()  # noqa: S608 - quoted below
+            row = self._db.execute(f"SELECT count(*) FROM {relation}").fetchone()  # noqa: S608
+        heads = tuple(
+            ColumnHead(str(c[0]), told_type(str(c[1])), told_comment(comments.get(str(c[0])))) for c in columns
+        )
         total = int(row[0]) if row else 0
         return Table(
             shown, heads, lambda: self._rows(shown, relation, heads, total), total, total > self._reading.limits.rows,
-            key, description, key_kept=True,
+            key, told_comment(description), key_kept=True,
         )  # fmt: skip
+
+    @contextmanager
+    def _patience(self, asked: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Stops what `asked` is doing once it takes too long; DuckDB has no time limit of its own."""
+        timer = threading.Timer(self._reading.limits.seconds, asked.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _comments(self, shown: str) -> dict[str, str]:
         return {}
@@ -115,8 +136,10 @@ class _Duck:
         binary = [i for i, h in enumerate(heads) if h.declared_type == "BLOB"]
         number = 0
         try:
-            result = self._db.cursor().execute(sql)
-            while piece := result.fetchmany(_FETCH):
+            result = self._db.cursor()
+            with self._patience(result):
+                result.execute(sql)
+            while piece := self._piece(result):
                 for row in piece:
                     number += 1
                     out: list[Cell] = list(row)
@@ -132,11 +155,22 @@ class _Duck:
                             )
                     yield number, out
         except duckdb.Error as error:
-            raise self._translated(error, shown) from error
+            raise self._translated(error, shown) from None
         finally:
             self.cost.rows += number
 
+    def _piece(self, result: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+        with self._patience(result):
+            return result.fetchmany(_FETCH)
+
     def _translated(self, error: duckdb.Error, table: str) -> SourceError:
+        """In plain words; DuckDB's own may hold a value and are not passed on."""
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return SourceDown(source=self.name, reason="its rows are too large for the memory a reading may take")
+        if isinstance(error, duckdb.IOException) and "Could not set lock" in str(error):
+            return SourceDown(source=self.name, reason="another process has it open for writing")
+        if isinstance(error, duckdb.ConversionException | duckdb.InvalidInputException | duckdb.BinderException):
+            return SourceDown(source=self.name, reason=f"a view of it cannot be read: {table}")
         if isinstance(error, duckdb.InterruptException):
             return SourceSlow(source=self.name, table=table, seconds=self._reading.limits.seconds)
         if isinstance(error, duckdb.PermissionException):
@@ -222,9 +256,9 @@ class ParquetFiles(_Duck):
         for file in self._files:
             try:
                 shape = connection.execute(f"DESCRIBE SELECT * FROM {_parquet([file])}").fetchall()  # noqa: S608
-            except duckdb.Error as error:
+            except duckdb.Error:
                 reason = "it is no Parquet file, or damaged"
-                raise FileTruncated(source=self._shown(file), row="?", reason=reason) from error
+                raise FileTruncated(source=self._shown(file), row="?", reason=reason) from None
             names = [str(c[0]).casefold() for c in shape]
             if len(set(names)) < len(names):
                 twice = next(n for i, n in enumerate(names) if n in names[:i])
@@ -232,12 +266,24 @@ class ParquetFiles(_Duck):
             shapes[file] = tuple((str(c[0]), str(c[1])) for c in shape)
         if len(set(shapes.values())) == 1:
             return [(self._path.resolve().stem, _parquet(self._files), "", ())]
-        return [
-            (str(file.relative_to(self._path).with_suffix("")), _parquet([file]), "", ()) for file in self._files
-        ]  # fmt: skip
+        found: list[tuple[str, str, str, tuple[str, ...]]] = []
+        for file in self._files:
+            name = _without_values(file.relative_to(self._path).with_suffix(""))
+            found.append((free_name(name, [f[0] for f in found]), _parquet([file]), "", ()))
+        return found
 
     def _shown(self, file: Path) -> str:
-        return self.name if file == self._path else f"{self.name}/{file.relative_to(self._path)}"
+        return self.name if file == self._path else f"{self.name}/{_without_values(file.relative_to(self._path))}"
+
+
+def _without_values(file: Path) -> str:
+    """A path whose partitions (`pin=123/`) are named without their values, which are the register's."""
+    return str(Path(*map(_partition, file.parts[:-1]), file.name))
+
+
+def _partition(folder: str) -> str:
+    column, mark, _ = folder.partition("=")
+    return f"{column}=*" if mark else folder
 
 
 def parquet_below(folder: Path) -> list[Path]:
@@ -251,7 +297,7 @@ def parquet_below(folder: Path) -> list[Path]:
 
 
 def _parquet(files: Sequence[Path]) -> str:
-    names = ", ".join("'" + str(f).replace("'", "''") + "'" for f in files)
+    names = ", ".join("'" + _GLOB.sub(r"[\g<0>]", str(f)).replace("'", "''") + "'" for f in files)
     return f"read_parquet([{names}], hive_partitioning = true)"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kerege.catalogue.errors import DescriptionBroken, ReferenceRefused, SourceMissing
+from kerege.catalogue.masks import personal
 from kerege.catalogue.sources.base import Reading, Table, file_digest
 from kerege.catalogue.sources.cost import Cost
 from kerege.catalogue.sources.described import DEEPEST_FIELD, Budget, Leaf, described_table
@@ -66,7 +67,10 @@ def read_openapi(document: Any, source: str, remarks: dict[str, str]) -> list[Ta
         if schema is None:
             silent += 1
             continue
-        leaves = list(reader.leaves(schema, "", where))
+        try:
+            leaves = list(reader.leaves(schema, "", where))
+        except RecursionError:
+            raise budget.levels() from None
         budget.fields(len(leaves), where)
         told = operation.get("summary") or operation.get("description") or ""
         tables[name] = described_table(name, told if isinstance(told, str) else "", leaves)
@@ -113,7 +117,7 @@ class _Reader:
             for method in _METHODS:
                 operation = item.get(method)
                 if isinstance(operation, dict):
-                    yield f"{method.upper()} {path}", operation, f"{place}/{method}"
+                    yield f"{method.upper()} {_without_values(str(path))}", operation, f"{place}/{method}"
 
     def answer(self, operation: dict[str, Any], place: str) -> tuple[Any, str]:
         """(schema, place) of the first successful answer that has one; (None, place) when none has."""
@@ -203,6 +207,11 @@ class _Reader:
                 reason = "it refers to something that is not in the document"
                 raise DescriptionBroken(source=self._source, place=f"{place}/$ref", reason=reason)
         return value
+
+
+def _without_values(path: str) -> str:
+    """A path as it is called; a segment that names a person, as in a description made from calls, is `*`."""
+    return "/".join("*" if personal(segment) else segment for segment in path.split("/"))
 
 
 def _leaf(schema: Mapping[str, Any], path: str, required: bool) -> Leaf:

@@ -21,6 +21,7 @@ from kerege.catalogue.errors import (
     FileTruncated,
     HeaderMerged,
     PackageTooLarge,
+    SheetTooWide,
     SourceError,
     SourceMissing,
     TableEmpty,
@@ -32,6 +33,13 @@ from kerege.catalogue.sources.cost import Cost
 _PIECE: Final = 1 << 20
 _WIDEST: Final = 10  # bytes one character may take in XML
 _PLACE: Final = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
+# where a cell or row says it stands, in any part: what holds a sheet is named by the file itself
+_ROWS: Final = re.compile(rb"""\br\s*=\s*["'][A-Z]{0,3}([0-9]{1,7})["']""")
+_COLUMNS: Final = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})[0-9]""")
+_OVERLAP: Final = 40
+_MOST_CELLS: Final = (
+    50_000_000  # of the rectangle from the first cell to the last, which is what reading a sheet takes memory for
+)
 _MOST_PARTS: Final = 10_000
 _SUSPICIOUS: Final = 300_000_000  # unpacked bytes above which a ratio like an attack's is taken for one
 _MOST_RATIO: Final = 200  # sheets are packed some tens of times smaller
@@ -60,8 +68,8 @@ class Workbook:
         self._check_package()
         try:
             book = CalamineWorkbook.from_path(str(self._path))
-        except (CalamineError, OSError, ValueError) as error:
-            raise FileTruncated(source=self.name, row="?", reason="the spreadsheet cannot be opened") from error
+        except (CalamineError, OSError, ValueError):
+            raise FileTruncated(source=self.name, row="?", reason="the spreadsheet cannot be opened") from None
         names = [m.name for m in book.sheets_metadata if m.typ == SheetTypeEnum.WorkSheet]
         for wanted in self._reading.tables:
             if wanted not in names:
@@ -106,10 +114,14 @@ class Workbook:
         The bound here is wide (a character may be written as `&#x10FFFF;`); what is below it is measured cell by cell in `_rows`.
         """
         most = _WIDEST * self._reading.limits.cell + _PIECE
-        run, before = 0, b""
+        run, before, last_row, last_column, end = 0, b"", 0, 0, b""
         try:
             with package.open(part) as file:
                 while piece := file.read(_PIECE):
+                    last_row, last_column = _extent(end + piece, last_row, last_column)
+                    if last_row * last_column > _MOST_CELLS:
+                        raise SheetTooWide(source=self.name, rows=last_row, columns=last_column, limit=_MOST_CELLS)
+                    end = piece[-_OVERLAP:]
                     last = piece.rfind(b"<")
                     run += len(piece) if last < 0 else piece.find(b"<")
                     if run > most and part.filename.endswith(".xml"):
@@ -196,7 +208,17 @@ def _address(xml: bytes) -> tuple[int | str, int | str]:
     if not found:
         return "?", "?"
     letters, row = found[-1]
+    return int(row), _column(letters)
+
+
+def _column(letters: bytes) -> int:
     column = 0
     for letter in letters:
         column = column * 26 + letter - 64
-    return int(row), column
+    return column
+
+
+def _extent(xml: bytes, row: int, column: int) -> tuple[int, int]:
+    """The farthest row and column of a sheet, seen so far and in a further piece of it."""
+    rows, columns = set(_ROWS.findall(xml)), set(_COLUMNS.findall(xml))
+    return max(row, *map(int, rows), 0), max(column, *map(_column, columns), 0)

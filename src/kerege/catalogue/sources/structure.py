@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from lxml import etree
 
+from kerege.catalogue.masks import personal
 from kerege.exchange.safexml import parse_document
 
 LARGEST: Final = 2 * 1024 * 1024
@@ -107,4 +108,4 @@ def _xml(element: etree._Element, path: str, depth: int, visits: list[int]) -> I
 
 def is_name(key: str) -> bool:
     """Whether a key is written as the name of a field, and not as somebody's number or day."""
-    return _NAME.match(key) is not None and len(_DIGITS.findall(key)) <= 2
+    return _NAME.match(key) is not None and len(_DIGITS.findall(key)) <= 2 and not personal(key)

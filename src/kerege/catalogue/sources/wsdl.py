@@ -79,7 +79,10 @@ def read_wsdl(data: bytes, source: str, remarks: dict[str, str]) -> list[Table]:
             budget.operations(count)
             name = operation.get("name") or "?"
             shown = f"{port.get('name')}.{name}" if len(ports) > 1 else name
-            leaves = list(reader.answer(operation))
+            try:
+                leaves = list(reader.answer(operation))
+            except RecursionError:
+                raise budget.levels() from None
             budget.fields(len(leaves), f"operation {name}")
             if leaves:
                 told = operation.find(f"{{{_WSDL}}}documentation")
