@@ -18,10 +18,12 @@ from kerege.identity import doings as identity
 from kerege.ledger.log import Ledger
 from kerege.membership.models import Contract, Member, Right, SecurityServer, Subsystem
 from kerege.web import assets
+from kerege.web.access import Audience
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `web_pages`, which the tests beside this file share
 
 import web_country as country
+import web_desks as desks
 from web_pages import PEOPLE, RUN
 
 GATE_FILE = Path(kerege.__file__).parent / "country/kg/gates/grade1-admission.yaml"
@@ -76,8 +78,27 @@ def parent(people, db):
 
 
 @pytest.fixture
-def steward(people, db):
+def steward(people, home, db):
+    desks.grant(home, "steward-1", Audience.STEWARD)
     return signed_in("steward-1")
+
+
+@pytest.fixture
+def reviewer(people, home, db):
+    desks.grant(home, "reviewer-1", Audience.REVIEWER)
+    return signed_in("reviewer-1")
+
+
+@pytest.fixture
+def data_owner(people, home, db):
+    desks.grant(home, "owner-1", Audience.DATA_OWNER)
+    return signed_in("owner-1")
+
+
+@pytest.fixture
+def clerk(people, home, db):
+    desks.grant(home, "clerk-1", Audience.CLERK)
+    return signed_in("clerk-1")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -22,6 +22,7 @@ from kerege.semantics.suggest_evidence import CandidateSet
 
 ACCEPTED, REFUSED, NO_COUNTERPART = CodeDecision.ACCEPTED, CodeDecision.REFUSED, CodeDecision.NO_COUNTERPART
 _LONGEST: Final = 200
+UNDO: Final = timedelta(minutes=15)
 
 
 def new_run() -> str:
@@ -102,6 +103,30 @@ def decide(
         suggestion=CodeSuggestion.objects.filter(crosswalk=crosswalk, code=code).order_by("-made_at", "-id").first(),
         at=require_utc(now),
     )  # fmt: skip
+
+
+@transaction.atomic
+def take_back(decision_id: int, by: str, now: datetime) -> CodeDecision:
+    """Undo a slip: take one's own newest decision on a code out again, within `UNDO` of taking it; returns it as it was.
+
+    A slip of the finger is no truth, so it is not kept; anything older stands and is overturned by another decision, with a reason.
+    """
+    row = CodeDecision.objects.select_for_update().filter(pk=decision_id).first()
+    why = ""
+    if row is None:
+        why = "there is no such decision any more"
+    elif row.by != by.strip():
+        why = f"{row.by} took it; only who decided can take it back"
+    elif require_utc(now) - row.at > UNDO:
+        why = f"it is older than {UNDO.seconds // 60} minutes; decide anew, with a reason"
+    elif CodeDecision.objects.filter(crosswalk=row.crosswalk, code=row.code, pk__gt=row.pk).exists():
+        why = "somebody decided on the code after it"
+    if row is None or why:
+        raise DecisionRefused(
+            code_given=repr(row.code[:40]) if row else "?", crosswalk=row.crosswalk if row else "?", reason=why
+        )
+    CodeDecision.objects.filter(pk=row.pk).delete()
+    return row
 
 
 def _standing(crosswalk: str, code: str) -> CodeDecision | None:

@@ -1,8 +1,8 @@
-"""Every finding in one list with one life: the catalogue's (drift, unmapped codes, ownership) and the discrepancies told to owners.
+"""Every finding in one list with one life: the catalogue's (drift, unmapped codes, ownership) and discrepancies told to owners.
 
 The life is `findings`' own: acknowledged, in work, corrected or refused by the owner, withdrawn by the sender's side, closed by evidence only.
-A finding of the catalogue is closed by what found it: the next harvest that no longer shows it, the naming of an owner, the crosswalk's row. One that its
-owner said was corrected and that was seen again after that is in work again. The term runs in working days from the day it was first seen.
+A finding of the catalogue is closed by what found it: the next harvest that no longer shows it, the naming of an owner. One that its owner
+said was corrected and that was seen again after that is in work again. The term runs in working days from the day it was first seen.
 Source: issue 4, parts 1 to 3 and 8; the Dutch Digimelding, as `findings`.
 """
 

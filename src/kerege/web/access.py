@@ -36,6 +36,12 @@ class Audience(Enum):
     EVERYONE = "everyone"
     OFFICER = "officer"
     PARENT = "parent"
+    STEWARD = "steward"
+    DATA_OWNER = "data-owner"
+    REVIEWER = "reviewer"
+    CLERK = "clerk"
+    DATA = "data"  # the stewards' desks: stewards, data owners and reviewers; what each may do there is asked again
+    DESKS = "desks"  # the way in to them all, for the clerks of the desk for pairs too
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,34 @@ class Right:
 
 
 OFFICERS_SERVICE: Final = "grade1-admission"  # the public service whose cases the officer's desk shows
-RIGHTS: Final = {Audience.OFFICER: Right(READ_CASES, scope_of(OFFICERS_SERVICE))}
+CATALOGUE: Final = "catalogue"  # the scope of the rights below: this installation's catalogue
+RIGHTS: Final = {
+    Audience.OFFICER: Right(READ_CASES, scope_of(OFFICERS_SERVICE)),
+    Audience.STEWARD: Right("catalogue.keep", CATALOGUE),
+    Audience.DATA_OWNER: Right("catalogue.answer", CATALOGUE),
+    Audience.REVIEWER: Right("catalogue.review", CATALOGUE),
+    Audience.CLERK: Right("reconcile.clerical.read", CATALOGUE),
+}
+_ANY_OF: Final = {
+    Audience.DATA: (Audience.STEWARD, Audience.DATA_OWNER, Audience.REVIEWER),
+    Audience.DESKS: (Audience.STEWARD, Audience.DATA_OWNER, Audience.REVIEWER, Audience.CLERK),
+}
 
 
 class Answer(Enum):
     OPEN = "open"
     SIGN_IN = "sign in"
     REFUSED = "refused"
+
+
+def parts_of(audience: Audience) -> tuple[Audience, ...]:
+    """The audiences that this one is made of; itself where it is of one role."""
+    return _ANY_OF.get(audience, (audience,))
+
+
+def roles_of(audience: Audience) -> frozenset[str]:
+    """The roles of which one is needed to open a page of this audience."""
+    return frozenset(one.value for one in parts_of(audience))
 
 
 def may_open(audience: Audience, person: Person | None, right: Access | None = None) -> Answer:
@@ -65,22 +92,37 @@ def may_open(audience: Audience, person: Person | None, right: Access | None = N
         return Answer.OPEN
     if person is None:
         return Answer.SIGN_IN
-    if audience.value not in person.roles:
+    if not roles_of(audience) & person.roles:
         return Answer.REFUSED
-    granted = audience not in RIGHTS or (right is not None and right.allowed)
+    granted = not set(parts_of(audience)) & set(RIGHTS) or (right is not None and right.allowed)
     return Answer.OPEN if granted else Answer.REFUSED
 
 
 def right_of(request: HttpRequest, audience: Audience) -> Access | None:
-    """Identity's word on what `audience` needs for whoever is signed in, asked once per request; None where it is not asked."""
-    needed = RIGHTS.get(audience)
-    person = who(request) if needed is not None else None
-    if needed is None or person is None or audience.value not in person.roles:
+    """Identity's word on what `audience` needs for whoever is signed in, asked once per request; None where it is not asked.
+
+    Of an audience of several roles the first right in force; where there is none, the first role's refusal.
+    """
+    asked = [one for one in parts_of(audience) if one in RIGHTS]
+    person = who(request) if asked else None
+    if person is None:
         return None
     told: dict[Audience, Access] = request.__dict__.setdefault("_kerege_rights", {})
-    if audience not in told:
-        told[audience] = access(person.id, needed.action, needed.scope, clock.now())
-    return told[audience]
+    refused: Access | None = None
+    for one in asked:
+        if one.value not in person.roles:
+            continue
+        if one not in told:
+            told[one] = access(person.id, RIGHTS[one].action, RIGHTS[one].scope, clock.now())
+        if told[one].allowed:
+            return told[one]
+        refused = refused or told[one]
+    return refused
+
+
+def in_force(request: HttpRequest, audience: Audience) -> bool:
+    """Whether whoever is signed in holds the role of this audience and its right now: for what a page offers and what it lets happen."""
+    return may_open(audience, who(request), right_of(request, audience)) is Answer.OPEN
 
 
 def page(view: View, audience: Audience) -> View:

@@ -23,6 +23,7 @@ _SECTIONS: Final = (
     ("discrepancies", Audience.EVERYONE),
     ("network", Audience.EVERYONE),
     ("applications", Audience.OFFICER),
+    ("desks", Audience.DESKS),
     ("child", Audience.PARENT),
     ("gate", Audience.EVERYONE),
     ("measures", Audience.EVERYONE),
@@ -58,7 +59,7 @@ def _sections(request: HttpRequest, language: str, person: Person | None) -> lis
     for name, audience in _SECTIONS:
         answer = may_open(audience, person, right_of(request, audience))
         # An officer's desk is announced to visitors too (the link leads to the sign-in); other people's own pages are not.
-        if answer is Answer.REFUSED or (answer is Answer.SIGN_IN and audience is Audience.PARENT):
+        if answer is Answer.REFUSED or (answer is Answer.SIGN_IN and audience in (Audience.PARENT, Audience.DESKS)):
             continue
         current = "page" if here == name else "true" if here.startswith(f"{name}-") else ""
         items.append(

@@ -7,7 +7,7 @@ from typing import Final
 from kerege.web.access import Audience, View
 from kerege.web.api import catalogue as catalogue_api
 from kerege.web.api import machine, management, reconciliation
-from kerege.web.desks import applications, catalogue, discrepancies, gate, measures, network
+from kerege.web.desks import applications, catalogue, desk_routes, discrepancies, gate, measures, network
 from kerege.web.portal import child, home, signin, verify
 
 EVERYONE, OFFICER, PARENT = Audience.EVERYONE, Audience.OFFICER, Audience.PARENT
@@ -25,6 +25,7 @@ PAGES: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("verify/", verify.verify, "verify", EVERYONE),
     ("applications/", applications.listing, "applications", OFFICER),
     ("applications/<str:case_id>/", applications.story, "applications-story", OFFICER),
+    *desk_routes.PAGES,
     ("my-child/", child.overview, "child", PARENT),
     ("my-child/<str:case_id>/document/", child.download, "child-document", PARENT),
     ("sign-in/", signin.sign_in, "sign-in", EVERYONE),

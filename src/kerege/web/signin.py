@@ -25,7 +25,7 @@ from kerege.ground.text import LANGUAGES, Text
 from kerege.web.errors import PeopleFileInvalid
 from kerege.web.words import term
 
-ROLES: Final = ("officer", "parent", "steward", "policy-owner", "technical-owner")
+ROLES: Final = ("officer", "parent", "steward", "data-owner", "reviewer", "clerk", "policy-owner", "technical-owner")
 _SESSION_KEY: Final = "signed_in"
 
 

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from kerege.web import signin as ways
+from kerege.web.access import Audience, roles_of
 from kerege.web.words import language
 
 
@@ -42,4 +43,6 @@ def _first_page(person: ways.Person) -> str:
         return reverse("applications", args=(language(),))
     if "parent" in person.roles:
         return reverse("child", args=(language(),))
+    if roles_of(Audience.DESKS) & person.roles:
+        return reverse("desks", args=(language(),))
     return reverse("home", args=(language(),))

@@ -1,0 +1,43 @@
+"""The way in to the desks: what waits at each, for whoever is signed in."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from kerege.catalogue import crosswalk_desk, lifecycle
+from kerege.catalogue.column_desk import progress
+from kerege.catalogue.models import BoardStart, ContractVersion, Finding, Plan, RegisterRequest
+from kerege.reconcile.models import ClericalDecision, ClericalTask
+from kerege.web.desks.desk_common import rights, show
+from kerege.web.words import language
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """A card per desk with what waits there; of the clerical desk only for its clerks."""
+    may = rights(request)
+    counts: dict[str, int | None] = {}
+    if may.steward or may.data_owner or may.reviewer:
+        counts = {
+            "harvests": Plan.objects.filter(status=Plan.OPEN).count(),
+            "suggestions": crosswalk_desk.undecided().count() + progress(most=1)[1],
+            "crosswalks": len(
+                [s for s in lifecycle.subjects("crosswalk") if s.state.value in ("submitted", "approved")]
+            ),
+            "findings": Finding.objects.filter(settled_at=None).count(),
+            "contracts": ContractVersion.objects.count(),
+            "board": BoardStart.objects.count() and None,
+            "requests": RegisterRequest.objects.filter(reviews=None).count(),
+        }
+    if may.clerk:
+        settled = ClericalDecision.objects.values("task").distinct().count()
+        counts["pairs"] = ClericalTask.objects.count() - settled
+    from kerege.web.desks import desk_routes
+
+    there = {name for _, _, name, _ in desk_routes.PAGES}
+    cards = [
+        {"name": name, "address": reverse(f"desks-{name}", args=(language(),)), "count": count}
+        for name, count in counts.items()
+        if f"desks-{name}" in there
+    ]
+    return show(request, "desks/desk_home.html", {"cards": cards})

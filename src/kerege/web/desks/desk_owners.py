@@ -1,0 +1,76 @@
+"""Who answers for a dataset: every attribute with its owner or why it has none, naming one for those without, and the entry's way to publication."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from kerege.catalogue import ownership_doings
+from kerege.catalogue.lifecycle import Action, Subject, reasons_against, subjects
+from kerege.catalogue.models import Dataset
+from kerege.catalogue.ownership_queries import ownership_of
+from kerege.catalogue.ownership_roles import load_roles
+from kerege.ground import clock
+from kerege.ledger.log import Ledger
+from kerege.web import labels, reading
+from kerege.web.access import Audience
+from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, need, posted, show
+
+FIRST = "1"
+
+
+def one(request: HttpRequest, dataset_id: str) -> HttpResponse:
+    number = int(dataset_id) if dataset_id.isascii() and dataset_id.isdigit() and len(dataset_id) < 18 else 0
+    dataset = Dataset.objects.filter(pk=number).first()
+    if dataset is None:
+        raise Http404
+    subject = _subject(dataset)
+    if request.method == "POST":
+        if posted(request, "do") == "name":
+            need(request, Audience.STEWARD)
+            _name(request, dataset)
+            return back("desks-owners", dataset_id)
+        act_on(request, subject)
+        return back("desks-owners", dataset_id, near="life")
+    now, known = clock.now(), labels.organisations()
+    view = ownership_of(dataset.pk, now)
+    rows = [
+        {
+            "column": a.column, "owner": a.owner, "reason": a.verdict.reason, "concept": a.concept,
+            "name": labels.organisation(a.owner.organisation, known) if a.owner else "",
+            "unit": labels.unit(a.owner.unit) if a.owner else "", "legal": labels.legal(a.owner.legal_basis) if a.owner else "",
+        }
+        for a in view.attributes
+    ]  # fmt: skip
+    context = {
+        "dataset": dataset, "rows": rows, "owned": view.owned, "of": len(rows), "share": view.owned / len(rows) if rows else 0.0,
+        "open": [r["column"] for r in rows if r["owner"] is None], "organisation": dataset.organisation or _own(request),
+        "life": life_of(request, subject), "against": reasons_against(subject, Action.PUBLISH, now),
+        "days": load_roles().interim_days,
+    }  # fmt: skip
+    return show(request, "desks/desk_owners.html", context)
+
+
+def _own(request: HttpRequest) -> str:
+    parts = me(request).member.split("/")
+    return parts[2] if len(parts) > 2 else ""
+
+
+def _subject(dataset: Dataset) -> Subject:
+    """The dataset's entry as the life cycle knows it: the version somebody acted on last, else the first."""
+    found = subjects("dataset", thing=str(dataset))
+    return found[0].subject if found else Subject("dataset", str(dataset), FIRST)
+
+
+def _name(request: HttpRequest, dataset: Dataset) -> None:
+    columns = [c for c in request.POST.getlist("columns")[:1000] if c]
+
+    def doing() -> list[object]:
+        with Ledger.open(reading.ledger_folder()) as ledger:
+            return list(
+                ownership_doings.name_owners(
+                    dataset.source, dataset.table, posted(request, "organisation", 40), posted(request, "unit", 300),
+                    posted(request, "legal_basis", 600), clock.now(), columns=columns, by=me(request).id, ledger=ledger,
+                )
+            )  # fmt: skip
+
+    attempt(request, doing, "owners.named", unit=posted(request, "unit", 200))

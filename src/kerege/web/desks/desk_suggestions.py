@@ -1,0 +1,158 @@
+"""The suggestions desk: what a column means, what a code means; candidates with what speaks for them, decided one after the other.
+
+Accept, refuse one candidate, name another, or say that nothing fits. Each decision is kept as truth (`catalogue.decisions`); one's own last one can
+be undone from the line that says it was taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from kerege.catalogue import column_desk, crosswalk_desk, decisions
+from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.errors import DatasetUnknown
+from kerege.catalogue.models import CodeSuggestion, Dataset
+from kerege.ground import clock
+from kerege.web.access import Audience
+from kerege.web.desks.desk_common import attempt, back, me, need, page_number, pages, posted, show, undoable
+from kerege.web.words import language, say
+
+AT_ONCE = 10
+MOST_SURE = 500
+
+
+def overview(request: HttpRequest) -> HttpResponse:
+    """Crosswalks and datasets with something to decide."""
+    walks = [w for w in crosswalk_desk.works() if w.waiting]
+    datasets, total = column_desk.progress(start=(page_number(request) - 1) * 25)
+    context = {"walks": walks, "datasets": datasets, "pages": pages(request, total), "any": bool(walks or total)}
+    return show(request, "desks/desk_suggestions.html", context)
+
+
+def codes(request: HttpRequest, crosswalk: str) -> HttpResponse:
+    """One crosswalk's codes that wait."""
+    if not CodeSuggestion.objects.filter(crosswalk=crosswalk).exists():
+        raise Http404
+    if request.method == "POST":
+        need(request, Audience.STEWARD)
+        _decide_code(request, crosswalk)
+        return back("desks-codes", crosswalk, near="queue")
+    found, waiting = crosswalk_desk.queue(crosswalk, start=(page_number(request) - 1) * AT_ONCE, most=AT_ONCE)
+    of = crosswalk_desk.newest(crosswalk).count()
+    context = {
+        "crosswalk": crosswalk, "items": [_item(one) for one in found], "waiting": waiting, "of": of, "done": of - waiting,
+        "share": (of - waiting) / of if of else 1.0, "pages": pages(request, waiting, AT_ONCE),
+        "sure": crosswalk_desk.undecided(crosswalk).filter(said="accept").count(), "measured": decisions.measure(crosswalk),
+    }  # fmt: skip
+    return show(request, "desks/desk_codes.html", context)
+
+
+def _item(one: decisions.OpenSuggestion) -> dict[str, Any]:
+    found = []
+    for c in one.candidates[:5]:
+        links = c["evidence"].get("links") or {}
+        found.append(
+            {**c, "alike": c["evidence"].get("label"), "records": links.get("records"), "share": links.get("share")}
+        )
+    return {"code": one.code, "label": one.label, "said": one.said, "reason": one.reason, "candidates": found}
+
+
+def _decide_code(request: HttpRequest, crosswalk: str) -> None:
+    do, code, now, by = posted(request, "do"), posted(request, "code", 200), clock.now(), me(request).id
+    if do == "undo":
+        number = posted(request, "number", 18)
+        attempt(
+            request, lambda: decisions.take_back(int(number) if number.isdigit() else 0, by, now), "suggestions.undone"
+        )
+        return
+    if do == "sure":
+        _accept_sure(request, crosswalk)
+        return
+    target = posted(request, "target", 200) or posted(request, "choice", 200)
+    verdict, told = {
+        "refuse": (decisions.REFUSED, "suggestions.refused"),
+        "none": (decisions.NO_COUNTERPART, "suggestions.no_counterpart"),
+    }.get(do, (decisions.ACCEPTED, "suggestions.accepted"))
+    target = "" if verdict == decisions.NO_COUNTERPART else target
+    made = attempt(
+        request,
+        lambda: decisions.decide(crosswalk, code, verdict, by, now, target=target, reason=posted(request, "reason", 500)),
+        told, code=code, target=target,
+    )  # fmt: skip
+    if made is not None:
+        undoable(request, reverse("desks-codes", args=(language(), crosswalk)), made.pk, code)
+
+
+def _accept_sure(request: HttpRequest, crosswalk: str) -> None:
+    """What the engine is sure of, accepted by a person in one go: at most `MOST_SURE` at a time, each kept as this person's decision."""
+
+    def doing() -> int:
+        rows = crosswalk_desk.undecided(crosswalk).filter(said="accept").prefetch_related("candidates").order_by("code")
+        count = 0
+        for row in rows[:MOST_SURE]:
+            first = next(iter(row.candidates.all()), None)
+            if first is not None:
+                decisions.decide(
+                    crosswalk, row.code, decisions.ACCEPTED, me(request).id, clock.now(), target=first.target
+                )
+                count += 1
+        return count
+
+    attempt(request, doing, "suggestions.sure_done")
+
+
+def columns(request: HttpRequest, dataset_id: str) -> HttpResponse:
+    """One dataset's columns without a meaning."""
+    dataset = (
+        Dataset.objects.filter(pk=int(dataset_id)).first() if dataset_id.isdigit() and len(dataset_id) < 18 else None
+    )
+    if dataset is None:
+        raise Http404
+    if request.method == "POST":
+        need(request, Audience.STEWARD)
+        _decide_column(request, dataset)
+        return back("desks-columns", dataset_id, near="queue")
+    tasks = column_desk.waiting(dataset.pk)
+    of = dataset.fields.filter(vanished=False).count()
+    concepts = sorted(((c.id, say(c.text)) for c in load_concepts().values()), key=lambda item: item[1].casefold())
+    context = {
+        "dataset": dataset, "tasks": tasks[:AT_ONCE], "waiting": len(tasks), "of": of, "done": of - len(tasks),
+        "share": (of - len(tasks)) / of if of else 1.0, "concepts": concepts,
+    }  # fmt: skip
+    return show(request, "desks/desk_columns.html", context)
+
+
+def _decide_column(request: HttpRequest, dataset: Dataset) -> None:
+    do, column, now, by = posted(request, "do"), posted(request, "column", 200), clock.now(), me(request).id
+    if do == "undo":
+        number = posted(request, "number", 18)
+        attempt(
+            request,
+            lambda: column_desk.take_back_column(dataset, int(number) if number.isdigit() else 0, posted(request, "what", 200), by, now),
+            "suggestions.undone",
+        )  # fmt: skip
+        return
+    if not dataset.fields.filter(name=column, vanished=False).exists():
+        attempt(request, lambda: _no_column(dataset, column), "")
+        return
+    verdict, told = {
+        "refuse": (decisions.REFUSED, "suggestions.refused"),
+        "none": (decisions.NO_COUNTERPART, "suggestions.no_concept"),
+    }.get(do, (decisions.ACCEPTED, "suggestions.accepted"))
+    concept = (
+        "" if verdict == decisions.NO_COUNTERPART else posted(request, "target", 200) or posted(request, "choice", 200)
+    )
+    made = attempt(
+        request,
+        lambda: column_desk.decide_column(dataset, column, verdict, by, now, concept=concept, reason=posted(request, "reason", 500)),
+        told, code=column, target=concept,
+    )  # fmt: skip
+    if made is not None:
+        undoable(request, reverse("desks-columns", args=(language(), dataset.pk)), made.pk, column)
+
+
+def _no_column(dataset: Dataset, column: str) -> None:
+    raise DatasetUnknown(what="attribute", name=f"{dataset}.{column[:40]}")
