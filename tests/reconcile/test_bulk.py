@@ -235,6 +235,29 @@ def test_a_code_that_means_something_else_is_missed_before_and_flagged_after() -
     assert field.after.as_dict() == {"flagged": 1, "true": 1, "missed": 0, "not_comparable": 0}
 
 
+def test_a_record_whose_truth_nobody_told_makes_true_and_missed_unknown_and_not_nought() -> None:
+    items = [FieldComparison("sex", "civil", "health", "equal", "", "same")]
+    for truth in ({"one": set()}, {}):
+        for found in workload.of_comparisons({"one": items, "two": items}, truth):
+            assert (found.after.true, found.after.missed) == (None, None)
+    other = FieldComparison("sex", "civil", "population", "equal", "", "same")
+    with pytest.raises(ValueError, match="one pair"):
+        workload.of_comparisons({"one": [*items, other]}, {"one": {"sex"}})
+
+
+def test_a_truth_of_other_fields_is_refused_and_of_other_records_is_told(
+    pair: tuple[duckdb.DuckDBPyConnection, bulk.BulkResult, int],
+) -> None:
+    connection, result, _ = pair
+    connection.execute("CREATE OR REPLACE TEMP TABLE more AS FROM truth")
+    assert workload.truth_elsewhere(connection, "compared", "more") == 0
+    connection.execute("INSERT INTO more VALUES ('nobody', 'sex')")
+    assert workload.truth_elsewhere(connection, "compared", "more") == 1
+    connection.execute("INSERT INTO more VALUES ('1', 'birthdate')")
+    with pytest.raises(BulkTableInvalid, match="birthdate"):
+        workload.of_table(connection, "compared", "agency", "register", result.fields, "more")
+
+
 # --- dirt in every pair ---------------------------------------------------------------------------------------------------------------
 
 DIRT = [

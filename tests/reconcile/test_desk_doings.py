@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +12,19 @@ from kerege.identity.errors import ReadIncomplete
 from kerege.identity.models import PersonalDataRead
 from kerege.reconcile import desk_doings, desk_queries, doings, persons
 from kerege.reconcile.compare import FieldComparison
-from kerege.reconcile.errors import DecisionRefused, MergeRefused, TaskSettled, TaskUnknown
+from kerege.reconcile.errors import (
+    DecisionRefused,
+    KeyUnknown,
+    MergeRefused,
+    RecordUnavailable,
+    TaskSettled,
+    TaskUnknown,
+)
 from kerege.reconcile.fields import of_country
 from kerege.reconcile.link import Entry
 from kerege.reconcile.linkage import definition as definitions
 from kerege.reconcile.linkage.model import Model, TrainedLevel
-from kerege.reconcile.linkage.weights import Waterfall
+from kerege.reconcile.linkage.weights import Waterfall, explain
 from kerege.reconcile.models import ClericalTask, KeyDecision
 from kerege.reconcile.persons import Placement
 
@@ -74,6 +82,35 @@ def test_two_clerks_settle_a_doubly_reviewed_task_and_every_word_is_kept_as_trut
         desk_doings.decide(task, verdict="different", reason="no", by="clerk-3", now=NOW)
     with pytest.raises(TaskUnknown):
         desk_doings.decide("pair-none", verdict="same", reason="x", by="clerk-3", now=NOW)
+
+
+@pytest.mark.parametrize("again", ["clerk-1", " Clerk-1", "CLERK-1 ", "\uff43lerk-1", "clerk\xa0-1"])
+def test_one_person_under_two_spellings_of_a_name_is_no_second_reviewer(again: str) -> None:
+    task = asked(double_review=True)
+    desk_doings.decide(task, verdict="same", reason="same mother", by="clerk-1", now=NOW)
+    with pytest.raises(DecisionRefused, match="same person"):
+        desk_doings.decide(task, verdict="same", reason="sure", by=again, now=NOW)
+    with pytest.raises(DecisionRefused, match="who decides"):
+        desk_doings.decide(task, verdict="same", reason="sure", by=" ", now=NOW)
+    assert desk_queries.clerical_truth() == []
+
+
+def test_the_persons_themselves_find_that_a_clerk_looked_at_their_records(ledger: Any) -> None:
+    task = asked()
+    fetched = {"civil": {"pin": "1"}, "health": {"pin": None}}
+    desk_doings.open_task(
+        task, READER, lambda register, ref: fetched[register], ledger, NOW, about_of=lambda v: "c" * 64 if v.get("pin") else None
+    )  # fmt: skip
+    assert [r.about[0] for r in PersonalDataRead.objects.order_by("pk")] == ["a", "b", "c"]
+
+
+def test_nothing_is_shown_where_a_record_cannot_be_fetched_and_the_try_is_written_down(ledger: Any) -> None:
+    def down(register: str, ref: str) -> dict[str, str | None]:
+        raise RecordUnavailable(register=register, reason="its table cannot be reached")
+
+    with pytest.raises(RecordUnavailable):
+        desk_doings.open_task(asked(), READER, down, ledger, NOW)
+    assert PersonalDataRead.objects.count() == 2
 
 
 def place_two() -> None:
@@ -138,6 +175,39 @@ def test_an_unsure_record_gets_a_key_of_its_own_and_a_question_and_same_joins_th
     assert desk_doings.key_book().records(first.key) == {A, B}
     assert "one passport" in KeyDecision.objects.get().reason
     assert desk_doings.place_and_ask(B, new, {}, DEFINITION, now=NOW).reasons == ("known_already",)
+
+
+def test_a_merge_that_was_taken_back_is_not_made_again_from_the_old_words(ledger: Any) -> None:
+    place_two()
+    task = asked()
+    desk_doings.decide(task, verdict="same", reason="one passport", by="clerk-1", now=NOW)
+    kept = desk_doings.join_settled(task, by="clerk-1", ledger=ledger, now=NOW)
+    joined = ({"person-a", "person-b"} - {kept}).pop()
+    desk_doings.take_back_merge(joined, reason="two passports", by="clerk-2", ledger=ledger, now=NOW)
+    before = desk_doings.key_book()
+    with pytest.raises(DecisionRefused, match="parted"):
+        desk_doings.join_settled(task, by="clerk-1", ledger=ledger, now=NOW)
+    assert desk_doings.key_book() == before
+
+
+def test_the_clerks_are_asked_about_the_likeliest_record_and_its_own_weight_is_told(ledger: Any) -> None:
+    near, far = (
+        Entry({**PERSON, "pin": "11203199000012"}),
+        Entry({**PERSON, "surname_key": "asanof", "pin": "11203199000012"}),
+    )
+    key = desk_doings.place_and_ask(("emis", "1" * 64), far, {}, DEFINITION, now=NOW).key
+    desk_doings.place_and_ask(("emis", "2" * 64), near, {key: [far]}, DEFINITION, now=NOW)
+    new, refs = Entry({**PERSON, "pin": None}), {key: [("emis", "1" * 64), ("emis", "2" * 64)]}
+    rare = replace(MODEL, levels={**MODEL.levels, "surname_key": tuple(
+        TrainedLevel(o.label, 0.9 if o.label == "exact" else 0.05, 0.1) for o in MODEL.levels["surname_key"]
+    )})  # fmt: skip
+    desk_doings.place_and_ask(A, new, {key: [far, near]}, DEFINITION, model=rare, refs=refs, now=NOW)
+    [task] = ClericalTask.objects.all()
+    assert {task.left_ref, task.right_ref} == {A[1], "2" * 64}
+    assert task.weight == explain(DEFINITION, rare, new.values, near.values).weight
+    with pytest.raises(KeyUnknown):
+        desk_doings.place_and_ask(B, new, {"person-nobody": [near]}, DEFINITION, now=NOW)
+    assert desk_doings.key_book().of(B) is None, "all or nothing"
 
 
 def test_a_task_holds_no_value_of_a_person() -> None:

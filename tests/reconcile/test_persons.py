@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kerege.reconcile import persons
 from kerege.reconcile.errors import KeyUnknown, MergeRefused, SplitRefused
-from kerege.reconcile.link import Entry
+from kerege.reconcile.link import Entry, same_person
 from kerege.reconcile.persons import KeyBook, place
 
 GIVEN = ["bakit", "aigul", "azamat"]
@@ -91,6 +91,46 @@ def test_names_and_a_date_alone_place_a_record_only_when_everybody_is_known() ->
 def test_a_record_that_is_surely_of_two_keys_is_a_question_and_joins_neither() -> None:
     placed = place(entry(1), {"person-a": [entry(1)], "person-b": [entry(1, 3)]}, make_key=lambda: "person-new")
     assert (placed.kind, placed.key, placed.candidates) == (persons.UNSURE, "person-new", ("person-a", "person-b"))
+
+
+def written(surname: str, given: str | None, pin: str | None = "10103199000012") -> Entry:
+    return Entry(
+        {"pin": pin, "surname_key": surname, "given_name_key": given, "patronymic_key": None, "birth_date": "1990-03-01", "sex": "1"}
+    )  # fmt: skip
+
+
+NAMES = st.tuples(st.sampled_from(["asanov", "asanof", "bekov"]), st.sampled_from(["bakit", "bakitbek", "azat", None]))
+
+
+@settings(max_examples=60)
+@given(st.lists(NAMES, min_size=2, max_size=5), st.randoms(use_true_random=False))
+def test_two_names_under_one_pin_are_never_joined_without_a_clerk_whatever_arrives_between_them(
+    names: list[tuple[str, str | None]], rng: random.Random
+) -> None:
+    records = {(f"r{n}", str(n)): written(*name) for n, name in enumerate(names)}
+    for _ in range(2):
+        desk = Desk()
+        for ref in rng.sample(sorted(records), len(records)):
+            desk.add(ref, records[ref])
+        for group in desk.groups():
+            for a, b in itertools.combinations(sorted(group), 2):
+                assert "name_different" not in same_person(records[a], records[b]).reasons
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_record_without_a_given_name_never_makes_twins_under_one_pin_one_person(order: tuple[int, ...]) -> None:
+    records = [written("asanov", "bakit"), written("asanov", None), written("asanov", "azat")]
+    desk = Desk()
+    placed = [desk.add((f"r{n}", str(n)), records[n]) for n in order]
+    assert desk.book.of(("r0", "0")) != desk.book.of(("r2", "2"))
+    assert persons.UNSURE in {one.kind for one in placed}
+
+
+def test_what_a_clerk_joined_though_it_contradicts_is_not_asked_about_again_with_every_new_record() -> None:
+    before, after = written("asanov", "bakit"), written("bekov", "azat")  # a name that was changed
+    assert "name_different" in same_person(before, after).reasons
+    joined = {"person-a": [before, after]}
+    assert place(written("bekov", "azat"), joined).kind == persons.EXISTING
 
 
 def test_a_correction_of_a_known_record_leaves_its_key() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerege.ground import clock, settings
+from kerege.ground.ids import new_id
 from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def run(
     if out is not None:
         classes = ", ".join(sql.quoted(f"c_{name}") for name in result.fields)
         _write(connection, f"SELECT left_id, right_id, {classes} FROM compared", out)  # noqa: S608  quoted names of the list
-    run_id = f"bulk-{clock.now():%Y%m%dT%H%M%S}"
+    elsewhere = workload.truth_elsewhere(connection, "compared", "truth") if truth is not None else None
+    run_id = new_id("bulk")
     if service is not None:
         open_database()
         from kerege.reconcile import doings
@@ -101,6 +103,8 @@ def run(
     if as_json:
         tallies = {name: {c: n for (f, c), n in sorted(result.tallies.items()) if f == name} for name in result.fields}
         found = {"run": run_id, "records": result.records, "unlinked": result.unlinked, "classes": tallies}
+        if elsewhere is not None:
+            found["truth_not_compared"] = elsewhere
         click.echo(json.dumps({**found, "workload": [m.as_dict() for m in measured]}, ensure_ascii=False))
         return
     click.echo(f"{result.records} linked pairs compared, {result.unlinked} links without their records")
@@ -108,6 +112,10 @@ def run(
         told = ", ".join(f"{c} {n}" for (f, c), n in result.tallies.most_common() if f == name)
         click.echo(f"  {name:<14} {told}")
     _say_workload([("", m) for m in measured])
+    if elsewhere:
+        click.echo(
+            f"{elsewhere} real differences are of records that no link brought together; they are not counted above"
+        )
 
 
 @reconcile.command()
@@ -336,6 +344,7 @@ def _join(connection: duckdb.DuckDBPyConnection, ids: tuple[str, str], by: tuple
     """Links by equal columns, those that are equal in one record on each side only."""
     import duckdb as engine
 
+    from kerege.reconcile.bulk import what_failed
     from kerege.reconcile.errors import BulkTableInvalid
     from kerege.semantics import sql
 
@@ -349,9 +358,7 @@ def _join(connection: duckdb.DuckDBPyConnection, ids: tuple[str, str], by: tuple
         query = f"CREATE TABLE links AS SELECT l.id AS left_id, r.id AS right_id FROM {joined}"  # noqa: S608  quoted
         connection.execute(query)
     except engine.Error as error:
-        raise BulkTableInvalid(
-            left="the left", right="the right file", reason=str(error).splitlines()[0][:200]
-        ) from None
+        raise BulkTableInvalid(left="the left", right="the right file", reason=what_failed(error)) from None
 
 
 def _mapped(
@@ -366,7 +373,7 @@ def _mapped(
     chosen = ", ".join(
         f"m.{sql.quoted(f)}" if f in known else f"CAST(NULL AS VARCHAR) AS {sql.quoted(f)}" for f in fields
     )
-    numbered = f"SELECT row_number() OVER () - 1 AS _row, {sql.quoted(number)} AS id FROM {table}"  # noqa: S608  quoted
+    numbered = f"SELECT rowid AS _row, {sql.quoted(number)} AS id FROM {table}"  # noqa: S608  quoted
     query = f"SELECT s.id, {chosen} FROM ({numbered}) s JOIN {sql.identifier(result)} m USING (_row)"  # noqa: S608  quoted
     connection.execute(f"CREATE TABLE {table}_mapped AS {query}")
     return f"{table}_mapped"

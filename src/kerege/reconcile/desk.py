@@ -7,6 +7,7 @@ stay apart, and the pair is not asked again.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,12 +49,19 @@ def standing(words: Sequence[Word], double_review: bool) -> str:
     return SECOND if len(words) == 1 else DISPUTED
 
 
+def one_person(by: str) -> str:
+    """Who a clerk is, however the identifier was typed: capitals, blanks and the form of letters make no second person."""
+    return "".join(unicodedata.normalize("NFKC", by).casefold().split())
+
+
 def refusal(words: Sequence[Word], verdict: str, reason: str, by: str) -> str:
     """Why a decision cannot be taken; empty when it can."""
     if verdict not in VERDICTS:
         return f"a verdict is {', '.join(VERDICTS)}"
     if not reason.strip() or len(reason) > 400:
         return "a reason of 1 to 400 characters is needed"
-    if any(word.by == by for word in words):
+    if not one_person(by):
+        return "who decides is needed"
+    if any(one_person(word.by) == one_person(by) for word in words):
         return "the same person has decided on it before; a second review needs another one"
     return ""

@@ -2,7 +2,8 @@
 
 Values of persons are never kept here: a task has weights and levels. Whoever opens one is shown the canonical values side by side, fetched
 for that moment by `values_of`, and the read of both persons' data is written down first (`identity.record_reads`); without that nothing is shown.
-Merges and splits go into the ledger by their keys.
+Records are named by pseudonyms of their numbers; so that the persons themselves find such a read, it is written down about them too, as soon as
+their number is known (`about_of`), and still before anything is shown. Merges and splits go into the ledger by their keys.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from kerege.reconcile.models import ClericalDecision, ClericalTask, KeyDecision,
 
 Values = Mapping[str, str | None]
 ValuesOf = Callable[[str, str], Values]  # register, record's pseudonym -> canonical values, fetched now
+AboutOf = Callable[
+    [Values], str | None
+]  # canonical values -> the pseudonym under which the person finds reads (of the PIN); None: no PIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ def ask(
     waterfall: Waterfall | None = None, double_review: bool = False,
 ) -> str:  # fmt: skip
     """Put a pair of records before the clerks; the same pair is asked once, whoever stands left. Gives the task's number."""
+    if left == right:
+        raise ValueError("a record is not asked about beside itself")
     first, second = sorted((left, right))
     row, _ = ClericalTask.objects.get_or_create(
         definition=definition, left_register=first[0], left_ref=first[1], right_register=second[0], right_ref=second[1],
@@ -72,21 +78,35 @@ def ask(
 
 
 def open_task(
-    task_id: str, reader: Reader, values_of: ValuesOf, ledger: receipts.LedgerWriter, now: datetime
-) -> SideBySide:
-    """Show a clerk both records; the reads are written down first. Raises TaskUnknown, and ReadIncomplete of `identity`."""
+    task_id: str, reader: Reader, values_of: ValuesOf, ledger: receipts.LedgerWriter, now: datetime, *,
+    about_of: AboutOf | None = None,
+) -> SideBySide:  # fmt: skip
+    """Show a clerk both records; the reads are written down first: about the records, and about the persons once their numbers are known.
+
+    Raises TaskUnknown, RecordUnavailable where `values_of` does, and ReadIncomplete of `identity`; then nothing is shown.
+    """
     row = _task(task_id)
     sides = ((row.left_register, row.left_ref), (row.right_register, row.right_ref))
+    _traced(reader, sides, ledger, now)
+    left, right = (dict(values_of(*side)) for side in sides)
+    if about_of is not None:
+        known = [
+            (side[0], about) for side, values in zip(sides, (left, right), strict=True) if (about := about_of(values))
+        ]
+        _traced(reader, known, ledger, now)
+    return SideBySide(task_id, left, right, row.left_register, row.right_register, row.waterfall, _standing(row))
+
+
+def _traced(reader: Reader, about: Sequence[tuple[str, str]], ledger: receipts.LedgerWriter, now: datetime) -> None:
+    """Write down that `reader` reads these: (register, pseudonym)."""
     reads = [
         Read(
             member=reader.member, reader=reader.person, about=ref, purpose=reader.purpose, legal_basis=reader.legal_basis,
             data_service=f"reconcile/desk/{register}", message_id="", at=now, channel="desk",
         )
-        for register, ref in sides
+        for register, ref in about
     ]  # fmt: skip
     identity.record_reads(reads, ledger, now)
-    left, right = (dict(values_of(*side)) for side in sides)
-    return SideBySide(task_id, left, right, row.left_register, row.right_register, row.waterfall, _standing(row))
 
 
 @transaction.atomic
@@ -99,7 +119,7 @@ def decide(task_id: str, *, verdict: str, reason: str, by: str, now: datetime) -
     why = desk.refusal(words, verdict, reason, by)
     if why:
         raise DecisionRefused(task=task_id, reason=why)
-    ClericalDecision.objects.create(task=row, verdict=verdict, reason=reason, by=by, at=require_utc(now))
+    ClericalDecision.objects.create(task=row, verdict=verdict, reason=reason, by=by.strip(), at=require_utc(now))
     return _standing(row)
 
 
@@ -131,40 +151,56 @@ def place_and_ask(
     *,
     model: Model | None = None,
     everybody: bool = False,
+    refs: Mapping[str, Sequence[persons.RecordRef]] | None = None,
     now: datetime,
 ) -> persons.Placement:
     """Place a new record against known persons (`persons.place`) and keep its key; where it is unsure, ask the clerks about each candidate.
 
-    model  with one, each question carries the weight of the likeliest record of the candidate, explained
-    A record that has a key already keeps it and is not asked about again.
+    model  with one, each question carries the weight of the record of the candidate that is asked about, explained
+    refs   which records the entries of `known` are, in the same order; then it is the likeliest that is asked about
+    A record that has a key already keeps it and is not asked about again. Raises KeyUnknown for a candidate that has no record.
     """
-    placement = persons.place(entry, known, everybody=everybody)
     there = PersonRecord.objects.filter(register=record[0], record_ref=record[1]).select_related("key").first()
     if there is not None:
         return persons.Placement(persons.EXISTING, str(there.key.key), (), ("known_already",))
+    placement = persons.place(entry, known, everybody=everybody)
     place_record(record, placement, now)
     if placement.kind != persons.UNSURE:
         return placement
-    book = key_book()
     for key in placement.candidates:
-        for other in sorted(book.records(key))[:1]:
-            told = None
-            if model is not None:
-                told = max(
-                    (explain(definition, model, entry.values, one.values) for one in known[key]),
-                    key=lambda found: found.weight,
-                )
-            ask(
-                definition.id, definition.version, record, other, why="unsure", now=now, waterfall=told,
-                double_review=definition.double_review,
-            )  # fmt: skip
+        other, told = _likeliest(key, entry, known[key], refs[key] if refs is not None else None, definition, model)
+        ask(
+            definition.id, definition.version, record, other, why="unsure", now=now, waterfall=told,
+            double_review=definition.double_review,
+        )  # fmt: skip
     return placement
+
+
+def _likeliest(
+    key: str, entry: Entry, entries: Sequence[Entry], refs: Sequence[persons.RecordRef] | None,
+    definition: LinkageDefinition, model: Model | None,
+) -> tuple[persons.RecordRef, Waterfall | None]:  # fmt: skip
+    """Which record of a candidate the clerks are asked about, and how that very pair weighs; of equals the first by its reference.
+
+    Without `refs` nobody knows which entry is which record, so no weight is told unless the candidate has one record only.
+    """
+    weighed = [explain(definition, model, entry.values, one.values) for one in entries] if model is not None else None
+    if refs is not None:
+        if len(refs) != len(entries) or not refs:
+            raise ValueError("refs and known go together, entry by entry")
+        order = sorted(range(len(refs)), key=lambda n: (-weighed[n].weight if weighed else 0.0, refs[n]))
+        return refs[order[0]], weighed[order[0]] if weighed else None
+    records = sorted(key_book().records(key))
+    if not records:
+        raise KeyUnknown(key=key)
+    return records[0], weighed[0] if weighed and len(records) == len(entries) == 1 else None
 
 
 @transaction.atomic
 def join_settled(task_id: str, *, by: str, ledger: receipts.LedgerWriter, now: datetime) -> str | None:
     """Carry out what clerks settled: `same` merges the two records' keys, the elder key kept, with the clerks' reasons. Gives the kept key,
-    or None where nothing is to be done (another verdict, or one key already). Raises TaskUnknown, DecisionRefused while it is not settled."""
+    or None where nothing is to be done (another verdict, or one key already). Raises TaskUnknown, DecisionRefused while it is not settled,
+    or when the two were parted again after the clerks' words: what was decided last holds."""
     row = _task(task_id)
     standing = _standing(row)
     if standing not in desk.VERDICTS:
@@ -173,6 +209,10 @@ def join_settled(task_id: str, *, by: str, ledger: receipts.LedgerWriter, now: d
     keys = [book.of((row.left_register, row.left_ref)), book.of((row.right_register, row.right_ref))]
     if standing != desk.SAME or None in keys or keys[0] == keys[1]:
         return None
+    if _parted_since(row, book, [key for key in keys if key is not None]):
+        raise DecisionRefused(
+            task=task_id, reason="their keys were parted after it was settled; merge them with a reason"
+        )
     elder, younger = PersonKey.objects.filter(key__in=keys).order_by("made_at", "pk").values_list("key", flat=True)
     reason = f"{task_id}: " + "; ".join(word.reason for word in _words(row) if word.verdict == desk.SAME)
     merge_keys(elder, younger, reason=reason[:400], by=by, ledger=ledger, now=now)
@@ -270,6 +310,14 @@ def _task(task_id: str) -> ClericalTask:
     if row is None:
         raise TaskUnknown(task=task_id)
     return row
+
+
+def _parted_since(row: ClericalTask, book: persons.KeyBook, keys: Sequence[str]) -> bool:
+    """Whether a merge was taken back, or a key split, that concerns these keys, after the task's last word."""
+    last = ClericalDecision.objects.filter(task=row).order_by("-pk").values_list("at", flat=True).first()
+    names = {name for key in keys for name in (key, *book.aliases(key))}
+    parted = KeyDecision.objects.filter(kind__in=("unmerge", "split"), at__gte=last)
+    return any(names & {key, other} for key, other in parted.values_list("key", "other"))
 
 
 def _in_transaction() -> bool:

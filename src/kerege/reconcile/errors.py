@@ -117,3 +117,9 @@ class TableUnreadable(ReconcileError):
     code = "reconcile.table_unreadable"
     message = "The file {file} cannot be read as a table ({reason})."
     hint = "Give CSV in UTF-8 with a header line, or Parquet (a name that ends in .parquet); nothing was compared."
+
+
+class RecordUnavailable(ReconcileError):
+    code = "reconcile.record_unavailable"
+    message = "A record of {register} cannot be shown: {reason}."
+    hint = "Look whether the register's table is configured and can be reached; the task stays as it is, and the try is written down."

@@ -4,8 +4,8 @@ A *key book* says which key each record was given and which key stands for anoth
 and what is known is never clustered again:
 
 - a record that is surely one person's, by `link` (a usable PIN equal, names that do not contradict), gets that person's key;
-- a record that may be somebody's, or is surely of two keys at once, gets a key of its own *and* a question for the desk: nothing is
-  guessed, and a later `merge` loses nothing;
+- a record that may be somebody's, or is surely of two keys at once, or would bring together records that contradict each other (one PIN under
+  two names), gets a key of its own *and* a question for the desk: nothing is guessed, and a later `merge` loses nothing;
 - a record that is surely nobody's gets a key of its own.
 
 Names and a date alone never place a record by themselves, unless the caller says that everybody is known (`everybody`): else the namesake
@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kerege.reconcile.errors import KeyUnknown, MergeRefused, SplitRefused
-from kerege.reconcile.link import Entry, Linked, Unsure, pick
+from kerege.reconcile.link import DIFFERENT, SAME, Entry, Linked, Unsure, pick, pin_relation, same_person
 
 RecordRef = tuple[str, str]  # register, and a keyed pseudonym of the record's number there
 KEY_PREFIX: Final = "person-"
@@ -145,6 +145,7 @@ def place(
     """
     sure: list[str] = []
     maybe: list[str] = []
+    bridged: list[str] = []
     reasons: list[str] = []
     for key in sorted(known):
         rivals: Sequence[Entry] | None = None
@@ -153,27 +154,43 @@ def place(
             rivals = rivals_of(key) if rivals_of is not None else others
         picked = pick(known[key], [entry], rivals)
         reasons.extend(getattr(picked, "reasons", ()))
-        if isinstance(picked, Linked):
+        if isinstance(picked, Linked) and (why := _bridged(entry, known[key])):
+            bridged.append(key)
+            reasons.append(f"{UNSURE}:{why}")
+        elif isinstance(picked, Linked):
             sure.append(key)
         elif isinstance(picked, Unsure) and not _only_namesake(entry, known[key]):
             maybe.append(key)
-    if len(sure) == 1:
+    if len(sure) == 1 and not bridged:
         # who else may be meant is told, but does not undo what is sure
         return Placement(EXISTING, sure[0], tuple(maybe), tuple(reasons))
-    if not sure and not maybe:
+    if not sure and not maybe and not bridged:
         return Placement(NEW, make_key(), (), tuple(reasons))
-    return Placement(UNSURE, make_key(), tuple(sure or maybe), tuple(reasons))
+    return Placement(UNSURE, make_key(), tuple(sorted(sure + bridged)) or tuple(maybe), tuple(reasons))
+
+
+def _bridged(entry: Entry, entries: Sequence[Entry]) -> str:
+    """Why a record that fits one of a person's records contradicts another; empty when it does not, or when a clerk had joined records
+    that contradict each other in the same way before.
+
+    Else the record that arrives last would decide who is one person: A fits B, B fits C, and A and C have one PIN under two names.
+    """
+    fits = [one for one in entries if same_person(one, entry).verdict == SAME]
+    for other in entries:
+        if (why := _contradicts(entry, other)) and not all(_contradicts(one, other) for one in fits):
+            return why
+    return ""
+
+
+def _contradicts(a: Entry, b: Entry) -> str:
+    link = same_person(a, b)
+    if link.verdict == SAME:
+        return ""
+    if "pin_equal" in link.reasons and "name_different" in link.reasons:
+        return "+".join(link.reasons)
+    return "+".join(link.reasons) if link.verdict == DIFFERENT and link.strong else ""
 
 
 def _only_namesake(entry: Entry, entries: Sequence[Entry]) -> bool:
     """Whether all that could join the two is a name under another PIN: a namesake, and no question for anybody."""
-    return entry.usable_pin is not None and all(
-        other.usable_pin is not None and other.usable_pin != entry.usable_pin and _far(entry, other)
-        for other in entries
-    )
-
-
-def _far(a: Entry, b: Entry) -> bool:
-    from kerege.reconcile.link import pin_relation
-
-    return pin_relation(a, b) == "far"
+    return all(pin_relation(entry, other) == "far" for other in entries)

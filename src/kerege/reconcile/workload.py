@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kerege.reconcile.compare import DIFFER, DIFFERENT, UNTOLD, FieldComparison
+from kerege.reconcile.errors import BulkTableInvalid
 from kerege.semantics import sql
 
 if TYPE_CHECKING:
@@ -97,7 +98,18 @@ class _Sum:
 def of_comparisons(
     comparisons: Mapping[str, Iterable[FieldComparison]], truth: Truth | None = None
 ) -> tuple[Measured, ...]:
-    """The workload of comparisons by record (a case, a link); a comparison whose raw side was not looked at is left out of both ways."""
+    """The workload of comparisons by record (a case, a link); a comparison whose raw side was not looked at is left out of both ways.
+
+    truth  of every record that was compared: one that is not there is not known, and then true and missed are not told at all. It is the
+           truth of one pair of registers. Raises ValueError when comparisons of several pairs are held against it.
+    """
+    comparisons = {record: tuple(items) for record, items in comparisons.items()}
+    if (
+        truth is not None
+        and len({(c.left_register, c.right_register) for items in comparisons.values() for c in items}) > 1
+    ):
+        raise ValueError("a truth is of one pair of registers: measure each pair with its own")
+    known = truth is not None and all(record in truth for record, items in comparisons.items() if items)
     sums: dict[tuple[str, str, str], tuple[_Sum, _Sum]] = defaultdict(lambda: (_Sum(), _Sum()))
     for record, items in comparisons.items():
         real = set(truth.get(record, ())) if truth is not None else set()
@@ -116,7 +128,6 @@ def of_comparisons(
             before, after = sums[*pair, WHOLE]
             before.add(raw, False, true)
             after.add(meant, untold, true)
-    known = truth is not None
     return tuple(
         Measured(left, right, field, before.compared, before.count(known), after.count(known))
         for (left, right, field), (before, after) in sorted(sums.items())
@@ -134,7 +145,13 @@ def of_table(
     """The workload of a table that `bulk.compare_tables` made.
 
     truth  a relation (`left_id`, `field`) of every field in which the two registers really differ; None where nobody knows
+    Raises BulkTableInvalid when it names a field that was not compared: its differences would be neither true nor missed.
     """
+    if truth is not None:
+        said = connection.execute(f"SELECT DISTINCT field FROM {sql.identifier(truth)} ORDER BY 1").fetchall()
+        if strange := [str(name) for (name,) in said if name not in fields]:
+            reason = f"the truth names fields that were not compared ({', '.join(strange[:5])[:200]})"
+            raise BulkTableInvalid(left=left, right=right, reason=reason)
     joins, real = "", dict.fromkeys(fields, "false")
     if truth is not None:
         joins = (
@@ -163,6 +180,15 @@ def of_table(
         after = Count(meant, untold, meant_true if known else None, true - meant_true if known else None)
         result.append(Measured(left, right, name, compared, before, after))
     return tuple(result)
+
+
+def truth_elsewhere(connection: duckdb.DuckDBPyConnection, table: str, truth: str) -> int:
+    """How many real differences are of records that no link brought into the comparison: neither true nor missed there, and not nought."""
+    found = connection.execute(
+        f"SELECT count(*) FROM (SELECT DISTINCT CAST(left_id AS VARCHAR) AS id, field FROM {sql.identifier(truth)}) AS t "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {sql.identifier(table)} AS c WHERE c.left_id = t.id)"
+    ).fetchone()
+    return int(found[0]) if found else 0
 
 
 def _in(column: str, classes: Sequence[str]) -> str:

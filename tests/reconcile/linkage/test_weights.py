@@ -240,3 +240,10 @@ def test_thresholds_part_three_regions_at_their_very_values() -> None:
 def test_a_name_that_is_a_path_is_no_definition(name: str) -> None:
     with pytest.raises(LinkageInvalid):
         definition.of_country(name, "kg")
+
+
+@pytest.mark.parametrize("blank", [None, "", " ", "\xa0"])
+def test_a_blank_value_weighs_nothing_as_a_null_does(blank: str | None) -> None:
+    comparison = DEFINITION.comparison("surname_key")
+    for left, right in (("asanov", blank), (blank, "asanov"), (blank, blank)):
+        assert weights.level_of(comparison, {"surname_key": left}, {"surname_key": right}) == "absent"

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from kerege.reconcile.bulk import what_failed
 from kerege.reconcile.errors import LinkageTableInvalid, TrainingImpossible
 from kerege.reconcile.linkage import splinking
 from kerege.reconcile.linkage.definition import LinkageDefinition
@@ -95,7 +96,7 @@ class Linkage:
                 reason = f"{type(error).__name__}: no pairs agree on a training rule, or a field is always empty"
                 raise TrainingImpossible(
                     definition=definition.id, left=self._rows[0], right=self._rows[1], reason=reason
-                ) from error
+                ) from None  # Splink's messages quote statements
         return self.model
 
     def use(self, model: Model) -> None:
@@ -157,13 +158,14 @@ class Linkage:
 
         name = f"{self._prefix}_{'lr'[number]}"
         columns = [f"CAST({sql.quoted(side.id)} AS VARCHAR) AS {splinking.UNIQUE}"]
-        columns += [f"nullif(CAST({sql.quoted(f)} AS VARCHAR), '') AS {sql.quoted(f)}" for f in self.definition.fields]
+        columns += [_blank_is_null(f) for f in self.definition.fields]
         try:
             query = f"CREATE TEMP TABLE {sql.identifier(name)} AS SELECT {', '.join(columns)} FROM {sql.identifier(side.relation)}"
             self.connection.execute(query)
         except engine.Error as error:
-            reason = str(error).splitlines()[0][:200]
-            raise LinkageTableInvalid(table=side.relation, definition=self.definition.id, reason=reason) from error
+            # no cause is kept: an engine's message may quote the value it failed on
+            told = {"table": side.relation, "definition": self.definition.id, "reason": what_failed(error)}
+            raise LinkageTableInvalid(**told) from None
         self._made.append(name)
         found = self.connection.execute(
             f"SELECT count(*), count(DISTINCT {splinking.UNIQUE}) FROM {sql.identifier(name)}"
@@ -227,6 +229,11 @@ class Linkage:
         return Model(
             self.definition.id, self.definition.version, prior, levels, frequencies, least, self._rows, trained_at
         )
+
+
+def _blank_is_null(name: str) -> str:
+    text = f"CAST({sql.quoted(name)} AS VARCHAR)"
+    return f"CASE WHEN {sql.blank(text)} THEN NULL ELSE {text} END AS {sql.quoted(name)}"
 
 
 def _splink_error() -> type[Exception]:

@@ -27,6 +27,7 @@ from kerege.reconcile.linkage.definition import (
     LinkageDefinition,
 )
 from kerege.reconcile.linkage.model import Model
+from kerege.semantics import folding
 
 Values = Mapping[str, str | None]
 
@@ -86,7 +87,7 @@ def explain(definition: LinkageDefinition, model: Model, left: Values, right: Va
 
 def level_of(comparison: Comparison, left: Values, right: Values) -> str:
     """The label of the level a pair falls on: the first that holds, `else` when none does, `absent` when a side has no value."""
-    a, b = left.get(comparison.field), right.get(comparison.field)
+    a, b = told(left, comparison.field), told(right, comparison.field)
     if a is None or b is None:
         return ABSENT
     for level in comparison.levels:
@@ -109,7 +110,13 @@ def _holds(level: Level, name: str, a: str, b: str, left: Values, right: Values)
         return a[:4] == b[:4] and a[5:7] == b[8:10] and a[8:10] == b[5:7]
     assert level.kind == SWAPPED
     other = str(value)
-    return a == right.get(other) and left.get(other) == b
+    return a == told(right, other) and told(left, other) == b
+
+
+def told(values: Values, name: str) -> str | None:
+    """A value; None where it is blank, as it is null in the tables that are linked (`bulk`)."""
+    value = values.get(name)
+    return value if value and folding.trim(value) else None
 
 
 def _step(comparison: Comparison, model: Model, left: Values, right: Values) -> Step:
