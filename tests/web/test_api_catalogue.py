@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "catalogue"))  # for `open_ca
 
 import open_catalogue as world
 
-from kerege.catalogue import search_index
+from kerege.catalogue import board, search_index
+from kerege.catalogue import ownership_doings as ownership
+from kerege.catalogue.models import Dataset, Field, Owner, SearchFacet
+from kerege.ground import clock
 from kerege.web import routes
 from kerege.web.api.catalogue import ENDPOINTS
 from kerege.web.api.catalogue_openapi import address, document
@@ -44,7 +49,11 @@ def concrete(path: str, country: Any) -> str:
 
 
 def test_the_document_names_every_address_and_no_other() -> None:
-    served = {"/" + path.removeprefix("api/v1/") for path, *_ in routes.BARE if path.startswith("api/v1/")}
+    served = {
+        "/" + path.removeprefix("api/v1/")
+        for path, _, name, _ in routes.BARE
+        if path.startswith("api/v1/") and name != "api-nothing"
+    }
     told = {re.sub(r"<\w+:(\w+)>", r"{\1}", path) for path in served}
     assert told == set(document()["paths"]) == {address(e) for e in ENDPOINTS}
     for path, item in document()["paths"].items():
@@ -56,6 +65,14 @@ def test_the_document_is_served(country: Any) -> None:
     served = country.get(f"{API}openapi.json").json()
     assert served == json.loads(json.dumps(document()))
     assert served["openapi"] == "3.1.0"
+
+
+def valid(response: Any, name: str) -> None:
+    """The answer is as the document says of this address."""
+    (endpoint,) = [e for e in ENDPOINTS if e.name == name]
+    told = document()["paths"][address(endpoint)]["get"]["responses"][str(response.status_code)]["content"]
+    schema = told[response["Content-Type"].split(";")[0]]["schema"]
+    jsonschema_rs.Draft202012Validator({"components": document()["components"], **schema}).validate(response.json())
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.name)
@@ -115,10 +132,113 @@ def test_what_the_asker_has_is_not_sent_again(country: Any) -> None:
 
 def test_it_is_only_read(country: Any) -> None:
     for method in (country.post, country.put, country.delete, country.patch):
-        assert method(f"{API}datasets").status_code in (403, 405)
+        response = method(f"{API}datasets")
+        assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+        assert response["Allow"] == "GET, HEAD, OPTIONS"
     assert country.options(f"{API}datasets")["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
     assert country.get(f"{API}datasets/0000000000000000").status_code == 404
     assert country.get(f"{API}catalogue.exe").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["nonsense", "datasets/", "datasets/0000000000000000", "concepts/none", "codelists/none/codes", "crosswalks/none", "reference/none",
+     "reference/a%00b/1/x.csv", "reference/none/latest/none.csv", "catalogue.exe", "board", "codelists/kg:sex/codes/1/more"],
+)  # fmt: skip
+def test_what_is_not_there_is_a_problem_with_a_next_step(country: Any, path: str) -> None:
+    response = country.get(API + path)
+    assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
+    assert response.json()["code"] == "web.not_here"
+    assert response.json()["hint"]
+    assert response["Access-Control-Allow-Origin"] == "*"
+
+
+def test_the_board_tells_counts_and_no_name_of_what_is_not_published(country: Any) -> None:
+    assert country.get(f"{API}board").status_code == 404, "nobody began one"
+    board.start("the plan", by="asanova", now=clock.now(), days=90)
+    board.mark_critical(world.SOURCE, "citizen", reason="births need it", by="asanova", now=clock.now())
+    board.snapshot(clock.now())
+    response = country.get(f"{API}board")
+    valid(response, "board")
+    told = response.json()
+    assert (told["critical"], told["day"], told["days"], len(told["history"])) == (1, 1, 90, 1)
+    assert told["totals"]["owned"] == {"done": 3, "total": 3, "datasets": 1, "of": 1}
+    for secret in ("asanova", "citizen", "db.internal", "births", "fio"):
+        assert secret not in response.content.decode(), secret
+
+
+def test_a_reference_dataset_is_told_with_its_versions_and_files(country: Any, settings: Any, tmp_path: Path) -> None:
+    settings.HOME = tmp_path
+    world.reference("kg-sex", "kg:sex", "1")
+    listed = country.get(f"{API}reference")
+    valid(listed, "reference")
+    one = country.get(f"{API}reference/kg-sex")
+    valid(one, "reference-dataset")
+    assert listed.json()["items"] == [one.json()]
+    assert [v["version"] for v in one.json()["versions"]] == ["1"]
+    for file in one.json()["versions"][0]["files"]:
+        got = country.get(f"{API}reference/kg-sex/latest/{file['name']}")
+        assert hashlib.sha256(got.content).hexdigest() == file["sha256"]
+        assert got["Content-Type"] == file["media_type"]
+        again = country.get(f"{API}reference/kg-sex/1/{file['name']}", headers={"If-None-Match": got["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_an_interim_owner_counts_until_its_term_is_over(country: Any) -> None:
+    assert [o["attributes"] for o in country.get(f"{API}owners").json()["items"]] == [0, 3]
+    field = Field.objects.get(dataset__table="school", name="budget")
+    now = clock.now()
+    ownership.name_interim(
+        world.SOURCE, "school", "budget", organisation="KG/GOV/70000003", unit="Finance unit", legal_basis="Budget act, article 2",
+        until=now + timedelta(days=9), names_lasting="KG/GOV/70000003", now=now, by="asanova",
+    )  # fmt: skip
+    told = country.get(f"{API}fields").json()["items"]
+    assert "budget" in {f["name"] for f in told}
+    assert [o["attributes"] for o in country.get(f"{API}owners").json()["items"]] == [0, 4]
+    Owner.objects.filter(field=field).update(until=now)
+    assert "budget" not in {f["name"] for f in country.get(f"{API}fields").json()["items"]}
+    assert [o["attributes"] for o in country.get(f"{API}owners").json()["items"]] == [0, 3]
+
+
+def test_an_etag_changes_with_the_answer(country: Any) -> None:
+    first = country.get(f"{API}datasets")["ETag"]
+    Dataset.objects.filter(table="school").update(description="changed")
+    again = country.get(f"{API}datasets", headers={"If-None-Match": f'W/{first}, "x"'})
+    assert again.status_code == 200
+    assert again["ETag"] != first
+    assert country.get(f"{API}datasets", headers={"If-None-Match": f'"x", W/{again["ETag"]}'}).status_code == 304
+    assert country.get(f"{API}datasets", headers={"If-None-Match": "*"}).status_code == 304
+
+
+def test_pages_together_are_everything_once(country: Any) -> None:
+    whole = [c["id"] for c in country.get(f"{API}concepts", {"per_page": 200}).json()["items"]]
+    address_, walked = f"{API}concepts?per_page=7", []
+    while address_:
+        response = country.get(address_)
+        valid(response, "concepts")
+        walked += [c["id"] for c in response.json()["items"]]
+        following = re.search(r'<([^>]+)>; rel="next"', response["Link"])
+        address_ = following.group(1) if following else ""
+    assert walked == whole
+    assert country.get(f"{API}concepts", {"page": 1000}).json()["items"] == []
+
+
+def test_datasets_are_narrowed_by_organisation_and_by_what_may_leave_of_them(country: Any) -> None:
+    def found(**query: str) -> list[str]:
+        return [d["table"] for d in country.get(f"{API}datasets", query).json()["items"]]
+
+    assert found() == found(organisation="KG/GOV/70000003") == found(concept="school.code") == ["school"]
+    assert found(organisation="KG/GOV/70000002") == []
+    assert found(concept="person.pin") == [], "the director's PIN stays, and so does that it is there"
+    assert country.get(f"{API}concepts/person.pin").json()["held_by"] == []
+
+
+def test_without_an_index_the_search_says_when_to_come_again(country: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    SearchFacet.objects.all().delete()
+    monkeypatch.setattr(search_index, "SMALL", 1)
+    response = country.get(f"{API}search", {"q": "school"})
+    assert (response.status_code, response["Retry-After"]) == (503, "300")
+    assert response.json()["code"] == "catalogue.search_not_built"
 
 
 def test_search_narrows_by_its_facets(country: Any) -> None:

@@ -231,7 +231,11 @@ def datasets() -> list[ReferenceView]:
 
 def dataset(ref_id: str) -> ReferenceView:
     """One; ReferenceUnknown when there is none."""
-    row = ReferenceDataset.objects.prefetch_related("versions").filter(ref_id=ref_id).first()
+    row = (
+        ReferenceDataset.objects.prefetch_related("versions").filter(ref_id=ref_id).first()
+        if _ID.match(ref_id)
+        else None
+    )
     if row is None:
         raise ReferenceUnknown(ref_id=ref_id, version="")
     return _dataset_view(row)
@@ -276,6 +280,8 @@ def _undo(target: Path) -> None:
 
 
 def _newest(ref_id: str) -> ReferenceVersion | None:
+    if not _ID.match(ref_id):
+        return None
     return (
         ReferenceVersion.objects.filter(dataset__ref_id=ref_id, withdrawn_at=None)
         .order_by("-published_at", "-pk")
@@ -284,7 +290,8 @@ def _newest(ref_id: str) -> ReferenceVersion | None:
 
 
 def _row(ref_id: str, version: str) -> ReferenceVersion:
-    row = ReferenceVersion.objects.filter(dataset__ref_id=ref_id, version=version).first()
+    named = _ID.match(ref_id) and _VERSION.match(version)  # what cannot be one is not asked of the database
+    row = ReferenceVersion.objects.filter(dataset__ref_id=ref_id, version=version).first() if named else None
     if row is None:
         raise ReferenceUnknown(ref_id=ref_id, version=f" with a version {version[:40]}")
     return row

@@ -14,6 +14,7 @@ from typing import Final
 
 from kerege.catalogue import lifecycle, queries
 from kerege.catalogue.lifecycle_rules import IN_FORCE
+from kerege.catalogue.models import Dataset
 from kerege.catalogue.queries import DatasetView, FieldView
 from kerege.ground.ids import digest
 
@@ -104,3 +105,22 @@ def outgoing(views: Iterable[DatasetView] | None = None) -> list[Outgoing]:
         key = dataset_key(view.source, view.table)
         out.append(Outgoing(key, view, tuple(fields), withheld, published.get(subject_id(view))))
     return out
+
+
+def leaving(*, organisation: str = "", concept: str = "", key: str = "") -> list[int]:
+    """Ids of the datasets that may leave, in their order, narrowed; cheap, for those who then load a page of them through `outgoing`.
+
+    concept   datasets with an attribute that means it; whether that attribute may leave is `outgoing`'s to say
+    key       the one with this lasting id
+    """
+    rows = Dataset.objects.filter(vanished=False)
+    if organisation:
+        rows = rows.filter(organisation=organisation)
+    if concept:
+        rows = rows.filter(fields__concept_link__concept=concept).distinct()
+    published = published_since()
+    return [
+        pk
+        for pk, source, table in rows.order_by("source", "table").values_list("pk", "source", "table")
+        if f"{source}#{table}" in published and (not key or dataset_key(source, table) == key)
+    ]

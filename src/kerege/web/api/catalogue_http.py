@@ -14,11 +14,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.views.decorators.csrf import csrf_exempt
 
+from kerege.catalogue.errors import SearchNotBuilt
 from kerege.ground.errors import KeregeError
 
 PER_PAGE: Final = 50
 MOST_PER_PAGE: Final = 200
+MOST_PAGES: Final = 1_000_000
 _PROBLEMS: Final = "https://kerege.kg/errors/"
 
 
@@ -97,10 +100,14 @@ def truth(request: HttpRequest, name: str) -> bool | None:
     return None if not raw else raw == "yes"
 
 
+def place(request: HttpRequest) -> tuple[int, int]:
+    """Which page is asked for, and how many stand on one."""
+    return number(request, "page", 1, 1, MOST_PAGES), number(request, "per_page", PER_PAGE, 1, MOST_PER_PAGE)
+
+
 def page(request: HttpRequest, items: Sequence[Any], show: Callable[[Any], Any]) -> HttpResponse:
     """One page of `items`, as `show` tells each, with its place among all and a Link header to its neighbours."""
-    at = number(request, "page", 1, 1, 1_000_000)
-    size = number(request, "per_page", PER_PAGE, 1, MOST_PER_PAGE)
+    at, size = place(request)
     part = items[(at - 1) * size : at * size]
     return answer_page(request, [show(item) for item in part], len(items), at, size)
 
@@ -120,7 +127,7 @@ def answer_page(
 
 
 def reading(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """GET and HEAD only, parameters that cannot be read as a problem, open to every origin."""
+    """GET and HEAD only, whatever cannot be answered as a problem, open to every origin; no cookie counts, so no forgery is to be feared."""
 
     @functools.wraps(view)
     def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -136,8 +143,13 @@ def reading(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
                 response = view(request, **kwargs)
             except Asked as asked:
                 response = problem(400, "Bad request", str(asked))
+            except SearchNotBuilt as missing:
+                response = problem(503, "Not ready", missing.text, missing.code, missing.next_step)
+                response["Retry-After"] = "300"
+            except KeregeError as refused:
+                response = problem_of(refused, 400)
         response["Access-Control-Allow-Origin"] = "*"
         response["Access-Control-Expose-Headers"] = "ETag, Link"
         return response
 
-    return guarded
+    return csrf_exempt(guarded)

@@ -7,12 +7,12 @@ from typing import Any
 
 import kerege
 from kerege.web.api.catalogue import ENDPOINTS, Endpoint, Parameter
-from kerege.web.api.catalogue_http import MOST_PER_PAGE
-from kerege.web.api.catalogue_shown import SCHEMAS
+from kerege.web.api.catalogue_http import MOST_PAGES, MOST_PER_PAGE
+from kerege.web.api.catalogue_shown import SCHEMAS, SEARCH_TOLD
 
 _PAGED = (
-    Parameter("page", "Which page, from 1.", kind="integer"),
-    Parameter("per_page", "How many on a page.", kind="integer"),
+    Parameter("page", "Which page, from 1.", kind="integer", most=MOST_PAGES),
+    Parameter("per_page", "How many on a page.", kind="integer", most=MOST_PER_PAGE),
 )
 
 
@@ -47,6 +47,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             "304": {"description": "You have it: If-None-Match names its ETag."},
             "400": _problem("A parameter cannot be read."),
             **({"404": _problem("It is not there, or not published.")} if "<" in endpoint.path or endpoint.name == "board" else {}),
+            **({"503": _problem("There is no search index yet.")} if endpoint.name == "search" else {}),
         },
     }  # fmt: skip
 
@@ -63,7 +64,9 @@ def _schema(endpoint: Endpoint) -> dict[str, Any]:
         "per_page": {"type": "integer", "maximum": MOST_PER_PAGE},
         "total": {"type": "integer"},
     }
-    return {"type": "object", "properties": listed, "required": list(listed)}
+    if endpoint.name == "search":
+        listed |= {k: {"$ref": f"#/components/schemas/{v}"} for k, v in SEARCH_TOLD.items()}
+    return {"type": "object", "properties": listed, "required": list(listed), "additionalProperties": False}
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
@@ -71,7 +74,7 @@ def _parameter(one: Parameter) -> dict[str, Any]:
     if one.among:
         schema["enum"] = list(one.among)
     if one.kind == "integer":
-        schema["minimum"] = 1
+        schema |= {"minimum": 1, "maximum": one.most}
     return {
         "name": one.name,
         "in": one.where,

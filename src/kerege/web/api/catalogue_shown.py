@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from kerege.catalogue.board import Board
 from kerege.catalogue.concepts import Concept
 from kerege.catalogue.exports.publication import Outgoing
 from kerege.catalogue.queries import FieldView
@@ -129,6 +130,43 @@ def hit(one: Hit) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def board(view: Board) -> dict[str, Any]:
+    """Its counts: neither datasets nor attributes are named, most of them are not published; nor who began it."""
+    whole = view.as_dict()
+    return {k: whole[k] for k in _BOARD}
+
+
+_COUNTS: Final = _object(dict.fromkeys(("done", "total", "datasets", "of"), _NUMBER))
+_TENTH: Final = {"type": ["number", "null"]}
+_BOARD: Final = {
+    "at": _STRING, "started_on": _STRING, "days": _NUMBER, "day": _NUMBER, "days_left": _NUMBER, "critical": _NUMBER, "complete": _NUMBER,
+    "totals": {"type": "object", "additionalProperties": _COUNTS},
+    "pace": _object({"needed": _TENTH, "seen": _TENTH, "enough": _TRUTH}),
+    "history": {
+        "type": "array",
+        "items": _object(
+            {"day": _STRING, "counts": {"type": "object", "additionalProperties": {"type": "array", "items": _NUMBER, "minItems": 3, "maxItems": 3}}}
+        ),
+    },
+}  # fmt: skip
+_FILE: Final = _object({"name": _STRING, "media_type": _STRING, "format": _STRING, "bytes": _NUMBER, "sha256": _STRING})
+_VERSION: Final = _object(
+    {
+        "version": _STRING, "digest": _STRING, "rows": _NUMBER, "files": {"type": "array", "items": _FILE}, "provenance": {"type": "object"},
+        "published_at": _STRING, "note": _STRING, "withdrawn": _STRING,
+    }
+)  # fmt: skip
+_REFERENCE: Final = {
+    **dict.fromkeys(("id", "kind", "subject"), _STRING), "title": _TEXT, "description": _TEXT,
+    **dict.fromkeys(("organisation", "unit", "legal_basis", "frequency", "theme"), _STRING), "versions": {"type": "array", "items": _VERSION},
+}  # fmt: skip
+_FACET: Final = {"type": "object", "additionalProperties": _NUMBER}
+SEARCH_TOLD: Final = {
+    "question": "Question",
+    "every_word": "EveryWord",
+    "facets": "Facets",
+}  # beside a page's own, and their schemas
+
 _ROW: Final = _object(
     {
         "code": _STRING, "label": _STRING, "target": _MAYBE, "target_label": _STRING, "predicate": _STRING, "justification": _STRING,
@@ -142,6 +180,13 @@ _CROSSWALK: Final = {
 SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "Start": _object({"kerege": _STRING, "version": _NUMBER, "addresses": _TEXT}),
     "Any": {"type": "object"},
+    "Board": _object(_BOARD),
+    "Reference": _object(_REFERENCE),
+    "Question": _STRING,
+    "EveryWord": {"type": "boolean"},
+    "Facets": {
+        "type": "object", "properties": dict.fromkeys(("kind", "organisation", "personal", "owned"), _FACET), "additionalProperties": False,
+    },
     "Dataset": _object(_DATASET),
     "DatasetWithFields": _object(_DATASET | {"fields": {"type": "array", "items": {"$ref": "#/components/schemas/Field"}}}),
     "Field": _object(_FIELD),
