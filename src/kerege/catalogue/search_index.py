@@ -7,6 +7,8 @@ Indexed are names, descriptions, meanings, owners and codes of code lists: never
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal, TypeVar
@@ -37,6 +39,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     "code",
 )
 SMALL: Final = 2000  # entries that are indexed on the way, where there is no index
+_HELD: Final[ContextVar[dict[str, None] | None]] = ContextVar("kerege_search_held", default=None)  # see `together`
 _BATCH: Final = 500
 _NOTE: Final = 300  # characters of the second line
 _BODY: Final = 4000  # words of one entry that are indexed
@@ -279,9 +282,29 @@ def changed(*subjects: str) -> int:
     A small catalogue without an index gets the whole of it here, so that one that grows from nothing always has it; a large one that has none
     waits for `rebuild`.
     """
+    held = _HELD.get()
+    if held is not None:
+        held.update(dict.fromkeys(subjects))
+        return 0
     if built():
         return reindex(*subjects)
     return rebuild() if small() else 0
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What many doings change one after the other is indexed once, at the end; also when one of them fails."""
+    if _HELD.get() is not None:
+        yield
+        return
+    held: dict[str, None] = {}
+    token = _HELD.set(held)
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
+        if held:
+            changed(*held)
 
 
 def small() -> bool:

@@ -29,6 +29,7 @@ from kerege.node.assembly import read_log_key
 from kerege.node.config_types import NodeConfig, Service
 
 _MONITORING: Final = "monitoring.sqlite"
+_EVER: Final = float("-inf")
 
 
 class Node:
@@ -77,7 +78,7 @@ class Node:
         """Calls after `Reading.since` up to `Reading.until`, with the fields of their answers."""
         self.tables()
         since, until = self._window()
-        uses = self._counted(since, until)
+        uses = self._all_uses() if since == _EVER else self._counted(since, until)
         return told(uses, self._reading.k, self._named, self._of_service)
 
     # --- services ---
@@ -131,7 +132,7 @@ class Node:
     # --- traffic ---
 
     def _window(self) -> tuple[float, float]:
-        since = datetime.fromisoformat(self._reading.since).timestamp() if self._reading.since else float("-inf")
+        since = datetime.fromisoformat(self._reading.since).timestamp() if self._reading.since else _EVER
         until = datetime.fromisoformat(self._reading.until) if self._reading.until else datetime.now(UTC)
         return since, until.timestamp()
 
@@ -158,16 +159,19 @@ class Node:
 
     def _all(self) -> dict[str, Seen]:
         """Per own service, the fields of all answers in the log up to `Reading.until`."""
-        if self._uses is None:
-            self._uses = {}
-            self._look(self._uses, float("-inf"), self._window()[1], count=True)
         out: dict[str, Seen] = {}
-        for (side, _, service, _), seen in self._uses.items():
+        for (side, _, service, _), seen in self._all_uses().items():
             if side == "provider":
                 one = out.setdefault(service, Seen(fields=Counter()))
                 one.fields.update(seen.fields)
                 one.kinds |= seen.kinds
         return out
+
+    def _all_uses(self) -> dict[Key, Seen]:
+        """Every use up to `Reading.until`: the log is read once for the fields of services and for a first count."""
+        if self._uses is None:
+            self._uses = self._counted(_EVER, self._window()[1])
+        return self._uses
 
 
 def _renamed(table: Table, name: str) -> Table:

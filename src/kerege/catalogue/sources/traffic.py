@@ -28,7 +28,7 @@ from kerege.exchange.resttarget import masked_path
 from kerege.ground.clock import iso
 from kerege.ground.errors import KeregeError
 
-_LOOKED: Final = 2_000
+_LOOKED: Final = 500  # more answers of one use show no other fields, and each is taken apart twice: for the plan, and when it is applied
 _MOST_USES: Final = 50_000
 _MOST_OPEN: Final = 100_000
 _SIDES: Final = {"Producer": "provider", "Client": "client"}

@@ -3,7 +3,7 @@
 `GET /api/v5/{resource}` answers `{"data": [...], "total": n}`. Filters stand per resource; others are refused, because a filter
 silently ignored answers another question. Without a filter the whole resource comes, unless `_page` and `_limit` are given.
 Filters that name a person are refused in a query, which ends up in logs and monitoring: they stand in the JSON object of
-`POST /api/v5/{resource}/search`, for resources that have such filters.
+`POST /api/v5/{resource}/search`, for resources that have such filters. `GET /api/openapi.json` describes all of it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from kerege.demo.agencies.server import Request, Response, is_json, problem
 
 DATABASE: Final = "emis.sqlite3"
 PREFIX: Final = "/api/v5/"
+DESCRIPTION: Final = "/api/openapi.json"
 SEARCH: Final = "/search"
 
 
@@ -77,6 +78,8 @@ class EducationRegister:
         self._connection = connection
 
     def __call__(self, request: Request) -> Response:
+        if request.path == DESCRIPTION and request.method == "GET":
+            return Response(200, OPENAPI)
         tail = request.path.removeprefix(PREFIX) if request.path.startswith(PREFIX) else ""
         name, search = tail.removesuffix(SEARCH), tail.endswith(SEARCH)
         resource = RESOURCES.get(name)
@@ -130,6 +133,32 @@ def read_filters(body: bytes) -> dict[str, str] | str:
     if not isinstance(filters, dict) or not filters or not all(isinstance(value, str) for value in filters.values()):
         return "The body must be an object of filters, each a text, and not empty."
     return filters
+
+
+def _openapi() -> bytes:
+    """The register's own description: every resource with its columns, as its makers word them."""
+    whole = {"gender_id", "level", "capacity", "taken", "house_from", "house_to"}
+    schemas = {
+        name: {
+            "type": "object",
+            "properties": {c: {"type": "integer" if c in whole else "string"} for c in resource.columns},
+        }
+        for name, resource in RESOURCES.items()
+    }
+    paths = {}
+    for name, resource in RESOURCES.items():
+        rows = {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
+        answer = {"type": "object", "properties": {"data": rows, "total": {"type": "integer"}}}
+        told = {"200": {"description": name, "content": {"application/json": {"schema": answer}}}}
+        asked = [{"name": f, "in": "query", "schema": {"type": "string"}} for f in resource.filters]
+        paths[PREFIX + name] = {
+            "get": {"operationId": name, "summary": f"List of {name}", "parameters": asked, "responses": told}
+        }
+    head = {"title": "Education register", "version": "5"}
+    return orjson.dumps({"openapi": "3.0.3", "info": head, "paths": paths, "components": {"schemas": schemas}})
+
+
+OPENAPI: Final = _openapi()
 
 
 def _small(number: str) -> bool:

@@ -26,6 +26,7 @@ from kerege.demo.agencies.server import Request, Response, is_json, json_respons
 
 LOAD: Final = "jaran.tsv"
 DATABASE: Final = "kalk.sqlite3"
+READER: Final = "steward"  # an account that may read the register's tables and nothing else
 FIELDS: Final = ("pin", "lastName", "firstName", "middleName", "dob", "gender", "soate", "text", "registeredSince")
 _PREFIX: Final = "/api/persons"
 _SEARCH: Final = _PREFIX + "/search"
@@ -119,6 +120,9 @@ def open_postgresql(given: Arguments) -> Opened:
                     connection.execute(statement.encode())
             _copy(connection, given.folder / LOAD)
             connection.execute("CREATE INDEX jaran_kun ON kalk.jaran (tuulgan_kunu)")
+            connection.execute(f"CREATE ROLE {READER} LOGIN".encode())
+            connection.execute(f"GRANT USAGE ON SCHEMA kalk TO {READER}".encode())
+            connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA kalk TO {READER}".encode())
         connection.execute("ANALYZE kalk.jaran")
         connection.execute("ANALYZE kalk.darek")
     except BaseException:
@@ -138,7 +142,8 @@ def open_postgresql(given: Arguments) -> Opened:
         server.stop()
 
     version = connection.info.server_version
-    return Opened(PopulationRegister(ask), f"PostgreSQL {version // 10000}.{version % 10000}", close)
+    told = f"PostgreSQL {version // 10000}.{version % 10000}"
+    return Opened(PopulationRegister(ask), told, close, harvest=server.address(READER))
 
 
 def _copy(connection: psycopg.Connection[tuple[Any, ...]], path: Path) -> None:

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import psycopg
 
@@ -94,6 +95,10 @@ class PostgresServer:
 
     def connect(self, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(host=str(self._private.sockets), user="postgres", dbname="postgres", **options)
+
+    def address(self, account: str) -> str:
+        """The URL by which `account` reaches the database on this machine."""
+        return f"postgresql://{account}@/postgres?host={quote(str(self._private.sockets), safe='/')}"
 
     def stop(self) -> None:
         """Fast shutdown; immediate when that takes too long. Safe to call twice."""

@@ -1,6 +1,6 @@
 """One agency as a process: arguments, the ready line on stdout, and a clean stop on SIGTERM, SIGINT or the parent's death.
 
-The ready line is one JSON object: `{"agency", "url", "port", "pid", "database", "note"}`. With `--with-parent` the agency ends when the
+The ready line is one JSON object: `{"agency", "url", "port", "pid", "database", "note", "harvest"}`. With `--with-parent` the agency ends when the
 process that started it is gone, so that an interrupted demo leaves nothing running.
 """
 
@@ -36,12 +36,16 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An agency with its database open: how it answers, what runs beneath, how it is closed."""
+    """An agency with its database open: how it answers, what runs beneath, how it is closed.
+
+    harvest   URL of an account that may only read, for the country's stewards; empty where the database is a file
+    """
 
     handler: Handler
     database: str
     close: Callable[[], None]
     note: str = ""
+    harvest: str = ""
 
 
 def arguments(agency: str, argv: list[str] | None = None) -> Arguments:
@@ -84,7 +88,7 @@ async def _run(agency: str, given: Arguments, opened: Opened, parent: int) -> No
     port = int(server.sockets[0].getsockname()[1])
     ready = {
         "agency": agency, "url": f"http://127.0.0.1:{port}", "port": port, "pid": os.getpid(),
-        "database": opened.database, "note": opened.note,
+        "database": opened.database, "note": opened.note, "harvest": opened.harvest,
     }  # fmt: skip
     print(json.dumps(ready), flush=True)  # noqa: T201
     while not stop.is_set():

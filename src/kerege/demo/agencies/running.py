@@ -28,7 +28,7 @@ _STOP_SECONDS: Final = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """A running agency. `database` says which one it uses, `note` why not another."""
+    """A running agency. `database` says which one it uses, `note` why not another, `harvest` where its stewards may read it."""
 
     name: str
     url: str
@@ -38,6 +38,7 @@ class Agency:
     note: str
     folder: Path
     process: subprocess.Popen[bytes]
+    harvest: str = ""
 
     def stop(self) -> int:
         """End the process and return its exit status."""
@@ -90,7 +91,7 @@ def _ready(name: str, folder: Path, process: subprocess.Popen[bytes]) -> Agency:
     ready = json.loads(line)
     return Agency(
         name=name, url=ready["url"], port=ready["port"], pid=ready["pid"], database=ready["database"], note=ready["note"],
-        folder=folder, process=process,
+        folder=folder, process=process, harvest=ready["harvest"],
     )  # fmt: skip
 
 

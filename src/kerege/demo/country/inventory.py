@@ -16,12 +16,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from kerege.catalogue import doings
+from kerege.catalogue import doings, ownership_doings
 from kerege.catalogue.concepts import Concept, load_concepts
 from kerege.catalogue.harvest import Options, harvest_source
 from kerege.demo.country.measuring import searching
 from kerege.demo.country.network import BIRTHS, EMIS, PERSONS, VACCINATIONS
 from kerege.exchange.ids import DataServiceId
+from kerege.identity.receipts import LedgerWriter
 from kerege.semantics.pack import Pack
 from kerege.services import raw
 from kerege.services.evidence import Answer, Call, ExchangeClient, soap_request
@@ -62,6 +63,11 @@ TABLES: Final[dict[str, Table]] = {
 
 SAMPLED: Final = frozenset({"births", "persons", "institution_students"})  # asked for by some birth dates only
 
+# Code lists whose codes the owners allow into the catalogue, whatever a column is about: a code names nobody.
+SHARED: Final = frozenset(
+    {"kg:sex", "kg:soate", "kg:grade", "kg:language", "kg:parity", "kg:enrolment-status", "kg:vaccination-status"}
+)
+
 # Columns that the mappings do not tell: several canonical fields in one cell, or a code nothing is made of.
 COLUMNS: Final[dict[tuple[str, str], str]] = {
     ("persons", "text"): "person.registered_address",
@@ -89,7 +95,9 @@ TRUTH: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def take_inventory(client: ExchangeClient, pack: Pack, first: date, now: datetime) -> tuple[int, int]:
+def take_inventory(
+    client: ExchangeClient, pack: Pack, first: date, ledger: LedgerWriter, now: datetime
+) -> tuple[int, int]:
     """Harvest, plan, apply, say what columns mean and whose they are. Returns (datasets, columns)."""
     concepts = load_concepts()
     columns = 0
@@ -100,13 +108,18 @@ def take_inventory(client: ExchangeClient, pack: Pack, first: date, now: datetim
                 continue
             path = Path(folder) / f"{name}.csv"
             _write(path, rows)
-            options = Options(key=table.key, sample=name in SAMPLED)
+            meant = meanings(name, pack, concepts)
+            codes = tuple(column for column, concept in meant.items() if concepts[concept].codelist in SHARED)
+            options = Options(key=table.key, sample=name in SAMPLED, share=codes)
             harvest = harvest_source(str(path), options)
             plan = doings.make_plan(harvest, options, now, location=str(path))
             doings.apply_plan(plan.plan_id, now)
             doings.set_organisation(harvest.source, table.organisation)
             columns += harvest.columns
-            _describe(harvest.source, name, list(rows[0]), meanings(name, pack, concepts), concepts, now)
+            ownership_doings.name_owners(
+                harvest.source, name, table.organisation, table.unit, table.legal_basis, now, by=table.organisation, ledger=ledger
+            )  # fmt: skip
+            _describe(harvest.source, name, list(rows[0]), meant, concepts, ledger, now)
     return len(TABLES), columns
 
 
@@ -116,27 +129,37 @@ def _describe(
     columns: Sequence[str],
     meant: Mapping[str, str],
     concepts: Mapping[str, Concept],
+    ledger: LedgerWriter,
     now: datetime,
 ) -> None:
-    """Name the owner of every column, link the concept it carries, and declare what this table decides."""
+    """Link the concept every column carries, and declare what this table decides."""
     table, undecided = TABLES[name], set(TRUTH[name])
     for column in columns:
-        doings.name_owner(source, name, column, table.organisation, table.unit, table.legal_basis, now)
         concept = meant.get(column)
         if concept is None:
             continue
         codelist = concepts[concept].codelist
         doings.link_concept(source, name, column, concept, "mapping", now, codelist=codelist)
         if concept in undecided:
-            doings.declare_source_of_truth(concept, source, name, column, table.legal_basis, now)
+            ownership_doings.declare_source_of_truth(
+                concept, source, name, column, table.legal_basis, now, by=table.organisation, ledger=ledger
+            )
             undecided.discard(concept)
 
 
 def meanings(name: str, pack: Pack, concepts: Mapping[str, Concept]) -> dict[str, str]:
     """Column of the table -> concept: told in `COLUMNS`, else of the first canonical field it feeds that carries one."""
-    mapping = pack.mapping(TABLES[name].mapping)
+    told = {column: concept for (table, column), concept in COLUMNS.items() if table == name and concept in concepts}
+    return meanings_of(TABLES[name].mapping, pack, concepts, told)
+
+
+def meanings_of(
+    mapping_id: str, pack: Pack, concepts: Mapping[str, Concept], told: Mapping[str, str]
+) -> dict[str, str]:
+    """Column of what a mapping reads -> concept: as `told`, else of the first canonical field it feeds that carries one."""
+    mapping = pack.mapping(mapping_id)
     carried = {field: concept.id for concept in concepts.values() for field in concept.fields}
-    found = {column: concept for (table, column), concept in COLUMNS.items() if table == name and concept in concepts}
+    found = dict(told)
     for target in mapping.fields:
         concept = carried.get(f"{mapping.id}#{target.name}")
         for cell in mapping.sources_of(target.name) if concept else ():

@@ -14,6 +14,7 @@ from typing import Final
 
 import kerege.country
 from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
+from kerege.ground import settings
 from kerege.ground.text import Text
 from kerege.identity.receipts import LedgerWriter
 from kerege.membership import doings
@@ -24,11 +25,8 @@ from kerege.node.network import (
     PlannedService,
     TranslationPlan,
 )
-from kerege.semantics import odcs
-from kerege.semantics.contract_builder import rules_of
-from kerege.semantics.contract_wire import WIRE_MODES, to_wire
 
-_FOLDER: Final = Path(next(iter(kerege.country.__path__))) / "kg" / "contracts"
+_FOLDER: Final = Path(next(iter(kerege.country.__path__))) / settings.get("country") / "contracts"
 INSTANCE: Final = "KG"
 PUBLIC_SERVICE: Final = "grade1-admission"
 
@@ -72,7 +70,8 @@ MEMBERS: Final[dict[str, tuple[Text, tuple[str, ...]]]] = {
     ),
 }
 
-# Which answers translate by which mapping. The country pack has a data contract for each: rules, mode, legal basis.
+# Which answers translate by which mapping. The country pack has a data contract for each (rules, mode, legal basis), which is put in force by
+# the catalogue's life cycle (`publishing`) and reaches the nodes in the signed configuration.
 CONTRACTS: Final[tuple[tuple[DataServiceId, str, str], ...]] = (
     (BIRTHS, "/", "kg:civil.birth-record"),
     (PERSONS, "/", "kg:population.person"),
@@ -83,6 +82,11 @@ CONTRACTS: Final[tuple[tuple[DataServiceId, str, str], ...]] = (
     (EMIS, "/area_administratives", "kg:education.area"),
     (VACCINATIONS, "/", "kg:health.vaccination"),
 )
+
+
+def contract_file(mapping: str) -> Path:
+    """The country pack's data contract of a mapping's canonical records."""
+    return _FOLDER / f"{mapping.partition(':')[2]}.odcs.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def plan(ports: Ports, urls: Mapping[str, str], pack: Path, data: Path | None, o
 
 
 def register(network: NetworkPlan, now: datetime, ledger: LedgerWriter) -> None:
-    """Write the network into the hub's register: members, subsystems, servers, rights, contracts."""
+    """Write the network into the hub's register: members, subsystems, servers, rights. Contracts come with their publication."""
     for code, (name, subsystems) in MEMBERS.items():
         member = MemberId(INSTANCE, "GOV", code)
         doings.register_member(member, name, now)
@@ -145,9 +149,3 @@ def register(network: NetworkPlan, now: datetime, ledger: LedgerWriter) -> None:
     for holder in (ADMISSION, RUNNER):
         for data_service in DATA_SERVICES:
             doings.grant_right(holder, data_service, until, ledger=ledger, now=now)
-    for data_service, path, mapping in CONTRACTS:
-        contract = odcs.read(_FOLDER / f"{mapping.partition(':')[2]}.odcs.yaml")
-        doings.set_contract(
-            data_service, path, mapping, owner=str(data_service.provider.member), legal_basis=contract.legal_basis, now=now,
-            mode=WIRE_MODES[contract.mode], check=to_wire(rules_of(contract)),
-        )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kerege.credentials import TrustList, status_from_texts, verify
 from kerege.delivery import doings as delivery
-from kerege.demo.country import gate, harmonise, linking, measuring, network, people, score
+from kerege.demo.country import gate, harmonise, keeping, linking, measuring, network, people, score
 from kerege.demo.country.evidence_client import Counting
 from kerege.demo.country.run import Country, first_birth_date
 from kerege.demo.world import measure_dirt
@@ -39,9 +39,8 @@ def areas_of(country: Country) -> list[Mapping[str, str | None]]:
     return list(answer.records)
 
 
-def map_areas(country: Country) -> harmonise.AreaMatch:
+def map_areas(country: Country, areas: Sequence[Mapping[str, str | None]]) -> harmonise.AreaMatch:
     """Suggest the area crosswalk and lay what is sure over the country pack; the nodes take it with their next refresh."""
-    areas = areas_of(country)
     match = harmonise.match_areas(areas, country.pack.gazetteer)
     harmonise.write_overlay(match, areas, country.options.overlay)
     country.reload_pack()
@@ -49,12 +48,12 @@ def map_areas(country: Country) -> harmonise.AreaMatch:
     return match
 
 
-def school_names(country: Country) -> dict[str, str]:
-    """School code -> name as the education register gives it, over the node; a school without a name is left out."""
+def schools_of(country: Country) -> tuple[Mapping[str, str | None], ...]:
+    """The schools as the education register gives them, over the node, in the country's own codes."""
     runner = country.client(country.edu, str(network.RUNNER))
-    answer = runner.send(Call(str(network.EMIS), path="institutions", purpose="school-names"))
+    answer = runner.send(Call(str(network.EMIS), path="institutions", purpose="schools"))
     _must(answer)
-    return named(answer.records)
+    return tuple(answer.records)
 
 
 def named(schools: Iterable[Mapping[str, str | None]]) -> dict[str, str]:
@@ -101,7 +100,9 @@ def open_gate(country: Country, definition: AdmissionDefinition) -> gate.Opened:
     """From appointing the owners to the permit in the nodes' configuration."""
     people.appoint(country.ledger, now())
     gate.prepare(definition, country.pack, country.ledger, now())
-    measured = measure(country, run_contract_tests(country))
+    report = run_contract_tests(country)
+    keeping.count_unmapped(report, country.pack, now())
+    measured = measure(country, report)
     gate.record(measured, country.started, country.ledger, now())
     gate.enter_papers(country.ledger, now())
     opened = gate.open_gate(measured, country.ledger, now())

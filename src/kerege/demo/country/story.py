@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from kerege.demo.country import inventory, measuring, network, people, steps, storing
+from kerege.catalogue import search_index
+from kerege.demo.agencies import health
+from kerege.demo.country import (
+    inventory,
+    keeping,
+    measuring,
+    network,
+    people,
+    publishing,
+    registers,
+    steps,
+    stewards,
+    storing,
+)
 from kerege.demo.country.options import Options
 from kerege.demo.country.report import Report
 from kerege.demo.country.run import Country, first_birth_date, raise_country, write_summary
@@ -22,7 +36,8 @@ def tell(options: Options, wait: Callable[[], object], report: Report | None = N
     with raise_country(options, say) as country:
         _introduce(country)
         definition = steps.definition()
-        _data_first(country)
+        with search_index.together():
+            steward = _data_first(country)
         gate_story = _gate(country, definition)
         plain, meant, client = steps.process(country, definition)
         summary = steps.summarise(country, definition, plain, meant)
@@ -32,8 +47,9 @@ def tell(options: Options, wait: Callable[[], object], report: Report | None = N
             chosen = _chosen(meant)
             summary["chosen_case"] = case_ids[chosen.application.id]
             _write_people(country, chosen, case_ids)
-            _write_schools(country)
-            country.ledger.sign_head(now())
+            schools = steps.schools_of(country)
+            _write_schools(country, schools)
+        summary["catalogue"] = steward | _steward(country, schools)
         summary["documents"] = {"issued": len(issued)}
         if chosen.application.id in issued:
             summary["documents"] |= steps.show_documents(country, office, issued, chosen.application.id)
@@ -64,20 +80,68 @@ def _introduce(country: Country) -> None:
         say(f"{name}: process {agency.pid}, {agency.database}{note}")
 
 
-def _data_first(country: Country) -> None:
-    """Inventory and harmonising, before anything is decided."""
-    say = country.report
+def _data_first(country: Country) -> dict[str, Any]:
+    """Inventory, contracts and harmonising, before anything is decided. Returns what was counted on the way."""
+    say, ledger = country.report, country.ledger
+    stewards.appoint(ledger, now())
     with say.step("Inventory of the registers: what exists, what it means, whose it is"):
         runner = country.client(country.edu, str(network.RUNNER))
-        datasets, columns = inventory.take_inventory(runner, country.pack, first_birth_date(steps.definition()), now())
-    say.say(f"{datasets} datasets, {columns} columns; rows were looked at and not kept")
+        first = first_birth_date(steps.definition())
+        datasets, columns = inventory.take_inventory(runner, country.pack, first, ledger, now())
+        descriptions = country.options.folder / "descriptions"
+        looked = registers.harvest_registers(country.agencies, descriptions, country.pack, ledger, now())
+        registers.harvest_forms((form.raw for form in country.world.applications), country.pack, ledger, now())
+    say.say(f"{datasets} datasets over the exchange, {columns} columns; rows were looked at and not kept")
+    say.say(
+        f"{len(looked.sources)} databases and descriptions behind them: {looked.tables} tables, {looked.columns} columns, "
+        f"{looked.meant} with a meaning, {looked.owned} with an owner"
+    )
+    with say.step("Data contracts by two people, and obeyed by the nodes"):
+        made = publishing.publish_contracts(ledger, now())
+        country.publish()
+    say.say(f"{len(made.published)} contracts in force")
+    areas = steps.areas_of(country)
     with say.step("The education register's areas mapped to SOATE"):
-        match = steps.map_areas(country)
+        match = steps.map_areas(country, areas)
     say.say(f"{match.accepted:,} codes accepted by name and parent, {match.unsure + match.none} left open")
     with say.step("Codes that names left open, settled by linked records"):
         settled = steps.settle_by_links(country, match)
     for found in settled:
         say.say(f"{found.crosswalk}: {len(found.accepted)} codes settled, {len(found.open)} left to a steward")
+    with say.step("Code lists, crosswalks and entries: versions, submitted by one and approved by another"):
+        kept = keeping.keep_decisions(match, areas, settled, country.pack, now())
+        put = [*publishing.publish_codes(country.pack, ledger, now()), publishing.publish_entries(ledger, now())]
+    for one in put:
+        held = f", {len(one.held_back)} held back by what is missing" if one.held_back else ""
+        say.say(f"{one.kind}: {len(one.published)} published, {len(one.waiting)} wait for the reviewer{held}")
+    say.say(f"{kept.decided} decisions kept beside {kept.suggested:,} suggestions; {kept.waiting} wait for a steward")
+    return {
+        "contracts": len(made.published),
+        "published": {one.kind: len(one.published) for one in put},
+        "waiting": {one.kind: len(one.waiting) for one in put},
+        "decided": kept.decided,
+        "undecided": kept.waiting,
+    }
+
+
+def _steward(country: Country, schools: Sequence[Mapping[str, str | None]]) -> dict[str, Any]:
+    """What passed the nodes, the requests of registers, the board, a reference dataset, the search: the steward's day is set."""
+    say, ledger = country.report, country.ledger
+    with say.step("Who used what, from both nodes; the board's first day; schools published for everybody"):
+        with search_index.together():
+            uses = registers.harvest_nodes(country.laid_out, country.pack, now())
+            requested = keeping.ask_for_registers(ledger, now())
+            harmonised = country.options.folder / "harmonised"
+            version = publishing.publish_schools(schools, country.pack, harmonised, ledger, now())
+            board = keeping.begin_board(now())
+            keeping.leave_a_plan(country.agencies["health"].folder / health.NIGHTLY.strip("/"), now())
+        findable = keeping.make_findable()
+        ledger.sign_head(now())
+    say.say(
+        f"{uses.consumers} consumers called {uses.services} data services {uses.calls:,} times, {uses.fields} fields seen; "
+        f"{version.rows} schools published; board: {board['done']} of {board['of']} done on day 1; {findable:,} things to find"
+    )
+    return {"uses": asdict(uses), "board": board, "registers": list(requested), "findable": findable}
 
 
 def _gate(country: Country, definition: Any) -> dict[str, Any]:
@@ -144,21 +208,22 @@ def _write_people(country: Country, chosen: Processed, case_ids: Mapping[str, st
         {
             "id": people.TECHNICAL_OWNER,
             "name": people.NAMES[people.TECHNICAL_OWNER],
-            "roles": ["technical-owner", "steward"],
+            "roles": ["technical-owner"],
             "office": ministry,
             "member": str(network.ADMISSION),
         },
+        *stewards.listed(),
     ]
     path = country.options.home / "demo-people.json"
     path.write_text(json.dumps({"people": listed}, ensure_ascii=False, indent=1), encoding="utf-8")
     path.chmod(0o600)
 
 
-def _write_schools(country: Country) -> None:
+def _write_schools(country: Country, schools: Sequence[Mapping[str, str | None]]) -> None:
     """Names for the hub's pages to show where a case has a school's code."""
     path = country.options.home / "schools.json"
     aside = path.with_name(f".{path.name}.new")
-    aside.write_text(json.dumps(steps.school_names(country), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    aside.write_text(json.dumps(steps.named(schools), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     aside.replace(path)
 
 

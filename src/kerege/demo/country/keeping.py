@@ -1,0 +1,160 @@
+"""What keeps the catalogue alive: suggestions and decisions, codes nobody mapped, a register's requests, the board of ninety days, the search.
+
+Everything here is what a steward finds on the desks after the run: codes that wait for a decision with their candidates, findings with an owner
+and a count, a request that one of three reviewers has read, a board on its first day, a plan nobody applied yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from kerege.catalogue import board, codelists_unmapped, decisions, doings, requests, search_index
+from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.sources import Reading
+from kerege.demo.country.harmonise import AREA_CROSSWALK, AreaMatch
+from kerege.demo.country.inventory import TABLES
+from kerege.demo.country.linking import Settled
+from kerege.demo.country.stewards import STEWARD
+from kerege.identity.receipts import LedgerWriter
+from kerege.semantics.pack import Pack
+from kerege.semantics.suggest_evidence import candidate_sets
+from kerege.services.contract_tests import ContractReport
+
+CRITICAL: Final = {
+    "births.csv#births": "a child's first record; every service for families begins here",
+    "persons.csv#persons": "who lives where decides which school",
+    "institutions.csv#institutions": "schools, their places and catchments",
+    "institution_students.csv#institution_students": "who is a pupil already",
+    "vaccinations.csv#vaccinations": "asked of every family that applies",
+    "spravki.sqlite3#spravki": "the office programme the certificates come from; its owner is an interim one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Codes suggested, decided and open; unmapped codes and the columns they became findings of."""
+
+    suggested: int
+    decided: int
+    waiting: int
+
+
+def keep_decisions(
+    match: AreaMatch, areas: Sequence[Mapping[str, str | None]], settled: Iterable[Settled], pack: Pack, now: datetime
+) -> Kept:
+    """Keep what was suggested and names alone did not settle, and the steward's word on what linked records settled."""
+    labels = {str(area["code"]): str(area["name"] or "") for area in areas}
+    by_crosswalk = {found.crosswalk: found for found in settled}
+    suggested = decided = 0
+    for crosswalk in sorted({AREA_CROSSWALK, *by_crosswalk}):
+        found = by_crosswalk.get(crosswalk)
+        links = (*found.accepted, *found.open) if found is not None else ()
+        linked = {induced.source_code for induced in links}
+        open_ones = [s for s in match.suggestions if s.decision != "accept" or s.source_code in linked]
+        sets = candidate_sets(open_ones if crosswalk == AREA_CROSSWALK else (), links)
+        units = {c.code for s in sets for c in s.candidates}
+        names = {code: _name(code, pack) for code in units}
+        suggested += decisions.keep_suggestions(
+            crosswalk, decisions.new_run(), sets, labels if crosswalk == AREA_CROSSWALK else {}, names, now
+        )
+        for induced in found.accepted if found is not None else ():
+            agree = f"{induced.records} linked records, {round(100 * induced.share)} % agree"
+            decisions.decide(
+                crosswalk, induced.source_code, decisions.ACCEPTED, STEWARD, now, target=induced.target, reason=agree
+            )
+            decided += 1
+    return Kept(suggested, decided, len(decisions.waiting(most=10_000)))
+
+
+def _name(code: str, pack: Pack) -> str:
+    path = pack.gazetteer.path(code)
+    return path[-1].name_ru if path else ""
+
+
+def count_unmapped(report: ContractReport, pack: Pack, now: datetime) -> int:
+    """Codes no crosswalk knew in the round of contract tests, kept per column of the answer they came in; the owners get findings."""
+    tables = {table.mapping: name for name, table in TABLES.items()}
+    places: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for (mapping_id, crosswalk, target), counted in report.unmapped.items():
+        mapping, name = pack.mapping(mapping_id), tables[mapping_id]
+        cell = next(iter(mapping.sources_of(target)))
+        column = mapping.source.cells.get(cell, cell).rsplit(".", 1)[-1]
+        places[crosswalk, f"{name}.csv#{name}.{column}"].update(counted)
+    codes = 0
+    for (crosswalk, place), counted in sorted(places.items()):
+        version = pack.crosswalk(crosswalk).version or "1"
+        codes += codelists_unmapped.keep_unmapped(crosswalk, version, place, counted, now, found_by="exchange")
+    return codes
+
+
+def ask_for_registers(ledger: LedgerWriter, now: datetime) -> tuple[str, ...]:
+    """The register of births established and taken into use; the health service asks for its own, and one of three has read the request."""
+    births = {
+        "name": {"ky": "Төрөлүү актыларынын реестри", "ru": "Реестр актов о рождении", "en": "Register of births"},
+        "purpose": {
+            "ky": "Төрөлүүнү каттоо жана аны тастыктоо", "ru": "Регистрация рождений и подтверждение их",
+            "en": "Births registered, and confirmed to whoever may ask",
+        },
+        "legislations": [{"name": "Law on acts of civil status (article to be confirmed)"}],
+        "sources": ["births.csv", "zags.sqlite3"],
+    }  # fmt: skip
+    certificates = {
+        "name": {
+            "ky": "Эмдөө сертификаттарынын реестри", "ru": "Реестр сертификатов о прививках",
+            "en": "Register of vaccination certificates",
+        },
+        "purpose": {
+            "ky": "Мектепке кабыл алууда эмдөөнү тастыктоо", "ru": "Подтверждение прививок при приёме в школу",
+            "en": "Vaccinations confirmed when a child is admitted to school",
+        },
+        "legislations": [{"name": "Law on public health (article to be confirmed)"}],
+        "sources": ["vaccinations.csv", "spravki.sqlite3"],
+    }  # fmt: skip
+    for kind in ("establish", "take-into-use"):
+        asked = requests.ask(
+            "births", kind, births, organisation="70000001", by="Civil registry, acts", now=now, ledger=ledger,
+            reason="it is kept by law and asked by every service for families",
+        )  # fmt: skip
+        for role in asked.reviewers:
+            requests.review(
+                asked.request_id, role, by=f"Office of the {role.replace('-', ' ')}", decision="positive", now=now,
+                reason="description, owners and legal basis read", ledger=ledger,
+            )  # fmt: skip
+    asked = requests.ask(
+        "vaccination-certificates", "establish", certificates, organisation="70000004", by="Immunisation unit", now=now,
+        ledger=ledger, reason="certificates come once a night as a file; schools need an answer when a parent asks",
+    )  # fmt: skip
+    first = asked.reviewers[0]
+    requests.review(
+        asked.request_id, first, by=f"Office of the {first.replace('-', ' ')}", decision="positive", now=now,
+        reason="nothing like it exists yet", ledger=ledger,
+    )  # fmt: skip
+    return tuple(f"{view.register}: {view.state.value}" for view in requests.registers(now))
+
+
+def begin_board(now: datetime) -> dict[str, Any]:
+    """The board's first day: what is critical, why, and how it stands."""
+    board.start("Admission to grade 1 without reconciliation by hand", by=STEWARD, now=now)
+    for dataset, reason in CRITICAL.items():
+        source, _, table = dataset.partition("#")
+        board.mark_critical(source, table, reason=reason, by=STEWARD, now=now)
+    board.snapshot(now)
+    view = board.board(now)
+    return {"critical": len(view.lines), "complete": view.complete, "done": view.done, "of": view.total}
+
+
+def leave_a_plan(nightly: Path, now: datetime) -> str:
+    """The night's file of the health service looked at, and the plan left for the steward to apply."""
+    options = Options(Reading(delimiter=";", counted=True), key=("N_SPR",))
+    harvest = harvest_source(str(nightly), options)
+    return doings.make_plan(harvest, options, now, location=str(nightly)).plan_id
+
+
+def make_findable() -> int:
+    """The search index, made once when everything is there."""
+    return search_index.rebuild()
