@@ -35,6 +35,7 @@ from kerege.web.api.catalogue_http import (
 )
 
 View = Callable[..., HttpResponse]
+PARTS: Final = ("datasets", "codelists", "crosswalks", "reference")  # that may be a data service of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def start(request: HttpRequest) -> HttpResponse:
 def openapi(request: HttpRequest) -> HttpResponse:
     from kerege.web.api.catalogue_openapi import document
 
-    return answer(request, document())
+    return answer(request, document(choice(request, "part", PARTS)))
 
 
 def datasets(request: HttpRequest) -> HttpResponse:
@@ -257,7 +258,10 @@ _YES_NO: Final = ("yes", "no")
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("", "start", start, "Where everything is", "Start"),
-    Endpoint("openapi.json", "openapi", openapi, "This document", "Any"),
+    Endpoint(
+        "openapi.json", "openapi", openapi, "This document", "Any",
+        (Parameter("part", "Only what lies below this address.", among=PARTS),),
+    ),
     Endpoint("datasets", "datasets", datasets, "Published datasets", "Dataset", (_BY_ORGANISATION, _BY_CONCEPT), True),
     Endpoint("datasets/<str:key>", "dataset", dataset, "One dataset with its attributes that may leave", "DatasetWithFields", (_ID["key"],)),
     Endpoint(

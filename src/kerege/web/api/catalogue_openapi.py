@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -16,8 +17,10 @@ _PAGED = (
 )
 
 
-def document() -> dict[str, Any]:
-    """The whole document."""
+def document(part: str = "") -> dict[str, Any]:
+    """The whole document, or that of the addresses below `part` alone, as an exchange node wants it of a data service made of them."""
+    told = [e for e in ENDPOINTS if not part or e.path.split("/")[0] == part]
+    paths = {address(e): {"get": _operation(e)} for e in told}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -26,9 +29,21 @@ def document() -> dict[str, Any]:
             "description": "What government registers hold, who answers for it, and reference data. Read-only, open, without personal data.",
         },
         "servers": [{"url": "/api/v1"}],
-        "paths": {address(e): {"get": _operation(e)} for e in ENDPOINTS},
-        "components": {"schemas": SCHEMAS},
+        "paths": paths,
+        "components": {"schemas": _used(paths) if part else SCHEMAS},
     }
+
+
+def _used(told: Any) -> dict[str, Any]:
+    """The schemas that `told` refers to, and those that they do."""
+    found: dict[str, Any] = {}
+    asked = [told]
+    while asked:
+        for name in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(asked.pop())):
+            if name not in found:
+                found[name] = SCHEMAS[name]
+                asked.append(SCHEMAS[name])
+    return found
 
 
 def address(endpoint: Endpoint) -> str:
