@@ -58,6 +58,10 @@ outside-data: $(STAMP) ## data and peers of the data side, each in an environmen
 	@PY="$(PY)" sh tests/outside/setup_linkage.sh
 	@PY="$(PY)" sh tests/outside/setup_contracts.sh
 
+outside-api: $(STAMP) ## Schemathesis in an environment of its own, and what it asks of the hub's API (a minute)
+	@PY="$(PY)" sh tests/outside/setup_schemathesis.sh
+	@.venv/bin/python -m pytest -q tests/outside/api_schemathesis.py
+
 outside-datahub: $(STAMP) ## DataHub in an environment of its own, for bench-data's part profile
 	@PY="$(PY)" sh bench/data/setup_datahub.sh
 
@@ -78,4 +82,4 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: outside-mapping outside-datahub engines spark outside-codes help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean
+.PHONY: outside-api outside-mapping outside-datahub engines spark outside-codes help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 import open_catalogue as world
 
 from kerege.catalogue import errors, search_index
-from kerege.catalogue.exports import dsa, dsa_read, riha
+from kerege.catalogue.exports import dsa, dsa_draft, dsa_read, riha
 from kerege.catalogue.packs import current_pack
 from kerege.cli import main
+from kerege.semantics import load_pack
 
 SCHEMA = Path(__file__).parents[2].parent / "shared/vectors/riha/infosystem_schema.json"
 HEAD = ",".join(dsa.COLUMNS)
@@ -124,3 +126,73 @@ def test_the_commands_write_what_the_rooms_give(tmp_path: Path, settings: object
     planned = run.invoke(main, ["reference", "publish", "kg-sex", "--codelist", "kg:sex", "--plan"])
     assert "4 new" in planned.stdout
     assert run.invoke(main, ["reference", "list"]).stdout == ""
+
+
+def test_drafts_of_our_own_manifest_mean_what_our_mappings_mean(tmp_path: Path) -> None:
+    pack = current_pack()
+    ids = ["kg:application", "kg:education.pupil", "kg:education.school", "kg:civil.birth-record"]
+    data, _ = dsa.write(pack, ids)
+    drafts = dsa_draft.write(dsa_read.parse(data.decode()), tmp_path / "drafts")
+    assert sorted(p.name for p in (tmp_path / "drafts/mappings").iterdir()) == [
+        "application.yaml", "civil.birth_record.yaml", "education.pupil.yaml", "education.school.yaml",
+    ]  # fmt: skip
+    shutil.copy(pack.folder / "soate-top.csv", tmp_path / "drafts")
+    again = load_pack(tmp_path / "drafts")  # which holds every id and code in them against each other
+    back, left = dsa.write(again, [i.replace("-", "_") for i in ids])
+    assert not [line for line in left if "blanks" not in line]
+
+    def meaning(manifest: bytes) -> list[tuple[str, ...]]:
+        told = ("dataset", "model", "property", "type", "source", "prepare")
+        return [
+            tuple(r[c].lower() for c in told)
+            for r in csv.DictReader(io.StringIO(manifest.decode()))
+            if not r["resource"]
+        ]
+
+    assert meaning(back) == meaning(data)
+    for field in ("sex", "status"):
+        ours, theirs = (p.mapping("kg:education.pupil") for p in (pack, again))
+        walks = [next(f.expr.crosswalk for f in m.fields if f.name == field) for m in (ours, theirs)]  # type: ignore[union-attr]
+        assert pack.crosswalk(walks[0]).table == again.crosswalk(walks[1]).table
+    assert drafts.left == []
+
+
+def test_what_a_manifest_says_and_a_mapping_cannot_is_listed(tmp_path: Path) -> None:
+    def line(**cells: str) -> str:
+        return ",".join(cells.get(c.replace(".", "_"), "") for c in dsa.COLUMNS)
+
+    text = "\n".join(
+        [
+            HEAD, line(dataset="datasets/gov/rc/ar", access="open"), line(resource="db", type="sql"),
+            line(model="Street", source="STREET", title="Street"),
+            line(property="id", type="integer", source="ID"), line(property="since", type="date", source="SINCE"),
+            line(property="city", type="ref", ref="City", source="CITY"), line(property="shape", type="geometry", source="SHAPE"),
+            line(property="upper", type="string", prepare="name.upper()"), line(property="ghost", type="string"),
+            line(property="Name", type="string", source="N1"), line(property="name", type="string", source="N2"),
+            line(property="kind", type="string", source="KIND"), line(type="enum", source="1", prepare="'street'", title="Street"),
+            line(source="2", prepare="'lane'", title="Lane"), line(source="", prepare="'none'"), line(source="2", prepare="'lane'"),
+            line(property="side", type="string", source="SIDE"), line(type="enum", source="1", prepare="'left'"), line(source="1", prepare="'right'"),
+            line(model="Empty"), line(property="x", type="file", source="X"),
+        ]
+    )  # fmt: skip
+    folder = tmp_path / "drafts"
+    drafts = dsa_draft.write(dsa_read.parse(text), folder)
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.*")) == [
+        "codelists/rc-ar-street-kind.csv", "crosswalks/ar-street-kind.sssom.tsv", "left-out.txt", "mappings/ar.street.yaml",
+    ]  # fmt: skip
+    told = "\n".join(drafts.left)
+    assert (folder / "left-out.txt").read_text(encoding="utf-8") == told + "\n"
+    for expected in (
+        "Street/city: a reference to City", "Street/shape: there is no counterpart to the type geometry", "Street/upper: it is computed by a formula",
+        "Street/ghost: it has no column", "Street/Name: another property", "Street/name: another property", "Street/kind: what an empty cell means",
+        "Street/side: its enum makes no crosswalk", "Empty: no property of it has a column",
+    ):  # fmt: skip
+        assert expected in told, expected
+    shutil.copy(current_pack().folder / "soate-top.csv", folder)
+    record = load_pack(folder).mapper("rc:ar.street")(
+        {"id": "7", "since": "2020-02-29", "city": "5", "kind": " 2", "side": "1"}
+    )
+    assert (record.values["id"], record.values["kind"], record.values["side"]) == ("7", "lane", "1")
+    with pytest.raises(errors.OutputExists):
+        dsa_draft.write(dsa_read.parse(text), folder)
+    assert [p.name for p in tmp_path.iterdir()] == ["drafts"], "and nothing half-made is left beside it"

@@ -147,11 +147,25 @@ def riha(register: str, out: Path | None) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the manifest's enums as code lists (CSV).",
 )
-def import_dsa(manifest: Path, as_json: bool, codelists: Path | None) -> None:
-    """Read a DSA manifest: its models, what is private, its enums as code lists and crosswalks."""
-    from kerege.catalogue.exports import dsa_read
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    help="New folder for drafts: code lists, crosswalks and mappings, and what was left out.",
+)
+def import_dsa(manifest: Path, as_json: bool, codelists: Path | None, into: Path | None) -> None:
+    """Read a DSA manifest: its models, what is private, its enums; with --into as drafts for a country pack."""
+    from kerege.catalogue.exports import dsa_draft, dsa_read
 
     found = dsa_read.read(manifest)
+    if into is not None:
+        drafts = dsa_draft.write(found, into)
+        for line in drafts.left:
+            click.echo(f"left out   {line}", err=True)
+        kinds = [
+            sum(path.startswith(kind) for path in drafts.files) for kind in ("mappings", "crosswalks", "codelists")
+        ]
+        counted = f"{kinds[0]} mappings, {kinds[1]} crosswalks, {kinds[2]} code lists"
+        click.echo(f"{counted} drafted in {into}; {len(drafts.left)} things left out (left-out.txt)", err=True)
     if codelists is not None:
         for path in dsa_read.write_codelists(found, codelists):
             click.echo(f"written    {path}", err=True)

@@ -40,6 +40,7 @@ class Property:
     level: str
     uri: str
     title: str
+    prepare: str = ""  # a formula that makes the value; it is kept as it stands and never run
     enum: list[Item] = field(default_factory=list)
 
 
@@ -115,7 +116,15 @@ def parse(text: str, name: str = "(manifest)") -> Manifest:
                     file=name, line=number, reason=f"access is one of {', '.join(_ACCESS)}, not {access!r}"
                 )
             at.property = Property(
-                row["property"], row["type"], row["ref"], row["source"], access, row["level"], row["uri"], row["title"]
+                row["property"],
+                row["type"],
+                row["ref"],
+                row["source"],
+                access,
+                row["level"],
+                row["uri"],
+                row["title"],
+                row["prepare"],
             )
             at.model.properties.append(at.property)
             at.enum = False

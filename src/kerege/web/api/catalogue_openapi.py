@@ -58,7 +58,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "summary": endpoint.summary,
         "parameters": [_parameter(p) for p in parameters],
         "responses": {
-            "200": {"description": endpoint.summary, "content": {m: {"schema": _schema(endpoint)} for m in endpoint.media}},
+            "200": {"description": endpoint.summary, "content": {m: {"schema": _schema(endpoint, m)} for m in endpoint.media}},
             "304": {"description": "You have it: If-None-Match names its ETag."},
             "400": _problem("A parameter cannot be read."),
             **({"404": _problem("It is not there, or not published.")} if "<" in endpoint.path or endpoint.name == "board" else {}),
@@ -67,9 +67,11 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _schema(endpoint: Endpoint) -> dict[str, Any]:
+def _schema(endpoint: Endpoint, media: str) -> dict[str, Any]:
     if endpoint.schema == "File":
-        return {"type": "string", "contentMediaType": endpoint.media[0]}
+        return (
+            {"type": ["object", "array"]} if media.endswith("json") else {"type": "string", "contentMediaType": media}
+        )
     one = {"$ref": f"#/components/schemas/{endpoint.schema}"}
     if not endpoint.paged:
         return one
