@@ -119,44 +119,61 @@ def run(
 
 
 @reconcile.command()
-@click.argument("left", type=FILE)
-@click.argument("right", type=FILE)
+@click.argument("left")
+@click.argument("right")
 @click.option("--definition", default="persons", show_default=True, help="A linkage definition of the country pack.")
 @click.option("--mappings", help="Map both files first, with these mappings; without, they have canonical columns.")
-@click.option("--ids", required=True, help="The columns that number their records.")
+@click.option("--ids", help="The columns that number their records.")
 @click.option(
     "--model", "model_file", type=OUT, help="Use this trained model, or keep the one trained now here (with --train)."
 )
 @click.option(
-    "--train", is_flag=True, help="Train on the two files, without labels; without --model this is done anyway."
+    "--train", is_flag=True, help="Train on the two, without labels; of files without --model this is done anyway."
+)
+@click.option("--out", type=OUT, help="Where the pairs go: left_id, right_id, weight, probability, region (CSV).")
+@click.option(
+    "--desk",
+    is_flag=True,
+    help="LEFT and RIGHT are registers of reconcile/registers.yaml: place their persons, and ask the clerks about what is unsure.",
 )
 @click.option(
-    "--out", type=OUT, required=True, help="Where the pairs go: left_id, right_id, weight, probability, region (CSV)."
+    "--member",
+    default="KG/GOV/70000003/admission",
+    show_default=True,
+    help="With --desk: the subsystem in whose name the records are read.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def link(
-    left: Path,
-    right: Path,
-    definition: str,
-    mappings: str | None,
-    ids: str,
-    model_file: Path | None,
-    train: bool,
-    out: Path,
-    as_json: bool,
-) -> None:
-    """Find the records of one person in two files: accepted pairs, and those a clerk should look at."""
+    left: str, right: str, definition: str, mappings: str | None, ids: str | None, model_file: Path | None, train: bool,
+    out: Path | None, desk: bool, member: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Find the records of one person in two files or registers: the sure ones, and those a clerk should look at."""
+    if desk:
+        if out is not None or ids is not None or mappings is not None:
+            raise click.UsageError("with --desk the registers' own list tells files, mappings and numbers")
+        _place(left, right, definition, model_file, train, member, as_json)
+        return
+    if out is None or ids is None:
+        raise click.UsageError("--ids and --out are needed, or --desk")
+    files = (_file(left, "LEFT"), _file(right, "RIGHT"))
+    _link_files(files, definition, mappings, _two(ids, "--ids"), model_file, train, out, as_json)
+
+
+def _link_files(
+    files: tuple[Path, Path], definition: str, mappings: str | None, numbers: tuple[str, str], model_file: Path | None,
+    train: bool, out: Path, as_json: bool,
+) -> None:  # fmt: skip
     import duckdb
 
     from kerege.reconcile.linkage import definition as definitions
     from kerege.reconcile.linkage import model as models
     from kerege.reconcile.linkage.bulk import Linkage, Side
 
-    declared, numbers = definitions.of_country(definition), _two(ids, "--ids")
+    declared = definitions.of_country(definition)
     connection = duckdb.connect()
     maps = _two(mappings, "--mappings") if mappings else (None, None)
     sides = []
-    for name, file, number, mapping in zip(("left_table", "right_table"), (left, right), numbers, maps, strict=True):
+    for name, file, number, mapping in zip(("left_table", "right_table"), files, numbers, maps, strict=True):
         _read(connection, name, file)
         relation = _mapped(connection, name, number, mapping, declared.fields) if mapping else name
         sides.append(Side(relation, number if not mapping else "id"))
@@ -181,6 +198,55 @@ def link(
         click.echo(
             f"{scored.accepted} pairs accepted, {scored.clerical} for a clerk ({scored.rivals} have a rival); written to {out}"
         )
+
+
+def _place(
+    left: str, right: str, definition: str, model_file: Path | None, train: bool, member: str, as_json: bool
+) -> None:
+    """Persons of two registers placed, the clerks asked. No value is printed."""
+    open_database()
+    from kerege.identity.pseudonyms import open_key
+    from kerege.ledger.log import Ledger
+    from kerege.reconcile import placing, registers
+    from kerege.reconcile.linkage import definition as definitions
+    from kerege.reconcile.linkage import model as models
+
+    home, pack, declared = Path(settings.get("home")), _pack(), definitions.of_country(definition)
+    known = registers.configured(home)
+    for name in (left, right):
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise click.BadParameter(f"{name} is not in {home / registers.FILE}; there: {listed}", param_hint="--desk")
+    tables, key = [known[left], known[right]], open_key(home)
+    model = None
+    if train:
+        model = placing.train(tables[0], tables[1], pack, declared, key, trained_at=clock.iso(clock.now()))
+        if model_file is not None:
+            model.save(model_file)
+    elif model_file is not None:
+        model = models.load(model_file, declared)
+    with Ledger.open(home / "ledger") as ledger:
+        placed = placing.place_registers(
+            tables, pack, declared, key, home=home, ledger=ledger, now=clock.now(), member=member, model=model
+        )
+    if as_json:
+        click.echo(json.dumps(placed.as_dict()))
+        return
+    click.echo(
+        f"{placed.read} records read: {placed.existing} placed with a known person, {placed.new} new persons, "
+        f"{placed.unsure} unsure (kerege reconcile queue), {placed.known} placed before"
+    )
+    click.echo(
+        f"not placed: {placed.aside} put aside by their mapping, {placed.unnumbered} without a number, {placed.twice} with one given twice; "
+        f"{placed.crowded} times a rule was passed over because too many share its value"
+    )
+
+
+def _file(text: str, name: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise click.BadParameter(f"the file {text} is not there", param_hint=name)
+    return path
 
 
 @reconcile.command()

@@ -123,3 +123,15 @@ class RecordUnavailable(ReconcileError):
     code = "reconcile.record_unavailable"
     message = "A record of {register} cannot be shown: {reason}."
     hint = "Look whether the register's table is configured and can be reached; the task stays as it is, and the try is written down."
+
+
+class RegistersInvalid(ReconcileError):
+    code = "reconcile.registers_invalid"
+    message = "The list of registers {file} has {count} faults: {faults}."
+    hint = "Correct all of them in the installation's home folder, reconcile/registers.yaml; nothing was read."
+
+
+class PlacingRuns(ReconcileError):
+    code = "reconcile.placing_runs"
+    message = "Another placing of persons is under way ({where})."
+    hint = "Wait until it has ended and start again; what is placed stays placed."

@@ -87,7 +87,12 @@ class Linkage:
             try:
                 linker.training.estimate_probability_two_random_records_match(rules, recall=plan.prior_recall)
                 linker.training.estimate_u_using_random_sampling(max_pairs=plan.random_pairs, seed=plan.seed)
-                for rule in plan.rules:
+                rules_met = [rule for rule in plan.rules if self._meets(rule)]
+                if len(rules_met) < len(plan.rules):
+                    rules_met += [rule for rule in plan.otherwise if self._meets(rule)]
+                if not rules_met:
+                    raise ValueError("no training rule")
+                for rule in rules_met:
                     linker.training.estimate_parameters_using_expectation_maximisation(
                         splinking.rule_of(rule), max_pairs=plan.em_pairs
                     )
@@ -190,6 +195,13 @@ class Linkage:
             ]
             self._linker = Linker(frames, settings, log_level=None)
         return self._linker
+
+    def _meets(self, rule: tuple[str, ...]) -> bool:
+        """Whether any pair of the two tables agrees on the rule."""
+        left, right = map(sql.identifier, self._names)
+        agree = " AND ".join(f"{splinking.part_sql(part, 'l')} = {splinking.part_sql(part, 'r')}" for part in rule)
+        found = self.connection.execute(f"SELECT 1 FROM {left} AS l JOIN {right} AS r ON {agree} LIMIT 1").fetchone()
+        return found is not None
 
     def _explains(self) -> bool:
         return bool(self._linker._settings_obj._retain_intermediate_calculation_columns)

@@ -114,6 +114,7 @@ class Training:
 
     random_pairs  pairs drawn for the chance of agreeing by accident (u)
     rules         one run of expectation maximisation (m) per rule, over the pairs that agree on its fields
+    otherwise     rules run besides when no pair agrees on one of `rules`: two registers need not have every field
     prior_rules, prior_recall  rules so strict that almost every pair they find is a match, and the share of matches they find
     """
 
@@ -123,6 +124,7 @@ class Training:
     prior_rules: tuple[tuple[str, ...], ...]
     prior_recall: float
     em_pairs: int | None = None
+    otherwise: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.random_pairs < 1000 or not 0 < self.prior_recall <= 1 or not self.rules or not self.prior_rules:
@@ -155,7 +157,11 @@ class LinkageDefinition:
     def fields(self) -> tuple[str, ...]:
         """Every canonical field that is looked at, once each."""
         used = [f for c in self.comparisons for f in c.fields]
-        used += [f for rule in (*self.block, *self.training.rules, *self.training.prior_rules) for f in map(bare, rule)]
+        used += [
+            f
+            for rule in (*self.block, *self.training.rules, *self.training.otherwise, *self.training.prior_rules)
+            for f in map(bare, rule)
+        ]
         return tuple(dict.fromkeys(used))
 
     def comparison(self, name: str) -> Comparison:
@@ -224,6 +230,7 @@ def parse(raw: Any, file: str) -> LinkageDefinition:
             int(train.get("seed", 1)), int(train.get("random_pairs", 1_000_000)), _rules(train.get("rules"), "train.rules", faults),
             _rules(prior.get("rules"), "prior.rules", faults), float(prior.get("recall", 0)),
             int(train["em_pairs"]) if train.get("em_pairs") else None,
+            _rules(train["otherwise"], "train.otherwise", faults) if "otherwise" in train else (),
         )  # fmt: skip
         limits = _object(raw.get("thresholds"), "thresholds", faults)
         found = LinkageDefinition(

@@ -62,9 +62,10 @@ def rule_of(rule: tuple[str, ...]) -> Any:
     return block_on(*(part_sql(part) for part in rule))
 
 
-def part_sql(part: str) -> str:
-    length = prefix(part)
-    return bare(part) if length is None else f"substr({bare(part)}, 1, {length})"
+def part_sql(part: str, alias: str = "") -> str:
+    """A part of a rule in SQL; its name was checked by the definition."""
+    length, name = prefix(part), f"{alias}.{bare(part)}" if alias else bare(part)
+    return name if length is None else f"substr({name}, 1, {length})"
 
 
 def comparison_of(comparison: Comparison, rows: int, model: Model | None = None) -> Any:
