@@ -35,7 +35,7 @@ def race(organisation: str) -> None:
     from kerege.catalogue.errors import LifecycleRaced, LifecycleRefused, OwnerTaken, SourceOfTruthTaken
 
     connection.ensure_connection()
-    subject = lifecycle.Subject("codelist", "kg:sex", "1")
+    subject = lifecycle.Subject("mapping", "kg:sex", "1")
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()

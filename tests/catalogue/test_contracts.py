@@ -21,9 +21,10 @@ from kerege.catalogue.errors import (
     LifecycleBlocked,
     LifecycleRefused,
 )
-from kerege.catalogue.models import Dataset, NodeReading, Owner, ServiceUse
+from kerege.catalogue.models import Dataset, LifecycleAction, NodeReading, Owner, ServiceUse
 from kerege.exchange.ids import MemberId, SubsystemId
 from kerege.exchange.rules import PROVIDER, QUARANTINE
+from kerege.ground import clock
 from kerege.ground.text import Text
 from kerege.membership import doings as membership
 from kerege.membership.queries import network_view
@@ -84,6 +85,26 @@ def put(contract: Contract, *, dataset: str = "civil.sqlite#births", now: dateti
     lifecycle.act(what, "submit", ME, "new", now)
     lifecycle.act(what, "approve", OTHER, "looked at", now)
     return contracts.publish(contract.id, contract.version, ME, "agreed", now)
+
+
+def test_a_version_approved_before_it_was_there_takes_no_content(dataset: Dataset) -> None:
+    """As a database of an earlier release may hold it: submitting what is not there is refused today."""
+    for number, (action, by) in enumerate((("submit", ME), ("approve", OTHER)), start=1):
+        LifecycleAction.objects.create(
+            kind="contract", subject="kg:birth", version="9.0.0", number=number, action=action, by=by, reason="blind",
+            at=NOW, digest="0" * 64,
+        )  # fmt: skip
+    with pytest.raises(ContractVersionTaken, match="approved already"):
+        contracts.add(made("9.0.0"), ME, NOW, dataset="civil.sqlite#births")
+    assert contract_queries.contracts(NOW) == []
+
+
+def test_what_a_contract_is_about_stays_what_was_approved(dataset: Dataset) -> None:
+    other = Dataset.objects.create(source="x", kind="csv", table="y", rows=1, profile={}, harvested_at=NOW)
+    put(made())
+    with pytest.raises(ContractVersionTaken):
+        contracts.add(made(), ME, NOW, dataset=str(other))
+    assert contracts.find("kg:birth").dataset == dataset
 
 
 def called(consumer: str = "KG/GOV/70000003/admission", last: datetime = NOW) -> None:
@@ -329,7 +350,7 @@ def test_a_steward_goes_the_whole_way_on_the_command_line(dataset: Dataset, tmp_
     said = run("publish", str(file), "--dataset", str(dataset), *why)
     assert "contract kg:birth version 1.0.0 is submitted." in said
     assert "kerege lifecycle act approve contract kg:birth 1.0.0" in said
-    lifecycle.act(contracts.subject("kg:birth", "1.0.0"), "approve", OTHER, "looked at", NOW)
+    lifecycle.act(contracts.subject("kg:birth", "1.0.0"), "approve", OTHER, "looked at", clock.now())
     assert SERVICE in run("publish", "kg:birth", "--version", "1.0.0", *why)
     assert json.loads(run("list", "--json"))[0]["state"] == "published"
     assert "act_number" in run("show", "kg:birth")

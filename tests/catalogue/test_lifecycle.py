@@ -157,7 +157,7 @@ def test_a_status_is_asked_for_as_of_a_moment() -> None:
 
 @pytest.mark.django_db
 def test_versions_in_one_state_are_listed_with_the_newest_first() -> None:
-    other = Subject("crosswalk", "civil-sex--sex", "1")
+    other = Subject("vocabulary", "civil-sex--sex", "1")
     do(("submit", "asanova"))
     do(("submit", "asanova"), subject=other, start=NOW + timedelta(hours=1))
     assert [s.subject for s in lifecycle.subjects(state="submitted")] == [other, SEX]
@@ -173,8 +173,46 @@ def test_a_kinds_own_condition_blocks_with_all_its_reasons(monkeypatch: pytest.M
     monkeypatch.setitem(lifecycle.CONDITIONS, ("mapping", "publish"), f"{conditions.__name__}:against")
     do(("submit", "asanova"), ("approve", "bekov"))
     with pytest.raises(errors.LifecycleBlocked, match="a cycle; no Kyrgyz label"):
-        act(SEX, "publish", "bekov", "now", NOW)
+        act(SEX, "publish", "bekov", "now", NOW + timedelta(hours=1))
     assert status(SEX).state is State.APPROVED
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "ASANOVA",
+        " asanova ",
+        "asa\u200bnova",
+        "\uff41sanova",
+        "\u0430sanova",
+        "as\u0430n\u043ev\u0430",
+        "\u0410SANOVA",
+        "asanova\u0301",
+    ],
+)
+@pytest.mark.django_db
+def test_letters_that_look_alike_and_characters_nobody_sees_make_no_second_pair_of_eyes(other: str) -> None:
+    do(("submit", "asanova"))
+    with pytest.raises((errors.FourEyes, errors.ActionIncomplete)):
+        act(SEX, "approve", other, "looked at it", NOW + timedelta(hours=1))
+    assert status(SEX).state is State.SUBMITTED
+
+
+@pytest.mark.django_db
+def test_an_action_cannot_be_put_before_the_one_it_follows() -> None:
+    do(("submit", "asanova"), start=NOW)
+    with pytest.raises(errors.LifecycleRefused, match="before the last action"):
+        act(SEX, "approve", "bekov", "backdated", NOW - timedelta(seconds=1))
+    act(SEX, "approve", "bekov", "in the same second", NOW)
+    assert status(SEX, NOW - timedelta(seconds=1)).state is State.DRAFT
+
+
+@pytest.mark.parametrize("kind", ["codelist", "crosswalk", "contract"])
+@pytest.mark.django_db
+def test_what_is_not_there_cannot_be_submitted_and_so_approved_before_anybody_could_see_it(kind: str) -> None:
+    with pytest.raises(errors.LifecycleBlocked):
+        act(Subject(kind, "kg:later", "1.0.0"), "submit", "asanova", "content follows", NOW)
+    assert history(Subject(kind, "kg:later", "1.0.0")) == ()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,46 @@ def test_a_second_current_owner_is_refused_and_told_who_owns_it_since_when() -> 
     assert Owner.objects.count() == 1
 
 
+def test_what_was_refused_for_one_attribute_of_several_stands_nowhere_in_the_ledger(ledger: Any) -> None:
+    name("pol")
+    for refused in (
+        lambda: ownership.name_owners(
+            SOURCE, TABLE, "70000002", "Registry", LAW, NOW, columns=["pin", "pol"], ledger=ledger
+        ),
+        lambda: ownership.name_interims(
+            SOURCE, TABLE, "70000002", "Registry", LAW, NOW, until=day(9), names_lasting="70000009",
+            columns=["pin", "pol"], ledger=ledger,
+        ),
+        lambda: ownership.hand_over_several(
+            SOURCE, TABLE, "70000002", "Registry", LAW, NOW, by="70000001", columns=["pol", "pin"], ledger=ledger
+        ),
+    ):  # fmt: skip
+        with pytest.raises((errors.OwnerTaken, errors.UnownedAlready)):
+            refused()
+    assert (Owner.objects.count(), ledger.entries) == (1, [])
+
+
+def test_every_attribute_of_several_has_its_own_entry_and_knows_it(ledger: Any) -> None:
+    rows = ownership.name_owners(
+        SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin", "pol"], ledger=ledger
+    )
+    rows += ownership.hand_over_several(
+        SOURCE, TABLE, "70000002", "Registry", LAW, day(1), by="70000001", columns=["pin"], ledger=ledger
+    )
+    assert [Owner.objects.get(pk=r.pk).ledger_index for r in rows] == [0, 1, 2]
+    assert [e.body["after"] for e in ledger.entries] == ["", "", "70000001 Registry"]
+
+
+def test_a_source_of_truth_that_takes_anothers_place_says_whose_in_the_ledger(ledger: Any) -> None:
+    told = ("pin", "pol")
+    for n, column in enumerate(told):
+        ownership.declare_source_of_truth(
+            "person.pin", SOURCE, TABLE, column, LAW, day(n), replace=True, by="70000001", ledger=ledger
+        )
+    assert [e.body["instead_of"] for e in ledger.entries] == ["", "people.csv#people.pin"]
+    assert list(SourceOfTruth.objects.order_by("number").values_list("ledger_index", flat=True)) == [0, 1]
+
+
 def test_an_owner_who_is_to_begin_later_already_stands_in_the_way_of_one_without_an_end() -> None:
     name(since=day(10))
     with pytest.raises(errors.OwnerTaken):

@@ -7,7 +7,7 @@ conditions below (`CONDITIONS` names them). What a version would break is `impac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -141,6 +141,24 @@ def changes_to(list_id: str, version: str) -> tuple[CodeChange, ...]:
     """What `version` changes against the version it follows, for `impact`; nothing for a first version."""
     new = load_codelist(list_id, version)
     return diff_codelists(load_codelist(list_id, new.follows), new) if new.follows else ()
+
+
+def codelist_missing(subject: Subject, now: datetime) -> Sequence[str]:
+    """Why this version of a code list can't be submitted: it is not there."""
+    return _missing(lambda: load_codelist(subject.id, subject.version))
+
+
+def crosswalk_missing(subject: Subject, now: datetime) -> Sequence[str]:
+    """Why this version of a crosswalk can't be submitted: it is not there."""
+    return _missing(lambda: load_crosswalk(subject.id, subject.version))
+
+
+def _missing(load: Callable[[], object]) -> Sequence[str]:
+    try:
+        load()
+    except CodeListVersionUnknown as error:
+        return (error.text,)
+    return ()
 
 
 def codelist_reasons(subject: Subject, now: datetime) -> Sequence[str]:

@@ -96,7 +96,7 @@ def add(contract: Contract, by: str, now: datetime, *, dataset: str = "") -> Con
     """
     row = ContractVersion.objects.select_for_update().filter(contract=contract.id, version=contract.version).first()
     found = _dataset(dataset) if dataset else (row.dataset if row is not None else None)
-    if row is not None and row.fingerprint != contract.fingerprint:
+    if row is None or row.fingerprint != contract.fingerprint or (row.dataset is not None and row.dataset != found):
         state = lifecycle.status(subject(contract.id, contract.version)).state
         if state not in (State.DRAFT, State.RETURNED):
             raise ContractVersionTaken(
@@ -108,6 +108,16 @@ def add(contract: Contract, by: str, now: datetime, *, dataset: str = "") -> Con
         row.dataset, row.added_at, row.added_by = found, require_utc(now), by
         row.save()
     return row
+
+
+def _hold(contract: str) -> None:
+    """One at a time per contract: whoever publishes, ends or takes back a version holds all of them until it is done."""
+    list(
+        ContractVersion.objects.select_for_update()
+        .filter(contract=contract)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
 
 
 def _dataset(text: str) -> Dataset:
@@ -137,6 +147,12 @@ def _act(what: Subject, action: Action, *args: Any, **more: Any) -> None:
 
 def _elsewhere(command: str) -> tuple[str, ...]:
     return () if _ACTING.get() else (f"more than its state changes then: use kerege contract {command}",)
+
+
+def submission_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
+    """What is approved is what was submitted: the version is there, and held until the action is written, so that `add` sees it."""
+    row = ContractVersion.objects.select_for_update().filter(contract=what.id, version=what.version).first()
+    return () if row is not None else ("the catalogue holds no such version; add it first",)
 
 
 def deprecation_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
@@ -225,6 +241,7 @@ def publish(
     The version before it, if one was in force, is deprecated as of now. Raises LifecycleBlocked with every reason against it,
     LifecycleRefused and FourEyes (it is not approved), ContractPlaceTaken, and what `membership.set_contract` raises. Then nothing changed.
     """
+    _hold(contract)
     row = find(contract, version)
     made = contract_of(row)
     before = lifecycle.in_force(KIND, contract)
@@ -285,6 +302,7 @@ def deprecate(
 
     Raises DeprecationRefused when the end is not in the future, LifecycleRefused when it is not in force.
     """
+    _hold(contract)
     row = find(contract, version)
     if require_utc(ends) <= now:
         raise DeprecationRefused(
@@ -331,6 +349,7 @@ def reinstate(
     contract: str, version: str, by: str, reason: str, now: datetime, *, ledger: LedgerWriter | None = None
 ) -> None:
     """Take a deprecation back. Raises LifecycleRefused, and LifecycleBlocked when another version took its place."""
+    _hold(contract)
     row = find(contract, version)
     running = deprecation(row)
     if running is not None and running.successor and lifecycle.in_force(KIND, contract) != version:
@@ -349,6 +368,7 @@ def retire(
 
     Raises LifecycleBlocked before the clock's last second is over, unless nobody uses it.
     """
+    _hold(contract)
     row = find(contract, version)
     _act(subject(contract, version), Action.RETIRE, by, reason, now, ledger=ledger)
     for route in row.routes.all():

@@ -46,6 +46,10 @@ __all__ = ["Action", "ActionView", "State", "Status", "Subject", "act", "history
 # against it. Named and not imported: the rooms' parts stay strangers until somebody publishes.
 CONDITIONS: Final[dict[tuple[str, str], str]] = {
     ("dataset", "publish"): "kerege.catalogue.ownership:publication_reasons",
+    # what is approved is there when it is submitted: an approval of nothing would be one of whatever comes later
+    ("codelist", "submit"): "kerege.catalogue.codelists:codelist_missing",
+    ("crosswalk", "submit"): "kerege.catalogue.codelists:crosswalk_missing",
+    ("contract", "submit"): "kerege.catalogue.contracts:submission_reasons",
     ("codelist", "publish"): "kerege.catalogue.codelists:codelist_reasons",
     ("crosswalk", "publish"): "kerege.catalogue.codelists:crosswalk_reasons",
     ("contract", "publish"): "kerege.catalogue.contracts:publication_reasons",
@@ -141,6 +145,11 @@ def act(
         ruling = rule(steps, wanted, by)
         if not ruling.allowed:
             raise _refusal(subject, steps, wanted, by, ruling.reason)
+        if rows and require_utc(now) < rows[-1].at:
+            raise LifecycleRefused(
+                subject=str(subject), state=state_after(steps).value, action=wanted.value, allowed="the same, later",
+                why=f"it would be at {iso(now)}, before the last action at {iso(rows[-1].at)}",
+            )  # fmt: skip
         against = reasons_against(subject, wanted, now)
         if against:
             raise LifecycleBlocked(subject=str(subject), action=wanted.value, reasons="; ".join(against))
@@ -292,9 +301,12 @@ def _action(subject: Subject, action: Action | str) -> Action:
 
 def _filled(subject: Subject, action: Action, field: str, value: str) -> str:
     text = value.strip()
-    if not text or len(text) > _LONGEST[field]:
+    if not text or len(text) > _LONGEST[field] or (field == "by" and not text.isprintable()):
         raise ActionIncomplete(
-            subject=str(subject), action=action.value, field=field, expected=f"1 to {_LONGEST[field]} characters"
+            subject=str(subject),
+            action=action.value,
+            field=field,
+            expected=f"1 to {_LONGEST[field]} printable characters",
         )
     return text
 

@@ -64,6 +64,7 @@ TRANSITIONS: Final[dict[State, dict[Action, State]]] = {
 IN_FORCE: Final = frozenset({State.PUBLISHED, State.DEPRECATED})  # what consumers may rely on
 
 _KIND: Final = re.compile(r"[a-z][a-z0-9-]{1,39}\Z")
+_LOOKS_LATIN: Final = str.maketrans("аеорсухіјѕһԁԛԝүкмтнв", "aeopcyxijshdqwykmthb")  # small or capital
 _PLAIN: Final = re.compile(r"[^\x00-\x1f\x7f]+\Z")
 
 
@@ -144,9 +145,11 @@ def allowed(steps: Iterable[Step], by: str = "") -> tuple[Action, ...]:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names mean one person: capital letters, spaces and compatible forms of letters make nobody somebody else."""
+    """Whether two names mean one person: capital letters, spaces, characters nobody sees, compatible forms of letters and Cyrillic letters
+    that look like Latin ones make nobody somebody else."""
     return _folded(one) == _folded(other)
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    seen = "".join(c for c in unicodedata.normalize("NFKD", name) if unicodedata.category(c) not in ("Cf", "Cc", "Mn"))
+    return " ".join(seen.casefold().translate(_LOOKS_LATIN).split())

@@ -27,8 +27,8 @@ from kerege.catalogue.ownership_doings import (
     name_interims,
     name_owner,
     name_owners,
-    tenure,
 )
+from kerege.catalogue.ownership_rows import tenure
 from kerege.catalogue.ownership_rules import AttributeVerdict, Period, Tenure, Verdict, holder, judge
 from kerege.ground.clock import require_utc
 

@@ -11,7 +11,7 @@ from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.models import ConceptLink, Dataset, Field, Owner, SourceOfTruth
 from kerege.catalogue.ownership import Truth, owner_of
-from kerege.catalogue.ownership_doings import find_field, tenure
+from kerege.catalogue.ownership_rows import find_field, tenure
 from kerege.catalogue.ownership_rules import AttributeVerdict, Period, Tenure, Verdict, judge
 from kerege.ground.text import Text
 

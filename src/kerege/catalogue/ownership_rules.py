@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from kerege.catalogue.lifecycle_rules import same_person
 from kerege.ground.clock import iso, require_utc
 
 LASTING: Final = "lasting"
@@ -101,7 +102,7 @@ def clash(tenures: Iterable[Tenure], wanted: Period) -> Tenure | None:
 def may_hand_over(present: Tenure, by: str) -> bool:
     """The present owner may, naming the next; for an interim owner only who must name the lasting one."""
     wanted = present.names_lasting if present.interim else present.organisation
-    return " ".join(by.casefold().split()) == " ".join(wanted.casefold().split())
+    return same_person(by, wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,8 @@ def _decide(
         why = rules.against_review(asked, role, by)
     if not why and not (0 < len(reason) <= 2000 and 0 < len(by) <= 200 and len(terms) <= 2000):
         why = "it needs who and why, in at most 200 and 2000 characters"
+    if not why and require_utc(now) < max([asked.at, *(r.at for r in asked.reviews)]):
+        why = f"it would be at {iso(now)}, before what was done last"
     if not why and decision is Decision.POSITIVE:
         why = "; ".join(_still_against(asked, now))
     if why:
