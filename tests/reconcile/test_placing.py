@@ -14,7 +14,9 @@ from kerege.demo.pairs import agencies
 from kerege.identity.models import PersonalDataRead
 from kerege.identity.pseudonyms import open_key
 from kerege.reconcile import desk_doings, desk_queries, placing, registers
+from kerege.reconcile.compare import compare_views
 from kerege.reconcile.errors import PlacingRuns, RecordUnavailable, RegistersInvalid
+from kerege.reconcile.fields import of_country
 from kerege.reconcile.linkage import definition as definitions
 from kerege.reconcile.models import ClericalTask, PersonRecord
 
@@ -159,6 +161,23 @@ def test_the_desk_fetches_both_records_for_the_moment_and_the_persons_find_that_
     assert PersonalDataRead.objects.filter(
         about=open_key(home).of(str(number)), channel="desk", reader="clerk-1"
     ).exists()
+
+
+def test_what_the_desk_fetched_can_be_compared_field_by_field_with_what_the_registers_wrote(
+    home: Path, ledger: Any
+) -> None:
+    place(home, ledger)
+    key, fetch = open_key(home), registers.Fetched(home, PACK)
+    refs = [registers.ref_of(key, register, number) for register, number in (("civil", "A2"), ("emis", "P2"))]
+    for ref in refs:
+        fetch(*ref)
+    pair = of_country("kg").pair("civil", "emis")
+    assert pair is not None
+    found = {s.name: compare_views(*(fetch.views[ref] for ref in refs), s, of_country("kg")) for s in pair.fields}
+    assert found["surname"].cls == found["birth_date"].cls == "equal_after_harmonising"
+    assert found["pin"].cls == "missing"
+    assert fetch.can_show("civil", "emis")
+    assert not fetch.can_show("civil", "health")
 
 
 def test_a_record_that_is_gone_or_a_register_that_is_not_listed_is_told_without_any_value(home: Path) -> None:

@@ -25,6 +25,8 @@ from kerege.catalogue.errors import CatalogueError
 from kerege.catalogue.sources import Limits, Reading, open_source
 from kerege.catalogue.sources.base import pick
 from kerege.identity.pseudonyms import PseudonymKey, open_key
+from kerege.reconcile.bulk import cells_of
+from kerege.reconcile.compare import RecordView, view_of
 from kerege.reconcile.desk_doings import AboutOf, Values, ValuesOf
 from kerege.reconcile.errors import RecordUnavailable, RegistersInvalid
 from kerege.reconcile.fields import of_country
@@ -140,24 +142,42 @@ def records(table: RegisterTable, pack: Pack, key: PseudonymKey, *, most: int = 
         source.close()
 
 
-def values_of(home: Path, pack: Pack, *, most: int = MOST) -> ValuesOf:
-    """What `desk_doings.open_task` fetches a record's canonical values with: those that are compared, and the document."""
-    tables, key, compared = configured(home), open_key(home), of_country()
+class Fetched:
+    """What `desk_doings.open_task` fetches records with: called with register and pseudonym it gives the canonical values that are compared, and the
+    document. `views` has the same records as `compare.compare_views` takes them, with what the register wrote; for one page, kept nowhere else.
 
-    def fetch(register: str, ref: str) -> Values:
-        table = tables.get(register)
+    Raises RecordUnavailable where the register is not configured, cannot be read, or has no such record any more.
+    """
+
+    def __init__(self, home: Path, pack: Pack, *, most: int = MOST) -> None:
+        self._tables, self._key, self._compared = configured(home), open_key(home), of_country()
+        self._pack, self._most = pack, most
+        self.views: dict[RecordRef, RecordView] = {}
+
+    def can_show(self, *names: str) -> bool:
+        """Whether all these registers are configured."""
+        return set(names) <= set(self._tables)
+
+    def __call__(self, register: str, ref: str) -> Values:
+        table = self._tables.get(register)
         if table is None:
             raise RecordUnavailable(register=register, reason=f"it is not in {FILE}")
-        for record in records(table, pack, key, most=most):
-            if record.ref == (register, ref):
-                shown = {name for spec in compared.fields.values() for name in (spec.name, spec.key_of(register))}
-                return {
-                    name: value for name, value in record.entry.values.items()
-                    if name in {*shown, "document"} and not name.endswith(_NOT_SHOWN)
-                }  # fmt: skip
-        raise RecordUnavailable(register=register, reason="no record has that number any more")
+        found = next(
+            (r for r in records(table, self._pack, self._key, most=self._most) if r.ref == (register, ref)), None
+        )
+        if found is None:
+            raise RecordUnavailable(register=register, reason="no record has that number any more")
+        entry, specs = found.entry, tuple(self._compared.fields.values())
+        cells = cells_of(self._pack.mapping(table.mapping), specs, register)
+        raw = {name: (entry.source or {}).get(cell) for name, cell in cells.items()}
+        self.views[register, ref] = view_of(register, ref, raw, entry.values, entry.flagged)
+        shown = {name for spec in specs for name in (spec.name, spec.key_of(register))} | {"document"}
+        return {n: v for n, v in entry.values.items() if n in shown and not n.endswith(_NOT_SHOWN)}
 
-    return fetch
+
+def values_of(home: Path, pack: Pack, *, most: int = MOST) -> ValuesOf:
+    """The same as a plain function."""
+    return Fetched(home, pack, most=most)
 
 
 def about_of(home: Path) -> AboutOf:
