@@ -20,12 +20,14 @@ def prepare() -> None:
     from django.core.management import call_command
 
     from kerege.catalogue.models import Dataset, Field
+    from kerege.catalogue.profile import ColumnHead, profile_table
 
-    call_command("migrate", "catalogue", interactive=False, verbosity=0)
-    dataset = Dataset.objects.create(source="r", kind="csv", table="t", profile={}, harvested_at=NOW)
-    Field.objects.bulk_create(
-        Field(dataset=dataset, name=name, position=n, profile={}) for n, name in enumerate(COLUMNS)
-    )
+    for room in ("membership", "catalogue"):  # the search index, which a doing tells, looks at both
+        call_command("migrate", room, interactive=False, verbosity=0)
+    found = profile_table("t", [ColumnHead(name) for name in COLUMNS], [(1, ["x"] * len(COLUMNS))]).as_dict()
+    fields = found.pop("fields")
+    dataset = Dataset.objects.create(source="r", kind="csv", table="t", profile=found, harvested_at=NOW)
+    Field.objects.bulk_create(Field(dataset=dataset, name=f["name"], position=f["position"], profile=f) for f in fields)
 
 
 def race(organisation: str) -> None:

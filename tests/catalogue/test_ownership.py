@@ -340,7 +340,8 @@ def test_a_published_dataset_that_loses_an_owner_is_a_finding_until_the_attribut
         lifecycle.act(subject, action, by, "fine", NOW)
     assert note_findings(NOW) == (0, 0)
     ownership.end_owner(SOURCE, TABLE, "pin", "Decree 3", "dissolved", day(1), by="70000001")
-    Field.objects.create(dataset=dataset, name="email", position=9, profile={})  # a later harvest found it
+    told = dataset.fields.get(name="telefon").profile | {"name": "email"}
+    Field.objects.create(dataset=dataset, name="email", position=9, profile=told)  # a later harvest found it
     assert note_findings(day(1)) == (2, 0)
     assert note_findings(day(1)) == (0, 0)
     assert {f.detail for f in Finding.objects.all()} == {
