@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -20,7 +20,7 @@ from django.db.models import Q
 from kerege.catalogue import models as catalogue
 from kerege.catalogue.ownership import owners_by_field
 from kerege.catalogue.ownership_rules import PUBLISHED_UNOWNED, RAN_OUT, Tenure
-from kerege.ground.clock import require_utc
+from kerege.ground.clock import local_date, require_utc
 from kerege.reconcile import desk_queries, doings
 from kerege.reconcile import findings as life
 from kerege.reconcile.errors import ActRefused, FindingUnknown
@@ -194,3 +194,15 @@ def _of_discrepancies(now: datetime, only: str = "") -> list[DeskFinding]:
         for row in desk_queries.findings(now, limit=_MOST)
         if not only or row.finding_id == only
     ]  # fmt: skip
+
+
+def working_days_left(due: datetime, now: datetime, rules: Rules | None = None) -> int:
+    """Working days from tomorrow to the term's last day; negative for those that went by since, 0 on the last day itself."""
+    holidays = (rules or rules_of_country()).terms.holidays
+    last, today = local_date(due), local_date(now)
+    step = timedelta(days=1 if last >= today else -1)
+    day, count = today, 0
+    while day != last:
+        day += step
+        count += day.weekday() < 5 and day not in holidays
+    return count if last >= today else -count

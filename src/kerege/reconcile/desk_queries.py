@@ -104,6 +104,18 @@ def desk_queue(*, standing: str | None = None, definition: str | None = None, li
     return sorted(rows, key=lambda row: abs((row.probability if row.probability is not None else 0.5) - 0.5))[:limit]
 
 
+def task(task_id: str) -> TaskRow | None:
+    """One clerical task, settled or not; None when there is none."""
+    row = ClericalTask.objects.filter(task_id=task_id).first()
+    if row is None:
+        return None
+    said = [Word(o.verdict, o.by, o.reason) for o in ClericalDecision.objects.filter(task=row).order_by("pk")]
+    return TaskRow(
+        row.task_id, row.definition, row.left_register, row.right_register, row.weight, row.probability, row.why,
+        desk.standing(said, row.double_review), row.double_review, tuple(w.by for w in said), row.asked_at, row.waterfall,
+    )  # fmt: skip
+
+
 def clerical_truth(definition: str | None = None) -> list[TruthRow]:
     """Every settled pair with its verdict."""
     rows = []

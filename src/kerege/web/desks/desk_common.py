@@ -71,13 +71,18 @@ def attempt(request: HttpRequest, doing: Callable[[], Any], told: str, **values:
     try:
         done = doing()
     except KeregeError as error:
-        request.session[_TOLD] = {
-            "look": "bad", "code": error.code, "detail": error.text[:_LONGEST], "next": error.next_step[:_LONGEST],
-            "kept": {name: request.POST.get(name, "")[:500] for name in ("reason", "target", "unit", "legal_basis")},
-        }  # fmt: skip
+        refused(request, error)
         return None
     request.session[_TOLD] = {"look": "good", "key": told, "values": {k: str(v) for k, v in values.items()}}
     return True if done is None else done
+
+
+def refused(request: HttpRequest, error: KeregeError) -> None:
+    """Remember what was refused, for the page that comes next; what was typed is kept."""
+    kept = {name: request.POST.get(name, "")[:500] for name in ("reason", "target", "unit", "legal_basis")}
+    request.session[_TOLD] = {
+        "look": "bad", "code": error.code, "detail": error.text[:_LONGEST], "next": error.next_step[:_LONGEST], "kept": kept,
+    }  # fmt: skip
 
 
 def undoable(request: HttpRequest, address: str, number: int, what: str) -> None:

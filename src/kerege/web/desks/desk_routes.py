@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from kerege.web.access import Audience, View
-from kerege.web.desks import desk_crosswalks, desk_harvests, desk_home, desk_owners, desk_suggestions
+from kerege.web.desks import (
+    desk_board,
+    desk_contracts,
+    desk_crosswalks,
+    desk_findings,
+    desk_harvests,
+    desk_home,
+    desk_owners,
+    desk_pairs,
+    desk_requests,
+    desk_suggestions,
+)
 
-DATA, DESKS = Audience.DATA, Audience.DESKS
+DATA, DESKS, CLERK = Audience.DATA, Audience.DESKS, Audience.CLERK
 
 PAGES: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("desks/", desk_home.home, "desks", DESKS),
@@ -19,4 +30,14 @@ PAGES: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("desks/crosswalks/", desk_crosswalks.listing, "desks-crosswalks", DATA),
     ("desks/crosswalks/<path:crosswalk>/", desk_crosswalks.one, "desks-crosswalk", DATA),
     ("desks/owners/<str:dataset_id>/", desk_owners.one, "desks-owners", DATA),
+    ("desks/findings/", desk_findings.listing, "desks-findings", DATA),
+    ("desks/findings/<str:finding_id>/", desk_findings.one, "desks-finding", DATA),
+    ("desks/pairs/", desk_pairs.listing, "desks-pairs", CLERK),
+    ("desks/pairs/<str:task_id>/", desk_pairs.one, "desks-pair", CLERK),
+    ("desks/contracts/", desk_contracts.listing, "desks-contracts", DATA),
+    ("desks/contracts/<path:contract>/", desk_contracts.one, "desks-contract", DATA),
+    ("desks/board/", desk_board.board, "desks-board", DATA),
+    ("desks/board/print/", desk_board.printed, "desks-board-print", DATA),
+    ("desks/requests/", desk_requests.listing, "desks-requests", DATA),
+    ("desks/requests/<str:register>/", desk_requests.one, "desks-request", DATA),
 )

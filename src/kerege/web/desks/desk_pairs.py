@@ -1,0 +1,188 @@
+"""The clerical desk: are these two records of one person? Weights first; values only when somebody asks to see them, and that is written down.
+
+The queue and a task's page show how the weight came about, without values. The values are shown as the answer to a form, side by side with the
+class of each field, after both reads were committed to the ledger; they stand in no address, are not kept and not cached.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+
+from kerege.ground import clock
+from kerege.ground.errors import KeregeError
+from kerege.identity.pseudonyms import open_key
+from kerege.ledger.log import Ledger
+from kerege.reconcile import desk, desk_doings, desk_queries, registers
+from kerege.reconcile.compare import AGREE, RecordView, compare_views, view_of
+from kerege.reconcile.desk_doings import Values
+from kerege.reconcile.desk_queries import TaskRow
+from kerege.reconcile.errors import RecordUnavailable
+from kerege.reconcile.fields import of_country
+from kerege.reconcile.settle import of_country as rules_of_country
+from kerege.services.as_written import beside
+from kerege.web import labels, reading, values
+from kerege.web.desks.desk_common import attempt, back, me, names, one_of, pages, posted, refused, show
+
+STANDINGS = (desk.OPEN, desk.SECOND, desk.DISPUTED)
+MOST = 2000
+
+
+def listing(request: HttpRequest) -> HttpResponse:
+    """What waits, nearest to even odds first; what one has decided oneself is marked and waits for another."""
+    standing = one_of(request.GET.get("standing", ""), (*STANDINGS, *desk.VERDICTS))
+    rows = desk_queries.desk_queue(standing=standing or None, limit=MOST)
+    page = pages(request, len(rows), standing=standing)
+    person = me(request).id
+    shown = rows[page.start : page.start + page.size]
+    context = {
+        "rows": [
+            {"row": r, "mine": person in r.decided_by, "left": labels.register(r.left_register), "right": labels.register(r.right_register)}
+            for r in shown
+        ],
+        "pages": page, "total": len(rows), "standings": (*STANDINGS, *desk.VERDICTS), "chosen": standing, "over": len(rows) >= MOST,
+    }  # fmt: skip
+    return show(request, "desks/desk_pairs.html", context)
+
+
+def one(request: HttpRequest, task_id: str) -> HttpResponse:
+    row = _task(task_id)
+    if request.method == "POST" and posted(request, "do") == "decide":
+        return _decide(request, row)
+    context = _context(request, row)
+    if request.method == "POST":
+        try:
+            context |= _opened(request, row)
+        except KeregeError as error:
+            refused(request, error)
+            return back("desks-pair", task_id)
+    return show(request, "desks/desk_pair.html", context)
+
+
+def _task(task_id: str) -> TaskRow:
+    found = desk_queries.task(task_id)
+    if found is None:
+        raise Http404
+    return found
+
+
+def _context(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
+    called = names(row.decided_by)
+    return {
+        "row": row, "left": labels.register(row.left_register), "right": labels.register(row.right_register), "opened": False,
+        "mine": me(request).id in row.decided_by, "by": [called.get(b, b) for b in row.decided_by],
+        "settled": row.standing in desk.VERDICTS, "steps": _waterfall(row.waterfall), "verdicts": desk.VERDICTS,
+        "readable": _readable(row), "weight": row.weight, "probability": row.probability,
+    }  # fmt: skip
+
+
+def _readable(row: TaskRow) -> bool:
+    """Whether this installation may fetch both records: asked before anything is read or written."""
+    try:
+        return {row.left_register, row.right_register} <= set(registers.configured(Path(settings.HOME)))
+    except KeregeError:
+        return False
+
+
+def _opened(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
+    """Both records side by side; the reads are in the ledger before a value is shown."""
+    pack, home, views = values.pack(), Path(settings.HOME), {}
+    if pack is None:
+        raise RecordUnavailable(register=row.left_register, reason="the country pack cannot be read")
+    tables, key = registers.configured(home), open_key(home)
+
+    def fetch(register: str, ref: str) -> Values:
+        if register not in tables:
+            raise RecordUnavailable(register=register, reason=f"it is not in {registers.FILE}")
+        for record in registers.records(tables[register], pack, key):
+            if record.ref == (register, ref):
+                entry = record.entry
+                written = beside(register, entry.source, entry.values)
+                views[register] = view_of(register, ref[:8], written, entry.values, entry.flagged)
+                return entry.values
+        raise RecordUnavailable(register=register, reason="no record has that number any more")
+
+    basis = rules_of_country().terms.legal_basis or "to be confirmed"
+    person = me(request)
+    reader = desk_doings.Reader(person.id, person.member or "hub", f"linkage/{row.definition}", basis)
+    with Ledger.open(reading.ledger_folder()) as ledger:
+        desk_doings.open_task(row.task_id, reader, fetch, ledger, clock.now(), about_of=registers.about_of(home))
+    return {"opened": True, "fields": _fields(row, views), "legal_basis": basis}
+
+
+def _fields(row: TaskRow, views: dict[str, RecordView]) -> list[dict[str, Any]]:
+    """Each compared field: both values in words, as written, and the class."""
+    left, right = views.get(row.left_register), views.get(row.right_register)
+    if left is None or right is None:
+        return []
+    out = []
+    compared = of_country()
+    for spec in compared.fields.values():
+        names_of = (spec.name if spec.name in (v.canonical or {}) else spec.key_of(v.register) for v in (left, right))
+        pair = [
+            ((v.canonical or {}).get(name), name, (v.raw or {}).get(spec.name))
+            for v, name in zip((left, right), names_of, strict=True)
+        ]
+        if all(value is None and not raw for value, _, raw in pair):
+            continue
+        cls = compare_views(left, right, spec, compared).cls
+        out.append(
+            {
+                "title": spec.titles, "cls": cls, "agrees": cls in AGREE,
+                "sides": [
+                    {"value": values.shown("person", name, value), "written": raw if raw and raw != value else ""} for value, name, raw in pair
+                ],
+            }
+        )  # fmt: skip
+    return out
+
+
+def _waterfall(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each step of the weight with where its bar begins and how wide it is, in per cent of the whole reach."""
+    if not told:
+        return []
+    steps = [("", told.get("prior", 0.0), 0.0, None, None)] + [
+        (s["comparison"], s["weight"], s["rarity"], s["titles"], s["words"]) for s in told.get("steps", ())
+    ]
+    reach, at = [0.0], 0.0
+    for _, weight, rarity, _, _ in steps:
+        at += weight + rarity
+        reach.append(at)
+    low, high = min(reach), max(reach)
+    width = (high - low) or 1.0
+
+    def per_cent(value: float) -> str:
+        return f"{(value - low) / width * 100:.2f}%"
+
+    out = []
+    for place, (name, weight, rarity, titles, words) in enumerate(steps):
+        begin, end = reach[place], reach[place + 1]
+        out.append(
+            {
+                "name": name, "titles": titles, "words": words, "weight": weight + rarity, "rarity": rarity,
+                "x": per_cent(min(begin, end)), "w": f"{max(abs(end - begin) / width * 100, 0.4):.2f}%", "zero": per_cent(0.0),
+                "kind": "for" if end >= begin else "against", "sum": end,
+            }
+        )  # fmt: skip
+    return out
+
+
+def _decide(request: HttpRequest, row: TaskRow) -> HttpResponse:
+    verdict, reason, by = posted(request, "verdict", 20), posted(request, "reason", 400), me(request).id
+
+    def doing() -> str:
+        now = clock.now()
+        standing = desk_doings.decide(row.task_id, verdict=verdict, reason=reason, by=by, now=now)
+        if standing == desk.SAME:
+            with Ledger.open(reading.ledger_folder()) as ledger:
+                desk_doings.join_settled(row.task_id, by=by, ledger=ledger, now=now)
+        return standing
+
+    standing = attempt(request, doing, "pairs.decided")
+    if standing is None:
+        return back("desks-pair", row.task_id, near="decide")
+    following = next((r for r in desk_queries.desk_queue(limit=MOST) if by not in r.decided_by), None)
+    return back("desks-pair", following.task_id) if following is not None else back("desks-pairs")
