@@ -148,3 +148,30 @@ def test_an_owner_answers_a_finding_and_the_workload_is_told() -> None:
     assert told[0]["after"]["flagged"] == 1
     assert told[0]["after"]["true"] is None
     assert "not known" in typed("workload", "--fields").output
+
+
+@pytest.mark.django_db
+def test_two_registers_are_placed_and_the_clerks_asked_and_no_value_is_printed(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEREGE_HOME", str(tmp_path))
+    (tmp_path / "reconcile").mkdir()
+    listed = tmp_path / "reconcile" / "registers.yaml"
+    listed.write_text(
+        "registers:\n  civil: {source: civil.csv, mapping: 'kg:civil.birth-record', id: ActNo}\n"
+        "  emis: {source: emis.csv, mapping: 'kg:education.pupil', id: student_id}\n",
+        "utf-8",
+    )
+    listed.chmod(0o600)
+    result = typed("link", "civil", "emis", "--desk", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    assert (told["read"], told["known"]) == (4, 0)
+    # the pupils' status is no code of the list, so the mapping puts them aside: counted, not placed
+    assert (told["new"], told["aside"]) == (2, 2)
+    again = typed("link", "civil", "emis", "--desk")
+    assert "2 placed before" in again.output
+    assert "2 put aside by their mapping" in again.output
+    assert not any(word in again.output for word in ("АСАНОВ", "Asanov", "10305201900012"))
+    assert "is not in" in typed("link", "civil", "health", "--desk").output
+    assert "--desk" in typed("link", *map(str, files)).output
