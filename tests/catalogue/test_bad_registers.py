@@ -21,8 +21,9 @@ from kerege.catalogue.models import Plan
 from kerege.catalogue.profile import FieldProfile
 from kerege.catalogue.sources import open_source
 from kerege.catalogue.sources.base import pick
-from kerege.catalogue.suspicions import neutral, suspicions
+from kerege.catalogue.suspicions import suspicions
 from kerege.semantics.crosswalk import Crosswalk, Row
+from kerege.semantics.spreadsheets import as_meant, neutralised
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 WriteCsv = Callable[..., Path]
@@ -124,26 +125,30 @@ EVIL = [
     "+cmd|' /C calc'!A0",
     "-2+3+cmd|' /C calc'!A0",
     "=1+1",
+    "- 1+cmd|' /C calc'!A0",
+    '+ HYPERLINK("http://evil.example")',
+    "\uff1d1+1",
 ]
 PLAIN = ["-5", "+996 555 123456", "-3,5", "+7 (495) 123-45-67", "-", "a=b", "—", "- нет"]
 
 
 @pytest.mark.parametrize("cell", EVIL)
 def test_a_cell_that_would_run_as_a_formula_is_neutralised(cell: str) -> None:
-    assert neutral(cell) == "'" + cell
-    assert neutral("\t" + cell).startswith("'")
+    assert neutralised(cell, numbers=False) == "'" + cell
+    assert as_meant(neutralised("'" + cell, numbers=False)) == "'" + cell
+    assert neutralised("\t" + cell, numbers=False).startswith("'")
 
 
 @pytest.mark.parametrize("cell", PLAIN)
 def test_numbers_telephones_and_dashes_are_left_as_they_are(cell: str) -> None:
-    assert neutral(cell) == cell
+    assert neutralised(cell, numbers=False) == cell == as_meant(cell)
 
 
 @pytest.mark.django_db
 def test_formulas_in_a_register_are_data_flagged_as_findings_and_written_so_that_nothing_runs(
     write_csv: WriteCsv, tmp_path: Path
 ) -> None:
-    path = write_csv("r.csv", ["id", "note", "code"], [[i, EVIL[i % 5], "A"] for i in range(20)])
+    path = write_csv("r.csv", ["id", "note", "code"], [[i, EVIL[i % len(EVIL)], "A"] for i in range(20)])
     assert suspected(path) == {"id": [], "note": ["formula-cells"], "code": []}
     plan = doings.make_plan(harvest_source(str(path)), Options(), NOW, location=str(path))
     doings.apply_plan(plan.plan_id, NOW)
@@ -153,7 +158,7 @@ def test_formulas_in_a_register_are_data_flagged_as_findings_and_written_so_that
     harmonise(source, pick(source), [Step("code", Crosswalk("kind", (Row("A", "1"),)), "code", "")], out)
     with out.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
-    assert [r[1] for r in rows[1:6]] == ["'" + cell for cell in EVIL]
+    assert [r[1] for r in rows[1 : len(EVIL) + 1]] == ["'" + cell for cell in EVIL]
     assert all(cell[:1] not in ("=", "+", "-", "@") for row in rows for cell in row)
 
 

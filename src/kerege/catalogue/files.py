@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kerege.catalogue.errors import OutputExists
-from kerege.catalogue.suspicions import neutral
+from kerege.semantics.spreadsheets import neutralised
 
 
 @contextmanager
@@ -49,7 +49,7 @@ class SafeWriter:
         self._writer = csv.writer(file, lineterminator="\n")
 
     def writerow(self, cells: Iterable[Any]) -> None:
-        self._writer.writerow([neutral(c) if isinstance(c, str) else c for c in cells])
+        self._writer.writerow([neutralised(c, numbers=False) if isinstance(c, str) else c for c in cells])
 
     def writerows(self, rows: Iterable[Iterable[Any]]) -> None:
         for row in rows:

@@ -1,7 +1,7 @@
 """What a spreadsheet does to data, seen in a column's profile: dates become numbers, codes lose their leading zeros, cells are formulas.
 
-Suspicions, each with its reason and naming the column; a person decides. Also how a cell is written so that no spreadsheet runs it
-(the advice of OWASP on CSV injection: an apostrophe before it). Pure.
+Suspicions, each with its reason and naming the column; a person decides. How a cell is written so that no spreadsheet runs it is
+`semantics.spreadsheets`. Pure.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 from typing import Final
 
 from kerege.catalogue.profile import FieldProfile
-from kerege.catalogue.tally import is_formula
 
 SUSPECTED: Final = frozenset({"formula-cells", "serial-dates", "lost-zeros"})
 _CODE_WORDS: Final = (
@@ -70,8 +69,3 @@ def suspicions(profile: FieldProfile) -> list[tuple[str, str]]:
 def _words(name: str) -> list[str]:
     spaced = re.sub(r"(?<=[a-zа-я])(?=[A-ZА-Я])", " ", name)
     return [w for w in re.split(r"[\W_\d]+", spaced.casefold()) if w]
-
-
-def neutral(cell: str) -> str:
-    """A cell as it is written into a file that people open in a spreadsheet: one that would run as a formula gets ' before it."""
-    return "'" + cell if cell and (cell[0] in "\t\r" or is_formula(cell)) else cell

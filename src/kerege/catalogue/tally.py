@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any, Final
 
 from kerege.catalogue.masks import date_format, identifier_of, mask, type_of
+from kerege.semantics.spreadsheets import FORMULA_STARTS, is_formula
 
 MOST_CODES: Final = 300
 EXACT: Final = 262_144  # different values counted one by one; a column's share of memory ends here
@@ -28,8 +29,6 @@ _LOOKED: Final = 2_500  # at the costly questions
 _MASKS: Final = 5_000
 _REGISTERS: Final = 1 << 14
 
-FORMULA_STARTS: Final = ("=", "+", "-", "@")
-_HARMLESS: Final = re.compile(r"[-+](?:\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?|[\d ()-]{5,20}|[-–—]*|\s.*)\Z")
 _SERIALS: Final = ("14611", "69999")  # 1940-01-01 to 2091 as spreadsheets count days
 _NAME_END: Final = re.compile(r"(?:[оеё]ва?|[ое]вич|[ое]вна|ична|[oe]va?|[oe]vich|[oe]vna|уулу|кызы|uulu|kyzy)$")
 _CHILD_OF: Final = ("уулу", "кызы", "uulu", "kyzy")
@@ -200,11 +199,6 @@ class Tally:
         self.shortest, self.longest = min(self.shortest, value.size), max(self.longest, value.size)
         self.distinct.add([value])
         self.types[BINARY] += times
-
-
-def is_formula(text: str) -> bool:
-    """Whether a spreadsheet would take a cell for a formula and it is no plain number or telephone number."""
-    return text[:1] in FORMULA_STARTS and _HARMLESS.match(text) is None
 
 
 def reads_like_a_person(text: str) -> bool:

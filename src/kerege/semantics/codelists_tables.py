@@ -27,26 +27,16 @@ from typing import Any, Final
 from kerege.ground.text import LANGUAGES
 from kerege.semantics.codelist import MOST_BYTES, MOST_CODES, NOTE_KINDS, CodeList, Concept, Note
 from kerege.semantics.errors import CodeListInvalid, CodeListTooLarge
+from kerege.semantics.spreadsheets import as_meant, neutralised
 from kerege.semantics.xlsx import write_xlsx
 
 _FIXED: Final = ("notation", "alt", "broader", "related", "replaced_by", "valid_from", "valid_to")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _TAGGED: Final = re.compile(r"(?s)(.*)@([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)?")
-_DANGEROUS: Final = re.compile(r"(?s)'*[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20].*")
 _LONGEST_CELL: Final = 32_767  # what a spreadsheet's cell holds
 _COLUMNS: Final = 200
 _UNPACKED: Final = 4 * MOST_BYTES
 Table = Iterator[tuple[int, Sequence[Any]]]
-
-
-def neutralised(text: str) -> str:
-    """`text` as a CSV cell that no spreadsheet executes: an apostrophe before what looks like a formula."""
-    return "'" + text if _DANGEROUS.fullmatch(text) else text
-
-
-def as_meant(cell: str) -> str:
-    """The text that `neutralised` wrote."""
-    return cell[1:] if cell.startswith("'") and _DANGEROUS.fullmatch(cell) else cell
 
 
 def read_csv(path: Path, list_id: str, title: dict[str, str] | None = None) -> CodeList:
