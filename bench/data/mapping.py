@@ -11,6 +11,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ import duckdb
 import orjson
 from bench.data import peers_mapping, task
 
-from kerege.semantics import Pack, compile_duckdb, compile_record, ir
+from kerege.semantics import Pack, compile_duckdb, compile_record, ir, odcs
+from kerege.semantics.contract import Contract
 from kerege.semantics.mapping import TargetField
 from kerege.semantics.translate import translate
 
@@ -105,20 +107,21 @@ def _exact(pack: Pack, name: str) -> dict[str, str]:
 
 def _message(pack: Pack, records: list[dict[str, str]]) -> float:
     """Microseconds of CPU for one message of eighteen canonical fields."""
-    import jsonschema_rs
+    from kerege.semantics.contract_message import compile_message
 
     mapping = pack.mapping("bench:person")
     year = TargetField("birth_year", ir.Take(ir.Target("birth_date"), 1, 4))
-    wide = type(mapping)(**{**mapping.__dict__, "fields": (*mapping.fields, year)})
+    wide = replace(mapping, fields=(*mapping.fields, year))
     own = Pack(pack.folder, pack.codelists, pack.crosswalks, {mapping.id: wide}, pack.gazetteer)
     own._mappers[mapping.id] = compile_record(wide, own)
-    check = jsonschema_rs.validator_for(_contract([f.name for f in wide.fields], own)).is_valid
+    lists = {f"bench:{name}": frozenset(pack.crosswalk(f"bench:{name}").table.values()) for name in _CODED}
+    check = compile_message(_contract([f.name for f in wide.fields]), lists.__getitem__)
     bodies = [orjson.dumps(record) for record in records]
 
     def one(body: bytes) -> bytes:
         translation = translate(own, mapping.id, body, "application/json")
         document = translation.as_dict()
-        document["valid"] = [check(record) for record in translation.records]
+        document["breaches"] = [[breach.as_dict() for breach in check(record)] for record in translation.records]
         return orjson.dumps(document)
 
     best = []
@@ -133,11 +136,28 @@ def _message(pack: Pack, records: list[dict[str, str]]) -> float:
     return round(min(best), 1)
 
 
-def _contract(fields: list[str], pack: Pack) -> dict[str, Any]:
-    """The contract as `jsonschema-rs` compiles it: every field, codes by list, two shapes."""
-    properties: dict[str, Any] = {name: {"type": ["string", "null"], "maxLength": 200} for name in fields}
-    for name in _CODED:
-        properties[name] = {"enum": [*sorted(set(pack.crosswalk(f"bench:{name}").table.values())), None]}
-    properties["birth_date"] = {"type": ["string", "null"], "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-    properties["pin"] = {"type": ["string", "null"], "pattern": "^[12][0-9]{13}$"}
-    return {"type": "object", "properties": properties, "required": fields, "additionalProperties": False}
+def _contract(fields: list[str]) -> Contract:
+    """The contract of the message: types and lengths of all fields, required ones, four code lists, patterns, bounds on dates and a number."""
+    properties: list[dict[str, Any]] = []
+    for name in fields:
+        options: dict[str, Any] = {"maxLength": 200}
+        one: dict[str, Any] = {"name": name, "logicalType": "string", "logicalTypeOptions": options}
+        if name in ("birth_date", "updated_at"):
+            one |= {"logicalType": "date", "logicalTypeOptions": {"minimum": "1900-01-01"}}
+        elif name == "birth_year":
+            one |= {"logicalType": "integer", "logicalTypeOptions": {"minimum": 1900, "maximum": 2100}}
+        elif name in _CODED:
+            one["customProperties"] = [{"property": "codeList", "value": f"bench:{name}"}]
+        elif name == "pin":
+            options["pattern"] = "^[12][0-9]{13}$"
+        if name in ("id", "surname", "birth_date", "pin"):
+            one["required"] = True
+        properties.append(one)
+    document = {
+        "kind": "DataContract",
+        "apiVersion": "v3.1.0",
+        "id": "bench:person",
+        "version": "1.0.0",
+        "status": "active",
+    }
+    return odcs.parse({**document, "schema": [{"name": "person", "properties": properties}]})

@@ -5,9 +5,20 @@ Lines leave no choice (`patterns`), so RE2 answers as the definition does, with 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from kerege.semantics import ir, sql
 from kerege.semantics.duck_columns import Columns
-from kerege.semantics.patterns import Pattern, certain_of, expression, may_end_blank, names_of, stops_of
+from kerege.semantics.patterns import Line, Pattern, certain_of, expression, may_end_blank, names_of, stops_of, tidy
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One line in one form: the column of its groups, and whether the text has no blanks but spaces where it reads it."""
+
+    struct: str
+    elements: Line
+    tidy: bool
 
 
 class PatternColumns:
@@ -15,43 +26,61 @@ class PatternColumns:
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
-        self._read: dict[tuple[str, Pattern], tuple[list[str], str]] = {}
+        self._read: dict[tuple[str, Pattern], tuple[list[_Try], str]] = {}
 
     def part(self, node: ir.Extract, of: str) -> tuple[str, str]:
         """(the column of the part's value, the condition that no line read the text)."""
-        structs, line = self._take_apart(node.pattern, of)
+        tries, line = self._take_apart(node.pattern, of)
         cases = [
-            f"WHEN {number} THEN struct_extract({struct}, {sql.literal(node.part)})"
-            for number, (struct, elements) in enumerate(zip(structs, node.pattern.lines, strict=True))
-            if node.part in names_of(elements)
+            f"WHEN {number} THEN {_bare(one, node.part)}"
+            for number, one in enumerate(tries)
+            if node.part in names_of(one.elements)
         ]
-        raw = self.columns.define(f"nullif(CASE {line} {' '.join(cases)} END, '')", line, *structs)
-        value = raw
-        if any(may_end_blank(line, node.part) for line in node.pattern.lines):
-            odd = self.columns.define(sql.odd(of), of)
-            value = self.columns.define(f"nullif({sql.trim(raw, odd)}, '')", raw, odd)
+        value = self.columns.define(
+            f"nullif(CASE {line} {' '.join(cases)} END, '')", line, *(one.struct for one in tries)
+        )
         return value, f"({of} IS NOT NULL AND {line} IS NULL)"
 
-    def _take_apart(self, pattern: Pattern, of: str) -> tuple[list[str], str]:
+    def _take_apart(self, pattern: Pattern, of: str) -> tuple[list[_Try], str]:
+        """(the lines as they are tried, the column of the place of the one that read the text).
+
+        The tidy forms of all lines come first: they read no text that has another blank than a space, and of the others what the full forms read.
+        """
         if (of, pattern) in self._read:
             return self._read[of, pattern]
-        structs: list[str] = []
+        tidied = [tidy(elements) for elements in pattern.lines]
+        forms = [(expression(elements), elements, False) for elements in pattern.lines]
+        if all(text is not None for text in tidied):
+            forms = [*((str(text), e, True) for text, e in zip(tidied, pattern.lines, strict=True)), *forms]
+        tries: list[_Try] = []
         conditions: list[str] = []
-        for elements in pattern.lines:
+        for text, elements, plain in forms:
             names = names_of(elements)
             listed = ", ".join(map(sql.literal, names))
-            text = f"regexp_extract({of}, {sql.literal(f'^(?:{expression(elements)})$')}, [{listed}])"
+            text = f"regexp_extract({of}, {sql.literal(f'^(?:{text})$')}, [{listed}])"
             if conditions:
                 text = f"CASE WHEN NOT ({' OR '.join(conditions)}) THEN {text} END"
             struct = self.columns.define(text, of, *conditions)
-            structs.append(struct)
+            tries.append(_Try(struct, elements, plain))
             fits = [f"struct_extract({struct}, {sql.literal(certain_of(elements))}) <> ''"]
             fits += [
                 f"NOT regexp_matches(struct_extract({struct}, {sql.literal(names[at])}), {sql.literal(stops)})"
                 for at, stops in stops_of(elements)
             ]
-            conditions.append(self.columns.define(f"coalesce({' AND '.join(fits)}, false)", struct))
+            conditions.append(self.columns.define(f"CASE WHEN {' AND '.join(fits)} THEN true ELSE false END", struct))
         cases = [f"WHEN {condition} THEN {number}" for number, condition in enumerate(conditions)]
         line = self.columns.define(f"CASE {' '.join(cases)} END", *conditions)
-        self._read[of, pattern] = structs, line
-        return structs, line
+        self._read[of, pattern] = tries, line
+        return tries, line
+
+
+def _bare(one: _Try, part: str) -> str:
+    """The part's text without blanks at its ends."""
+    text = f"struct_extract({one.struct}, {sql.literal(part)})"
+    if not may_end_blank(one.elements, part):
+        return text
+    return (
+        f"CASE WHEN {text} < '!' OR suffix({text}, ' ') THEN trim({text}, ' ') ELSE {text} END"
+        if one.tidy
+        else sql.trim(text)
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,7 @@ _RUNS: itertools.count[int] = itertools.count(1)
 _ISSUE_TYPE: Final = "STRUCT(field VARCHAR, code VARCHAR, source_code VARCHAR, severity VARCHAR)"
 ROW, ISSUES, VERDICT = RESERVED
 _FEW: Final = 500  # different values of a cell that is worked out by value and not by row
+_HEAVY: Final = (("reject", "rejected"), ("quarantine", "quarantined"))
 # What an operator's failure is called.
 _CODES: Final[dict[type[ir.Expr], str]] = {
     ir.ParseDate: problems.DATE,
@@ -89,7 +90,7 @@ def compile_duckdb(mapping: Mapping, pack: Lists) -> DuckTable:
 
 @dataclass(frozen=True, slots=True)
 class _Issue:
-    """One problem a field may have: when (an SQL condition, never null) and what."""
+    """One problem a field may have: when (an SQL condition; null is no) and what."""
 
     when: str
     field: str
@@ -97,10 +98,10 @@ class _Issue:
     severity: Severity
     source: str = "NULL"
 
-    def sql(self, when: str) -> str:
+    def sql(self) -> str:
         texts = (sql.literal(self.field), sql.literal(self.code))
         return (
-            f"CASE WHEN {when} THEN CAST(struct_pack(field := {texts[0]}, code := {texts[1]}, "
+            f"CASE WHEN {self.when} THEN CAST(struct_pack(field := {texts[0]}, code := {texts[1]}, "
             f"source_code := {self.source}, severity := '{self.severity}') AS {_ISSUE_TYPE}) END"
         )
 
@@ -190,9 +191,9 @@ class _Run:
             name = sql.quoted(cell)
             raw = self.columns.cell(name if types[cell] == "VARCHAR" else f"CAST({name} AS VARCHAR)")
             # bytes are counted first: no text has more characters than bytes
-            long = self.long[cell] = f"coalesce(strlen({raw}) > {limit} AND length({raw}) > {limit}, false)"
+            long = self.long[cell] = f"strlen({raw}) > {limit} AND length({raw}) > {limit}"
             plain = f"strlen({raw}) <= {limit} AND {sql.visible(raw)}"
-            there = f"CASE WHEN {plain} THEN {raw} WHEN {long} OR {sql.blank(raw)} THEN NULL ELSE {raw} END"
+            there = f"CASE WHEN {plain} THEN {raw} WHEN ({long}) OR {sql.blank(raw)} THEN NULL ELSE {raw} END"
             self.names[ir.Field(cell)] = self.columns.define(there, raw)
         self._repeated()
 
@@ -402,20 +403,18 @@ class _Run:
     def _result(self) -> tuple[str, ...]:
         """What is selected: the canonical fields, the problems and the verdict."""
         every = tuple(self.columns.level)
-        issues = [(self.columns.define(issue.when, *every), issue) for issue in self._issues()]
+        issues = [issue for issue in self._issues() if issue.when != "false"]
         values = [f"{self.column(f.expr)} AS {sql.quoted(f.name)}" for f in self.mapping.fields]
-
-        def some(severity: str) -> str:
-            return " OR ".join(name for name, issue in issues if issue.severity == severity) or "false"
-
-        listed = f"CAST([] AS {_ISSUE_TYPE}[])"
+        listed, verdict = f"CAST([] AS {_ISSUE_TYPE}[])", "'ok'"
         if issues:
-            told = ", ".join(issue.sql(name) for name, issue in issues)
-            listed = f"CASE WHEN {' OR '.join(name for name, _ in issues)} THEN list_filter([{told}], lambda x: x IS NOT NULL) ELSE {listed} END"
-        verdict = (
-            f"CASE WHEN {some('reject')} THEN 'rejected' WHEN {some('quarantine')} THEN 'quarantined' "
-            f"WHEN {some('flag')} THEN 'flagged' ELSE 'ok' END"
-        )
+            # One look at all conditions finds the few rows that have a problem; only on those each is asked by itself. CASE asks
+            # conditions one by one, of the rows that those before left; a bare OR would work out all of them for all rows.
+            some = self.columns.define(f"CASE WHEN {_any(issues)} THEN true ELSE false END", *every)
+            told = ", ".join(issue.sql() for issue in issues)
+            listed = f"CASE WHEN {some} THEN list_filter([{told}], lambda x: x IS NOT NULL) ELSE {listed} END"
+            by_weight = [(word, [i for i in issues if i.severity == weight]) for weight, word in _HEAVY]
+            cases = [f"WHEN {_any(found)} THEN '{word}'" for word, found in by_weight if found]
+            verdict = f"CASE WHEN NOT {some} THEN 'ok' {' '.join(cases)} ELSE 'flagged' END"
         return (*values, f"{listed} AS {ISSUES}", f"{verdict} AS {VERDICT}")
 
     def _told(self, made: str, name: str) -> TableResult:
@@ -423,30 +422,40 @@ class _Run:
         verdicts: Counter[Verdict] = Counter(
             dict(self.con.execute(f"SELECT {VERDICT}, count(*) FROM {made} GROUP BY 1").fetchall())
         )
-        query = f"SELECT i.field, i.code, count(*) FROM (SELECT unnest({ISSUES}) AS i FROM {made} WHERE {VERDICT} <> 'ok') GROUP BY 1, 2"
-        counted = Counter({(field_, code): times for field_, code, times in self.con.execute(query).fetchall()})
-        self._count_unmapped(made, counted)
+        query = (
+            f"SELECT i.field, i.code, CASE WHEN i.code = {sql.literal(problems.UNMAPPED)} THEN i.source_code END, count(*) "
+            f"FROM (SELECT unnest({ISSUES}) AS i FROM {made} WHERE {VERDICT} <> 'ok') GROUP BY 1, 2, 3"
+        )
+        counted: Counter[tuple[str, str]] = Counter()
+        codes: dict[str, dict[str, int]] = {}  # field -> source code -> times
+        for field_, code, source, times in self.con.execute(query).fetchall():
+            counted[field_, code] += times
+            if code == problems.UNMAPPED:
+                codes.setdefault(field_, {})[source] = times
+        self._count_unmapped(codes)
         return TableResult(name, sum(verdicts.values()), verdicts, counted, dict(self.parsed))
 
-    def _count_unmapped(self, made: str, counted: Counter[tuple[str, str]]) -> None:
+    def _count_unmapped(self, codes: dict[str, dict[str, int]]) -> None:
         """Codes as the problems name them; read again from the source only where one is too long to stand in a problem whole."""
         by_field: dict[str, list[tuple[str, str, str]]] = {}
         for field_, *rest in self.unmapped:
             by_field.setdefault(field_, []).append((rest[0], rest[1], rest[2]))
         for field_, recodes in by_field.items():
-            if not counted[field_, problems.UNMAPPED]:
+            found = codes.get(field_)
+            if not found:
                 continue
-            where = f"i.field = {sql.literal(field_)} AND i.code = {sql.literal(problems.UNMAPPED)}"
-            query = f"SELECT i.source_code, count(*) FROM (SELECT unnest({ISSUES}) AS i FROM {made} WHERE {VERDICT} <> 'ok') WHERE {where} GROUP BY 1"
-            found = self.con.execute(query).fetchall()
-            if len(recodes) == 1 and all(len(code) < problems.SOURCE_CODE_LENGTH for code, _ in found):
-                for code, times in found:
+            if len(recodes) == 1 and all(len(code) < problems.SOURCE_CODE_LENGTH for code in found):
+                for code, times in found.items():
                     self.pack.crosswalk(recodes[0][0]).count(code, times)
                 continue
             for crosswalk_id, column, when in recodes:
                 query = self.columns.query(last=(column, "count(*)")) + f" WHERE {when} GROUP BY 1"
                 for code, times in self.con.execute(query).fetchall():
                     self.pack.crosswalk(crosswalk_id).count(code, times)
+
+
+def _any(issues: Iterable[_Issue]) -> str:
+    return " OR ".join(dict.fromkeys(f"({issue.when})" for issue in issues))
 
 
 def _bottom_up(expr: ir.Expr) -> Iterator[ir.Expr]:

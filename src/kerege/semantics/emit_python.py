@@ -76,9 +76,10 @@ class _Writer:
         for cell, name in self.cells.items():
             out += [
                 f"    {name} = get({cell!r}); {name}_long = False",
-                f"    if {name} is not None:",
+                f"    if {name}:",
                 f"        if len({name}) > {self.mapping.cell_limit}: {name} = None; {name}_long = True",
-                f"        elif not {name} or ({name}[0] in WS and not {name}.strip(WS)): {name} = None",
+                f"        elif {name}[0] in WS and not {name}.strip(WS): {name} = None",
+                f"    else: {name} = None",
             ]
         self.slots = {field.name: f"t{n}" for n, field in enumerate(self.mapping.fields)}
         for field in self.mapping.fields:

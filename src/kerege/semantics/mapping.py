@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final, Literal, get_args
@@ -67,6 +68,16 @@ class Mapping:
     cell_limit: int = CELL_LIMIT
     file: str = ""
     fingerprint: str = ""
+
+    @cached_property
+    def json_paths(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Each cell with the steps of its dotted path."""
+        return tuple((cell, tuple(path.split("."))) for cell, path in self.source.cells.items())
+
+    @cached_property
+    def json_flat(self) -> tuple[tuple[str, str], ...] | None:
+        """Each cell with its key, when every cell stands in the record itself."""
+        return tuple((c, p[0]) for c, p in self.json_paths) if all(len(p) == 1 for _, p in self.json_paths) else None
 
     @property
     def version(self) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -27,6 +28,9 @@ from kerege.semantics.mapping import Mapping, Source
 
 CELL_MAXIMUM: Final = 131_072  # characters; a cell beyond it stops the payload (a quote never closed swallows a file)
 Record = dict[str, str | None]
+_BOM: Final = b"\xef\xbb\xbf"
+_ALL_TEXT: Final = {str}
+_NONE: Final[set[str]] = set()
 _FAMILY: Final = {"json": "json", "xml": "xml", "soap+xml": "xml", "csv": "csv"}
 
 
@@ -37,17 +41,20 @@ def decode(payload: bytes, content_type: str, mapping: Mapping) -> list[Record]:
     if said is not None and said != source.format:
         reason = f"the content type says {said}"
         raise PayloadBroken(format=source.format.upper(), reason=reason, where="the content type")
-    records = list(_READERS[source.format](payload, source, mapping.id))
-    _check_cells(records, source)
+    records = list(_READERS[source.format](payload, mapping))
+    # a cell has no more characters than the payload has bytes, and JSON writes a NUL in one way only
+    if source.format != "json" or source.encoding == "utf-16" or len(payload) > CELL_MAXIMUM or b"\\u0000" in payload:
+        _check_cells(records)
     return records
 
 
+@lru_cache(maxsize=256)
 def _family(content_type: str) -> str | None:
     subtype = content_type.partition(";")[0].strip().lower().partition("/")[2]
     return "html" if subtype == "html" else _FAMILY.get(subtype) or _FAMILY.get(subtype.rpartition("+")[2])
 
 
-def _check_cells(records: list[Record], source: Source) -> None:
+def _check_cells(records: list[Record]) -> None:
     for number, record in enumerate(records, start=1):
         for cell, value in record.items():
             if value is None:
@@ -95,10 +102,20 @@ def _check_vanished(records: list[Record], present: Set[str], source: Source, ma
 # --- JSON -------------------------------------------------------------------------------------------------------------------------
 
 
-def _json(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
+def _json(payload: bytes, mapping: Mapping) -> list[Record]:
+    source = mapping.source
+    if source.encoding == "utf-8" and not payload.startswith(_BOM):
+        try:
+            return _json_records(orjson.loads(payload), mapping)
+        except orjson.JSONDecodeError:
+            pass  # read again as text, to say what is wrong with it
+    return _json_records(_json_document(payload, source), mapping)
+
+
+def _json_document(payload: bytes, source: Source) -> Any:
     text = _text(payload, source)
     try:
-        document = orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         if not text.strip() or error.pos >= len(text.rstrip()) or "end of data" in error.msg:
             raise PayloadIncomplete(
@@ -106,17 +123,27 @@ def _json(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
             ) from error
         where = f"line {error.lineno}, column {error.colno}"
         raise PayloadBroken(format="JSON", reason="it does not parse", where=where) from error
+
+
+def _json_records(document: Any, mapping: Mapping) -> list[Record]:
+    source, flat = mapping.source, mapping.json_flat
     found: list[Record] = []
     absent: set[str] | None = None  # cells that no record has had so far
-    paths = [(cell, tuple(path.split("."))) for cell, path in source.cells.items()]
-    for number, item in enumerate(_json_items(document, source, mapping_id), start=1):
+    for number, item in enumerate(_json_items(document, source, mapping.id), start=1):
         if not isinstance(item, dict):
             raise PayloadBroken(format="JSON", reason="a record is not an object", where=f"record {number}")
-        record, missing = _json_record(item, paths, number)
+        if flat is not None:
+            record = {cell: item.get(key) for cell, key in flat}
+            if {value.__class__ for value in record.values()} == _ALL_TEXT:  # as most are: nothing is missing
+                found.append(record)
+                absent = _NONE
+                continue
+        record, missing = _json_record(item, mapping.json_paths, number)
         found.append(record)
         absent = set(missing) if absent is None else absent.intersection(missing)
-    _check_vanished(found, source.cells.keys() - (absent or set()), source, mapping_id)
-    return iter(found)
+    if absent:
+        _check_vanished(found, source.cells.keys() - absent, source, mapping.id)
+    return found
 
 
 def _json_items(document: Any, source: Source, mapping_id: str) -> list[Any]:
@@ -135,7 +162,7 @@ def _json_items(document: Any, source: Source, mapping_id: str) -> list[Any]:
 
 
 def _json_record(
-    item: dict[str, Any], paths: list[tuple[str, tuple[str, ...]]], number: int
+    item: dict[str, Any], paths: Sequence[tuple[str, tuple[str, ...]]], number: int
 ) -> tuple[Record, list[str]]:
     """The record's cells, and those it does not have."""
     record: Record = {}
@@ -165,7 +192,8 @@ def _json_text(value: Any, cell: str, number: int) -> str | None:
 # --- XML --------------------------------------------------------------------------------------------------------------------------
 
 
-def _xml(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
+def _xml(payload: bytes, mapping: Mapping) -> Iterator[Record]:
+    source, mapping_id = mapping.source, mapping.id
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
     )
@@ -268,7 +296,8 @@ def _xml_value(element: Any, below: dict[str, list[Any]], path: str, source: Sou
 # --- CSV --------------------------------------------------------------------------------------------------------------------------
 
 
-def _csv(payload: bytes, source: Source, mapping_id: str) -> Iterator[Record]:
+def _csv(payload: bytes, mapping: Mapping) -> Iterator[Record]:
+    source, mapping_id = mapping.source, mapping.id
     text = _text(payload, source)
     if not text.strip():
         raise PayloadIncomplete(reason="it is empty, not even a header")
@@ -370,4 +399,4 @@ def _check_trailer(body: list[list[str]], lines: list[int], source: Source) -> t
     return body[:first], lines[:first]
 
 
-_READERS: Final[dict[str, Callable[[bytes, Source, str], Iterator[Record]]]] = {"json": _json, "xml": _xml, "csv": _csv}
+_READERS: Final[dict[str, Callable[[bytes, Mapping], Iterable[Record]]]] = {"json": _json, "xml": _xml, "csv": _csv}

@@ -82,10 +82,7 @@ def odd(x: str) -> str:
     return f"regexp_matches({x}, {literal(_ODD_BLANK)})"
 
 
-def trim(x: str, odd: str | None = None) -> str:
-    """`odd`: a column that says so of the text `x` was cut from."""
-    if odd is not None:
-        return f"CASE WHEN {x} < '!' OR suffix({x}, ' ') OR {odd} THEN {_trimmed(x)} ELSE {x} END"
+def trim(x: str) -> str:
     return f"CASE WHEN {untidy(x)} THEN {_trimmed(x)} ELSE {x} END"
 
 

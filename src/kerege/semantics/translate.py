@@ -7,14 +7,18 @@ records, and `withheld` says so, because a consumer that took its absence for a 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from kerege.semantics.emit_python import Mapped
 from kerege.semantics.pack import Pack
-from kerege.semantics.problems import Problem, Verdict
+from kerege.semantics.problems import Problem
 from kerege.semantics.shape import decode
 
+_HELD: Final = ("quarantined", "rejected")
 CANONICAL: str = "application/vnd.kerege.canonical+json"
+Run = Callable[[Iterable[Mapping[str, str | None]]], Iterator[Mapped]]  # records in, what became of each out, in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,13 @@ class Translation:
         }
 
 
-def translate(pack: Pack, mapping_id: str, payload: bytes, content_type: str = "") -> Translation:
-    """The canonical records of `payload`. Raises a `Payload...` error when the payload as a whole cannot be trusted."""
+def translate(
+    pack: Pack, mapping_id: str, payload: bytes, content_type: str = "", run: Run | None = None
+) -> Translation:
+    """The canonical records of `payload`. Raises a `Payload...` error when the payload as a whole cannot be trusted.
+
+    run    what maps the records instead of the Python function, record by record: an engine for many (`engines_batches.Batches`)
+    """
     mapping, mapper = pack.mapping(mapping_id), pack.mapper(mapping_id)
     records: list[dict[str, str | None]] = []
     kept: list[dict[str, str | None]] = []
@@ -59,10 +68,11 @@ def translate(pack: Pack, mapping_id: str, payload: bytes, content_type: str = "
     problems: list[dict[str, Any]] = []
     withheld: list[dict[str, Any]] = []
     sources = decode(payload, content_type, mapping)
-    for place, source in enumerate(sources):
-        mapped = mapper(source)
-        problems += _described(place, mapped.problems)
-        if _held(mapped.verdict):
+    done = map(mapper, sources) if run is None else run(sources)
+    for place, (source, mapped) in enumerate(zip(sources, done, strict=True)):
+        if mapped.problems:
+            problems += _described(place, mapped.problems)
+        if mapped.verdict in _HELD:
             withheld.append({"record": place, "verdict": mapped.verdict})
         else:
             records.append(mapped.values)
@@ -79,10 +89,6 @@ def translate(pack: Pack, mapping_id: str, payload: bytes, content_type: str = "
         withheld=withheld,
         total=len(sources),
     )
-
-
-def _held(verdict: Verdict) -> bool:
-    return verdict in ("quarantined", "rejected")
 
 
 def _described(place: int, found: tuple[Problem, ...]) -> list[dict[str, Any]]:
