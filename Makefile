@@ -43,9 +43,9 @@ bench-data: $(STAMP) ## mapping, profiling, linkage, engines and search, speed b
 engines: $(STAMP) ## every engine held to the Python function over a million rows, cell by cell, within MINUTES (60) (OPTIONS=--quick)
 	timeout $$((60 * $(or $(MINUTES),60))) $(BIN)/python -m bench.data.engines $(OPTIONS)
 
-spark: $(STAMP) ## a virtual environment with Spark, and the mapping on a real cluster of two workers on this machine
+spark: $(STAMP) ## a virtual environment with Spark, and the mapping on a real cluster of two workers on this machine, within MINUTES (20)
 	@PY="$(PY)" sh tools/spark.sh
-	KEREGE_SPARK=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/semantics/test_engines_spark.py
+	KEREGE_SPARK=1 timeout $$((60 * $(or $(MINUTES),20))) $(BIN)/python -m pytest -q -p no:cacheprovider tests/semantics/test_engines_spark.py
 
 soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), both logs held against each other; bodies of 1 GB
 	KEREGE_BIG=1 $(BIN)/python -m pytest -q tests/node/test_faults_big_bodies.py
@@ -62,7 +62,7 @@ outside-api: $(STAMP) ## Schemathesis in an environment of its own, and what it 
 	@PY="$(PY)" sh tests/outside/setup_schemathesis.sh
 	@.venv/bin/python -m pytest -q tests/outside/api_schemathesis.py
 
-outside-datahub: $(STAMP) ## DataHub in an environment of its own, for bench-data's part profile
+outside-datahub: $(STAMP) ## DataHub in an environment of its own, for bench-data's part profiling
 	@PY="$(PY)" sh bench/data/setup_datahub.sh
 
 outside-mapping: $(STAMP) ## LinkML-Map and Spinta in environments of their own, for bench-data's mapping part

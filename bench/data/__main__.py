@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 PARTS = {
     "mapping": ("duckdb_vs_hand_sql", "vs_spinta", "vs_linkml_map", "message_us"),
-    "profile": ("profile_source_cpu_s",),
+    "profiling": ("profile_source_cpu_s",),
     "linkage": ("febrl4_no_id_f1",),
     "engines": ("engine_cell_diffs",),
     "search": ("search_p95_ms", "dcat_check_cpu_s"),

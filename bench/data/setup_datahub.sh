@@ -1,5 +1,5 @@
 #!/bin/sh
-# A virtual environment of DataHub's own, for bench/data/profile.py to measure beside ours what profiling costs the register.
+# A virtual environment of DataHub's own, for bench/data/profiling.py to measure beside ours what profiling costs the register.
 # It lies in .venv/outside-datahub (git-ignored). Neither is used by Kerege itself.
 set -eu
 PY="${PY:-python3.11}"
