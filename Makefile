@@ -7,7 +7,7 @@ STAMP := $(VENV)/.kerege-ready
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: $(STAMP) ## a virtual environment in this checkout, with every pinned dependency
 
@@ -51,25 +51,26 @@ soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), b
 	KEREGE_BIG=1 $(BIN)/python -m pytest -q tests/node/test_faults_big_bodies.py
 	KEREGE_SOAK_SECONDS=$(or $(SECONDS),120) $(BIN)/python -m pytest -q -s tests/box/test_kill.py
 
+# Other people's tools, each in an environment of its own: CONTRIBUTING.md says which target brings which, and for what.
 outside: $(STAMP) ## virtual environments of other people's X-Road libraries, for tests/outside
 	@PY="$(PY)" sh tests/outside/setup.sh
 
-outside-data: $(STAMP) ## data and peers of the data side, each in an environment of its own (FEBRL for bench-data)
+outside-data: $(STAMP) outside-codes outside-mapping ## all of the data side but DataHub and Spark: oracles of contracts, FEBRL, and the two below
 	@PY="$(PY)" sh tests/outside/setup_linkage.sh
 	@PY="$(PY)" sh tests/outside/setup_contracts.sh
 
 outside-api: $(STAMP) ## Schemathesis in an environment of its own, and what it asks of the hub's API (a minute)
 	@PY="$(PY)" sh tests/outside/setup_schemathesis.sh
-	@.venv/bin/python -m pytest -q tests/outside/api_schemathesis.py
+	@$(BIN)/python -m pytest -q tests/outside/api_schemathesis.py
 
 outside-datahub: $(STAMP) ## DataHub in an environment of its own, for bench-data's part profiling
 	@PY="$(PY)" sh bench/data/setup_datahub.sh
 
-outside-mapping: $(STAMP) ## LinkML-Map and Spinta in environments of their own, for bench-data's mapping part
+outside-mapping: $(STAMP) ## LinkML-Map and Spinta, for bench-data's mapping part and tests/outside/test_spinta.py
 	@PY="$(PY)" sh tests/outside/setup_mapping.sh
 	@PY="$(PY)" sh tests/outside/setup_spinta.sh
 
-outside-codes: $(STAMP) ## virtual environments of skosify, sssom and pysdmx, for tests/outside/test_codes_tools.py
+outside-codes: $(STAMP) ## skosify, sssom and pysdmx, for tests/outside/test_codes_tools.py
 	@PY="$(PY)" sh tests/outside/setup_codes.sh
 
 fuzz: $(STAMP) ## every parser of strangers' bytes fuzzed for SECONDS (60) each
@@ -82,4 +83,5 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: outside-api outside-mapping outside-datahub engines spark outside-codes help setup demo test check format evaluate bench-exchange bench-data soak outside outside-data fuzz lock clean
+.PHONY: help setup demo test check format evaluate bench-exchange bench-data engines spark soak fuzz lock clean
+.PHONY: outside outside-data outside-mapping outside-codes outside-api outside-datahub
