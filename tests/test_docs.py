@@ -152,3 +152,11 @@ def test_links_between_pages_lead_somewhere():
 def test_modules_stay_small_enough_to_read(file):
     lines = len(file.read_text(encoding="utf-8").splitlines())
     assert lines <= 600, f"{file.relative_to(ROOT)} has {lines} lines; split it"
+
+
+def test_every_page_is_in_the_list_of_all_pages():
+    docs = ROOT / "docs"
+    pages = {p.relative_to(docs).as_posix() for p in docs.rglob("*.md")}
+    pages -= {p for p in pages if p.startswith("decisions/")} | {"README.md"}
+    listed = re.findall(r"\]\(([a-z-]+(?:/[a-z-]+)?\.md)\)", (docs / "README.md").read_text(encoding="utf-8"))
+    assert sorted(pages) == sorted(listed)
