@@ -42,6 +42,7 @@ bench-data: $(STAMP) ## mapping, profiling, linkage, engines and search, speed b
 
 engines: $(STAMP) ## every engine held to the Python function over a million rows, cell by cell, within MINUTES (60) (OPTIONS=--quick)
 	timeout $$((60 * $(or $(MINUTES),60))) $(BIN)/python -m bench.data.engines $(OPTIONS)
+	KEREGE_EXAMPLES=20 $(BIN)/python -m pytest -q -p no:cacheprovider tests/semantics/test_two_engines.py
 
 spark: $(STAMP) ## a virtual environment with Spark, and the mapping on a real cluster of two workers on this machine, within MINUTES (20)
 	@PY="$(PY)" sh tools/spark.sh

@@ -133,3 +133,15 @@ CELLS = st.one_of(
     _mixed(),
     LONG,
 )
+
+# Every kind of dirt at least once, whatever is drawn: rows for tests that try few examples.
+DIRT: tuple[str | None, ...] = (
+    None,
+    "",
+    *_KNOWN.replace("\n", "|").split("|"),
+    *WHITESPACE,
+    *(blank + "М" + blank for blank in WHITESPACE),
+    "М" * 5001,
+    "a" * 5000,
+    " \u2003" * 2600,
+)

@@ -1,7 +1,11 @@
-"""The standing promise: Python for one record and DuckDB for a table give the same values, problems and verdicts, cell by cell."""
+"""The standing promise: Python for one record and DuckDB for a table give the same values, problems and verdicts, cell by cell.
+
+A run tries few examples of each operator; `make engines` sets KEREGE_EXAMPLES to a factor and tries many times as many.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import duckdb
@@ -15,13 +19,20 @@ from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import Mapping, Source, TargetField
 
 from .patterns_support import ADDRESS, HOUSE
-from .support import CELLS, POLICIES, country_pack, small_pack
+from .support import CELLS, DIRT, POLICIES, country_pack, small_pack
 
 LIMIT = 5000
 COLUMNS = ("a", "b", "c")
-SETTINGS = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+MORE = int(os.environ.get("KEREGE_EXAMPLES", "1"))
+
+
+def tried(examples: int) -> settings:
+    """So many examples, times what the environment asks for."""
+    return settings(
+        max_examples=examples * MORE,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 def mapping_of(fields: Sequence[TargetField], cells: Sequence[str] = COLUMNS, limit: int = LIMIT) -> Mapping:
@@ -133,8 +144,9 @@ def both(mapping: Mapping, rows: Sequence[Sequence[str | None]]) -> tuple[list[o
         by_python.append((list(mapped.values.items()), issues, mapped.verdict))
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE source ({', '.join(f'{name} VARCHAR' for name in names)})")
-        connection.executemany(
-            f"INSERT INTO source VALUES ({', '.join('?' for _ in names)})", [list(row) for row in rows]
+        place = f"({', '.join('?' for _ in names)})"
+        connection.execute(
+            f"INSERT INTO source VALUES {', '.join(place for _ in rows)}", [c for row in rows for c in row]
         )
         result = compile_duckdb(mapping, theirs).run(connection, "source", "mapped")
         by_duckdb: list[object] = []
@@ -153,7 +165,7 @@ ROWS = st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=8)
 
 
 @given(mapping=mappings(), rows=ROWS)
-@SETTINGS
+@tried(20)
 def test_generated_mappings_give_the_same_on_generated_dirt(
     mapping: Mapping, rows: list[tuple[str | None, ...]]
 ) -> None:
@@ -163,17 +175,18 @@ def test_generated_mappings_give_the_same_on_generated_dirt(
 
 @pytest.mark.parametrize("name", sorted(STEPS))
 @given(data=st.data())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@tried(3)
 def test_each_operator_gives_the_same_on_generated_dirt(name: str, data: st.DataObject) -> None:
-    fields = [TargetField(f"f{n}", data.draw(STEPS[name])(ir.Field("a"))) for n in range(3)]  # type: ignore[operator]
-    rows = data.draw(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=5, max_size=15))
-    by_python, by_duckdb = both(mapping_of(fields), rows)
+    fields = [TargetField(f"f{n}", data.draw(STEPS[name])(ir.Field("a"))) for n in range(4)]  # type: ignore[operator]
+    rows = data.draw(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=15, max_size=30))
+    every = [(text, DIRT[n - 7], DIRT[n - 14]) for n, text in enumerate(DIRT)]
+    by_python, by_duckdb = both(mapping_of(fields), [*every, *rows])
     assert by_python == by_duckdb
 
 
 def test_every_operator_of_the_form_is_tried() -> None:
-    tried = set(STEPS) | {"field", "target", "const", "concat", "coalesce", "when", "together"}
-    assert tried == set(ir.OPERATORS)
+    there = set(STEPS) | {"field", "target", "const", "concat", "coalesce", "when", "together"}
+    assert there == set(ir.OPERATORS)
 
 
 def test_problems_of_a_branch_not_taken_are_not_told_by_either_engine() -> None:
@@ -190,7 +203,7 @@ def test_problems_of_a_branch_not_taken_are_not_told_by_either_engine() -> None:
 
 @pytest.mark.parametrize("mapping_id", sorted(country_pack().mappings))
 @given(data=st.data())
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@tried(1)
 def test_the_country_mappings_give_the_same_on_generated_dirt(mapping_id: str, data: st.DataObject) -> None:
     pack = country_pack()
     mapping = pack.mapping(mapping_id)

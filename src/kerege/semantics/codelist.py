@@ -298,7 +298,7 @@ def loops(above: Mapping[str, Iterable[str]]) -> tuple[Loop, ...]:
             if walk:
                 low[walk[-1][0]] = min(low[walk[-1][0]], low[node])
             if low[node] == order[node]:
-                members = []
+                members: list[str] = []
                 while not members or members[-1] != node:
                     members.append(open_.popitem()[0])
                 if len(members) > 1 or node in ups.get(node, ()):

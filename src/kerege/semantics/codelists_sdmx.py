@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import orjson
 from lxml import etree
@@ -175,7 +175,7 @@ def _read_xml(data: bytes, name: str) -> tuple[_Item, list[_Item], str, str]:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         raise CodeListInvalid(file=name, reason=f"not XML ({error})") from error
-    if root.getroottree().docinfo.doctype:
+    if cast(Any, root.getroottree().docinfo).doctype:  # the stubs do not know it
         raise CodeListInvalid(file=name, reason="XML with a document type declaration is not read")
     lists = [e for e in root.iter("{*}Codelist", "{*}CodeList") if isinstance(e.tag, str) and e.get("id")]
     if len(lists) != 1:
