@@ -13,13 +13,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 
 import open_catalogue as world
 
-from kerege.catalogue import doings, lifecycle, search_index
+from kerege.catalogue import codelists, doings, lifecycle, search_index
 from kerege.catalogue.errors import SearchNotBuilt
 from kerege.catalogue.lifecycle_rules import Subject
 from kerege.catalogue.models import Dataset, SearchEntry, SearchFacet, SearchWord
 from kerege.catalogue.search import KINDS, Filters, Found, search
 from kerege.catalogue.search_ids import Facet, facet_of
 from kerege.catalogue.search_words import EXACT, key_of, keys, likeness, words
+from kerege.semantics.codelist import CodeList, Concept
+from kerege.semantics.crosswalk_rows import Row
+from kerege.semantics.crosswalk_set import Crosswalk
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +142,36 @@ def test_the_doings_keep_the_index(filled: tuple[Dataset, Dataset]) -> None:
     assert names(search("language of instruction", public), "field") == {"status"}
     doings.set_organisation(people.source, "KG/GOV/70000009")
     assert search("citizen", Filters(("dataset",))).hits[0].organisation == "KG/GOV/70000009"
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_published_version_of_a_code_list_is_found_in_place_of_the_packs() -> None:
+    before = SearchEntry.objects.count()
+    label = {"ky": "ховеркрафт", "ru": "ховеркрафт", "en": "hovercraft"}
+    wording = {"ky": "тизме", "ru": "список", "en": "list"}
+    for list_id, version in (("kg:sex", "2099"), ("kg:vessels", "1")):
+        made = CodeList(list_id, (Concept("H", label),), wording, version)
+        codelists.import_codelist(made, "steward", world.NOW)
+    walk = Crosswalk(
+        "kg:hovercrafts--vessels", (Row("1", "H"),), "kg:hovercrafts", "kg:vessels", title="Hovercrafts", version="1"
+    )
+    codelists.import_crosswalk(walk, "steward", world.NOW)
+    assert search("hovercraft").hits == (), "importing binds nobody"
+    for subject in (
+        Subject("codelist", "kg:sex", "2099"),
+        Subject("codelist", "kg:vessels", "1"),
+        Subject("crosswalk", walk.id, "1"),
+    ):
+        for action, by in (("submit", "a"), ("approve", "b"), ("publish", "a")):
+            lifecycle.act(subject, action, by, "ready", world.NOW)
+    assert {(h.kind, h.key) for h in search("hovercraft").hits} == {
+        ("code", "kg:sex#H"), ("code", "kg:vessels#H"), ("crosswalk", walk.id),
+    }  # fmt: skip
+    assert "kg:sex#1" not in SearchEntry.objects.filter(kind="code").values_list("key", flat=True)
+    kept = set(SearchEntry.objects.values_list("kind", "key"))
+    search_index.rebuild()
+    assert set(SearchEntry.objects.values_list("kind", "key")) == kept
+    assert SearchEntry.objects.count() == before - 4 + 1 + 2 + 1
 
 
 def test_the_first_search_of_a_small_catalogue_makes_the_index() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import jsonschema_rs
 import pytest
@@ -175,6 +176,111 @@ def test_properties_are_fetched_in_both_versions(country: Any) -> None:
         proposal = country.get(address, {"type": "village", "limit": 3}).json()
         validator(version, "data-extension-property-proposal").validate(proposal)
         assert len(proposal["properties"]) == 3
+
+
+def test_a_session_of_openrefine_from_the_manifest_to_new_columns(country: Any) -> None:
+    """What OpenRefine asks, in its order and form: its addresses are those the manifest gives, its batches have ten queries."""
+    manifest = country.get("/api/reconcile/places", headers={"Origin": "http://127.0.0.1:3333"}).json()
+
+    def path(url: str) -> str:
+        assert url.startswith("http://testserver/api/reconcile/places"), "OpenRefine asks where the manifest says"
+        return url.removeprefix("http://testserver")
+
+    def ask(batch: dict[str, Any]) -> dict[str, Any]:
+        response = country.post(
+            "/api/reconcile/places", urlencode({"queries": json.dumps(batch)}), content_type="application/x-www-form-urlencoded",
+            headers={"Origin": "http://127.0.0.1:3333"},
+        )  # fmt: skip
+        assert (response.status_code, response["Access-Control-Allow-Origin"]) == (200, "*")
+        validator("0.2", "reconciliation-result-batch").validate(response.json())
+        found: dict[str, Any] = response.json()
+        return found
+
+    cells = [
+        "Бишкек",
+        "Ош",
+        "Ысык-Көл облусу",
+        "Кара-Суу",
+        "Чүй",
+        "Талас",
+        "Нарын",
+        "Баткен",
+        "Жалал-Абад",
+        "no such place",
+    ]
+    guessed = ask({f"q{n}": {"query": cell, "limit": 3} for n, cell in enumerate(cells)})  # to guess the column's type
+    types = [t["id"] for answer in guessed.values() for c in answer["result"] for t in c["type"]]
+    assert set(types) <= {t["id"] for t in manifest["defaultTypes"]} | {
+        t["id"] for t in country.get("/api/reconcile/places/suggest/type").json()["result"]
+    }
+    suggested = manifest["suggest"]
+    for what in ("entity", "type", "property"):
+        address = path(suggested[what]["service_url"] + suggested[what]["service_path"])
+        got = country.get(address, {"prefix": "" if what != "entity" else "Биш"}).json()["result"]
+        assert got, what
+        flyout = suggested[what].get("flyout_service_path")
+        if flyout:
+            told = country.get(
+                path(suggested[what]["flyout_service_url"] + flyout.replace("${id}", quote(got[0]["id"])))
+            )
+            assert set(told.json()) == {"id", "html"}, what
+            assert "<script" not in told.json()["html"]
+
+    batch = {
+        f"q{n}": {
+            "query": cell, "type": types[0], "type_strict": "should",
+            "properties": [{"pid": "level", "p": "Level", "v": "city"}, {"pid": "within", "v": {"id": "41711000000000", "name": "Бишкек"}}],
+        }
+        for n, cell in enumerate(cells)
+    }  # fmt: skip
+    answered = ask(batch)
+    assert list(answered) == list(batch)
+    assert answered["q9"]["result"] == []
+    matched = [
+        c["id"]
+        for a in ask({f"q{n}": {"query": cell} for n, cell in enumerate(cells)}).values()
+        for c in a["result"]
+        if c["match"]
+    ]
+    assert "41711000000000" in matched
+
+    propose = manifest["extend"]["propose_properties"]
+    offered = country.get(
+        path(propose["service_url"] + propose["service_path"]), {"type": types[0], "limit": 3}
+    ).json()["properties"]
+    wanted = {"ids": matched[:10], "properties": [{"id": p["id"], "settings": {}} for p in offered]}
+    response = country.post(
+        "/api/reconcile/places",
+        urlencode({"extend": json.dumps(wanted)}),
+        content_type="application/x-www-form-urlencoded",
+    )
+    validator("0.2", "data-extension-response").validate(response.json())
+    assert set(response.json()["rows"]) == set(matched[:10])
+
+    page = country.get(path(manifest["preview"]["url"].replace("{{id}}", matched[0])))
+    assert (page.status_code, page["Content-Type"].split(";")[0]) == (200, "text/html")
+    assert country.get(path(manifest["view"]["url"].replace("{{id}}", matched[0]))).status_code == 200
+
+
+def test_the_preview_and_nothing_else_may_stand_in_a_strangers_frame(country: Any) -> None:
+    for root in ("/api/reconcile/places", "/api/reconcile/1.0/places"):
+        page = country.get(f"{root}/preview", {"id": "41711000000000"})
+        assert page["Content-Security-Policy"] == "default-src 'none'; frame-ancestors *"
+        assert "X-Frame-Options" not in page
+        assert "Set-Cookie" not in page
+        for other in (
+            "/preview?id=none",
+            "/suggest/entity?prefix=a",
+            "/view?id=41711000000000",
+            "/" if "1.0" in root else "",
+        ):
+            response = country.get(root + other)
+            assert response["X-Frame-Options"] == "DENY", other
+            assert "frame-ancestors 'none'" in response["Content-Security-Policy"], other
+    for path in ("/", "/en/sign-in/", "/api/v1/datasets"):
+        response = country.get(path)
+        assert response["X-Frame-Options"] == "DENY", path
+        assert "frame-ancestors 'none'" in response["Content-Security-Policy"], path
 
 
 def test_a_preview_may_stand_in_a_frame_and_runs_nothing(country: Any) -> None:

@@ -169,8 +169,7 @@ def act(
             raise LifecycleRaced(
                 subject=str(subject), action=after[-1].action.value, by=after[-1].by, state=after[-1].leads_to.value
             ) from error
-        if subject.kind == "dataset":
-            _findable(subject)
+        _findable(subject)
     return history(subject)[-1]
 
 
@@ -225,10 +224,15 @@ def reasons_against(subject: Subject, action: Action | str, now: datetime) -> tu
 
 def _findable(subject: Subject) -> None:
     """What may leave is found by everybody: the search index is told. Named and not imported, as the conditions are."""
-    source, _, table = subject.id.rpartition("#")
-    found = Dataset.objects.filter(source=source, table=table).values_list("pk", flat=True).first()
-    if found is not None:
-        importlib.import_module("kerege.catalogue.search_index").changed(f"dataset:{found}")
+    told = ""
+    if subject.kind == "dataset":
+        source, _, table = subject.id.rpartition("#")
+        found = Dataset.objects.filter(source=source, table=table).values_list("pk", flat=True).first()
+        told = "" if found is None else f"dataset:{found}"
+    elif subject.kind in ("codelist", "crosswalk"):
+        told = f"{subject.kind}:{subject.id}"
+    if told:
+        importlib.import_module("kerege.catalogue.search_index").changed(told)
 
 
 def _enter(row: LifecycleAction, ledger: LedgerWriter | None) -> None:

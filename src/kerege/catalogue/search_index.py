@@ -6,7 +6,7 @@ Indexed are names, descriptions, meanings, owners and codes of code lists: never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeVar
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from kerege.catalogue import codelists, lifecycle
 from kerege.catalogue.exports import publication
 from kerege.catalogue.models import Dataset, Field, SearchEntry, SearchFacet, SearchWord
 from kerege.catalogue.packs import current_pack
@@ -144,8 +145,18 @@ def _concept_items(pack: Pack) -> Iterator[Item]:
         )  # fmt: skip
 
 
-def _codelist_items(pack: Pack) -> Iterator[Item]:
-    for found in pack.codelists.values():
+def _in_force(kind: str, known: Mapping[str, T], load: Callable[[str, str], T], only: str = "") -> list[T]:
+    """The pack's lists or crosswalks, and in their place, or beside them, what the catalogue published; `only` the one with this id."""
+    found = dict(known)
+    for thing in dict.fromkeys(s.subject.id for s in lifecycle.subjects(kind, thing=only)):
+        version = lifecycle.in_force(kind, thing)
+        if version is not None:
+            found[thing] = load(thing, version)
+    return [one for key, one in found.items() if not only or key == only]
+
+
+def _codelist_items(pack: Pack, only: str = "") -> Iterator[Item]:
+    for found in _in_force(codelists.CODELIST, pack.codelists, codelists.load_codelist, only):
         yield Item("codelist", found.id, dict(found.title) or {"": found.id}, (found.id,), (), f"{len(found)} codes")
         for one in found:
             others = tuple(w for _, w in one.alt_labels)
@@ -155,8 +166,8 @@ def _codelist_items(pack: Pack) -> Iterator[Item]:
             )  # fmt: skip
 
 
-def _crosswalk_items(pack: Pack) -> Iterator[Item]:
-    for found in pack.crosswalks.values():
+def _crosswalk_items(pack: Pack, only: str = "") -> Iterator[Item]:
+    for found in _in_force(codelists.CROSSWALK, pack.crosswalks, codelists.load_crosswalk, only):
         title = found.title or found.id
         yield Item(
             "crosswalk", found.id, {"": title}, (found.id, title), (found.subject_source, found.object_source),
@@ -192,7 +203,8 @@ _PARTS: Final[dict[str, tuple[tuple[str, ...], Callable[[Pack], Iterator[Item]]]
 def reindex(*subjects: str) -> int:
     """Make the entries of `subjects` anew; the number written. Inside the caller's transaction, if there is one.
 
-    subjects   "dataset:<id>", "source:<name as harvested>", "datasets", "concepts", "codelists", "crosswalks", "owners", "contracts"
+    subjects   "dataset:<id>", "source:<name as harvested>", "codelist:<id>", "crosswalk:<id>", "datasets", "concepts", "codelists", "crosswalks",
+               "owners", "contracts"
     """
     index, written = engine(), 0
     pack = current_pack()
@@ -201,6 +213,13 @@ def reindex(*subjects: str) -> int:
             kinds, make = _PARTS[subject]
             _remove(index, kind__in=kinds)
             written += _write(index, make(pack))
+        elif subject.startswith("codelist:"):
+            _remove(index, kind="codelist", key=subject[9:])
+            _remove(index, kind="code", parent=subject[9:])
+            written += _write(index, _codelist_items(pack, subject[9:]))
+        elif subject.startswith("crosswalk:"):
+            _remove(index, kind="crosswalk", key=subject[10:])
+            written += _write(index, _crosswalk_items(pack, subject[10:]))
         else:
             written += _reindex_datasets(index, subject, pack)
     return written
