@@ -16,6 +16,8 @@ from click.testing import CliRunner
 
 from kerege.catalogue.contract_checks import check
 from kerege.catalogue.errors import OutputExists, SourceDown, SourceMissing
+from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.sources import Limits, Reading
 from kerege.cli import main
 from kerege.semantics.contract import Contract
 from kerege.semantics.contract_message import compile_message
@@ -225,3 +227,30 @@ def test_a_live_table_in_postgresql_is_counted_there_read_only_and_what_it_says_
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_contract_is_held_against_all_rows_of_a_file_and_not_against_what_a_harvest_would_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Limits.__init__, "__defaults__", (20, 1_000_000, 30, 10))  # as if a harvest read 20 rows
+    path = tmp_path / "long.csv"
+    path.write_text("pin,sex\n" + "21203198000017,1\n" * 50)
+    assert harvest_source(str(path), Options(Reading(Limits()))).tables[0].rows == 20
+    report = check(contract(), str(path), lists, NOW)
+    assert (report.rows, report.counts()["pin", "primaryKey"]) == (50, 50)
+
+
+def test_a_parquet_file_called_like_a_pattern_is_checked_and_no_other(tmp_path: Path) -> None:
+    duckdb.execute(f"COPY (SELECT '1' AS pin) TO '{tmp_path}/a.parquet' (FORMAT parquet)")
+    (tmp_path / "a.parquet").rename(tmp_path / "[ab].parquet")
+    duckdb.execute(f"COPY (SELECT '2' AS pin UNION ALL SELECT '3') TO '{tmp_path}/b.parquet' (FORMAT parquet)")
+    assert check(contract(), str(tmp_path / "[ab].parquet"), lists, NOW).rows == 1
+
+
+def test_an_address_that_cannot_be_read_is_not_repeated_with_its_password() -> None:
+    import traceback
+
+    address = "postgresql://reader:" + "".join(reversed("ZZ%miehegs")) + "@127.0.0.1:1/db"
+    with pytest.raises(SourceDown) as wrong:
+        check(contract(), address, lists, NOW, table="people")
+    assert "sgeheim" not in "".join(traceback.format_exception(wrong.value))

@@ -189,6 +189,20 @@ def test_bodies_that_are_not_kept_still_count_as_calls(node: NodeFolder) -> None
 
 
 @pytest.mark.django_db
+def test_of_two_plans_that_counted_the_same_calls_one_is_applied(node: NodeFolder) -> None:
+    node.monitored(SCHOOL, PUPILS, 3)
+    begin, end = window(None, NOW)
+    options = Options(Reading(since=begin, until=end))
+    found = harvest_source(f"node://{node.path}", options)
+    doings.apply_plan(doings.make_plan(found, options, NOW, location=f"node://{node.path}").plan_id, NOW)
+    plans = [doings.make_plan(found, options, NOW, location=f"node://{node.path}") for _ in range(2)]
+    for plan in plans:
+        with pytest.raises(errors.PlanStale, match="how far its traffic was counted"):
+            doings.apply_plan(plan.plan_id, NOW)
+    assert ServiceUse.objects.get().calls == 3
+
+
+@pytest.mark.django_db
 def test_no_call_counts_twice_however_often_a_node_is_harvested(node: NodeFolder) -> None:
     def learn(until: datetime) -> None:
         since = counted_until("node://KG/GOV/70000003/node-edu")

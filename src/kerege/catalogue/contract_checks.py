@@ -18,10 +18,11 @@ from typing import Any, Final
 
 import duckdb
 
-from kerege.catalogue.errors import OutputExists, SourceDown, SourceMissing, SourceSlow, TableEmpty
+from kerege.catalogue.errors import OutputExists, SourceDown, SourceMissing, SourceRefused, SourceSlow, TableEmpty
 from kerege.catalogue.files import SafeWriter, written_whole
-from kerege.catalogue.sources import Reading, Source, Table, open_source
+from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
 from kerege.catalogue.sources.base import pick
+from kerege.catalogue.sources.lake import CLOSED, plain_name
 from kerege.ground.clock import iso
 from kerege.semantics.contract import Contract
 from kerege.semantics.contract_builder import rules_of
@@ -34,6 +35,7 @@ ROW: Final = "kerege_row_number"
 BREACHES: Final = "_breaches"
 _BATCH: Final = 20_000
 _SECONDS: Final = 3_600
+_WHOLE: Final = Reading(Limits(rows=1 << 62, sample=1 << 62))  # a contract is held against all of it, never a sample
 _PLAIN: Final = ("csv", "tsv", "sheet", "xlsx", "ods", "delimited")
 
 
@@ -123,7 +125,7 @@ def check(
     """
     rules = rules_of(contract, object_name)
     report = Report(contract.id, contract.version, "", mode or contract.mode)
-    with _opened(source, reading or Reading(), table) as at:
+    with _opened(source, reading or _WHOLE, table) as at:
         report.source = at.name
         checks = compile_sql(rules, at.engine, at.relation, at.columns, lists, at.row)
         _ask(at, checks, rules, report, now)
@@ -220,7 +222,7 @@ def _opened(source: str, reading: Reading, table: str) -> Iterator[_At]:
     path = Path(source)
     if path.is_file() and path.suffix.casefold() == ".parquet":
         with _duck() as db:
-            db.execute(f"CREATE VIEW data AS SELECT * FROM read_parquet({literal(str(path))})")  # noqa: S608 - escaped
+            db.execute(f"CREATE VIEW data AS SELECT * FROM read_parquet({literal(plain_name(path))})")  # noqa: S608 - escaped
             yield _of_duck(db, path.name)
         return
     reader = open_source(source, reading)
@@ -239,7 +241,7 @@ def _duck() -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB of its own in a private temporary folder, which spills there and is gone afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="kerege-contract-") as folder,
-        duckdb.connect(str(Path(folder) / "c")) as db,
+        duckdb.connect(str(Path(folder) / "c"), config=CLOSED) as db,
     ):
         db.execute("SET TimeZone = 'UTC'")
         yield db
@@ -327,7 +329,9 @@ def _postgresql(url: str, table: str, seconds: int) -> Iterator[_At]:
             )  # fmt: skip
     except psycopg.errors.QueryCanceled:
         raise SourceSlow(source=name, table=table, seconds=seconds) from None
-    except psycopg.OperationalError as problem:
+    except psycopg.errors.InsufficientPrivilege:
+        raise SourceRefused(source=name, reason="no right to read") from None
+    except psycopg.Error as problem:  # its own words may hold a value, or the address with its password
         raise SourceDown(source=name, reason=type(problem).__name__) from None
 
 

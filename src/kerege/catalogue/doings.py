@@ -28,7 +28,7 @@ from kerege.catalogue.ownership_doings import hand_over as hand_over
 from kerege.catalogue.ownership_doings import name_owner as name_owner
 from kerege.catalogue.plans import Change, diff, what_moved
 from kerege.catalogue.profile import TableProfile, as_column
-from kerege.catalogue.usage import add_usage
+from kerege.catalogue.usage import add_usage, counted_until
 from kerege.ground.clock import iso, require_utc
 from kerege.ground.ids import digest, new_id
 
@@ -126,12 +126,15 @@ def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]
         then = [TableProfile.from_dict(t) for t in plan.profile]
         raise PlanStale(plan=plan_id, source=plan.source, what=what_moved(then, seen.tables))
     with transaction.atomic():
+        _hold(plan.source)
         locked = Plan.objects.select_for_update().get(pk=plan.pk)
         if locked.status != Plan.OPEN:
             raise PlanDone(plan=plan_id, status=locked.status)
         known = known_tables(plan.source, plan.options["tables"])
         if _digest(known) != plan.base_digest:
             raise PlanStale(plan=plan_id, source=plan.source, what="what the catalogue knows of it")
+        if _counted_since(locked):
+            raise PlanStale(plan=plan_id, source=plan.source, what="how far its traffic was counted")
         changes = [Change.from_dict(c) for c in locked.changes]
         _write(locked, now)
         _note(locked, known, now)
@@ -140,6 +143,18 @@ def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]
         locked.status, locked.applied_at = Plan.APPLIED, require_utc(now)
         locked.save(update_fields=["status", "applied_at"])
     return changes
+
+
+def _hold(source: str) -> None:
+    """One plan of a source at a time: whoever applies one holds all that are open, so that the next sees what this one wrote."""
+    open_ones = Plan.objects.select_for_update().filter(source=source, status=Plan.OPEN)
+    list(open_ones.order_by("pk").values_list("pk", flat=True))
+
+
+def _counted_since(plan: Plan) -> bool:
+    """Whether calls that the plan counted were counted by another one since."""
+    until, since = counted_until(plan.source), plan.options.get("since")
+    return bool(plan.usage) and until is not None and (not since or datetime.fromisoformat(since) < until)
 
 
 def _write(plan: Plan, now: datetime) -> None:

@@ -38,10 +38,10 @@ from kerege.catalogue.tables import free_name
 _FETCH: Final = 5_000
 _MOST_FILES: Final = 10_000
 _GLOB: Final = re.compile(r"[*?\[]")  # what DuckDB would take for a pattern in a file's name
-_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "threads": 1, "memory_limit": "1GB", "autoinstall_known_extensions": False, "autoload_known_extensions": False,
-    "allow_community_extensions": False, "temp_directory": "",
+CLOSED: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "autoinstall_known_extensions": False, "autoload_known_extensions": False, "allow_community_extensions": False,
 }  # fmt: skip
+_SETTINGS: Final = {**CLOSED, "threads": 1, "memory_limit": "1GB", "temp_directory": ""}
 
 
 class _Duck:
@@ -296,8 +296,13 @@ def parquet_below(folder: Path) -> list[Path]:
     return found
 
 
+def plain_name(file: Path) -> str:
+    """A file's name as DuckDB takes it for that file alone, whatever signs of a pattern are in it."""
+    return _GLOB.sub(r"[\g<0>]", str(file))
+
+
 def _parquet(files: Sequence[Path]) -> str:
-    names = ", ".join("'" + _GLOB.sub(r"[\g<0>]", str(f)).replace("'", "''") + "'" for f in files)
+    names = ", ".join("'" + plain_name(f).replace("'", "''") + "'" for f in files)
     return f"read_parquet([{names}], hive_partitioning = true)"
 
 
