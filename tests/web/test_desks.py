@@ -173,7 +173,7 @@ def test_a_cause_of_rejection_is_told_in_the_words_of_the_law(visitor, db):
 def dataset(network):
     """The civil registry's births, of which only the sex has a concept, a code list and an owner."""
     births = Dataset.objects.create(
-        source="births.csv", kind="csv", table="births", organisation="70000001", rows=1200, profile={"sampled": True},
+        source="births.csv", kind="csv", table="births", organisation="KG/GOV/70000001", rows=1200, profile={"sampled": True},
         harvested_at=network,
     )  # fmt: skip
     blank = {

@@ -7,7 +7,8 @@ from typing import Final
 from kerege.web.access import Audience, View
 from kerege.web.api import catalogue as catalogue_api
 from kerege.web.api import machine, management, reconciliation
-from kerege.web.desks import applications, catalogue, desk_routes, discrepancies, gate, measures, network
+from kerege.web.desks import applications, desk_routes, discrepancies, gate, measures, network
+from kerege.web.desks.catalogue import addresses as catalogue
 from kerege.web.portal import child, home, signin, verify
 
 EVERYONE, OFFICER, PARENT = Audience.EVERYONE, Audience.OFFICER, Audience.PARENT
@@ -15,9 +16,7 @@ EVERYONE, OFFICER, PARENT = Audience.EVERYONE, Audience.OFFICER, Audience.PARENT
 # Pages in three languages: everything below /<language>/.
 PAGES: Final[tuple[tuple[str, View, str, Audience], ...]] = (
     ("", home.home, "home", EVERYONE),
-    ("catalogue/", catalogue.overview, "catalogue", EVERYONE),
-    ("catalogue/datasets/<int:dataset_id>/", catalogue.dataset, "catalogue-dataset", EVERYONE),
-    ("catalogue/concepts/<path:concept_id>/", catalogue.concept, "catalogue-concept", EVERYONE),
+    *((path, view, name, EVERYONE) for path, view, name in catalogue.PAGES),
     ("discrepancies/", discrepancies.overview, "discrepancies", EVERYONE),
     ("network/", network.overview, "network", EVERYONE),
     ("gate/", gate.gate, "gate", EVERYONE),
