@@ -1,6 +1,6 @@
 """The standing diff: a million rows on every engine, held to the Python function cell by cell, and what each engine costs.
 
-    python -m bench.data.engines [--quick] [--rows N]        (`make engines`, with a time bound)
+    python -m bench.data.engines [--quick] [--rows N] [--engines duckdb,polars,postgresql,spark] [--register]   (`make engines`, with a time bound)
 
 Two kinds of rows: the peers' register (bench.data.task), clean but for its dialects; and dirt for each of the country pack's mappings, made
 of what breaks engines. PostgreSQL is the server the package brings, Spark a real cluster of two workers (`make spark`); an engine that is not
@@ -67,9 +67,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Every engine held to the Python function, cell by cell.")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS:,} rows; no figures to quote")
     parser.add_argument("--rows", type=int, help=f"instead of {ROWS:,}")
+    parser.add_argument(
+        "--engines", default="", help="those to hold to the Python function, with commas; all without it"
+    )
+    parser.add_argument("--register", action="store_true", help="the peers' register only, no dirt")
     options = parser.parse_args()
-    different = measure(options.rows or (QUICK_ROWS if options.quick else ROWS))["engine_cell_diffs"]
-    print(f"{different:.0f} different cells")
+    rows = options.rows or (QUICK_ROWS if options.quick else ROWS)
+    chosen = frozenset(filter(None, options.engines.split(",")))
+    different = measure(rows, chosen, options.register)["engine_cell_diffs"]
+    print(f"engine_cell_diffs {different:.0f}")
     return 1 if different else 0
 
 
@@ -78,13 +84,18 @@ def run(quick: bool) -> dict[str, float | None]:
     return dict(measure(QUICK_ROWS if quick else ROWS))
 
 
-def measure(rows: int) -> dict[str, float]:
+def measure(rows: int, chosen: frozenset[str] = frozenset(), register_only: bool = False) -> dict[str, float]:
+    """`engine_cell_diffs` over `rows` of the register and the dirt; `chosen` engines only, if any are named."""
+    if unknown := chosen - set(all_engines.ENGINES):
+        raise SystemExit(f"no engine is called {', '.join(sorted(unknown))}")
     different = 0
     with ExitStack() as held:
-        engines = dict(_engines(held))
+        engines = dict(_engines(held, chosen))
         print(f"engines: {', '.join(engines)}")
         for work in _works(rows):
             different += _compare(work, engines)
+            if register_only:
+                break
     return {"engine_cell_diffs": float(different)}
 
 
@@ -134,7 +145,7 @@ def _compare(work: Work, engines: dict[str, Mapped]) -> int:
         else:
             result = compare({_LAW: law, name: frame})
             found = result.different
-            if name != "spark" and all_engines.unmapped_of(pack, pack.mapping(work.mapping_id)) != counters:
+            if all_engines.unmapped_of(pack, pack.mapping(work.mapping_id)) != counters:
                 found += 1
                 print(f"  {name}: unmapped codes are counted otherwise")
             told = "\n".join(result.lines())
@@ -149,20 +160,22 @@ def _compare(work: Work, engines: dict[str, Mapped]) -> int:
 # --- engines ----------------------------------------------------------------------------------------------------------------------
 
 
-def _engines(held: ExitStack) -> Iterator[tuple[str, Mapped]]:
-    """The engines that are there; what they need is closed when `held` is."""
+def _engines(held: ExitStack, chosen: frozenset[str]) -> Iterator[tuple[str, Mapped]]:
+    """The engines that are there, of those chosen; what they need is closed when `held` is."""
+    wanted = {_LAW, *(chosen or all_engines.ENGINES)}
     for name in ("python", "duckdb", "polars"):
-        yield name, _inside(name)
-    try:
-        url = held.enter_context(_postgresql())
-    except Exception as error:
-        print(f"postgresql: not there: {type(error).__name__}: {error}")
-    else:
-        yield "postgresql", _in_postgresql(url)
-    missing = spark_cluster.there()
-    if missing:
+        if name in wanted:
+            yield name, _inside(name)
+    if "postgresql" in wanted:
+        try:
+            url = held.enter_context(_postgresql())
+        except Exception as error:
+            print(f"postgresql: not there: {type(error).__name__}: {error}")
+        else:
+            yield "postgresql", _in_postgresql(url)
+    if "spark" in wanted and (missing := spark_cluster.there()):
         print(f"spark: {missing}")
-    else:
+    elif "spark" in wanted:
         yield "spark", _on_spark(held.enter_context(spark_cluster.cluster(workers=2)))
 
 
@@ -202,7 +215,10 @@ def _of_process(pid: int) -> float:
 def _on_spark(cluster: spark_cluster.Cluster) -> Mapped:
     def mapped(mapping: Mapping, pack: Pack, frame: pl.DataFrame) -> tuple[pl.DataFrame, float]:
         before, there = _cpu(), cluster.cpu_seconds()
-        made, _ = cluster.mapped(mapping, pack, frame.select(mapping.cells))
+        made, told = cluster.mapped(mapping, pack, frame.select(mapping.cells))
+        for crosswalk, codes in told["unmapped"].items():
+            for code, times in codes.items():
+                pack.crosswalk(crosswalk).count(code, times)
         time.sleep(2)  # executors end after the job; the workers' figures hold theirs once they have
         return made, _cpu() - before + cluster.cpu_seconds() - there
 

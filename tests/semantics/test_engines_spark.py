@@ -26,8 +26,12 @@ from .support import COUNTRY, small_pack
 from .test_engines import mapping_of
 
 ASKED = os.environ.get("KEREGE_SPARK") == "1"
-pytestmark = pytest.mark.skipif(bool(there()) or not ASKED, reason=there() or "not asked for: make spark")
+pytestmark = [
+    pytest.mark.skipif(bool(there()) or not ASKED, reason=there() or "not asked for: make spark"),
+    pytest.mark.timeout(600),
+]
 PARTS = 3
+SMALL = {"spark.sql.shuffle.partitions": "4", "spark.sql.adaptive.enabled": "false"}  # a cluster of two cores
 
 
 def fresh_pack() -> Pack:
@@ -78,12 +82,12 @@ def test_the_job_a_country_submits_gives_the_same_from_the_packs_own_files(spark
     source, into = tmp_path / "rows.parquet", tmp_path / "mapped"
     frame.write_parquet(source)
     options = ["--country", str(COUNTRY), "--mapping", mapping.id, "--source", str(source), "--into", str(into)]
-    told = spark.submit([*options, "--row", "place"])
+    told = spark.submit([*options, "--row", "place"], settings=SMALL)
     law = engines.run("python", mapping, pack, frame)
     diff = compare({"python": law.frame, "spark": engines.as_result(pl.read_parquet(into / "*.parquet"))})
     assert diff.different == 0, "\n".join(diff.lines())
     assert (told["rows"], told["verdicts"], told["unmapped"]) == (len(frame), dict(law.verdicts), pack.unmapped())
     assert told["version"] == pack.version(mapping.id)
     with pytest.raises(RuntimeError, match="PATH_ALREADY_EXISTS"):
-        spark.submit([*options, "--row", "place"])  # never over what is there
+        spark.submit([*options, "--row", "place"], seconds=120)  # never over what is there, and told before any work
     shutil.rmtree(into)

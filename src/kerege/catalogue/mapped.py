@@ -1,11 +1,13 @@
 """Running a mapping of the country pack over a file: canonical records out, every problem counted, the original untouched.
 
-The mapping is the same that translates messages on the wire (`semantics.emit_python`). Records it quarantines or rejects go to a second
-file with their row number, the source's own cells and what was wrong; flagged ones are written with their problems named.
+The mapping is the same that translates messages on the wire (`semantics.emit_python`), by whichever engine (`semantics.engines_batches`).
+Records it quarantines or rejects go to a second file with their row number, the source's own cells and what was wrong; flagged ones are
+written with their problems named.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from kerege.catalogue.files import SafeWriter, written_whole
 from kerege.catalogue.harmonise import PROBLEMS, ROW, quarantine_path
 from kerege.catalogue.sources import Source, Table
 from kerege.catalogue.tables import column_index, free_name
+from kerege.semantics.engines_batches import Batches
 from kerege.semantics.pack import Pack
 
 
@@ -30,18 +33,23 @@ class MappedReport:
     verdicts: Counter[str] = field(default_factory=Counter)
     problems: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, problem code)
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, the source's code)
+    engines: Counter[str] = field(default_factory=Counter)  # records by the engine that mapped them
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "mapping": self.mapping, "version": self.version, "read": self.read, "verdicts": dict(sorted(self.verdicts.items())),
+            "engines": dict(sorted(self.engines.items())),
             "problems": [{"field": f, "code": c, "records": n} for (f, c), n in sorted(self.problems.items())],
             "unmapped": [{"field": f, "source_code": c, "records": n} for (f, c), n in self.unmapped.most_common()],
         }  # fmt: skip
 
 
-def map_table(source: Source, table: Table, pack: Pack, mapping_id: str, out: Path) -> MappedReport:
+def map_table(
+    source: Source, table: Table, pack: Pack, mapping_id: str, out: Path, batches: Batches | None = None
+) -> MappedReport:
     """Write the canonical records of `table` to `out` (CSV, UTF-8), those put aside beside it.
 
+    batches   the engine; without it, one chosen by size. What mapped how many is in the report.
     Raises ColumnVanished when the table lacks a cell the mapping names, OutputExists, TableEmpty or a SourceError; then no file appears.
     """
     aside_path = quarantine_path(out)
@@ -53,16 +61,17 @@ def map_table(source: Source, table: Table, pack: Pack, mapping_id: str, out: Pa
     for cell, column in mapping.source.cells.items():
         absent = cell in mapping.source.optional and column not in table.columns
         at[cell] = None if absent else column_index(source.name, table, column)
-    mapper = pack.mapper(mapping_id)
+    batches = batches or Batches(mapping, pack)
     report = MappedReport(mapping_id, pack.version(mapping_id))
     columns = [f.name for f in mapping.fields]
     with ExitStack() as files:
         main = SafeWriter(files.enter_context(written_whole(out)))
         main.writerow([*columns, free_name(PROBLEMS, columns)])
         aside: Any = None
-        for number, cells in table.numbered():
+        rows, given = itertools.tee(table.numbered())  # what is between the two is one batch
+        records = ({cell: None if i is None else cells[i] for cell, i in at.items()} for _, cells in given)
+        for (number, cells), mapped in zip(rows, batches(records), strict=True):
             report.read += 1
-            mapped = mapper({cell: None if i is None else cells[i] for cell, i in at.items()})
             report.verdicts[mapped.verdict] += 1
             for problem in mapped.problems:
                 report.problems[problem.field, problem.code] += 1
@@ -78,4 +87,5 @@ def map_table(source: Source, table: Table, pack: Pack, mapping_id: str, out: Pa
             main.writerow([*(mapped.values[c] or "" for c in columns), told])
         if not report.read:
             raise TableEmpty(source=source.name, table=table.name, before="")
+    report.engines.update(batches.used)
     return report

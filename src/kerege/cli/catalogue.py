@@ -23,6 +23,7 @@ from kerege.catalogue.plans import Change, describe
 from kerege.catalogue.profile import as_column, profile_table, sketch
 from kerege.catalogue.sources import Reading, open_source
 from kerege.catalogue.sources.delimited import NO_LINE_END
+from kerege.cli.engines import engine_options, mapping_engine
 from kerege.cli.reading import open_table, policy_of, reading_of, reading_options, split_source
 from kerege.ground import clock
 from kerege.web.installation import open_database
@@ -321,20 +322,24 @@ def _columns(source: str, key: bytes, raw: dict[str, Any]) -> list[Any]:
 @click.option("--key", multiple=True, help="Column that names a record; a repeated key stops the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--record", is_flag=True, help="Record unmapped codes as findings in the catalogue.")
+@engine_options
 @reading_options
 def harmonise(
-    source: str, pairs: tuple[str, ...], mapping: str, out: Path, policy: str, key: tuple[str, ...], as_json: bool, record: bool, **raw: Any,
+    source: str, pairs: tuple[str, ...], mapping: str, out: Path, policy: str, key: tuple[str, ...], as_json: bool, record: bool,
+    engine: str, database: str, **raw: Any,
 ) -> None:  # fmt: skip
     """Translate SOURCE into a new file, by crosswalks or by a mapping, with a count for every unmapped code."""
     from kerege.catalogue import crosswalks
-    from kerege.catalogue import harmonise as engine
+    from kerege.catalogue import harmonise as crosswalking
 
     if bool(pairs) == bool(mapping):
         raise click.UsageError("Give either --column COLUMN:CROSSWALK or --mapping ID.")
     raw["rows"] = raw["sample"] = 1 << 62  # a file is translated whole
     if mapping:
-        _map(source, mapping, out, as_json, raw)
+        _map(source, mapping, out, as_json, raw, (engine, database))
         return
+    if engine != "auto" or database:
+        raise click.UsageError("--engine and --database are for --mapping; crosswalks have one engine.")
     steps = []
     for pair in pairs:
         column, _, file = pair.partition(":")
@@ -342,10 +347,10 @@ def harmonise(
         if not file:
             raise click.BadParameter("write COLUMN:CROSSWALK or COLUMN=NEW:CROSSWALK", param_hint="--column")
         walk = crosswalks.read(Path(file))
-        walk = engine.with_policy(walk, policy_of(policy)) if policy else walk
-        steps.append(engine.Step(name, walk, new or name, file))
+        walk = crosswalking.with_policy(walk, policy_of(policy)) if policy else walk
+        steps.append(crosswalking.Step(name, walk, new or name, file))
     opened, table = open_table(source, raw)
-    report = engine.harmonise(opened, table, steps, out, key=key)
+    report = crosswalking.harmonise(opened, table, steps, out, key=key)
     _show_remarks(opened.name, opened.remarks.items())
     if record:
         _record(opened.name, table.name, report)
@@ -362,10 +367,10 @@ def harmonise(
         for value, n in step.unmapped.most_common(20):
             click.echo(f"    {n:8}  {value[:40]}")
     if report.quarantined:
-        click.echo(f"Put aside: {engine.quarantine_path(out)}")
+        click.echo(f"Put aside: {crosswalking.quarantine_path(out)}")
 
 
-def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any]) -> None:
+def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any], by: tuple[str, str]) -> None:
     import kerege.country
     from kerege.catalogue.mapped import map_table
     from kerege.ground import settings
@@ -376,13 +381,16 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
     pack = load_pack(folder, data_dir=Path(data) if data else None)
     raw["counted"] = raw["counted"] or bool(pack.mapping(mapping).source.trailer)
     opened, table = open_table(source, raw)
-    report = map_table(opened, table, pack, mapping, out)
+    with mapping_engine(*by, source) as made:
+        batches = made(pack, mapping)
+        report = map_table(opened, table, pack, mapping, out, batches)
     _show_remarks(opened.name, opened.remarks.items())
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
         return
     verdicts = ", ".join(f"{n} {v}" for v, n in sorted(report.verdicts.items()))
     click.echo(f"{report.read} records read by {report.mapping} {report.version}: {verdicts}")
+    click.echo(f"Mapped: {batches.told()}")
     for (name, code), n in report.problems.most_common():
         click.echo(f"    {n:8}  {name}: {code}")
     for (name, code), n in report.unmapped.most_common(20):

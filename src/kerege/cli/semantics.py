@@ -14,6 +14,7 @@ import click
 import orjson
 
 import kerege
+from kerege.cli.engines import Made, engine_options, mapping_engine
 from kerege.ground import settings
 from kerege.semantics.errors import SemanticsError
 from kerege.semantics.pack import Pack, load_pack
@@ -46,6 +47,7 @@ def open_pack(country_data: Path | None = None, overlay: Path | None = None) -> 
 )
 @click.option("--country-data", type=_FOLDER, help="Folder with the full soate.csv.")
 @click.option("--overlay", type=_FOLDER, help="Folder with the installation's own crosswalks (*.sssom.tsv).")
+@engine_options
 def map_files(
     mapping: str,
     files: tuple[Path, ...],
@@ -53,6 +55,8 @@ def map_files(
     output: Path | None,
     country_data: Path | None,
     overlay: Path | None,
+    engine: str,
+    database: str,
 ) -> None:
     """Translate files with MAPPING and write the canonical records.
 
@@ -60,17 +64,18 @@ def map_files(
     """
     pack = open_pack(country_data, overlay)
     pack.mapping(mapping)
-    done = [(path, _translated(pack, mapping, path)) for path in files]
+    with mapping_engine(engine, database) as made:
+        done = [(path, *_translated(pack, mapping, path, made)) for path in files]
     write = _as_json if format_ == "json" else _as_csv
-    body = write([translation for _, translation in done], [field.name for field in pack.mapping(mapping).fields])
+    body = write([translation for _, translation, _ in done], [field.name for field in pack.mapping(mapping).fields])
     if output is None:
         click.echo(body, nl=False)
     else:
         aside = output.with_name(output.name + ".new")
         aside.write_text(body, "utf-8")
         os.replace(aside, output)
-    for path, translation in done:
-        _report(path, translation)
+    for path, translation, by in done:
+        _report(path, translation, by)
 
 
 class _FileRefused(click.ClickException):
@@ -85,9 +90,11 @@ class _FileRefused(click.ClickException):
         click.echo(self.message, file=file, err=True)
 
 
-def _translated(pack: Pack, mapping: str, path: Path) -> Translation:
+def _translated(pack: Pack, mapping: str, path: Path, made: Made) -> tuple[Translation, str]:
+    """(the translation, which engine made it)."""
+    batches = made(pack, mapping)
     try:
-        return translate(pack, mapping, path.read_bytes(), content_type(path))
+        return translate(pack, mapping, path.read_bytes(), content_type(path), batches), batches.told()
     except SemanticsError as error:
         raise _FileRefused(path, error) from error
 
@@ -110,10 +117,11 @@ def _as_csv(translations: list[Translation], fields: list[str]) -> str:
     return out.getvalue()
 
 
-def _report(path: Path, translation: Translation) -> None:
+def _report(path: Path, translation: Translation, by: str) -> None:
     total, kept = translation.total, len(translation.records)
     click.echo(f"{path.name}: {total} records, {kept} translated, {total - kept} withheld", err=True)
     click.echo(f"  by {translation.mapping_id} {translation.mapping_version}", err=True)
+    click.echo(f"  {by}", err=True)
     counted = Counter((problem["field"], problem["code"]) for problem in translation.problems)
     for (field, code), times in counted.most_common():
         click.echo(f"  {times:>7}  {field}: {code}", err=True)

@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kerege.semantics import emit_polars_patterns as patterns
 from kerege.semantics import engines_words as words
 from kerege.semantics import folding, ir
 from kerege.semantics.emit_polars_words import WORDS, Expr, fold, letters, not_empty
@@ -70,6 +71,8 @@ def compile_polars(mapping: Mapping, pack: Lists) -> PolarsTable:
 
 def is_native(node: ir.Expr) -> bool:
     """Whether `node` runs as an expression here."""
+    if isinstance(node, ir.Extract):
+        return patterns.readable(node.pattern)
     return type(node) in WORDS or isinstance(
         node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When | ir.Together
     )
@@ -129,14 +132,25 @@ class _Run:
     def _native_stage(self, lazy: pl.LazyFrame, stage: tuple[ir.Expr, ...]) -> pl.LazyFrame:
         chosen: list[Expr] = []
         names: dict[ir.Expr, str] = {}
+        made: list[str] = []
+        for (of, pattern), nodes in self.plan.readings(stage).items():
+            apart, given = f"p{len(self.columns) + len(names)}", self.columns[of]
+            lazy = patterns.take_apart(self.pl, lazy, apart, given, pattern)
+            made += [f"{apart}_{number}" for number in range(len(pattern.lines))]
+            for extract in nodes:
+                name = names[extract] = f"c{len(self.columns) + len(names)}"
+                chosen.append(patterns.part(self.pl, apart, pattern, extract.part).alias(name))
+                chosen.append(patterns.unread(self.pl, apart, given).alias(f"{name}_unread"))
         for node in stage:
+            if node in names:
+                continue
             name = names[node] = f"c{len(self.columns) + len(names)}"
             if self.plan.ways[node] == "list":
                 chosen += self._listed(node, name)
             else:
                 chosen.append(self._expression(node).alias(name))
         self.columns |= names
-        return lazy.with_columns(*chosen)
+        return lazy.with_columns(*chosen).drop(made)
 
     def _expression(self, node: ir.Expr) -> Expr:
         pl = self.pl
@@ -212,8 +226,8 @@ class _Run:
         if condition.test == "there":
             return self.col(node).is_not_null()
         name = self.columns[self.plan.resolved(node)]
-        if condition.test in ("too long", "missed"):
-            return pl.col(f"{name}_long" if condition.test == "too long" else f"{name}_missed")
+        if condition.test in ("too long", "missed", "unread"):
+            return pl.col(f"{name}_{condition.test.removeprefix('too ')}")
         if condition.test == "told":
             return pl.col(f"{name}_code").is_not_null()
         if condition.test == "contradicts":

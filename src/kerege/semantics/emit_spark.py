@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kerege.semantics import emit_spark_patterns as patterns
 from kerege.semantics import engines_words as words
 from kerege.semantics import folding, ir
 from kerege.semantics.codelist import CodeList
@@ -26,6 +27,7 @@ from kerege.semantics.errors import TableInvalid
 from kerege.semantics.gazetteer import Gazetteer
 from kerege.semantics.mapping import RESERVED, Mapping
 from kerege.semantics.operators import Lists, lookup_table
+from kerege.semantics.patterns import Pattern
 from kerege.semantics.problems import SOURCE_CODE_LENGTH, Verdict
 
 ROW, ISSUES, VERDICT = RESERVED
@@ -81,7 +83,7 @@ def compile_spark(mapping: Mapping, pack: Lists) -> SparkTable:
 def is_native(node: ir.Expr) -> bool:
     """Whether `node` runs as a Spark column here."""
     return type(node) in WORDS or isinstance(
-        node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When | ir.Together
+        node, ir.Field | ir.Const | ir.Concat | ir.Coalesce | ir.When | ir.Together | ir.Extract
     )
 
 
@@ -111,6 +113,7 @@ class _Run:
         self.source, self.row = source, row
         self.spark = source.sparkSession
         self.columns: dict[ir.Expr, str] = {}
+        self.lines: dict[tuple[ir.Expr, Pattern], str] = {}
 
     def frame(self) -> Frame:
         frame = self._source()
@@ -178,6 +181,7 @@ class _Run:
 
     def _native_stage(self, frame: Frame, stage: tuple[ir.Expr, ...]) -> Frame:
         """Expressions in one go; look-ups as joins after them, since a join needs its key as a column."""
+        frame = self._readings(frame, stage)
         made: dict[str, Column] = {}
         lists: list[tuple[ir.Expr, str]] = []
         for node in stage:
@@ -193,6 +197,17 @@ class _Run:
             frame = self._listed(frame, node, name)
         self.columns |= fresh | dict(lists)
         return frame
+
+    def _readings(self, frame: Frame, stage: tuple[ir.Expr, ...]) -> Frame:
+        """Which line of its pattern reads each text that is taken apart in `stage`: asked once for all parts of it."""
+        made: dict[str, Column] = {}
+        for of, pattern in self.plan.readings(stage):
+            name = self.lines[of, pattern] = f"p{len(self.lines)}"
+            made[name] = patterns.line_of(self.F, self.col(of), pattern)
+        return frame.withColumns(made) if made else frame
+
+    def _line(self, node: ir.Extract) -> Column:
+        return self.F.col(self.lines[self.plan.resolved(node.of), node.pattern])
 
     def _expression(self, node: ir.Expr) -> Column:
         F = self.F
@@ -211,6 +226,8 @@ class _Run:
             other = self.col(node.otherwise) if node.otherwise is not None else self.text(None)
             return F.when(self._holds(node), self.col(node.then)).otherwise(other)
         (of, *_) = node.inputs()
+        if isinstance(node, ir.Extract):
+            return patterns.part(F, self.col(of), self._line(node), node.pattern, node.part)
         return F.nullif(WORDS[type(node)](F, node, self.col(of)), F.lit(""))
 
     def _holds(self, node: ir.When) -> Column:
@@ -289,6 +306,9 @@ class _Run:
             return F.col(f"{name}_long" if condition.test == "too long" else f"{name}_missed")
         if condition.test == "told":
             return F.col(f"{name}_code").isNotNull()
+        if condition.test == "unread":
+            assert isinstance(node, ir.Extract)
+            return self.col(node.of).isNotNull() & self._line(node).isNull()
         if condition.test == "contradicts":
             assert isinstance(node, ir.Pin)
             return self._contradicts(node)

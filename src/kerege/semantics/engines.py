@@ -56,13 +56,19 @@ class EngineRun:
     def mapped(self) -> Iterator[Mapped]:
         """Row by row, as the Python function would have answered."""
         fields = [name for name in self.frame.columns if name not in (ROW, ISSUES, VERDICT)]
-        for row in self.frame.iter_rows(named=True):
-            problems = tuple(Problem(*(issue[part] for part in PARTS)) for issue in row[ISSUES])
-            yield Mapped({name: row[name] for name in fields}, problems, row[VERDICT])
+        verdicts = self.frame.get_column(VERDICT)
+        told = iter(self.frame.get_column(ISSUES).filter(verdicts != "ok").to_list())  # rows that are ok have none
+        rows = zip(*(self.frame.get_column(name).to_list() for name in fields), strict=True)
+        for values, verdict in zip(rows, verdicts.to_list(), strict=True):
+            issues = () if verdict == "ok" else tuple(Problem(*(one[part] for part in PARTS)) for one in next(told))
+            yield Mapped(dict(zip(fields, values, strict=True)), issues, verdict)
 
 
-def frame_of(records: Iterable[Cells[str, str | None]], mapping: Mapping) -> pl.DataFrame:
-    """Records (cell name to text or None) as a frame of the mapping's cells; TableInvalid names the first row no table engine can hold."""
+def frame_of(records: Iterable[Cells[str, str | None]], mapping: Mapping, *, first: int = 0) -> pl.DataFrame:
+    """Records (cell name to text or None) as a frame of the mapping's cells; TableInvalid names the first row no table engine can hold.
+
+    first     what the first record is called in errors, when it is the first of a batch
+    """
     import polars as pl
 
     columns: dict[str, list[str | None]] = {cell: [] for cell in mapping.cells}
@@ -75,7 +81,7 @@ def frame_of(records: Iterable[Cells[str, str | None]], mapping: Mapping) -> pl.
         for cell, values in columns.items():
             for row, value in enumerate(values):
                 if value is not None and any("\ud800" <= c <= "\udfff" for c in value):
-                    reason = f"row {row}, column {cell}: half of a surrogate pair, which is no text; map it with --engine python"
+                    reason = f"row {first + row}, column {cell}: half of a surrogate pair, which is no text; map it with --engine python"
                     raise TableInvalid(table="records", mapping=mapping.id, reason=reason) from error
         raise
 
@@ -88,11 +94,13 @@ def run(
     *,
     session: CsvSession | None = None,
     spark: Any = None,
+    first: int = 0,
 ) -> EngineRun:
     """Map every row of `frame` (a column per cell of the mapping; others are ignored) with `engine`.
 
     session   for postgresql: a session whose database the rows are copied into, into temporary tables only
     spark     for spark: a pyspark.sql.SparkSession whose executors read this machine's files
+    first     what the first row is called in errors, when the frame is one batch of several
     Raises TableInvalid for columns missing or unreadable, EngineMissing when what the engine needs is not there.
     """
     text = _as_text(frame, mapping)
@@ -106,7 +114,7 @@ def run(
     if engine == "postgresql":
         if session is None:
             raise EngineMissing(engine=engine, needs="a connection to a PostgreSQL database")
-        return _postgresql(mapping, pack, text, session)
+        return _postgresql(mapping, pack, text, session, first)
     if engine == "spark":
         if spark is None:
             raise EngineMissing(engine=engine, needs="a Spark session")
@@ -171,11 +179,11 @@ def _duckdb(mapping: Mapping, pack: Lists, frame: pl.DataFrame) -> EngineRun:
     return EngineRun("duckdb", as_result(made), done.verdicts, done.problems)
 
 
-def _postgresql(mapping: Mapping, pack: Lists, frame: pl.DataFrame, session: CsvSession) -> EngineRun:
+def _postgresql(mapping: Mapping, pack: Lists, frame: pl.DataFrame, session: CsvSession, first: int) -> EngineRun:
     """The rows by COPY into a temporary table, mapped there, and back as CSV."""
     import polars as pl
 
-    _no_nul(mapping, frame)
+    _no_nul(mapping, frame, first)
     source, into = f"{_SOURCE}_{id(frame)}", f"kerege_into_{id(frame)}"
     columns = ", ".join(f"{sql.quoted(name)} {TEXT}" for name in frame.columns)
     session.define([f"CREATE TEMPORARY TABLE {sql.quoted(source)} ({_PLACE} bigint, {columns})"])
@@ -197,16 +205,14 @@ def _decoded() -> Any:
     return pl.col(ISSUES).str.json_decode(_issues_type())
 
 
-def _no_nul(mapping: Mapping, frame: pl.DataFrame) -> None:
+def _no_nul(mapping: Mapping, frame: pl.DataFrame, first: int) -> None:
     """PostgreSQL holds every character but one."""
     import polars as pl
 
     for cell in frame.columns:
         found = frame.get_column(cell).cast(pl.String).str.contains("\0", literal=True).fill_null(False).arg_max()
         if found is not None and "\0" in (frame.get_column(cell)[found] or ""):
-            reason = (
-                f"row {found}, column {cell}: a NUL character, which PostgreSQL cannot hold; map it with another engine"
-            )
+            reason = f"row {first + found}, column {cell}: a NUL character, which PostgreSQL cannot hold; map it with another engine"
             raise TableInvalid(table="rows", mapping=mapping.id, reason=reason)
 
 

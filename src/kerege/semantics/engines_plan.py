@@ -34,7 +34,7 @@ FAILURES: Final[dict[type[ir.Expr], str]] = {
 }
 VERDICTS: Final[tuple[Verdict, ...]] = ("ok", "flagged", "quarantined", "rejected")  # by the heaviest problem's rank
 RANKS: Final[dict[Severity, int]] = {"flag": 1, "quarantine": 2, "reject": 3}
-Test = Literal["null", "there", "too long", "missed", "told", "contradicts", "holds", "fails"]
+Test = Literal["null", "there", "too long", "missed", "told", "unread", "contradicts", "holds", "fails"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Condition:
     too long          the field's cell is beyond the mapping's limit
     missed            the recode's code is not in its crosswalk (and is not null)
     told              the side table of the node names a problem for its input
+    unread            there is a text and no line of the extract's pattern reads it, where patterns run natively
     contradicts       the PIN is there and at odds with the record's birth date or sex
     holds, fails      the test of a `when`
     """
@@ -99,6 +100,14 @@ class Plan:
         for node in stage:
             (of,) = node.inputs()
             out.setdefault(self.resolved(of), []).append(node)
+        return out
+
+    def readings(self, stage: tuple[ir.Expr, ...]) -> dict[tuple[ir.Expr, Pattern], list[ir.Extract]]:
+        """The `extract`s of a native stage by text and pattern: each text is taken apart once for all its parts."""
+        out: dict[tuple[ir.Expr, Pattern], list[ir.Extract]] = {}
+        for node in stage:
+            if isinstance(node, ir.Extract):
+                out.setdefault((self.resolved(node.of), node.pattern), []).append(node)
         return out
 
     @property
@@ -276,6 +285,9 @@ class _Problems:
             severity = self.pack.crosswalk(node.crosswalk).policy.severity
             missed = (*guard, Condition("missed", node))
             yield Issue(name, missed, problems.UNMAPPED, severity, given, node.crosswalk)
+            return
+        if isinstance(node, ir.Extract):  # a part that is not there is no failure
+            yield Issue(name, (*guard, Condition("unread", node)), problems.PATTERN)
             return
         yield Issue(name, failed, FAILURES[type(node)])
         if isinstance(node, ir.Pin):

@@ -33,6 +33,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def run(spark: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Map, write and count; the counts as a document."""
+    _refuse_taken(spark, options.into)
     pack = load_pack(options.country, data_dir=options.country_data, overlay=options.overlay)
     table = compile_spark(pack.mapping(options.mapping), pack)
     done = table.run(spark.read.parquet(options.source), row=options.row)
@@ -49,6 +50,13 @@ def run(spark: Any, options: argparse.Namespace) -> dict[str, Any]:
         "problems": problems,
         "unmapped": pack.unmapped(),
     }
+
+
+def _refuse_taken(spark: Any, into: str) -> None:
+    """Before hours of work, not after them: the writer would refuse it too."""
+    path = spark._jvm.org.apache.hadoop.fs.Path(into)
+    if path.getFileSystem(spark._jsc.hadoopConfiguration()).exists(path):
+        raise SystemExit(f"PATH_ALREADY_EXISTS: --into {into} is there; a result is never written over another")
 
 
 def main() -> int:
