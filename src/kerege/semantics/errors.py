@@ -164,3 +164,9 @@ class RecodeIncomplete(SemanticsError):
     code = "semantics.recode_incomplete"
     message = "The crosswalk {crosswalk} cannot be used like this: {reason}."
     hint = "Name the field with the record's date in `as_of` and the cells the rows depend on in `given`."
+
+
+class QuestionUnreadable(SemanticsError):
+    code = "semantics.question_unreadable"
+    message = "The question cannot be read: at character {at}, {expected} was expected."
+    hint = "Write conditions as field=value, field in (a, b) or field from A to B, with and, or and brackets; quote a value with blanks."
