@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import duckdb
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerege.semantics import compile_record, ir
 from kerege.semantics.mapping import TargetField
 from kerege.semantics.pushback import All, Between, Equals, OneOf, Question, Some, holds, push
+from kerege.semantics.pushback_sql import answered, condition, query
 
 from .support import CELLS, POLICIES, small_pack
 from .test_two_engines import mapping_of
@@ -75,3 +78,55 @@ def test_what_the_policy_may_give_too_is_not_asked_of_the_source() -> None:
     assert push(Equals("default", "9"), MAPPING, small_pack()).condition is None
     assert push(Equals("pass-and-flag", "x"), MAPPING, small_pack()).condition is None
     assert push(Equals("name", "Асанов"), MAPPING, small_pack()).condition is None
+
+
+@given(question=QUESTIONS, rows=st.lists(st.tuples(_CELL, _CELL, _CELL), max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_the_sql_of_a_question_asks_a_table_of_duckdb_the_same(
+    question: Question, rows: list[tuple[str | None, ...]]
+) -> None:
+    pack = small_pack()
+    mapper, pushed = compile_record(MAPPING, pack), push(question, MAPPING, pack)
+    whole = [m.values for row in rows if holds(question, (m := mapper(dict(zip("abc", row, strict=True)))).values)]
+    connection = _DATABASE.cursor()
+    connection.execute("CREATE OR REPLACE TEMP TABLE register (a VARCHAR, b VARCHAR, c VARCHAR, _place INTEGER)")
+    if rows:
+        connection.execute(
+            f"INSERT INTO register VALUES {', '.join('(?, ?, ?, ?)' for _ in rows)}",
+            [cell for place, row in enumerate(rows) for cell in (*row, place)],
+        )
+    cursor = connection.execute(query(pushed, MAPPING, "register", "duckdb") + " ORDER BY _place")
+    names = [column[0] for column in cursor.description or []]
+    records = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    asked = [r for r in (dict(zip("abc", row, strict=True)) for row in rows) if holds(pushed.condition or All(()), r)]
+    assert [[record[cell] for cell in MAPPING.cells] for record in records] == [
+        [r[c] for c in MAPPING.cells] for r in asked
+    ]
+    assert [mapped.values for mapped in answered(records, mapper, pushed)] == whole
+
+
+_DATABASE = duckdb.connect()
+
+
+def test_a_value_stays_a_value_whatever_is_in_it() -> None:
+    hostile = Equals("a", "x' OR '1'='1")
+    assert condition(hostile, "duckdb") == """CAST("a" AS VARCHAR) IN ('x'' OR ''1''=''1')"""
+    assert (
+        condition(hostile, "postgresql", {"a": 'b"c'})
+        == """(CAST("b""c" AS VARCHAR) COLLATE "C") IN ('x'' OR ''1''=''1')"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "written"),
+    [
+        (Equals("a", "x\0"), "false"),
+        (Between("a", "x\0y", "x\0y"), "({a} > 'x' AND {a} <= 'x')"),
+        (OneOf("a", ("x\0", "y")), "{a} IN ('y')"),
+        (All(()), "true"),
+        (Some(()), "false"),
+        (Between("a", None, None), "{a} IS NOT NULL"),
+    ],
+)
+def test_postgresql_is_not_asked_for_texts_it_cannot_hold(question: Question, written: str) -> None:
+    assert condition(question, "postgresql") == written.replace("{a}", '(CAST("a" AS VARCHAR) COLLATE "C")')

@@ -1,10 +1,13 @@
-"""`kerege map explain`: which rule made a value; `kerege impact`: what rests on a code, field, crosswalk, code list, mapping or cell."""
+"""`kerege map query`: a canonical question as SQL; `kerege map explain`: which rule made a value.
+
+`kerege impact`: what rests on a code, field, crosswalk, code list, mapping or cell.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -38,6 +41,33 @@ def map_group() -> None:
 
 
 map_group.add_command(map_files, "files")
+
+
+@map_group.command("query")
+@click.argument("mapping")
+@click.argument("question")
+@click.option("--dialect", type=click.Choice(["duckdb", "postgresql"]), default="postgresql", show_default=True)
+@click.option("--table", default="register", show_default=True, help="The agency's table, dots part schema and table.")
+@click.option("--headers", is_flag=True, help="Columns are called as the mapping's source says, not as its cells.")
+def query_source(
+    mapping: str, question: str, dialect: Literal["duckdb", "postgresql"], table: str, headers: bool
+) -> None:
+    """The SQL that asks an agency's own table a canonical QUESTION: 'sex=1 and birth_date from 2019-01-01 to 2019-12-31'.
+
+    It finds every record asked for, perhaps more; the last line says whether the question is to be asked again of the mapped records.
+    """
+    from kerege.semantics.pushback import push
+    from kerege.semantics.pushback_sql import query
+    from kerege.semantics.questions import read_question
+
+    pack = open_pack()
+    found = pack.mapping(mapping)
+    pushed = push(read_question(question, [f.name for f in found.fields]), found, pack)
+    click.echo(query(pushed, found, table, dialect, found.source.cells if headers else None) + ";")
+    if pushed.residual is not None:
+        click.echo("-- To be checked on the mapped records too: others may come with them.")
+    else:
+        click.echo("-- Exact: these records and no others.")
 
 
 @map_group.command("explain")
