@@ -96,7 +96,8 @@ def test_a_duckdb_file_somebody_writes_to_is_said_to_be_in_use_and_not_damaged(t
     path = duck(tmp_path / "a.duckdb", "CREATE TABLE t AS SELECT 1 AS x")
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", hold, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None and other.stdout.readline()
+        assert other.stdout is not None
+        assert other.stdout.readline()
         with pytest.raises(errors.SourceDown, match="another process has it open"):
             harvest_source(path)
         other.communicate(b"")
@@ -231,7 +232,8 @@ def test_a_file_without_a_header_does_not_make_its_first_record_one(tmp_path: Pa
     (tmp_path / "bare.csv").write_text(f"{PIN};Асанов\n21504199000124;Бекова\n")
     with pytest.raises(errors.HeaderIsData) as wrong:
         harvest_source(str(tmp_path / "bare.csv"))
-    assert "column 1" in str(wrong.value) and PIN not in whole_trace(wrong.value)
+    assert "column 1" in str(wrong.value)
+    assert PIN not in whole_trace(wrong.value)
     (tmp_path / "bare.csv").write_text(f"1;2\n{PIN};Асанов\n")
     assert "bare.1" in profiles(str(tmp_path / "bare.csv"))  # poor names, but nobody's
 
@@ -287,4 +289,5 @@ def test_a_mask_holds_nothing_that_moves_a_terminal_or_completes_a_letter() -> N
 
 
 def test_a_key_that_is_an_address_of_e_mail_is_no_name_of_a_field() -> None:
-    assert is_name("birth_date") and not is_name("aigul@mail.kg")
+    assert is_name("birth_date")
+    assert not is_name("aigul@mail.kg")

@@ -279,7 +279,8 @@ class Recode(Expr):
 class Together(Expr):
     """Several values as one text, so that what depends on them all is a function of one: null when the first is, else the others stand, null or not.
 
-    The separator is U+001F, and U+001E stands for null; both are dropped from all parts but the first. Only made by the reader of mappings, under `recode_as_of` and `lookup_as_of`.
+    The separator is U+001F, and U+001E stands for null; both are dropped from all parts but the first. Only made by the reader of mappings,
+    under `recode_as_of` and `lookup_as_of`.
     """
 
     name: ClassVar[str] = "together"
