@@ -24,7 +24,10 @@ class SourceMissing(SourceError):
 
 class FormatUnknown(SourceError):
     code = "catalogue.format_unknown"
-    message = "{source}: this kind of source is not known (databases: PostgreSQL, MySQL, SQLite, DuckDB; files: CSV, TSV, XLSX, ODS, Parquet; descriptions: OpenAPI, WSDL; node:// for an exchange node)."
+    message = (
+        "{source}: this kind of source is not known (databases: PostgreSQL, MySQL, SQLite, DuckDB; files: CSV, TSV, XLSX, ODS, Parquet; "
+        "descriptions: OpenAPI, WSDL; node:// for an exchange node)."
+    )
     hint = "Rename the file to its true ending, or export it as CSV."
 
 
@@ -88,24 +91,6 @@ class HeaderTwice(SourceError):
     code = "catalogue.header_twice"
     message = "{source}, row {row}: two columns are called {column}."
     hint = "Rename one of them at the source, or choose another header row with --header-row N."
-
-
-class HeaderIsData(SourceError):
-    code = "catalogue.header_is_data"
-    message = "{source}, row {row}, column {column}: where a column's name should stand is {what}. It looks like a record."
-    hint = "Write the names of the columns into the first row, or say which row holds them: --header-row N."
-
-
-class HeaderTooWide(SourceError):
-    code = "catalogue.header_too_wide"
-    message = "{source}, row {row}: it has {columns} columns, at most {limit} are read."
-    hint = "Look whether the separator is the right one (--delimiter). A table that is meant to be so wide can be split."
-
-
-class SheetTooWide(SourceError):
-    code = "catalogue.sheet_too_wide"
-    message = "{source}: a sheet reaches to row {rows} and column {columns}, more than {limit} cells; most of them are empty."
-    hint = "Delete what stands far outside the table (Ctrl+End shows it), or export the sheet as CSV."
 
 
 class HeaderIsData(SourceError):
