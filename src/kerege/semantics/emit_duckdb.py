@@ -1,6 +1,6 @@
 """Compile a mapping to DuckDB for whole tables: the same values and the same problems, in the same order, as `emit_python` gives.
 
-One query, one pass: each node of the mapping's tree is a column of a projection over those it reads (`duck_columns` lays them out), and nothing is
+One query, one pass: each node of the mapping's tree is a column of a projection over those it reads (`duck_layout`, `duck_columns`), and nothing is
 kept in between. Plain operators and patterns are SQL (`sql`, `duck_patterns`). Grammars (names, addresses, telephone numbers, places) cannot be SQL
 without giving another answer somewhere: they run in Python once per *distinct* input, before the pass. What they gave, and small crosswalks and code
 lists, stand in the query as constants that a value's code points into; large ones are joined. Operators over such coded values run on
@@ -11,7 +11,6 @@ the constants instead of on the rows. Problems are conditions; lists of problems
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,18 +20,13 @@ from typing import Final
 import duckdb
 
 from kerege.semantics import ir, problems, sql
-from kerege.semantics.dated import require_plain
-from kerege.semantics.duck_columns import Coded, Columns
-from kerege.semantics.duck_patterns import PatternColumns
-from kerege.semantics.errors import TableInvalid
+from kerege.semantics.duck_layout import RUNS, Layout
 from kerege.semantics.mapping import RESERVED, Mapping
-from kerege.semantics.operators import Lists, check_lists, function_of, lookup_table
+from kerege.semantics.operators import Lists, check_lists
 from kerege.semantics.problems import Severity, Verdict
 
-_RUNS: itertools.count[int] = itertools.count(1)
 _ISSUE_TYPE: Final = "STRUCT(field VARCHAR, code VARCHAR, source_code VARCHAR, severity VARCHAR)"
 ROW, ISSUES, VERDICT = RESERVED
-_FEW: Final = 500  # different values of a cell that is worked out by value and not by row
 _HEAVY: Final = (("reject", "rejected"), ("quarantine", "quarantined"))
 # What an operator's failure is called.
 _CODES: Final[dict[type[ir.Expr], str]] = {
@@ -73,7 +67,7 @@ class DuckTable:
 
     def run(self, connection: duckdb.DuckDBPyConnection, relation: str, into: str | None = None) -> TableResult:
         """Map the table or view `relation`; the result is the temporary table `into`. An existing `into` is replaced at the end only."""
-        return _Run(self, connection, relation).table(into or f"mapped_{next(_RUNS)}")
+        return _Run(self, connection, relation).table(into or f"mapped_{next(RUNS)}")
 
     def write(
         self, connection: duckdb.DuckDBPyConnection, relation: str, path: Path, row_group: int = 100_000
@@ -106,22 +100,11 @@ class _Issue:
         )
 
 
-class _Run:
-    """One run over one table: lays out the columns, runs grammars on the way, writes the query."""
+class _Run(Layout):
+    """One run over one table: the columns, the problems, the query."""
 
     def __init__(self, compiled: DuckTable, connection: duckdb.DuckDBPyConnection, relation: str) -> None:
-        self.mapping, self.pack = compiled.mapping, compiled.pack
-        self.con, self.relation = connection, relation
-        self.columns = Columns(connection, f"kerege_{next(_RUNS)}")
-        self.patterns = PatternColumns(self.columns)
-        self.targets = {f.name: f.expr for f in self.mapping.fields}
-        self.names: dict[ir.Expr, str] = {}
-        self.coded: dict[ir.Expr, Coded] = {}
-        self.long: dict[str, str] = {}  # cell -> the column that says it is too long
-        self.told: dict[
-            ir.Expr, str
-        ] = {}  # node -> the condition of its problem, where that is not "input there, no value"
-        self.parsed: Counter[str] = Counter()
+        super().__init__(compiled.mapping, compiled.pack, connection, relation)
         self.unmapped: list[tuple[str, str, str, str]] = []  # field, crosswalk, the column of codes, when they count
 
     # --- the two ways to run ------------------------------------------------------------------------------------------------------
@@ -129,7 +112,8 @@ class _Run:
     def table(self, into: str) -> TableResult:
         """Into a temporary table."""
         try:
-            order = self._lay_out()
+            self.lay_out()
+            order = self._result()
             query = self.columns.query(numbered=True, last=(ROW, *order)) + self._sorted()
             self.con.execute(f"CREATE OR REPLACE TEMP TABLE {sql.identifier(into)} AS {query}")
             return self._told(sql.identifier(into), into)
@@ -140,7 +124,8 @@ class _Run:
         """Into a file: written beside it, then put in its place."""
         beside = path.with_name(path.name + ".new")
         try:
-            order = self._lay_out()
+            self.lay_out()
+            order = self._result()
             query = self.columns.query(numbered=self.columns.joined, last=order) + self._sorted()
             self.con.execute(
                 f"COPY ({query}) TO {sql.literal(str(beside))} (FORMAT parquet, ROW_GROUP_SIZE {int(row_group)})"
@@ -154,196 +139,6 @@ class _Run:
     def _sorted(self) -> str:
         """A join may give rows back in another order; without one DuckDB keeps the source's."""
         return f" ORDER BY {ROW}" if self.columns.joined else ""
-
-    def _lay_out(self) -> tuple[str, ...]:
-        """All columns; answers what the query selects of them."""
-        self._source()
-        waiting = list(
-            dict.fromkeys(
-                node for f in self.mapping.fields for node in _bottom_up(f.expr) if not isinstance(node, ir.Target)
-            )
-        )
-        while waiting:  # everything that can be laid out, then the grammars that are due, in one look at the table
-            due: list[ir.Expr] = []
-            for node in waiting:
-                if node not in self.names and all(self._node_of(child) in self.names for child in node.inputs()):
-                    self._node(node, due)
-            self._grammars(due)
-            waiting = [node for node in waiting if node not in self.names]
-        return self._result()
-
-    # --- columns ------------------------------------------------------------------------------------------------------------------
-
-    def _source(self) -> None:
-        """The cells as columns: blank is null, too long is null and marked."""
-        try:
-            described = self.con.execute(f"SELECT * FROM {sql.identifier(self.relation)} LIMIT 0").description or []
-        except duckdb.Error as error:
-            raise TableInvalid(table=self.relation, mapping=self.mapping.id, reason="there is no such table") from error
-        types = {column[0]: str(column[1]) for column in described}
-        missing = [cell for cell in self.mapping.cells if cell not in types]
-        if missing:
-            reason = f"columns missing: {', '.join(missing)}"
-            raise TableInvalid(table=self.relation, mapping=self.mapping.id, reason=reason)
-        self.columns.relation = self.relation
-        limit = self.mapping.cell_limit
-        for cell in self.mapping.cells:
-            name = sql.quoted(cell)
-            raw = self.columns.cell(name if types[cell] == "VARCHAR" else f"CAST({name} AS VARCHAR)")
-            # bytes are counted first: no text has more characters than bytes
-            long = self.long[cell] = f"strlen({raw}) > {limit} AND length({raw}) > {limit}"
-            plain = f"strlen({raw}) <= {limit} AND {sql.visible(raw)}"
-            there = f"CASE WHEN {plain} THEN {raw} WHEN ({long}) OR {sql.blank(raw)} THEN NULL ELSE {raw} END"
-            self.names[ir.Field(cell)] = self.columns.define(there, raw)
-        self._repeated()
-
-    def _repeated(self) -> None:
-        """Cells of few different values, by a look at the first rows: everything over them is worked out on those values alone."""
-        fields = [ir.Field(cell) for cell in self.mapping.cells]
-        columns = [self.names[field_] for field_ in fields]
-        few = [n for n, count in enumerate(self.columns.look(columns)) if 0 < count <= _FEW]
-        for n, found in zip(few, self.columns.distinct([columns[n] for n in few]), strict=True):
-            if self.columns.fits(found):
-                code = self.columns.complete(columns[n], self.columns.code(columns[n], found))
-                self.coded[fields[n]] = Coded(code, tuple(found), (None,) * len(found))
-
-    def column(self, expr: ir.Expr) -> str:
-        """The column of a node that was laid out."""
-        return self.names[self._node_of(expr)]
-
-    def _node_of(self, expr: ir.Expr) -> ir.Expr:
-        while isinstance(expr, ir.Target):
-            expr = self.targets[expr.field]
-        return expr
-
-    def _node(self, node: ir.Expr, due: list[ir.Expr]) -> None:
-        inputs = [self._node_of(child) for child in node.inputs()]
-        of = self.names[inputs[0]] if inputs else ""
-        coded = self.coded.get(inputs[0]) if len(inputs) == 1 else None
-        if isinstance(node, ir.Recode) and coded is not None:
-            self._recoded(node, of, coded)
-        elif isinstance(node, ir.Recode) or (isinstance(node, ir.Lookup | ir.Member) and coded is None):
-            self._listed(node, of)
-        elif coded is not None and not isinstance(node, ir.Concat | ir.Coalesce | ir.When | ir.Together):
-            self._on_constants(node, coded)
-        elif isinstance(node, ir.Extract):
-            self.names[node], self.told[node] = self.patterns.part(node, of)
-        elif not node.laws.sql:
-            due.append(node)
-        else:
-            let, reads = self.columns.let(*(self.names[child] for child in inputs))
-            text = self._expression(node, of, let)
-            self.names[node] = self.columns.define(text, *reads)
-
-    def _expression(self, node: ir.Expr, of: str, let: sql.Let) -> str:
-        if isinstance(node, ir.Const):
-            return sql.literal(node.text) if node.text else "CAST(NULL AS VARCHAR)"
-        if isinstance(node, ir.Concat):
-            return f"nullif(concat_ws({sql.literal(node.separator)}, {', '.join(map(self.column, node.parts))}), '')"
-        if isinstance(node, ir.Together):
-            first, *rest = map(self.column, node.parts)
-            bare = (f"coalesce(replace(replace({column}, chr(31), ''), chr(30), ''), chr(30))" for column in rest)
-            return f"CASE WHEN {first} IS NOT NULL THEN concat_ws(chr(31), {', '.join([first, *bare])}) END"
-        if isinstance(node, ir.Coalesce):
-            return f"coalesce({', '.join(map(self.column, node.parts))}, NULL)"
-        if isinstance(node, ir.When):
-            other = self.column(node.otherwise) if node.otherwise is not None else "NULL"
-            return f"CASE WHEN {self._condition(node)} THEN {self.column(node.then)} ELSE {other} END"
-        written = sql.one_input(node, of, let)
-        assert written is not None, f"{node.name} has no SQL"
-        return written
-
-    def _condition(self, node: ir.When) -> str:
-        test = self.column(node.test)
-        if not node.values:
-            return f"{test} IS NOT NULL"
-        return f"coalesce({test} IN ({', '.join(map(sql.literal, node.values))}), false)"
-
-    # --- lists and grammars -------------------------------------------------------------------------------------------------------
-
-    def _recoded(self, node: ir.Recode, of: str, coded: Coded) -> None:
-        """A crosswalk over values by code. What is unmapped is counted after the pass, so not here."""
-        crosswalk = require_plain(self.pack.crosswalk(node.crosswalk))
-        found = [crosswalk.table.get(crosswalk.key(text)) if text is not None else None for text in coded.values]
-        missed = [text is not None and target is None for text, target in zip(coded.values, found, strict=True)]
-        given = [
-            crosswalk.policy.value(text or "") if gone else target
-            for text, target, gone in zip(coded.values, found, missed, strict=True)
-        ]
-        self._coded(
-            node, Coded(coded.code, tuple(given), tuple(problems.UNMAPPED if gone else None for gone in missed))
-        )
-
-    def _listed(self, node: ir.Recode | ir.Lookup | ir.Member, of: str) -> None:
-        """A crosswalk or code list: constants that the value's code points into, or a join."""
-        folded = False
-        if isinstance(node, ir.Recode):
-            crosswalk = require_plain(self.pack.crosswalk(node.crosswalk))
-            table, folded = dict(crosswalk.table), crosswalk.match == "folded"
-        elif isinstance(node, ir.Lookup):
-            table, folded = lookup_table(node, self.pack), node.by == "wording"
-        else:
-            table = {concept.notation: concept.notation for concept in self.pack.codelist(node.codelist)}
-        key = self.columns.define(sql.fold(of), of) if folded else of
-        keys, values = list(table), list(table.values())
-        if self.columns.fits(keys, values):
-            code = self.columns.code(key, keys)
-            value, missed = self.columns.at(code, values), f"({of} IS NOT NULL AND {code} IS NULL)"
-        else:
-            value, _, found = self.columns.side(key, key, keys, values, [None] * len(keys))
-            missed = f"({of} IS NOT NULL AND {found} IS NULL)"
-        if isinstance(node, ir.Recode):
-            policy = self.pack.crosswalk(node.crosswalk).policy
-            otherwise = (
-                of if policy.kind == "pass-and-flag" else sql.literal(policy.default) if policy.default else "NULL"
-            )
-            if otherwise != "NULL":
-                value = self.columns.define(f"CASE WHEN {missed} THEN {otherwise} ELSE {value} END", of, value)
-        self.names[node], self.told[node] = value, missed
-
-    def _grammars(self, due: list[ir.Expr]) -> None:
-        """Run grammars over the different values of their inputs, before the pass."""
-        inputs = {node: self.column(next(iter(node.inputs()))) for node in due}
-        columns = list(dict.fromkeys(inputs.values()))
-        different = dict(zip(columns, self.columns.distinct(columns), strict=True))
-        for node in due:
-            of, found = inputs[node], different[inputs[node]]
-            values, issues = self._outcomes(node, found)
-            self.parsed[node.name] += len(found)
-            if self.columns.fits(found, values):
-                code = self.columns.complete(of, self.columns.code(of, found))
-                self._coded(node, Coded(code, values, issues))
-                continue
-            value, issue, _ = self.columns.side(of, of, found, values, issues)
-            self.names[node] = value
-            self.told[node] = f"({issue} IS NOT NULL)" if any(issues) else "false"
-
-    def _on_constants(self, node: ir.Expr, coded: Coded) -> None:
-        """An operator over values by code: over the few constants instead of the rows."""
-        there = [value for value in coded.values if value is not None]
-        done = dict(zip(there, zip(*self._outcomes(node, there), strict=True), strict=True)) if there else {}
-        pairs = [(None, None) if value is None else done[value] for value in coded.values]
-        self._coded(node, Coded(coded.code, tuple(v for v, _ in pairs), tuple(i for _, i in pairs)))
-
-    def _outcomes(self, node: ir.Expr, texts: list[str]) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
-        function = function_of(node, self.pack)
-        if isinstance(node, ir.RecodeAsOf):  # what is unmapped is counted after the pass, by rows
-            walk = self.pack.crosswalk(node.crosswalk)
-            counted = walk.unmapped.copy()
-            outcomes = [function(text) for text in texts]
-            walk.unmapped.clear()
-            walk.unmapped.update(counted)
-        else:
-            outcomes = [function(text) for text in texts]
-        return tuple(value for value, _ in outcomes), tuple(
-            issue[0] if issue is not None else None for _, issue in outcomes
-        )
-
-    def _coded(self, node: ir.Expr, coded: Coded) -> None:
-        self.coded[node] = coded
-        self.names[node] = self.columns.at(coded.code, coded.values)
-        told = self.columns.at(coded.code, coded.issues) if any(coded.issues) else None
-        self.told[node] = f"({told} IS NOT NULL)" if told else "false"
 
     # --- problems -----------------------------------------------------------------------------------------------------------------
 
@@ -363,7 +158,7 @@ class _Run:
                 guard = f"{guard}{self.column(part)} IS NULL AND "
         elif isinstance(node, ir.When):
             yield from self._issues_of(node.test, name, guard)
-            condition = self._condition(node)
+            condition = self.condition(node)
             yield from self._issues_of(node.then, name, f"{guard}{condition} AND ")
             if node.otherwise is not None:
                 yield from self._issues_of(node.otherwise, name, f"{guard}NOT ({condition}) AND ")
@@ -456,9 +251,3 @@ class _Run:
 
 def _any(issues: Iterable[_Issue]) -> str:
     return " OR ".join(dict.fromkeys(f"({issue.when})" for issue in issues))
-
-
-def _bottom_up(expr: ir.Expr) -> Iterator[ir.Expr]:
-    for child in expr.inputs():
-        yield from _bottom_up(child)
-    yield expr
