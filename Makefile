@@ -48,6 +48,9 @@ spark: $(STAMP) ## a virtual environment with Spark, and the mapping on a real c
 	@PY="$(PY)" sh tools/spark.sh
 	KEREGE_SPARK=1 timeout $$((60 * $(or $(MINUTES),20))) $(BIN)/python -m pytest -q -p no:cacheprovider tests/semantics/test_engines_spark.py
 
+reconcile: $(STAMP) ## the doings of reconciling on PostgreSQL through the migrations, races on SQLite, weights learnt from registers: the long tests of that room
+	KEREGE_RECONCILE=1 timeout 1200 $(BIN)/python -m pytest -q -p no:cacheprovider tests/reconcile
+
 soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), both logs held against each other; bodies of 1 GB
 	KEREGE_BIG=1 $(BIN)/python -m pytest -q tests/node/test_faults_big_bodies.py
 	KEREGE_SOAK_SECONDS=$(or $(SECONDS),120) $(BIN)/python -m pytest -q -s tests/box/test_kill.py
@@ -84,5 +87,5 @@ lock: $(STAMP) ## renew requirements/lock.txt
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test check format evaluate bench-exchange bench-data engines spark soak fuzz lock clean
+.PHONY: help setup demo test check format evaluate bench-exchange bench-data engines spark reconcile soak fuzz lock clean
 .PHONY: outside outside-data outside-mapping outside-codes outside-api outside-datahub

@@ -15,7 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+pytestmark = pytest.mark.xdist_group("reconcile_postgresql")
 HERE = Path(__file__).parent
+LONG = pytest.mark.skipif(not os.environ.get("KEREGE_RECONCILE"), reason="not there: make reconcile")
 RACER = HERE / "desk_racer.py"
 LIMIT = 240  # seconds
 
@@ -44,10 +46,11 @@ def environment(home: Path, url: str = "") -> dict[str, str]:
     return {**found, "KEREGE_DATABASE_URL": url} if url else found
 
 
+@LONG
 def test_the_doings_do_on_postgresql_what_they_do_on_sqlite(server: str, tmp_path: Path) -> None:
     files = [HERE / name for name in ("test_doings.py", "test_desk_doings.py", "test_placing.py")]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nomigrations", "-k", "not model_learnt", *files],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not learnt", *files],
         env=environment(tmp_path, server), capture_output=True, text=True, timeout=LIMIT, cwd=HERE.parents[1],
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:]
@@ -55,7 +58,7 @@ def test_the_doings_do_on_postgresql_what_they_do_on_sqlite(server: str, tmp_pat
     assert "skipped" not in run.stdout
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=LONG), "postgresql"])
 def test_two_clerks_and_two_runs_at_the_same_moment(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     url = request.getfixturevalue("server") if kind == "postgresql" else ""
     hub = environment(tmp_path, url)
