@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -224,6 +225,21 @@ def test_a_live_table_in_postgresql_is_counted_there_read_only_and_what_it_says_
         assert len(aside) == again.broken_rows == 2
         with pytest.raises(SourceMissing, match="people"):
             check(contract(), url, lists, NOW, table="r.none_people")
+        with psycopg.connect(url, autocommit=True) as db:  # the register's own types hold texts and days as well
+            db.execute("CREATE TYPE r.sex AS ENUM ('1', '7'); CREATE DOMAIN r.day AS date")
+            db.execute("CREATE TABLE r.typed (pin text, sex r.sex, born r.day)")
+            db.execute(
+                "INSERT INTO r.typed VALUES ('21203198000017', '1', '1980-03-12'), ('21203198000025', '7', '1980-03-12')"
+            )
+            db.execute(
+                "CREATE FUNCTION r.fails() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'value 21203198000017'; END $$"
+            )
+            db.execute("CREATE VIEW r.failing AS SELECT r.fails() AS pin")
+        counts = check(contract(), url, lists, NOW, table="r.typed").counts()
+        assert (counts["sex", "codes"], {rule for _, rule in counts} & {"type"}) == (1, set())
+        with pytest.raises(SourceDown) as wrong:
+            check(contract(), url, lists, NOW, table="r.failing")
+        assert "value 2120" not in "".join(traceback.format_exception(wrong.value))
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
@@ -248,8 +264,6 @@ def test_a_parquet_file_called_like_a_pattern_is_checked_and_no_other(tmp_path: 
 
 
 def test_an_address_that_cannot_be_read_is_not_repeated_with_its_password() -> None:
-    import traceback
-
     address = "postgresql://reader:" + "".join(reversed("ZZ%miehegs")) + "@127.0.0.1:1/db"
     with pytest.raises(SourceDown) as wrong:
         check(contract(), address, lists, NOW, table="people")

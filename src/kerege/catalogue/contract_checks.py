@@ -310,7 +310,9 @@ def _postgresql(url: str, table: str, seconds: int) -> Iterator[_At]:
             for setting in (f"statement_timeout = '{int(seconds)}s'", "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'"):
                 db.execute(f"SET LOCAL {setting}".encode())
             described = db.execute(
-                "SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull FROM pg_attribute a"
+                "SELECT a.attname, CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)"
+                " ELSE format_type(a.atttypid, a.atttypmod) END, NOT a.attnotnull"
+                " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
                 " WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
                 [identifier(table)],
             ).fetchall()
