@@ -11,12 +11,12 @@ from kerege.catalogue.codelists import CROSSWALK
 from kerege.catalogue.errors import ImpactUnknown
 from kerege.catalogue.impact import asked
 from kerege.catalogue.lifecycle import Action, Subject, reasons_against
-from kerege.catalogue.models import CrosswalkVersion
+from kerege.catalogue.models import CodeSuggestion, CrosswalkVersion
 from kerege.ground import clock
 from kerege.semantics.impact import Impact
 from kerege.web import values
 from kerege.web.access import Audience
-from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, need, one_of, pages, posted, show
+from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, names, need, one_of, pages, posted, show
 
 POLICIES = ("quarantine", "reject", "pass-and-flag", "null-and-flag", "default")
 ROWS = 50
@@ -51,7 +51,8 @@ def one(request: HttpRequest, crosswalk: str) -> HttpResponse:
         "policies": POLICIES, "next": crosswalk_desk.next_version(crosswalk), "versions": kept, "chosen": chosen,
         "life": life_of(request, subject) if subject else None,
         "against": reasons_against(subject, Action.PUBLISH, now) if subject else (), "impact": _impact(crosswalk),
-        "changed": _changed(crosswalk, walk.rows),
+        "changed": _changed(crosswalk, walk.rows), "suggested": CodeSuggestion.objects.filter(crosswalk=crosswalk).exists(),
+        "people": names([line.by for line in lines[page.start : page.start + ROWS]]),
     }  # fmt: skip
     return show(request, "desks/desk_crosswalk.html", context)
 

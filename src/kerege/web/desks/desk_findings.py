@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.ground import clock
+from kerege.membership.models import Subsystem
 from kerege.reconcile import desk_findings as desk
 from kerege.reconcile import findings as life
 from kerege.reconcile.desk_findings import DeskFinding
@@ -87,9 +88,12 @@ def one(request: HttpRequest, finding_id: str) -> HttpResponse:
 
 
 def _mine(request: HttpRequest) -> frozenset[str]:
-    """The member code and the register of whoever is signed in: `KG/GOV/70000001/civil` answers for 70000001 and for civil."""
+    """The member code of whoever is signed in and the registers it runs: `KG/GOV/70000001` answers for 70000001 and for civil."""
     parts = me(request).member.split("/")
-    return frozenset(parts[2:4]) - {""}
+    if len(parts) < 3:
+        return frozenset()
+    run = Subsystem.objects.filter(member__code="/".join(parts[:3])).values_list("code", flat=True)
+    return frozenset((parts[2], *parts[3:4], *(code.rsplit("/", 1)[-1] for code in run)))
 
 
 def _answers(request: HttpRequest, found: DeskFinding) -> tuple[str, ...]:

@@ -107,10 +107,16 @@ def _opened(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
 
     basis = rules_of_country().terms.legal_basis or "to be confirmed"
     person = me(request)
-    reader = desk_doings.Reader(person.id, person.member or "hub", f"linkage/{row.definition}", basis)
+    reader = desk_doings.Reader(person.id, _subsystem(person.member), f"linkage/{row.definition}", basis)
     with Ledger.open(reading.ledger_folder()) as ledger:
         desk_doings.open_task(row.task_id, reader, fetch, ledger, clock.now(), about_of=registers.about_of(home))
     return {"opened": True, "fields": _fields(row, views), "legal_basis": basis}
+
+
+def _subsystem(member: str) -> str:
+    """For which subsystem a clerk reads: the own one, or the desk of the own member."""
+    parts = member.split("/")
+    return member if len(parts) == 4 else f"{member}/desk" if len(parts) == 3 else reading.DESK
 
 
 def _fields(row: TaskRow, views: dict[str, RecordView]) -> list[dict[str, Any]]:

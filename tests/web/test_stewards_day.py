@@ -1,0 +1,331 @@
+"""The steward's day in a real browser: from the harvest of a small register to a contract in force, with a second person where two are needed."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_journey import CHROMIUM, CUT, FLAGS, ROOT, _wait, free_port, overflow
+from web_pages import PEOPLE
+
+SHOTS = os.environ.get("KEREGE_SHOTS", "")  # a folder for pictures of every step, in both widths; none by default
+CONTRACT = "kg:clinic.children"
+WALK = "kg:clinic-sex--sex"
+MEANINGS = {"pin": "person.pin", "surname": "person.surname", "birth_date": "person.birth_date", "sex": "person.sex"}
+
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.xdist_group("web-stewards-day"),
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="not there: chromium"),
+]
+
+LAY = """
+import sys; sys.path.insert(0, sys.argv[1])
+import django; django.setup()
+from pathlib import Path
+import web_desks as desks
+from kerege.web.access import Audience
+home = Path(sys.argv[2])
+for person, audience in (("steward-1", Audience.STEWARD), ("reviewer-1", Audience.REVIEWER)):
+    desks.grant(home, person, audience)
+desks.suggest()
+print(desks.plan(desks.register(home)).plan_id)
+"""
+
+HOLDS = """
+import sys, json
+import django; django.setup()
+from kerege.catalogue import codelists, decisions, lifecycle, models
+from kerege.catalogue.search import search
+from kerege.ledger.log import Ledger
+walk = codelists.load_crosswalk(sys.argv[1])
+print(json.dumps({
+    "concepts": dict(models.ConceptLink.objects.values_list("field__name", "concept")),
+    "owners": sorted({f"{o.organisation} {o.unit}" for o in models.Owner.objects.all()}),
+    "owned": models.Owner.objects.count(),
+    "decisions": [[d.code, d.verdict, d.target, d.by] for d in models.CodeDecision.objects.filter(crosswalk=sys.argv[1]).order_by("pk")],
+    "table": walk.table,
+    "policy": str(walk.policy),
+    "walk": [[a.action.value, a.by] for a in lifecycle.history(lifecycle.Subject("crosswalk", sys.argv[1], "1.0.0"))],
+    "contract": [[a.action.value, a.by] for a in lifecycle.history(lifecycle.Subject("contract", sys.argv[2], "1.0.0"))],
+    "in_force": lifecycle.in_force("contract", sys.argv[2]),
+    "entered": [a.ledger_index is not None for a in lifecycle.history(lifecycle.Subject("contract", sys.argv[2], "1.0.0"))],
+    "found": sorted({h.kind for h in search("clinic").hits}),
+}))
+"""
+
+
+HOME = "import os; print(os.environ['KEREGE_HOME'])"
+READS = """
+import django; django.setup()
+from kerege.identity.models import PersonalDataRead
+print(PersonalDataRead.objects.filter(reader="clerk-1", channel="desk").count())
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """`kerege hub` over a home with a small register, a plan that waits, and codes that were suggested; ended by its own id."""
+    home = tmp_path_factory.mktemp("desks")
+    (home / "demo-people.json").write_text(json.dumps(PEOPLE, ensure_ascii=False), encoding="utf-8")
+    port = free_port()
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("KEREGE_")},
+        "KEREGE_HOME": str(home), "PYTHONPATH": str(ROOT / "src"), "DJANGO_SETTINGS_MODULE": "kerege.web.settings",
+    }  # fmt: skip
+
+    def run(script, *arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments], env=environ, capture_output=True, text=True, timeout=120, check=False
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout.strip()
+
+    with (home / "hub.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kerege", "hub", "--port", str(port)], env=environ, stdout=log, stderr=log
+        )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        _wait(base, process, home)
+        yield base, run(LAY, str(Path(__file__).parent), str(home)), run
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(15)
+        process.kill()
+
+
+@pytest.fixture
+def windows():
+    """One browser; a window for each person. What it complains about fails the test."""
+    from playwright.sync_api import sync_playwright
+
+    complaints = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+        def open_(base, person, scripts=True):
+            page = browser.new_context(viewport={"width": 1280, "height": 900}, java_script_enabled=scripts).new_page()
+            page.on("console", lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(f"{base}/en/sign-in/")
+            page.check(f'input[value="{person}"]')
+            page.click("main form button")
+            return page
+
+        yield open_
+        browser.close()
+    assert complaints == []
+
+
+def shot(page, name, languages=("ky",)):
+    """Pictures of the page in both widths, where somebody asked for them; and that nothing of it is cut or sticks out."""
+    sizes = ((390, 844), (1280, 900)) if SHOTS else ((390, 844),)
+    here = page.url
+    for language in languages:
+        if SHOTS:
+            page.goto(here.split("#")[0].replace("/en/", f"/{language}/"))
+        for width, height in sizes:
+            page.set_viewport_size({"width": width, "height": height})
+            assert overflow(page) <= 0, (name, width)
+            assert page.evaluate(CUT) == [], (name, width)
+            if SHOTS:
+                page.screenshot(path=f"{SHOTS}/{name}-{language}-{width}.png", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    if SHOTS:
+        page.goto(here.split("#")[0])
+
+
+def act(page, action, reason):
+    page.fill("#life-reason", reason)
+    page.click(f'button[name="action"][value="{action}"]')
+
+
+def told(page):
+    return page.inner_text("#told")
+
+
+def test_the_stewards_day_from_a_harvested_register_to_a_published_contract(hub, windows):
+    base, plan, run = hub
+    began = time.monotonic()
+    steward, reviewer = windows(base, "steward-1"), windows(base, "reviewer-1")
+    assert "Data desks" in steward.inner_text("h1")  # the first page after signing in
+    shot(steward, "01-desks")
+
+    # The plan that waits: the difference with its reasons, then applied.
+    steward.click('main a[href="/en/desks/harvests/"]')
+    steward.keyboard.press("j")
+    steward.keyboard.press("Enter")
+    steward.wait_for_url(f"**/{plan}/")
+    assert "looks like a code list of 2" in steward.inner_text("main")
+    assert "Токтосунов" not in steward.inner_text("main")  # masks and counts, no values
+    shot(steward, "02-plan")
+    steward.click('button[value="apply"]')
+    assert "6 changes came into the catalogue" in told(steward)
+
+    # What each column means: candidates by keyboard, the first accepted; one slip undone.
+    steward.click("text=what the columns mean")
+    shot(steward, "03-columns")
+    for column, concept in MEANINGS.items():
+        assert steward.inner_text("form.item h3").startswith(column)
+        assert concept in steward.inner_text("form.item .candidate label")
+        steward.keyboard.press("a")
+        steward.wait_for_selector(f"#told:has-text('{column} → {concept}: accepted')")
+    steward.keyboard.press("u")
+    steward.wait_for_selector("#told:has-text('undone')")
+    assert steward.inner_text("form.item h3").startswith("sex")
+    steward.keyboard.press("a")
+    steward.wait_for_selector("#told:has-text('accepted')")
+    steward.click(".another summary")  # a region's number: another concept than those suggested
+    steward.fill("form.item input[name=target]", "person.region_soate")
+    steward.click('form.item button[value="accept"]')
+    assert "catalogue.concept_unknown" in told(steward)  # there is no such concept; nothing was kept
+    steward.click(".another summary")
+    steward.fill("form.item input[name=reason]", "the clinic's own district number, used nowhere else")
+    steward.keyboard.press("Escape")
+    steward.click('form.item button[value="none"]')
+    assert "no concept fits" in told(steward)
+
+    # One owner for all of it, with the legal basis; without one the form says so.
+    steward.goto(steward.url.replace("suggestions/columns", "owners").split("#")[0])
+    assert "pin has no owner" in steward.inner_text("main")
+    shot(steward, "04-owners")
+    steward.fill("#organisation", "70000004")
+    steward.fill("#unit", "Department of registers")
+    steward.fill("#legal_basis", "Law on public health (article to be confirmed)")
+    steward.click('button[value="name"]')
+    assert "The owner was named" in told(steward)
+    assert "5 of 5 attributes have an owner" in steward.inner_text("main")
+
+    # Codes: the sure one and the unsure one, side by side with their evidence; then a version of the crosswalk.
+    steward.goto(f"{base}/en/desks/suggestions/codes/{WALK}/")
+    assert "31 records" in steward.inner_text("main")
+    shot(steward, "05-codes")
+    for code, target in (("Ж", "2"), ("М", "1")):
+        assert code in steward.inner_text("form.item h3")
+        steward.keyboard.press("1")
+        steward.keyboard.press("a")
+        steward.wait_for_selector(f"#told:has-text('{code} → {target}: accepted')")
+    assert "Every code is decided" in steward.inner_text("main")
+    steward.click("text=Make a version of the table")
+    shot(steward, "06-crosswalk")
+    steward.select_option("#policy", "null-and-flag")
+    steward.click('button[value="version"]')
+    assert "Version 1.0.0 was made" in told(steward)
+    act(steward, "submit", "two codes, both decided")
+    assert "A second person looks at it now" in told(steward)
+    assert steward.locator('button[value="approve"]').count() == 0  # four eyes: the submitter has no such button
+    reviewer.goto(steward.url.split("#")[0])
+    shot(reviewer, "07-approve")
+    act(reviewer, "approve", "checked against the code list")
+    assert "was approved" in told(reviewer)
+    steward.goto(reviewer.url.split("#")[0])
+    act(steward, "publish", "in force from today")
+    assert "was published" in told(steward)
+
+    # The contract: a draft from the catalogue, approved by the second person, in force.
+    steward.goto(f"{base}/en/desks/contracts/")
+    steward.fill("#contract", CONTRACT)
+    steward.click('button[value="draft"]')
+    assert "The draft was made from the catalogue" in told(steward)
+    assert "What stands against publishing now" not in steward.inner_text("main")
+    shot(steward, "08-contract")
+    act(steward, "submit", "first contract of the clinic's children")
+    reviewer.goto(steward.url.split("#")[0])
+    act(reviewer, "approve", "owner and legal basis are there")
+    steward.goto(reviewer.url.split("#")[0])
+    act(steward, "publish", "agreed with the department")
+    assert "1.0.0 was published" in told(steward)
+    assert "Department of registers" in steward.inner_text("main")
+    shot(steward, "09-published")
+
+    # Found by anybody who looks for it; and the catalogue holds what the pages said.
+    steward.goto(f"{base}/en/catalogue/?q=clinic")
+    assert "clinic" in steward.inner_text("main a[href*='/catalogue/datasets/']")
+    holds = json.loads(run(HOLDS, WALK, CONTRACT))
+    assert holds["concepts"] == MEANINGS
+    assert holds["owners"] == ["70000004 Department of registers"]
+    assert holds["owned"] == 5
+    assert holds["decisions"] == [["Ж", "accepted", "2", "steward-1"], ["М", "accepted", "1", "steward-1"]]
+    assert holds["table"] == {"М": "1", "Ж": "2"}
+    assert holds["policy"] == "null-and-flag"
+    day = [["submit", "steward-1"], ["approve", "reviewer-1"], ["publish", "steward-1"]]
+    assert holds["walk"] == holds["contract"] == day
+    assert holds["in_force"] == "1.0.0"
+    assert holds["entered"] == [False, True, True]  # approving and publishing bind, so they are in the ledger
+    assert {"dataset", "field", "crosswalk"} <= set(holds["found"])
+    assert SHOTS or time.monotonic() - began < 120
+
+
+LAY_MORE = """
+import sys; sys.path.insert(0, sys.argv[1])
+import django; django.setup()
+from pathlib import Path
+import web_desks as desks
+from kerege.web.access import Audience
+home = Path(sys.argv[2])
+for person, audience in (("owner-1", Audience.DATA_OWNER), ("clerk-1", Audience.CLERK)):
+    desks.grant(home, person, audience)
+desks.lay_work(home)
+print(desks.pair(home))
+"""
+
+
+def test_a_clerk_sees_two_records_only_after_the_read_is_logged(hub, windows):
+    base, _, run = hub
+    task = run(LAY_MORE, str(Path(__file__).parent), run(HOME))
+    page = windows(base, "clerk-1")
+    page.click('main a[href="/en/desks/pairs/"]')
+    shot(page, "10-pairs")
+    page.click(f'main a[href="/en/desks/pairs/{task}/"]')
+    assert "Асанов" not in page.inner_text("main")  # weights first, no values
+    assert "15.1 bits" in page.inner_text("main")
+    before = int(run(READS))
+    page.click('button[value="open"]')
+    assert "This opening was written to the log" in page.inner_text("main")
+    side = page.inner_text("#h-side ~ table")
+    assert side.count("Асанов") >= 2
+    assert "Harmonised" in side or "Equal after harmonising" in side
+    assert int(run(READS)) == before + 4  # both records, and the person of each
+    assert "Асанов" not in page.url
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert overflow(page) <= 0
+        if SHOTS:
+            page.screenshot(path=f"{SHOTS}/11-pair-en-{width}.png", full_page=True)
+    page.check("#v-same")
+    page.fill("#reason", "the birth act and the certificate name the same mother")
+    page.click('button[value="decide"]')
+    assert "The decision was taken down" in told(page)
+    page.goto(f"{base}/en/desks/pairs/{task}/")
+    assert "It waits for a second person" in page.inner_text("main")
+
+
+def test_the_desks_work_without_scripts(hub, windows):
+    base, _, _ = hub
+    page = windows(base, "steward-1", scripts=False)
+    page.click('main a[href="/en/desks/findings/"]')
+    shot(page, "12-findings")
+    page.select_option("#group", "drift")
+    page.click("main form button")
+    assert "group=drift" in page.url
+    page.click("main table a")
+    assert "What will close it" in page.inner_text("main")
+    shot(page, "13-finding")
+    page.goto(f"{base}/en/desks/requests/clinic-register/")
+    shot(page, "14-request")
+    page.goto(f"{base}/en/desks/board/")
+    page.fill("#reason", "the plan of this quarter")
+    page.click('button[value="start"]')
+    assert "The plan has begun" in told(page)
+    assert "Day 1 of 90" in page.inner_text("main")
+    page.fill("#reason", "vaccination certificates for admission to school")
+    page.click('button[value="mark"]')
+    assert "is marked critical" in told(page)
+    assert "What to do next" in page.inner_text("main")
+    shot(page, "15-board")
