@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pyoxigraph as ox
@@ -13,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 import open_catalogue as world
 
 from kerege.catalogue import errors
-from kerege.catalogue.exports import dcat, dcat_check, publication
+from kerege.catalogue.exports import dcat, dcat_check, dcat_shapes, publication
 from kerege.catalogue.exports.vocabulary import CSVW, DCAT, DCATAP, DCT, FORMATS, authority
 from kerege.catalogue.models import Dataset, ReferenceDataset, ReferenceVersion
 from kerege.membership.models import Contract, Subsystem
@@ -128,6 +131,78 @@ def test_a_broken_export_is_noticed() -> None:
     found = dcat_check.check(dcat.serialise(graph, "jsonld"), SHAPES, "jsonld")
     assert found.violation_count >= 2
     assert any("endpointURL" in v for v in found.violations)
+
+
+def spoiled(data: bytes, seed: int) -> bytes:
+    """An export with a dozen or two things wrong with it, of every kind the shapes look for."""
+    dice = random.Random(seed)
+    quads = sorted((q for q in ox.parse(data, format=ox.RdfFormat.TURTLE)), key=str)
+    xsd = "http://www.w3.org/2001/XMLSchema#"
+    wrong = [
+        ox.Literal("x"), ox.Literal("2026-13-45", datatype=ox.NamedNode(f"{xsd}date")), ox.Literal("2026", datatype=ox.NamedNode(f"{xsd}gYear")),
+        ox.Literal("zz", datatype=ox.NamedNode(f"{xsd}hexBinary")), ox.Literal("слово", language="ru"), ox.NamedNode("https://example.org/nothing"),
+        ox.BlankNode("b"), ox.NamedNode(f"{DCT}Standard"),
+    ]  # fmt: skip
+    typed = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+    below = ox.NamedNode("http://www.w3.org/2000/01/rdf-schema#subClassOf")
+    out = [
+        ox.Triple(ox.NamedNode("https://example.org/Office"), below, ox.NamedNode("http://xmlns.com/foaf/0.1/Agent"))
+    ]
+    for quad in quads:
+        chance, value = dice.random(), quad.object
+        if chance < 0.06:
+            continue
+        if chance < 0.14 and quad.predicate != typed:
+            value = dice.choice(wrong)
+        if chance > 0.97:
+            out.append(ox.Triple(quad.subject, quad.predicate, dice.choice(wrong)))
+        if quad.predicate == typed and value.value.endswith("/Agent") and chance > 0.5:
+            value = ox.NamedNode("https://example.org/Office")  # which is one by its class
+        out.append(ox.Triple(quad.subject, quad.predicate, value))
+    series = ox.NamedNode("https://example.org/series")
+    out += [ox.Triple(series, typed, ox.NamedNode(f"{DCAT}DatasetSeries"))]
+    out += [ox.Triple(quads[0].subject, ox.NamedNode(f"{DCAT}inSeries"), series)] * dice.randrange(2)
+    return ox.serialize(out, format=ox.RdfFormat.TURTLE) or b""
+
+
+@pytest.mark.vectors
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("seed", range(3))
+def test_our_validator_finds_in_a_broken_export_what_pyshacl_finds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not SHAPES.is_dir():
+        pytest.skip(f"not there: {SHAPES}")
+    monkeypatch.setattr(dcat_check, "MOST", 10_000)
+    data = dcat.serialise(dcat.export())
+    data = spoiled(data, seed) if seed else data  # the export as it is, too
+    ours, theirs = dcat_check.check(data, SHAPES), dcat_check.check_by_pyshacl(data, SHAPES)
+
+    def places(found: dcat_check.Checked) -> Counter[str]:  # without wordings, and what has no lasting name
+        return Counter(
+            " ".join(re.sub(r"(_:|\bn?[0-9a-f]{16,}|\^).*", "?", w) for w in v.split(": ")[0].split(" "))
+            for v in found.violations
+        )
+
+    assert places(ours) == places(theirs)
+    assert ours.violation_count == theirs.violation_count
+    assert (ours.violation_count > 10) == bool(seed)
+    assert sum(ours.warnings.values()) == sum(theirs.warnings.values())
+    named = {k: n for k, n in theirs.warnings.items() if k in ours.warnings}
+    assert named == {k: n for k, n in ours.warnings.items() if not k.startswith("^") and k in theirs.warnings}
+    assert ours.shapes == theirs.shapes
+
+
+def test_shapes_with_more_of_shacl_than_we_know_are_given_to_pyshacl(tmp_path: Path) -> None:
+    prefixes = "@prefix sh: <http://www.w3.org/ns/shacl#> . @prefix e: <https://example.org/> ."
+    for name in dcat_check.FILES:
+        (tmp_path / name).write_text(prefixes, encoding="utf-8")
+    shape = "e:S a sh:NodeShape ; sh:targetClass e:C ; sh:property [ sh:path e:p ; sh:uniqueLang true ] ."
+    (tmp_path / dcat_check.FILES[0]).write_text(f"{prefixes} {shape}", encoding="utf-8")
+    found = dcat_check.check(f'{prefixes} e:x a e:C ; e:p "a"@ru, "b"@ru .'.encode(), tmp_path)
+    assert found.violation_count == 1
+    assert "https://example.org/x https://example.org/p" in found.violations[0]
+    read = dcat_shapes.read(ox.parse(f"{prefixes} {shape}".encode(), format=ox.RdfFormat.TURTLE))
+    with pytest.raises(dcat_shapes.Unknown, match="uniqueLang"):
+        dcat_shapes.compile_shapes(read)
 
 
 def test_shapes_that_are_not_there_are_named(tmp_path: Path) -> None:
