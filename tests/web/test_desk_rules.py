@@ -1,0 +1,259 @@
+"""The desks' rules: deny by default, two people, the owner's own findings, evidence only, slips undone, lists that stay cheap."""
+
+from datetime import timedelta
+
+import pytest
+import web_desks as desks
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from web_pages import check
+
+from kerege.catalogue import codelists, crosswalk_desk, decisions, doings, lifecycle
+from kerege.catalogue.models import CodeDecision, ConceptLink, Dataset, Finding, Plan
+from kerege.ground import clock
+from kerege.reconcile import desk_findings
+from kerege.reconcile import doings as reconcile
+from kerege.reconcile.models import Discrepancy
+
+PATHS = (
+    "",
+    "harvests/",
+    "suggestions/",
+    "crosswalks/",
+    "findings/",
+    "contracts/",
+    "board/",
+    "board/print/",
+    "requests/",
+)
+
+
+@pytest.fixture
+def dataset(home, db):
+    made = desks.plan(desks.register(home))
+    doings.apply_plan(made.plan_id, clock.now())
+    doings.set_organisation("clinic.csv", "70000001")
+    return Dataset.objects.get()
+
+
+@pytest.mark.parametrize("language", ["ky", "ru", "en"])
+def test_every_desk_is_whole_when_nothing_waits(steward, language):
+    for path in PATHS:
+        response = steward.get(f"/{language}/desks/{path}")
+        assert response.status_code == 200, path
+        assert response.headers["Cache-Control"] == "no-store"
+        check(response, language)
+
+
+def test_a_stewards_role_without_the_right_opens_no_desk(people, db):
+    from conftest import signed_in
+
+    client = signed_in("steward-1")
+    assert {client.get(f"/en/desks/{path}").status_code for path in PATHS} == {403}
+
+
+def test_the_clerical_desk_is_for_clerks_alone(steward, clerk):
+    assert steward.get("/en/desks/pairs/").status_code == 403
+    assert clerk.get("/en/desks/pairs/").status_code == 200
+    assert clerk.get("/en/desks/findings/").status_code == 403
+
+
+def test_a_reviewer_may_look_at_a_plan_and_not_apply_it(reviewer, home):
+    made = desks.plan(desks.register(home))
+    assert reviewer.get(f"/en/desks/harvests/{made.plan_id}/").status_code == 200
+    assert reviewer.post(f"/en/desks/harvests/{made.plan_id}/", {"do": "apply"}).status_code == 403
+    assert Plan.objects.get().status == "open"
+
+
+def test_a_plan_is_left_with_a_reason_and_cannot_be_applied_after(steward, home):
+    made = desks.plan(desks.register(home))
+    address = f"/en/desks/harvests/{made.plan_id}/"
+    assert "catalogue.action_incomplete" in check(steward.post(address, {"do": "leave"}, follow=True), "en").text
+    left = check(steward.post(address, {"do": "leave", "reason": "a test file"}, follow=True), "en").text
+    assert "The plan was left" in left
+    assert "a test file" in left
+    assert "catalogue.plan_done" in check(steward.post(address, {"do": "apply"}, follow=True), "en").text
+    assert not Dataset.objects.exists()
+
+
+def test_a_plan_whose_file_changed_is_refused_in_the_language_of_the_page(steward, home):
+    file = desks.register(home)
+    made = desks.plan(file)
+    desks.register(home, rows=61)
+    page = check(steward.post(f"/ru/desks/harvests/{made.plan_id}/", {"do": "apply"}, follow=True), "ru").text
+    assert "План устарел" in page
+    assert "catalogue.plan_stale" in page
+
+
+def test_the_page_says_that_the_server_cannot_read_a_file_that_moved(steward, home):
+    file = desks.register(home)
+    made = desks.plan(file)
+    file.rename(home / "elsewhere.csv")
+    page = check(steward.get(f"/en/desks/harvests/{made.plan_id}/"), "en")
+    assert "cannot read it" in page.text
+    assert "apply" not in {b.get("value") for b in page.all("button")}
+
+
+def test_who_submitted_a_crosswalk_cannot_approve_it_whatever_is_posted(steward, people, home):
+    from kerege.web.access import Audience
+
+    desks.suggest()
+    for code, target in (("М", "1"), ("Ж", "2")):
+        decisions.decide(desks.WALK, code, "accepted", "steward-1", clock.now(), target=target)
+    crosswalk_desk.make_version(desks.WALK, "1.0.0", "reject", "steward-1", clock.now())
+    address = f"/en/desks/crosswalks/{desks.WALK}/"
+    steward.post(address, {"action": "submit", "reason": "done"})
+    assert steward.post(address, {"action": "approve", "reason": "mine"}).status_code == 403
+    people["people"][2]["roles"].append("reviewer")  # even with both roles and both rights
+    (home / "demo-people.json").write_text(__import__("json").dumps(people), encoding="utf-8")
+    desks.grant(home, "steward-1", Audience.REVIEWER)
+    refused = check(steward.post(address, {"action": "approve", "reason": "mine"}, follow=True), "en").text
+    assert "catalogue.four_eyes" in refused
+    assert lifecycle.status(lifecycle.Subject("crosswalk", desks.WALK, "1.0.0")).state == "submitted"
+
+
+def test_a_slip_is_taken_back_by_its_own_hand_within_minutes_only(home, db):
+    desks.suggest()
+    now = clock.now()
+    made = decisions.decide(desks.WALK, "М", "accepted", "one", now, target="2")
+    for by, at in (("two", now), ("one", now + timedelta(minutes=16))):
+        with pytest.raises(decisions.DecisionRefused):
+            decisions.take_back(made.pk, by, at)
+    decisions.take_back(made.pk, "one", now + timedelta(minutes=14))
+    assert not CodeDecision.objects.exists()
+
+
+def test_a_decision_after_it_keeps_a_decision_from_being_taken_back(home, db):
+    now = clock.now()
+    first = decisions.decide(desks.WALK, "М", "refused", "one", now, target="2")
+    decisions.decide(desks.WALK, "М", "accepted", "one", now, target="1")
+    with pytest.raises(decisions.DecisionRefused, match="somebody decided"):
+        decisions.take_back(first.pk, "one", now)
+
+
+def test_a_refused_candidate_is_not_offered_again(home, db):
+    desks.suggest()
+    decisions.decide(desks.WALK, "Ж", "refused", "one", clock.now(), target="2")
+    [item] = [i for i in crosswalk_desk.queue(desks.WALK)[0] if i.code == "Ж"]
+    assert [c["target"] for c in item.candidates] == ["1"]
+
+
+def test_a_new_version_holds_the_decisions_and_leaves_the_old_one_as_it_was(home, db):
+    desks.suggest()
+    now = clock.now()
+    decisions.decide(desks.WALK, "М", "accepted", "one", now, target="1")
+    crosswalk_desk.make_version(desks.WALK, "1.0.0", "reject", "one", now)
+    decisions.decide(desks.WALK, "Ж", "no-counterpart", "one", clock.now())
+    crosswalk_desk.make_version(desks.WALK, "1.0.1", "default 9", "one", clock.now())
+    assert codelists.load_crosswalk(desks.WALK, "1.0.0").table == {"М": "1"}
+    newest = codelists.load_crosswalk(desks.WALK)
+    assert (newest.version, str(newest.policy), newest.table) == ("1.0.1", "default 9", {"М": "1"})
+    assert crosswalk_desk.table(desks.WALK)[1] == {"open": 0, "accepted": 1, "refused": 1, "unmapped": 0}
+
+
+def test_undoing_a_columns_meaning_takes_its_link_away(steward, dataset):
+    address = f"/en/desks/suggestions/columns/{dataset.pk}/"
+    steward.post(address, {"column": "pin", "choice": "person.pin", "do": "accept"})
+    assert ConceptLink.objects.get().concept == "person.pin"
+    number = CodeDecision.objects.get().pk
+    assert (
+        "undone"
+        in check(steward.post(address, {"do": "undo", "number": number, "what": "pin"}, follow=True), "en").text
+    )
+    assert not ConceptLink.objects.exists()
+
+
+def finding(dataset, kind="codes-new"):
+    doings.record_findings(
+        "clinic.csv", "clinic", [doings.NewFinding(kind, 2, "sex", "a detail")], clock.now(), found_by="harvest"
+    )
+    return f"catalogue-{Finding.objects.get(kind=kind).pk}"
+
+
+def test_an_owner_answers_the_own_findings_and_sees_no_others(data_owner, dataset, network):
+    mine = finding(dataset)
+    page = check(data_owner.post(f"/en/desks/findings/{mine}/", {"act": "acknowledged"}, follow=True), "en").text
+    assert "Acknowledged" in page
+    doings.set_organisation("clinic.csv", "70000009")
+    assert data_owner.get(f"/en/desks/findings/{mine}/").status_code == 404
+    assert "Nothing waits" in check(data_owner.get("/en/desks/findings/"), "en").text
+
+
+def test_nobody_closes_a_finding_by_a_click(data_owner, steward, dataset):
+    mine = finding(dataset)
+    for client in (data_owner, steward):
+        assert client.post(f"/en/desks/findings/{mine}/", {"act": "closed", "reason": "done"}).status_code == 403
+    with pytest.raises(desk_findings.ActRefused):
+        desk_findings.answer(mine, act="closed", by="owner-1", reason="done", now=clock.now())
+
+
+def test_a_finding_said_to_be_corrected_falls_back_when_it_is_seen_again(dataset):
+    mine = finding(dataset)
+    now = clock.now()
+    assert desk_findings.answer(mine, act="corrected", by="owner-1", now=now) == "corrected"
+    doings.record_findings(
+        "clinic.csv", "clinic", [doings.NewFinding("codes-new", 2, "sex", "a detail")], now + timedelta(days=1), found_by="harvest"
+    )  # fmt: skip
+    again = desk_findings.finding(mine, now + timedelta(days=1))
+    assert (again.status, again.acts[-1].act) == ("in_work", "still_differs")
+
+
+def test_the_term_runs_in_working_days_from_the_first_sight(dataset):
+    mine = finding(dataset)
+    first = desk_findings.finding(mine, clock.now())
+    later = clock.now() + timedelta(days=30)
+    doings.record_findings(
+        "clinic.csv", "clinic", [doings.NewFinding("codes-new", 1, "sex", "a detail")], later, found_by="harvest"
+    )
+    seen = desk_findings.finding(mine, later)
+    assert seen.due_at == first.due_at
+    assert seen.overdue
+    assert desk_findings.working_days_left(first.due_at, first.sent_at) == 5
+    assert desk_findings.working_days_left(first.due_at, later) < 0
+
+
+def test_only_its_sender_withdraws_a_discrepancys_finding(steward, data_owner, network):
+    Discrepancy.objects.create(
+        discrepancy_id="disc-9", run="r", case_id="c", field="surname", left_register="civil", right_register="health",
+        cls="conflict", owner="civil", found_at=clock.now(),
+    )  # fmt: skip
+    sent = reconcile.send_finding(
+        "disc-9", register="civil", note_code="conflict", sent_by="steward-1", now=clock.now()
+    )
+    address = f"/en/desks/findings/{sent}/"
+    assert data_owner.post(address, {"act": "withdrawn", "reason": "mine"}).status_code == 403
+    assert "Withdrawn" in check(steward.post(address, {"act": "withdrawn", "reason": "a slip"}, follow=True), "en").text
+
+
+@pytest.mark.parametrize("path", ["suggestions/", f"suggestions/codes/{desks.WALK}/", "findings/", ""])
+def test_two_thousand_rows_ask_no_more_questions_than_twenty(steward, dataset, path):
+    def asked():
+        with CaptureQueriesContext(connection) as seen:
+            assert steward.get(f"/en/desks/{path}").status_code == 200
+        return len(seen)
+
+    desks.suggest(extra=20)
+    made = [
+        Finding(dataset=dataset, kind="emptied", detail=str(n), found_by="harvest", found_at=clock.now())
+        for n in range(2000)
+    ]
+    Finding.objects.bulk_create(made[:20])
+    few = asked()
+    desks.suggest(extra=2000)
+    Finding.objects.bulk_create(made[20:])
+    assert asked() <= few
+
+
+def test_a_form_without_its_token_changes_nothing(people, home, db):
+    from django.test import Client
+
+    from kerege.web.access import Audience
+
+    desks.grant(home, "steward-1", Audience.STEWARD)
+    client = Client(enforce_csrf_checks=True)
+    client.get("/en/sign-in/")
+    token = client.cookies["csrftoken"].value
+    client.post("/en/sign-in/", {"person": "steward-1", "csrfmiddlewaretoken": token})
+    made = desks.plan(desks.register(home))
+    assert client.post(f"/en/desks/harvests/{made.plan_id}/", {"do": "apply"}).status_code == 403
+    assert Plan.objects.get().status == "open"
