@@ -322,3 +322,11 @@ def test_an_error_of_the_engine_is_told_without_the_value_it_failed_on() -> None
     assert "ConversionException" in str(caught.value)
     assert name not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_fields_that_are_written_in_one_cell_are_told() -> None:
+    pair = COUNTRY.pair("civil", "health")
+    assert pair is not None
+    cells = {name: bulk.cells_of(PACK.mapping(KEYED[name]), pair.fields, name) for name in ("civil", "health")}
+    assert bulk.shared_cells(cells["health"]) == ("given_name", "patronymic", "surname")
+    assert bulk.shared_cells(cells["civil"]) == ()

@@ -94,6 +94,7 @@ def run(
         classes = ", ".join(sql.quoted(f"c_{name}") for name in result.fields)
         _write(connection, f"SELECT left_id, right_id, {classes} FROM compared", out)  # noqa: S608  quoted names of the list
     elsewhere = workload.truth_elsewhere(connection, "compared", "truth") if truth is not None else None
+    shared = {side.register: names for side in sides if (names := bulk.shared_cells(side.cells))}
     run_id = new_id("bulk")
     if service is not None:
         open_database()
@@ -103,6 +104,8 @@ def run(
     if as_json:
         tallies = {name: {c: n for (f, c), n in sorted(result.tallies.items()) if f == name} for name in result.fields}
         found = {"run": run_id, "records": result.records, "unlinked": result.unlinked, "classes": tallies}
+        if shared:
+            found["shared_cells"] = shared
         if elsewhere is not None:
             found["truth_not_compared"] = elsewhere
         click.echo(json.dumps({**found, "workload": [m.as_dict() for m in measured]}, ensure_ascii=False))
@@ -112,6 +115,8 @@ def run(
         told = ", ".join(f"{c} {n}" for (f, c), n in result.tallies.most_common() if f == name)
         click.echo(f"  {name:<14} {told}")
     _say_workload([("", m) for m in measured])
+    for register, names in shared.items():
+        click.echo(f"{register} writes {', '.join(names)} in one cell: before harmonising, the whole cell is compared")
     if elsewhere:
         click.echo(
             f"{elsewhere} real differences are of records that no link brought together; they are not counted above"

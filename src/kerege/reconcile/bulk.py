@@ -130,6 +130,11 @@ def cells_of(mapping: Mapping, fields: tuple[FieldSpec, ...], register: str = ""
     return found
 
 
+def shared_cells(cells: MappingType[str, str]) -> tuple[str, ...]:
+    """Fields that a register writes in one cell with others (a whole name, an address line): as written, the whole cell is compared."""
+    return tuple(sorted(name for name, cell in cells.items() if list(cells.values()).count(cell) > 1))
+
+
 def _first_cell(expr: ir.Expr, made: MappingType[str, ir.Expr]) -> str | None:
     if isinstance(expr, ir.Field):
         return expr.cell
