@@ -9,9 +9,18 @@ import pytest
 from click.testing import CliRunner
 
 from kerege.catalogue.errors import ImpactUnknown
-from kerege.catalogue.impact import asked, gather
-from kerege.catalogue.models import ReferenceDataset, ServiceUse
+from kerege.catalogue.impact import Affected, asked, gather, reach
+from kerege.catalogue.models import (
+    ConceptLink,
+    ContractRoute,
+    ContractVersion,
+    Dataset,
+    Field,
+    ReferenceDataset,
+    ServiceUse,
+)
 from kerege.cli import main
+from kerege.semantics import odcs
 from kerege.semantics.impact import Link, Node
 
 from ..semantics.support import country_pack
@@ -58,6 +67,73 @@ def test_consumers_that_were_seen_and_published_reference_data_are_named() -> No
         ("KG/GOV/3/school", "called it 7 times, last on 2026-11-20")
     ]
     assert [(h.node.key, h.severity) for h in found.of("dataset")] == [("kg-sex", "changes")]
+
+
+DAY = datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+
+def _used(service: str, dataset: Dataset | None = None) -> None:
+    ServiceUse.objects.create(
+        source="n",
+        side="provider",
+        consumer="KG/GOV/3/school",
+        service=service,
+        dataset=dataset,
+        calls=7,
+        first_at=DAY,
+        last_at=DAY,
+    )
+
+
+def _dataset(**fields: dict[str, object]) -> Dataset:
+    made = Dataset.objects.create(source="persons.csv", kind="csv", table="persons", profile={}, harvested_at=DAY)
+    for position, (name, profile) in enumerate(fields.items()):
+        Field.objects.create(dataset=made, name=name, position=position, profile=profile, codelist="kg:sex")
+    return made
+
+
+@pytest.mark.django_db
+def test_a_measured_data_service_belongs_to_the_public_service_its_contract_brings_evidence_to() -> None:
+    contract = odcs.read(country_pack().folder / "contracts" / "population.person.odcs.yaml")
+    version = ContractVersion.objects.create(
+        contract=contract.id,
+        version=contract.version,
+        document=contract.document,
+        fingerprint="f",
+        added_at=DAY,
+        added_by="x",
+    )
+    ContractRoute.objects.create(
+        contract=version, data_service="KG/GOV/1/pop/person", path="/", at="provider", translate="never", since=DAY
+    )
+    _used("KG/GOV/1/pop/person")
+    links = gather(country_pack()).users(Node("service", "KG/GOV/1/pop/person"))
+    assert {str(link.user) for link in links} == {"service grade1-admission", "consumer KG/GOV/3/school"}
+    assert any("under the contract kg:population.person" in link.why for link in links)
+
+
+@pytest.mark.django_db
+def test_records_are_counted_where_a_profile_knows_the_code_and_said_to_be_unknown_elsewhere() -> None:
+    _dataset(
+        sex={"codes": [["1", 40], ["2", 60]]}, pol={"codes": [], "codes_withheld": 2}, gender={"codes": [["2", 9]]}
+    )
+    _used("KG/GOV/9/x/y")
+    told = reach(asked(country_pack(), "code", "kg:sex 1", "remove"))
+    assert told.affected == (Affected("persons.csv#persons", "sex", 40, sampled=False),)
+    assert told.unseen == (
+        "persons.csv#persons.pol: its profile keeps no count of this code",
+        "data services in use that no contract and no dataset describes: KG/GOV/9/x/y",
+    )
+    assert "not asked" in reach(asked(country_pack(), "code", "kg:sex 1", database=False), database=False).unseen[0]
+
+
+@pytest.mark.django_db
+def test_a_service_whose_dataset_holds_the_concept_is_told_to_notice() -> None:
+    dataset = _dataset(pol={"codes": []})
+    ConceptLink.objects.create(field=dataset.fields.get(), concept="person.sex", said_by="x", linked_at=DAY)
+    _used("KG/GOV/9/x/y", dataset)
+    hits = asked(country_pack(), "field", "kg:population.person sex").of("service")
+    assert [(h.severity) for h in hits if h.node.key == "KG/GOV/9/x/y"] == ["notice"]
 
 
 def test_more_links_can_be_hung_on() -> None:

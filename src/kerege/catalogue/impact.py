@@ -1,13 +1,16 @@
 """What rests on what, gathered for `semantics.impact` from all the installation knows: pack, contracts, public services, routes, use, data sets.
 
 The pack's folder gives code lists, crosswalks, mappings, contracts (`contracts/*.odcs.yaml`) and public services (`services/*.yaml`: the mappings
-their evidence comes by); the database gives contract routes, measured use by consumers and published reference datasets. Each is a function that
-yields links, so that another source of use is one function more. Questions only: nothing here changes anything.
+their evidence comes by); the database gives contract routes, measured use by consumers and published reference datasets. A data service belongs to
+a public service when it answers under a contract for a mapping that brings the service's evidence. Each is a function that yields links, so that
+another source of use is one function more. `reach` counts records where profiles know the code, and says what could not be looked at. Questions
+only: nothing here changes anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +18,7 @@ import yaml
 
 from kerege.catalogue.errors import ImpactUnknown
 from kerege.semantics import odcs
+from kerege.semantics.contract import Contract
 from kerege.semantics.impact import Action, Change, Graph, Impact, Kind, Link, Node, field_node, graph_of_pack, impact
 from kerege.semantics.pack import Pack
 
@@ -33,7 +37,8 @@ def gather(pack: Pack, *, database: bool = True) -> Graph:
     graph = graph_of_pack(pack.codelists.values(), pack.crosswalks.values(), pack.mappings.values())
     graph.add(contract_links(pack.folder / "contracts")).add(service_links(pack.folder / "services"))
     if database:
-        graph.add(route_links()).add(use_links()).add(reference_links())
+        graph.add(route_links()).add(evidence_links(pack.folder)).add(concept_links(pack.folder / "contracts"))
+        graph.add(use_links()).add(reference_links())
     return graph
 
 
@@ -50,8 +55,7 @@ def asked(pack: Pack, kind: str, key: str, action: Action = "change", *, databas
 
 def contract_links(folder: Path) -> Iterator[Link]:
     """A contract promises the fields of the mapping it names, and the code lists of its properties."""
-    for path in sorted(folder.glob("*.odcs.yaml")) if folder.is_dir() else ():
-        contract = odcs.read(path)
+    for contract in _contracts(folder):
         me = Node("contract", contract.id)
         for promised in contract.objects:
             mapping = promised.custom.get("mapping")
@@ -66,6 +70,11 @@ def contract_links(folder: Path) -> Iterator[Link]:
                     )
                 if one.codelist:
                     yield Link(Node("codelist", one.codelist), me, f"codes of {one.name} are of the list", "changes")
+
+
+def _contracts(folder: Path) -> Iterator[Contract]:
+    for path in sorted(folder.glob("*.odcs.yaml")) if folder.is_dir() else ():
+        yield odcs.read(path)
 
 
 def service_links(folder: Path) -> Iterator[Link]:
@@ -100,6 +109,39 @@ def route_links() -> Iterator[Link]:
         )
 
 
+def evidence_links(folder: Path) -> Iterator[Link]:
+    """A data service that answers under a contract brings the evidence of the public services that ask for the contract's mapping."""
+    from kerege.catalogue.models import ContractRoute
+
+    wanted: dict[str, set[str]] = {}
+    for link in service_links(folder / "services"):
+        wanted.setdefault(link.used.key, set()).add(link.user.key)
+    for route in ContractRoute.objects.select_related("contract"):
+        promised = odcs.parse(route.contract.document, str(route.contract)).objects
+        for mapping in sorted({str(o.custom["mapping"]) for o in promised if o.custom.get("mapping")}):
+            for service in sorted(wanted.get(mapping, ())):
+                why = f"its evidence by {mapping} comes from the data service, under the contract {route.contract.contract}"
+                yield Link(Node("service", route.data_service), Node("service", service), why)
+
+
+def concept_links(folder: Path) -> Iterator[Link]:
+    """A data service in use whose dataset has a field of a concept rests on whatever makes that concept; how, nobody has agreed."""
+    from kerege.catalogue.models import ConceptLink, ServiceUse
+
+    made: dict[str, set[Node]] = {}
+    for contract in _contracts(folder):
+        for promised in contract.objects:
+            for one in promised.properties:
+                if promised.custom.get("mapping") and one.custom.get("concept"):
+                    field = field_node(str(promised.custom["mapping"]), one.name)
+                    made.setdefault(str(one.custom["concept"]), set()).add(field)
+    used = {u.dataset_id: u.service for u in ServiceUse.objects.exclude(dataset=None).order_by("pk")}
+    for said in ConceptLink.objects.filter(field__dataset__in=list(used)).select_related("field").order_by("pk"):
+        for field in sorted(made.get(said.concept, ())):
+            why = f"its dataset holds {said.concept} too; no contract says how the two hang together"
+            yield Link(field, Node("service", used[said.field.dataset_id]), why, "notice")
+
+
 def use_links() -> Iterator[Link]:
     """A consumer that was seen calling a data service, with how often and when last."""
     from kerege.catalogue.models import ServiceUse
@@ -123,3 +165,69 @@ def reference_links() -> Iterator[Link]:
                 "it is published from it; a new version is due",
                 "changes",
             )
+
+
+# --- how many records, and what was not looked at ---
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """`records` of a catalogued field that have the code; of a sample where `sampled`."""
+
+    dataset: str
+    field: str
+    records: int
+    sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Records known to be hit, most first, and in words what nobody could look at: no count is not a count of none."""
+
+    affected: tuple[Affected, ...]
+    unseen: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"affected": [asdict(a) for a in self.affected], "not_looked_at": list(self.unseen)}
+
+
+def reach(found: Impact, *, database: bool = True) -> Reach:
+    """The records hit by the change of one code, by the profiles of catalogued fields of its list; for other things only what is unseen."""
+    if not database:
+        return Reach(
+            (), ("the database was not asked: contract routes, use, reference datasets and counts of records",)
+        )
+    affected, unseen = _counts(found.change.what) if found.change.what.kind == "code" else ((), _no_counts(found))
+    return Reach(affected, (*unseen, *_unknown_services()))
+
+
+def _no_counts(found: Impact) -> tuple[str, ...]:
+    return (f"records are counted for single codes only, not for a {found.change.what.kind}",)
+
+
+def _counts(code: Node) -> tuple[tuple[Affected, ...], tuple[str, ...]]:
+    from kerege.catalogue.models import Field
+
+    list_id, _, notation = code.key.partition(" ")
+    affected, unseen = [], []
+    there = Field.objects.filter(vanished=False, dataset__vanished=False)
+    for field in there.filter(codelist=list_id).select_related("dataset").order_by("dataset__source", "position"):
+        known: dict[str, int] = dict(field.profile.get("codes", ()))
+        if notation in known:
+            sampled = bool(field.dataset.profile.get("sampled"))
+            affected.append(Affected(str(field.dataset), field.name, int(known[notation]), sampled))
+        elif not known or field.profile.get("codes_withheld"):
+            unseen.append(f"{field}: its profile keeps no count of this code")
+    if not there.filter(codelist=list_id).exists():
+        unseen.append(f"no catalogued field is said to have values of {list_id}: records cannot be counted")
+    return tuple(sorted(affected, key=lambda a: (-a.records, a.dataset, a.field))), tuple(unseen)
+
+
+def _unknown_services() -> Iterator[str]:
+    from kerege.catalogue.models import ContractRoute, ServiceUse
+
+    routed = set(ContractRoute.objects.values_list("data_service", flat=True))
+    loose = sorted(set(ServiceUse.objects.filter(dataset=None).values_list("service", flat=True)) - routed)
+    if loose:
+        named = ", ".join(loose[:5]) + (f" and {len(loose) - 5} more" if len(loose) > 5 else "")
+        yield f"data services in use that no contract and no dataset describes: {named}"

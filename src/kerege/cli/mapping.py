@@ -136,9 +136,10 @@ def impact_of(kind: str, key: tuple[str, ...], action: Any, pack_only: bool, as_
         from kerege.web.installation import open_database
 
         open_database()
-    from kerege.catalogue.impact import asked
+    from kerege.catalogue.impact import asked, reach
 
     found = asked(open_pack(), kind, " ".join(key), action, database=not pack_only)
+    told = reach(found, database=not pack_only)
     if as_json:
         hits = [
             {
@@ -150,13 +151,14 @@ def impact_of(kind: str, key: tuple[str, ...], action: Any, pack_only: bool, as_
             }
             for h in found.hits
         ]
-        click.echo(
-            json.dumps(
-                {"change": str(found.change.what), "action": action, "publishable": found.publishable, "hits": hits},
-                ensure_ascii=False,
-                indent=2,
-            )
-        )
+        document = {
+            "change": str(found.change.what),
+            "action": action,
+            "publishable": found.publishable,
+            "hits": hits,
+            **told.as_dict(),
+        }
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         counts = {s: sum(h.severity == s for h in found.hits) for s in ("breaks", "changes", "notice")}
         click.echo(
@@ -165,6 +167,11 @@ def impact_of(kind: str, key: tuple[str, ...], action: Any, pack_only: bool, as_
         for hit in found.hits:
             over = " < ".join(str(n) for n in reversed(hit.path[1:-1]))
             click.echo(f"  {hit.severity:<8} {hit.node!s:<44} {hit.reason}" + (f"  (over {over})" if over else ""))
+        for one in told.affected:
+            about = " of a sample" if one.sampled else ""
+            click.echo(f"  {one.records} records{about} have it: {one.dataset}, {one.field}")
+        for line in told.unseen:
+            click.echo(f"  Not looked at: {line}")
         click.echo(
             "Nothing breaks: it can be published."
             if found.publishable
