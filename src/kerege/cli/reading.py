@@ -6,13 +6,14 @@ Shared by every command of the catalogue that reads (`cli.catalogue`); what they
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 import click
 
 from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
 from kerege.catalogue.sources.base import pick
+from kerege.catalogue.sources.delimited import NO_LINE_END
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NO_FILES: Final = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf-7")
@@ -112,3 +113,16 @@ def policy_of(text: str) -> str:
         return str(Policy.parse(text))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--policy") from error
+
+
+def printable(text: str) -> str:
+    """Without what would move a terminal: names of tables and columns are a stranger's."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def show_remarks(source: str, remarks: Iterable[tuple[str, str]]) -> None:
+    """What people should know of what was read though nothing is wrong for sure."""
+    for table, remark in remarks:
+        click.echo(f"note     {source}, table {printable(table)}: {remark}.", err=True)
+        if remark.startswith(NO_LINE_END):
+            click.echo("         If its sender counts the rows (#ROWS;<n>), read it with --counted.", err=True)
