@@ -49,12 +49,12 @@ class CrosswalkCount:
 
 @dataclass(slots=True)
 class ContractReport:
-    """What a round of probes came to, by (data service, mapping). `unmapped`: (mapping, crosswalk, canonical field) -> code -> values."""
+    """What a round of probes came to, by (data service, mapping). `unmapped`: (mapping, canonical field) -> code -> values."""
 
     passed: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
     crosswalks: dict[str, CrosswalkCount] = field(default_factory=lambda: defaultdict(CrosswalkCount))
-    unmapped: dict[tuple[str, str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    unmapped: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     records: int = 0
 
     def failed(self, key: tuple[str, str]) -> int:
@@ -149,7 +149,7 @@ def _count_codes(answer: Answer, document: MappingDocument, report: ContractRepo
             count.unmapped += len(missed)
             count.codes.update(missed)
             if missed:
-                report.unmapped[document.id, crosswalk, name].update(missed)
+                report.unmapped[document.id, name].update(missed)
             count.seen += len(missed) + sum(record.get(name) is not None for record in answer.records)
 
 

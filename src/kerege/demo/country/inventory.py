@@ -103,11 +103,11 @@ def take_inventory(
     columns = 0
     with tempfile.TemporaryDirectory(prefix="kerege-inventory-") as folder:
         for name, table in TABLES.items():
-            rows = list(_rows(client, table.service, name, first))
+            rows = list(rows_of(client, table.service, name, first))
             if not rows:
                 continue
             path = Path(folder) / f"{name}.csv"
-            _write(path, rows)
+            write_rows(path, rows)
             meant = meanings(name, pack, concepts)
             codes = tuple(column for column, concept in meant.items() if concepts[concept].codelist in SHARED)
             options = Options(key=table.key, sample=name in SAMPLED, share=codes)
@@ -168,7 +168,7 @@ def meanings_of(
     return found
 
 
-def _rows(client: ExchangeClient, service: DataServiceId, table: str, first: date) -> Iterator[Row]:
+def rows_of(client: ExchangeClient, service: DataServiceId, table: str, first: date) -> Iterator[Row]:
     """Rows as the agency writes them: whole lists where the agency gives them, some birth dates where it does not."""
     if service == EMIS and table != "institution_students":
         yield from raw.json_rows(_body(client.send(Call(str(service), path=table, canonical=False))))
@@ -196,7 +196,8 @@ def _body(answer: Answer) -> bytes:
     return answer.body
 
 
-def _write(path: Path, rows: Sequence[Row]) -> None:
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Rows as CSV, with the columns of the first."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()

@@ -23,7 +23,7 @@ from kerege.demo.country.stewards import STEWARD
 from kerege.identity.receipts import LedgerWriter
 from kerege.semantics.pack import Pack
 from kerege.semantics.suggest_evidence import candidate_sets
-from kerege.services.contract_tests import ContractReport
+from kerege.services.contract_tests import recoded
 
 CRITICAL: Final = {
     "births.csv#births": "a child's first record; every service for families begins here",
@@ -76,14 +76,20 @@ def _name(code: str, pack: Pack) -> str:
     return path[-1].name_ru if path else ""
 
 
-def count_unmapped(report: ContractReport, pack: Pack, now: datetime) -> int:
-    """Codes no crosswalk knew in the round of contract tests, kept per column of the answer they came in; the owners get findings."""
+def count_unmapped(found: Mapping[tuple[str, str], Mapping[str, int]], pack: Pack, now: datetime) -> int:
+    """Codes that no crosswalk knew on their way over the exchange, kept per column they came in; the columns' owners get findings.
+
+    found   (mapping, canonical field) -> code -> values. Returns how many codes were touched.
+    """
     tables = {table.mapping: name for name, table in TABLES.items()}
     places: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for (mapping_id, crosswalk, target), counted in report.unmapped.items():
-        mapping, name = pack.mapping(mapping_id), tables[mapping_id]
-        cell = next(iter(mapping.sources_of(target)))
-        column = mapping.source.cells.get(cell, cell).rsplit(".", 1)[-1]
+    for (mapping_id, target), counted in found.items():
+        mapping, name = pack.mapping(mapping_id), tables.get(mapping_id)
+        crosswalk = next((c for c, fields in recoded(mapping).items() if target in fields), None)
+        cell = next(iter(mapping.sources_of(target)), None)
+        if name is None or crosswalk is None or cell is None:
+            continue
+        column = mapping.source.cells.get(cell, cell).rsplit(".", 1)[-1]  # rows come flat
         places[crosswalk, f"{name}.csv#{name}.{column}"].update(counted)
     codes = 0
     for (crosswalk, place), counted in sorted(places.items()):

@@ -101,7 +101,7 @@ def open_gate(country: Country, definition: AdmissionDefinition) -> gate.Opened:
     people.appoint(country.ledger, now())
     gate.prepare(definition, country.pack, country.ledger, now())
     report = run_contract_tests(country)
-    keeping.count_unmapped(report, country.pack, now())
+    keeping.count_unmapped(report.unmapped, country.pack, now())
     measured = measure(country, report)
     gate.record(measured, country.started, country.ledger, now())
     gate.enter_papers(country.ledger, now())

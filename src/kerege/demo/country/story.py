@@ -10,6 +10,7 @@ from typing import Any
 from kerege.catalogue import search_index
 from kerege.demo.agencies import health
 from kerege.demo.country import (
+    clerks,
     inventory,
     keeping,
     measuring,
@@ -49,7 +50,7 @@ def tell(options: Options, wait: Callable[[], object], report: Report | None = N
             _write_people(country, chosen, case_ids)
             schools = steps.schools_of(country)
             _write_schools(country, schools)
-        summary["catalogue"] = steward | _steward(country, schools)
+        summary["catalogue"] = steward | _steward(country, schools, client.unmapped)
         summary["documents"] = {"issued": len(issued)}
         if chosen.application.id in issued:
             summary["documents"] |= steps.show_documents(country, office, issued, chosen.application.id)
@@ -124,24 +125,38 @@ def _data_first(country: Country) -> dict[str, Any]:
     }
 
 
-def _steward(country: Country, schools: Sequence[Mapping[str, str | None]]) -> dict[str, Any]:
+def _steward(
+    country: Country, schools: Sequence[Mapping[str, str | None]], unmapped: Mapping[tuple[str, str], Mapping[str, int]]
+) -> dict[str, Any]:
     """What passed the nodes, the requests of registers, the board, a reference dataset, the search: the steward's day is set."""
     say, ledger = country.report, country.ledger
     with say.step("Who used what, from both nodes; the board's first day; schools published for everybody"):
         with search_index.together():
             uses = registers.harvest_nodes(country.laid_out, country.pack, now())
+            open_codes = keeping.count_unmapped(unmapped, country.pack, now())
             requested = keeping.ask_for_registers(ledger, now())
             harmonised = country.options.folder / "harmonised"
             version = publishing.publish_schools(schools, country.pack, harmonised, ledger, now())
+            first = first_birth_date(steps.definition())
+            runner = country.client(country.edu, str(network.RUNNER))
+            asked = clerks.ask_clerks(runner, country.pack, first, country.options.home, ledger, now())
             board = keeping.begin_board(now())
             keeping.leave_a_plan(country.agencies["health"].folder / health.NIGHTLY.strip("/"), now())
         findable = keeping.make_findable()
         ledger.sign_head(now())
     say.say(
         f"{uses.consumers} consumers called {uses.services} data services {uses.calls:,} times, {uses.fields} fields seen; "
-        f"{version.rows} schools published; board: {board['done']} of {board['of']} done on day 1; {findable:,} things to find"
+        f"{version.rows} schools published; board: {board['done']} of {board['of']} done on day 1; {findable:,} things to find; "
+        f"{open_codes} codes nobody mapped, counted for their owners; {asked.unsure} of {asked.records} records placed wait for a clerk"
     )
-    return {"uses": asdict(uses), "board": board, "registers": list(requested), "findable": findable}
+    return {
+        "uses": asdict(uses),
+        "board": board,
+        "registers": list(requested),
+        "findable": findable,
+        "unmapped": open_codes,
+        "clerks": asdict(asked),
+    }
 
 
 def _gate(country: Country, definition: Any) -> dict[str, Any]:
