@@ -20,7 +20,16 @@ from kerege.ledger.log import Ledger
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
 ROOT = Path(__file__).parents[2]
-PUBLIC = ["", "catalogue/", "discrepancies/", "network/", "gate/", "measures/", "verify/", "sign-in/"]
+PUBLIC = [
+    *(
+        "",
+        "catalogue/",
+        "catalogue/code-lists/kg:sex/",
+        "catalogue/crosswalks/kg:civil-region--soate/",
+        "catalogue/map/",
+    ),
+    *("discrepancies/", "network/", "gate/", "measures/", "verify/", "sign-in/"),
+]
 OFFICERS = ["applications/", f"applications/{country.ADMIT}/", f"applications/{country.OPEN}/"]
 WINDOWS = [(width, language) for width in (360, 1280) for language in ("ky", "ru", "en")] + [(320, "ky")]
 
@@ -167,6 +176,22 @@ def test_targets_in_navigation_and_forms_are_large_enough_for_a_thumb(hub, windo
     page.click("summary")
     small = page.evaluate(TOO_SMALL)
     assert small == []
+
+
+def test_a_term_is_told_by_keyboard_and_closed_by_escape(hub, window):
+    base, _, _ = hub
+    page = window(360, scripts=False)
+    page.goto(f"{base}/ky/catalogue/concepts/")
+    told = page.locator("#gloss-concept")
+    assert not told.is_visible()
+    page.focus("h1 .gloss")
+    page.keyboard.press("Enter")
+    assert told.is_visible()
+    box = told.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360
+    page.keyboard.press("Escape")
+    assert not told.is_visible()
 
 
 def test_the_keyboard_reaches_the_content_first_and_its_focus_is_seen(hub, window):

@@ -8,7 +8,11 @@ from kerege.web import routes
 from kerege.web.access import Audience
 
 LANGUAGES = ("ky", "ru", "en")
-PUBLIC = ("", "catalogue/", "discrepancies/", "network/", "gate/", "measures/", "verify/", "sign-in/")
+CATALOGUE = ("", "concepts/", "code-lists/", "crosswalks/", "organisations/", "contracts/", "reference/", "map/")
+PUBLIC = (
+    *("", "discrepancies/", "network/", "gate/", "measures/", "verify/", "sign-in/"),
+    *(f"catalogue/{part}" for part in CATALOGUE),
+)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -327,3 +327,8 @@ def nearest_word(key: str) -> str:
         key, rows.values_list("word", flat=True)[:_WORDS], scorer=OSA.distance, score_cutoff=reach
     )
     return str(found[0]) if found is not None and found[1] else ""
+
+
+def concepts_of(field_ids: list[int]) -> dict[int, str]:
+    """Attribute -> the concept it carries."""
+    return dict(ConceptLink.objects.filter(field__in=field_ids).values_list("field_id", "concept"))

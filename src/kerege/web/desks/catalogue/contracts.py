@@ -21,7 +21,7 @@ from kerege.semantics.contract import Contract, Property
 from kerege.semantics.contract_diff import judge
 from kerege.web import labels
 from kerege.web.desks.catalogue import frame
-from kerege.web.words import has, say, word
+from kerege.web.words import has, say, term, word
 
 _PER_PAGE: Final = 50
 
@@ -155,8 +155,22 @@ def rule_text(rule: RuleView) -> str:
     """A rule as a sentence in the page's language; the type's pattern is not repeated."""
     kind = rule.rule.partition(":")[0].partition(".")[0]
     key = f"rule.{kind}"
-    text = word(key, value=_short(rule.value)) if has(key) else f"{rule.rule} {_short(rule.value)}".strip()
+    value = _value(kind, rule.value)
+    text = word(key, value=value) if has(key) else f"{rule.rule} {value}".strip()
     return f"{text} ({word('rule.tolerance', value=rule.tolerance)})" if rule.tolerance else text
+
+
+_SIGNS: Final = {"less": "<", "lessOrEqual": "≤", "greater": ">", "greaterOrEqual": "≥", "equal": "=", "notEqual": "≠"}
+
+
+def _value(kind: str, value: str) -> str:
+    """What a rule asks for, as people write it."""
+    if kind == "type":
+        return term("ltype", value)
+    first, blank, rest = value.partition(" ")
+    if kind == "compare" and first in _SIGNS:
+        return f"{_SIGNS[first]}{blank}{rest}"
+    return _short(value)
 
 
 def _short(value: str) -> str:

@@ -95,7 +95,8 @@ def _row(row: Row, target: Any) -> dict[str, Any]:
     return {
         "subject": row.subject or "", "label": row.subject_label, "object": row.object,
         "object_label": concept.label(language()) if concept else row.object_label,
-        "translates": row.translates, "relation": _relation(row), "conditions": [(c.cell, ", ".join(c.values)) for c in row.conditions],
+        "translates": row.translates, "relation": "" if row.predicate == "skos:exactMatch" and row.translates else _relation(row),
+        "conditions": [(c.cell, ", ".join(c.values)) for c in row.conditions],
         "since": row.valid_from, "until": row.valid_to, "confidence": row.confidence, "why": _why(row.justification),
         "by": row.reviewer or row.author, "comment": row.comment,
     }  # fmt: skip

@@ -53,7 +53,7 @@ def dataset(request: HttpRequest, dataset_id: int) -> HttpResponse:
         "counts": _counts(ownership, present, view), "described": bool(view.kind in ("openapi", "wsdl", "node") and not view.rows),
         "findings": view.findings[:_FINDINGS], "findings_more": max(0, len(view.findings) - _FINDINGS),
         "vanished": [f.name for f in view.fields if f.vanished], "personal": any(f.personal for f in present),
-        "contracts": _contracts(dataset_id, now), "services": [(labels.data_service(code), mapping) for code, mapping in services],
+        "contracts": _contracts(dataset_id, now), "services": [(labels.data_service(code), frame.contract(mapping)) for code, mapping in services],
         "flows": [_flow(f, known) for f in flows[:_READERS]], "flows_more": more,
         "map": f"{frame.to('catalogue-map')}?organisation={view.organisation}",
         "readings": [_reading(r) for r in browse.readings(view.source, view.table)],
@@ -139,8 +139,17 @@ def reading_mappings(column: str, concept: str) -> list[tuple[str, str]]:
     return found
 
 
-def _contracts(dataset_id: int, now: datetime) -> list[contract_queries.VersionView]:
-    return contract_queries.contracts_of_dataset(dataset_id, now)[:10]
+def _contracts(dataset_id: int, now: datetime) -> list[dict[str, Any]]:
+    return [
+        {
+            "contract": v.contract,
+            "version": v.version,
+            "state": v.state,
+            "last_run": v.last_run,
+            "name": frame.contract(v.contract, v.name).name,
+        }
+        for v in contract_queries.contracts_of_dataset(dataset_id, now)[:10]
+    ]
 
 
 def _flow(flow: browse_use.Flow, known: Mapping[str, Text]) -> dict[str, Any]:
@@ -157,7 +166,7 @@ def _reading(reading: browse.Reading) -> dict[str, Any]:
     cpu = cost.get("cpu_seconds")
     return {
         "made_at": reading.made_at, "applied_at": reading.applied_at, "changes": reading.changes,
-        "rows": cost.get("rows"), "seconds": formats.duration(cpu if cpu is not None else cost.get("seconds")) if cost else "",
+        "rows": cost.get("rows"), "seconds": formats.duration(cpu if cpu is not None else cost.get("seconds")) if cost.get("connections") else "",
         "measured": cpu is not None, "connections": cost.get("connections"),
     }  # fmt: skip
 

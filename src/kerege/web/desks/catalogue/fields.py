@@ -154,7 +154,7 @@ def _hit(hit: Hit, known: Mapping[str, Text]) -> dict[str, Any]:
         found = current_pack().mappings.get(key)
         name = found.title.in_(language()) if found else key
     elif kind == "contract":
-        address = frame.to("catalogue-contract", key)
+        name, address = frame.contract(key).name, frame.to("catalogue-contract", key)
     elif kind == "service":
         public = labels.public_service(key) if "/" not in key else ""
         name = public.in_(language()) if isinstance(public, Text) else labels.data_service(key)

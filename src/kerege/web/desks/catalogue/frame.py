@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from kerege.catalogue.browse import PER_PAGE, Attribute, Card
 from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.packs import current_pack
 from kerege.ground.text import Text
 from kerege.web import labels, values, words
 
@@ -158,6 +159,12 @@ def concept(concept_id: str) -> Named:
 def codelist(list_id: str) -> Named:
     """A code list by its title."""
     return Named(values.codelist_name(list_id), list_id) if list_id else Named("")
+
+
+def contract(contract_id: str, name: str = "") -> Named:
+    """A data contract, by the title of the canonical record it is about."""
+    mapping = current_pack().mappings.get(contract_id)
+    return Named(words.say(mapping.title) if mapping else name or contract_id, contract_id)
 
 
 def card(one: Card, known: Mapping[str, Text]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from django.utils.safestring import SafeString
 WIDTH: Final = 1080
 _BOX: Final = (250, 300, 250)  # widths of the three columns' boxes
 _LEFT: Final = (0, 390, 830)
-_ROW: Final = 62
-_HEIGHT: Final = 48
+_ROW: Final = 76
+_HEIGHT: Final = 64
 _HEAD: Final = 34
 _LETTERS: Final = (28, 34, 28)  # that fit a line of a box
 
@@ -119,12 +119,15 @@ def _line(tie: Tie, left: Placed, right: Placed) -> tuple[str, str, str, str]:
 def _boxed(place: Placed) -> SafeString:
     x, letters = _LEFT[place.column], _LETTERS[place.column]
     first, second = _two(place.box.name, letters)
-    line = second or _cut(place.box.line, letters + 6)
+    lines = [("usemap-name", first), ("usemap-name", second), ("usemap-line", _cut(place.box.line, letters + 6))]
+    shown = [(kind, text) for kind, text in lines if text]
+    above = place.top + (_HEIGHT - 18 * len(shown)) / 2 + 13.5
     return format_html(
-        '<a href="{}" tabindex="-1"><title>{}</title><rect class="usemap-box usemap-box--{}" x="{}" y="{}" width="{}" height="{}" rx="3"/>'
-        '<text class="usemap-name" x="{}" y="{}">{}</text><text class="{}" x="{}" y="{}">{}</text></a>',
+        '<a href="{}" tabindex="-1"><title>{}</title><rect class="usemap-box usemap-box--{}" x="{}" y="{}" width="{}" height="{}" rx="3"/>{}</a>',
         place.box.address, f"{place.box.name} – {place.box.line}", place.column, x, f"{place.top:.1f}", _BOX[place.column], _HEIGHT,
-        x + 12, f"{place.top + 20:.1f}", first, "usemap-name" if second else "usemap-line", x + 12, f"{place.top + 38:.1f}", line,
+        format_html_join(
+            "", '<text class="{}" x="{}" y="{}">{}</text>', ((kind, x + 12, f"{above + 18 * n:.1f}", text) for n, (kind, text) in enumerate(shown))
+        ),
     )  # fmt: skip
 
 

@@ -125,7 +125,8 @@ def _answer(request: HttpRequest, asked: str, chosen: Mapping[str, str], known: 
     hits = [h for h in found.hits if not (h.kind == "dataset" and int(h.key) in named)]
     parents = browse.named([*named, *(int(h.parent or h.key) for h in hits if h.kind in ("field", "dataset"))])
     shown = [_named_hit(pk, parents[pk]) for pk in named if pk in parents]
-    shown += [_hit(h, parents, known) for h in hits]
+    meanings = browse.concepts_of([int(h.key) for h in hits if h.kind == "field"])
+    shown += [_hit(h, parents, known, meanings) for h in hits]
     total = max(found.total, len(shown))
     return {
         "hits": shown, "total": total, "every": found.every or bool(named), "cut": cut,
@@ -171,11 +172,13 @@ def _named_hit(pk: int, named: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _hit(hit: Hit, parents: Mapping[int, tuple[str, str]], known: Mapping[str, Text]) -> dict[str, Any]:
+def _hit(
+    hit: Hit, parents: Mapping[int, tuple[str, str]], known: Mapping[str, Text], meanings: Mapping[int, str]
+) -> dict[str, Any]:
     """A hit with its address, its name in marked pieces, and where it belongs."""
     pieces: list[tuple[str, bool]] = hit.marked(language())
     told: dict[str, Any] = {
-        "kind": hit.kind, "pieces": pieces, "note": hit.note, "code": "", "within": None, "personal": hit.personal,
+        "kind": hit.kind, "pieces": pieces, "note": hit.note, "code": "", "within": None, "also": _also(hit), "personal": hit.personal,
         "agency": frame.organisation(hit.organisation, known) if hit.organisation and hit.kind != "owner" else None,
         "unowned": hit.owned is False and hit.kind in ("dataset", "field"),
     }  # fmt: skip
@@ -189,6 +192,8 @@ def _hit(hit: Hit, parents: Mapping[int, tuple[str, str]], known: Mapping[str, T
         }
     elif hit.kind == "field":
         table, text = parents.get(int(hit.parent), ("", ""))
+        if meaning := meanings.get(int(hit.key)):
+            told["note"] = frame.concept(meaning).name
         told |= {
             "address": frame.to("catalogue-field", int(hit.key)),
             "within": frame.Named(labels.dataset(table, text), frame.to("catalogue-dataset", int(hit.parent))),
@@ -217,6 +222,13 @@ def _hit(hit: Hit, parents: Mapping[int, tuple[str, str]], known: Mapping[str, T
     if hit.kind in ("codelist", "owner", "contract"):
         told["note"] = ""
     return told
+
+
+def _also(hit: Hit) -> list[tuple[str, bool]]:
+    """Where the answer lies in another language than the page's: that wording, with what fits marked."""
+    if any(lang == language() or lang == "" for lang, _, _ in hit.highlights):
+        return []
+    return next((hit.marked(lang) for lang, _, _ in hit.highlights if lang in hit.title), [])
 
 
 def _meant(request: HttpRequest, asked: str, found: Found) -> dict[str, str] | None:

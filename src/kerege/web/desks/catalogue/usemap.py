@@ -16,6 +16,7 @@ from kerege.ground.text import Text
 from kerege.web import labels
 from kerege.web.desks.catalogue import frame
 from kerege.web.desks.catalogue.picture import Box, Tie, draw
+from kerege.web.formats import number
 from kerege.web.words import counted, word
 
 _DRAWN: Final = 16  # data services in the picture; more than that nobody reads
@@ -67,7 +68,7 @@ def _key(column: str, code: str) -> str:
 
 
 def _called(calls: int) -> str:
-    return f"{calls} {counted('map.calls_lower', calls)}" if calls else word("map.granted_only")
+    return f"{number(calls)} {counted('map.calls_lower', calls)}" if calls else word("map.granted_only")
 
 
 def _link(code: str, known: Mapping[str, Text]) -> str:
