@@ -50,6 +50,7 @@ def test_a_stewards_role_without_the_right_opens_no_desk(people, db):
 
     client = signed_in("steward-1")
     assert {client.get(f"/en/desks/{path}").status_code for path in PATHS} == {403}
+    assert "this desk needs a right of its own" in check(client.get("/en/desks/"), "en").text
 
 
 def test_the_clerical_desk_is_for_clerks_alone(steward, clerk):

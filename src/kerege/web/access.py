@@ -125,6 +125,11 @@ def in_force(request: HttpRequest, audience: Audience) -> bool:
     return may_open(audience, who(request), right_of(request, audience)) is Answer.OPEN
 
 
+def _missing(audience: Audience, right: Access | None) -> dict[str, str]:
+    """What the refusal says: why the right is not in force, and whose page this is."""
+    return {"missing": right.reason if right else "", "of": "applications" if audience is Audience.OFFICER else "desks"}
+
+
 def page(view: View, audience: Audience) -> View:
     """`view`, opened only to its audience. What is not for everyone is also never kept by a browser or proxy."""
 
@@ -137,7 +142,7 @@ def page(view: View, audience: Audience) -> View:
             onward = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
             response: HttpResponse = HttpResponseRedirect(f"{reverse('sign-in', args=(words.language(),))}?{onward}")
         elif answer is Answer.REFUSED:
-            response = render(request, "403.html", {"missing": right.reason if right else ""}, status=403)
+            response = render(request, "403.html", _missing(audience, right), status=403)
         else:
             response = view(request, *args, **kwargs)
         if audience is not Audience.EVERYONE:
