@@ -150,7 +150,7 @@ _MIXED_CODE: Final = "[A-Za-zА-Яа-я0-9 №-]"
 _PLAIN_GONE: Final = ((" ", ""), ("-", ""), ("№", ""))
 
 
-def _code(expr: ir.Code, x: str) -> str:
+def _code(expr: ir.Code, x: str, let: Let) -> str:
     slow = translated(translated(x, folding.LOWER, folding.UPPER), codes.SEPARATORS)
     fast = replaced(f"upper({x})", _PLAIN_GONE)
     if expr.alphabet == "latin":
@@ -164,7 +164,12 @@ def _code(expr: ir.Code, x: str) -> str:
     else:
         bare = f"CASE WHEN {only(x, _PLAIN_CODE)} THEN {fast} ELSE {slow} END"
     many = f"{{{expr.length}}}" if expr.length is not None else "+"
-    return f"regexp_extract({bare}, {literal(f'^{_class(codes.LETTERS[expr.alphabet])}{many}$')})"
+    return _matching(let(bare), f"{_class(codes.LETTERS[expr.alphabet])}{many}")
+
+
+def _matching(x: str, expression: str) -> str:
+    """`x` when the whole of it matches, else null; RE2 answers yes or no faster than it finds a group."""
+    return f"CASE WHEN regexp_full_match({x}, {literal(expression)}) THEN {x} END"
 
 
 # format -> (its shape over ASCII digits, where year, month and day stand)
@@ -231,13 +236,13 @@ def _parse_date(expr: ir.ParseDate, x: str, let: Let) -> str:
 
 def _pin(x: str, let: Let) -> str:
     bare = f"CASE WHEN regexp_full_match({x}, '[0-9]*') THEN {x} ELSE {removed(x, pin.SEPARATORS)} END"
-    digits = let(f"regexp_extract({bare}, '{_PIN}')")
+    digits = let(_matching(let(bare), _PIN))
     exists = f"TRY_CAST({_cut(digits, (6, 4, 2))} AS DATE) IS NOT NULL"
     return f"CASE WHEN substring({digits}, 2, 2) <= '28' OR {exists} THEN {digits} END"
 
 
 # A sex digit, a day and a month that may be, a year within those taken, five digits: up to the 28th, every such day exists.
-_PIN: Final = "^[12](?:0[1-9]|[12][0-9]|3[01])(?:0[1-9]|1[0-2])(?:1[89]|2[01])[0-9]{7}$"
+_PIN: Final = "[12](?:0[1-9]|[12][0-9]|3[01])(?:0[1-9]|1[0-2])(?:1[89]|2[01])[0-9]{7}"
 assert (dates.FIRST_YEAR, dates.LAST_YEAR) == (1800, 2199), "_PIN has these years"
 
 
@@ -264,7 +269,7 @@ _OPERATORS: Final[dict[type[ir.Expr], Callable[[Any, str, Let], str]]] = {
     ir.Pad: lambda e, x, let: _pad(e, x),
     ir.ParseDate: _parse_date,
     ir.Number: lambda _, x, let: _number(x),
-    ir.Code: lambda e, x, let: _code(e, x),
+    ir.Code: _code,
     ir.Pin: lambda _, x, let: _pin(x, let),
 }
 
