@@ -41,6 +41,7 @@ bench-data: $(STAMP) ## mapping, profiling, linkage, engines and search, speed b
 	$(BIN)/python bench/data $(OPTIONS)
 
 engines: $(STAMP) ## every engine held to the Python function over a million rows, cell by cell, within MINUTES (60) (OPTIONS=--quick)
+	KEREGE_ENGINE_ROWS=5000 timeout 600 $(BIN)/python -m pytest -q -p no:cacheprovider tests/semantics/test_engines.py
 	timeout $$((60 * $(or $(MINUTES),60))) $(BIN)/python -m bench.data.engines $(OPTIONS)
 	KEREGE_EXAMPLES=20 $(BIN)/python -m pytest -q -p no:cacheprovider tests/semantics/test_two_engines.py
 

@@ -121,6 +121,7 @@ def cluster(workers: int = 2, *, cores: int = 1, memory: str = "2g") -> Iterator
     """A master and `workers` workers until the block ends."""
     with tempfile.TemporaryDirectory(prefix="kerege-spark-cluster-") as name:
         made = Cluster("", Path(name), memory)
+        before = signal.signal(signal.SIGTERM, _interrupted)  # `timeout` ends us so: the cluster must not stay behind
         try:
             _start(
                 made,
@@ -144,6 +145,11 @@ def cluster(workers: int = 2, *, cores: int = 1, memory: str = "2g") -> Iterator
         finally:
             for process in reversed(made.processes):
                 _end(process)
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupted(number: int, _frame: Any) -> None:
+    raise SystemExit(128 + number)
 
 
 def _more(memory: str) -> str:
