@@ -2,7 +2,7 @@
 
 Paths (a property, or one the other way round), targetClass, property, node, or, class, datatype, nodeKind, minCount, maxCount, hasValue and
 pattern, with severities: nothing else stands in `html/shacl` of DCAT-AP 3.0.1. Shapes that use anything else are not read (`Unknown`), and the
-caller asks pyshacl, which knows all of SHACL and takes thirty times as long. Results are those of pyshacl, and a test holds the two
+caller asks pyshacl, which knows all of SHACL and takes twenty times as long. Results are those of pyshacl, and a test holds the two
 against each other, on good exports and on broken ones. Pure.
 Source: SHACL (W3C Recommendation, 20 July 2017), sections 2 to 4; DCAT-AP 3.0.1.
 """

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from kerege.catalogue import lifecycle, queries
-from kerege.catalogue.lifecycle_rules import IN_FORCE
-from kerege.catalogue.models import Dataset
+from kerege.catalogue import queries
+from kerege.catalogue.lifecycle_rules import IN_FORCE, Action, Step, state_after
+from kerege.catalogue.models import Dataset, LifecycleAction
 from kerege.catalogue.queries import DatasetView, FieldView
 from kerege.ground.ids import digest
 
@@ -82,8 +82,19 @@ def dataset_verdict(view: DatasetView, published: Collection[str]) -> Verdict:
 
 
 def published_since() -> dict[str, datetime | None]:
-    """Life-cycle ids of the datasets in force, with the moment of the last action on them."""
-    return {s.subject.id: s.since for s in lifecycle.subjects(LIFECYCLE_KIND) if s.state in IN_FORCE}
+    """Life-cycle ids of the datasets in force, with the moment of the newest action on a version of them that is."""
+    steps: dict[tuple[str, str], list[Step]] = {}
+    last: dict[tuple[str, str], datetime] = {}
+    rows = LifecycleAction.objects.filter(kind=LIFECYCLE_KIND).order_by("number", "pk")
+    for subject, version, action, by, at in rows.values_list("subject", "version", "action", "by", "at"):
+        steps.setdefault((subject, version), []).append(Step(Action(action), by))
+        last[subject, version] = at
+    found: dict[str, datetime | None] = {}
+    for (subject, version), done in steps.items():
+        if state_after(done) in IN_FORCE:
+            known = found.get(subject)
+            found[subject] = last[subject, version] if known is None else max(known, last[subject, version])
+    return found
 
 
 def outgoing(views: Iterable[DatasetView] | None = None) -> list[Outgoing]:
