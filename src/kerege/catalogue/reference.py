@@ -23,7 +23,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from kerege.catalogue import lifecycle, reference_files
+from kerege.catalogue import lifecycle, reference_files, search_index
 from kerege.catalogue.errors import (
     LegalBasisMissing,
     ReferenceIncomplete,
@@ -197,6 +197,7 @@ def publish(
                 note=note[:500],
             )  # fmt: skip
             lifecycle.act(subject, "publish", by, reason, now, evidence={"digest": content.digest}, ledger=ledger)
+            search_index.changed("references")
     except BaseException as error:
         _undo(home / ref_id / version)
         if isinstance(error, IntegrityError):

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 
 from kerege.catalogue import codelists, lifecycle
 from kerege.catalogue.exports import publication
-from kerege.catalogue.models import Dataset, Field, SearchEntry, SearchFacet, SearchWord
+from kerege.catalogue.models import Dataset, Field, ReferenceDataset, SearchEntry, SearchFacet, SearchWord
 from kerege.catalogue.packs import current_pack
 from kerege.catalogue.queries import DatasetView, FieldView, datasets
 from kerege.catalogue.search_engines import Engine, engine
@@ -28,7 +28,7 @@ from kerege.catalogue.search_words import joined, keys
 from kerege.membership.models import Contract, Member
 from kerege.semantics.pack import Pack
 
-Kind = Literal["dataset", "field", "concept", "codelist", "code", "crosswalk", "owner", "contract"]
+Kind = Literal["dataset", "field", "concept", "codelist", "code", "crosswalk", "owner", "contract", "reference"]
 KINDS: Final[tuple[Kind, ...]] = (
     "dataset",
     "concept",
@@ -37,6 +37,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     "crosswalk",
     "contract",
     "owner",
+    "reference",
     "code",
 )
 SMALL: Final = 2000  # entries that are indexed on the way, where there is no index
@@ -190,12 +191,22 @@ def _contract_items(_pack: Pack) -> Iterator[Item]:
         )  # fmt: skip
 
 
+def _reference_items(_pack: Pack) -> Iterator[Item]:
+    for row in ReferenceDataset.objects.order_by("pk"):
+        title = {str(k): str(v) for k, v in row.title.items()}
+        yield Item(
+            "reference", row.ref_id, title or {"": row.ref_id}, (row.ref_id, row.subject), tuple(str(v) for v in row.description.values()),
+            row.subject, organisation=row.organisation,
+        )  # fmt: skip
+
+
 _PARTS: Final[dict[str, tuple[tuple[str, ...], Callable[[Pack], Iterator[Item]]]]] = {
     "concepts": (("concept",), _concept_items),
     "codelists": (("codelist", "code"), _codelist_items),
     "crosswalks": (("crosswalk",), _crosswalk_items),
     "owners": (("owner",), _owner_items),
     "contracts": (("contract",), _contract_items),
+    "references": (("reference",), _reference_items),
 }
 
 
