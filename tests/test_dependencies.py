@@ -36,7 +36,8 @@ def test_the_package_asks_for_what_the_lock_file_is_made_of() -> None:
 
 
 def test_everything_imported_is_asked_for_by_name() -> None:
-    asked = {named(one) for one in runtime()}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    asked = {named(one) for one in (*runtime(), *(one for extra in extras.values() for one in extra))}
     owners = packages_distributions()
     missing = {name for name in imported() if not asked & {named(owner) for owner in owners.get(name, [name])}}
     assert missing == set()

@@ -57,7 +57,7 @@ _ROW_EXTENSIONS: Final = (
     ("kerege_valid_to", _SLOTS + "valid-to", "http://www.w3.org/2001/XMLSchema#date"),
     ("kerege_conditions", _SLOTS + "conditions", ""),
 )
-_OURS: Final = frozenset(slot for slot, _, _ in (*_EXTENSIONS, *_ROW_EXTENSIONS))
+OURS: Final = frozenset(slot for slot, _, _ in (*_EXTENSIONS, *_ROW_EXTENSIONS))
 _KNOWN_HEADER: Final = frozenset(
     {
         *("curie_map", "mapping_set_id", "mapping_set_title", "mapping_set_version", "subject_source", "object_source"),
@@ -109,7 +109,7 @@ def parse_sssom(text: str, name: str, external: str | None = None) -> Crosswalk:
         extensions=tuple(
             e
             for e in header.get("extension_definitions") or ()
-            if isinstance(e, dict) and e.get("slot_name") not in _OURS
+            if isinstance(e, dict) and e.get("slot_name") not in OURS
         ),
         # a literal subject_type of the set stands in every row that is written; any other is the set's own business
         header={k: v for k, v in header.items() if k not in _KNOWN_HEADER and v != _LITERAL},
