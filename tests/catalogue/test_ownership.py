@@ -77,9 +77,7 @@ def test_what_was_refused_for_one_attribute_of_several_stands_nowhere_in_the_led
 
 
 def test_every_attribute_of_several_has_its_own_entry_and_knows_it(ledger: Any) -> None:
-    rows = ownership.name_owners(
-        SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin", "pol"], ledger=ledger
-    )
+    rows = ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin", "pol"], ledger=ledger)
     rows += ownership.hand_over_several(
         SOURCE, TABLE, "70000002", "Registry", LAW, day(1), by="70000001", columns=["pin"], ledger=ledger
     )

@@ -32,7 +32,9 @@ from .engine_cases import TRAPS, every_operator, trap_frame, used
 from .support import CELLS, country_pack, small_pack
 from .test_two_engines import mappings
 
-ROWS = int(os.environ.get("KEREGE_ENGINE_ROWS", "1250"))  # of each part: 5,000 in all; `make engines` asks for 5,000 of each
+ROWS = int(
+    os.environ.get("KEREGE_ENGINE_ROWS", "1250")
+)  # of each part: 5,000 in all; `make engines` asks for 5,000 of each
 PARTS = 4  # one mapping of all operators costs DuckDB's planner more than four of a quarter
 LIGHT = settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]

@@ -102,7 +102,10 @@ def check(response, language):
             for target in (attrs.get(reference) or "").split():
                 assert target in ids, f"{reference} points at #{target}, which is not there"
     assert not page.all("style")
-    assert all("src" in attrs or attrs.get("type") in {"application/json", "application/ld+json"} for attrs in page.all("script"))
+    assert all(
+        "src" in attrs or attrs.get("type") in {"application/json", "application/ld+json"}
+        for attrs in page.all("script")
+    )
 
     labelled = {attrs.get("for") for attrs in page.all("label")}
     for tag in ("input", "select", "textarea"):

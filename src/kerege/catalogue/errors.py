@@ -95,19 +95,25 @@ class HeaderTwice(SourceError):
 
 class HeaderIsData(SourceError):
     code = "catalogue.header_is_data"
-    message = "{source}, row {row}, column {column}: where a column's name should stand is {what}. It looks like a record."
+    message = (
+        "{source}, row {row}, column {column}: where a column's name should stand is {what}. It looks like a record."
+    )
     hint = "Write the names of the columns into the first row, or say which row holds them: --header-row N."
 
 
 class HeaderTooWide(SourceError):
     code = "catalogue.header_too_wide"
     message = "{source}, row {row}: it has {columns} columns, at most {limit} are read."
-    hint = "Look whether the separator is the right one (--delimiter). A table that is meant to be so wide can be split."
+    hint = (
+        "Look whether the separator is the right one (--delimiter). A table that is meant to be so wide can be split."
+    )
 
 
 class SheetTooWide(SourceError):
     code = "catalogue.sheet_too_wide"
-    message = "{source}: a sheet reaches to row {rows} and column {columns}, more than {limit} cells; most of them are empty."
+    message = (
+        "{source}: a sheet reaches to row {rows} and column {columns}, more than {limit} cells; most of them are empty."
+    )
     hint = "Delete what stands far outside the table (Ctrl+End shows it), or export the sheet as CSV."
 
 

@@ -120,7 +120,9 @@ class Contract(models.Model):
     path = models.CharField(max_length=255)
     mapping = models.CharField(max_length=190)
     at = models.CharField(max_length=10, choices=[("consumer", "consumer"), ("provider", "provider")])
-    mode = models.CharField(max_length=10, default="observe", choices=[(m, m) for m in ("observe", "warn", "quarantine", "refuse")])
+    mode = models.CharField(
+        max_length=10, default="observe", choices=[(m, m) for m in ("observe", "warn", "quarantine", "refuse")]
+    )
     translate = models.CharField(max_length=10, default="asked", choices=[(t, t) for t in ("asked", "always", "never")])
     method = models.CharField(max_length=10, default="*")
     schema = models.TextField(default="", blank=True)

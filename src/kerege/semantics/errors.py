@@ -145,7 +145,9 @@ class ContractRefused(SemanticsError):
 class ContractUnrunnable(SemanticsError):
     code = "semantics.contract_unrunnable"
     message = "The contract {contract} cannot be held against data: {reason}."
-    hint = "Correct the rule named, or mend what it refers to; kerege contract show lists every rule with where it runs."
+    hint = (
+        "Correct the rule named, or mend what it refers to; kerege contract show lists every rule with where it runs."
+    )
 
 
 class CodeListTooLarge(SemanticsError):

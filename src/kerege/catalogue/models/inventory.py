@@ -74,7 +74,9 @@ class Plan(models.Model):
     status = models.CharField(max_length=10, default=OPEN)
     made_at = models.DateTimeField()
     applied_at = models.DateTimeField(null=True)
-    decided_by = models.CharField(max_length=200, blank=True)  # who applied it or left it, where it was done at the desk
+    decided_by = models.CharField(
+        max_length=200, blank=True
+    )  # who applied it or left it, where it was done at the desk
     decided_reason = models.CharField(max_length=500, blank=True)
     left_at = models.DateTimeField(null=True)
 
@@ -91,7 +93,9 @@ class Finding(models.Model):
     found_at = models.DateTimeField()  # when it was seen last
     first_at = models.DateTimeField(null=True)  # when it was seen first: from then on the owner's term runs
     settled_at = models.DateTimeField(null=True)
-    facts = models.JSONField(default=dict)  # what a later harvest looks for, to see whether it is gone; no values below k
+    facts = models.JSONField(
+        default=dict
+    )  # what a later harvest looks for, to see whether it is gone; no values below k
     evidence = models.CharField(
         max_length=500, blank=True
     )  # what showed that it is gone, for one that closed by itself
