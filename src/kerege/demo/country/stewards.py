@@ -11,7 +11,6 @@ from kerege.demo.country.network import MEMBERS
 from kerege.ground.text import Text
 from kerege.identity import doings
 from kerege.identity.receipts import LedgerWriter
-from kerege.web.signin import ROLES
 
 SCOPE: Final = "catalogue"  # of every right here: this installation's catalogue
 
@@ -75,5 +74,4 @@ def listed() -> list[Mapping[str, Any]]:
             "member": f"KG/GOV/{post.organisation}",
         }
         for post in POSTS
-        if post.role in ROLES
     ]
