@@ -17,6 +17,7 @@ from kerege.catalogue.ownership_rules import (
     judge,
     judge_attribute,
     may_hand_over,
+    same_member,
 )
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -147,3 +148,12 @@ def test_only_the_present_owner_hands_over_and_for_an_interim_one_who_names_the_
     interim = owned(0, 20, kind=INTERIM)
     assert may_hand_over(interim, "70000009")
     assert not may_hand_over(interim, "70000001")
+
+
+def test_a_member_is_named_by_its_code_or_whole_and_two_whole_names_must_be_equal() -> None:
+    assert may_hand_over(owned(0), "KG/GOV/70000001")
+    assert not may_hand_over(owned(0), "KG/GOV/70000002")
+    assert same_member("KG/GOV/70000001", "70000001")
+    assert not same_member("KG/GOV/70000001", "KG/COM/70000001")
+    assert not same_member("", "KG/GOV/70000001")
+    assert not same_member("1", "KG/GOV/70000001")

@@ -102,7 +102,13 @@ def clash(tenures: Iterable[Tenure], wanted: Period) -> Tenure | None:
 def may_hand_over(present: Tenure, by: str) -> bool:
     """The present owner may, naming the next; for an interim owner only who must name the lasting one."""
     wanted = present.names_lasting if present.interim else present.organisation
-    return same_person(by, wanted)
+    return same_person(by, wanted) or same_member(by, wanted)
+
+
+def same_member(one: str, other: str) -> bool:
+    """A member by its code alone (70000001) and by its whole identifier (KG/GOV/70000001) is one; two whole ones must be equal."""
+    short, long = sorted((one.strip(), other.strip()), key=lambda name: name.count("/"))
+    return bool(short) and "/" not in short and "/" in long and long.rsplit("/", 1)[1] == short
 
 
 @dataclass(frozen=True, slots=True)
