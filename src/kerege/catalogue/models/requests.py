@@ -9,7 +9,7 @@ from django.db import models
 from kerege.identity.appendonly import AppendOnly
 
 
-class RegisterRequest(AppendOnly):  # type: ignore[django-manager-missing] # reviews are read, and written once
+class RegisterRequest(AppendOnly):  # type: ignore[django-manager-missing, unused-ignore] # reviews are read, and written once
     """One request with the description of the register that it asks for. `number` counts from 1 within the register."""
 
     request_id = models.CharField(max_length=40, unique=True)
