@@ -37,7 +37,7 @@ ROWS = int(
 )  # of each part: 5,000 in all; `make engines` asks for 5,000 of each
 PARTS = 4  # one mapping of all operators costs DuckDB's planner more than four of a quarter
 LIGHT = settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 )  # fmt: skip
 
 
@@ -143,7 +143,8 @@ def test_the_country_mappings_give_the_same_on_every_engine(session: PsycopgSess
         {cell: [dice.choice(cells) for _ in range(120)] for cell in mapping.cells},
         schema=dict.fromkeys(mapping.cells, pl.String),
     )
-    names: list[Engine] = ["python", "duckdb", "polars", *(["postgresql"] if session is not None else [])]  # type: ignore[list-item]
+    # DuckDB is held to them in test_two_engines
+    names: list[Engine] = ["python", "polars", *(["postgresql"] if session is not None else [])]  # type: ignore[list-item]
     frames = {name: engines.run(name, mapping, pack, frame, session=session).frame for name in names}
     assert compare(frames, values=True).lines()[1:] == compare(frames).lines()[1:]
     assert compare(frames).different == 0
