@@ -23,7 +23,7 @@ import bodies
 import pairs
 from measure import RunFailed
 from processes import NotReady
-from run import SIZES, VARIANTS, Bench
+from run import FLOOR, SIZES, VARIANTS, Bench
 
 
 def machine() -> str:
@@ -75,7 +75,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-exchange", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=int, default=2, help="of each measurement")
-    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="variants")
+    parser.add_argument("--only", nargs="+", choices=(*VARIANTS, *FLOOR), default=list(VARIANTS), help="variants")
     parser.add_argument("--concurrency", nargs="+", type=int, default=[1, 16, 64])
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES))
     parser.add_argument(

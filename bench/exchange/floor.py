@@ -61,12 +61,15 @@ class Http(asyncio.Protocol):
     """One HTTP connection, either way; `whole` gets every body."""
 
     def __init__(self, parser: type[httptools.HttpRequestParser] | type[httptools.HttpResponseParser]) -> None:
-        self._parser, self._body = parser(self), b""
+        self._parser, self._body, self.alive = parser(self), b"", True
         self.transport: asyncio.Transport | None = None
         self.whole = lambda body: None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.alive = False
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -114,6 +117,8 @@ class Back:
         return frames
 
     def _ask(self, frames: Frames, number: int, body: bytes) -> None:
+        while self._idle and not self._idle[-1].alive:
+            self._idle.pop()
         if not self._idle:
             task = asyncio.ensure_future(self._connect(frames, number, body))
             self._tasks.add(task)

@@ -49,6 +49,12 @@ def test_two_records_are_too_few_to_accept_but_enough_to_doubt() -> None:
     assert combine([label("a", "1")], induce_from_links([("a", "2")] * 2))[0].decision == "unsure"
 
 
+def test_a_label_that_one_per_cent_of_linked_records_share_is_not_accepted() -> None:
+    split = induced(*[("1", "A")] * 70, *[("1", "C")] * 29, ("1", "B"))["1"]
+    (both,) = combine([label("1", "B")], [split])
+    assert (both.decision, both.reason) == ("unsure", "labels-and-links-disagree")
+
+
 def test_links_alone_settle_what_labels_leave_open() -> None:
     found = combine([label("a", "9", "unsure"), label("b", "1")], induce_from_links([("a", "2")] * 4))
     assert [(s.source_code, s.best, s.decision) for s in found] == [("a", "2", "accept"), ("b", "1", "accept")]

@@ -110,12 +110,13 @@ def test_the_reported_counts_are_those_counted_again_from_the_registers_rows(her
                 view = item.views[register]
                 texts.append(written(rows[register, view.record_id], register, found.field))
                 canonical = view.canonical or {}
-                key = canonical.get(COMPARED.fields[found.field].key)
+                key_name = COMPARED.fields[found.field].key_of(register)
+                key = canonical.get(key_name)
                 surname = canonical.get("surname") or ""
                 if found.field == "surname" and key is None and names.is_child_of(surname):
                     key = "of " + names.father_root(surname)
                 keys.append(key)
-                gap = gap or COMPARED.fields[found.field].key in view.gaps
+                gap = gap or key_name in view.gaps
             expected = again(*texts, *keys, gap)
             if expected == "derived":
                 expected = HARMONISED if keys[0] == keys[1] else "conflict"

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `web_pages`, which the tes
 
 import web_country as country
 import web_desks as desks
-from web_pages import PEOPLE, RUN
+from web_pages import PEOPLE, RUN, signed_in
 
 GATE_FILE = Path(kerege.__file__).parent / "country/kg/gates/grade1-admission.yaml"
 
@@ -52,13 +52,6 @@ def people(home):
 @pytest.fixture
 def visitor(home, db):
     return Client()
-
-
-def signed_in(person_id):
-    client = Client()
-    answer = client.post("/en/sign-in/", {"person": person_id})
-    assert answer.status_code == 302, answer.content
-    return client
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import pytest
 import web_desks as desks
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from web_pages import check
+from web_pages import check, signed_in
 
 from kerege.catalogue import codelists, crosswalk_desk, decisions, doings, lifecycle
-from kerege.catalogue.models import CodeDecision, ConceptLink, Dataset, Finding, Plan
+from kerege.catalogue.errors import DecisionRefused
+from kerege.catalogue.models import CodeDecision, ConceptLink, Dataset, Finding, Owner, Plan
 from kerege.ground import clock
 from kerege.reconcile import desk_findings
 from kerege.reconcile import doings as reconcile
@@ -46,8 +47,6 @@ def test_every_desk_is_whole_when_nothing_waits(steward, language):
 
 
 def test_a_stewards_role_without_the_right_opens_no_desk(people, db):
-    from conftest import signed_in
-
     client = signed_in("steward-1")
     assert {client.get(f"/en/desks/{path}").status_code for path in PATHS} == {403}
     assert "this desk needs a right of its own" in check(client.get("/en/desks/"), "en").text
@@ -258,3 +257,42 @@ def test_a_form_without_its_token_changes_nothing(people, home, db):
     made = desks.plan(desks.register(home))
     assert client.post(f"/en/desks/harvests/{made.plan_id}/", {"do": "apply"}).status_code == 403
     assert Plan.objects.get().status == "open"
+
+
+def test_accepting_all_that_is_sure_never_takes_a_target_somebody_refused(steward, dataset):
+    desks.suggest()
+    decisions.decide(desks.WALK, "М", decisions.REFUSED, "steward-2", clock.now(), target="1")
+    steward.post(f"/en/desks/suggestions/codes/{desks.WALK}/", {"do": "sure"})
+    assert not CodeDecision.objects.filter(verdict=decisions.ACCEPTED).exists()
+
+
+def test_what_somebody_else_refused_is_accepted_with_a_reason_only(db):
+    desks.suggest()
+    decisions.decide(desks.WALK, "М", decisions.REFUSED, "steward-2", clock.now(), target="1")
+    with pytest.raises(DecisionRefused, match="steward-2 refused 1"):
+        decisions.decide(desks.WALK, "М", decisions.ACCEPTED, "steward-1", clock.now(), target="1")
+    decisions.decide(
+        desks.WALK, "М", decisions.ACCEPTED, "steward-1", clock.now(), target="1", reason="the act says so"
+    )
+    assert CodeDecision.objects.filter(verdict=decisions.ACCEPTED).count() == 1
+
+
+def test_no_attribute_chosen_names_no_owner(steward, dataset):
+    told = {"do": "name", "organisation": "70000001", "unit": "registry", "legal_basis": "Law 5, article 1"}
+    page = steward.post(f"/en/desks/owners/{dataset.pk}/", told, follow=True)
+    assert "No attribute was chosen" in check(page, "en").text
+    assert not Owner.objects.exists()
+
+
+def test_two_records_of_one_register_stand_side_by_side_each_with_its_own_values(clerk, home, db):
+    task = desks.pair_of_one(home)
+    page = clerk.post(f"/en/desks/pairs/{task}/", {"do": "open"})
+    text = check(page, "en").text
+    assert "АСАНОВА" in text.upper()
+    assert "БЕКОВА" in text.upper()
+
+
+def test_a_post_that_asks_for_nothing_reads_nobody(clerk, home, db):
+    task = desks.pair_of_one(home)
+    page = clerk.post(f"/en/desks/pairs/{task}/", {"do": "x"})
+    assert "АСАНОВА" not in check(page, "en").text.upper()

@@ -128,3 +128,25 @@ def pair(home):
     return desk_doings.ask(
         "kg:persons", "1", *refs, why="unsure", now=clock.now(), waterfall=Waterfall(-3.3, steps), double_review=True
     )
+
+
+def pair_of_one(home):
+    """Two records of one register that the desk may read, and a question about them; gives its number."""
+    from kerege.identity.pseudonyms import open_key
+    from kerege.reconcile import desk_doings, registers
+    from kerege.web import values
+
+    pack, key = values.pack(), open_key(home)
+    folder = home / "reconcile"
+    folder.mkdir(exist_ok=True)
+    rows = [CIVIL, {**CIVIL, "ActNo": "78", "Fam": "БЕКОВА", "Pin": "11509201900025"}]
+    columns = list(pack.mapping("kg:civil.birth-record").source.cells.values())
+    lines = [",".join(columns), *(",".join(row.get(column, "") for column in columns) for row in rows)]
+    (home / "civil.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path = folder / "registers.yaml"
+    path.write_text(
+        'registers:\n  civil: {source: civil.csv, mapping: "kg:civil.birth-record", id: ActNo}\n', encoding="utf-8"
+    )
+    path.chmod(0o600)
+    refs = [registers.ref_of(key, "civil", row["ActNo"]) for row in rows]
+    return desk_doings.ask("kg:persons", "1", *refs, why="unsure", now=clock.now())

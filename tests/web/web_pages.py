@@ -5,6 +5,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+from django.test import Client
+
 import kerege
 from kerege.reconcile.compare import CLASSES
 
@@ -27,6 +29,15 @@ RUN = {
     "exchange": {"nodes": {"node-edu": {"exchanges": 5821, "failed": 17}, "node-reg": {"exchanges": 4103, "failed": 14}}},
     "chosen_case": "case-7fq2m9k4xw3d",
 }  # fmt: skip
+
+
+def signed_in(person_id):
+    client = Client()
+    answer = client.post("/en/sign-in/", {"person": person_id})
+    assert answer.status_code == 302, answer.content
+    return client
+
+
 PEOPLE = {
     "people": [
         {

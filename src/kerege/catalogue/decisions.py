@@ -98,6 +98,11 @@ def decide(
     if against and earlier is not None and earlier.by != by.strip() and not reason.strip():
         said = f"{earlier.verdict} {earlier.target}".strip()
         raise refuse(f"{earlier.by} decided otherwise ({said}) and no reason is given")
+    if verdict == ACCEPTED and not reason.strip():
+        told = CodeDecision.objects.filter(crosswalk=crosswalk, code=code, target=target, verdict=REFUSED)
+        other = told.exclude(by=by.strip()).order_by("-at", "-id").first()
+        if other is not None:
+            raise refuse(f"{other.by} refused {target} and no reason is given")
     return CodeDecision.objects.create(
         crosswalk=crosswalk, code=code, verdict=verdict, target=target, by=by.strip(), reason=reason.strip(),
         suggestion=CodeSuggestion.objects.filter(crosswalk=crosswalk, code=code).order_by("-made_at", "-id").first(),
@@ -127,6 +132,11 @@ def take_back(decision_id: int, by: str, now: datetime) -> CodeDecision:
         )
     CodeDecision.objects.filter(pk=row.pk).delete()
     return row
+
+
+def refused(crosswalk: str) -> frozenset[tuple[str, str]]:
+    """(code, target) pairs that somebody refused."""
+    return frozenset(CodeDecision.objects.filter(crosswalk=crosswalk, verdict=REFUSED).values_list("code", "target"))
 
 
 def _standing(crosswalk: str, code: str) -> CodeDecision | None:

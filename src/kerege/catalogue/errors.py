@@ -291,6 +291,12 @@ class OwnershipIncomplete(CatalogueError):
     hint = "Say it in 1 to {most} characters; nothing was changed."
 
 
+class AttributesNotChosen(CatalogueError):
+    code = "catalogue.attributes_not_chosen"
+    message = "No attribute of {dataset} was chosen, so nobody was named for any."
+    hint = "Tick the attributes that the owner answers for; to name one for all of them, tick them all."
+
+
 class RolesBroken(CatalogueError):
     code = "catalogue.roles_broken"
     message = "{file}, {where}: {reason}."

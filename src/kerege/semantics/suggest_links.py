@@ -81,7 +81,7 @@ def _both(label: Suggestion, link: Induced | None) -> Suggestion:
     if link.decision == "accept":
         return Suggestion(label.source_code, _first(link, label), "accept", link.reason)
     # links too few or split: they may still contradict a label, and then nobody should be sure
-    if label.decision == "accept" and all(target != label.best for target, _ in link.split):
+    if label.decision == "accept" and link.split and label.best != max(link.split, key=lambda pair: pair[1])[0]:
         return Suggestion(label.source_code, label.candidates, "unsure", "labels-and-links-disagree")
     if label.decision == "accept":
         return label

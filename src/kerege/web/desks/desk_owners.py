@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue import ownership_doings
+from kerege.catalogue.errors import AttributesNotChosen
 from kerege.catalogue.lifecycle import Action, Subject, reasons_against, subjects
 from kerege.catalogue.models import Dataset
 from kerege.catalogue.ownership_queries import ownership_of
@@ -62,9 +63,11 @@ def _subject(dataset: Dataset) -> Subject:
 
 
 def _name(request: HttpRequest, dataset: Dataset) -> None:
-    columns = [c for c in request.POST.getlist("columns")[:1000] if c]
+    columns = [c for c in request.POST.getlist("columns") if c]
 
     def doing() -> list[object]:
+        if not columns:  # to the doing an empty list is every attribute without an owner; here it is nobody's choice
+            raise AttributesNotChosen(dataset=str(dataset))
         with Ledger.open(reading.ledger_folder()) as ledger:
             return list(
                 ownership_doings.name_owners(

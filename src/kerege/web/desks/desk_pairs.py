@@ -53,7 +53,7 @@ def one(request: HttpRequest, task_id: str) -> HttpResponse:
     if request.method == "POST" and posted(request, "do") == "decide":
         return _decide(request, row)
     context = _context(request, row)
-    if request.method == "POST":
+    if request.method == "POST" and posted(request, "do") == "open" and not context["settled"]:
         try:
             context |= _opened(request, row)
         except KeregeError as error:
@@ -89,7 +89,8 @@ def _readable(row: TaskRow) -> bool:
 
 def _opened(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
     """Both records side by side; the reads are in the ledger before a value is shown."""
-    pack, home, views = values.pack(), Path(settings.HOME), {}
+    pack, home = values.pack(), Path(settings.HOME)
+    views: dict[tuple[str, str], RecordView] = {}  # both may be of one register
     if pack is None:
         raise RecordUnavailable(register=row.left_register, reason="the country pack cannot be read")
     tables, key = registers.configured(home), open_key(home)
@@ -101,7 +102,7 @@ def _opened(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
             if record.ref == (register, ref):
                 entry = record.entry
                 written = beside(register, entry.source, entry.values)
-                views[register] = view_of(register, ref[:8], written, entry.values, entry.flagged)
+                views[register, ref] = view_of(register, ref[:8], written, entry.values, entry.flagged)
                 return entry.values
         raise RecordUnavailable(register=register, reason="no record has that number any more")
 
@@ -110,7 +111,8 @@ def _opened(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
     reader = desk_doings.Reader(person.id, _subsystem(person.member), f"linkage/{row.definition}", basis)
     with Ledger.open(reading.ledger_folder()) as ledger:
         desk_doings.open_task(row.task_id, reader, fetch, ledger, clock.now(), about_of=registers.about_of(home))
-    return {"opened": True, "fields": _fields(row, views), "legal_basis": basis}
+    left, right = views.values()  # in the order they were fetched: as the task names them
+    return {"opened": True, "fields": _fields(left, right), "legal_basis": basis}
 
 
 def _subsystem(member: str) -> str:
@@ -119,11 +121,8 @@ def _subsystem(member: str) -> str:
     return member if len(parts) == 4 else f"{member}/desk" if len(parts) == 3 else reading.DESK
 
 
-def _fields(row: TaskRow, views: dict[str, RecordView]) -> list[dict[str, Any]]:
+def _fields(left: RecordView, right: RecordView) -> list[dict[str, Any]]:
     """Each compared field: both values in words, as written, and the class."""
-    left, right = views.get(row.left_register), views.get(row.right_register)
-    if left is None or right is None:
-        return []
     out = []
     compared = of_country()
     for spec in compared.fields.values():

@@ -92,9 +92,12 @@ def _accept_sure(request: HttpRequest, crosswalk: str) -> None:
     def doing() -> int:
         rows = crosswalk_desk.undecided(crosswalk).filter(said="accept").prefetch_related("candidates").order_by("code")
         count = 0
+        refused = decisions.refused(crosswalk)
         for row in rows[:MOST_SURE]:
             first = next(iter(row.candidates.all()), None)
-            if first is not None:
+            if (
+                first is not None and (row.code, first.target) not in refused
+            ):  # what somebody refused is not overturned in bulk
                 decisions.decide(
                     crosswalk, row.code, decisions.ACCEPTED, me(request).id, clock.now(), target=first.target
                 )
