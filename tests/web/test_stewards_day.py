@@ -172,6 +172,8 @@ def test_the_stewards_day_from_a_harvested_register_to_a_published_contract(hub,
 
     # The plan that waits: the difference with its reasons, then applied.
     steward.click('main a[href="/en/desks/harvests/"]')
+    steward.wait_for_url("**/desks/harvests/")
+    steward.wait_for_load_state("networkidle")  # the keys are there with the page's script
     steward.keyboard.press("j")
     steward.keyboard.press("Enter")
     steward.wait_for_url(f"**/{plan}/")
