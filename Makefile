@@ -22,13 +22,13 @@ test: $(STAMP) ## all tests (fast ones, journeys through real processes and a br
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 check: $(STAMP) ## ruff, mypy --strict, the import staircase
-	$(BIN)/ruff check --no-cache src tests bench fuzz tools
+	$(BIN)/ruff check --no-cache src tests bench fuzz tools docs
 	$(BIN)/ruff format --check src tests bench fuzz tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(STAMP) ## let ruff mend what it can
-	$(BIN)/ruff check --no-cache --fix src tests bench fuzz tools
+	$(BIN)/ruff check --no-cache --fix src tests bench fuzz tools docs
 	$(BIN)/ruff format src tests bench fuzz tools
 
 evaluate: $(STAMP) ## codes and columns matched on real registers in ../shared/data (says "not there" when they are not)

@@ -18,23 +18,8 @@ from kerege.semantics import crosswalk
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference/node.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "docs/node.example.yaml"
-# how-to pages whose YAML is no node's file but the catalogue's own documents
-NOT_THE_NODE = {
-    "data-contracts",
-    "register-requests",
-    "write-a-mapping",
-    "crosswalks",
-    "code-lists",
-    "harvest-a-register",
-}
-NOT_THE_NODE |= {
-    "name-owners",
-    "ninety-days",
-    "reconcile-two-registers",
-    "publish-reference-data",
-    "openrefine",
-    "spark",
-}
+# how-to pages whose YAML is another document: a data contract, a register's description, a mapping
+NOT_THE_NODE = {"data-contracts", "register-requests", "write-a-mapping"}
 SLOTS = crosswalk.OURS  # of crosswalks, which begin as the node's metrics do
 OTHERWISE = {"configuration.folder", "log.key_env"}  # beside what the example has, refused
 

@@ -49,7 +49,9 @@ def session() -> Iterator[PsycopgSession | None]:
     folder.chmod(0o755)  # as root the server runs under another account
     try:
         server = pgserver.get_server(folder / "data", cleanup_mode="stop")
-    except Exception:
+    except (
+        Exception
+    ):  # whatever kept it from starting: the other engines are held together all the same, and a test says so
         shutil.rmtree(folder, ignore_errors=True)
         yield None
         return
@@ -158,6 +160,13 @@ def test_an_engine_answers_record_by_record_as_the_python_function_does() -> Non
     for engine in ("python", "duckdb", "polars"):
         done = engines.run(engine, mapping, small_pack(), frame)  # type: ignore[arg-type]
         assert list(done.mapped()) == [mapper(record) for record in records]
+
+
+def test_postgresql_is_among_the_engines_that_are_held_together(session: PsycopgSession | None) -> None:
+    if session is None:
+        pytest.skip("not there: a PostgreSQL that starts; the other engines are held together without it")
+    runs = on_all(mapping_of({"a": [{"field": "a"}, "trim"]}), pl.DataFrame({"a": [" x "]}), session)
+    assert set(runs) == {"python", "duckdb", "polars", "postgresql"}
 
 
 def test_no_rows_give_no_rows_on_every_engine(session: PsycopgSession | None) -> None:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerege.cli import reconcile_files as files
 from kerege.ground import clock, settings
 from kerege.ground.ids import new_id
 from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
-    import duckdb
-
-    from kerege.semantics import Pack
+    pass
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -60,19 +59,19 @@ def run(
     from kerege.reconcile import bulk, fields, workload
     from kerege.semantics import sql
 
-    (a, b), maps, numbers = _two(pair, "--pair"), _two(mappings, "--mappings"), _two(ids, "--ids")
+    (a, b), maps, numbers = files.two(pair, "--pair"), files.two(mappings, "--mappings"), files.two(ids, "--ids")
     compared = fields.of_country()
     declared = compared.pair(a, b)
     if declared is None:
         known = ", ".join(f"{p.left}~{p.right}" for p in compared.pairs)
         raise click.BadParameter(f"{a} and {b} are no pair of the list; known: {known}", param_hint="--pair")
-    connection, pack = duckdb.connect(), _pack()
+    connection, pack = duckdb.connect(), files.pack()
     for name, file in (("left_table", left), ("right_table", right)):
-        _read(connection, name, file)
+        files.read(connection, name, file)
     if links is not None:
-        _read(connection, "links", links)
+        files.read(connection, "links", links)
     elif by is not None:
-        _join(connection, numbers, _two(by, "--by"))
+        files.join(connection, numbers, files.two(by, "--by"))
     else:
         raise click.UsageError("give --links, or --by")
     sides = [
@@ -88,11 +87,11 @@ def run(
     ]
     result = bulk.compare_tables(connection, sides[0], sides[1], "links", declared, compared, into="compared")
     if truth is not None:
-        _read(connection, "truth", truth)
+        files.read(connection, "truth", truth)
     measured = workload.of_table(connection, "compared", a, b, result.fields, "truth" if truth is not None else None)
     if out is not None:
         classes = ", ".join(sql.quoted(f"c_{name}") for name in result.fields)
-        _write(connection, f"SELECT left_id, right_id, {classes} FROM compared", out)  # noqa: S608  quoted names of the list
+        files.write(connection, f"SELECT left_id, right_id, {classes} FROM compared", out)  # noqa: S608  quoted names of the list
     elsewhere = workload.truth_elsewhere(connection, "compared", "truth") if truth is not None else None
     shared = {side.register: names for side in sides if (names := bulk.shared_cells(side.cells))}
     run_id = new_id("bulk")
@@ -160,12 +159,12 @@ def link(
         return
     if out is None or ids is None:
         raise click.UsageError("--ids and --out are needed, or --desk")
-    files = (_file(left, "LEFT"), _file(right, "RIGHT"))
-    _link_files(files, definition, mappings, _two(ids, "--ids"), model_file, train, out, as_json)
+    both = (_file(left, "LEFT"), _file(right, "RIGHT"))
+    _link_files(both, definition, mappings, files.two(ids, "--ids"), model_file, train, out, as_json)
 
 
 def _link_files(
-    files: tuple[Path, Path], definition: str, mappings: str | None, numbers: tuple[str, str], model_file: Path | None,
+    both: tuple[Path, Path], definition: str, mappings: str | None, numbers: tuple[str, str], model_file: Path | None,
     train: bool, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     import duckdb
@@ -176,11 +175,11 @@ def _link_files(
 
     declared = definitions.of_country(definition)
     connection = duckdb.connect()
-    maps = _two(mappings, "--mappings") if mappings else (None, None)
+    maps = files.two(mappings, "--mappings") if mappings else (None, None)
     sides = []
-    for name, file, number, mapping in zip(("left_table", "right_table"), files, numbers, maps, strict=True):
-        _read(connection, name, file)
-        relation = _mapped(connection, name, number, mapping, declared.fields) if mapping else name
+    for name, file, number, mapping in zip(("left_table", "right_table"), both, numbers, maps, strict=True):
+        files.read(connection, name, file)
+        relation = files.mapped(connection, name, number, mapping, declared.fields) if mapping else name
         sides.append(Side(relation, number if not mapping else "id"))
     linkage = Linkage(connection, declared, sides[0], sides[1])
     if model_file is not None and not train:
@@ -190,7 +189,7 @@ def _link_files(
         if model_file is not None:
             trained.save(model_file)
     scored = linkage.score("pairs")
-    _write(
+    files.write(
         connection,
         "SELECT left_id, right_id, round(weight, 3) AS weight, round(probability, 6) AS probability, region FROM pairs",
         out,
@@ -216,7 +215,7 @@ def _place(
     from kerege.reconcile.linkage import definition as definitions
     from kerege.reconcile.linkage import model as models
 
-    home, pack, declared = Path(settings.get("home")), _pack(), definitions.of_country(definition)
+    home, pack, declared = Path(settings.get("home")), files.pack(), definitions.of_country(definition)
     known = registers.configured(home)
     for name in (left, right):
         if name not in known:
@@ -377,83 +376,3 @@ def _say_workload(rows: list[tuple[str, Any]]) -> None:
                  (m.before.not_comparable, m.after.not_comparable)]  # fmt: skip
         shown = ["not known" if a is None else f"{a} -> {b}" for a, b in cells]
         click.echo(f"{name:<44} {m.compared:>9}  {shown[0]:>19} {shown[1]:>15} {shown[2]:>15} {shown[3]:>16}")
-
-
-def _two(text: str, option: str) -> tuple[str, str]:
-    left, mark, right = text.partition("~")
-    if not mark or not left or not right:
-        raise click.BadParameter("two names with ~ between them are needed", param_hint=option)
-    return left, right
-
-
-def _pack() -> Pack:
-    import kerege
-    from kerege.semantics import load_pack
-
-    return load_pack(Path(kerege.__file__).parent / "country" / settings.get("country"))
-
-
-def _read(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
-    """A CSV or Parquet file as a table of texts. Raises TableUnreadable."""
-    import duckdb as engine
-
-    from kerege.reconcile.errors import TableUnreadable
-    from kerege.semantics import sql
-
-    path = sql.literal(str(file))
-    read = (
-        f"read_parquet({path})" if file.suffix == ".parquet" else f"read_csv({path}, all_varchar = true, header = true)"
-    )
-    try:
-        connection.execute(f"CREATE TABLE {name} AS SELECT COLUMNS(*)::VARCHAR FROM {read}")  # noqa: S608  quoted; `name` is ours
-    except engine.Error as error:
-        # DuckDB shows the faulty line, which may be a person's; only its kind is told
-        raise TableUnreadable(file=file.name, reason=type(error).__name__) from None
-
-
-def _join(connection: duckdb.DuckDBPyConnection, ids: tuple[str, str], by: tuple[str, str]) -> None:
-    """Links by equal columns, those that are equal in one record on each side only."""
-    import duckdb as engine
-
-    from kerege.reconcile.bulk import what_failed
-    from kerege.reconcile.errors import BulkTableInvalid
-    from kerege.semantics import sql
-
-    sides = [
-        f"SELECT any_value({sql.quoted(number)}) AS id, {sql.trim(sql.quoted(column))} AS k FROM {table} "  # noqa: S608  quoted
-        f"WHERE {sql.trim(sql.quoted(column))} <> '' GROUP BY 2 HAVING count(*) = 1"
-        for table, number, column in zip(("left_table", "right_table"), ids, by, strict=True)
-    ]
-    try:
-        joined = f"({sides[0]}) l JOIN ({sides[1]}) r USING (k)"
-        query = f"CREATE TABLE links AS SELECT l.id AS left_id, r.id AS right_id FROM {joined}"  # noqa: S608  quoted
-        connection.execute(query)
-    except engine.Error as error:
-        raise BulkTableInvalid(left="the left", right="the right file", reason=what_failed(error)) from None
-
-
-def _mapped(
-    connection: duckdb.DuckDBPyConnection, table: str, number: str, mapping: str, fields: tuple[str, ...]
-) -> str:
-    """The table as its mapping makes it, with the columns a definition looks at (empty where the mapping has none)."""
-    from kerege.semantics import compile_duckdb, sql
-
-    pack = _pack()
-    result = compile_duckdb(pack.mapping(mapping), pack).run(connection, table).table
-    known = {f.name for f in pack.mapping(mapping).fields}
-    chosen = ", ".join(
-        f"m.{sql.quoted(f)}" if f in known else f"CAST(NULL AS VARCHAR) AS {sql.quoted(f)}" for f in fields
-    )
-    numbered = f"SELECT rowid AS _row, {sql.quoted(number)} AS id FROM {table}"  # noqa: S608  quoted
-    query = f"SELECT s.id, {chosen} FROM ({numbered}) s JOIN {sql.identifier(result)} m USING (_row)"  # noqa: S608  quoted
-    connection.execute(f"CREATE TABLE {table}_mapped AS {query}")
-    return f"{table}_mapped"
-
-
-def _write(connection: duckdb.DuckDBPyConnection, query: str, out: Path) -> None:
-    """A result as CSV, whole or not at all."""
-    from kerege.semantics import sql
-
-    aside = out.with_name(f".{out.name}.new")
-    connection.execute(f"COPY ({query}) TO {sql.literal(str(aside))} (FORMAT csv, HEADER)")
-    aside.replace(out)

@@ -17,8 +17,11 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -92,6 +95,12 @@ def read_xlsx(data: bytes, name: str, list_id: str, title: dict[str, str] | None
     raise CodeListInvalid(file=name, reason="no sheet's first row has a column notation")
 
 
+# what zipfile raises of a container: NotImplementedError of a compression it does not know, RuntimeError of an encrypted part
+_DAMAGED: Final = (
+    zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, ValueError, struct.error,
+)  # fmt: skip
+
+
 def _check_package(data: bytes, name: str) -> None:
     """Refuse a container that unpacks to more than a list can need, before anything unpacks it; counted, not believed."""
     if len(data) > MOST_BYTES:
@@ -113,7 +122,7 @@ def _check_package(data: bytes, name: str) -> None:
                             )
     except CodeListTooLarge:
         raise
-    except Exception as error:  # zlib.error, BadZipFile, NotImplementedError and friends
+    except _DAMAGED as error:
         raise CodeListInvalid(file=name, reason="the spreadsheet's container is damaged or of another kind") from error
 
 

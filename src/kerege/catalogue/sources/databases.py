@@ -145,7 +145,7 @@ class Database:
         heads = tuple(ColumnHead(c["name"], told_type(str(c["type"])), told_comment(c.get("comment"))) for c in columns)
         key = tuple(inspector.get_pk_constraint(name, schema=schema).get("constrained_columns") or ())
         description = ""
-        with contextlib.suppress(NotImplementedError):
+        with contextlib.suppress(NotImplementedError):  # how SQLAlchemy says that a dialect has no comments on tables
             description = told_comment(inspector.get_table_comment(name, schema=schema).get("text"))
         total = self._count(connection, schema, name)
         return Table(

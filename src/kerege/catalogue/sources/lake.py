@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ CLOSED: Final[dict[str, str | bool | int | float | list[str]]] = {
 _SETTINGS: Final = {**CLOSED, "threads": 1, "memory_limit": "1GB", "temp_directory": ""}
 
 
-class _Duck:
+class _Duck(ABC):
     """What both have in common: tables as relations of one DuckDB connection."""
 
     kind = ""
@@ -65,12 +66,13 @@ class _Duck:
     def fingerprint(self) -> str:
         return file_digest(self._path)
 
+    @abstractmethod
     def _open(self) -> duckdb.DuckDBPyConnection:
-        raise NotImplementedError
+        """A connection that can read the source and nothing else."""
 
+    @abstractmethod
     def _relations(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """(name people see, SQL that stands for it, description, key) of every table."""
-        raise NotImplementedError
 
     @property
     def _db(self) -> duckdb.DuckDBPyConnection:
