@@ -134,6 +134,7 @@ def sign_in(page, base, person):
 
 
 def overflow(page):
+    page.wait_for_load_state()  # a click does not wait: the new page may have no root element yet
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
