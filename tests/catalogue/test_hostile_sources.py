@@ -176,6 +176,14 @@ def test_two_cells_in_the_corners_of_a_sheet_do_not_take_half_a_terabyte(tmp_pat
     far = f'<row r="1">{cell("A1", "a")}</row><row r="1048576">{cell("XFD1048576", "b")}</row>'
     with pytest.raises(errors.SheetTooWide, match="row 1048576 and column 16384"):
         harvest_source(sheet(tmp_path / "far.xlsx", far))
+    many = "urn:oasis:names:tc:opendocument:xmlns:{0}:1.0"
+    spaces = " ".join(f'xmlns:{name}="{many.format(name)}"' for name in ("office", "table"))
+    filled = '<table:table-cell office:value-type="float" office:value="1" table:number-columns-repeated="16384"/>'
+    with zipfile.ZipFile(tmp_path / "far.ods", "w") as package:
+        row = f'<table:table-row table:number-rows-repeated="1048576">{filled}</table:table-row>'
+        package.writestr("content.xml", f"<office:document-content {spaces}>{row}</office:document-content>")
+    with pytest.raises(errors.SheetTooWide, match="row 1048576 and column 16384"):
+        harvest_source(str(tmp_path / "far.ods"))
     near = f'<row r="1">{cell("A1", "a")}</row><row r="2">{cell("A2", "b")}</row>'
     assert profiles(sheet(tmp_path / "near.xlsx", near))["s.a"].rows == 1
 

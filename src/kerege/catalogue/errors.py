@@ -111,9 +111,7 @@ class HeaderTooWide(SourceError):
 
 class SheetTooWide(SourceError):
     code = "catalogue.sheet_too_wide"
-    message = (
-        "{source}: a sheet reaches to row {rows} and column {columns}, more than {limit} cells; most of them are empty."
-    )
+    message = "{source}: a sheet reaches to row {rows} and column {columns}, the sheets to more than {limit} cells; most of them are empty."
     hint = "Delete what stands far outside the table (Ctrl+End shows it), or export the sheet as CSV."
 
 

@@ -9,7 +9,8 @@ injection"). In CSV such a text is written with an apostrophe before it, and rea
 cell (`inlineStr`) with the quote-prefix style, which no spreadsheet evaluates, also not after an edit (docs/decisions/0119).
 
 **Spreadsheets lose codes.** A notation that arrives as a date ("1-2") or as a number beside codes with leading zeros ("7", "012") is refused
-with its row: what it was cannot be known any more. Bounds: `MOST_BYTES` packed and unpacked, `MOST_CODES` rows.
+with its row: what it was cannot be known any more. Bounds: `MOST_BYTES` packed and `_UNPACKED` unpacked, `MOST_CODES` rows, `_MOST_CELLS` from the
+first cell to the last one (`sheet_extent`), which is what reading a sheet takes memory for.
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ import zlib
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kerege.ground.text import LANGUAGES
 from kerege.semantics.codelist import MOST_BYTES, MOST_CODES, NOTE_KINDS, CodeList, Concept, Note
 from kerege.semantics.errors import CodeListInvalid, CodeListTooLarge
+from kerege.semantics.sheet_extent import Extent
 from kerege.semantics.spreadsheets import as_meant, neutralised
 from kerege.semantics.xlsx import write_xlsx
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet
 
 _FIXED: Final = ("notation", "alt", "broader", "related", "replaced_by", "valid_from", "valid_to")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
@@ -39,6 +44,8 @@ _TAGGED: Final = re.compile(r"(?s)(.*)@([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)?")
 _LONGEST_CELL: Final = 32_767  # what a spreadsheet's cell holds
 _COLUMNS: Final = 200
 _UNPACKED: Final = 4 * MOST_BYTES
+_BINARY_BOOK: Final = "xl/workbook.bin"
+_MOST_CELLS: Final = 40 * MOST_CODES  # of all sheets together, the empty ones between filled ones included
 Table = Iterator[tuple[int, Sequence[Any]]]
 
 
@@ -81,18 +88,24 @@ def read_xlsx(data: bytes, name: str, list_id: str, title: dict[str, str] | None
     _check_package(data, name)
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-        sheets = [book.get_sheet_by_name(sheet) for sheet in book.sheet_names]
+        for title_of_sheet in book.sheet_names:
+            filled = _filled(book.get_sheet_by_name(title_of_sheet), name)
+            if filled and "notation" in [str(c).strip() for c in filled[0][1]]:
+                break
+        else:
+            raise CodeListInvalid(file=name, reason="no sheet's first row has a column notation")
     except (CalamineError, OSError, ValueError) as error:
         raise CodeListInvalid(file=name, reason="the spreadsheet cannot be opened") from error
-    for sheet in sheets:
-        if sheet.height > MOST_CODES + 1:
-            raise CodeListTooLarge(file=name, found=f"{sheet.height} rows", limit=str(MOST_CODES))
-        rows = list(enumerate(sheet.to_python(skip_empty_area=False), start=1))
-        filled = [(number, cells) for number, cells in rows if any(c not in (None, "") for c in cells)]
-        if filled and "notation" in [str(c).strip() for c in filled[0][1]]:
-            plain = _texts(filled, name)
-            return CodeList(list_id, tuple(_concepts(plain, name, "row")), title or {}, source=name)
-    raise CodeListInvalid(file=name, reason="no sheet's first row has a column notation")
+    return CodeList(list_id, tuple(_concepts(_texts(filled, name), name, "row")), title or {}, source=name)
+
+
+def _filled(sheet: CalamineSheet, name: str) -> list[tuple[int, list[Any]]]:
+    """(row number as the spreadsheet shows it, cells) of the rows that are not blank, one row at a time."""
+    if sheet.height > MOST_CODES + 1:
+        raise CodeListTooLarge(file=name, found=f"{sheet.height} rows", limit=str(MOST_CODES))
+    first = sheet.start[0] if sheet.start else 0
+    rows = enumerate(sheet.iter_rows(), start=first + 1)
+    return [(number, cells) for number, cells in rows if any(c not in (None, "") for c in cells)]
 
 
 # what zipfile raises of a container: NotImplementedError of a compression it does not know, RuntimeError of an encrypted part
@@ -105,14 +118,19 @@ def _check_package(data: bytes, name: str) -> None:
     """Refuse a container that unpacks to more than a list can need, before anything unpacks it; counted, not believed."""
     if len(data) > MOST_BYTES:
         raise CodeListTooLarge(file=name, found=f"{len(data)} bytes", limit=f"{MOST_BYTES} bytes")
+    if not data.startswith(b"PK"):  # a container may stand behind a workbook of another kind, and the other be read
+        raise CodeListInvalid(file=name, reason="the spreadsheet's container is damaged or of another kind")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             parts = package.infolist()
             told = sum(part.file_size for part in parts)
             if len(parts) > 10_000 or told > _UNPACKED:
                 raise CodeListTooLarge(file=name, found=f"{told} bytes unpacked", limit=f"{_UNPACKED} bytes unpacked")
-            total = 0
+            if _BINARY_BOOK in {part.filename.lower() for part in parts}:
+                raise CodeListInvalid(file=name, reason="it is a binary workbook (XLSB); save it as XLSX")
+            total = cells = 0
             for part in parts:
+                extent = Extent(part.filename)
                 with package.open(part) as file:
                     while piece := file.read(1 << 20):
                         total += len(piece)
@@ -120,10 +138,24 @@ def _check_package(data: bytes, name: str) -> None:
                             raise CodeListTooLarge(
                                 file=name, found=f"more than {_UNPACKED} bytes unpacked", limit="less than that"
                             )
-    except CodeListTooLarge:
+                        extent.feed(piece)
+                        _check_extent(extent, cells, name)
+                extent.close()
+                _check_extent(extent, cells, name)
+                cells += extent.cells
+    except (CodeListTooLarge, CodeListInvalid):
         raise
     except _DAMAGED as error:
         raise CodeListInvalid(file=name, reason="the spreadsheet's container is damaged or of another kind") from error
+
+
+def _check_extent(extent: Extent, before: int, name: str) -> None:
+    if before + extent.cells > _MOST_CELLS:
+        reason = (
+            f"a sheet reaches to row {extent.rows} and column {extent.columns}, the sheets to more than {_MOST_CELLS} cells, most of them "
+            "empty; delete what stands far outside the table (Ctrl+End shows it)"
+        )
+        raise CodeListInvalid(file=name, reason=reason)
 
 
 def _texts(rows: Sequence[tuple[int, Sequence[Any]]], name: str) -> Table:

@@ -29,17 +29,12 @@ from kerege.catalogue.errors import (
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 from kerege.catalogue.sources.cost import Cost
+from kerege.semantics.sheet_extent import Extent, column_number
 
 _PIECE: Final = 1 << 20
 _WIDEST: Final = 10  # bytes one character may take in XML
 _PLACE: Final = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
-# where a cell or row says it stands, in any part: what holds a sheet is named by the file itself
-_ROWS: Final = re.compile(rb"""\br\s*=\s*["'][A-Z]{0,3}([0-9]{1,7})["']""")
-_COLUMNS: Final = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})[0-9]""")
-_OVERLAP: Final = 40
-_MOST_CELLS: Final = (
-    50_000_000  # of the rectangle from the first cell to the last, which is what reading a sheet takes memory for
-)
+_MOST_CELLS: Final = 50_000_000  # of all sheets together, the empty ones between filled ones included
 _MOST_PARTS: Final = 10_000
 _SUSPICIOUS: Final = 300_000_000  # unpacked bytes above which a ratio like an attack's is taken for one
 _MOST_RATIO: Final = 200  # sheets are packed some tens of times smaller
@@ -91,8 +86,9 @@ class Workbook:
         try:
             with zipfile.ZipFile(self._path) as package:
                 self._refuse_bomb(package)
+                cells = 0
                 for part in package.infolist():
-                    self._check_part(package, part)
+                    cells += self._check_part(package, part, cells)
         except SourceError:
             raise
         except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
@@ -108,20 +104,19 @@ class Workbook:
         if unpacked > _MOST_UNPACKED or len(parts) > _MOST_PARTS or (unpacked > _SUSPICIOUS and ratio > _MOST_RATIO):
             raise PackageTooLarge(source=self.name, unpacked=unpacked, ratio=ratio)
 
-    def _check_part(self, package: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-        """Unpack a part once in pieces: it must be whole, and no text in it so long that reading the sheet would fill the memory.
+    def _check_part(self, package: zipfile.ZipFile, part: zipfile.ZipInfo, cells: int) -> int:
+        """Unpack a part once in pieces: it must be whole, and reach no farther and hold no longer text than reading the sheet has memory for.
 
-        The bound here is wide (a character may be written as `&#x10FFFF;`); what is below it is measured cell by cell in `_rows`.
+        `cells` are those of the parts before; returns those of this one. The bound here is wide (a character may be written as `&#x10FFFF;`);
+        what is below it is measured cell by cell in `_rows`.
         """
         most = _WIDEST * self._reading.limits.cell + _PIECE
-        run, before, last_row, last_column, end = 0, b"", 0, 0, b""
+        run, before, extent = 0, b"", Extent(part.filename)
         try:
             with package.open(part) as file:
                 while piece := file.read(_PIECE):
-                    last_row, last_column = _extent(end + piece, last_row, last_column)
-                    if last_row * last_column > _MOST_CELLS:
-                        raise SheetTooWide(source=self.name, rows=last_row, columns=last_column, limit=_MOST_CELLS)
-                    end = piece[-_OVERLAP:]
+                    extent.feed(piece)
+                    self._check_extent(extent, cells)
                     last = piece.rfind(b"<")
                     run += len(piece) if last < 0 else piece.find(b"<")
                     if run > most and part.filename.endswith(".xml"):
@@ -129,8 +124,15 @@ class Workbook:
                         raise CellTooLarge(source=self.name, row=row, column=column, limit=self._reading.limits.cell)
                     if last >= 0:
                         run, before = len(piece) - last, piece[max(0, last - 500) : last]
+            extent.close()
+            self._check_extent(extent, cells)
+            return extent.cells
         except zipfile.BadZipFile as error:
             raise FileTruncated(source=self.name, row="?", reason=f"the part {part.filename} is damaged") from error
+
+    def _check_extent(self, extent: Extent, before: int) -> None:
+        if before + extent.cells > _MOST_CELLS:
+            raise SheetTooWide(source=self.name, rows=extent.rows, columns=extent.columns, limit=_MOST_CELLS)
 
     def _table(self, name: str, sheet: CalamineSheet) -> Table | None:
         """The sheet's table; None for a sheet without a header row, which is a blank one."""
@@ -208,17 +210,4 @@ def _address(xml: bytes) -> tuple[int | str, int | str]:
     if not found:
         return "?", "?"
     letters, row = found[-1]
-    return int(row), _column(letters)
-
-
-def _column(letters: bytes) -> int:
-    column = 0
-    for letter in letters:
-        column = column * 26 + letter - 64
-    return column
-
-
-def _extent(xml: bytes, row: int, column: int) -> tuple[int, int]:
-    """The farthest row and column of a sheet, seen so far and in a further piece of it."""
-    rows, columns = set(_ROWS.findall(xml)), set(_COLUMNS.findall(xml))
-    return max(row, *map(int, rows), 0), max(column, *map(_column, columns), 0)
+    return int(row), column_number(letters)
