@@ -102,12 +102,18 @@ def test_who_submitted_a_crosswalk_cannot_approve_it_whatever_is_posted(steward,
         decisions.decide(desks.WALK, code, "accepted", "steward-1", clock.now(), target=target)
     crosswalk_desk.make_version(desks.WALK, "1.0.0", "reject", "steward-1", clock.now())
     address = f"/en/desks/crosswalks/{desks.WALK}/"
-    steward.post(address, {"action": "submit", "reason": "done"})
-    assert steward.post(address, {"action": "approve", "reason": "mine"}).status_code == 403
+
+    def told():
+        page = check(steward.get(address), "en")
+        return {i["name"]: i["value"] for i in page.all("input") if i.get("name") in ("version", "seen")}
+
+    approve = {"action": "approve", "reason": "mine"}
+    steward.post(address, {**told(), "action": "submit", "reason": "done"})
+    assert steward.post(address, {**told(), **approve}).status_code == 403
     people["people"][2]["roles"].append("reviewer")  # even with both roles and both rights
     (home / "demo-people.json").write_text(__import__("json").dumps(people), encoding="utf-8")
     desks.grant(home, "steward-1", Audience.REVIEWER)
-    refused = check(steward.post(address, {"action": "approve", "reason": "mine"}, follow=True), "en").text
+    refused = check(steward.post(address, {**told(), **approve}, follow=True), "en").text
     assert "catalogue.four_eyes" in refused
     assert lifecycle.status(lifecycle.Subject("crosswalk", desks.WALK, "1.0.0")).state == "submitted"
 
@@ -280,7 +286,7 @@ def test_what_somebody_else_refused_is_accepted_with_a_reason_only(db):
 def test_no_attribute_chosen_names_no_owner(steward, dataset):
     told = {"do": "name", "organisation": "70000001", "unit": "registry", "legal_basis": "Law 5, article 1"}
     page = steward.post(f"/en/desks/owners/{dataset.pk}/", told, follow=True)
-    assert "No attribute was chosen" in check(page, "en").text
+    assert "No field was chosen" in check(page, "en").text
     assert not Owner.objects.exists()
 
 

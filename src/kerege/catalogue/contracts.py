@@ -149,6 +149,14 @@ def _elsewhere(command: str) -> tuple[str, ...]:
     return () if _ACTING.get() else (f"more than its state changes then: use kerege contract {command}",)
 
 
+def content(what: Subject, hold: bool) -> tuple[str, str]:
+    """(fingerprint, who added it) of a version, empty for none; with `hold` `add` waits until the transaction ends."""
+    if hold:
+        _hold(what.id)
+    row = ContractVersion.objects.filter(contract=what.id, version=what.version).first()
+    return (row.fingerprint, row.added_by) if row is not None else ("", "")
+
+
 def submission_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
     """What is approved is what was submitted: the version is there, and held until the action is written, so that `add` sees it."""
     row = ContractVersion.objects.select_for_update().filter(contract=what.id, version=what.version).first()

@@ -187,9 +187,12 @@ def _decided(rows: list[Row], decision: CodeDecision, labels: dict[str, str]) ->
     return [*kept, replace(row, predicate_modifier="Not")]
 
 
-def table(crosswalk: str, state: str = "") -> tuple[list[TableRow], dict[str, int], Crosswalk]:
-    """The lines of one state (of all when none is named), the counters of every state, and the crosswalk as it stands."""
-    walk = working(crosswalk)
+def table(crosswalk: str, state: str = "", version: str = "") -> tuple[list[TableRow], dict[str, int], Crosswalk]:
+    """The lines of one state (of all when none is named), the counters of every state, and the crosswalk as it stands.
+
+    version   that version's own rows, whatever was decided and suggested since
+    """
+    walk = (base_of(crosswalk, version) if version else None) or working(crosswalk)
     lines = [_line(code, rows) for code, rows in _grouped(walk).items()]
     answered = {line.code for line in lines if line.state != "open"}
     seen = (

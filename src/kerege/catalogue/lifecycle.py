@@ -14,7 +14,8 @@ whoever may run it on this machine).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -40,7 +41,20 @@ from kerege.ground.ids import canonical_json, digest
 from kerege.identity import receipts
 from kerege.identity.receipts import LedgerWriter
 
-__all__ = ["Action", "ActionView", "State", "Status", "Subject", "act", "history", "in_force", "status", "subjects"]
+__all__ = [
+    "Action",
+    "ActionView",
+    "State",
+    "Status",
+    "Subject",
+    "act",
+    "as_seen",
+    "history",
+    "in_force",
+    "seen",
+    "status",
+    "subjects",
+]
 
 # (kind, action) -> "module:function"; the function takes (subject, now) and returns why not, one reason per line, empty when nothing speaks
 # against it. Named and not imported: the rooms' parts stay strangers until somebody publishes.
@@ -56,6 +70,12 @@ CONDITIONS: Final[dict[tuple[str, str], str]] = {
     ("contract", "deprecate"): "kerege.catalogue.contracts:deprecation_reasons",
     ("contract", "reinstate"): "kerege.catalogue.contracts:reinstatement_reasons",
     ("contract", "retire"): "kerege.catalogue.contracts:retirement_reasons",
+}
+
+# kind -> "module:function" that takes a subject and whether to hold it until the transaction ends, and returns (digest of what the version
+# says, who wrote it), ("", "") for a version that is not there. What a version of another kind says never changes under its number.
+CONTENT: Final[dict[str, str]] = {
+    "contract": "kerege.catalogue.contracts:content",
 }
 
 BINDING: Final = frozenset({Action.APPROVE, Action.PUBLISH, Action.DEPRECATE, Action.REINSTATE, Action.RETIRE})
@@ -171,6 +191,47 @@ def act(
             ) from error
         _findable(subject)
     return history(subject)[-1]
+
+
+def seen(subject: Subject) -> str:
+    """What somebody who looks at `subject` now sees, in a word: how many actions, and a digest of the version and what it says.
+
+    Asked before the rest is read: what changes in between makes `as_seen` refuse once too often, and never once too rarely.
+    """
+    return _seen(subject, len(_rows(subject)), _content(subject, False)[0])
+
+
+@contextmanager
+def as_seen(subject: Subject, word: str) -> Iterator[None]:
+    """A transaction in which `subject` is what it was when `seen` gave `word`; nobody acts on it or replaces it before the end.
+
+    Raises LifecycleRaced, naming who acted or replaced it since: what is approved is what was looked at.
+    """
+    with transaction.atomic():
+        content, author = _content(
+            subject, True
+        )  # before the lock, as whoever publishes a contract takes the two in this order
+        _lock(subject)
+        rows = _rows(subject)
+        if word != _seen(subject, len(rows), content):
+            acted = bool(rows) and word.partition("-")[0] != str(len(rows))
+            raise LifecycleRaced(
+                subject=str(subject), by=rows[-1].by if acted else author or "somebody",
+                action=rows[-1].action if acted else "write it anew", state=_status(subject, rows).state.value,
+            )  # fmt: skip
+        yield
+
+
+def _seen(subject: Subject, actions: int, content: str) -> str:
+    return f"{actions}-{digest([subject.kind, subject.id, subject.version, content])[:32]}"
+
+
+def _content(subject: Subject, hold: bool) -> tuple[str, str]:
+    module, _, function = CONTENT.get(subject.kind, "").partition(":")
+    if not module:
+        return "", ""
+    told: tuple[str, str] = getattr(importlib.import_module(module), function)(subject, hold)
+    return told
 
 
 def status(subject: Subject, as_of: datetime | None = None) -> Status:

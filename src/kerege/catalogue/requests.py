@@ -19,7 +19,7 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 
 from kerege.catalogue import requests_rules as rules
-from kerege.catalogue.errors import RequestRefused, RequestUnknown, ReviewRefused
+from kerege.catalogue.errors import LifecycleRaced, RequestRefused, RequestUnknown, ReviewRefused
 from kerege.catalogue.lifecycle_rules import same_person
 from kerege.catalogue.models import Dataset, RegisterRequest, RegisterReview, SourceOfTruth
 from kerege.catalogue.ownership import may_publish
@@ -145,12 +145,16 @@ def review(
     reason: str,
     now: datetime,
     terms: str = "",
+    seen: int | None = None,
     ledger: LedgerWriter | None = None,
 ) -> Request:
-    """Decide for one reviewer's role: positive (perhaps bound to `terms`), negative or dismissed, with the reason. Raises ReviewRefused."""
+    """Decide for one reviewer's role: positive (perhaps bound to `terms`), negative or dismissed, with the reason. Raises ReviewRefused.
+
+    seen   how many reviews the reviewer saw; LifecycleRaced when there are others by now
+    """
     if decision not in {Decision.POSITIVE, Decision.NEGATIVE, Decision.DISMISSED}:
         raise ReviewRefused(request=request_id, by=by, why="a decision is positive, negative or dismissed")
-    return _decide(request_id, role, by, Decision(decision), reason, terms, now, ledger)
+    return _decide(request_id, role, by, Decision(decision), reason, terms, now, ledger, seen)
 
 
 @transaction.atomic
@@ -185,12 +189,18 @@ def registers(now: datetime) -> list[RegisterView]:
 
 def _decide(
     request_id: str, role: str, by: str, decision: Decision, reason: str, terms: str, now: datetime,
-    ledger: LedgerWriter | None,
+    ledger: LedgerWriter | None, seen: int | None = None,
 ) -> Request:  # fmt: skip
     row = RegisterRequest.objects.select_for_update().filter(request_id=request_id).first()
     if row is None:
         raise RequestUnknown(request=request_id)
     asked, by, reason = _request(row), by.strip(), reason.strip()
+    if seen is not None and seen != len(asked.reviews):
+        last = asked.reviews[-1] if asked.reviews else None
+        raise LifecycleRaced(
+            subject=request_id, by=last.by if last else asked.by, action=last.decision.value if last else "ask",
+            state=asked.outcome.value,
+        )  # fmt: skip
     if decision is Decision.WITHDRAWN:
         why = "" if same_person(by, asked.by) else f"only {asked.by}, who made it, may withdraw it"
         why = why or ("" if asked.outcome is Outcome.OPEN else f"it is {asked.outcome.value} already")

@@ -168,7 +168,8 @@ def names(people: Sequence[str]) -> dict[str, str]:
 
 
 def life_of(request: HttpRequest, subject: Subject) -> dict[str, Any]:
-    """How a version stands, its history with people's names, and the actions this person may take on it."""
+    """How a version stands, its history with people's names, the actions this person may take on it, and the word for what was `seen`."""
+    seen = lifecycle.seen(subject)
     state, done = lifecycle.status(subject), lifecycle.history(subject)
     known = names([a.by for a in done])
     may = rights(request)
@@ -187,7 +188,7 @@ def life_of(request: HttpRequest, subject: Subject) -> dict[str, Any]:
     track = [{"name": name, "now": n == at, "look": "was" if n < at else ""} for n, name in enumerate(path)]
     own = may.reviewer and Action.APPROVE in mine and state.submitted_by == me(request).id
     return {
-        "subject": subject, "state": state.state.value, "since": state.since, "actions": [a.value for a in mine],
+        "subject": subject, "seen": seen, "state": state.state.value, "since": state.since, "actions": [a.value for a in mine],
         "history": [{"view": a, "name": known.get(a.by, a.by)} for a in reversed(done)], "waits": bool(waits), "own": own, "track": track,
     }  # fmt: skip
 
@@ -195,7 +196,7 @@ def life_of(request: HttpRequest, subject: Subject) -> dict[str, Any]:
 def act_on(
     request: HttpRequest, subject: Subject, special: Callable[[Action, str, Ledger], bool] | None = None
 ) -> None:
-    """Carry out the life-cycle action that was posted, if this person's role may take it.
+    """Carry out the life-cycle action that was posted, if this person's role may take it and `subject` is what the form's page showed.
 
     special   does an action for which more than the state changes; False where it is an ordinary one
     """
@@ -207,7 +208,7 @@ def act_on(
     reason = posted(request, "reason")
 
     def doing() -> None:
-        with Ledger.open(reading.ledger_folder()) as ledger:
+        with Ledger.open(reading.ledger_folder()) as ledger, lifecycle.as_seen(subject, posted(request, "seen", 60)):
             if special is None or not special(action, reason, ledger):
                 lifecycle.act(subject, action, me(request).id, reason, clock.now(), ledger=ledger)
 

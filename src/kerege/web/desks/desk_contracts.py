@@ -81,17 +81,18 @@ def _draft(request: HttpRequest) -> HttpResponse:
 
 
 def one(request: HttpRequest, contract: str) -> HttpResponse:
-    version, now = request.GET.get("version", "")[:60], clock.now()
+    now, asked = clock.now(), request.POST if request.method == "POST" else request.GET
     try:
-        row = contracts.find(contract, version)
+        row = contracts.find(contract, asked.get("version", "")[:60])
     except ContractUnknown as error:
         raise Http404 from error
     subject = contracts.subject(row.contract, row.version)
     if request.method == "POST":
         act_on(request, subject, lambda action, reason, ledger: _special(request, row, action, reason, ledger))
         return back("desks-contract", contract, near="life", version=row.version)
+    life = life_of(request, subject)  # before what it says is read
+    row = contracts.find(row.contract, row.version)
     view = contract_queries.show(contract, now, row.version)
-    life = life_of(request, subject)
     against = (
         contracts.publication_reasons(subject, now)
         if view.head.state in ("draft", "submitted", "returned", "approved")

@@ -1,4 +1,7 @@
-"""The crosswalk desk: a crosswalk as a table, the policy for what is unmapped, versions on their way, and whom publishing touches."""
+"""The crosswalk desk: a crosswalk as a table, the policy for what is unmapped, versions on their way, and whom publishing touches.
+
+A version's page shows that version's own rows, for they are what is approved; what is being worked on stands on a page of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue import crosswalk_desk
 from kerege.catalogue.codelists import CROSSWALK
+from kerege.catalogue.column_desk import COLUMNS
 from kerege.catalogue.errors import ImpactUnknown
 from kerege.catalogue.impact import asked
-from kerege.catalogue.lifecycle import Action, Subject, reasons_against
+from kerege.catalogue.lifecycle import Action, State, Subject, reasons_against, subjects
 from kerege.catalogue.models import CodeSuggestion, CrosswalkVersion
 from kerege.ground import clock
 from kerege.semantics.impact import Impact
@@ -30,35 +34,43 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 def one(request: HttpRequest, crosswalk: str) -> HttpResponse:
-    version = request.GET.get("version", "")[:100]
-    kept = list(
-        CrosswalkVersion.objects.filter(crosswalk=crosswalk).defer("content").order_by("-imported_at", "-pk")[:50]
-    )
-    chosen = next((v for v in kept if v.version == version), kept[0] if kept else None)
+    """A version's own rows with its life cycle, or what is being worked on: the newest version with what was decided and suggested since.
+
+    Without a version named it is what is being worked on; the newest version where nothing is.
+    """
+    if crosswalk == COLUMNS:
+        raise Http404
+    versions = CrosswalkVersion.objects.filter(crosswalk=crosswalk).order_by("-imported_at", "-pk")
+    kept = list(versions.values_list("version", flat=True)[:50])
     if request.method == "POST":
-        return _posted(request, crosswalk, chosen)
+        return _posted(request, crosswalk)
+    version = request.GET.get("version", "")[:100]
+    if version and not versions.filter(version=version).exists():
+        raise Http404
     state = one_of(request.GET.get("state", ""), crosswalk_desk.STATES)
-    lines, counts, walk = crosswalk_desk.table(crosswalk, state)
+    lines, counts, walk = crosswalk_desk.table(crosswalk, state, version)
     if not walk.rows and not lines and not kept:
         raise Http404
+    if not version and kept and not _changed(crosswalk, walk.rows):
+        version = kept[0]
     page = pages(request, len(lines), ROWS, state=state, version=version)
-    now = clock.now()
-    subject = Subject(CROSSWALK, crosswalk, chosen.version) if chosen else None
+    shown = lines[page.start : page.start + ROWS]
+    subject = Subject(CROSSWALK, crosswalk, version) if version else None
     kind, _, default = str(walk.policy).partition(" ")
+    states = {s.subject.version: s.state.value for s in subjects(CROSSWALK, thing=crosswalk)}
     context = {
-        "crosswalk": crosswalk, "lines": lines[page.start : page.start + ROWS], "pages": page, "counts": counts, "state": state,
-        "states": crosswalk_desk.STATES, "total": sum(counts.values()), "walk": walk, "policy": kind, "default": default,
-        "policies": POLICIES, "next": crosswalk_desk.next_version(crosswalk), "versions": kept, "chosen": chosen,
-        "life": life_of(request, subject) if subject else None,
-        "against": reasons_against(subject, Action.PUBLISH, now) if subject else (), "impact": _impact(crosswalk),
-        "changed": _changed(crosswalk, walk.rows), "suggested": CodeSuggestion.objects.filter(crosswalk=crosswalk).exists(),
-        "people": names([line.by for line in lines[page.start : page.start + ROWS]]),
+        "crosswalk": crosswalk, "lines": shown, "pages": page, "counts": counts, "state": state, "states": crosswalk_desk.STATES,
+        "total": sum(counts.values()), "walk": walk, "policy": kind, "default": default, "policies": POLICIES,
+        "next": crosswalk_desk.next_version(crosswalk), "versions": [(v, states.get(v, State.DRAFT.value)) for v in kept],
+        "version": version, "life": life_of(request, subject) if subject else None,
+        "against": reasons_against(subject, Action.PUBLISH, clock.now()) if subject else (), "impact": _impact(crosswalk),
+        "suggested": CodeSuggestion.objects.filter(crosswalk=crosswalk).exists(), "people": names([line.by for line in shown]),
     }  # fmt: skip
     return show(request, "desks/desk_crosswalk.html", context)
 
 
 def _changed(crosswalk: str, rows: tuple[Any, ...]) -> bool:
-    """Whether something was decided or suggested that the newest version does not have."""
+    """Whether something was decided or suggested that the newest version does not have: then there is something to make a version of."""
     base = crosswalk_desk.base_of(crosswalk)
     return base is None or base.rows != rows
 
@@ -74,18 +86,18 @@ def _impact(crosswalk: str) -> Impact | None:
         return None
 
 
-def _posted(request: HttpRequest, crosswalk: str, chosen: CrosswalkVersion | None) -> HttpResponse:
+def _posted(request: HttpRequest, crosswalk: str) -> HttpResponse:
+    version = posted(request, "version", 100)
     if posted(request, "do") == "version":
         need(request, Audience.STEWARD)
-        number = posted(request, "version", 60)
         kind = one_of(posted(request, "policy", 40), POLICIES)
         policy = f"default {posted(request, 'default', 60)}" if kind == "default" else kind
         made = attempt(
-            request, lambda: crosswalk_desk.make_version(crosswalk, number, policy, me(request).id, clock.now()),
-            "crosswalks.made", version=number,
+            request, lambda: crosswalk_desk.make_version(crosswalk, version, policy, me(request).id, clock.now()),
+            "crosswalks.made", version=version,
         )  # fmt: skip
-        return back("desks-crosswalk", crosswalk, near="life", version=made or "")
-    if chosen is None:
+        return back("desks-crosswalk", crosswalk, near="life" if made else "", version=made or "")
+    if not CrosswalkVersion.objects.filter(crosswalk=crosswalk, version=version).exists():
         raise Http404
-    act_on(request, Subject(CROSSWALK, crosswalk, chosen.version))
-    return back("desks-crosswalk", crosswalk, near="life", version=chosen.version)
+    act_on(request, Subject(CROSSWALK, crosswalk, version))
+    return back("desks-crosswalk", crosswalk, near="life", version=version)

@@ -53,7 +53,7 @@ def one(request: HttpRequest, register: str) -> HttpResponse:
     called = names([r.by for r in view.requests] + [v.by for r in view.requests for v in r.reviews])
     waits = view.open_request
     context = {
-        "view": view, "row": _row(view, now), "description": view.standing.coming or view.standing.description or view.requests[0].description,
+        "view": view, "row": _row(view, now), "description": _told(view),
         "requests": [
             {
                 "request": r, "name": called.get(r.by, r.by), "overdue": r.overdue(now), "missing": [roles.text(m) for m in r.missing],
@@ -68,9 +68,15 @@ def one(request: HttpRequest, register: str) -> HttpResponse:
     return show(request, "desks/desk_request.html", context)
 
 
-def _row(view: RegisterView, now: Any) -> dict[str, Any]:
+def _told(view: RegisterView) -> dict[str, Any]:
+    """The description to show: the open request's own, for that is what is decided on; else the one that is coming, or stands."""
     waits = view.open_request
-    told = view.standing.coming or view.standing.description or view.requests[0].description
+    asked = waits.description if waits is not None else {}
+    return asked or view.standing.coming or view.standing.description or view.requests[0].description
+
+
+def _row(view: RegisterView, now: Any) -> dict[str, Any]:
+    waits, told = view.open_request, _told(view)
     return {
         "register": view.register, "name": told.get("name"), "state": view.state.value, "open": waits, "facts": view.facts,
         "overdue": bool(waits and waits.overdue(now)), "owner": labels.organisation(str(told.get("owner", "")), labels.organisations()),
@@ -128,8 +134,10 @@ def _description(request: HttpRequest, register: str) -> dict[str, Any] | None:
 
 
 def _decide(request: HttpRequest, view: RegisterView, do: str) -> None:
-    waits, reason = view.open_request, posted(request, "reason")
-    number = waits.request_id if waits else view.requests[0].request_id
+    """Decide on the request that the form was shown for, and on no other that took its place."""
+    number, seen, reason = posted(request, "request", 60), posted(request, "seen", 6), posted(request, "reason")
+    if number not in {r.request_id for r in view.requests}:
+        raise Http404
     if do == "withdraw":
         need(request, Audience.STEWARD, Audience.DATA_OWNER)
     else:
@@ -141,7 +149,7 @@ def _decide(request: HttpRequest, view: RegisterView, do: str) -> None:
                 return registers.withdraw(number, by=me(request).id, reason=reason, now=clock.now(), ledger=ledger)
             return registers.review(
                 number, posted(request, "role", 60), by=me(request).id, decision=posted(request, "decision", 20), reason=reason,
-                terms=posted(request, "terms"), now=clock.now(), ledger=ledger,
+                terms=posted(request, "terms"), now=clock.now(), seen=int(seen) if seen.isascii() and seen.isdigit() else -1, ledger=ledger,
             )  # fmt: skip
 
     attempt(request, doing, "requests.withdrawn" if do == "withdraw" else "requests.reviewed")
