@@ -184,7 +184,7 @@ def test_the_stewards_day_from_a_harvested_register_to_a_published_contract(hub,
     assert "6 changes came into the catalogue" in told(steward)
 
     # What each column means: candidates by keyboard, the first accepted; one slip undone.
-    steward.click("text=what the columns mean")
+    steward.click("text=what the fields mean")
     shot(steward, "03-columns")
     for column, concept in MEANINGS.items():
         assert steward.inner_text("form.item h3").startswith(column)
@@ -215,7 +215,7 @@ def test_the_stewards_day_from_a_harvested_register_to_a_published_contract(hub,
     steward.fill("#legal_basis", "Law on public health (article to be confirmed)")
     steward.click('button[value="name"]')
     assert "The owner was named" in told(steward)
-    assert "5 of 5 attributes have an owner" in steward.inner_text("main")
+    assert "5 of 5 fields have an owner" in steward.inner_text("main")
 
     # Codes: the sure one and the unsure one, side by side with their evidence; then a version of the crosswalk.
     steward.goto(f"{base}/en/desks/suggestions/codes/{WALK}/")
