@@ -135,6 +135,9 @@ class CodeDecision(models.Model):
     by = models.CharField(max_length=200)
     reason = models.CharField(max_length=500, blank=True)
     at = models.DateTimeField()
+    replaced = models.JSONField(
+        default=dict
+    )  # of a column: the meaning the decision took the place of (`column_desk`), for undoing; {} where none
 
     class Meta:
         indexes = (models.Index(fields=["crosswalk", "code"], name="catalogue_decision_code"),)
