@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics.crosswalk import Condition, Crosswalk, Policy, Row, parse_sssom, read_sssom, write_sssom
+from kerege.semantics.crosswalk import NOT, Condition, Crosswalk, Policy, Row, parse_sssom, read_sssom, write_sssom
 from kerege.semantics.crosswalk_rows import TRANSLATING, conditions_text, parse_conditions
 from kerege.semantics.crosswalk_rules import cardinalities, compile_rows
 from kerege.semantics.errors import CrosswalkInvalid, CrosswalkTwice
@@ -95,6 +95,50 @@ def test_conditions_neither_inside_the_other_are_a_contradiction_too() -> None:
         "x", (Row("a", "1", conditions=(Condition("k", ("1",)),)), Row("a", "2", conditions=(Condition("k", ("2",)),)))
     )
     assert not apart.compiled.twice
+
+
+@pytest.mark.parametrize(
+    ("against", "said"),
+    [
+        (Row("a", "1", predicate_modifier=NOT), "not '1'"),
+        (Row("a", None), "that it has no counterpart"),
+        (Row("", "1"), "that nothing is '1'"),
+        (Row("a", "1", "skos:closeMatch", predicate_modifier=NOT), "not '1'"),
+    ],
+)
+def test_a_target_that_somebody_denied_is_not_used_because_another_row_says_it(against: Row, said: str) -> None:
+    walk = Crosswalk("x", (Row("a", "1"), Row("b", "2"), against))
+    assert (walk.table, walk.ambiguous) == ({"b": "2"}, {"a"})
+    assert walk.translate("a") == (None, False)
+    with pytest.raises(CrosswalkTwice, match=f"row 1 says '1' .* row 3 says {said}"):
+        walk.require_single()
+    (finding,) = walk.check()
+    assert (finding.code, finding.notation, finding.severity) == ("denied", "a", "error")
+    assert parse_sssom(write_sssom(walk).decode(), "x").ambiguous == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("said", "against"),
+    [
+        (
+            Row("a", "1", "skos:broadMatch"),
+            Row("a", "1", predicate_modifier=NOT),
+        ),  # wider, and for that reason not the same
+        (Row("a", "1", "skos:broadMatch"), Row("a", None)),
+        (Row("a", "1"), Row("a", "2", predicate_modifier=NOT)),
+        (Row("a", "1", valid_from=D3), Row("a", "1", predicate_modifier=NOT, valid_to=D2)),
+        (Row("a", "1"), Row("a", None, "skos:relatedMatch")),  # nobody has decided
+    ],
+)
+def test_a_denial_speaks_against_the_contrary_only(said: Row, against: Row) -> None:
+    walk = Crosswalk("x", (said, against))
+    walk.require_single()
+    assert walk.translate("a", D3) == ("1", True)
+
+
+def test_an_installations_own_row_takes_the_place_of_what_said_that_nothing_is_its_target() -> None:
+    below = Crosswalk("x", (Row("b", "2"), Row("", "1")))
+    assert below.merged(Crosswalk("x", (Row("a", "1"),))).table == {"a": "1", "b": "2"}
 
 
 def test_an_exact_row_speaks_on_its_days_and_a_close_one_on_the_others() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerege.semantics import compile_record, ir, problems
+from kerege.semantics.crosswalk import Crosswalk
+from kerege.semantics.emit_duckdb import compile_duckdb
 from kerege.semantics.lineage import explain
 from kerege.semantics.mapping import Mapping, TargetField
+from kerege.semantics.operators import Uncounted
 
 from .support import CELLS, country_pack, small_pack
 from .test_two_engines import DAY, mapping_of, mappings
@@ -60,6 +64,30 @@ def test_a_recoding_as_of_a_day_names_the_row_that_held_then(day: str, row: int)
     step = explain(mapping_of([TargetField("f", expr)]), small_pack(), {"a": "М", "c": day}, "f").steps[-1]
     assert step.rule is not None
     assert step.rule.row == row
+
+
+def test_what_others_count_while_a_value_is_explained_or_tried_stays_counted() -> None:
+    pack = small_pack()
+    walk = pack.crosswalk("t:dated-exact")
+    times = 0
+
+    class Busy(Uncounted):
+        """Somebody translates with the same crosswalk each time that it is asked for."""
+
+        def crosswalk(self, crosswalk_id: str) -> Crosswalk:
+            nonlocal times
+            times += 1
+            pack.crosswalk(crosswalk_id).count("theirs")
+            return pack.crosswalk(crosswalk_id)
+
+    expr = ir.RecodeAsOf(ir.Together((ir.Field("a"), DAY, ir.Field("b"))), walk.id, ("b",))
+    mapping = mapping_of([TargetField("f", expr)])
+    explain(mapping, Busy(pack), {"a": "nobody", "c": "2020-01-01"}, "f")
+    assert walk.unmapped == {"theirs": times}
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE t AS SELECT 'nobody' AS a, NULL::VARCHAR AS b, '2020-01-01' AS c FROM range(3)")
+        compile_duckdb(mapping, Busy(pack)).run(con, "t")
+    assert walk.unmapped == {"theirs": times, "nobody": 3}, "the rows are counted, not the value that was tried once"
 
 
 def test_masks_show_the_shape_of_values_only() -> None:

@@ -29,6 +29,7 @@ import yaml
 from kerege.semantics.crosswalk_rows import LEXICAL as LEXICAL
 from kerege.semantics.crosswalk_rows import MANUAL as MANUAL
 from kerege.semantics.crosswalk_rows import NO_TERM as NO_TERM
+from kerege.semantics.crosswalk_rows import NOT as NOT
 from kerege.semantics.crosswalk_rows import TRANSLATING as TRANSLATING
 from kerege.semantics.crosswalk_rows import Condition as Condition
 from kerege.semantics.crosswalk_rows import Policy as Policy

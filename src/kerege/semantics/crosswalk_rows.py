@@ -16,6 +16,13 @@ from urllib.parse import unquote
 PolicyKind = Literal["reject", "quarantine", "pass-and-flag", "null-and-flag", "default"]
 TRANSLATING: Final = ("skos:exactMatch", "skos:closeMatch", "skos:broadMatch")  # strongest first
 NO_TERM: Final = "sssom:NoTermFound"
+NOT: Final = "Not"  # of `predicate_modifier`: the row says that it is not so
+# what a row that is not so, or that found no term, speaks against: a mapping by the same predicate, and by one that would imply it
+_AGAINST: Final = {
+    "skos:exactMatch": ("skos:exactMatch",),
+    "skos:closeMatch": ("skos:exactMatch", "skos:closeMatch"),
+    "skos:broadMatch": ("skos:broadMatch",),
+}
 MANUAL: Final = "semapv:ManualMappingCuration"
 LEXICAL: Final = "semapv:LexicalMatching"
 _ESCAPED: Final = {ord(c): f"%{ord(c):02X}" for c in "%;=,|\t\r\n"}
@@ -145,8 +152,17 @@ class Row:
     @property
     def translates(self) -> bool:
         """Whether this row gives a target: a positive mapping by one of the translating predicates."""
-        positive = self.predicate in TRANSLATING and self.predicate_modifier != "Not"
+        positive = self.predicate in TRANSLATING and self.predicate_modifier != NOT
         return positive and self.object is not None and self.subject != ""
+
+    @property
+    def denies(self) -> tuple[str, ...]:
+        """The predicates by which `subject` may not be mapped to `object`, because the row says that it is not so or that there is none.
+
+        Without an object the row speaks of every target of its code (sssom:NoTermFound), without a subject of every code for its target.
+        """
+        nothing = self.object is None or self.subject == ""
+        return _AGAINST.get(self.predicate, ()) if (self.predicate_modifier == NOT) != nothing else ()
 
     @property
     def when(self) -> str:

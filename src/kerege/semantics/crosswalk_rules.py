@@ -16,7 +16,11 @@ a condition, one rule per key: then `Crosswalk.table` (key to target) is all the
 **Which row speaks.** The narrower condition wins over the wider (every record the one holds for, the other holds for too); with equal
 conditions the stronger predicate wins (exact, close, broad). Two rows for one code that can hold for one record on one day and say different
 targets, with equal conditions and predicate or with conditions neither inside the other, are `Twice`: nobody may load such a crosswalk for
-use (`Crosswalk.require_single`), and until mended the code counts as unmapped. Pure.
+use (`Crosswalk.require_single`), and until mended the code counts as unmapped.
+
+**What is not so.** A row with the predicate modifier `Not`, and one that found no term (sssom:NoTermFound) on either side, speaks against every
+row that says the contrary by the same predicate, or by one that would imply it, for a record that both can hold for. Such a pair is `Twice` too,
+`denied`: what somebody found to be wrong is never used because somebody else wrote it down as well. Pure.
 """
 
 from __future__ import annotations
@@ -61,12 +65,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Twice:
-    """Two rows (indexes) that say different targets for `key` on one day; `overlap` is True when only some records meet both."""
+    """Two rows (indexes) that say different targets for `key` on one day; `overlap` is True when only some records meet both.
+
+    denied   the second says that what the first says is not so
+    """
 
     key: str
     first: int
     second: int
     overlap: bool
+    denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ def _iso(day: date | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A row on its way: its conditions as sets by cell, and its days with open ends closed."""
+    """A row on its way: its conditions as sets by cell, and its days with open ends closed. Of one that denies, `target` may be "" for any."""
 
     index: int
     sets: Mapping[str, frozenset[str]]
@@ -123,8 +131,11 @@ class _Wanted:
 def compile_rows(rows: Sequence[Row], key: Key) -> Compiled:
     """The compiled form of `rows`. Raises ValueError when one code has too many rows or one row too many combinations of values."""
     by_key: dict[str, list[_Wanted]] = defaultdict(list)
+    denials: dict[tuple[str, str], list[_Wanted]] = defaultdict(
+        list
+    )  # by source key, or ("", target) where every code is meant
     for index, row in enumerate(rows):
-        if row.translates and row.object is not None:
+        if row.translates or row.denies:
             sets = {c.cell: frozenset(key(v) for v in c.values) for c in row.conditions}
             if math.prod(len(v) for v in sets.values()) > COMBINATIONS:
                 raise ValueError(
@@ -132,14 +143,24 @@ def compile_rows(rows: Sequence[Row], key: Key) -> Compiled:
                 )
             first, last = row.valid_from or _FIRST, row.valid_to or _LAST
             strength = TRANSLATING.index(row.predicate)
-            by_key[key(row.subject)].append(_Wanted(index, sets, first, last, strength, row.object))
+            wanted = _Wanted(index, sets, first, last, strength, row.object or "")
+            if row.translates:
+                by_key[key(row.subject)].append(wanted)
+            else:
+                denials[(key(row.subject), "") if row.subject else ("", wanted.target)].append(wanted)
     cells = tuple(sorted({cell for found in by_key.values() for wanted in found for cell in wanted.sets}))
     rules: dict[str, tuple[Rule, ...]] = {}
     twice: list[Twice] = []
     for code, found in by_key.items():
-        if len(found) > ROWS_PER_CODE:
-            raise ValueError(f"one code has {len(found)} rows; more than {ROWS_PER_CODE} are refused")
+        if (many := len(found) + len(denials.get((code, ""), ()))) > ROWS_PER_CODE:
+            raise ValueError(f"one code has {many} rows; more than {ROWS_PER_CODE} are refused")
         against = [t for a, b in itertools.combinations(found, 2) if (t := _contradiction(code, a, b)) is not None]
+        against += [
+            Twice(code, a.index, b.index, overlap=False, denied=True)
+            for a in found
+            for b in (*denials.get((code, ""), ()), *denials.get(("", a.target), ()))
+            if b.target in ("", a.target) and rows[a.index].predicate in rows[b.index].denies and _meet(a, b)
+        ]
         twice += against
         if not against:
             rules[code] = _flattened(found, cells)
@@ -147,13 +168,17 @@ def compile_rows(rows: Sequence[Row], key: Key) -> Compiled:
 
 
 def _contradiction(key: str, a: _Wanted, b: _Wanted) -> Twice | None:
-    if a.target == b.target or a.last < b.first or b.last < a.first:
+    if a.target == b.target or not _meet(a, b):
         return None
-    if any(not a.sets[cell] & b.sets[cell] for cell in a.sets.keys() & b.sets.keys()):
-        return None  # no record meets both
     if a.sets == b.sets:
         return Twice(key, a.index, b.index, overlap=False) if a.strength == b.strength else None
     return None if _inside(a, b) or _inside(b, a) else Twice(key, a.index, b.index, overlap=True)
+
+
+def _meet(a: _Wanted, b: _Wanted) -> bool:
+    """Whether a record can meet both on one day."""
+    days = a.first <= b.last and b.first <= a.last
+    return days and all(a.sets[cell] & b.sets[cell] for cell in a.sets.keys() & b.sets.keys())
 
 
 def _inside(a: _Wanted, b: _Wanted) -> bool:

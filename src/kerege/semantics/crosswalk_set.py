@@ -5,6 +5,7 @@ The rows are `crosswalk_rows`, the compiled form that engines run is `crosswalk_
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -67,12 +68,12 @@ class Crosswalk:
         return frozenset(twice.key for twice in self.compiled.twice)
 
     def require_single(self, file: str = "") -> None:
-        """Raise CrosswalkTwice, naming both rows, when one code has two targets on one day under the same conditions."""
+        """Raise CrosswalkTwice, naming both rows, when one code has two targets on one day under the same conditions, or one that is denied."""
         for twice in self.compiled.twice:
             first, second = self.rows[twice.first], self.rows[twice.second]
             raise CrosswalkTwice(
                 crosswalk=file or self.id, code_given=repr(first.subject), first=twice.first + 1, second=twice.second + 1,
-                first_target=repr(first.object), second_target=repr(second.object),
+                first_target=repr(first.object), second_target=_against(second) if twice.denied else repr(second.object),
                 first_when=first.when or "always", second_when=second.when or "always", more=len(self.compiled.twice) - 1,
             )  # fmt: skip
 
@@ -96,15 +97,15 @@ class Crosswalk:
         return row.other.get(name) or known.get(name) or str(self.header.get(name, ""))
 
     def check(self) -> tuple[Finding, ...]:
-        """What is wrong with the crosswalk: codes mapped twice, declared cardinalities that are not true."""
+        """What is wrong with the crosswalk: codes mapped twice or to what a row denies, declared cardinalities that are not true."""
         found = []
         for twice in self.compiled.twice:
             first, second = self.rows[twice.first], self.rows[twice.second]
             said = (
                 f"row {twice.first + 1} says {first.object} ({first.when or 'always'}), "
-                f"row {twice.second + 1} says {second.object} ({second.when or 'always'})"
+                f"row {twice.second + 1} says {_against(second) if twice.denied else second.object} ({second.when or 'always'})"
             )
-            code = "conditions_overlap" if twice.overlap else "mapped_twice"
+            code = "denied" if twice.denied else "conditions_overlap" if twice.overlap else "mapped_twice"
             found.append(Finding(code, first.subject, said, "error"))
         for row, real in zip(self.rows, self.cardinalities(), strict=True):
             if (declared := row.other.get("mapping_cardinality", real)) != real:
@@ -144,14 +145,32 @@ class Crosswalk:
         """Count an unmapped code; past `COUNTED` different ones the rest are counted together, so a stream of noise stays small."""
         self.unmapped[code if code in self.unmapped or len(self.unmapped) < COUNTED else OTHERS] += times
 
+    def uncounted(self) -> Crosswalk:
+        """The same crosswalk with a counter of its own, at the cost of a copy of its fields: what is tried by it is counted nowhere else."""
+        aside = copy.copy(self)
+        object.__setattr__(aside, "unmapped", Counter())
+        return aside
+
     def merged(self, other: Crosswalk) -> Crosswalk:
         """This crosswalk with `other`'s rows winning over its own for the same source code; `other`'s policy wins too."""
-        theirs = {other.key(row.subject) for row in other.rows}
-        kept = tuple(row for row in self.rows if other.key(row.subject) not in theirs)
+        theirs = {other.key(row.subject) for row in other.rows if row.subject}
+        found = {row.object for row in other.rows if row.translates}
+        kept = tuple(
+            row
+            for row in self.rows
+            if (other.key(row.subject) not in theirs if row.subject else row.object not in found)
+        )
         values = {f.name: getattr(other, f.name) for f in fields(Crosswalk) if f.name != "unmapped"}
         values |= {"id": self.id, "rows": (*kept, *other.rows), "curie_map": {**self.curie_map, **other.curie_map}}
         values |= {name: values[name] or getattr(self, name) for name in ("subject_source", "object_source", "title")}
         return Crosswalk(**values)
+
+
+def _against(row: Row) -> str:
+    """What a row that denies says, in words."""
+    if row.object is None:
+        return "that it has no counterpart"
+    return f"not {row.object!r}" if row.subject else f"that nothing is {row.object!r}"
 
 
 def _always(rules: tuple[Rule, ...]) -> bool:

@@ -22,7 +22,7 @@ from kerege.semantics.duck_columns import Coded, Columns
 from kerege.semantics.duck_patterns import PatternColumns
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import Mapping
-from kerege.semantics.operators import Lists, function_of, lookup_table
+from kerege.semantics.operators import Lists, Uncounted, function_of, lookup_table
 
 RUNS: Final[itertools.count[int]] = itertools.count(1)
 _FEW: Final = 500  # different values of a cell that is worked out by value and not by row
@@ -218,15 +218,8 @@ class Layout:
         self._coded(node, Coded(coded.code, tuple(v for v, _ in pairs), tuple(i for _, i in pairs)))
 
     def _outcomes(self, node: ir.Expr, texts: list[str]) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
-        function = function_of(node, self.pack)
-        if isinstance(node, ir.RecodeAsOf):  # what is unmapped is counted after the pass, by rows
-            walk = self.pack.crosswalk(node.crosswalk)
-            counted = walk.unmapped.copy()
-            outcomes = [function(text) for text in texts]
-            walk.unmapped.clear()
-            walk.unmapped.update(counted)
-        else:
-            outcomes = [function(text) for text in texts]
+        function = function_of(node, Uncounted(self.pack))  # what is unmapped is counted after the pass, by rows
+        outcomes = [function(text) for text in texts]
         return tuple(value for value, _ in outcomes), tuple(
             issue[0] if issue is not None else None for _, issue in outcomes
         )

@@ -10,16 +10,13 @@ An operator an engine has no words for runs through a side table: Python once pe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from kerege.semantics import ir, problems
-from kerege.semantics.crosswalk import Crosswalk
-from kerege.semantics.gazetteer import Gazetteer
 from kerege.semantics.mapping import Mapping
-from kerege.semantics.operators import Function, Lists, Outcome, check_lists, function_of, reader_of
+from kerege.semantics.operators import Function, Lists, Outcome, Uncounted, check_lists, function_of, reader_of
 from kerege.semantics.patterns import Pattern
 from kerege.semantics.problems import Severity, Verdict
 
@@ -129,7 +126,7 @@ def side_columns(nodes: Sequence[ir.Expr], names: Sequence[str]) -> tuple[str, .
 
 def side_row(nodes: Sequence[ir.Expr], pack: Lists) -> Callable[[str], tuple[str | None, ...]]:
     """What fills a side table: from one distinct value its row, the key first."""
-    quiet = _Uncounted(pack)
+    quiet = Uncounted(pack)
     readers: dict[Pattern, Callable[[str], dict[str, str] | None]] = {}
     functions: list[tuple[Function, bool]] = []
     for node in nodes:
@@ -176,21 +173,6 @@ def _part(read: Callable[[str], dict[str, str] | None], part: str) -> Function:
         return (None, _UNREAD) if found is None else (found.get(part), None)
 
     return run
-
-
-class _Uncounted:
-    """A pack whose crosswalks do not count: a side table meets each code once, the counters tell how many rows met it."""
-
-    def __init__(self, pack: Lists) -> None:
-        self.pack = pack
-        self.codelist = pack.codelist
-
-    @property
-    def gazetteer(self) -> Gazetteer:
-        return self.pack.gazetteer
-
-    def crosswalk(self, crosswalk_id: str) -> Crosswalk:
-        return replace(self.pack.crosswalk(crosswalk_id), unmapped=Counter())
 
 
 def plan_of(mapping: Mapping, pack: Lists, native: Native) -> Plan:

@@ -16,7 +16,7 @@ from kerege.semantics import dated, ir, problems
 from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.emit_python import pin_contradicts
 from kerege.semantics.mapping import Mapping as FieldMapping
-from kerege.semantics.operators import Lists, function_of
+from kerege.semantics.operators import Lists, Uncounted, function_of
 
 PLACE: Final = 1  # rows of a crosswalk are counted from 1, as people do
 
@@ -113,6 +113,7 @@ def explain(
 class _Tracer:
     def __init__(self, mapping: FieldMapping, lists: Lists, record: Mapping[str, str | None]) -> None:
         self.mapping, self.lists, self.record = mapping, lists, record
+        self.uncounted = Uncounted(lists)
         self.by_name = {f.name: f for f in mapping.fields}
         self.steps: list[Step] = []
 
@@ -179,13 +180,8 @@ class _Tracer:
         return self._told(expr, depth, _argument(expr), given, value, problem, rule)
 
     def _run(self, expr: ir.Expr, text: str) -> tuple[str | None, str | None]:
-        """The operator's own function; what it counts of unmapped codes is taken back, because nobody translated anything."""
-        walk = self.lists.crosswalk(expr.crosswalk) if isinstance(expr, ir.Recode | ir.RecodeAsOf) else None
-        counted = walk.unmapped.copy() if walk is not None else None
-        value, issue = function_of(expr, self.lists)(text)
-        if walk is not None and counted is not None:
-            walk.unmapped.clear()
-            walk.unmapped.update(counted)
+        """The operator's own function; nobody translated anything, so what it counts of unmapped codes is counted nowhere."""
+        value, issue = function_of(expr, self.uncounted)(text)
         return value, issue[0] if issue is not None else None
 
     def _rule(self, expr: ir.Recode | ir.RecodeAsOf, text: str) -> Rule:

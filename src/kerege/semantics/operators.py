@@ -42,6 +42,24 @@ class Lists(Protocol):
     def gazetteer(self) -> Gazetteer: ...
 
 
+class Uncounted:
+    """A pack whose crosswalks count unmapped codes for nobody: for who tries a code without translating a record, or counts by other means.
+
+    The counters of the pack are not touched, so what others count at the same time stays theirs.
+    """
+
+    def __init__(self, lists: Lists) -> None:
+        self._lists = lists
+        self.codelist = lists.codelist
+
+    @property
+    def gazetteer(self) -> Gazetteer:
+        return self._lists.gazetteer
+
+    def crosswalk(self, crosswalk_id: str) -> Crosswalk:
+        return self._lists.crosswalk(crosswalk_id).uncounted()
+
+
 def check_lists(mapping: Mapping, lists: Lists) -> None:
     """Every crosswalk and code list that `mapping` names is there; CrosswalkUnknown or CodeListUnknown says which is not."""
     for crosswalk_id in mapping.crosswalks:
