@@ -3,38 +3,35 @@
 The life is `findings`' own: acknowledged, in work, corrected or refused by the owner, withdrawn by the sender's side, closed by evidence only.
 A finding of the catalogue is closed by what found it: the next harvest that no longer shows it, the naming of an owner. One that its owner
 said was corrected and that was seen again after that is in work again. The term runs in working days from the day it was first seen.
+Which findings a list has, and in what order, the database says (`desk_rows`); who answers for a name is `answering`.
 Source: issue 4, parts 1 to 3 and 8; the Dutch Digimelding, as `findings`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from kerege.catalogue import models as catalogue
-from kerege.catalogue.ownership import owners_by_field
-from kerege.catalogue.ownership_rules import PUBLISHED_UNOWNED, RAN_OUT, Tenure
+from kerege.catalogue.ownership_rows import tenure
+from kerege.catalogue.ownership_rules import Tenure
 from kerege.ground.clock import local_date, require_utc
-from kerege.reconcile import desk_queries, doings
+from kerege.reconcile import desk_rows, doings
 from kerege.reconcile import findings as life
+from kerege.reconcile.desk_rows import DISCREPANCY, DRIFT, EVERY, GROUPS, Which
 from kerege.reconcile.errors import ActRefused, FindingUnknown
-from kerege.reconcile.models import CatalogueFindingAct
+from kerege.reconcile.models import CatalogueFindingAct, Finding
 from kerege.reconcile.settle import STEWARD, Rules
 from kerege.reconcile.settle import of_country as rules_of_country
 
 CATALOGUE: Final = "catalogue-"
-_MOST: Final = 5000
-_GROUPS: Final = {
-    "code-unknown": "unmapped",
-    RAN_OUT: "ownership",
-    PUBLISHED_UNOWNED: "ownership",
-}
+_CATALOGUE: Final = "catalogue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +41,7 @@ class DeskFinding:
     group    drift, unmapped, ownership or discrepancy
     owner    who has to answer: a member code, of a discrepancy the register's short name; "" for nobody yet
     place    where: `source#table.column`, or the field between two registers
+    detail   what was seen, in the words of what found it (English); `facts` are the same as data, for other languages
     """
 
     id: str
@@ -52,6 +50,7 @@ class DeskFinding:
     place: str
     dataset_id: int | None
     detail: str
+    facts: Mapping[str, Any]
     records: int
     owner: str
     owner_unit: str
@@ -68,52 +67,57 @@ class DeskFinding:
         return self.status in life.ENDS
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many findings there are of those that may be seen, before anything is chosen: for the filter. `owners` "": nobody's yet."""
+
+    groups: Counter[str] = field(default_factory=Counter)
+    owners: Counter[str] = field(default_factory=Counter)
+    overdue: int = 0
+
+
 def group_of(kind: str) -> str:
     """To which of the desk's kinds a finding of the catalogue belongs."""
-    return _GROUPS.get(kind, "drift")
+    return GROUPS.get(kind, DRIFT)
 
 
-def findings(
-    now: datetime, *, owner: str = "", group: str = "", status: str = "", settled: bool = False
-) -> list[DeskFinding]:
-    """Findings that wait (or, with `settled`, those that ended), what is overdue first, then by term. A fixed number of queries.
-
-    status   one of `findings.STATUSES`, or `overdue`
-    """
+def findings(now: datetime, which: Which = EVERY, *, offset: int = 0, limit: int = 25) -> list[DeskFinding]:
+    """A page of findings: what is overdue first, then what waits longest; of ended ones the newest first. A fixed number of queries."""
     rules = rules_of_country()
-    found = [*_of_catalogue(now, rules, settled=settled), *_of_discrepancies(now)]
-    kept = [
-        f
-        for f in found
-        if f.ended == settled
-        and (not owner or f.owner == owner)
-        and (not group or f.group == group)
-        and (not status or f.status == status or (status == "overdue" and f.overdue))
-    ]
-    far = datetime.max.replace(tzinfo=now.tzinfo)
-    return sorted(kept, key=lambda f: (not f.overdue, f.due_at or far, f.place, f.id))[:_MOST]
+    kinds = {kind: desk_rows.chosen(rows, which) for kind, rows in _rows(now, rules).items()}
+    told = desk_rows.page(kinds, ended=which.ended, offset=offset, limit=limit)
+    of_catalogue = _of_catalogue([pk for kind, pk in told if kind == _CATALOGUE], now, rules)
+    of_discrepancies = _of_discrepancies([pk for kind, pk in told if kind == DISCREPANCY], now)
+    return [(of_catalogue if kind == _CATALOGUE else of_discrepancies)[pk] for kind, pk in told]
 
 
-def counts(found: Iterable[DeskFinding]) -> dict[str, Counter[str]]:
-    """How many by group, by owner and by status, and overdue ones under `overdue`: for the filter."""
-    out: dict[str, Counter[str]] = {"group": Counter(), "owner": Counter(), "status": Counter()}
-    for one in found:
-        out["group"][one.group] += 1
-        out["owner"][one.owner] += 1
-        out["status"][one.status] += 1
-        out["status"]["overdue"] += one.overdue
-    return out
+def total(now: datetime, which: Which = EVERY) -> int:
+    """How many findings those are, on all pages."""
+    return sum(desk_rows.chosen(rows, which).count() for rows in _rows(now, rules_of_country()).values())
+
+
+def counts(now: datetime, which: Which = EVERY) -> Counts:
+    """How many by group and by owner, and how many are overdue, whatever is chosen of them."""
+    found, overdue = Counts(), 0
+    for rows in _rows(now, rules_of_country()).values():
+        grouped = desk_rows.seen(rows, which).order_by().values_list("group", "answers")
+        for group, owner, n, late in grouped.annotate(n=Count("pk"), past=Count("pk", filter=Q(late=True))):
+            found.groups[group] += n
+            found.owners[owner] += n
+            overdue += late
+    return Counts(found.groups, found.owners, overdue)
 
 
 def finding(finding_id: str, now: datetime) -> DeskFinding:
     """One finding, open or ended; FindingUnknown when there is none."""
-    found: list[DeskFinding] = []
+    found: dict[int, DeskFinding] = {}
     if finding_id.startswith(CATALOGUE):
-        found = _of_catalogue(now, rules_of_country(), only=_number(finding_id))
+        found = _of_catalogue([_number(finding_id)], now, rules_of_country())
     elif finding_id:
-        found = _of_discrepancies(now, only=finding_id)
-    if found:
-        return found[0]
+        pks = Finding.objects.filter(finding_id=finding_id).values_list("pk", flat=True)
+        found = _of_discrepancies(list(pks), now)
+    for one in found.values():
+        return one
     raise FindingUnknown(finding=finding_id[:80])
 
 
@@ -145,22 +149,16 @@ def answer(finding_id: str, *, act: str, by: str, reason: str = "", now: datetim
     return finding(finding_id, now).status
 
 
-def _of_catalogue(now: datetime, rules: Rules, *, settled: bool = False, only: int | None = None) -> list[DeskFinding]:
-    rows = catalogue.Finding.objects.select_related("dataset", "field").order_by("-found_at", "-pk")
-    if only is not None:
-        rows = rows.filter(pk=only)
-    elif settled:
-        ended = CatalogueFindingAct.objects.filter(act__in=(life.REFUSED, life.WITHDRAWN)).values("finding")
-        rows = rows.filter(Q(settled_at__isnull=False) | Q(pk__in=ended))
-    else:
-        rows = rows.filter(settled_at=None)
-    found = list(rows[:_MOST])
-    owners = owners_by_field(sorted({r.dataset_id for r in found}), now)
-    acts: dict[int, list[life.Act]] = {}
-    done = CatalogueFindingAct.objects.order_by("pk")
-    for one in done.filter(finding=only) if only is not None else done:
-        acts.setdefault(one.finding_id, []).append(life.Act(one.act, one.by, one.at, one.reason))
-    return [_told(r, owners.get(r.field_id or 0), acts.get(r.pk, []), rules, now) for r in found]
+def _rows(now: datetime, rules: Rules) -> dict[str, Any]:
+    return {_CATALOGUE: desk_rows.of_catalogue(now, rules), DISCREPANCY: desk_rows.of_discrepancies(now)}
+
+
+def _of_catalogue(pks: Sequence[int], now: datetime, rules: Rules) -> dict[int, DeskFinding]:
+    rows = list(catalogue.Finding.objects.filter(pk__in=pks).select_related("dataset", "field"))
+    held = catalogue.Owner.objects.valid_at(now).filter(field__in=[r.field_id for r in rows if r.field_id])
+    owners: Mapping[int, Tenure] = {o.field_id: tenure(o) for o in held.order_by("-number")}
+    acts = desk_rows.acts_of_catalogue(pks)
+    return {r.pk: _told(r, owners.get(r.field_id or 0), acts.get(r.pk, []), rules, now) for r in rows}
 
 
 def _told(
@@ -177,32 +175,33 @@ def _told(
     column = f".{row.field.name}" if row.field else ""
     return DeskFinding(
         id=f"{CATALOGUE}{row.pk}", group=group, kind=row.kind, place=f"{row.dataset}{column}", dataset_id=row.dataset_id,
-        detail=row.detail, records=row.records, owner=held.organisation if held else row.dataset.organisation,
+        detail=row.detail, facts=row.facts, records=row.records, owner=held.organisation if held else row.dataset.organisation,
         owner_unit=held.unit if held else "", sent_by=row.found_by, sent_at=sent, due_at=due, status=at.status,
         overdue=at.overdue, evidence=row.evidence, acts=tuple(acts),
     )  # fmt: skip
 
 
-def _of_discrepancies(now: datetime, only: str = "") -> list[DeskFinding]:
-    return [
-        DeskFinding(
-            id=row.finding_id, group="discrepancy", kind=row.cls, place=row.field, dataset_id=None, detail=row.discrepancy_id,
-            records=1, owner=row.register, owner_unit="", sent_by=row.sent_by, sent_at=row.sent_at, due_at=row.due_at,
-            status=row.status, overdue=row.overdue,
-            evidence=next((a.run for a in reversed(row.acts) if a.act == life.CLOSED), ""), acts=row.acts,
-        )
-        for row in desk_queries.findings(now, limit=_MOST)
-        if not only or row.finding_id == only
-    ]  # fmt: skip
+def _of_discrepancies(pks: Sequence[int], now: datetime) -> dict[int, DeskFinding]:
+    acts, found = desk_rows.acts_of_discrepancies(pks), {}
+    for row in Finding.objects.filter(pk__in=pks).select_related("discrepancy"):
+        done = acts.get(row.pk, [])
+        at = life.standing(row.sent_at, row.due_at, done, now)
+        found[row.pk] = DeskFinding(
+            id=str(row.finding_id), group=DISCREPANCY, kind=row.discrepancy.cls, place=row.discrepancy.field, dataset_id=None,
+            detail=row.discrepancy.discrepancy_id, facts={}, records=1, owner=row.register, owner_unit="", sent_by=row.sent_by,
+            sent_at=row.sent_at, due_at=row.due_at, status=at.status, overdue=at.overdue,
+            evidence=next((a.run for a in reversed(done) if a.act == life.CLOSED), ""), acts=tuple(done),
+        )  # fmt: skip
+    return found
 
 
 def working_days_left(due: datetime, now: datetime, rules: Rules | None = None) -> int:
     """Working days from tomorrow to the term's last day; negative for those that went by since, 0 on the last day itself."""
-    holidays = (rules or rules_of_country()).terms.holidays
+    terms = (rules or rules_of_country()).terms
     last, today = local_date(due), local_date(now)
     step = timedelta(days=1 if last >= today else -1)
     day, count = today, 0
     while day != last:
         day += step
-        count += day.weekday() < 5 and day not in holidays
+        count += terms.is_working(day)
     return count if last >= today else -count

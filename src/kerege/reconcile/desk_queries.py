@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Case, CharField, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Count as CountRows
+from django.db.models.functions import Abs, Coalesce
+
 from kerege.catalogue.queries import sources_of_truth
-from kerege.reconcile import desk
+from kerege.reconcile import desk, desk_rows
 from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.desk import Word
 from kerege.reconcile.fields import ComparedFields, of_country
 from kerege.reconcile.findings import Act, standing
-from kerege.reconcile.models import ClericalDecision, ClericalTask, Discrepancy, Finding, FindingAct, Workload
+from kerege.reconcile.models import ClericalDecision, ClericalTask, Discrepancy, Workload
 from kerege.reconcile.settle import Rules, Settlement, settle
 from kerege.reconcile.settle import of_country as rules_of_country
 from kerege.reconcile.workload import Count, Measured
@@ -74,63 +79,95 @@ class TruthRow:
     verdict: str
 
 
-def desk_queue(*, standing: str | None = None, definition: str | None = None, limit: int = 100) -> list[TaskRow]:
-    """Clerical tasks, those nearest to even odds first (a clerk's look tells most there); without `standing`, all not settled."""
-    tasks = ClericalTask.objects.all() if definition is None else ClericalTask.objects.filter(definition=definition)
-    words: dict[int, list[Word]] = {}
-    for one in ClericalDecision.objects.filter(task__in=tasks).order_by("pk"):
-        words.setdefault(one.task_id, []).append(Word(one.verdict, one.by, one.reason))
-    rows = []
-    for task in tasks.order_by("pk"):
-        said = words.get(task.pk, [])
-        now = desk.standing(said, task.double_review)
-        if now == standing or (standing is None and now not in desk.VERDICTS):
-            rows.append(
-                TaskRow(
-                    task.task_id,
-                    task.definition,
-                    task.left_register,
-                    task.right_register,
-                    task.weight,
-                    task.probability,
-                    task.why,
-                    now,
-                    task.double_review,
-                    tuple(w.by for w in said),
-                    task.asked_at,
-                    task.waterfall,
-                )
-            )
-    return sorted(rows, key=lambda row: abs((row.probability if row.probability is not None else 0.5) - 0.5))[:limit]
+def desk_queue(
+    *, standing: str | None = None, definition: str | None = None, not_by: str = "", offset: int = 0, limit: int = 100
+) -> list[TaskRow]:  # fmt: skip
+    """Clerical tasks, those nearest to even odds first (a clerk's look tells most there); without `standing`, all not settled.
+
+    not_by   only what this clerk has not spoken on
+    """
+    tasks = _tasks(standing, definition)
+    if not_by:
+        tasks = tasks.exclude(Exists(ClericalDecision.objects.filter(task=OuterRef("pk"), by=not_by)))
+    odds = Abs(Coalesce("probability", Value(0.5)) - Value(0.5))
+    page = list(tasks.order_by(odds, "pk")[offset : offset + limit])
+    words = _words_of(page)
+    return [_task_row(row, words.get(row.pk, [])) for row in page]
+
+
+def desk_total(*, standing: str | None = None, definition: str | None = None) -> int:
+    """How many tasks `desk_queue` has on all pages."""
+    return _tasks(standing, definition).count()
 
 
 def task(task_id: str) -> TaskRow | None:
     """One clerical task, settled or not; None when there is none."""
     row = ClericalTask.objects.filter(task_id=task_id).first()
-    if row is None:
-        return None
-    said = [Word(o.verdict, o.by, o.reason) for o in ClericalDecision.objects.filter(task=row).order_by("pk")]
+    return _task_row(row, _words_of([row]).get(row.pk, [])) if row is not None else None
+
+
+def clerical_truth(definition: str | None = None) -> list[TruthRow]:
+    """Every settled pair with its verdict. Two queries."""
+    tasks = list(_tasks(None, definition, settled=True).order_by("pk"))
+    words = _words_of(tasks)
+    return [
+        TruthRow(
+            t.definition, (t.left_register, t.left_ref), (t.right_register, t.right_ref),
+            desk.standing(words.get(t.pk, []), t.double_review),
+        )
+        for t in tasks
+    ]  # fmt: skip
+
+
+def _tasks(standing: str | None, definition: str | None, *, settled: bool = False) -> QuerySet[Any]:
+    """Tasks that stand so; without `standing` those not settled, or with `settled` those that are."""
+    rows: QuerySet[Any] = with_standing(ClericalTask.objects.all())
+    rows = rows if definition is None else rows.filter(definition=definition)
+    if standing is not None:
+        return rows.filter(stands=standing)
+    return rows.filter(stands__in=desk.VERDICTS) if settled else rows.exclude(stands__in=desk.VERDICTS)
+
+
+def with_standing(tasks: QuerySet[Any]) -> QuerySet[Any]:
+    """Tasks with `stands`: `desk.standing` said in SQL, for at most three clerks speak on one; a test holds the two equal."""
+    said = ClericalDecision.objects.filter(task=OuterRef("pk"))
+    tasks = tasks.annotate(
+        words=_counted(said), first=Subquery(said.order_by("pk").values("verdict")[:1], output_field=CharField())
+    )
+    twice = [When(Exists(said.filter(verdict=v)[1:2]), then=Value(v)) for v in desk.VERDICTS]
+    told: QuerySet[Any] = tasks.annotate(
+        stands=Case(
+            When(first=None, then=Value(desk.OPEN)),
+            When(double_review=False, then=F("first")),
+            When(words=1, then=Value(desk.SECOND)),
+            *twice,
+            When(words__gte=len(desk.VERDICTS), then=Value(desk.CANNOT_TELL)),
+            default=Value(desk.DISPUTED),
+            output_field=CharField(),
+        )
+    )
+    return told
+
+
+def _counted(said: QuerySet[Any]) -> Coalesce:
+    """How many rows of a subquery there are."""
+    n = said.order_by().values("task").annotate(n=CountRows("pk")).values("n")
+    return Coalesce(Subquery(n, output_field=IntegerField()), 0)
+
+
+def _words_of(tasks: Sequence[ClericalTask]) -> dict[int, list[Word]]:
+    """Task -> what clerks said of it, in order; one query."""
+    words: dict[int, list[Word]] = {}
+    for one in ClericalDecision.objects.filter(task__in=[t.pk for t in tasks]).order_by("pk"):
+        words.setdefault(one.task_id, []).append(Word(one.verdict, one.by, one.reason))
+    return words
+
+
+def _task_row(row: ClericalTask, said: list[Word]) -> TaskRow:
     return TaskRow(
         row.task_id, row.definition, row.left_register, row.right_register, row.weight, row.probability, row.why,
         desk.standing(said, row.double_review), row.double_review, tuple(w.by for w in said), row.asked_at, row.waterfall,
     )  # fmt: skip
-
-
-def clerical_truth(definition: str | None = None) -> list[TruthRow]:
-    """Every settled pair with its verdict."""
-    rows = []
-    for task in desk_rows(definition):
-        said = [Word(o.verdict, o.by, o.reason) for o in ClericalDecision.objects.filter(task=task).order_by("pk")]
-        now = desk.standing(said, task.double_review)
-        if now in desk.VERDICTS:
-            left, right = (task.left_register, task.left_ref), (task.right_register, task.right_ref)
-            rows.append(TruthRow(task.definition, left, right, now))
-    return rows
-
-
-def desk_rows(definition: str | None = None) -> list[ClericalTask]:
-    tasks = ClericalTask.objects.order_by("pk")
-    return list(tasks if definition is None else tasks.filter(definition=definition))
 
 
 def findings(
@@ -141,36 +178,26 @@ def findings(
     status: str | None = None,
     limit: int = 100,
 ) -> list[FindingRow]:
-    """Findings, the earliest term first. `status`: one of findings.STATUSES, or `overdue`."""
-    rows = Finding.objects.exclude(finding_id=None).select_related("discrepancy").order_by("due_at", "pk")
+    """Findings, those that wait before those that ended, then by term. `status`: one of findings.STATUSES, or `overdue`."""
+    rows = desk_rows.of_discrepancies(now).select_related("discrepancy")
     for name, value in (("register", register), ("sent_by", sent_by)):
         if value is not None:
             rows = rows.filter(**{name: value})
-    acts: dict[int, list[Act]] = {}
-    for one in FindingAct.objects.filter(finding__in=rows).order_by("pk"):
-        acts.setdefault(one.finding_id, []).append(Act(one.act, one.by, one.at, one.reason, one.run))
+    if status is not None:
+        rows = rows.filter(late=True) if status == desk_rows.OVERDUE else rows.filter(stands=status)
+    page = list(rows.order_by("over", "due_at", "pk")[:limit])
+    acts = desk_rows.acts_of_discrepancies([row.pk for row in page])
     found = []
-    for row in rows:
-        at = standing(row.sent_at, row.due_at, acts.get(row.pk, []), now)
-        if status is None or status == at.status or (status == "overdue" and at.overdue):
-            found.append(
-                FindingRow(
-                    str(row.finding_id),
-                    row.discrepancy.discrepancy_id,
-                    row.discrepancy.field,
-                    row.register,
-                    row.discrepancy.cls,
-                    at.status,
-                    at.overdue,
-                    row.sent_by,
-                    row.sent_at,
-                    row.due_at,
-                    at.since,
-                    at.reason,
-                    tuple(acts.get(row.pk, [])),
-                )
+    for row in page:
+        done = acts.get(row.pk, [])
+        at = standing(row.sent_at, row.due_at, done, now)
+        found.append(
+            FindingRow(
+                str(row.finding_id), row.discrepancy.discrepancy_id, row.discrepancy.field, row.register, row.discrepancy.cls, at.status,
+                at.overdue, row.sent_by, row.sent_at, row.due_at, at.since, at.reason, tuple(done),
             )
-    return found[:limit]
+        )  # fmt: skip
+    return found
 
 
 def workload(run: str | None = None, service: str | None = None, *, whole_only: bool = False) -> list[WorkloadRow]:

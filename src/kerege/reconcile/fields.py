@@ -45,10 +45,15 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class RegisterSpec:
-    """How a register's records tell time, by canonical fields. `as_of`: when the record was written; `since`: field -> when its value began."""
+    """How a register's records tell time, by canonical fields, and which subsystem runs it.
+
+    as_of, since   when the record was written; field -> when its value began
+    subsystem      the code of the one that is meant where several have this name; "" where the name is clear by itself
+    """
 
     as_of: str | None = None
     since: Mapping[str, str] = field(default_factory=dict)
+    subsystem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +133,16 @@ def load(path: Path) -> ComparedFields:
 
 
 def _registers(raw: Any, fields: Mapping[str, FieldSpec], faults: list[str]) -> dict[str, RegisterSpec]:
-    """How registers tell time; unknown keys and fields are faults."""
+    """How registers tell time and who runs them; unknown keys and fields are faults."""
     found: dict[str, RegisterSpec] = {}
     for name, item in raw.items() if isinstance(raw, dict) else ():
         since = item.get("since") or {} if isinstance(item, dict) else None
-        if not isinstance(since, dict) or set(item) - {"as_of", "since"} or set(since) - set(fields):
-            faults.append(f"registers.{name}: as_of and since (known field: canonical field) are taken")
+        if not isinstance(since, dict) or set(item) - {"as_of", "since", "subsystem"} or set(since) - set(fields):
+            faults.append(f"registers.{name}: as_of, since (known field: canonical field) and subsystem are taken")
             continue
-        found[str(name)] = RegisterSpec(str(item["as_of"]) if item.get("as_of") else None, dict(since))
+        subsystem = str(item.get("subsystem") or "")
+        if subsystem and subsystem.count("/") != 3:
+            faults.append(f"registers.{name}.subsystem: INSTANCE/CLASS/MEMBER/SUBSYSTEM is needed")
+            continue
+        found[str(name)] = RegisterSpec(str(item["as_of"]) if item.get("as_of") else None, dict(since), subsystem)
     return found

@@ -85,6 +85,13 @@ class Terms:
             left -= self.is_working(day)
         return datetime.combine(day, time(23, 59, 59), clock.BISHKEK).astimezone(clock.require_utc(sent_at).tzinfo)
 
+    def overdue_before(self, now: datetime, outcome: str = "") -> datetime:
+        """What was sent before this moment is past its term at `now`, what was sent at it or later is not: terms grow with the day of sending."""
+        day = clock.local_date(clock.require_utc(now))
+        while self.due(datetime.combine(day, time(), clock.BISHKEK).astimezone(now.tzinfo), outcome) >= now:
+            day -= timedelta(days=1)
+        return datetime.combine(day + timedelta(days=1), time(), clock.BISHKEK).astimezone(now.tzinfo)
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

@@ -8,10 +8,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.ground import clock
-from kerege.membership.models import Subsystem
+from kerege.reconcile import answering
 from kerege.reconcile import desk_findings as desk
 from kerege.reconcile import findings as life
 from kerege.reconcile.desk_findings import DeskFinding
+from kerege.reconcile.desk_rows import NOBODY, Which
 from kerege.reconcile.errors import FindingUnknown
 from kerege.reconcile.settle import STEWARD
 from kerege.reconcile.settle import of_country as rules_of_country
@@ -31,29 +32,23 @@ _NEXT = {
 def listing(request: HttpRequest) -> HttpResponse:
     now, may = clock.now(), rights(request)
     ended = request.GET.get("ended") == "1"
-    found = desk.findings(now, settled=ended)
-    if not (may.steward or may.reviewer):  # an owner sees what the own organisation and register have to answer
-        found = [f for f in found if f.owner in _mine(request)]
-    counts = desk.counts(found)
+    # an owner sees what the own organisation and registers have to answer
+    mine = None if may.steward or may.reviewer else answering.names_of(me(request).member)
+    counts = desk.counts(now, Which(names=mine, ended=ended))
     chosen = {
         "group": one_of(request.GET.get("group", ""), GROUPS),
         "status": one_of(request.GET.get("status", ""), STATUSES),
-        "owner": one_of(request.GET.get("owner", ""), [*counts["owner"], "-"]),
+        "owner": one_of(request.GET.get("owner", ""), [*filter(None, counts.owners), NOBODY]),
     }
-    kept = [
-        f
-        for f in found
-        if (not chosen["group"] or f.group == chosen["group"])
-        and (not chosen["status"] or f.status == chosen["status"] or (chosen["status"] == "overdue" and f.overdue))
-        and (not chosen["owner"] or f.owner == chosen["owner"] or (chosen["owner"] == "-" and not f.owner))
-    ]
-    page = pages(request, len(kept), PAGE, ended="1" if ended else "", **chosen)
+    which = Which(names=mine, ended=ended, **chosen)
+    number = desk.total(now, which) if any(chosen.values()) else counts.owners.total()
+    page = pages(request, number, PAGE, ended="1" if ended else "", **chosen)
     known = labels.organisations()
-    owners = sorted(((code, _owner(code, known)) for code in counts["owner"] if code), key=lambda item: item[1])
+    owners = sorted(((code, _owner(code, known)) for code in counts.owners if code), key=lambda item: item[1])
     context = {
-        "rows": [_row(f, known, now) for f in kept[page.start : page.start + page.size]], "pages": page, "total": len(kept),
-        "groups": [(name, counts["group"][name]) for name in GROUPS], "chosen": chosen, "owners": owners, "ended": ended,
-        "statuses": STATUSES, "overdue": counts["status"]["overdue"], "nobody": counts["owner"][""],
+        "rows": [_row(f, known, now) for f in desk.findings(now, which, offset=page.start, limit=page.size)],
+        "pages": page, "total": number, "groups": [(name, counts.groups[name]) for name in GROUPS], "chosen": chosen, "owners": owners,
+        "ended": ended, "statuses": STATUSES, "overdue": counts.overdue, "nobody": counts.owners[""],
     }  # fmt: skip
     return show(request, "desks/desk_findings.html", context)
 
@@ -64,9 +59,10 @@ def one(request: HttpRequest, finding_id: str) -> HttpResponse:
         found = desk.finding(finding_id, now)
     except FindingUnknown as error:
         raise Http404 from error
-    answers, withdraws = _answers(request, found), _withdraws(request, found)
-    if not answers and not withdraws and not (rights(request).steward or rights(request).reviewer):
+    mine = found.owner in answering.names_of(me(request).member)
+    if not _sees(request, found, mine):
         raise Http404  # another organisation's finding is indistinguishable from none
+    answers, withdraws = _answers(request, found, mine), _withdraws(request, found)
     if request.method == "POST":
         act, reason = posted(request, "act"), posted(request, "reason", 400)
         if act not in (answers if act != life.WITHDRAWN else withdraws):
@@ -87,20 +83,17 @@ def one(request: HttpRequest, finding_id: str) -> HttpResponse:
     return show(request, "desks/desk_finding.html", context)
 
 
-def _mine(request: HttpRequest) -> frozenset[str]:
-    """The member code of whoever is signed in and the registers it runs: `KG/GOV/70000001` answers for 70000001 and for civil."""
-    parts = me(request).member.split("/")
-    if len(parts) < 3:
-        return frozenset()
-    run = Subsystem.objects.filter(member__code="/".join(parts[:3])).values_list("code", flat=True)
-    return frozenset((parts[2], *parts[3:4], *(code.rsplit("/", 1)[-1] for code in run)))
-
-
-def _answers(request: HttpRequest, found: DeskFinding) -> tuple[str, ...]:
-    """The owner's answers that this person may give. Codes without a place and what nobody owns yet are a steward's."""
+def _sees(request: HttpRequest, found: DeskFinding, mine: bool) -> bool:
+    """Whether this person may look at a finding: it does not end with what they may still answer, so that an answer can be looked at."""
     may = rights(request)
-    owner = may.data_owner and found.owner in _mine(request)
-    steward = may.steward and (found.group == "unmapped" or not found.owner)
+    return may.steward or may.reviewer or (may.data_owner and mine) or found.sent_by == me(request).id
+
+
+def _answers(request: HttpRequest, found: DeskFinding, mine: bool) -> tuple[str, ...]:
+    """The owner's answers that this person may give. Codes without a place, and what nobody owns yet or several could, are a steward's."""
+    may = rights(request)
+    owner = may.data_owner and mine
+    steward = may.steward and (found.group == "unmapped" or not found.owner or answering.is_shared(found.owner))
     return _NEXT.get(found.status, ()) if owner or steward else ()
 
 

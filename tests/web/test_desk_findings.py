@@ -1,0 +1,54 @@
+"""The findings desk as its people see it: an answer can be looked at, whoever else runs a register of that name sees nothing."""
+
+import web_desks as desks
+from web_pages import check
+
+from kerege.catalogue import doings
+from kerege.catalogue.models import Finding
+from kerege.ground import clock
+from kerege.membership.models import Member, Subsystem
+from kerege.reconcile import doings as reconcile
+from kerege.reconcile.models import Discrepancy
+
+
+def drift(home, *details):
+    made = desks.plan(desks.register(home))
+    doings.apply_plan(made.plan_id, clock.now())
+    doings.set_organisation("clinic.csv", "KG/GOV/70000001")
+    new = [doings.NewFinding("codes-new", 2, "sex", detail, {"codes": ["X", "Y"]}) for detail in details]
+    doings.record_findings("clinic.csv", "clinic", new, clock.now(), found_by="harvest")
+    return [f"catalogue-{pk}" for pk in Finding.objects.order_by("pk").values_list("pk", flat=True)]
+
+
+def test_who_said_corrected_or_refused_is_shown_the_finding_with_what_happened(data_owner, home, network):
+    first, second = drift(home, "2 new codes: X, Y", "2 new codes: Y, X")
+    page = check(data_owner.post(f"/en/desks/findings/{first}/", {"act": "corrected"}, follow=True), "en").text
+    assert "Said to be corrected. The evidence is awaited now." in page
+    told = {"act": "refused", "reason": "the codes are ours"}
+    page = check(data_owner.post(f"/en/desks/findings/{second}/", told, follow=True), "en")
+    assert "Refused, with the reason." in page.text
+    assert "the codes are ours" in page.text
+    assert "act" not in {b.get("name") for b in page.all("button")}
+
+
+def test_a_finding_of_a_register_whose_name_two_organisations_use_is_no_owners_and_a_steward_answers(
+    data_owner, steward, network
+):
+    Discrepancy.objects.create(
+        discrepancy_id="disc-9", run="r", case_id="c", field="surname", left_register="civil", right_register="health",
+        cls="conflict", owner="civil", found_at=clock.now(),
+    )  # fmt: skip
+    told = {"note_code": "conflict", "sent_by": "steward-9", "now": clock.now()}
+    bare = reconcile.send_finding("disc-9", register="civil", **told)
+    assert data_owner.get(f"/en/desks/findings/{bare}/").status_code == 200
+    other = Member.objects.create(
+        code="KG/COM/80000001", name_ky="x", name_ru="x", name_en="x", registered_at=clock.now()
+    )
+    Subsystem.objects.create(code="KG/COM/80000001/civil", member=other, registered_at=clock.now())
+    assert data_owner.get(f"/en/desks/findings/{bare}/").status_code == 404
+    assert data_owner.post(f"/en/desks/findings/{bare}/", {"act": "acknowledged"}).status_code == 404
+    assert "Nothing waits" in check(data_owner.get("/en/desks/findings/"), "en").text
+    page = steward.post(f"/en/desks/findings/{bare}/", {"act": "acknowledged"}, follow=True)
+    assert "Acknowledged" in check(page, "en").text
+    whole = reconcile.send_finding("disc-9", register="KG/GOV/70000001/civil", **told)
+    assert data_owner.get(f"/en/desks/findings/{whole}/").status_code == 200
