@@ -62,6 +62,35 @@ def test_a_code_list_with_cycles_is_refused_whole_naming_the_loop() -> None:
     assert not CodeListVersion.objects.exists()
 
 
+GRAPH = """@prefix skos: <http://www.w3.org/2004/02/skos/core#> . @prefix : <http://e.org/s/> .
+: a skos:ConceptScheme ; skos:prefLabel "L"@en .
+:1 a skos:Concept ; skos:notation "1" ; skos:prefLabel "one"@en .
+:2 a skos:Concept ; skos:notation "2" ; skos:prefLabel "two"@en .
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (":1 skos:related <http://e.org/other/2> .", "related_unknown 1 <http://e.org/s/1>: http://e.org/other/2 is not"),
+        (":1 skos:broader <http://e.org/other/2> .", "broader_unknown 1 <http://e.org/s/1>: http://e.org/other/2 is not"),
+        (":1 skos:broader :2 . :2 skos:broader :1 .", "cycle 1 <http://e.org/s/1>: it is above itself: 1 -> 2 -> 1"),
+        (':1 skos:prefLabel "uno"@en .', "label_language_twice 1 <http://e.org/s/1>: it has two preferred labels in en"),
+        (":1 a skos:ConceptScheme ; skos:inScheme : . : a skos:Concept .", "one skos:ConceptScheme was expected, there are 2"),
+        (":1 skos:exactMatch :2 ; skos:broadMatch :2 .", "mapping_clash 1 <http://e.org/s/1>: it matches 2 exactly"),
+        (':3 a skos:Concept ; skos:prefLabel "x"@en .', "notation_missing 3 <http://e.org/s/3>: it has no notation"),
+    ],
+)  # fmt: skip
+def test_what_reading_a_graph_would_lose_is_refused_with_the_concepts_iri(
+    fault: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "l.ttl").write_text(GRAPH + fault)
+    told = CliRunner().invoke(main, ["codelist", "import", str(tmp_path / "l.ttl"), "--by", "unit"])
+    assert told.exit_code
+    assert said in " ".join(told.output.split()) + str(told.exception)
+    assert not CodeListVersion.objects.exists()
+
+
 def test_a_list_without_a_label_in_each_language_cannot_be_published() -> None:
     codelists.import_codelist(replace(ONE, concepts=(Concept("1", {"en": "one"}),)), "unit", NOW)
     subject = lifecycle.Subject("codelist", "t:l", "1")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerege.semantics.codelist import CodeList, Concept, loops
-from kerege.semantics.codelists_skos import write_turtle
+from kerege.semantics.codelists_skos import read_rdf, write_turtle
 from kerege.semantics.integrity import AGREED, CODES, check_file, check_list
 
 from .support import country_pack
@@ -33,7 +33,8 @@ FAULTS = {
     "notation_missing": (FOUR + 'skos:prefLabel "x"@en ; skos:broader :1 .', "4", "no notation"),
     "notation_twice": (FOUR + 'skos:prefLabel "x"@en ; skos:broader :1 ; skos:notation "1" .', "1", "as well"),
     "validity_backwards": (':1 schema:validFrom "2021-01-01"^^xsd:date ; schema:validThrough "2020-01-01"^^xsd:date .', "1", "ends before"),
-    "broader_unknown": (":3 skos:broader <http://e.org/other/9> .", "3", "9 is not in the list"),
+    "broader_unknown": (":3 skos:broader <http://e.org/other/9> .", "3", "http://e.org/other/9 is not in the list"),
+    "related_unknown": (":3 skos:related <http://e.org/other/1> .", "3", "http://e.org/other/1 is not in the list"),
     "replacement_unknown": (':1 dcterms:isReplacedBy :77 ; schema:validThrough "2020-01-01"^^xsd:date .', "1", "replaced by 77, which is not"),
     "replaced_in_force": (":1 dcterms:isReplacedBy :2 .", "1", "replaced by 2 and has no last day"),
     "broader_twice": (FOUR + 'skos:notation "4" ; skos:prefLabel "x"@en ; skos:broader :3, :2 .', "4", "2 is directly above it and"),
@@ -56,6 +57,20 @@ def test_a_fault_is_found_by_its_code_and_named(code: str) -> None:
     here = [f for f in found if f.code == code]
     assert notation in [f.notation for f in here], found
     assert any(said in f.message for f in here), here
+
+
+def test_a_code_of_another_list_is_not_taken_for_one_of_this_that_ends_alike() -> None:
+    text = HEAD + ":3 skos:related <http://e.org/other/1> ; skos:broader <http://e.org/other#1> ."
+    three = read_rdf(text.encode(), "l.ttl").get("3")
+    assert three is not None
+    assert (three.related, tuple(three.above())) == (("http://e.org/other/1",), ("2", "http://e.org/other#1"))
+    found = {(f.code, f.iri) for f in check_file(text.encode(), "l.ttl", languages=("en",)) if f.severity == "error"}
+    assert found == {("related_unknown", "http://e.org/s/3"), ("broader_unknown", "http://e.org/s/3")}
+
+
+def test_concepts_that_say_no_scheme_are_asked_like_those_that_do() -> None:
+    text = HEAD.replace(" skos:inScheme : ;", "") + ':4 a skos:Concept ; skos:notation "1" ; skos:broader :2 .'
+    assert ("notation_twice", "1") in [(f.code, f.notation) for f in check_file(text.encode(), "l.ttl")]
 
 
 def test_every_code_there_is_has_a_fault_here_or_below() -> None:

@@ -50,22 +50,25 @@ class Imported:
 
 
 @transaction.atomic
-def import_codelist(codelist: CodeList, by: str, now: datetime, *, origin: str = "") -> Imported:
+def import_codelist(
+    codelist: CodeList, by: str, now: datetime, *, origin: str = "", findings: Sequence[Finding] = ()
+) -> Imported:
     """Keep `codelist` as a version; returns what it changes against the newest one before.
 
     by       post or unit that imports
     origin   file name and format, for the record
+    findings what the file itself shows (`codelists_files.file_findings`): reading a graph may lose it
 
     Raises CodeListRefused for a list with errors (the loop, the repeated notation, ...) and CodeListVersionTaken for another content under
     a number that is taken. The same content again is no error and writes nothing.
     """
     version = codelist.version or UNVERSIONED
     kept = replace(codelist, version=version)
-    found = check_list(kept)
+    told = {(f.code, f.notation) for f in findings}
+    found = [*findings, *(replace(f, iri="") for f in check_list(kept) if (f.code, f.notation) not in told)]
     errors = [f for f in found if f.severity == "error"]
     if errors:
-        first = f"{errors[0].code} {errors[0].notation}: {errors[0].message}"
-        raise CodeListRefused(list=codelist.id, version=version, errors=len(errors), first=first)
+        raise CodeListRefused(list=codelist.id, version=version, errors=len(errors), first=str(errors[0]))
     newest = _newest(CodeListVersion, list_id=codelist.id)
     before = load_codelist(codelist.id, newest.version) if newest is not None else None
     if not kept.follows and newest is not None and newest.version != version:

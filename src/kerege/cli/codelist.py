@@ -7,6 +7,7 @@ A LIST is written as an id of the pack (`kg:sex`), a version in the catalogue (`
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import click
 
 from kerege.cli.semantics import open_pack
 from kerege.semantics.codelist import CodeList, Finding
-from kerege.semantics.codelists_files import FORMATS, Format, format_of, read_codelist, write_codelist
+from kerege.semantics.codelists_files import FORMATS, Format, file_findings, format_of, read_codelist, write_codelist
 from kerege.semantics.codelists_skos import RDF_SUFFIXES
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -121,9 +122,8 @@ def codelist_check(files: tuple[str, ...], as_json: bool) -> None:
         for name, codes, found in checked:
             click.echo(f"{name}: {codes} codes, {len(found)} findings")
             for finding in found[:_SHOWN]:
-                click.echo(
-                    f"  {finding.severity:<8} {finding.code:<18} {finding.notation or '(list)'}: {finding.message}"
-                )
+                about = f"{finding.notation or '(list)'}{f' <{finding.iri}>' if finding.iri else ''}"
+                click.echo(f"  {finding.severity:<8} {finding.code:<18} {about}: {finding.message}")
             if len(found) > _SHOWN:
                 click.echo(f"  ... and {len(found) - _SHOWN} more")
     if any(f.severity == "error" for _, _, found in checked for f in found):
@@ -131,14 +131,21 @@ def codelist_check(files: tuple[str, ...], as_json: bool) -> None:
 
 
 def _pack_checked() -> list[tuple[str, int, tuple[Finding, ...]]]:
-    return [(found.id, len(found), _all_findings(found)) for found in open_pack().codelists.values()]
+    pack = open_pack()
+    checked = []
+    for found in pack.codelists.values():
+        file = pack.folder / "codelists" / found.source
+        read = RDF_SUFFIXES.get(file.suffix.lower()) is not None and file.is_file()
+        checked.append((found.id, *(_checked(str(file)) if read else (len(found), _all_findings(found)))))
+    return checked
 
 
 def _all_findings(found: CodeList) -> tuple[Finding, ...]:
     """What the list in memory and its graph show, each fault once."""
     from kerege.semantics.integrity import AGREED, check_list
 
-    both = [*found.check(), *(f for f in check_list(found) if f.code not in AGREED and f.code != "label_twice")]
+    graph = (f for f in check_list(found) if f.code not in AGREED and f.code != "label_twice")
+    both = [*found.check(), *(replace(f, iri="") for f in graph)]  # the list has no IRIs of its own to be found by
     return tuple(sorted(both, key=lambda f: f.severity != "error"))
 
 
@@ -211,12 +218,11 @@ def codelist_import(
     file: Path, list_id: str, version: str, title: tuple[str, ...], format_: Format | None, by: str, as_json: bool
 ) -> None:
     """Keep FILE as a version of a list in the catalogue, with what it changes; a list with errors is refused whole."""
-    from dataclasses import replace
-
     from kerege.ground import clock
     from kerege.web.installation import open_database
 
     found = read_codelist(file, list_id, format_)
+    faults = file_findings(file.read_bytes(), file.name, format_)
     titles = dict(part.split("=", 1) for part in title if "=" in part)
     if len(titles) != len(title):
         raise click.BadParameter("written ky=TEXT", param_hint="--title")
@@ -224,7 +230,7 @@ def codelist_import(
     open_database()
     from kerege.catalogue.codelists import import_codelist
 
-    done = import_codelist(found, by, clock.now(), origin=file.name)
+    done = import_codelist(found, by, clock.now(), origin=file.name, findings=faults)
     if as_json:
         click.echo(json.dumps(done.as_dict(), ensure_ascii=False, indent=2))
         return

@@ -79,15 +79,21 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong with a code list or crosswalk: a stable code, the notation it is about, and a sentence."""
+    """One thing wrong with a code list or crosswalk: a stable code, the notation it is about, and a sentence; `iri` where a graph has one."""
 
     code: str
     notation: str
     message: str
     severity: Severity
+    iri: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        return {"code": self.code, "severity": self.severity, "notation": self.notation, "message": self.message}
+        told = {"code": self.code, "severity": self.severity, "notation": self.notation, "message": self.message}
+        return told | ({"iri": self.iri} if self.iri else {})
+
+    def __str__(self) -> str:
+        about = f"{self.notation or '(list)'} <{self.iri}>" if self.iri else self.notation
+        return f"{self.code} {about}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -242,6 +248,9 @@ class CodeList:
 
     def _check_relations(self) -> Iterator[Finding]:
         for concept in self.concepts:
+            for other in concept.related:
+                if other not in self:
+                    yield Finding("related_unknown", concept.notation, f"{other} is not in the list", "error")
             for other in concept.replaced_by:
                 if other not in self:
                     said = f"it is replaced by {other}, which is not in the list"

@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from kerege.semantics.codelist import MOST_BYTES, CodeList
+from kerege.semantics.codelist import MOST_BYTES, CodeList, Finding
 from kerege.semantics.codelists_sdmx import read_sdmx, write_sdmx
 from kerege.semantics.codelists_skos import read_rdf, write_rdf
 from kerege.semantics.codelists_tables import parse_csv, read_xlsx, write_csv, write_list_xlsx
 from kerege.semantics.errors import CodeListInvalid, CodeListTooLarge
+from kerege.semantics.integrity import check_file
 
 Format = Literal[
     "turtle", "rdfxml", "jsonld", "csv", "xlsx", "sdmx-ml-2.1", "sdmx-ml-3.0", "sdmx-json-1.0", "sdmx-json-2.0"
@@ -51,6 +52,14 @@ def parse_codelist(data: bytes, name: str, list_id: str = "", format_: Format | 
         return (parse_csv if kind == "csv" else read_xlsx)(data, name, list_id or Path(name).stem)
     found = read_sdmx(data, name) if kind.startswith("sdmx") else read_rdf(data, name, kind)  # type: ignore[arg-type]
     return replace(found, id=list_id) if list_id else found
+
+
+def file_findings(data: bytes, name: str, format_: Format | None = None) -> tuple[Finding, ...]:
+    """What is wrong with a list as it stands in a file and may be lost in reading it (two labels in one language, a concept that is a scheme too);
+    nothing for formats that are no graphs: `CodeList.check` sees all of these. Raises what `parse_codelist` raises of a file that cannot be read.
+    """
+    kind = format_ or format_of(name)
+    return check_file(data, name, kind) if kind == "turtle" or kind == "rdfxml" or kind == "jsonld" else ()
 
 
 def write_codelist(codelist: CodeList, format_: Format, prepared: datetime | None = None) -> bytes:

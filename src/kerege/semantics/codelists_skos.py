@@ -2,6 +2,7 @@
 
 Labels, alternative labels, notes, hierarchy (also several parents), related concepts, validity (`schema:validFrom`, `schema:validThrough`),
 replacements (`dcterms:isReplacedBy`), version (`owl:versionInfo`; `dcterms:hasVersion` is read) and the version before (`owl:priorVersion`).
+What is above, beside or after a concept and in another list is named by its whole IRI, so that it is never taken for a code of this one.
 The order of concepts is kept by `schema:position` where it is not the notations' own. Same list, same bytes. Bounds: `MOST_BYTES`, `MOST_CODES`;
 RDF/XML with a DTD is refused and JSON-LD never fetches a context. What is wrong with a graph beyond what stops a reading is told by `integrity`.
 """
@@ -80,24 +81,35 @@ def from_graph(store: ox.Store, name: str) -> CodeList:
     if len(schemes) != 1:
         raise CodeListInvalid(file=name, reason=f"one skos:ConceptScheme was expected, there are {len(schemes)}")
     scheme = schemes[0]
-    nodes = set(graph.subjects(ox.NamedNode(SKOS + "inScheme"), scheme))
-    nodes |= {
-        n for n in graph.subjects(RDF_TYPE, ox.NamedNode(SKOS + "Concept")) if not graph.objects(n, SKOS + "inScheme")
-    }
-    nodes |= set(graph.subjects(ox.NamedNode(SKOS + "topConceptOf"), scheme))
+    nodes = _members(graph, scheme)
     if len(nodes) > MOST_CODES:
         raise CodeListTooLarge(file=name, found=f"{len(nodes)} concepts", limit=str(MOST_CODES))
     notation = {node: graph.text(node, SKOS + "notation") or local_name(node) for node in nodes}
-    wider: dict[Node, set[str]] = defaultdict(set)
+    wider: dict[Node, set[Node]] = defaultdict(set)
     for above, below in graph.pairs(SKOS + "narrower"):
-        if above in notation:
-            wider[below].add(notation[above])
+        wider[below].add(above)
     order = sorted(nodes, key=lambda node: (graph.number(node), notation[node], str(node)))
     try:
-        concepts = tuple(_concept_from(graph, node, notation, wider[node]) for node in order)
+        concepts = tuple(_concept_from(graph, node, notation, wider[node], scheme) for node in order)
         return _list_from(graph, scheme, concepts, name)
     except ValueError as error:
         raise CodeListInvalid(file=name, reason=f"a date is not one ({error})") from error
+
+
+def settle_scheme(store: ox.Store) -> None:
+    """Say of every concept that belongs to the only scheme there is that it does, as `from_graph` reads it."""
+    graph = _Graph(store)
+    schemes = set(graph.subjects(RDF_TYPE, ox.NamedNode(SKOS + "ConceptScheme")))
+    for scheme in schemes if len(schemes) == 1 else ():
+        store.extend(ox.Quad(node, ox.NamedNode(SKOS + "inScheme"), scheme) for node in _members(graph, scheme))
+
+
+def _members(graph: _Graph, scheme: Node) -> set[Node]:
+    said = ox.NamedNode(SKOS + "inScheme")
+    nodes = {*graph.subjects(said, scheme), *graph.subjects(ox.NamedNode(SKOS + "topConceptOf"), scheme)}
+    nodes |= {n for n in graph.objects(scheme, SKOS + "hasTopConcept") if isinstance(n, ox.NamedNode | ox.BlankNode)}
+    concepts = graph.subjects(RDF_TYPE, ox.NamedNode(SKOS + "Concept"))
+    return nodes | {n for n in concepts if not graph.objects(n, SKOS + "inScheme")}
 
 
 def _list_from(graph: _Graph, scheme: Node, concepts: tuple[Concept, ...], name: str) -> CodeList:
@@ -166,19 +178,14 @@ class _Graph:
         return float(raw) if raw.isascii() and raw.isdigit() else float("inf")
 
 
-def _concept_from(graph: _Graph, node: Node, notation: dict[Node, str], wider: set[str]) -> Concept:
-    def named(predicate: str) -> set[str]:
-        found = set()
-        for other in graph.objects(node, predicate):
-            if isinstance(other, ox.NamedNode | ox.BlankNode):
-                found.add(notation.get(other) or local_name(other))
-        return found
+def _concept_from(graph: _Graph, node: Node, notation: dict[Node, str], wider: set[Node], scheme: Node) -> Concept:
+    def name(other: Node) -> str:
+        return notation.get(other) or name_outside(other, scheme)
 
-    inside = wider | {
-        notation[o]
-        for o in graph.objects(node, SKOS + "broader")
-        if isinstance(o, ox.NamedNode | ox.BlankNode) and o in notation
-    }
+    def named(predicate: str) -> set[str]:
+        return {name(o) for o in graph.objects(node, predicate) if isinstance(o, ox.NamedNode | ox.BlankNode)}
+
+    inside = named(SKOS + "broader") | {name(above) for above in wider}
     above = sorted(inside)
     return Concept(
         notation=notation[node],
@@ -198,6 +205,15 @@ def local_name(node: object) -> str:
     """The end of a node's IRI, percent-decoded."""
     value = str(getattr(node, "value", node))
     return unquote(value.rstrip("/").replace("#", "/").rsplit("/", 1)[-1])
+
+
+def name_outside(node: Node, scheme: Node) -> str:
+    """How something that is not in the list is named: by the end of its IRI where that stands directly below the scheme's, else by all of it,
+    since the end of another list's IRI may be a code of this one."""
+    base = scheme.value.rstrip("/#") if isinstance(scheme, ox.NamedNode) else ""
+    rest = node.value.removeprefix(base) if base else ""
+    own = rest != node.value and rest[:1] in ("/", "#") and not {"/", "#"} & set(rest[1:])
+    return unquote(rest[1:]) if own else node.value
 
 
 def _list_id(node: object) -> str:

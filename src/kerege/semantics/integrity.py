@@ -1,4 +1,4 @@
-"""Integrity of code lists as graphs: nineteen questions, asked in SPARQL and by one walk, of SKOS data on pyoxigraph.
+"""Integrity of code lists as graphs: twenty questions, asked in SPARQL and by one walk, of SKOS data on pyoxigraph.
 
 The conditions are those of the SKOS Reference (W3C, 2009) that a list in use depends on (S9, S13, S14, S27, S46) and the everyday faults that
 quality checkers for SKOS look for (qSKOS names about 26; the list was read, none of its code). `CodeList.check` asks the same of a list in memory;
@@ -13,13 +13,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import pyoxigraph as ox
 
 from kerege.ground.text import LANGUAGES
 from kerege.semantics.codelist import CodeList, Finding, Severity, loops
-from kerege.semantics.codelists_skos import DCTERMS, SCHEMA, SKOS, RdfName, load_graph, local_name, triples
+from kerege.semantics.codelists_skos import (
+    DCTERMS,
+    SCHEMA,
+    SKOS,
+    RdfName,
+    load_graph,
+    local_name,
+    name_outside,
+    settle_scheme,
+    triples,
+)
 
 MOST: Final = 1000  # findings of one code; a list with more of a kind is told by its first thousand
 _PREFIXES: Final = f"PREFIX skos: <{SKOS}> PREFIX dcterms: <{DCTERMS}> PREFIX schema: <{SCHEMA}> "
@@ -44,6 +54,10 @@ class Check:
         )
 
 
+def _outside(path: str) -> str:
+    return f"?about skos:inScheme ?more ; {path} ?other . FILTER NOT EXISTS {{ ?other skos:inScheme ?more }}"
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     Check("class_clash", "error", "it is a concept and a concept scheme at once",
           "?about a skos:Concept, skos:ConceptScheme", "S9"),
@@ -65,10 +79,9 @@ CHECKS: Final[tuple[Check, ...]] = (
           "FILTER(STR(?about) < STR(?other))"),
     Check("validity_backwards", "error", "it ends before it begins",
           "?about schema:validFrom ?from ; schema:validThrough ?to . FILTER(STR(?to) < STR(?from))"),
-    Check("broader_unknown", "error", "{other} is not in the list",
-          f"?about skos:inScheme ?s ; {_UP} ?other . FILTER NOT EXISTS {{ ?other skos:inScheme ?s }}"),
-    Check("replacement_unknown", "error", "it is replaced by {other}, which is not in the list",
-          "?about a skos:Concept ; dcterms:isReplacedBy ?other . FILTER NOT EXISTS { ?other a skos:Concept }"),
+    Check("broader_unknown", "error", "{other} is not in the list", _outside(_UP)),
+    Check("related_unknown", "error", "{other} is not in the list", _outside("skos:related")),
+    Check("replacement_unknown", "error", "it is replaced by {other}, which is not in the list", _outside("dcterms:isReplacedBy")),
     Check("replaced_in_force", "warning", "it is replaced by {other} and has no last day",
           "?about a skos:Concept ; dcterms:isReplacedBy ?other . FILTER NOT EXISTS { ?about schema:validThrough ?to }"),
     Check("broader_twice", "warning", "{other} is directly above it and above another of its parents",
@@ -81,6 +94,7 @@ CHECKS: Final[tuple[Check, ...]] = (
           "OPTIONAL { ?about skos:broader ?p } OPTIONAL { ?other skos:broader ?q } "
           "FILTER((!BOUND(?p) && !BOUND(?q)) || ?p = ?q)"),
 )  # fmt: skip
+_OUTSIDE: Final = frozenset({"broader_unknown", "related_unknown", "replacement_unknown"})
 _LABEL: Final = "?about a skos:Concept . FILTER NOT EXISTS {{ ?about skos:prefLabel ?l . FILTER(LANG(?l) = '{language}' && STRLEN(STR(?l)) > 0) }}"
 _TREE: Final = f"ASK {{ ?a <{SKOS}broader>|<{SKOS}narrower> ?b }}"
 _ORPHAN: Final = (
@@ -91,7 +105,14 @@ _ORPHAN: Final = (
 AGREED: Final = frozenset(
     {
         *("notation_twice", "notation_missing", "label_missing", "validity_backwards", "broader_unknown", "cycle"),
-        *("replacement_unknown", "related_in_line", "label_both_kinds", "empty_list", "replaced_in_force"),
+        *(
+            "related_unknown",
+            "replacement_unknown",
+            "related_in_line",
+            "label_both_kinds",
+            "empty_list",
+            "replaced_in_force",
+        ),
     }
 )
 CODES: Final = (*(c.code for c in CHECKS), "label_missing", "cycle", "orphan", "empty_list", "scheme_missing")
@@ -108,7 +129,9 @@ def check_file(
     data: bytes, name: str, format_: RdfName = "turtle", languages: Iterable[str] = LANGUAGES
 ) -> tuple[Finding, ...]:
     """Everything wrong with SKOS data as it stands in a file; CodeListInvalid when it cannot be read at all."""
-    return check_graph(load_graph(data, name, format_), languages)
+    store = load_graph(data, name, format_)
+    settle_scheme(store)
+    return check_graph(store, languages)
 
 
 def check_graph(store: ox.Store, languages: Iterable[str] = LANGUAGES) -> tuple[Finding, ...]:
@@ -134,8 +157,11 @@ def _asked(store: ox.Store, check: Check) -> Iterator[Finding]:
     for row in answer:
         about = _named(store, row["about"])
         other, more = (_named(store, row[name]) if row[name] is not None else "" for name in ("other", "more"))
+        if check.code in _OUTSIDE and isinstance(row["other"], ox.NamedNode | ox.BlankNode):
+            other = name_outside(row["other"], cast("ox.NamedNode | ox.BlankNode", row["more"]))
         said = check.message.format(other=other, more=more)
-        yield Finding(check.code, about, f"{said} ({check.condition})" if check.condition else said, check.severity)
+        said = f"{said} ({check.condition})" if check.condition else said
+        yield Finding(check.code, about, said, check.severity, _iri(row["about"]))
 
 
 def _cycles(store: ox.Store) -> Iterator[Finding]:
@@ -150,7 +176,11 @@ def _cycles(store: ox.Store) -> Iterator[Finding]:
     for ring in loops(above):
         way = " -> ".join(_named(store, names[node]) for node in (*ring.way, ring.way[0]))
         for node in ring.members:
-            yield Finding("cycle", _named(store, names[node]), f"it is above itself: {way}", "error")
+            yield Finding("cycle", _named(store, names[node]), f"it is above itself: {way}", "error", _iri(names[node]))
+
+
+def _iri(term: object) -> str:
+    return term.value if isinstance(term, ox.NamedNode) else ""
 
 
 def _named(store: ox.Store, term: object) -> str:
