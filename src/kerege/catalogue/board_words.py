@@ -18,7 +18,7 @@ WORDS: Final[dict[str, Text]] = {
     "not_begun": Text("План {date} башталат", "План начинается {date}", "The plan begins on {date}"),
     "from_to": Text("{first} – {last}", "{first} – {last}", "{first} to {last}"),
     "begun_by": Text(
-        "Баштаган: {by}. Негизи: {reason}", "Начал: {by}. Основание: {reason}", "Begun by {by}. Reason: {reason}"
+        "Баштаган: {by}. Себеби: {reason}", "Начал(а): {by}. Причина: {reason}", "Begun by {by}. Reason: {reason}"
     ),
     "as_of": Text(
         "Эсептелген: {at} (Бишкек убактысы)", "Посчитано: {at} (время Бишкека)", "Counted: {at} (Bishkek time)"
@@ -57,13 +57,13 @@ WORDS: Final[dict[str, Text]] = {
     "too_slow": Text("Жетишсиз", "Недостаточно", "Too slow"),
     "datasets": Text("Топтомдор", "Наборы", "Datasets"),
     "dataset": Text("Топтом", "Набор", "Dataset"),
-    "organisation": Text("Мекеме", "Организация", "Organisation"),
+    "organisation": Text("Уюм", "Организация", "Organisation"),
     "critical_because": Text(
         "Критикалык, анткени: {reason} ({by})",
         "Критический, потому что: {reason} ({by})",
         "Critical because: {reason} ({by})",
     ),
-    "next": Text("Эмне кылуу керек", "Что делать дальше", "What to do next"),
+    "next": Text("Эмне кылуу керек", "Что сделать дальше", "What to do next"),
     "nothing_next": Text("Эч нерсе калган жок", "Ничего не осталось", "Nothing is left"),
     "no_datasets": Text(
         "Азырынча бир дагы топтом критикалык деп белгиленген эмес.",
@@ -75,8 +75,8 @@ WORDS: Final[dict[str, Text]] = {
     "ran_out": Text("мөөнөтү {n} күн мурун бүттү", "срок истёк {n} дн. назад", "ran out {n} days ago"),
     "ends_soon": Text("мөөнөтү {n} күндөн кийин бүтөт", "срок истекает через {n} дн.", "ends in {n} days"),
     "names_lasting": Text(
-        "туруктуу ээсин {who} аныкташы керек",
-        "постоянного владельца должен назвать {who}",
+        "туруктуу ээсин {who} дайындашы керек",
+        "постоянного владельца назначает {who}",
         "{who} must name the lasting owner",
     ),
     "history": Text("Күндөр боюнча", "По дням", "Day by day"),
@@ -89,20 +89,20 @@ WORDS: Final[dict[str, Text]] = {
     "of": Text("{total} ичинен {done}", "{done} из {total}", "{done} of {total}"),
     "yes": Text("бүттү", "готово", "complete"),
     "no": Text("бүтө элек", "не готово", "not complete"),
-    "waits": Text("маанилери белгиленсин", "сначала указать смысл", "once the meanings are known"),
+    "waits": Text("адегенде түшүнүктөрү көрсөтүлсүн", "сначала указать понятия", "once the concepts are known"),
     "open_codes": Text("ачык коддор: {n}", "открытых кодов: {n}", "open codes: {n}"),
-    "findings": Text("Ачык табылгалар: {n}", "Открытых находок: {n}", "Open findings: {n}"),
+    "findings": Text("Ачык кемчиликтер: {n}", "Открытых замечаний: {n}", "Open findings: {n}"),
     "signature": Text("Кол тамгасы жана күнү", "Подпись и дата", "Signature and date"),
 }
 
 STEPS: Final[dict[str, Text]] = {
     "harvest": Text(
-        "Реестрди окуу: каталог анын бир да атрибутун билбейт",
-        "Прочитать реестр: каталог не знает ни одного его атрибута",
-        "Harvest the register: the catalogue knows none of its attributes",
+        "Реестрди окуу: каталог анын бир да талаасын билбейт",
+        "Прочитать реестр: каталог не знает ни одного его поля",
+        "Harvest the register: the catalogue knows none of its fields",
     ),
-    "own": Text("Ээсин аныктоо: {columns}", "Назвать владельца: {columns}", "Name an owner: {columns}"),
-    "map": Text("Маанисин белгилөө: {columns}", "Указать смысл: {columns}", "Say what it means: {columns}"),
+    "own": Text("Ээсин дайындоо: {columns}", "Назначить владельца: {columns}", "Name an owner: {columns}"),
+    "map": Text("Түшүнүгүн көрсөтүү: {columns}", "Указать понятие: {columns}", "Say what it means: {columns}"),
     "tell-codes": Text(
         "Коддорун ээсинин уруксаты менен көрсөтүү: {columns}",
         "Показать коды с разрешения владельца: {columns}",
@@ -115,8 +115,8 @@ STEPS: Final[dict[str, Text]] = {
     ),
     "document": Text("Сүрөттөө: {columns}", "Описать: {columns}", "Describe it: {columns}"),
     "name-lasting": Text(
-        "Туруктуу ээсин аныктоо: {columns}",
-        "Назвать постоянного владельца: {columns}",
+        "Туруктуу ээсин дайындоо: {columns}",
+        "Назначить постоянного владельца: {columns}",
         "Name the lasting owner: {columns}",
     ),
     "submit": Text("Жазууну бекитүүгө берүү", "Подать запись на утверждение", "Submit the entry for approval"),

@@ -107,9 +107,9 @@ def _text(ky: str, ru: str, en: str) -> Text:
 PROPERTIES: Final[dict[str, tuple[Property, ...]]] = {
     "codelists": (
         Property("code", _text("Коду", "Код", "Code")),
-        Property("broader", _text("Жогорку түшүнүк", "Вышестоящее понятие", "Broader code"), link=True),
+        Property("broader", _text("Жогорку код", "Вышестоящий код", "Broader code"), link=True),
         Property("valid_on", _text("Күнүнө карата күчүндө", "Действует на дату", "In force on")),
-        Property("name_ky", _text("Кыргызча аты", "Название на киргизском", "Name in Kyrgyz")),
+        Property("name_ky", _text("Кыргызча аты", "Название на кыргызском", "Name in Kyrgyz")),
         Property("name_ru", _text("Орусча аты", "Название на русском", "Name in Russian")),
         Property("name_en", _text("Англисче аты", "Название на английском", "Name in English")),
     ),
@@ -117,19 +117,19 @@ PROPERTIES: Final[dict[str, tuple[Property, ...]]] = {
         Property("soate", _text("СОАТЕ коду", "Код СОАТЕ", "SOATE code")),
         Property("within", _text("Кайсы бирдикте", "В составе единицы", "Within"), link=True),
         Property("level", _text("Деңгээли", "Уровень", "Level")),
-        Property("name_ky", _text("Кыргызча аты", "Название на киргизском", "Name in Kyrgyz")),
+        Property("name_ky", _text("Кыргызча аты", "Название на кыргызском", "Name in Kyrgyz")),
         Property("name_ru", _text("Орусча аты", "Название на русском", "Name in Russian")),
         Property("name_en", _text("Англисче аты", "Название на английском", "Name in English")),
     ),
     "organisations": (
         Property("code", _text("Мүчөнүн коду", "Код участника", "Member code")),
-        Property("name_ky", _text("Кыргызча аты", "Название на киргизском", "Name in Kyrgyz")),
+        Property("name_ky", _text("Кыргызча аты", "Название на кыргызском", "Name in Kyrgyz")),
         Property("name_ru", _text("Орусча аты", "Название на русском", "Name in Russian")),
         Property("name_en", _text("Англисче аты", "Название на английском", "Name in English")),
     ),
 }
 TITLES: Final = {
-    "codelists": _text("Kerege: коддор тизмелери", "Kerege: справочники", "Kerege: code lists"),
+    "codelists": _text("Kerege: код тизмелери", "Kerege: справочники кодов", "Kerege: code lists"),
     "places": _text("Kerege: жерлер (СОАТЕ)", "Kerege: места (СОАТЕ)", "Kerege: places (SOATE)"),
     "organisations": _text("Kerege: уюмдар", "Kerege: организации", "Kerege: organisations"),
 }

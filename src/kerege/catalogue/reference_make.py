@@ -72,7 +72,7 @@ def of_codelist(pack: Pack, list_id: str) -> Content:
     """A code list as a table: one row per code. CodeListUnknown when the pack has none of this id."""
     found = pack.codelist(list_id)
     columns = (
-        _column("code", "Коду", "Код", "Code", codelist=list_id), _column("ky", "Кыргызча", "На киргизском", "In Kyrgyz"),
+        _column("code", "Коду", "Код", "Code", codelist=list_id), _column("ky", "Кыргызча", "На кыргызском", "In Kyrgyz"),
         _column("ru", "Орусча", "На русском", "In Russian"), _column("en", "Англисче", "На английском", "In English"),
         _column("broader", "Жогорку код", "Вышестоящий код", "Broader code", codelist=list_id),
         _column("valid_from", "Күчүнө кирген күнү", "Действует с", "Valid from", "date"),

@@ -52,13 +52,13 @@ REASONS: Final[dict[str, Text]] = {
         en="The signature is false: the document was changed or forged.",
     ),
     "credentials.issuer_unknown": Text(
-        ky="Документти берген мекеме ишенимдүүлөрдүн тизмесинде жок.",
+        ky="Документти берген уюм ишенимдүүлөрдүн тизмесинде жок.",
         ru="Выдавшего документ нет в списке доверенных.",
         en="Who issued this is not on the trust list.",
     ),
     "credentials.issuer_not_allowed": Text(
-        ky="Бул мекеме мындай документти бере албайт.",
-        ru="Это ведомство не вправе выдавать такой документ.",
+        ky="Бул уюм мындай документти бере албайт.",
+        ru="Эта организация не вправе выдавать такой документ.",
         en="This issuer may not issue this type of document.",
     ),
     "credentials.certificate_refused": Text(
@@ -97,7 +97,7 @@ REASONS: Final[dict[str, Text]] = {
         en="This was shown to another verifier.",
     ),
     "credentials.revoked": Text(
-        ky="Документти берген мекеме аны жокко чыгарган.",
+        ky="Документти берген уюм аны жокко чыгарган.",
         ru="Документ отозван тем, кто его выдал.",
         en="The issuer has revoked the document.",
     ),

@@ -230,7 +230,7 @@ DEFINITIONS: Final[dict[str, Definition]] = {
             1,
             "duration",
             Text(
-                ky="Чечимге чейинки убакыт (мекеменин сааты)",
+                ky="Чечимге чейинки убакыт (ведомствонун сааты)",
                 ru="Срок до решения (по часам ведомства)",
                 en="Turnaround, agency's clock",
             ),
@@ -240,7 +240,7 @@ DEFINITIONS: Final[dict[str, Definition]] = {
             "M05",
             1,
             "share",
-            Text(ky="Баш тартуулар жана себептери", ru="Отказы и их причины", en="Rejections and their causes"),
+            Text(ky="Четке кагуулар жана себептери", ru="Отказы и их причины", en="Rejections and their causes"),
             "decided or returned in the window",
         ),
         Definition(
@@ -258,7 +258,7 @@ DEFINITIONS: Final[dict[str, Definition]] = {
             "M12",
             1,
             "share",
-            Text(ky="Кол менен салыштыруу", ru="Ручная сверка", en="Manual reconciliation"),
+            Text(ky="Кол менен тактоо", ru="Ручная сверка", en="Manual reconciliation"),
             f"{_STARTED}, submitted",
         ),
         Definition(

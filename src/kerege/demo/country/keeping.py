@@ -103,7 +103,7 @@ def ask_for_registers(ledger: LedgerWriter, now: datetime) -> tuple[str, ...]:
     births = {
         "name": {"ky": "Төрөлүү актыларынын реестри", "ru": "Реестр актов о рождении", "en": "Register of births"},
         "purpose": {
-            "ky": "Төрөлүүнү каттоо жана аны тастыктоо", "ru": "Регистрация рождений и подтверждение их",
+            "ky": "Төрөлүүнү каттоо жана аны тастыктоо", "ru": "Регистрация рождений и их подтверждение",
             "en": "Births registered, and confirmed to whoever may ask",
         },
         "legislations": [{"name": "Law on acts of civil status (article to be confirmed)"}],

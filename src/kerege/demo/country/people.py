@@ -57,7 +57,7 @@ def appoint(ledger: LedgerWriter, now: datetime) -> None:
         doings.grant_role(person, role, scope_of(PUBLIC_SERVICE), until, granted_by=None, ledger=ledger, now=now)
     doings.define_role(
         "evidence-collector",
-        Text(ky="Далил чогултуучу", ru="Сборщик подтверждений", en="Collector of evidence"),
+        Text(ky="Далил чогултуучу", ru="Сборщик свидетельств", en="Collector of evidence"),
         [COLLECT],
     )
     doings.grant_role(

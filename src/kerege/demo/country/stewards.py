@@ -35,11 +35,11 @@ CLERK: Final = "person-clerk"
 POSTS: Final = (
     Post(
         STEWARD, "Асель Байгазиева", "70000000", "steward", "catalogue.keep",
-        Text(ky="Маалымат стюарды", ru="Стюард данных", en="Data steward"),
+        Text(ky="Маалыматтын жооптуусу", ru="Ответственный за данные", en="Data steward"),
     ),
     Post(
         REVIEWER, "Тимур Калыбеков", "70000000", "reviewer", "catalogue.review",
-        Text(ky="Каталогдун рецензенти", ru="Рецензент каталога", en="Reviewer of the catalogue"),
+        Text(ky="Каталог боюнча бекитүүчү", ru="Утверждающий по каталогу", en="Reviewer of the catalogue"),
     ),
     Post(
         DATA_OWNER, "Эльмира Садыкова", "70000004", "data-owner", "catalogue.answer",
