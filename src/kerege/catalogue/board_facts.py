@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.lifecycle_rules import IN_FORCE
 from kerege.catalogue.models import ContractVersion, CriticalDataset, Field, Finding, UnmappedCode
 from kerege.catalogue.ownership_queries import AttributeOwnership, ownership_overview
-from kerege.catalogue.packs import current_pack
+from kerege.catalogue.packs import pack_in_force
 from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.pack import Pack
 
@@ -44,7 +43,7 @@ def critical_facts(now: datetime) -> list[DatasetFacts]:
             unsettled.add(finding.field_id)
     places = set(UnmappedCode.objects.filter(settled_at=None).values_list("place", flat=True))
     states, contracts = _states(), _contracts(ids)
-    pack = _with_versions(current_pack())
+    pack = pack_in_force()
     found = []
     for mark in marks:
         dataset = mark.dataset
@@ -161,21 +160,3 @@ def _described(document: dict[str, Any]) -> frozenset[str]:
             if isinstance(prop, dict) and str(prop.get("description") or "").strip():
                 named.update(str(prop[key]) for key in ("name", "physicalName") if prop.get(key))
     return frozenset(named)
-
-
-def _with_versions(pack: Pack) -> Pack:
-    """The pack with what was published of code lists and crosswalks in the catalogue laid over its own."""
-    lists, crosswalks = dict(pack.codelists), dict(pack.crosswalks)
-    for kind in ("codelist", "crosswalk"):
-        for thing in {s.subject.id for s in lifecycle.subjects(kind) if s.state in IN_FORCE}:
-            from kerege.catalogue.codelists import (
-                load_codelist,
-                load_crosswalk,
-            )  # their readers, only when there is one
-
-            version = lifecycle.in_force(kind, thing) or ""
-            if kind == "codelist":
-                lists[thing] = load_codelist(thing, version)
-            else:
-                crosswalks[thing] = load_crosswalk(thing, version)
-    return replace(pack, codelists=lists, crosswalks=crosswalks)

@@ -1,13 +1,29 @@
-"""The installation's country pack, read once per process and again when a file of it changed."""
+"""The installation's country pack, read once per process and again when a file of it changed; and what of code lists and crosswalks is in force.
+
+`current_pack` is what the folder says: messages and tables are translated by it, and the nodes have the same. `pack_in_force` is what people and
+machines are shown as the country's lists: in place of the pack's own, the version that was published last in the catalogue; a list that was published
+and then retired is not there at all, and the pack's does not come back in its place. Pages, API, search, exports and reference data all ask here.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Final, TypeVar
 
 import kerege.country
 from kerege.ground import settings
+from kerege.semantics.codelist import CodeList
+from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.pack import Pack, load_pack
+
+# kind, id, the version in force and its digest; "" and "" where what was in force is retired
+Settled = tuple[str, str, str, str]
+_CODELIST: Final = "codelist"
+_CROSSWALK: Final = "crosswalk"
+T = TypeVar("T", CodeList, Crosswalk)
 
 
 def pack_folder() -> Path:
@@ -31,3 +47,91 @@ def current_pack() -> Pack:
 @lru_cache(maxsize=2)
 def _load(folder: Path, data: str, _newest: int, _files: int) -> Pack:
     return load_pack(folder, data_dir=Path(data) if data else None)
+
+
+def pack_in_force() -> Pack:
+    """The pack with the versions in force in the catalogue over its own lists and crosswalks, without those that are retired.
+
+    Three queries at most; what they name is parsed once per process.
+    """
+    pack, settled = current_pack(), _settled()
+    found = _LAID.get("newest")
+    if found is None or found[0] is not pack or found[1] != settled:
+        # in one assignment: two threads may do it twice, to one end
+        found = _LAID["newest"] = (pack, settled, _laid_over(pack, settled))
+    return found[2]
+
+
+def codelist_in_force(list_id: str) -> CodeList | None:
+    """The version of a code list that everybody is shown; None when there is none, or none any more."""
+    return pack_in_force().codelists.get(list_id)
+
+
+def crosswalk_in_force(crosswalk_id: str) -> Crosswalk | None:
+    """The version of a crosswalk that everybody is shown; None when there is none, or none any more."""
+    return pack_in_force().crosswalks.get(crosswalk_id)
+
+
+_LAID: Final[dict[str, tuple[Pack, tuple[Settled, ...], Pack]]] = {}
+
+
+def _settled() -> tuple[Settled, ...]:
+    """What the life cycle settled, by kind and id: of what was ever published, the version in force or that there is none any more."""
+    from kerege.catalogue.lifecycle_rules import IN_FORCE, Action, State, Step, state_after
+    from kerege.catalogue.models import CodeListVersion, CrosswalkVersion, LifecycleAction
+
+    done: dict[tuple[str, str], dict[str, list[LifecycleAction]]] = {}
+    for row in LifecycleAction.objects.filter(kind__in=(_CODELIST, _CROSSWALK)).order_by("number"):
+        done.setdefault((row.kind, row.subject), {}).setdefault(row.version, []).append(row)
+    chosen: dict[tuple[str, str], str] = {}
+    for what, versions in done.items():
+        found: list[tuple[bool, datetime, str]] = []
+        published = False
+        for version, actions in versions.items():
+            state = state_after(Step(Action(a.action), a.by) for a in actions)
+            times = [a.at for a in actions if a.action == Action.PUBLISH]
+            published = published or bool(times)
+            if state in IN_FORCE:
+                found.append((state is State.PUBLISHED, max(times), version))
+        if published:
+            chosen[what] = max(found)[2] if found else ""
+    digests: dict[tuple[str, str, str], str] = {}
+    if lists := [thing for kind, thing in chosen if kind == _CODELIST]:
+        told = CodeListVersion.objects.filter(list_id__in=lists).values_list("list_id", "version", "digest")
+        digests |= {(_CODELIST, thing, version): digest for thing, version, digest in told}
+    if walks := [thing for kind, thing in chosen if kind == _CROSSWALK]:
+        rows = CrosswalkVersion.objects.filter(crosswalk__in=walks).values_list("crosswalk", "version", "digest")
+        digests |= {(_CROSSWALK, thing, version): digest for thing, version, digest in rows}
+    return tuple((*what, version, digests.get((*what, version), "")) for what, version in sorted(chosen.items()))
+
+
+def _laid_over(pack: Pack, settled: tuple[Settled, ...]) -> Pack:
+    lists, walks = dict(pack.codelists), dict(pack.crosswalks)
+    for kind, thing, version, digest in settled:
+        if kind == _CODELIST:
+            _put(lists, thing, _codelist(thing, version, digest) if version else None)
+        else:
+            _put(walks, thing, _crosswalk(thing, version, digest) if version else None)
+    # compiled mappings and their versions belong to the pack they were compiled with, and are not handed on
+    return replace(pack, codelists=lists, crosswalks=walks, _mappers={}, _versions={})
+
+
+def _put(among: dict[str, T], thing: str, found: T | None) -> None:
+    if found is None:
+        among.pop(thing, None)
+    else:
+        among[thing] = found
+
+
+@lru_cache(maxsize=128)
+def _codelist(list_id: str, version: str, _digest: str) -> CodeList:
+    from kerege.catalogue.codelists import load_codelist
+
+    return load_codelist(list_id, version)
+
+
+@lru_cache(maxsize=128)
+def _crosswalk(crosswalk: str, version: str, _digest: str) -> Crosswalk:
+    from kerege.catalogue.codelists import load_crosswalk
+
+    return load_crosswalk(crosswalk, version)

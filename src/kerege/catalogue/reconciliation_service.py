@@ -1,6 +1,6 @@
 """Matching other people's wordings against our code lists, places and organisations: what the W3C Reconciliation API asks, without HTTP.
 
-Three services. `codelists`: every code of the pack's lists, one type per list. `places`: the SOATE tree, one type per level. `organisations`: the
+Three services. `codelists`: every code of the lists in force, one type per list. `places`: the SOATE tree, one type per level. `organisations`: the
 members of the network. A query gets ranked candidates with a score 0..100 and its features. `match` is true only where the suggestion engine
 (`semantics.suggest_codes`) accepts by itself against the whole list, and nothing that was asked besides the name speaks against it.
 Left to `web.api.reconciliation`: the wire format of the protocol's versions, bounds on what comes in.
@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from kerege.catalogue.errors import ReconciliationSlow
-from kerege.catalogue.packs import current_pack
+from kerege.catalogue.packs import pack_in_force
 from kerege.catalogue.search_words import words
 from kerege.ground.text import Text
 from kerege.membership.models import Member
@@ -325,19 +325,21 @@ def _in_force(entity: Entity, value: str) -> bool:
 
 
 def service(name: str) -> Service:
-    """The service with this name over today's pack and members; KeyError for another name."""
+    """The service with this name over what is in force today and the members; KeyError for another name."""
     if name not in SERVICES:
         raise KeyError(name)
-    pack = current_pack()
-    if name != "organisations":
-        return _from_pack(name, id(pack))
-    return _organisations(tuple(Member.objects.order_by("code").values_list("code", "name_ky", "name_ru", "name_en")))
+    if name == "organisations":
+        rows = Member.objects.order_by("code").values_list("code", "name_ky", "name_ru", "name_en")
+        return _organisations(tuple(rows))
+    pack = pack_in_force()
+    of = pack if name == "codelists" else pack.gazetteer
+    made = _MADE.get(name)
+    if made is None or made[0] is not of:
+        made = _MADE[name] = (of, _codelists(pack) if name == "codelists" else _places(pack))
+    return made[1]
 
 
-@lru_cache(maxsize=4)
-def _from_pack(name: str, _pack: int) -> Service:
-    pack = current_pack()
-    return _codelists(pack) if name == "codelists" else _places(pack)
+_MADE: Final[dict[str, tuple[object, Service]]] = {}  # with what it was made of, so that another is never taken for it
 
 
 def _codelists(pack: Pack) -> Service:

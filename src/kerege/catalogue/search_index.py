@@ -16,10 +16,9 @@ from typing import Any, Final, Literal, TypeVar
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from kerege.catalogue import codelists, lifecycle
 from kerege.catalogue.exports import publication
 from kerege.catalogue.models import Dataset, Field, ReferenceDataset, SearchEntry, SearchFacet, SearchWord
-from kerege.catalogue.packs import current_pack
+from kerege.catalogue.packs import current_pack, pack_in_force
 from kerege.catalogue.queries import DatasetView, FieldView, datasets
 from kerege.catalogue.search_engines import Engine, engine
 from kerege.catalogue.search_ids import Facet, prefix
@@ -146,18 +145,12 @@ def _concept_items(pack: Pack) -> Iterator[Item]:
         )  # fmt: skip
 
 
-def _in_force(kind: str, known: Mapping[str, T], load: Callable[[str, str], T], only: str = "") -> list[T]:
-    """The pack's lists or crosswalks, and in their place, or beside them, what the catalogue published; `only` the one with this id."""
-    found = dict(known)
-    for thing in dict.fromkeys(s.subject.id for s in lifecycle.subjects(kind, thing=only)):
-        version = lifecycle.in_force(kind, thing)
-        if version is not None:
-            found[thing] = load(thing, version)
-    return [one for key, one in found.items() if not only or key == only]
+def _chosen(known: Mapping[str, T], only: str) -> list[T]:
+    return [one for key, one in known.items() if not only or key == only]
 
 
 def _codelist_items(pack: Pack, only: str = "") -> Iterator[Item]:
-    for found in _in_force(codelists.CODELIST, pack.codelists, codelists.load_codelist, only):
+    for found in _chosen(pack.codelists, only):
         yield Item("codelist", found.id, dict(found.title) or {"": found.id}, (found.id,), (), f"{len(found)} codes")
         for one in found:
             others = tuple(w for _, w in one.alt_labels)
@@ -168,7 +161,7 @@ def _codelist_items(pack: Pack, only: str = "") -> Iterator[Item]:
 
 
 def _crosswalk_items(pack: Pack, only: str = "") -> Iterator[Item]:
-    for found in _in_force(codelists.CROSSWALK, pack.crosswalks, codelists.load_crosswalk, only):
+    for found in _chosen(pack.crosswalks, only):
         title = found.title or found.id
         yield Item(
             "crosswalk", found.id, {"": title}, (found.id, title), (found.subject_source, found.object_source),
@@ -218,7 +211,7 @@ def reindex(*subjects: str) -> int:
                "owners", "contracts"
     """
     index, written = engine(), 0
-    pack = current_pack()
+    pack = pack_in_force()
     for subject in dict.fromkeys(subjects):
         if subject in _PARTS:
             kinds, make = _PARTS[subject]
@@ -353,7 +346,7 @@ def rebuild() -> int:
             cursor.execute(f"DELETE FROM {model._meta.db_table}")  # noqa: S608 - the table of our own model
     if connection.vendor == "postgresql":
         trigrams(connection)  # the extension may have come since
-    pack = current_pack()
+    pack = pack_in_force()
     written = _write_datasets(index, Dataset.objects.filter(vanished=False), pack, learn=False)
     for _, make in _PARTS.values():
         written += _write(index, make(pack), learn=False)

@@ -1,7 +1,7 @@
 """`kerege export` and `kerege import`: the catalogue in other people's formats, and what can be read back.
 
-DCAT-AP 3, DSA and RIHA are written from the hub's catalogue, and hold only what may leave (`catalogue.exports.publication`); SKOS and SSSOM from
-the country pack; ODCS from the contracts. Written to standard output or, whole or not at all, to `--out`.
+DCAT-AP 3, DSA and RIHA are written from the hub's catalogue, and hold only what may leave (`catalogue.exports.publication`); SKOS and SSSOM are
+the versions in force of code lists and crosswalks; ODCS comes from the contracts. Written to standard output or, whole or not at all, to `--out`.
 """
 
 from __future__ import annotations
@@ -78,22 +78,24 @@ def dcat(form: str, shapes: Path | None, out: Path | None) -> None:
 @click.argument("codelist")
 @_OUT
 def skos(codelist: str, out: Path | None) -> None:
-    """A code list of the country pack as SKOS (Turtle)."""
-    from kerege.catalogue.packs import current_pack
+    """A code list as SKOS (Turtle): the version in force, the country pack's where none was published."""
+    open_database()
+    from kerege.catalogue.packs import pack_in_force
     from kerege.semantics.codelists_skos import write_turtle
 
-    _give(write_turtle(current_pack().codelist(codelist)), out)
+    _give(write_turtle(pack_in_force().codelist(codelist)), out)
 
 
 @export.command()
 @click.argument("crosswalk")
 @_OUT
 def sssom(crosswalk: str, out: Path | None) -> None:
-    """A crosswalk of the country pack as SSSOM (TSV)."""
-    from kerege.catalogue.packs import current_pack
+    """A crosswalk as SSSOM (TSV): the version in force, the country pack's where none was published."""
+    open_database()
+    from kerege.catalogue.packs import pack_in_force
     from kerege.semantics.crosswalk import write_sssom
 
-    _give(write_sssom(current_pack().crosswalk(crosswalk)), out)
+    _give(write_sssom(pack_in_force().crosswalk(crosswalk)), out)
 
 
 @export.command()

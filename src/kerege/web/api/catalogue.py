@@ -17,7 +17,7 @@ from kerege.catalogue import queries
 from kerege.catalogue import search as finder
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.exports import dcat, publication
-from kerege.catalogue.packs import current_pack
+from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, pack_in_force
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.membership.models import Contract, Member
@@ -119,30 +119,30 @@ def concept(request: HttpRequest, concept_id: str) -> HttpResponse:
 
 
 def codelists(request: HttpRequest) -> HttpResponse:
-    return page(request, list(current_pack().codelists.values()), shown.codelist)
+    return page(request, list(pack_in_force().codelists.values()), shown.codelist)
 
 
 def codelist(request: HttpRequest, list_id: str) -> HttpResponse:
-    found = current_pack().codelists.get(list_id)
+    found = codelist_in_force(list_id)
     return answer(request, shown.codelist(found)) if found is not None else _missing("code list", list_id)
 
 
 def codes(request: HttpRequest, list_id: str) -> HttpResponse:
-    found = current_pack().codelists.get(list_id)
+    found = codelist_in_force(list_id)
     if found is None:
         return _missing("code list", list_id)
     return page(request, list(found), shown.code)
 
 
 def crosswalks(request: HttpRequest) -> HttpResponse:
-    return page(request, list(current_pack().crosswalks.values()), shown.crosswalk)
+    return page(request, list(pack_in_force().crosswalks.values()), shown.crosswalk)
 
 
 def crosswalk(request: HttpRequest, crosswalk_id: str) -> HttpResponse:
-    found = current_pack().crosswalks.get(crosswalk_id)
+    found = crosswalk_in_force(crosswalk_id)
     if found is None:
         return _missing("crosswalk", crosswalk_id)
-    return answer(request, shown.crosswalk(found) | {"mappings": [shown.crosswalk_row(row) for row in found.rows]})
+    return answer(request, shown.crosswalk(found) | shown.crosswalk_rows(found))
 
 
 def owners(request: HttpRequest) -> HttpResponse:
@@ -274,7 +274,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("codelists/<str:list_id>", "codelist", codelist, "One code list", "CodeList", (_ID["list_id"],)),
     Endpoint("codelists/<str:list_id>/codes", "codes", codes, "The codes of a list", "Code", (_ID["list_id"],), True),
     Endpoint("crosswalks", "crosswalks", crosswalks, "Crosswalks between code lists", "Crosswalk", (), True),
-    Endpoint("crosswalks/<str:crosswalk_id>", "crosswalk", crosswalk, "One crosswalk with its mappings", "CrosswalkWithRows", (_ID["crosswalk_id"],)),
+    Endpoint("crosswalks/<str:crosswalk_id>", "crosswalk", crosswalk, "One crosswalk: what is which, when and under what conditions, and what is denied", "CrosswalkWithRows", (_ID["crosswalk_id"],)),
     Endpoint("owners", "owners", owners, "Organisations and how many published attributes they own", "Owner", (), True),
     Endpoint("contracts", "contracts", contracts, "Contracts on data services", "Contract", (), True),
     Endpoint(

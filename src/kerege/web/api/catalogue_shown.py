@@ -13,6 +13,7 @@ from kerege.ground.clock import iso
 from kerege.membership.models import Contract, Member
 from kerege.semantics.codelist import CodeList
 from kerege.semantics.codelist import Concept as Code
+from kerege.semantics.crosswalk import NOT, Crosswalk, Row
 
 _STRING: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer"}
@@ -92,17 +93,27 @@ def code(one: Code) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def crosswalk(one: Any) -> dict[str, Any]:
+def crosswalk(one: Crosswalk) -> dict[str, Any]:
     return {
         "id": one.id, "title": one.title, "version": one.version, "from": one.subject_source, "to": one.object_source,
         "unmapped_policy": str(one.policy), "rows": len(one.rows),
     }  # fmt: skip
 
 
-def crosswalk_row(row: Any) -> dict[str, Any]:
+def crosswalk_rows(one: Crosswalk) -> dict[str, Any]:
+    """Its rows: what is said (`mappings`), and apart from it what is said not to be so (`denied`), which nobody may take for a mapping."""
     return {
-        "code": row.subject, "label": row.subject_label, "target": row.object, "target_label": row.object_label,
-        "predicate": row.predicate, "justification": row.justification, "confidence": row.confidence,
+        "mappings": [_crosswalk_row(row) for row in one.rows if row.predicate_modifier != NOT],
+        "denied": [_crosswalk_row(row) for row in one.rows if row.predicate_modifier == NOT],
+    }
+
+
+def _crosswalk_row(row: Row) -> dict[str, Any]:
+    return {
+        "code": row.subject or None, "label": row.subject_label, "target": row.object, "target_label": row.object_label,
+        "predicate": row.predicate, "translates": row.translates, "justification": row.justification, "confidence": row.confidence,
+        "valid_from": row.valid_from.isoformat() if row.valid_from else None, "valid_to": row.valid_to.isoformat() if row.valid_to else None,
+        "conditions": [{"cell": c.cell, "values": list(c.values)} for c in row.conditions],
     }  # fmt: skip
 
 
@@ -169,8 +180,9 @@ SEARCH_TOLD: Final = {
 
 _ROW: Final = _object(
     {
-        "code": _STRING, "label": _STRING, "target": _MAYBE, "target_label": _STRING, "predicate": _STRING, "justification": _STRING,
-        "confidence": {"type": ["number", "null"]},
+        "code": _MAYBE, "label": _STRING, "target": _MAYBE, "target_label": _STRING, "predicate": _STRING, "translates": {"type": "boolean"},
+        "justification": _STRING, "confidence": {"type": ["number", "null"]}, "valid_from": _MAYBE, "valid_to": _MAYBE,
+        "conditions": {"type": "array", "items": _object({"cell": _STRING, "values": {"type": "array", "items": _STRING}})},
     }
 )  # fmt: skip
 _CROSSWALK: Final = {
@@ -200,7 +212,7 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         }
     ),
     "Crosswalk": _object(_CROSSWALK),
-    "CrosswalkWithRows": _object(_CROSSWALK | {"mappings": {"type": "array", "items": _ROW}}),
+    "CrosswalkWithRows": _object(_CROSSWALK | dict.fromkeys(("mappings", "denied"), {"type": "array", "items": _ROW})),
     "Owner": _object({"organisation": _STRING, "name": _TEXT, "attributes": _NUMBER}),
     "Contract": _object(
         {

@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, lifecycle, reference
+from kerege.catalogue import browse, reference
 from kerege.catalogue.codelists import changes_to, load_codelist
 from kerege.catalogue.codelists_queries import versions
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.errors import CodeListVersionUnknown
 from kerege.catalogue.models import CodeListVersion
-from kerege.catalogue.packs import current_pack
+from kerege.catalogue.packs import codelist_in_force, pack_in_force
 from kerege.ground import clock
 from kerege.ground.text import LANGUAGES
 from kerege.semantics.codelist import CodeList, Concept, Finding
@@ -29,7 +29,7 @@ _FINDINGS: Final = 15
 
 
 def listing(request: HttpRequest) -> HttpResponse:
-    pack, used = current_pack(), browse.codelists_in_use()
+    pack, used = pack_in_force(), browse.codelists_in_use()
     titles = {str(i): t for i, t in CodeListVersion.objects.order_by("imported_at").values_list("list_id", "title")}
     ids = sorted({*pack.codelists, *titles, *used})
     cut = frame.cut(request, len(ids), _CODES)
@@ -46,15 +46,14 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 def find(list_id: str, version: str = "") -> CodeList | None:
-    """A version as asked for, else the one in force, else the pack's, else the newest; None when there is none."""
-    in_force = version or lifecycle.in_force("codelist", list_id) or ""
-    packed = current_pack().codelists.get(list_id)
-    if packed is not None and not in_force:
-        return packed
+    """A version as asked for, else the one in force (the pack's where none was published), else the newest kept; None when there is none."""
+    shown = codelist_in_force(list_id) if not version else None
+    if shown is not None:
+        return shown
     try:
-        return load_codelist(list_id, in_force)
+        return load_codelist(list_id, version)
     except CodeListVersionUnknown:
-        return packed if not version else None
+        return None
 
 
 def codelist(request: HttpRequest, list_id: str) -> HttpResponse:
@@ -77,7 +76,7 @@ def codelist(request: HttpRequest, list_id: str) -> HttpResponse:
     findings = _checked(found)
     kept = versions("codelist", list_id)
     changes = changes_to(list_id, found.version) if any(v.version == found.version for v in kept) else ()
-    pack = current_pack()
+    pack = pack_in_force()
     context: dict[str, Any] = {
         "found": found, "id": list_id, "title": say(found.title) or list_id, "description": say(found.description), "query": typed, "wanted": wanted,
         "titles": [(code, found.title.get(code, "")) for code in LANGUAGES], "cut": cut, "under": under,

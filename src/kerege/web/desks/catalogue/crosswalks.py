@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, lifecycle
+from kerege.catalogue import browse
 from kerege.catalogue.codelists import load_crosswalk
 from kerege.catalogue.codelists_queries import versions
 from kerege.catalogue.codelists_unmapped import unmapped
 from kerege.catalogue.errors import CodeListVersionUnknown
 from kerege.catalogue.models import CrosswalkVersion
-from kerege.catalogue.packs import current_pack
+from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, pack_in_force
 from kerege.semantics.crosswalk import Crosswalk, Row
 from kerege.semantics.folding import fold
 from kerege.web.desks.catalogue import frame
@@ -24,7 +24,7 @@ _UNMAPPED: Final = 30
 
 
 def listing(request: HttpRequest) -> HttpResponse:
-    pack, counts = current_pack(), browse.unmapped_by_crosswalk()
+    pack, counts = pack_in_force(), browse.unmapped_by_crosswalk()
     ids = sorted({*pack.crosswalks, *CrosswalkVersion.objects.values_list("crosswalk", flat=True)})
     cut = frame.cut(request, len(ids), _ROWS)
     rows = []
@@ -40,15 +40,14 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 def find(crosswalk_id: str, version: str = "") -> Crosswalk | None:
-    """A version as asked for, else the one in force, else the pack's, else the newest; None when there is none."""
-    in_force = version or lifecycle.in_force("crosswalk", crosswalk_id) or ""
-    packed = current_pack().crosswalks.get(crosswalk_id)
-    if packed is not None and not in_force:
-        return packed
+    """A version as asked for, else the one in force (the pack's where none was published), else the newest kept; None when there is none."""
+    shown = crosswalk_in_force(crosswalk_id) if not version else None
+    if shown is not None:
+        return shown
     try:
-        return load_crosswalk(crosswalk_id, in_force)
+        return load_crosswalk(crosswalk_id, version)
     except CodeListVersionUnknown:
-        return packed if not version else None
+        return None
 
 
 def policy(found: Crosswalk) -> str:
@@ -71,9 +70,9 @@ def crosswalk(request: HttpRequest, crosswalk_id: str) -> HttpResponse:
     at = frame.asked_page(request, "decisions")
     decided, many = browse.decided(crosswalk_id, offset=(at - 1) * _DECISIONS, limit=_DECISIONS)
     twice = found.ambiguous
-    used = [m for m in current_pack().mappings.values() if crosswalk_id in m.crosswalks]
+    used = [m for m in pack_in_force().mappings.values() if crosswalk_id in m.crosswalks]
     open_codes, records = browse.unmapped_by_crosswalk().get(crosswalk_id, (0, 0))
-    target = current_pack().codelists.get(found.object_source)
+    target = codelist_in_force(found.object_source)
     context: dict[str, Any] = {
         "found": found, "title": found.title or crosswalk_id, "query": typed, "cut": cut, "asked": asked,
         "rows": [_row(row, target) for row in rows[cut.offset : cut.offset + cut.limit]], "source": found.subject_source,
@@ -84,7 +83,7 @@ def crosswalk(request: HttpRequest, crosswalk_id: str) -> HttpResponse:
         "used": [{"id": m.id, "title": m.title} for m in used],
     }  # fmt: skip
     crumbs = [frame.Crumb(word("part.catalogue-crosswalks"), frame.to("catalogue-crosswalks"))]
-    packed = crosswalk_id in current_pack().crosswalks
+    packed = crosswalk_id in pack_in_force().crosswalks
     machines = [frame.Machine("application/json", f"/api/v1/crosswalks/{crosswalk_id}", "JSON")] if packed else []
     return frame.show(request, "crosswalk", context, crumbs, machines)
 
