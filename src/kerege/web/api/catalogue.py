@@ -274,7 +274,10 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("codelists/<str:list_id>", "codelist", codelist, "One code list", "CodeList", (_ID["list_id"],)),
     Endpoint("codelists/<str:list_id>/codes", "codes", codes, "The codes of a list", "Code", (_ID["list_id"],), True),
     Endpoint("crosswalks", "crosswalks", crosswalks, "Crosswalks between code lists", "Crosswalk", (), True),
-    Endpoint("crosswalks/<str:crosswalk_id>", "crosswalk", crosswalk, "One crosswalk: what is which, when and under what conditions, and what is denied", "CrosswalkWithRows", (_ID["crosswalk_id"],)),
+    Endpoint(
+        "crosswalks/<str:crosswalk_id>", "crosswalk", crosswalk, "One crosswalk: what is which, when and under what conditions, and what is denied",
+        "CrosswalkWithRows", (_ID["crosswalk_id"],),
+    ),
     Endpoint("owners", "owners", owners, "Organisations and how many published attributes they own", "Owner", (), True),
     Endpoint("contracts", "contracts", contracts, "Contracts on data services", "Contract", (), True),
     Endpoint(

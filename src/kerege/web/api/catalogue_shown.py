@@ -212,7 +212,7 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         }
     ),
     "Crosswalk": _object(_CROSSWALK),
-    "CrosswalkWithRows": _object(_CROSSWALK | dict.fromkeys(("mappings", "denied"), {"type": "array", "items": _ROW})),
+    "CrosswalkWithRows": _object(_CROSSWALK | {key: {"type": "array", "items": _ROW} for key in ("mappings", "denied")}),
     "Owner": _object({"organisation": _STRING, "name": _TEXT, "attributes": _NUMBER}),
     "Contract": _object(
         {
