@@ -1,4 +1,9 @@
-"""For all tests: a ledger that is a list, which can be read back entry by entry; property tests without a stop-watch."""
+"""For all tests: a ledger that is a list, which can be read back entry by entry; property tests without a stop-watch.
+
+Where tests run in several workers (`make test`), a file's tests stay together: what a file sets up for all its tests (a hub, two nodes,
+a browser, a generated world) is set up once and not once a worker, and a file runs in the order in which it reads. The longest files begin first,
+so that no worker is left alone with one of them at the end.
+"""
 
 from __future__ import annotations
 
@@ -43,3 +48,27 @@ hypothesis.settings.load_profile("kerege")
 @pytest.fixture
 def ledger() -> ListLedger:
     return ListLedger()
+
+
+# Longest first, by what they took; a name that is wrong or missing costs balance, nothing else.
+LONGEST = (
+    "box/test_independent.py",
+    "node/test_faults_nodes.py",
+    "web/test_journey.py",
+    "services/test_admission_on_a_small_world.py",
+)
+_PLACE = {name: number for number, name in enumerate(LONGEST)}
+
+
+@pytest.hookimpl(tryfirst=True)  # before the workers' own hook, which reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_name(item)))
+    items.sort(key=lambda item: _PLACE.get(_name(item), len(LONGEST)))
+
+
+def _name(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0].removeprefix("tests/")
