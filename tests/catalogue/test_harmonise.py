@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kerege.catalogue import errors
-from kerege.catalogue.harmonise import Report, Step, harmonise, quarantine_path, with_policy
+from kerege.catalogue.harmonise import Given, Report, Step, harmonise, quarantine_path, with_policy
 from kerege.catalogue.sources import open_source
 from kerege.catalogue.sources.base import pick
-from kerege.semantics.crosswalk import Crosswalk, Row
+from kerege.cli import main
+from kerege.semantics.crosswalk import Condition, Crosswalk, Row, write_sssom
 
 WriteCsv = Callable[..., Path]
 WALK = Crosswalk("sex", (Row("М", "1"), Row("Ж", "2")))
@@ -54,6 +57,66 @@ def test_flagging_policies_write_the_row_and_name_the_column(
     report = run(register, tmp_path / "out.csv", policy)
     assert (report.written, report.flagged) == (5, 2)
     assert rows_of(tmp_path / "out.csv")[2] == {"id": "3", "pol": "Х", "sex": value, "problems": "pol: unknown code"}
+
+
+DATED = Crosswalk(
+    "school",
+    (
+        Row("5", "primary", valid_to=date(2019, 12, 31)),
+        Row("5", "basic", valid_from=date(2020, 1, 1)),
+        Row("7", "village"),
+        Row("7", "city", conditions=(Condition("urban", ("yes",)),)),
+    ),
+)
+SCHOOLS = [
+    ["5", "2019-12-31", "no"], ["5", "01.01.2020", "no"], ["5", "2020-01-01T10:00:00", ""], ["5", "soon", "no"], ["5", "", "no"],
+    ["7", "", "yes"], ["7", "", "no"], ["7", "", ""],
+]  # fmt: skip
+
+
+def test_a_code_means_what_it_meant_on_the_records_day_and_under_its_other_cells(
+    write_csv: WriteCsv, tmp_path: Path
+) -> None:
+    source = open_source(str(write_csv("s.csv", ["kind", "opened", "town"], SCHOOLS)))
+    step = Step("kind", with_policy(DATED, "null-and-flag"), "to")
+    report = harmonise(source, pick(source), [step], tmp_path / "out.csv", given=Given("opened", {"urban": "town"}))
+    found = rows_of(tmp_path / "out.csv")
+    assert [r["to"] for r in found] == ["primary", "basic", "basic", "", "", "city", "village", "village"]
+    assert [r["problems"] for r in found[3:5]] == ["opened: not a date; kind: unknown code", "kind: unknown code"]
+    assert report.steps[0].unmapped == {"5": 2}
+    harmonise(source, pick(source), [step], tmp_path / "then.csv", given=Given("2019-06-01", {"urban": "town"}))
+    assert [r["to"] for r in rows_of(tmp_path / "then.csv")][:5] == ["primary"] * 5
+
+
+def test_a_crosswalk_that_depends_on_more_than_the_code_does_not_run_without_it(
+    write_csv: WriteCsv, tmp_path: Path
+) -> None:
+    source = open_source(str(write_csv("s.csv", ["kind", "opened", "town"], SCHOOLS)))
+    for walk, told, wrong in (
+        (Crosswalk("d", DATED.rows[:2]), Given(), errors.CrosswalkNeedsDay),
+        (Crosswalk("d", DATED.rows[:2]), Given("opend"), errors.ColumnVanished),
+        (Crosswalk("c", DATED.rows[2:]), Given("opened"), errors.CrosswalkNeedsCells),
+        (Crosswalk("c", DATED.rows[2:]), Given(cells={"urban": "city"}), errors.ColumnVanished),
+    ):
+        with pytest.raises(wrong):
+            harmonise(source, pick(source), [Step("kind", walk, "to")], tmp_path / "out.csv", given=told)
+    step = Step("kind", with_policy(Crosswalk("d", DATED.rows[1:2]), "reject"), "to")
+    with pytest.raises(errors.CodeUnknown, match="no target for the day and the other cells of this record"):
+        harmonise(source, pick(source), [step], tmp_path / "out.csv", given=Given("opened"))
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_command_takes_the_day_and_the_cells(write_csv: WriteCsv, tmp_path: Path) -> None:
+    path = write_csv("s.csv", ["kind", "opened", "town"], SCHOOLS)
+    (tmp_path / "w.sssom.tsv").write_bytes(write_sssom(DATED))
+    asked = ["harmonise", str(path), "--column", f"kind=to:{tmp_path / 'w.sssom.tsv'}", "--policy", "null-and-flag"]
+    runner = CliRunner()
+    refused = runner.invoke(main, [*asked, "--out", str(tmp_path / "a.csv")])
+    assert "depends on the record's day" in " ".join(refused.output.split())
+    where = ["--as-of", "opened", "--given", "urban=town"]
+    assert runner.invoke(main, [*asked, *where, "--out", str(tmp_path / "a.csv")]).exit_code == 0
+    assert [r["to"] for r in rows_of(tmp_path / "a.csv")][:2] == ["primary", "basic"]
+    assert runner.invoke(main, [*asked, "--given", "urban", "--out", str(tmp_path / "b.csv")]).exit_code == 2
 
 
 def test_reject_names_file_row_column_and_code_and_writes_nothing(register: Path, tmp_path: Path) -> None:

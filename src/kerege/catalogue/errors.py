@@ -181,6 +181,20 @@ class OutputColumnTaken(CatalogueError):
     hint = "Name another one with --column {by}=NEW:CROSSWALK. What replaces a column in place is written --column {by}:CROSSWALK."
 
 
+class CrosswalkNeedsDay(CatalogueError):
+    code = "catalogue.crosswalk_needs_day"
+    message = "What the codes of {crosswalk} mean depends on the record's day, and none was named."
+    hint = "Name the column that holds it with --as-of COLUMN, or one day for all records with --as-of yyyy-mm-dd."
+
+
+class CrosswalkNeedsCells(CatalogueError):
+    code = "catalogue.crosswalk_needs_cells"
+    message = (
+        "What the codes of {crosswalk} mean depends on {cells}, which {source} does not have. Columns now: {columns}."
+    )
+    hint = "Where a column has another name in this register, say so: --given NAME=COLUMN. Otherwise bring the column in, or map with --mapping."
+
+
 class CrosswalkBroken(CatalogueError):
     code = "catalogue.crosswalk_broken"
     message = "{file}, row {row}, column {column}: {reason}."
@@ -243,7 +257,7 @@ class LifecycleRefused(CatalogueError):
 
 class FourEyes(CatalogueError):
     code = "catalogue.four_eyes"
-    message = "{subject}: {by} submitted it and may not approve it as well."
+    message = "{subject}: {by} {did} it and may not approve it as well."
     hint = "Somebody else must approve it or return it. Allowed for {by} now: {allowed}."
 
 

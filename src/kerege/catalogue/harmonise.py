@@ -4,15 +4,19 @@ What happens to a code without a target is the crosswalk's policy: `reject` stop
 the row into a second file with its number and reason; `pass-and-flag`, `null-and-flag` and `default` write the row and name the column in
 a `problems` column (`problems_2` where the register has one of that name). A new column never takes the place of one that is there, unless
 it is the very column translated. Each unmapped code is counted. An empty cell is empty, not unknown.
+
+What a code means may depend on the record's day or on its other cells (`semantics.crosswalk_rules`). A crosswalk of that kind runs only when
+`Given` says where they are: a rule that is never asked would leave codes unmapped, or let a wider rule speak for them, and nobody would see it.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +24,8 @@ from kerege.catalogue.crosswalks import EXACT
 from kerege.catalogue.errors import (
     CodeUnknown,
     CodeWithoutCounterpart,
+    CrosswalkNeedsCells,
+    CrosswalkNeedsDay,
     KeyDuplicate,
     OutputColumnTaken,
     OutputExists,
@@ -29,8 +35,10 @@ from kerege.catalogue.files import SafeWriter, written_whole
 from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources import Source, Table
 from kerege.catalogue.tables import column_index, free_name
+from kerege.semantics import dates
 from kerege.semantics.crosswalk import Crosswalk, Policy
 
+DATES: Final = (*dates.DEFAULT, "timestamp")
 PROBLEMS: Final = "problems"
 ROW: Final = "row"
 _LONGEST_CODE: Final = 40
@@ -44,6 +52,41 @@ class Step:
     crosswalk: Crosswalk
     to: str
     file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What crosswalks may ask of a record beside its code.
+
+    as_of   column of the record's date (`DATES`), or one day for all records as yyyy-mm-dd
+    cells   columns by the names that conditions use, where a register calls them otherwise
+    """
+
+    as_of: str = ""
+    cells: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING: Final = Given()
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Where a table has what `Given` names: the day itself or the place of its column, and the place of each cell that a rule asks for."""
+
+    day: date | None
+    day_at: int | None
+    cells_at: Mapping[str, int]
+
+    def day_of(self, row: Sequence[Cell]) -> tuple[date | None, bool]:
+        """(the record's day, whether its cell holds something that is none)."""
+        if self.day_at is None:
+            return self.day, False
+        text = row[self.day_at] or ""
+        found = dates.parse(text, DATES)
+        return date.fromisoformat(found) if found else None, bool(text.strip()) and not found
+
+    def cells_of(self, row: Sequence[Cell]) -> dict[str, str | None]:
+        return {name: (row[at] or "").strip() or None for name, at in self.cells_at.items()}
 
 
 @dataclass(slots=True)
@@ -87,11 +130,13 @@ def quarantine_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.quarantine.csv")
 
 
-def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *, key: Sequence[str] = ()) -> Report:
+def harmonise(
+    source: Source, table: Table, steps: Sequence[Step], out: Path, *, key: Sequence[str] = (), given: Given = NOTHING
+) -> Report:
     """Write `table` with `steps` applied to `out` (CSV, UTF-8) and rows put aside beside it.
 
-    Raises OutputExists, OutputColumnTaken, ColumnVanished, TableEmpty, KeyDuplicate (with `key`), CodeUnknown (policy reject) or a
-    SourceError; in every case neither output file appears.
+    Raises OutputExists, OutputColumnTaken, ColumnVanished, CrosswalkNeedsDay, CrosswalkNeedsCells, TableEmpty, KeyDuplicate (with `key`),
+    CodeUnknown (policy reject) or a SourceError; in every case neither output file appears.
     """
     aside = quarantine_path(out)
     for path in (out, aside):
@@ -100,6 +145,7 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
     at = [column_index(source.name, table, s.column) for s in steps]
     keys_at = [column_index(source.name, table, k) for k in key]
     _refuse_taken(source, table, steps)
+    record = _resolved(source, table, steps, given)
     columns = [*table.columns, *(s.to for s in steps if s.to not in table.columns)]
     to = [columns.index(s.to) for s in steps]
     problems_column = free_name(PROBLEMS, (*columns, *table.columns))
@@ -115,7 +161,9 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
             read += 1
             if keys_at:
                 _check_key(source, tuple(row[i] for i in keys_at), number, key, seen)
-            cells, problems, severe = _translate(source, table, row, number, columns, steps, at, to, counts)
+            cells, problems, severe = _translate(
+                source, table, row, number, columns, steps, at, to, counts, record, given.as_of
+            )
             if severe:
                 if put_aside is None:
                     put_aside = SafeWriter(files.enter_context(written_whole(aside)))
@@ -129,6 +177,30 @@ def harmonise(source: Source, table: Table, steps: Sequence[Step], out: Path, *,
         if not read:
             raise TableEmpty(source=source.name, table=table.name, before="")
     return Report(read, written, flagged, quarantined, counts, problems_column)
+
+
+def _resolved(source: Source, table: Table, steps: Sequence[Step], given: Given) -> _Record:
+    """Where the table has what the steps' crosswalks ask for; refused when one asks for what is not there."""
+    where = f"{source.name}#{table.name}"
+    day, day_at = None, None
+    if given.as_of and given.as_of not in table.columns and dates.parse(given.as_of, ("yyyy-mm-dd",)):
+        day = date.fromisoformat(given.as_of)
+    elif given.as_of:
+        day_at = column_index(source.name, table, given.as_of)
+    cells_at: dict[str, int] = {name: column_index(source.name, table, column) for name, column in given.cells.items()}
+    for step in steps:
+        compiled = step.crosswalk.compiled
+        if compiled.dated and not given.as_of:
+            raise CrosswalkNeedsDay(crosswalk=step.file or step.crosswalk.id)
+        lacking = [cell for cell in compiled.cells if cell not in cells_at and cell not in table.columns]
+        if lacking:
+            raise CrosswalkNeedsCells(
+                crosswalk=step.file or step.crosswalk.id, cells=", ".join(lacking), source=where, columns=", ".join(table.columns)
+            )  # fmt: skip
+        for cell in compiled.cells:
+            if cell not in cells_at:
+                cells_at[cell] = table.columns.index(cell)
+    return _Record(day, day_at, cells_at)
 
 
 def _refuse_taken(source: Source, table: Table, steps: Sequence[Step]) -> None:
@@ -155,11 +227,13 @@ def _check_key(
 
 def _translate(
     source: Source, table: Table, row: Sequence[Cell], number: int, columns: Sequence[str], steps: Sequence[Step],
-    at: Sequence[int], to: Sequence[int], counts: Sequence[StepCount],
+    at: Sequence[int], to: Sequence[int], counts: Sequence[StepCount], record: _Record, as_of: str,
 ) -> tuple[list[Cell], list[str], bool]:  # fmt: skip
     """(cells, problems as "column: unknown code", whether the row is to be put aside)."""
     cells: list[Cell] = [*row, *(None,) * (len(columns) - len(row))]
-    problems: list[str] = []
+    day, unreadable = record.day_of(row)
+    others = record.cells_of(row)
+    problems: list[str] = [f"{as_of}: not a date"] if unreadable else []
     severe = False
     for step, i, j, count in zip(steps, at, to, counts, strict=True):
         value = (row[i] or "").strip()
@@ -167,7 +241,7 @@ def _translate(
             count.empty += 1
             cells[j] = None
             continue
-        found, known = step.crosswalk.translate(value)
+        found, known = step.crosswalk.translate(value, day, others)
         if known:
             count.mapped += 1
         else:
@@ -188,6 +262,8 @@ def _unknown(source: str, row: int, step: Step, value: str) -> CodeUnknown:
     settled_as_none = any(r.object is None and r.predicate == EXACT for r in rows)
     if key in walk.ambiguous:
         why = "has more than one target in"
+    elif key in walk.compiled.rules:
+        why = "has no target for the day and the other cells of this record in"
     elif rows:
         why = "is still open in"
     else:

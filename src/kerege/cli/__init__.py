@@ -26,7 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "export": "kerege.cli.export:export",
     "findings": "kerege.cli.catalogue:findings",
     "gate": "kerege.cli.delivery:gate",
-    "harmonise": "kerege.cli.catalogue:harmonise",
+    "harmonise": "kerege.cli.harmonise:harmonise",
     "hub": "kerege.cli.hub:hub",
     "harvest": "kerege.cli.catalogue:harvest",
     "ledger": "kerege.cli.ledger:ledger",

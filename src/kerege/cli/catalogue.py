@@ -1,6 +1,6 @@
-"""Commands of the catalogue: harvest, apply, usage, findings, profile, suggest, harmonise (`crosswalk` is a module of its own).
+"""Commands of the catalogue: harvest, apply, usage, findings, profile, suggest (`crosswalk` and `harmonise` are modules of their own).
 
-Only `harvest`, `apply`, `usage`, `findings` and `harmonise --record` open the hub's database; the others work on files and registers alone.
+Only `harvest`, `apply`, `usage` and `findings` open the hub's database; the others work on files and registers alone.
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ from kerege.catalogue.harvest import Harvest, Options, harvest_source
 from kerege.catalogue.plans import Change, describe
 from kerege.catalogue.profile import as_column, profile_table, sketch
 from kerege.catalogue.sources import Reading, open_source
-from kerege.cli.engines import engine_options, mapping_engine
 from kerege.cli.reading import (
-    open_table,
-    policy_of,
     printable,
     reading_of,
     reading_options,
@@ -297,103 +294,3 @@ def _columns(source: str, key: bytes, raw: dict[str, Any]) -> list[Any]:
     if not columns:
         raise TableEmpty(source=opened.name, table=tables[0] if tables else "any", before="")
     return columns
-
-
-@click.command()
-@click.argument("source")
-@click.option(
-    "--column",
-    "pairs",
-    multiple=True,
-    metavar="COLUMN[=NEW]:CROSSWALK",
-    help="Translate COLUMN by a crosswalk file (repeat).",
-)
-@click.option("--mapping", default="", metavar="ID", help="Run a whole mapping of the country pack instead.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="New CSV file.")
-@click.option("--policy", default="", help="Policy for unmapped codes instead of the crosswalk's own.")
-@click.option("--key", multiple=True, help="Column that names a record; a repeated key stops the run.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--record", is_flag=True, help="Record unmapped codes as findings in the catalogue.")
-@engine_options
-@reading_options
-def harmonise(
-    source: str, pairs: tuple[str, ...], mapping: str, out: Path, policy: str, key: tuple[str, ...], as_json: bool, record: bool,
-    engine: str, database: str, **raw: Any,
-) -> None:  # fmt: skip
-    """Translate SOURCE into a new file, by crosswalks or by a mapping, with a count for every unmapped code."""
-    from kerege.catalogue import crosswalks
-    from kerege.catalogue import harmonise as crosswalking
-
-    if bool(pairs) == bool(mapping):
-        raise click.UsageError("Give either --column COLUMN:CROSSWALK or --mapping ID.")
-    raw["rows"] = raw["sample"] = 1 << 62  # a file is translated whole
-    if mapping:
-        _map(source, mapping, out, as_json, raw, (engine, database))
-        return
-    if engine != "auto" or database:
-        raise click.UsageError("--engine and --database are for --mapping; crosswalks have one engine.")
-    steps = []
-    for pair in pairs:
-        column, _, file = pair.partition(":")
-        name, _, new = column.partition("=")
-        if not file:
-            raise click.BadParameter("write COLUMN:CROSSWALK or COLUMN=NEW:CROSSWALK", param_hint="--column")
-        walk = crosswalks.read(Path(file))
-        walk = crosswalking.with_policy(walk, policy_of(policy)) if policy else walk
-        steps.append(crosswalking.Step(name, walk, new or name, file))
-    opened, table = open_table(source, raw)
-    report = crosswalking.harmonise(opened, table, steps, out, key=key)
-    show_remarks(opened.name, opened.remarks.items())
-    if record:
-        _record(opened.name, table.name, report)
-    if as_json:
-        click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
-        return
-    click.echo(
-        f"{report.read} rows read, {report.written} written ({report.flagged} flagged), {report.quarantined} put aside"
-    )
-    for step in report.steps:
-        click.echo(
-            f"{step.column}: {step.mapped} mapped, {step.empty} empty, {step.unmapped.total()} unmapped (policy {step.policy})"
-        )
-        for value, n in step.unmapped.most_common(20):
-            click.echo(f"    {n:8}  {value[:40]}")
-    if report.quarantined:
-        click.echo(f"Put aside: {crosswalking.quarantine_path(out)}")
-
-
-def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any], by: tuple[str, str]) -> None:
-    import kerege.country
-    from kerege.catalogue.mapped import map_table
-    from kerege.ground import settings
-    from kerege.semantics.pack import load_pack
-
-    folder = Path(next(iter(kerege.country.__path__))) / settings.get("country")
-    data = settings.get("country_data")
-    pack = load_pack(folder, data_dir=Path(data) if data else None)
-    raw["counted"] = raw["counted"] or bool(pack.mapping(mapping).source.trailer)
-    opened, table = open_table(source, raw)
-    with mapping_engine(*by, source) as made:
-        batches = made(pack, mapping)
-        report = map_table(opened, table, pack, mapping, out, batches)
-    show_remarks(opened.name, opened.remarks.items())
-    if as_json:
-        click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
-        return
-    verdicts = ", ".join(f"{n} {v}" for v, n in sorted(report.verdicts.items()))
-    click.echo(f"{report.read} records read by {report.mapping} {report.version}: {verdicts}")
-    click.echo(f"Mapped: {batches.told()}")
-    for (name, code), n in report.problems.most_common():
-        click.echo(f"    {n:8}  {name}: {code}")
-    for (name, code), n in report.unmapped.most_common(20):
-        click.echo(f"    {n:8}  {name}: unmapped {code}")
-
-
-def _record(source: str, table: str, report: Any) -> None:
-    open_database()
-    from kerege.catalogue import doings
-    from kerege.catalogue.codelists_unmapped import keep_unmapped
-
-    doings.record_findings(source, table, (), clock.now(), found_by="harmonise")  # the dataset must be known
-    for step in report.steps:
-        keep_unmapped(step.crosswalk, "", f"{source}#{table}.{step.column}", step.unmapped, clock.now())
