@@ -124,8 +124,11 @@ def test_a_slip_is_taken_back_by_its_own_hand_within_minutes_only(home, db):
     made = decisions.decide(desks.WALK, "М", "accepted", "one", now, target="2")
     for by, at in (("two", now), ("one", now + timedelta(minutes=16))):
         with pytest.raises(decisions.DecisionRefused):
-            decisions.take_back(made.pk, by, at)
-    decisions.take_back(made.pk, "one", now + timedelta(minutes=14))
+            decisions.take_back(made.pk, by, at, crosswalk=desks.WALK, code="М")
+    for crosswalk, code in ((desks.WALK, "Ж"), ("kg:other", "М")):
+        with pytest.raises(decisions.DecisionRefused, match="no such decision on it"):
+            decisions.take_back(made.pk, "one", now, crosswalk=crosswalk, code=code)
+    decisions.take_back(made.pk, "one", now + timedelta(minutes=14), crosswalk=desks.WALK, code="М")
     assert not CodeDecision.objects.exists()
 
 
@@ -134,7 +137,7 @@ def test_a_decision_after_it_keeps_a_decision_from_being_taken_back(home, db):
     first = decisions.decide(desks.WALK, "М", "refused", "one", now, target="2")
     decisions.decide(desks.WALK, "М", "accepted", "one", now, target="1")
     with pytest.raises(decisions.DecisionRefused, match="somebody decided"):
-        decisions.take_back(first.pk, "one", now)
+        decisions.take_back(first.pk, "one", now, crosswalk=desks.WALK, code="М")
 
 
 def test_a_refused_candidate_is_not_offered_again(home, db):
@@ -302,3 +305,51 @@ def test_a_post_that_asks_for_nothing_reads_nobody(clerk, home, db):
     task = desks.pair_of_one(home)
     page = clerk.post(f"/en/desks/pairs/{task}/", {"do": "x"})
     assert "АСАНОВА" not in check(page, "en").text.upper()
+
+
+def test_a_decision_is_undone_on_the_page_of_its_own_crosswalk_or_column_only(steward, dataset):
+    desks.suggest()
+    codes, columns = f"/en/desks/suggestions/codes/{desks.WALK}/", f"/en/desks/suggestions/columns/{dataset.pk}/"
+    steward.post(columns, {"column": "pin", "choice": "person.pin", "do": "accept"})
+    steward.post(codes, {"code": "М", "choice": "1", "do": "accept"})
+    column, code = CodeDecision.objects.order_by("pk")
+    for address, number, what in ((codes, column.pk, column.code), (codes, code.pk, "Ж"), (columns, column.pk, "sex")):
+        page = steward.post(address, {"do": "undo", "number": number, "what": what}, follow=True)
+        assert "catalogue.decision_refused" in check(page, "en").text
+    assert CodeDecision.objects.count() == 2
+    assert ConceptLink.objects.get().concept == "person.pin"
+    steward.post(codes, {"do": "undo", "number": code.pk, "what": "М"})
+    assert CodeDecision.objects.get() == column
+
+
+def test_decisions_on_columns_are_no_crosswalk(steward, dataset):
+    steward.post(
+        f"/en/desks/suggestions/columns/{dataset.pk}/", {"column": "pin", "choice": "person.pin", "do": "refuse"}
+    )
+    for address in ("crosswalks/columns:concepts/", "suggestions/codes/columns:concepts/"):
+        assert steward.get(f"/en/desks/{address}").status_code == 404
+        assert steward.post(f"/en/desks/{address}", {"do": "version", "version": "1"}).status_code == 404
+
+
+def test_a_refused_concept_is_shown_and_not_chosen_beforehand(steward, dataset):
+    address = f"/en/desks/suggestions/columns/{dataset.pk}/"
+
+    def chosen():
+        page = check(steward.get(address), "en")
+        first = [i for i in page.all("input") if i.get("type") == "radio" and i["id"].startswith("c1-")]
+        return [i["value"] for i in first], [i["value"] for i in first if "checked" in i]
+
+    assert chosen()[1] == ["person.pin"]
+    steward.post(address, {"column": "pin", "choice": "person.pin", "do": "refuse"})
+    offered, before = chosen()
+    assert offered[0] == "person.pin"
+    assert "person.pin" not in before
+
+
+def test_the_queue_stays_on_its_page_and_steps_back_where_that_is_empty(steward, home):
+    desks.suggest(extra=9)
+    address = f"/en/desks/suggestions/codes/{desks.WALK}/?page=2"
+    assert "М" in check(steward.get(address), "en").text
+    answer = steward.post(address, {"code": "М", "choice": "1", "do": "accept"})
+    assert answer.headers["Location"].endswith("?page=2#queue")
+    assert steward.get(address, follow=True).redirect_chain[0][0].endswith(f"/{desks.WALK}/")

@@ -7,12 +7,14 @@ accepted target stood first or among the first five, and how often the engine ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from kerege.catalogue.errors import DecisionRefused
 from kerege.catalogue.models import CodeDecision, CodeSuggestion, SuggestedTarget
@@ -72,12 +74,14 @@ def keep_suggestions(
 
 @transaction.atomic
 def decide(
-    crosswalk: str, code: str, verdict: str, by: str, now: datetime, *, target: str = "", reason: str = ""
-) -> CodeDecision:
+    crosswalk: str, code: str, verdict: str, by: str, now: datetime, *, target: str = "", reason: str = "",
+    replaced: Mapping[str, str] | None = None,
+) -> CodeDecision:  # fmt: skip
     """Keep a steward's decision on `code`, tied to the newest suggestion for it.
 
     verdict   accepted (with target), refused (with target) or no-counterpart (without)
     reason    needed only to overturn what somebody else decided on the same code
+    replaced  what the decision took the place of outside of here (`column_desk`)
 
     Raises DecisionRefused: nobody decides, a target is missing or too much, or an earlier decision is overturned without a reason.
     """
@@ -106,20 +110,49 @@ def decide(
     return CodeDecision.objects.create(
         crosswalk=crosswalk, code=code, verdict=verdict, target=target, by=by.strip(), reason=reason.strip(),
         suggestion=CodeSuggestion.objects.filter(crosswalk=crosswalk, code=code).order_by("-made_at", "-id").first(),
-        at=require_utc(now),
+        at=require_utc(now), replaced=dict(replaced or {}),
     )  # fmt: skip
 
 
 @transaction.atomic
-def take_back(decision_id: int, by: str, now: datetime) -> CodeDecision:
-    """Undo a slip: take one's own newest decision on a code out again, within `UNDO` of taking it; returns it as it was.
+def accept_sure(suggestions: Iterable[CodeSuggestion], by: str, now: datetime) -> int:
+    """Accept the first candidate of suggestions nobody decided on, in one go, each as this person's decision; returns how many.
+
+    suggestions   with their candidates fetched before; what somebody refused is left out: that is not overturned in bulk
+    """
+    asked = list(suggestions)
+    told = set(
+        CodeDecision.objects.select_for_update()
+        .filter(crosswalk__in={s.crosswalk for s in asked}, code__in=[s.code for s in asked])
+        .values_list("crosswalk", "code", "verdict", "target")
+    )
+    settled = {(walk, code) for walk, code, verdict, _ in told if verdict != REFUSED}
+    made = []
+    for suggestion in asked:
+        first, key = next(iter(suggestion.candidates.all()), None), (suggestion.crosswalk, suggestion.code)
+        if first is not None and key not in settled and (*key, REFUSED, first.target) not in told:
+            made.append(
+                CodeDecision(
+                    crosswalk=suggestion.crosswalk, code=suggestion.code, verdict=ACCEPTED, target=first.target, by=by.strip(),
+                    suggestion=suggestion, at=require_utc(now),
+                )
+            )  # fmt: skip
+    CodeDecision.objects.bulk_create(made, batch_size=500)
+    return len(made)
+
+
+@transaction.atomic
+def take_back(decision_id: int, by: str, now: datetime, *, crosswalk: str, code: str) -> CodeDecision:
+    """Undo a slip: take one's own newest decision on `code` out again, within `UNDO` of taking it; returns it as it was.
+
+    Raises DecisionRefused, also for a decision on something else.
 
     A slip of the finger is no truth, so it is not kept; anything older stands and is overturned by another decision, with a reason.
     """
     row = CodeDecision.objects.select_for_update().filter(pk=decision_id).first()
     why = ""
-    if row is None:
-        why = "there is no such decision any more"
+    if row is None or (row.crosswalk, row.code) != (crosswalk, code):
+        why, row = "there is no such decision on it any more", None
     elif row.by != by.strip():
         why = f"{row.by} took it; only who decided can take it back"
     elif require_utc(now) - row.at > UNDO:
@@ -127,9 +160,7 @@ def take_back(decision_id: int, by: str, now: datetime) -> CodeDecision:
     elif CodeDecision.objects.filter(crosswalk=row.crosswalk, code=row.code, pk__gt=row.pk).exists():
         why = "somebody decided on the code after it"
     if row is None or why:
-        raise DecisionRefused(
-            code_given=repr(row.code[:40]) if row else "?", crosswalk=row.crosswalk if row else "?", reason=why
-        )
+        raise DecisionRefused(code_given=repr(code[:40]), crosswalk=crosswalk, reason=why)
     CodeDecision.objects.filter(pk=row.pk).delete()
     return row
 
@@ -209,41 +240,49 @@ class Measured:
 
 
 def measure(crosswalk: str = "") -> Measured:
-    """hit@1, hit@5 and the rate of wrong acceptances over the decisions that stand (per code the newest that settles it).
+    """hit@1, hit@5 and the rate of wrong acceptances over the decisions that stand (per code the newest that settles it); two queries.
 
     A refusal alone settles no code, but it is a wrong acceptance when it refuses what the engine had accepted by itself.
     """
-    settled: dict[tuple[str, str], DecisionView] = {}
-    refused: set[tuple[str, str, str]] = set()
-    for view in decisions(crosswalk, most=1_000_000):
-        if not view.said:
-            continue
-        if view.verdict == REFUSED:
-            refused.add((view.crosswalk, view.code, view.target))
-        else:
-            settled.setdefault((view.crosswalk, view.code), view)
-    with_target = [v for v in settled.values() if v.verdict == ACCEPTED]
-    alone = {key for key, v in settled.items() if v.said == "accept"}
-    wrong = sum(settled[key].target != settled[key].first for key in alone)
-    unsettled = {key for key in refused if key[:2] not in settled and _accepted_alone(*key[:2]) == key[2]}
-    alone |= {key[:2] for key in unsettled}
-    wrong += len(unsettled)
-    hits = [v.rank for v in with_target]
+    rows = CodeDecision.objects.exclude(suggestion=None)
+    rows = rows.filter(crosswalk=crosswalk) if crosswalk else rows
+    settling = rows.exclude(verdict=REFUSED)
+    same = settling.filter(crosswalk=OuterRef("crosswalk"), code=OuterRef("code"))
+    after = same.filter(Q(at__gt=OuterRef("at")) | Q(at=OuterRef("at"), pk__gt=OuterRef("pk")))
+    ranks = SuggestedTarget.objects.filter(suggestion=OuterRef("suggestion"), target=OuterRef("target"))
+    hit, alone = Q(verdict=ACCEPTED), Q(suggestion__said="accept")
+    found = (
+        settling.filter(~Exists(after))
+        .annotate(rank=Subquery(ranks.values("rank")[:1]), first=Coalesce(_first("suggestion"), Value("")))
+        .aggregate(
+            codes=Count("pk"), with_target=Count("pk", filter=hit), hit1=Count("pk", filter=hit & Q(rank=1)),
+            hit5=Count("pk", filter=hit & Q(rank__lte=5)), alone=Count("pk", filter=alone),
+            wrong=Count("pk", filter=alone & ~Q(target=F("first"))),
+        )
+    )  # fmt: skip
+    refused_alone = _refused_alone(rows.filter(verdict=REFUSED).filter(~Exists(same)))
+    alone_count, wrong = found["alone"] + refused_alone, found["wrong"] + refused_alone
     return Measured(
-        len(settled),
-        len(with_target),
-        _share(sum(rank == 1 for rank in hits), len(hits)),
-        _share(sum(rank is not None and rank <= 5 for rank in hits), len(hits)),
-        len(alone),
-        wrong,
-        _share(wrong, len(alone)),
+        found["codes"], found["with_target"], _share(found["hit1"], found["with_target"]),
+        _share(found["hit5"], found["with_target"]), alone_count, wrong, _share(wrong, alone_count),
+    )  # fmt: skip
+
+
+def _first(suggestion: str) -> Subquery:
+    """The first candidate's target of the suggestion under that name."""
+    return Subquery(
+        SuggestedTarget.objects.filter(suggestion=OuterRef(suggestion)).order_by("rank").values("target")[:1]
     )
 
 
-def _accepted_alone(crosswalk: str, code: str) -> str:
-    suggestion = CodeSuggestion.objects.filter(crosswalk=crosswalk, code=code).order_by("-made_at", "-id").first()
-    first = suggestion.candidates.first() if suggestion is not None and suggestion.said == "accept" else None
-    return first.target if first is not None else ""
+def _refused_alone(rows: QuerySet[CodeDecision]) -> int:
+    """Codes of which a refusal speaks against what the newest suggestion would have accepted by itself."""
+    newest = CodeSuggestion.objects.filter(crosswalk=OuterRef("crosswalk"), code=OuterRef("code"))
+    newest = newest.order_by("-made_at", "-id")
+    found = rows.annotate(
+        newest=Subquery(newest.values("pk")[:1]), said=Subquery(newest.values("said")[:1]), first=_first("newest")
+    )
+    return found.filter(said="accept", target=F("first")).values("crosswalk", "code").distinct().count()
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -17,7 +17,7 @@ from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.models import CodeSuggestion, Dataset
 from kerege.ground import clock
 from kerege.web.access import Audience
-from kerege.web.desks.desk_common import attempt, back, me, need, page_number, pages, posted, show, undoable
+from kerege.web.desks.desk_common import PAGE, attempt, back, me, need, page_number, pages, posted, show, undoable
 from kerege.web.words import language, say
 
 AT_ONCE = 10
@@ -27,20 +27,26 @@ MOST_SURE = 500
 def overview(request: HttpRequest) -> HttpResponse:
     """Crosswalks and datasets with something to decide."""
     walks = [w for w in crosswalk_desk.works() if w.waiting]
-    datasets, total = column_desk.progress(start=(page_number(request) - 1) * 25)
-    context = {"walks": walks, "datasets": datasets, "pages": pages(request, total), "any": bool(walks or total)}
+    first, total = column_desk.progress(most=PAGE)
+    page = pages(request, max(total, len(walks)))
+    datasets = first if page.number == 1 else column_desk.progress(start=page.start, most=page.size)[0]
+    context = {
+        "walks": walks[page.start : page.start + page.size], "datasets": datasets, "pages": page, "any": bool(walks or total),
+    }  # fmt: skip
     return show(request, "desks/desk_suggestions.html", context)
 
 
 def codes(request: HttpRequest, crosswalk: str) -> HttpResponse:
     """One crosswalk's codes that wait."""
-    if not CodeSuggestion.objects.filter(crosswalk=crosswalk).exists():
+    if crosswalk == column_desk.COLUMNS or not CodeSuggestion.objects.filter(crosswalk=crosswalk).exists():
         raise Http404
     if request.method == "POST":
         need(request, Audience.STEWARD)
         _decide_code(request, crosswalk)
-        return back("desks-codes", crosswalk, near="queue")
+        return back("desks-codes", crosswalk, near="queue", page=_page(page_number(request)))
     found, waiting = crosswalk_desk.queue(crosswalk, start=(page_number(request) - 1) * AT_ONCE, most=AT_ONCE)
+    if not found and waiting:  # the last page's were decided: what is left is before
+        return back("desks-codes", crosswalk, page=_page(pages(request, waiting, AT_ONCE).number))
     of = crosswalk_desk.newest(crosswalk).count()
     context = {
         "crosswalk": crosswalk, "items": [_item(one) for one in found], "waiting": waiting, "of": of, "done": of - waiting,
@@ -48,6 +54,11 @@ def codes(request: HttpRequest, crosswalk: str) -> HttpResponse:
         "sure": crosswalk_desk.undecided(crosswalk).filter(said="accept").count(), "measured": decisions.measure(crosswalk),
     }  # fmt: skip
     return show(request, "desks/desk_codes.html", context)
+
+
+def _page(number: int) -> str:
+    """A page's number for an address; the first needs none."""
+    return str(number) if number > 1 else ""
 
 
 def _item(one: decisions.OpenSuggestion) -> dict[str, Any]:
@@ -63,13 +74,14 @@ def _item(one: decisions.OpenSuggestion) -> dict[str, Any]:
 def _decide_code(request: HttpRequest, crosswalk: str) -> None:
     do, code, now, by = posted(request, "do"), posted(request, "code", 200), clock.now(), me(request).id
     if do == "undo":
-        number = posted(request, "number", 18)
         attempt(
-            request, lambda: decisions.take_back(int(number) if number.isdigit() else 0, by, now), "suggestions.undone"
-        )
+            request, lambda: decisions.take_back(_number(request), by, now, crosswalk=crosswalk, code=posted(request, "what", 200)),
+            "suggestions.undone",
+        )  # fmt: skip
         return
     if do == "sure":
-        _accept_sure(request, crosswalk)
+        sure = crosswalk_desk.undecided(crosswalk).filter(said="accept").prefetch_related("candidates").order_by("code")
+        attempt(request, lambda: decisions.accept_sure(sure[:MOST_SURE], by, now), "suggestions.sure_done")
         return
     target = posted(request, "target", 200) or posted(request, "choice", 200)
     verdict, told = {
@@ -86,44 +98,34 @@ def _decide_code(request: HttpRequest, crosswalk: str) -> None:
         undoable(request, reverse("desks-codes", args=(language(), crosswalk)), made.pk, code)
 
 
-def _accept_sure(request: HttpRequest, crosswalk: str) -> None:
-    """What the engine is sure of, accepted by a person in one go: at most `MOST_SURE` at a time, each kept as this person's decision."""
-
-    def doing() -> int:
-        rows = crosswalk_desk.undecided(crosswalk).filter(said="accept").prefetch_related("candidates").order_by("code")
-        count = 0
-        refused = decisions.refused(crosswalk)
-        for row in rows[:MOST_SURE]:
-            first = next(iter(row.candidates.all()), None)
-            if (
-                first is not None and (row.code, first.target) not in refused
-            ):  # what somebody refused is not overturned in bulk
-                decisions.decide(
-                    crosswalk, row.code, decisions.ACCEPTED, me(request).id, clock.now(), target=first.target
-                )
-                count += 1
-        return count
-
-    attempt(request, doing, "suggestions.sure_done")
+def _number(request: HttpRequest) -> int:
+    """Which decision is to be undone; 0, which is none, for what is no number."""
+    raw = posted(request, "number", 18)
+    return int(raw) if raw.isascii() and raw.isdigit() else 0
 
 
 def columns(request: HttpRequest, dataset_id: str) -> HttpResponse:
     """One dataset's columns without a meaning."""
     dataset = (
-        Dataset.objects.filter(pk=int(dataset_id)).first() if dataset_id.isdigit() and len(dataset_id) < 18 else None
+        Dataset.objects.filter(pk=int(dataset_id)).first()
+        if dataset_id.isascii() and dataset_id.isdigit() and len(dataset_id) < 18
+        else None
     )
     if dataset is None:
         raise Http404
     if request.method == "POST":
         need(request, Audience.STEWARD)
         _decide_column(request, dataset)
-        return back("desks-columns", dataset_id, near="queue")
-    tasks = column_desk.waiting(dataset.pk)
+        return back("desks-columns", dataset_id, near="queue", page=_page(page_number(request)))
+    tasks, waiting = column_desk.waiting(dataset.pk, start=(page_number(request) - 1) * AT_ONCE, most=AT_ONCE)
+    if not tasks and waiting:
+        return back("desks-columns", dataset_id, page=_page(pages(request, waiting, AT_ONCE).number))
+    chosen = {t.column: next((c.concept for c in t.candidates if not c.refused), "") for t in tasks}
     of = dataset.fields.filter(vanished=False).count()
     concepts = sorted(((c.id, say(c.text)) for c in load_concepts().values()), key=lambda item: item[1].casefold())
     context = {
-        "dataset": dataset, "tasks": tasks[:AT_ONCE], "waiting": len(tasks), "of": of, "done": of - len(tasks),
-        "share": (of - len(tasks)) / of if of else 1.0, "concepts": concepts,
+        "dataset": dataset, "tasks": [(task, chosen[task.column]) for task in tasks], "waiting": waiting, "of": of, "done": of - waiting,
+        "share": (of - waiting) / of if of else 1.0, "concepts": concepts, "pages": pages(request, waiting, AT_ONCE),
     }  # fmt: skip
     return show(request, "desks/desk_columns.html", context)
 
@@ -131,10 +133,8 @@ def columns(request: HttpRequest, dataset_id: str) -> HttpResponse:
 def _decide_column(request: HttpRequest, dataset: Dataset) -> None:
     do, column, now, by = posted(request, "do"), posted(request, "column", 200), clock.now(), me(request).id
     if do == "undo":
-        number = posted(request, "number", 18)
         attempt(
-            request,
-            lambda: column_desk.take_back_column(dataset, int(number) if number.isdigit() else 0, posted(request, "what", 200), by, now),
+            request, lambda: column_desk.take_back_column(dataset, _number(request), posted(request, "what", 200), by, now),
             "suggestions.undone",
         )  # fmt: skip
         return
