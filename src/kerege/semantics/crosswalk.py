@@ -80,9 +80,16 @@ def read_sssom(path: Path) -> Crosswalk:
     return parse_sssom(text, path.name, external.read_text("utf-8") if external.is_file() else None)
 
 
+# a line of a TSV file; U+2028, U+0085 and their kin are characters of a label, though `str.splitlines` would split there
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+
+_HALF: Final = re.compile(r"[\ud800-\udfff]")
+
+
 def parse_sssom(text: str, name: str, external: str | None = None) -> Crosswalk:
     """A crosswalk from SSSOM/TSV text; `name` is used in errors, `external` is a separate metadata document."""
-    lines = text.splitlines(keepends=True)
+    lines = _LINE.findall(text)
     first = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
     header = _header(lines[:first], name, external)
     body = lines[first:]
@@ -277,9 +284,10 @@ def write_sssom(crosswalk: Crosswalk, subject_prefix: str = "", object_prefix: s
         for slot, iri, hint in (*_EXTENSIONS, *used)
     ] + list(crosswalk.extensions)
     header |= kerege
-    dumped = yaml.safe_dump({k: v for k, v in header.items() if v}, allow_unicode=True, sort_keys=False, width=1000)
+    said = {k: v for k, v in header.items() if v}
+    dumped = yaml.dump(said, Dumper=_Header, allow_unicode=True, sort_keys=False, width=1000)
     out = io.StringIO()
-    out.writelines(f"#{line}\n" for line in dumped.splitlines())
+    out.writelines(f"#{line}\n" for line in dumped.removesuffix("\n").split("\n"))
     order: tuple[str, ...] = (
         "subject_id",
         "subject_label",
@@ -296,6 +304,18 @@ def write_sssom(crosswalk: Crosswalk, subject_prefix: str = "", object_prefix: s
     writer.writerow(columns)
     writer.writerows([[cells.get(column, "") for column in columns] for cells in table])
     return out.getvalue().encode()
+
+
+class _Header(yaml.SafeDumper):
+    """YAML's own writer, but for texts with characters that end a line in YAML and not in TSV: these are written as escapes."""
+
+
+def _header_text(dumper: _Header, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _YAML_LINE_ENDS.search(text) else None)
+
+
+_YAML_LINE_ENDS: Final = re.compile(r"[\x85\u2028\u2029]")
+_Header.add_representer(str, _header_text)
 
 
 def _usual(curies: Iterator[str]) -> str:
@@ -318,6 +338,10 @@ def _cells(row: Row, subject_prefix: str, object_prefix: str) -> dict[str, str]:
     for text in (row.subject, row.subject_label, row.object_label, row.comment):
         if any(mark in text for mark in "\t\r\n"):
             raise CrosswalkInvalid(file="(writing)", line="?", reason="a tab or line break inside a code or label")
+        if _HALF.search(text):
+            raise CrosswalkInvalid(
+                file="(writing)", line="?", reason="half a character (a lone surrogate) inside a code or label"
+            )
     subject = NO_TERM if not row.subject else _curie(row.subject_id, row.subject, subject_prefix)
     return {
         "subject_id": "" if row.literal else subject,
