@@ -100,9 +100,10 @@ class Front:
         self._frames.send(number, body)
 
     def _answer(self, number: int, body: bytes) -> None:
-        transport = self._waiting.pop(number).transport
-        assert transport is not None
-        transport.write(_ANSWER % len(body) + body)
+        connection = self._waiting.pop(number)
+        if connection.alive:  # a load that ends leaves answers behind; writing to its closed connection would end the link
+            assert connection.transport is not None
+            connection.transport.write(_ANSWER % len(body) + body)
 
 
 class Back:
