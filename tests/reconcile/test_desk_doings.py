@@ -16,6 +16,7 @@ from kerege.reconcile.errors import (
     DecisionRefused,
     KeyUnknown,
     MergeRefused,
+    ReaderUnknown,
     RecordUnavailable,
     TaskSettled,
     TaskUnknown,
@@ -63,7 +64,7 @@ def test_whoever_opens_a_task_leaves_a_trace_of_both_persons_data(ledger: Any) -
 
 def test_nothing_is_shown_when_the_read_cannot_be_written_down(ledger: Any) -> None:
     task, fetched = asked(), []
-    without = desk_doings.Reader("clerk-1", "admission", "linkage", "")
+    without = desk_doings.Reader("clerk-1", "KG/GOV/70000003/admission", "linkage", "")
     with pytest.raises(ReadIncomplete):
         desk_doings.open_task(task, without, lambda register, ref: fetched.append(ref) or {}, ledger, NOW)
     assert fetched == []
@@ -175,6 +176,46 @@ def test_an_unsure_record_gets_a_key_of_its_own_and_a_question_and_same_joins_th
     assert desk_doings.key_book().records(first.key) == {A, B}
     assert "one passport" in KeyDecision.objects.get().reason
     assert desk_doings.place_and_ask(B, new, {}, DEFINITION, now=NOW).reasons == ("known_already",)
+
+
+def test_a_fault_between_the_words_and_the_joining_takes_both_back(
+    ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place_two()
+    task = asked()
+    said = {"verdict": "same", "reason": "one passport", "by": "clerk-1", "ledger": ledger, "now": NOW}
+    with monkeypatch.context() as patched:
+        patched.setattr(KeyDecision.objects, "create", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            desk_doings.decide_and_join(task, **said)
+    row = desk_queries.task(task)
+    assert row is not None
+    assert row.standing == "open", "nothing is settled that is not joined"
+    assert ledger.kinds() == [], "what was taken back never stands in the ledger"
+    assert desk_doings.decide_and_join(task, **said) == "same"
+    assert desk_doings.key_book().of(A) == desk_doings.key_book().of(B)
+    assert ledger.kinds() == ["person-keys"]
+
+
+def test_a_pair_settled_before_its_records_had_keys_is_joined_once_they_have(ledger: Any) -> None:
+    task = asked()
+    desk_doings.decide_and_join(task, verdict="same", reason="one passport", by="clerk-1", ledger=ledger, now=NOW)
+    assert desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW) == 0
+    place_two()
+    assert desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW) == 1
+    assert desk_doings.key_book().of(A) == desk_doings.key_book().of(B)
+    assert desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW) == 0
+    [joined] = {"person-a", "person-b"} - {desk_doings.key_book().of(A)}
+    desk_doings.take_back_merge(joined, reason="two passports", by="clerk-2", ledger=ledger, now=NOW)
+    assert desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW) == 0, "what was parted since stays parted"
+
+
+def test_a_reader_of_no_organisation_is_shown_nothing_and_nothing_is_read(ledger: Any) -> None:
+    task = asked()
+    for member in ("", "KG/GOV/70000003", "KG/GOV//x"):
+        with pytest.raises(ReaderUnknown, match="clerk-1"):
+            desk_doings.open_task(task, replace(READER, member=member), lambda *_: 1 / 0, ledger, NOW)
+    assert not PersonalDataRead.objects.exists()
 
 
 def test_a_merge_that_was_taken_back_is_not_made_again_from_the_old_words(ledger: Any) -> None:

@@ -102,7 +102,7 @@ def key_of(home: Path, register: str, number: str) -> str | None:
 def test_sure_matches_get_their_key_and_unsure_pairs_go_to_the_desk(home: Path, ledger: Any) -> None:
     placed = place(home, ledger)
     assert placed.as_dict() == {
-        "read": 8, "existing": 1, "new": 4, "unsure": 1, "known": 0, "aside": 0, "unnumbered": 1, "twice": 1, "crowded": 0,
+        "read": 8, "existing": 1, "new": 4, "unsure": 1, "known": 0, "aside": 0, "unnumbered": 1, "twice": 1, "crowded": 0, "joined": 0,
     }  # fmt: skip
     assert key_of(home, "civil", "A1") == key_of(home, "emis", "P1") is not None
     assert len({key_of(home, r, n) for r, n in (("civil", "A2"), ("civil", "A3"), ("emis", "P2"), ("emis", "P4"))}) == 4
@@ -180,6 +180,33 @@ def test_what_the_desk_fetched_can_be_compared_field_by_field_with_what_the_regi
     assert found["pin"].cls == "missing"
     assert fetch.can_show("civil", "emis")
     assert not fetch.can_show("civil", "health")
+
+
+def test_opening_a_pair_maps_the_rows_it_is_about_and_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped, make = [], type(PACK).mapper
+
+    def counting(pack: Any, name: str) -> Any:
+        mapper = make(pack, name)
+        return lambda row: mapped.append(row) or mapper(row)
+
+    monkeypatch.setattr(type(PACK), "mapper", counting)
+    refs = [registers.ref_of(open_key(home), "civil", number) for number in ("A3", "A1")]
+    fetch = registers.Fetched(home, PACK, wanted=refs)
+    assert [fetch(*ref)["pin"] for ref in refs] == ["20405201988731", "20305201900012"]
+    assert sorted(row["ActNo"] for row in mapped) == ["A1", "A3"]
+    assert list(fetch.views) == refs
+
+
+def test_a_pair_settled_at_the_desk_and_not_joined_is_joined_by_the_next_placing(home: Path, ledger: Any) -> None:
+    place(home, ledger)
+    row = next(t for t in desk_queries.desk_queue() if {t.left_register, t.right_register} == {"civil", "emis"})
+    for clerk in ("clerk-1", "clerk-2"):
+        if (desk_queries.task(row.task_id) or row).standing != "same":
+            desk_doings.decide(row.task_id, verdict="same", reason="one passport", by=clerk, now=NOW)
+    left, right = desk_queries.sides(row.task_id)
+    assert desk_doings.key_book().of(left) != desk_doings.key_book().of(right)
+    assert place(home, ledger).joined == 1
+    assert desk_doings.key_book().of(left) == desk_doings.key_book().of(right)
 
 
 def test_a_record_that_is_gone_or_a_register_that_is_not_listed_is_told_without_any_value(home: Path) -> None:

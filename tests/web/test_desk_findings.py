@@ -1,14 +1,19 @@
 """The findings desk as its people see it: an answer can be looked at, whoever else runs a register of that name sees nothing."""
 
+from dataclasses import replace
+
 import web_desks as desks
-from web_pages import check
+from web_pages import check, signed_in
 
 from kerege.catalogue import doings
 from kerege.catalogue.models import Finding
 from kerege.ground import clock
+from kerege.identity.models import PersonalDataRead
 from kerege.membership.models import Member, Subsystem
 from kerege.reconcile import doings as reconcile
+from kerege.reconcile.linkage import definition
 from kerege.reconcile.models import Discrepancy
+from kerege.web.access import Audience
 
 
 def drift(home, *details):
@@ -52,3 +57,19 @@ def test_a_finding_of_a_register_whose_name_two_organisations_use_is_no_owners_a
     assert "Acknowledged" in check(page, "en").text
     whole = reconcile.send_finding("disc-9", register="KG/GOV/70000001/civil", **told)
     assert data_owner.get(f"/en/desks/findings/{whole}/").status_code == 200
+
+
+def test_a_clerk_of_no_organisation_is_refused_and_whoever_has_one_reads_on_the_linkages_own_basis(
+    clerk, home, monkeypatch
+):
+    known = definition.by_id("kg:persons")
+    monkeypatch.setattr(definition, "by_id", lambda _: replace(known, legal_basis="Law on linkage, article 9"))
+    task = desks.pair(home)
+    desks.grant(home, "clerk-2", Audience.CLERK)
+    page = check(signed_in("clerk-2").post(f"/ru/desks/pairs/{task}/", {"do": "open"}, follow=True), "ru").text
+    assert "reconcile.reader_unknown" in page
+    assert "АСАНОВ" not in page.upper()
+    assert not PersonalDataRead.objects.exists()
+    assert "Law on linkage, article 9" in check(clerk.post(f"/en/desks/pairs/{task}/", {"do": "open"}), "en").text
+    reads = PersonalDataRead.objects.values_list("member", "legal_basis").distinct()
+    assert list(reads) == [("KG/GOV/70000003/desk", "Law on linkage, article 9")]

@@ -50,7 +50,7 @@ PEOPLE = {
         {"id": "steward-1", "name": "Steward", "roles": ["steward"], "member": "KG/GOV/70000003/emis"},
         {"id": "reviewer-1", "name": "Reviewer", "roles": ["reviewer"]},
         {"id": "owner-1", "name": "Data owner", "roles": ["data-owner"], "member": "KG/GOV/70000001/civil"},
-        {"id": "clerk-1", "name": "Clerk", "roles": ["clerk"]},
+        {"id": "clerk-1", "name": "Clerk", "roles": ["clerk"], "member": "KG/GOV/70000003"},
         {"id": "clerk-2", "name": "Second clerk", "roles": ["clerk"]},
     ]
 }

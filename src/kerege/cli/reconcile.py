@@ -142,19 +142,21 @@ def run(
 )
 @click.option(
     "--member",
-    default="KG/GOV/70000003/admission",
-    show_default=True,
-    help="With --desk: the subsystem in whose name the records are read.",
+    help="With --desk: the subsystem in whose name the records are read; it stands in the trace that the persons see.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def link(
     left: str, right: str, definition: str, mappings: str | None, ids: str | None, model_file: Path | None, train: bool,
-    out: Path | None, desk: bool, member: str, as_json: bool,
+    out: Path | None, desk: bool, member: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Find the records of one person in two files or registers: the sure ones, and those a clerk should look at."""
     if desk:
         if out is not None or ids is not None or mappings is not None:
             raise click.UsageError("with --desk the registers' own list tells files, mappings and numbers")
+        if member is None:
+            raise click.UsageError(
+                "--desk needs --member: for which subsystem the records are read is told to the persons"
+            )
         _place(left, right, definition, model_file, train, member, as_json)
         return
     if out is None or ids is None:
@@ -238,7 +240,7 @@ def _place(
         return
     click.echo(
         f"{placed.read} records read: {placed.existing} placed with a known person, {placed.new} new persons, "
-        f"{placed.unsure} unsure (kerege reconcile queue), {placed.known} placed before"
+        f"{placed.unsure} unsure (kerege reconcile queue), {placed.known} placed before, {placed.joined} settled pairs joined"
     )
     click.echo(
         f"not placed: {placed.aside} put aside by their mapping, {placed.unnumbered} without a number, {placed.twice} with one given twice; "
@@ -287,11 +289,15 @@ def queue(standing: str | None, limit: int, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why, in a sentence; kept for ever.")
 @click.option("--person", required=True, help="Who decides, by identifier.")
 def decide(task: str, verdict: str, reason: str, person: str) -> None:
-    """Say of a pair of records: same, different, or cannot tell."""
+    """Say of a pair of records: same, different, or cannot tell. What is settled as the same is joined with it."""
     open_database()
+    from kerege.ledger.log import Ledger
     from kerege.reconcile import desk_doings
 
-    standing = desk_doings.decide(task, verdict=verdict, reason=reason, by=person, now=clock.now())
+    with Ledger.open(Path(settings.get("home")) / "ledger") as ledger:
+        standing = desk_doings.decide_and_join(
+            task, verdict=verdict, reason=reason, by=person, ledger=ledger, now=clock.now()
+        )
     click.echo(f"{task}  {standing}")
 
 

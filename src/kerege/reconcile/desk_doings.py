@@ -21,7 +21,8 @@ from kerege.identity import doings as identity
 from kerege.identity import receipts
 from kerege.identity.reads import Read
 from kerege.reconcile import desk, persons
-from kerege.reconcile.errors import DecisionRefused, KeyUnknown, TaskSettled, TaskUnknown
+from kerege.reconcile.desk_queries import with_standing
+from kerege.reconcile.errors import DecisionRefused, KeyUnknown, ReaderUnknown, TaskSettled, TaskUnknown
 from kerege.reconcile.link import Entry
 from kerege.reconcile.linkage.definition import LinkageDefinition
 from kerege.reconcile.linkage.model import Model
@@ -83,9 +84,12 @@ def open_task(
 ) -> SideBySide:  # fmt: skip
     """Show a clerk both records; the reads are written down first: about the records, and about the persons once their numbers are known.
 
-    Raises TaskUnknown, RecordUnavailable where `values_of` does, and ReadIncomplete of `identity`; then nothing is shown.
+    Raises TaskUnknown, ReaderUnknown when it is not known for whom `reader` reads, RecordUnavailable where `values_of` does, and ReadIncomplete
+    of `identity`; then nothing is shown.
     """
     row = _task(task_id)
+    if reader.member.count("/") != 3 or not all(reader.member.split("/")):
+        raise ReaderUnknown(person=reader.person, member=reader.member or "none is named")
     sides = ((row.left_register, row.left_ref), (row.right_register, row.right_ref))
     _traced(reader, sides, ledger, now)
     left, right = (dict(values_of(*side)) for side in sides)
@@ -197,6 +201,30 @@ def _likeliest(
 
 
 @transaction.atomic
+def decide_and_join(
+    task_id: str, *, verdict: str, reason: str, by: str, ledger: receipts.LedgerWriter, now: datetime
+) -> str:
+    """`decide`, and what it settles as `same` is joined with it: both stand afterwards, or neither does. Gives where the task stands then."""
+    standing = decide(task_id, verdict=verdict, reason=reason, by=by, now=now)
+    if standing == desk.SAME:
+        join_settled(task_id, by=by, ledger=ledger, now=now)
+    return standing
+
+
+def join_waiting(*, by: str, ledger: receipts.LedgerWriter, now: datetime) -> int:
+    """Join every pair that clerks settled as `same` and that is not joined: a record that got its key after the words, or decisions that were
+    taken without joining. What was parted since stays parted. Each is one transaction; gives how many were joined."""
+    book, joined = key_book(), 0
+    for row in with_standing(ClericalTask.objects.all()).filter(stands=desk.SAME).order_by("pk"):
+        keys = {book.of((row.left_register, row.left_ref)), book.of((row.right_register, row.right_ref))}
+        if None in keys or len(keys) == 1 or _parted_since(row, book, [key for key in keys if key is not None]):
+            continue
+        joined += join_settled(row.task_id, by=by, ledger=ledger, now=now) is not None
+        book = key_book()
+    return joined
+
+
+@transaction.atomic
 def join_settled(task_id: str, *, by: str, ledger: receipts.LedgerWriter, now: datetime) -> str | None:
     """Carry out what clerks settled: `same` merges the two records' keys, the elder key kept, with the clerks' reasons. Gives the kept key,
     or None where nothing is to be done (another verdict, or one key already). Raises TaskUnknown, DecisionRefused while it is not settled,
@@ -283,12 +311,14 @@ def _decided(
     ledger: receipts.LedgerWriter, now: datetime,
 ) -> str:  # fmt: skip
     decision = new_id("keys")
-    body = {"decision": decision, "kind": kind, "key": key, "other": other, "records": len(records), "by": by}
-    receipts.write(ledger, "person-keys", body, now)
     KeyDecision.objects.create(
         decision_id=decision, kind=kind, key=key, other=other, records=[list(r) for r in records], reason=reason, by=by,
         at=require_utc(now),
     )  # fmt: skip
+    body = {"decision": decision, "kind": kind, "key": key, "other": other, "records": len(records), "by": by}
+    receipts.write(
+        ledger, "person-keys", body, now
+    )  # last: the ledger forgets nothing, so what is rolled back never stands in it
     return decision
 
 

@@ -106,6 +106,12 @@ def task(task_id: str) -> TaskRow | None:
     return _task_row(row, _words_of([row]).get(row.pk, [])) if row is not None else None
 
 
+def sides(task_id: str) -> tuple[tuple[str, str], ...]:
+    """The two records a task is about: (register, pseudonym); none when there is no such task."""
+    row = ClericalTask.objects.filter(task_id=task_id).first()
+    return ((row.left_register, row.left_ref), (row.right_register, row.right_ref)) if row is not None else ()
+
+
 def clerical_truth(definition: str | None = None) -> list[TruthRow]:
     """Every settled pair with its verdict. Two queries."""
     tasks = list(_tasks(None, definition, settled=True).order_by("pk"))

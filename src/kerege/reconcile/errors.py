@@ -125,6 +125,12 @@ class RecordUnavailable(ReconcileError):
     hint = "Look whether the register's table is configured and can be reached; the task stays as it is, and the try is written down."
 
 
+class ReaderUnknown(ReconcileError):
+    code = "reconcile.reader_unknown"
+    message = "Records are not shown to {person}: for which organisation they read is not known ({member})."
+    hint = "Let the account say its subsystem, INSTANCE/CLASS/MEMBER/SUBSYSTEM; nobody's data was read."
+
+
 class RegistersInvalid(ReconcileError):
     code = "reconcile.registers_invalid"
     message = "The list of registers {file} has {count} faults: {faults}."

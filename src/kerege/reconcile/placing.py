@@ -5,7 +5,8 @@
 Every record meets the known ones that agree with it on a rule of the linkage definition, or on a PIN; `persons.place` decides; nothing known is
 moved. Records are placed in the order given, those that have a key already are what the others meet, so a run that was broken off goes on where it
 was and a second run changes nothing. A rule whose value stands in more than `CROWD` records says nothing about one of them and is passed over, and
-counted. That a process read a person's record is written down for each record it placed. One placing runs at a time.
+counted. That a process read a person's record is written down for each record it placed. What clerks settled as one person and is not joined yet is
+joined at the end. One placing runs at a time.
 Leaves to `registers` the reading, to `desk_doings` keys and questions, to `linkage.bulk` weights for whole tables.
 """
 
@@ -47,7 +48,7 @@ PURPOSE: Final = "linkage"
 
 @dataclass
 class Placed:
-    """A run in figures; read = existing + new + unsure + known + aside + unnumbered + twice."""
+    """A run in figures; read = existing + new + unsure + known + aside + unnumbered + twice. `joined`: pairs clerks had settled as one person."""
 
     read: int = 0
     existing: int = 0
@@ -58,6 +59,7 @@ class Placed:
     unnumbered: int = 0
     twice: int = 0
     crowded: int = 0
+    joined: int = 0
 
     def as_dict(self) -> dict[str, int]:
         return {name: int(getattr(self, name)) for name in self.__dataclass_fields__}
@@ -127,6 +129,8 @@ def place_registers(
                 _traced(some, key, definition, member, ledger, now)
                 for ref, entry in some:
                     _place(ref, entry, blocks, definition, model, placed, now)
+        # a pair that was settled before both its records had keys, or without being joined, is joined now
+        placed.joined = desk_doings.join_waiting(by=PROCESS, ledger=ledger, now=now)
     return placed
 
 

@@ -6,15 +6,15 @@
           health: {source: "postgresql://reader@host/health", table: certificates, mapping: "kg:health.vaccination", id: N_SPR}
 
 `source` is what `catalogue.sources` reads, read-only and within its limits; a relative path is from the home folder. A record is named by a keyed
-pseudonym of its number (`ref_of`), so going back from one is looking through the table, up to `most` rows: nothing here keeps a list that leads from
-pseudonyms to numbers. Values leave this module only to the caller; errors name register and kind of fault, never a cell.
+pseudonym of its number (`ref_of`), so going back from one is looking through the table's numbers, up to `most` rows: nothing here keeps a list that
+leads from pseudonyms to numbers. Values leave this module only to the caller; errors name register and kind of fault, never a cell.
 Leaves to `desk_doings` the trace of what is shown, to `placing` what is placed.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +38,7 @@ FILE: Final = Path("reconcile") / "registers.yaml"
 MOST: Final = 500_000  # rows of one register that are looked through
 _KEYS: Final = frozenset({"source", "table", "mapping", "id"})
 _NOT_SHOWN: Final = ("_key",)  # what only an engine compares
+Written = Callable[[str, Mapping[str, str | None] | None, Values], Mapping[str, str | None] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,12 @@ def ref_of(key: PseudonymKey, register: str, number: str) -> RecordRef:
     return register, key.for_use(f"record/{register}").of(folding.trim(number))
 
 
-def records(table: RegisterTable, pack: Pack, key: PseudonymKey, *, most: int = MOST) -> Iterator[Record]:
+def records(
+    table: RegisterTable, pack: Pack, key: PseudonymKey, *, most: int = MOST, only: Collection[RecordRef] | None = None
+) -> Iterator[Record]:
     """Every record of a register, through its mapping, in the order it stands there.
+
+    only   just these: of every other row nothing but its number is looked at, and reading ends with the last of them
 
     Raises RecordUnavailable when the source, the table, a column or the mapping is not there, or when it has more than `most` rows: part of a
     register would be taken for all of it.
@@ -127,14 +132,21 @@ def records(table: RegisterTable, pack: Pack, key: PseudonymKey, *, most: int = 
             told = f"its table has no column {', '.join(sorted(set(absent)))[:200]}"
             raise RecordUnavailable(register=table.register, reason=told)
         places = {cell: at.get(column) for cell, column in mapping.source.cells.items()}
+        wanted = set(only) if only is not None else None
         for n, cells in enumerate(read.rows()):
+            if wanted is not None and not wanted:
+                return
             if n >= most:
                 raise RecordUnavailable(register=table.register, reason=f"its table has more than {most} rows")
+            number = folding.trim(cells[at[table.id]] or "")
+            ref = (table.register, own.of(number)) if number else None
+            if wanted is not None:
+                if ref not in wanted:
+                    continue
+                wanted.discard(ref)
             row = {cell: None if place is None else cells[place] for cell, place in places.items()}
             mapped = mapper(row)
             entry = Entry(mapped.values, frozenset((p.field, p.code) for p in mapped.problems), row)
-            number = folding.trim(cells[at[table.id]] or "")
-            ref = (table.register, own.of(number)) if number else None
             yield Record(ref, entry, mapped.verdict in ("quarantined", "rejected"))
     except CatalogueError as error:
         raise RecordUnavailable(register=table.register, reason=f"its table cannot be read ({error.code})") from None
@@ -144,14 +156,21 @@ def records(table: RegisterTable, pack: Pack, key: PseudonymKey, *, most: int = 
 
 class Fetched:
     """What `desk_doings.open_task` fetches records with: called with register and pseudonym it gives the canonical values that are compared, and the
-    document. `views` has the same records as `compare.compare_views` takes them, with what the register wrote; for one page, kept nowhere else.
+    document. `views` has the same records as `compare.compare_views` takes them, with what the register wrote, in the order they were asked for; for
+    one page, kept nowhere else.
+
+    wanted    records that will be asked for: those of one register are found in one look through it
+    written   what a register wrote (register, row, canonical values), by the names of the compared fields; without it, cell by cell
 
     Raises RecordUnavailable where the register is not configured, cannot be read, or has no such record any more.
     """
 
-    def __init__(self, home: Path, pack: Pack, *, most: int = MOST) -> None:
+    def __init__(
+        self, home: Path, pack: Pack, *, wanted: Collection[RecordRef] = (), written: Written | None = None, most: int = MOST
+    ) -> None:  # fmt: skip
         self._tables, self._key, self._compared = configured(home), open_key(home), of_country()
-        self._pack, self._most = pack, most
+        self._pack, self._most, self._written = pack, most, written
+        self._wanted, self._found = frozenset(wanted), dict[RecordRef, Entry]()
         self.views: dict[RecordRef, RecordView] = {}
 
     def can_show(self, *names: str) -> bool:
@@ -162,14 +181,20 @@ class Fetched:
         table = self._tables.get(register)
         if table is None:
             raise RecordUnavailable(register=register, reason=f"it is not in {FILE}")
-        found = next(
-            (r for r in records(table, self._pack, self._key, most=self._most) if r.ref == (register, ref)), None
-        )
-        if found is None:
+        if (register, ref) not in self._found:
+            only = {(register, ref), *(one for one in self._wanted if one[0] == register)}
+            for record in records(table, self._pack, self._key, most=self._most, only=only):
+                if record.ref is not None:
+                    self._found[record.ref] = record.entry
+        entry = self._found.get((register, ref))
+        if entry is None:
             raise RecordUnavailable(register=register, reason="no record has that number any more")
-        entry, specs = found.entry, tuple(self._compared.fields.values())
-        cells = cells_of(self._pack.mapping(table.mapping), specs, register)
-        raw = {name: (entry.source or {}).get(cell) for name, cell in cells.items()}
+        specs = tuple(self._compared.fields.values())
+        if self._written is not None:
+            raw = self._written(register, entry.source, entry.values)
+        else:
+            cells = cells_of(self._pack.mapping(table.mapping), specs, register)
+            raw = {name: (entry.source or {}).get(cell) for name, cell in cells.items()}
         self.views[register, ref] = view_of(register, ref, raw, entry.values, entry.flagged)
         shown = {name for spec in specs for name in (spec.name, spec.key_of(register))} | {"document"}
         return {n: v for n, v in entry.values.items() if n in shown and not n.endswith(_NOT_SHOWN)}

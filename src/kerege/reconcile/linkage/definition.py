@@ -192,6 +192,15 @@ def of_country(name: str, country: str | None = None) -> LinkageDefinition:
     return load(folder(country) / f"{name}.yaml")
 
 
+def by_id(definition_id: str, country: str | None = None) -> LinkageDefinition:
+    """The definition that calls itself so (`kg:persons`); LinkageInvalid when the country pack has none of that id."""
+    for path in sorted(folder(country).glob("*.yaml")):
+        found = load(path)
+        if found.id == definition_id:
+            return found
+    raise LinkageInvalid(file=definition_id[:80], count=1, faults="no definition of the country pack has this id")
+
+
 def load(path: Path) -> LinkageDefinition:
     """Read and check a definition; raises LinkageInvalid with all its faults, or returns it whole."""
     try:

@@ -14,36 +14,33 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
-from kerege.identity.pseudonyms import open_key
 from kerege.ledger.log import Ledger
 from kerege.reconcile import desk, desk_doings, desk_queries, registers
-from kerege.reconcile.compare import AGREE, RecordView, compare_views, view_of
-from kerege.reconcile.desk_doings import Values
+from kerege.reconcile.compare import AGREE, RecordView, compare_views
 from kerege.reconcile.desk_queries import TaskRow
 from kerege.reconcile.errors import RecordUnavailable
 from kerege.reconcile.fields import of_country
-from kerege.reconcile.settle import of_country as rules_of_country
+from kerege.reconcile.linkage import definition
 from kerege.services.as_written import beside
 from kerege.web import labels, reading, values
 from kerege.web.desks.desk_common import attempt, back, me, names, one_of, pages, posted, refused, show
 
 STANDINGS = (desk.OPEN, desk.SECOND, desk.DISPUTED)
-MOST = 2000
 
 
 def listing(request: HttpRequest) -> HttpResponse:
     """What waits, nearest to even odds first; what one has decided oneself is marked and waits for another."""
     standing = one_of(request.GET.get("standing", ""), (*STANDINGS, *desk.VERDICTS))
-    rows = desk_queries.desk_queue(standing=standing or None, limit=MOST)
-    page = pages(request, len(rows), standing=standing)
+    total = desk_queries.desk_total(standing=standing or None)
+    page = pages(request, total, standing=standing)
     person = me(request).id
-    shown = rows[page.start : page.start + page.size]
+    shown = desk_queries.desk_queue(standing=standing or None, offset=page.start, limit=page.size)
     context = {
         "rows": [
             {"row": r, "mine": person in r.decided_by, "left": labels.register(r.left_register), "right": labels.register(r.right_register)}
             for r in shown
         ],
-        "pages": page, "total": len(rows), "standings": (*STANDINGS, *desk.VERDICTS), "chosen": standing, "over": len(rows) >= MOST,
+        "pages": page, "total": total, "standings": (*STANDINGS, *desk.VERDICTS), "chosen": standing,
     }  # fmt: skip
     return show(request, "desks/desk_pairs.html", context)
 
@@ -88,37 +85,25 @@ def _readable(row: TaskRow) -> bool:
 
 
 def _opened(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
-    """Both records side by side; the reads are in the ledger before a value is shown."""
+    """Both records side by side; the reads are in the ledger before a value is shown, on the legal basis of the linkage that asks."""
     pack, home = values.pack(), Path(settings.HOME)
-    views: dict[tuple[str, str], RecordView] = {}  # both may be of one register
     if pack is None:
         raise RecordUnavailable(register=row.left_register, reason="the country pack cannot be read")
-    tables, key = registers.configured(home), open_key(home)
-
-    def fetch(register: str, ref: str) -> Values:
-        if register not in tables:
-            raise RecordUnavailable(register=register, reason=f"it is not in {registers.FILE}")
-        for record in registers.records(tables[register], pack, key):
-            if record.ref == (register, ref):
-                entry = record.entry
-                written = beside(register, entry.source, entry.values)
-                views[register, ref] = view_of(register, ref[:8], written, entry.values, entry.flagged)
-                return entry.values
-        raise RecordUnavailable(register=register, reason="no record has that number any more")
-
-    basis = rules_of_country().terms.legal_basis or "to be confirmed"
+    basis = definition.by_id(row.definition).legal_basis
+    sides = desk_queries.sides(row.task_id)
+    fetch = registers.Fetched(home, pack, wanted=sides, written=beside)
     person = me(request)
     reader = desk_doings.Reader(person.id, _subsystem(person.member), f"linkage/{row.definition}", basis)
     with Ledger.open(reading.ledger_folder()) as ledger:
         desk_doings.open_task(row.task_id, reader, fetch, ledger, clock.now(), about_of=registers.about_of(home))
-    left, right = views.values()  # in the order they were fetched: as the task names them
+    left, right = (fetch.views[side] for side in sides)
     return {"opened": True, "fields": _fields(left, right), "legal_basis": basis}
 
 
 def _subsystem(member: str) -> str:
-    """For which subsystem a clerk reads: the own one, or the desk of the own member."""
+    """For which subsystem a clerk reads: the own one, or the desk of the own member; "" where no member is known, for which nothing is opened."""
     parts = member.split("/")
-    return member if len(parts) == 4 else f"{member}/desk" if len(parts) == 3 else reading.DESK
+    return f"{member}/desk" if len(parts) == 3 and all(parts) else member
 
 
 def _fields(left: RecordView, right: RecordView) -> list[dict[str, Any]]:
@@ -179,15 +164,13 @@ def _decide(request: HttpRequest, row: TaskRow) -> HttpResponse:
     verdict, reason, by = posted(request, "verdict", 20), posted(request, "reason", 400), me(request).id
 
     def doing() -> str:
-        now = clock.now()
-        standing = desk_doings.decide(row.task_id, verdict=verdict, reason=reason, by=by, now=now)
-        if standing == desk.SAME:
-            with Ledger.open(reading.ledger_folder()) as ledger:
-                desk_doings.join_settled(row.task_id, by=by, ledger=ledger, now=now)
-        return standing
+        with Ledger.open(reading.ledger_folder()) as ledger:
+            return desk_doings.decide_and_join(
+                row.task_id, verdict=verdict, reason=reason, by=by, ledger=ledger, now=clock.now()
+            )
 
     standing = attempt(request, doing, "pairs.decided")
     if standing is None:
         return back("desks-pair", row.task_id, near="decide")
-    following = next((r for r in desk_queries.desk_queue(limit=MOST) if by not in r.decided_by), None)
-    return back("desks-pair", following.task_id) if following is not None else back("desks-pairs")
+    following = desk_queries.desk_queue(not_by=by, limit=1)
+    return back("desks-pair", following[0].task_id) if following else back("desks-pairs")
