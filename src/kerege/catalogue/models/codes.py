@@ -138,6 +138,8 @@ class CodeDecision(models.Model):
     replaced = models.JSONField(
         default=dict
     )  # of a column: the meaning the decision took the place of (`column_desk`), for undoing; {} where none
+    # the version of the crosswalk in which it stands; a version takes exactly those it was made of, whatever the clocks said
+    written_in = models.ForeignKey(CrosswalkVersion, on_delete=models.PROTECT, null=True, related_name="decisions")
 
     class Meta:
         indexes = (models.Index(fields=["crosswalk", "code"], name="catalogue_decision_code"),)
