@@ -93,6 +93,37 @@ def test_a_word_takes_the_form_of_its_number(count, russian, english):
             assert words.counted("catalogue.fields_lower", count) == form
 
 
+def test_a_line_with_forms_has_those_its_language_needs_and_is_asked_for_with_a_number():
+    """Russian has three, English two, Kyrgyz one; a line asked for without a number would show all of them with bars between."""
+    forms = {key for key, text in words.catalogue().items() if "|" in text.ru}
+    assert len(forms) > 10
+    for key in forms:
+        text = words.catalogue()[key]
+        assert [len(text.in_(one).split("|")) for one in ("ky", "ru", "en")] in ([1, 3, 2], [1, 3, 1]), key
+    for template in TEMPLATES:
+        plain = set(re.findall(r'\{%\s*t\s+"([^"]+)"', template.read_text(encoding="utf-8")))
+        assert sorted(plain & forms) == [], template.name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("lifecycle", "state"), ("finding", "change"), ("finding", "kind"), ("reg-request", "request"), ("reach", "severity"),
+     ("cmode.line", "mode"), ("thing", "node")],
+)  # fmt: skip
+def test_the_same_code_reads_the_same_at_the_desks_and_in_the_catalogue(one, other):
+    def group(name):
+        return {
+            key.removeprefix(f"{name}."): text for key, text in words.catalogue().items() if key.startswith(f"{name}.")
+        }
+
+    left, right = group(one), group(other)
+    shared = sorted(set(left) & set(right))
+    assert shared
+    for code in shared:
+        for language in ("ky", "ru", "en"):
+            assert left[code].in_(language).casefold() == right[code].in_(language).casefold(), (one, other, code)
+
+
 def test_an_officer_is_told_what_to_look_at_for_every_open_reason():
     reasons = definitions.of("grade1-admission").open_reasons
     assert sorted(code for code in reasons if not words.has(f"to-do.{code}")) == []

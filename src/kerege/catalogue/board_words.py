@@ -36,7 +36,7 @@ WORDS: Final[dict[str, Text]] = {
     "what": Text("Эмне эсептелет", "Что считается", "What is counted"),
     "complete_all": Text(
         "Толугу менен бүткөн топтомдор: {of} ичинен {done}",
-        "Полностью готовы: {done} из {of} наборов",
+        "Полностью готовых наборов: {done} из {of}",
         "{done} of {of} datasets are complete in everything",
     ),
     "pace": Text("Ылдамдык", "Темп", "Pace"),

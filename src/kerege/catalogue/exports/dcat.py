@@ -254,9 +254,9 @@ class _Writer:
         self.graph.text(
             statement, RDFS + "label",
             {
-                "ky": f"Реестрден {day} күнү окулган; {len(one.fields)} атрибут көрсөтүлгөн, {withheld} көрсөтүлгөн эмес.",
-                "ru": f"Прочитано из реестра {day}; показано атрибутов: {len(one.fields)}, не показано: {withheld}.",
-                "en": f"Read from the register on {day}; {len(one.fields)} attributes shown, {withheld} withheld.",
+                "ky": f"Реестрден {day} күнү окулган; {len(one.fields)} талаа көрсөтүлгөн, {withheld} көрсөтүлгөн эмес.",
+                "ru": f"Прочитано из реестра {day}; показано полей: {len(one.fields)}, не показано: {withheld}.",
+                "en": f"Read from the register on {day}; {len(one.fields)} fields shown, {withheld} withheld.",
             },
         )  # fmt: skip
 
