@@ -20,10 +20,11 @@ from kerege.exchange import rest
 from kerege.exchange.ids import MemberId, ServerId
 from kerege.exchange.opmon import CLIENT, PRODUCER, Exchange
 from kerege.exchange.pki import TestAuthority
-from kerege.node import telemetry
+from kerege.node import tracing as traces
 from kerege.node.health import FAILED, OK, WARNING, Health
 from kerege.node.monitoring import Monitor, Noted
-from kerege.node.telemetry import Metrics, Tracing
+from kerege.node.telemetry import Metrics
+from kerege.node.tracing import Tracing
 
 SERVER = ServerId.parse("KG/GOV/70000003/node-edu")
 EDU = MemberId.parse("KG/GOV/70000003")
@@ -174,7 +175,7 @@ def test_a_ratio_of_nothing_traces_nothing() -> None:
 
 
 def test_a_dead_collector_holds_up_neither_exchanges_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry, "_SEND_SECONDS", 1)
+    monkeypatch.setattr(traces, "_SEND_SECONDS", 1)
     tracing = Tracing(SERVER, "http://127.0.0.1:1/v1/traces", 1.0)
     begun = datetime.now(UTC)
     tracing.keep([Noted(Exchange(CLIENT, 1000, response_out=1001), True, b"{}")])

@@ -2,7 +2,8 @@
 
 An authority is asked for a certificate with a request (CSR) in the form its certificate profile wants; what ACME itself proves is that
 the node answers at its host names, by a token served on a configured address. Blocking: for a thread. The account key is made once per
-directory and kept. When to order, and what becomes of the certificate, is `acme_orders`.
+directory and kept. When to order, and what becomes of the certificate, is `acme_orders`. The libraries that speak ACME are loaded with the
+first order: most nodes order nothing, and they are a quarter of what a node loads when it starts.
 """
 
 from __future__ import annotations
@@ -12,19 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
-import requests
-from acme import challenges, client, errors, messages
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
-from josepy.errors import Error as JoseError
-from josepy.jwa import ES256
-from josepy.jwk import JWKEC
 
 from kerege.exchange.ids import MemberId
 from kerege.exchange.xades import PrivateKey
@@ -32,6 +28,9 @@ from kerege.node import keyfiles
 from kerege.node.config_types import is_loopback
 from kerege.node.errors import CertificateOrderFailed
 from kerege.node.httpserver import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from josepy.jwk import JWKEC
 
 _PATH: Final = "/.well-known/acme-challenge/"
 _TEXT: Final = ((b"content-type", b"application/octet-stream"),)
@@ -95,6 +94,10 @@ class AcmeAuthority:
     def order(
         self, purpose: str, key: PrivateKey, subject: x509.Name, names: Sequence[str]
     ) -> tuple[x509.Certificate, ...]:
+        import requests
+        from acme import errors, messages
+        from josepy.errors import Error as JoseError
+
         try:
             return self._order(key, subject, names)
         except messages.Error as problem:
@@ -116,6 +119,8 @@ class AcmeAuthority:
         return CertificateOrderFailed(purpose=purpose, authority=host, reason=reason)
 
     def _order(self, key: PrivateKey, subject: x509.Name, names: Sequence[str]) -> tuple[x509.Certificate, ...]:
+        from acme import challenges, errors, messages
+
         acme, account_key = self._client()
         # the library takes a request's common name for a host name; here it is a member's or a server's code, so the order
         # is made with the host names alone and ended with the request itself
@@ -144,6 +149,10 @@ class AcmeAuthority:
         return chain
 
     def _client(self) -> tuple[Any, JWKEC]:
+        from acme import client, errors, messages
+        from josepy.jwa import ES256
+        from josepy.jwk import JWKEC
+
         account_key = JWKEC(key=self._account_key())
         network = client.ClientNetwork(account_key, alg=ES256, user_agent="kerege", timeout=_REQUEST_SECONDS)
         network.session.trust_env = False  # no proxies from the environment, no passwords from elsewhere

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kerege.exchange import multipart
 from kerege.exchange.logcrypt import LogKey
@@ -50,8 +50,11 @@ from kerege.node.routes import Routes
 from kerege.node.sealing import Sealing
 from kerege.node.soap_consumer import SoapConsumer
 from kerege.node.soap_provider import SoapProvider
-from kerege.node.telemetry import Metrics, Tracing, certificates_of
+from kerege.node.telemetry import Metrics, certificates_of
 from kerege.node.translate import TranslatorLoader, WireTranslation
+
+if TYPE_CHECKING:
+    from kerege.node.tracing import Tracing
 
 T = TypeVar("T")
 ROOM = 4 * 1024 * 1024  # a message's other parts beside its body
@@ -95,6 +98,8 @@ def assemble(
     store = Store(config.state / "monitoring.sqlite", config.monitoring.days)
     tracing = None
     if config.monitoring.traces_endpoint is not None:
+        from kerege.node.tracing import Tracing
+
         tracing = Tracing(config.server, config.monitoring.traces_endpoint, config.monitoring.traces_ratio)
 
     def dial_link(address: Address) -> Awaitable[Link]:

@@ -26,6 +26,7 @@ _FLUSH_SECONDS: Final = 0.1
 _SLICE: Final = 64
 _MOST_CODES: Final = 256  # fault codes come from other servers as well: a stranger must not fill the memory
 BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)  # seconds
+OUTCOMES: Final = {True: "succeeded", False: "failed"}
 
 
 class Noted(NamedTuple):
