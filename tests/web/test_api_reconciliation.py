@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -303,6 +305,73 @@ def test_a_hostile_batch_is_a_problem_with_its_reason(country: Any, batch: str) 
     assert response.status_code == 400
     assert response["Content-Type"] == "application/problem+json"
     assert response.json()["code"] == "catalogue.reconciliation_invalid"
+
+
+# what JSON cannot say and Python reads, texts that cannot be written, and forms that are none
+ODD: tuple[Any, ...] = (
+    *(1e999, -1e999, float("nan"), 1e308, 0, -1, 10**90, True, None, [], {}, [[]], {"id": None}, {"id": "\udfff"}),
+    *("\ud800", "\x00", "", "!!!", "a" * 5000, "0000-99-99", "kg:sex", "region", "Ош", "\u0663"),
+)
+
+
+def _value(chance: random.Random, depth: int = 0) -> Any:
+    if depth < 3 and chance.random() < 0.2:
+        return [_value(chance, depth + 1) for _ in range(chance.randrange(3))]
+    if depth < 3 and chance.random() < 0.1:
+        return {chance.choice(("id", "v", "\ud800")): _value(chance, depth + 1)}
+    return chance.choice(ODD)
+
+
+def _query(chance: random.Random) -> dict[str, Any]:
+    """Something like a query of either version, with values that are none."""
+    condition = {name: _value(chance) for name in ("pid", "v", "propertyId", "propertyValue", "required")}
+    condition |= {"matchType": chance.choice(("name", "id", "property"))} if chance.random() < 0.9 else {}
+    named = {"pid": "within", "propertyId": chance.choice(("within", "valid_on", "level"))}
+    condition |= named if chance.random() < 0.7 else {}
+    places = {"conditions": [condition]} if chance.random() < 0.5 else {"query": "Ош", "properties": [condition]}
+    return places | {name: _value(chance) for name in ("type", "limit") if chance.random() < 0.4}
+
+
+def test_whatever_a_query_holds_the_answer_is_one_or_a_problem(country: Any) -> None:
+    country.raise_request_exception = False
+    chance = random.Random(4)
+    told = Counter()
+    for _ in range(40):
+        queries = [_query(chance), _query(chance)]
+        by_key = dict(zip(("q", "\ud800" if chance.random() < 0.2 else "r"), queries, strict=True))
+        asked = {"ids": chance.choice((["\ud800"], ["x"], _value(chance))), "properties": [{"id": "within"}]}
+        for path, body in (("", {"queries": json.dumps(by_key)}), ("", {"extend": json.dumps(asked)})):
+            told[country.post(f"/api/reconcile/places{path}", body).status_code] += 1
+        for path, sent in (("reconcile", {"queries": queries[:1]}), ("extend", asked)):
+            address = f"/api/reconcile/1.0/places/{path}"
+            told[country.post(address, json.dumps(sent), content_type="application/json").status_code] += 1
+    assert set(told) == {200, 400}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"content_type": "multipart/form-data"},
+        {"content_type": "multipart/form-data; boundary=x", "data": b"--x\r\nbroken"},
+        {"content_type": "application/x-www-form-urlencoded; charset=utf-16", "data": b"queries=%ED%A0%80"},
+        {"content_type": "application/x-www-form-urlencoded", "data": b"queries=%ED%A0%80"},
+        {"content_type": "application/x-www-form-urlencoded", "CONTENT_LENGTH": "many"},
+    ],
+)
+def test_a_form_that_cannot_be_read_is_a_problem_with_its_reason(country: Any, how: dict[str, Any]) -> None:
+    country.raise_request_exception = False
+    response = country.generic("POST", "/api/reconcile/places", **how)
+    assert (response.status_code, response["Content-Type"]) == (400, "application/problem+json")
+
+
+def test_an_answer_that_is_known_is_spared_the_reader_and_never_who_posts(country: Any) -> None:
+    known = country.get("/api/reconcile/places")["ETag"]
+    assert country.get("/api/reconcile/places", HTTP_IF_NONE_MATCH=known).status_code == 304
+    batch = {"queries": json.dumps({"q": {"query": "Ош"}})}
+    known = country.post("/api/reconcile/places", batch)["ETag"]
+    for kept in (known, "*"):
+        again = country.post("/api/reconcile/places", batch, HTTP_IF_NONE_MATCH=kept)
+        assert (again.status_code, again.json()["q"]["result"][0]["match"]) == (200, False)
 
 
 def test_a_batch_that_takes_too_long_is_given_up(country: Any) -> None:

@@ -51,10 +51,10 @@ def answer(request: HttpRequest, body: Any, headers: Mapping[str, str] | None = 
 def answer_bytes(
     request: HttpRequest, data: bytes, content_type: str, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
-    """`data` with its ETag, or 304 when the asker has it."""
+    """`data` with its ETag, or 304 when the asker has it and asked to read (RFC 9110, 13.1.2: a POST is answered)."""
     etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     known = {e.strip().removeprefix("W/") for e in request.headers.get("If-None-Match", "").split(",")}
-    if etag in known or "*" in known:
+    if request.method in {"GET", "HEAD"} and (etag in known or "*" in known):
         response: HttpResponse = HttpResponseNotModified()
     else:
         response = HttpResponse(data, content_type=content_type)

@@ -12,10 +12,13 @@ from __future__ import annotations
 import functools
 import html
 import json
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 
 from kerege.catalogue.errors import ReconciliationInvalid, ReconciliationSlow
@@ -55,7 +58,8 @@ def _answered(
     view: Callable[..., HttpResponse], request: HttpRequest, of: Service, kwargs: dict[str, Any]
 ) -> HttpResponse:
     try:
-        if request.method == "POST" and int(request.headers.get("Content-Length") or 0) > _LARGEST:
+        length = request.headers.get("Content-Length") or "0"
+        if request.method == "POST" and (not length.isdecimal() or len(length) > 12 or int(length) > _LARGEST):
             raise ReconciliationInvalid(reason=f"it has more than {_LARGEST} bytes")
         return view(request, of, **kwargs)
     except ReconciliationSlow as slow:
@@ -64,6 +68,9 @@ def _answered(
         return problem(400, "Bad request", refused.text, refused.code, refused.next_step)
     except Asked as asked:
         return problem(400, "Bad request", str(asked))
+    except (BadRequest, SuspiciousOperation, MultiPartParserError):
+        unread = ReconciliationInvalid(reason="its form cannot be read")
+        return problem(400, "Bad request", unread.text, unread.code, unread.next_step)
 
 
 def _language(request: HttpRequest) -> str:
@@ -177,9 +184,23 @@ def _read(raw: str | bytes) -> Any:
     if len(raw) > _LARGEST:
         raise ReconciliationInvalid(reason=f"it has more than {_LARGEST} bytes")
     try:
-        return json.loads(raw)
+        read = json.loads(raw, parse_float=_finite, parse_constant=_finite)
+        json.dumps(
+            read, ensure_ascii=False
+        ).encode()  # an answer repeats keys and ids, and half a character can't be written
+    except UnicodeEncodeError as error:
+        raise ReconciliationInvalid(reason="a text in it has half a character (a lone surrogate)") from error
     except (ValueError, RecursionError) as error:
         raise ReconciliationInvalid(reason="it is not JSON") from error
+    return read
+
+
+def _finite(text: str) -> float:
+    """A number that is one: JSON knows no NaN and no infinity, and Python reads 1e999 as one."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ReconciliationInvalid(reason="a number in it is too large, or none")
+    return value
 
 
 _ROOT: Final = "api/reconcile/<str:name>"

@@ -5,6 +5,7 @@ Everything that comes in is bounded and typed here; what is not understood is re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -58,7 +59,7 @@ def _values(raw: Any, where: str) -> tuple[str, ...]:
 def _limit(raw: Any) -> int:
     if raw is None:
         return 10
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or raw < 1:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 1 <= raw < math.inf:
         raise _wrong("limit should be a number from 1")
     return min(int(raw), MOST_CANDIDATES)
 
