@@ -193,6 +193,7 @@ class OutsidePki:
 def _serve(pki: OutsidePki) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def log_message(self, *args: object) -> None:
             pass

@@ -18,6 +18,7 @@ class Small(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handle: Callable[[BaseHTTPRequestHandler, bytes], None]) -> None:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -234,7 +234,7 @@ def test_spans_reach_a_collector_over_http() -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         tracing = Tracing(SERVER, f"http://127.0.0.1:{server.server_port}/v1/traces", 1.0)
         tracing.keep([Noted(Exchange(CLIENT, 1000, request(), 1001, 1005, 1007, status=200), True, b"{}")])

@@ -24,6 +24,7 @@ MESSAGE = {
 
 class Node(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     seen: ClassVar[list[tuple[str, str, dict[str, str], bytes]]] = []
     headers_out: ClassVar[dict[str, str]] = {}
     status, body = 200, orjson.dumps(MESSAGE)
@@ -48,7 +49,7 @@ class Node(BaseHTTPRequestHandler):
 def node() -> Iterator[str]:
     Node.seen, Node.status, Node.headers_out, Node.body = [], 200, {}, orjson.dumps(MESSAGE)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Node)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
