@@ -158,8 +158,8 @@ def test_nothing_listens(server: Server) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver mourns its connection
 def test_a_source_that_dies_mid_harvest_is_told(server: Server) -> None:
     """The last test here: the server does not come back."""
-    source = Database.at_url(server.url, Reading())
-    rows = next(t for t in source.tables() if t.name == "persons")
+    source = Database.at_url(server.url, Reading(tables=("persons",)))
+    (rows,) = source.tables()
     stream = rows.rows()
     next(stream)
     os.kill(server.pid, signal.SIGKILL)
