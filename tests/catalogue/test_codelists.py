@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -27,6 +28,11 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 LABELS = {"ky": "бир", "ru": "один", "en": "one"}
 ONE = CodeList("t:l", (Concept("1", LABELS), Concept("2", {"ky": "эки", "ru": "два", "en": "two"})), {"en": "L"}, "1")
+
+
+def publish(kind: str, thing: str, version: str) -> None:
+    for action, by in (("submit", "a"), ("approve", "b"), ("publish", "a")):
+        lifecycle.act(lifecycle.Subject(kind, thing, version), action, by, "reason", NOW)
 
 
 def run(*arguments: object, expect: int = 0) -> Result:
@@ -125,7 +131,87 @@ def test_a_crosswalk_is_not_published_while_codes_are_open_or_lead_nowhere() -> 
     assert codelists.import_crosswalk(walk, "unit", NOW)
     assert not codelists.import_crosswalk(walk, "unit", NOW)
     told = codelists.crosswalk_reasons(lifecycle.Subject("crosswalk", "t:a--l", "1"), NOW)
-    assert told == ["1 codes are still open: kerege crosswalk open", "it leads to 9, which t:l 1 does not have"]
+    assert told[0] == "1 codes are still open: kerege crosswalk open"
+    assert told[1] == "no version of the list it leads to, t:l, is in force: publish that one first"
+    publish("codelist", "t:l", "1")
+    told = codelists.crosswalk_reasons(lifecycle.Subject("crosswalk", "t:a--l", "1"), NOW)
+    assert told[1:] == ["it leads to 9, which t:l 1, in force, does not have"]
+    codelists.import_codelist(replace(ONE, version="2", concepts=(*ONE.concepts, Concept("9", LABELS))), "unit", NOW)
+    assert codelists.crosswalk_reasons(lifecycle.Subject("crosswalk", "t:a--l", "1"), NOW) == told, (
+        "a draft binds nobody"
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"title": {"en": "Other"}}, "title"),
+        ({"license": "http://example.org/cc0"}, "license"),
+        ({"publisher": "Office"}, "publisher"),
+    ],
+)
+def test_another_title_or_licence_under_a_number_that_is_taken_is_not_dropped_in_silence(other: Any, said: str) -> None:
+    codelists.import_codelist(ONE, "unit", NOW)
+    codelists.import_codelist(replace(ONE, version="2"), "unit", NOW)
+    with pytest.raises(errors.CodeListVersionTaken, match=rf"\({said} differ\)"):
+        codelists.import_codelist(replace(ONE, version="2", **other), "unit", NOW)
+    assert not codelists.import_codelist(replace(ONE, version="2"), "unit", NOW).new, (
+        "what it follows was told by nobody"
+    )
+    assert not codelists.import_codelist(replace(ONE, version="2", title={}), "unit", NOW).new, "a table says no title"
+
+
+def test_versions_follow_each_other_in_no_circle_and_one_that_is_not_kept_is_followed_in_name_only() -> None:
+    first = codelists.import_codelist(replace(ONE, follows="2"), "unit", NOW)
+    assert (first.follows, first.changes, codelists.changes_to("t:l", "1")) == ("2", (), ())
+    with pytest.raises(errors.CodeListRefused, match="in a circle: 2 -> 1 -> 2"):
+        codelists.import_codelist(replace(ONE, version="2", follows="1"), "unit", NOW)
+    with pytest.raises(errors.CodeListRefused, match="in a circle: 3 -> 3"):
+        codelists.import_codelist(replace(ONE, version="3", follows="3"), "unit", NOW)
+    with pytest.raises(errors.CodeListRefused, match="the version it follows has 61 characters"):
+        codelists.import_codelist(replace(ONE, version="3", follows="9" * 61), "unit", NOW)
+    with pytest.raises(errors.CrosswalkBroken, match="its version has 61 characters"):
+        codelists.import_crosswalk(Crosswalk("t:w", (Row("a", "1"),), version="9" * 61), "unit", NOW)
+
+
+def test_changes_are_against_the_version_that_a_list_says_it_follows() -> None:
+    codelists.import_codelist(ONE, "unit", NOW)
+    codelists.import_codelist(replace(ONE, version="2", concepts=ONE.concepts[:1]), "unit", NOW)
+    assert codelists.import_codelist(replace(ONE, version="1.1", follows="1"), "unit", NOW).changes == ()
+
+
+def test_who_imported_a_version_or_decided_on_its_rows_may_not_approve_it() -> None:
+    codelists.import_codelist(ONE, "b.importer", NOW)
+    subject = lifecycle.Subject("codelist", "t:l", "1")
+    lifecycle.act(subject, "submit", "a.steward", "ready", NOW)
+    with pytest.raises(errors.FourEyes, match=r"B\.Importer made it and may not approve it"):
+        lifecycle.act(subject, "approve", "B.Importer", "read", NOW)
+    assert lifecycle.own(lifecycle.status(subject), "b.importer")
+    assert lifecycle.own(lifecycle.status(subject), "a.steward")
+    lifecycle.act(subject, "approve", "c.reviewer", "read", NOW)
+    lifecycle.act(subject, "publish", "a.steward", "go", NOW)
+    rows = (Row("a", "1", reviewer="c.reviewer"),)
+    codelists.import_crosswalk(Crosswalk("t:w", rows, object_source="t:l", version="1"), "b.importer", NOW)
+    one = lifecycle.Subject("crosswalk", "t:w", "1")
+    lifecycle.act(one, "submit", "a.steward", "ready", NOW)
+    with pytest.raises(errors.FourEyes, match=r"c\.reviewer made it"):
+        lifecycle.act(one, "approve", "c.reviewer", "read", NOW)
+    lifecycle.act(one, "approve", "d.reviewer", "read", NOW)
+    lifecycle.act(one, "publish", "a.steward", "go", NOW)
+    again = Crosswalk("t:w", (*rows, Row("b", "2", author="e.author")), object_source="t:l", version="2")
+    codelists.import_crosswalk(again, "b.importer", NOW)
+    assert set(codelists.crosswalk_authors(lifecycle.Subject("crosswalk", "t:w", "2"))) == {"b.importer", "e.author"}
+    assert codelists.crosswalk_authors(lifecycle.Subject("crosswalk", "t:w", "9")) == ()
+
+
+def test_all_versions_are_listed_in_four_queries(django_assert_max_num_queries: Any) -> None:
+    for number in range(6):
+        codelists.import_codelist(replace(ONE, version=str(number)), "unit", NOW)
+        codelists.import_crosswalk(Crosswalk("t:w", (Row("a", "1"),), version=str(number)), "unit", NOW)
+    publish("codelist", "t:l", "3")
+    with django_assert_max_num_queries(4):
+        found = codelists_queries.versions()
+    assert [(v.version, v.state) for v in found if v.kind == "codelist"][3:5] == [("3", "published"), ("4", "draft")]
 
 
 def test_unmapped_codes_are_counted_per_code_and_place_and_kept() -> None:
@@ -143,8 +229,12 @@ def test_unmapped_codes_are_counted_per_code_and_place_and_kept() -> None:
 
 def test_a_code_that_a_row_answers_is_settled_and_open_again_when_it_comes_back() -> None:
     keep_unmapped("t:w", "1", "here", {"X": 1, "N": 1, "Y": 1}, NOW)
-    walk = Crosswalk("t:w", (Row("X", "1"), Row("N", None)))
-    assert settle_unmapped(walk, NOW) == 2
+    codelists.import_crosswalk(Crosswalk("t:w", (Row("X", "1"), Row("N", None)), version="1"), "unit", NOW)
+    subject = lifecycle.Subject("crosswalk", "t:w", "1")
+    with pytest.raises(errors.CrosswalkNotInForce, match=r"version 1 of t:w is not in force \(in force: none\)"):
+        settle_unmapped(subject, NOW)
+    assert len(unmapped()) == 3, "a draft settles nothing"
+    publish("crosswalk", "t:w", "1")
     assert [v.code for v in unmapped()] == ["Y"]
     keep_unmapped("t:w", "1", "here", {"X": 1}, NOW)
     assert {v.code for v in unmapped()} == {"X", "Y"}
@@ -227,6 +317,20 @@ def test_a_refusal_of_what_the_engine_accepted_counts_as_wrong() -> None:
     decisions.decide("t:w", "a", "refused", "unit", NOW, target="2")
     assert (decisions.measure().accepted_alone, decisions.measure().wrong) == (1, 1)
     assert "a" in {w.code for w in decisions.waiting()}, "a refusal alone settles nothing"
+
+
+def test_what_somebody_denied_is_not_suggested_again() -> None:
+    walk = Crosswalk("t:w", (Row("a", "1", predicate_modifier="Not"), Row("d", None), Row("", "3")), version="1")
+    codelists.import_crosswalk(walk, "unit", NOW)
+    decisions.decide("t:w", "b", "refused", "unit", NOW, target="1")
+    found = {s.source_code: s for s in decisions.not_denied("t:w", sets())}
+    assert "d" not in found, "it has no counterpart, and nobody is asked twice"
+    assert [(s.decision, s.reason, s.best) for s in found.values()] == [
+        ("unsure", "best-denied", "2"), ("unsure", "best-denied", "2"), ("none", "best-denied", None),
+    ]  # fmt: skip
+    decisions.decide("t:w", "b", "accepted", "unit", NOW, target="1")
+    assert {s.source_code: s.best for s in decisions.not_denied("t:w", sets())}["b"] == "1", "accepted after all"
+    assert decisions.not_denied("t:other", sets()) == sets()
 
 
 def test_overturning_what_somebody_else_decided_needs_a_reason_and_keeps_both() -> None:

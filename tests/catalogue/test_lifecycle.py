@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue import errors, lifecycle
+from kerege.catalogue import errors, lifecycle, lifecycle_kinds
 from kerege.catalogue.lifecycle import Action, State, Subject, act, history, in_force, status
 from kerege.catalogue.lifecycle_rules import TRANSITIONS, Step, allowed, rule, state_after, submitter
 from kerege.catalogue.models import LifecycleAction
@@ -170,7 +170,7 @@ def test_a_kinds_own_condition_blocks_with_all_its_reasons(monkeypatch: pytest.M
     conditions = ModuleType("conditions_of_code_lists")
     conditions.against = lambda subject, now: ["a cycle", "no Kyrgyz label"]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, conditions.__name__, conditions)
-    monkeypatch.setitem(lifecycle.CONDITIONS, ("mapping", "publish"), f"{conditions.__name__}:against")
+    monkeypatch.setitem(lifecycle_kinds.CONDITIONS, ("mapping", "publish"), f"{conditions.__name__}:against")
     do(("submit", "asanova"), ("approve", "bekov"))
     with pytest.raises(errors.LifecycleBlocked, match="a cycle; no Kyrgyz label"):
         act(SEX, "publish", "bekov", "now", NOW + timedelta(hours=1))
@@ -259,7 +259,7 @@ def test_a_damaged_history_is_noticed() -> None:
 
 
 def test_every_condition_names_a_function_that_is_there() -> None:
-    for (kind, action), target in lifecycle.CONDITIONS.items():
+    for (kind, action), target in (*lifecycle_kinds.CONDITIONS.items(), *lifecycle_kinds.EFFECTS.items()):
         module, _, function = target.partition(":")
         assert callable(getattr(importlib.import_module(module), function)), target
         assert Subject(kind, "x", "1")

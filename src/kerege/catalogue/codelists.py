@@ -2,31 +2,35 @@
 
 A version is checked before it is kept (`semantics.integrity`, `Crosswalk.require_single`) and never changes afterwards: another content under the
 same number is refused. Importing binds nobody; publishing does, and is `lifecycle.act` on the kinds "codelist" and "crosswalk" with the
-conditions below (`CONDITIONS` names them). What a version would break is `impact`'s question, asked with `changes_to`.
+conditions below (`lifecycle_kinds` names them). What a version would break is `impact`'s question, asked with `changes_to`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 
-from kerege.catalogue.errors import CodeListRefused, CodeListVersionTaken, CodeListVersionUnknown
+from kerege.catalogue.errors import CodeListRefused, CodeListVersionTaken, CodeListVersionUnknown, CrosswalkBroken
 from kerege.catalogue.lifecycle_rules import Subject
-from kerege.catalogue.models import CodeListVersion, CrosswalkVersion
+from kerege.catalogue.models import CodeDecision, CodeListVersion, CrosswalkVersion
+from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest
 from kerege.semantics.codelist import CodeList, Finding
 from kerege.semantics.codelists_diff import CodeChange, diff_codelists
 from kerege.semantics.codelists_skos import read_rdf, write_turtle
-from kerege.semantics.crosswalk import Crosswalk, parse_sssom, write_sssom
+from kerege.semantics.crosswalk import Crosswalk, Row, parse_sssom, write_sssom
 from kerege.semantics.integrity import check_list
+from kerege.semantics.pack import SOATE
 
 CODELIST, CROSSWALK = "codelist", "crosswalk"
 UNVERSIONED: Final = "1"
+LONGEST_VERSION: Final = 60
+_LONGEST_ID: Final = 200
 _MOST_REASONS: Final = 20
 
 
@@ -59,8 +63,9 @@ def import_codelist(
     origin   file name and format, for the record
     findings what the file itself shows (`codelists_files.file_findings`): reading a graph may lose it
 
-    Raises CodeListRefused for a list with errors (the loop, the repeated notation, ...) and CodeListVersionTaken for another content under
-    a number that is taken. The same content again is no error and writes nothing.
+    Raises CodeListRefused for a list with errors (the loop, the repeated notation, versions that follow each other in a circle, ...) and
+    CodeListVersionTaken for another content under a number that is taken: other codes, another title, licence or publisher. The same content
+    again is no error and writes nothing.
     """
     version = codelist.version or UNVERSIONED
     kept = replace(codelist, version=version)
@@ -69,19 +74,18 @@ def import_codelist(
     errors = [f for f in found if f.severity == "error"]
     if errors:
         raise CodeListRefused(list=codelist.id, version=version, errors=len(errors), first=str(errors[0]))
-    newest = _newest(CodeListVersion, list_id=codelist.id)
-    before = load_codelist(codelist.id, newest.version) if newest is not None else None
-    if not kept.follows and newest is not None and newest.version != version:
-        kept = replace(kept, follows=newest.version)
-    content = write_turtle(kept)
-    there = CodeListVersion.objects.filter(list_id=codelist.id, version=version).first()
-    changes = diff_codelists(before, kept) if before is not None else ()
+    followed = _chain(kept)
     warnings = tuple(f for f in found if f.severity == "warning")
+    there = CodeListVersion.objects.filter(list_id=codelist.id, version=version).first()
     if there is not None:
-        differing = diff_codelists(load_codelist(codelist.id, version), kept)
-        if differing:
-            raise CodeListVersionTaken(list=codelist.id, version=version, changes=len({c.notation for c in differing}))
+        if differing := _differing(load_codelist(codelist.id, version), kept):
+            raise CodeListVersionTaken(list=codelist.id, version=version, changes=differing)
         return Imported(codelist.id, version, False, len(kept), there.follows, (), warnings)
+    newest = _newest(CodeListVersion, list_id=codelist.id)
+    if not kept.follows and newest is not None:
+        kept, followed = replace(kept, follows=newest.version), True
+    changes = diff_codelists(load_codelist(codelist.id, kept.follows), kept) if followed else ()
+    content = write_turtle(kept)
     try:
         with transaction.atomic():
             CodeListVersion.objects.create(
@@ -90,34 +94,85 @@ def import_codelist(
                 imported_at=require_utc(now),
             )  # fmt: skip
     except IntegrityError as error:  # somebody imported this number at the same moment
-        raise CodeListVersionTaken(list=codelist.id, version=version, changes="?") from error
+        raise CodeListVersionTaken(list=codelist.id, version=version, changes="unknown parts") from error
     return Imported(codelist.id, version, True, len(kept), kept.follows, changes, warnings)
 
 
+def _chain(codelist: CodeList) -> bool:
+    """Whether the version that `codelist` says it follows is kept here; a number too long to keep, or a way round, is refused."""
+
+    def refuse(why: str) -> CodeListRefused:
+        return CodeListRefused(
+            list=codelist.id[:_LONGEST_ID], version=codelist.version[:LONGEST_VERSION], errors=1, first=why
+        )
+
+    if len(codelist.id) > _LONGEST_ID:
+        raise refuse(f"its id has {len(codelist.id)} characters, at most {_LONGEST_ID} are kept")
+    for name, number in (("version", codelist.version), ("version it follows", codelist.follows)):
+        if len(number) > LONGEST_VERSION:
+            raise refuse(f"the {name} has {len(number)} characters, at most {LONGEST_VERSION} are kept")
+    before = dict(CodeListVersion.objects.filter(list_id=codelist.id).values_list("version", "follows"))
+    way = [codelist.version]
+    at = codelist.follows
+    while at:
+        if at in way:
+            raise refuse(
+                f"the versions follow each other in a circle: {' -> '.join([*way[way.index(at) :], at][:_MOST_REASONS])}"
+            )
+        way.append(at)
+        at = before.get(at, "")
+    return codelist.follows in before
+
+
+def _differing(there: CodeList, given: CodeList) -> str:
+    """In words, in what `given` says something else than the version that is kept; a format that cannot say a thing says nothing else."""
+    codes = len({c.notation for c in diff_codelists(there, given)})
+    told = [f"{codes} codes"] if codes else []
+    for name in ("title", "description", "publisher", "license", "follows", "replaced_by", "valid_from", "valid_to"):
+        said = getattr(given, name)
+        if said and said != getattr(there, name):
+            told.append(name)
+    return ", ".join(told)
+
+
 @transaction.atomic
-def import_crosswalk(crosswalk: Crosswalk, by: str, now: datetime) -> bool:
+def import_crosswalk(
+    crosswalk: Crosswalk, by: str, now: datetime, *, decided: Collection[int] | None = None, origin: str = ""
+) -> bool:
     """Keep `crosswalk` as a version; False when this very content is there already.
 
-    Raises CrosswalkTwice (a code mapped twice on one date, with both rows) and CodeListVersionTaken.
+    decided   ids of the decisions that stand in it, for a version made of them; a file that came from elsewhere answers all there are
+
+    Raises CrosswalkTwice (a code mapped twice on one date, or to what a row denies, with both rows), CrosswalkBroken and CodeListVersionTaken.
     """
-    crosswalk.require_single()
+    crosswalk.require_single(origin)
     version = crosswalk.version or UNVERSIONED
+    for name, text, most in (("id", crosswalk.id, _LONGEST_ID), ("version", version, LONGEST_VERSION)):
+        if len(text) > most:
+            reason = f"its {name} has {len(text)} characters, at most {most} are kept"
+            raise CrosswalkBroken(file=crosswalk.id[:_LONGEST_ID], row="?", column=name, reason=reason)
     content = write_sssom(replace(crosswalk, version=version)).decode()
     there = CrosswalkVersion.objects.filter(crosswalk=crosswalk.id, version=version).first()
     if there is not None:
         if there.digest != digest(content):
-            raise CodeListVersionTaken(list=crosswalk.id, version=version, changes="some")
+            raise CodeListVersionTaken(list=crosswalk.id, version=version, changes="rows or header")
         return False
-    CrosswalkVersion.objects.create(
-        crosswalk=crosswalk.id, version=version, subject_source=crosswalk.subject_source[:300],
-        object_source=crosswalk.object_source[:300], policy=str(crosswalk.policy), rows=len(crosswalk.rows),
-        digest=digest(content), content=content, imported_by=by, imported_at=require_utc(now),
-    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            row = CrosswalkVersion.objects.create(
+                crosswalk=crosswalk.id, version=version, subject_source=crosswalk.subject_source[:300],
+                object_source=crosswalk.object_source[:300], policy=str(crosswalk.policy), rows=len(crosswalk.rows),
+                digest=digest(content), content=content, imported_by=by, imported_at=require_utc(now),
+            )  # fmt: skip
+    except IntegrityError as error:  # somebody kept this number at the same moment
+        raise CodeListVersionTaken(list=crosswalk.id, version=version, changes="unknown parts") from error
+    waiting = CodeDecision.objects.filter(crosswalk=crosswalk.id, written_in=None)
+    (waiting if decided is None else waiting.filter(pk__in=decided)).update(written_in=row)
     return True
 
 
 def _newest(model: Any, **which: str) -> Any:
-    return model.objects.filter(**which).order_by("-imported_at", "-id").first()
+    return model.objects.filter(**which).order_by("-pk").first()  # as they were written, whatever the clocks said
 
 
 def load_codelist(list_id: str, version: str = "") -> CodeList:
@@ -141,9 +196,10 @@ def load_crosswalk(crosswalk: str, version: str = "") -> Crosswalk:
 
 
 def changes_to(list_id: str, version: str) -> tuple[CodeChange, ...]:
-    """What `version` changes against the version it follows, for `impact`; nothing for a first version."""
+    """What `version` changes against the version it follows, for `impact`; nothing for a first version, or one whose former is not kept here."""
     new = load_codelist(list_id, version)
-    return diff_codelists(load_codelist(list_id, new.follows), new) if new.follows else ()
+    there = bool(new.follows) and CodeListVersion.objects.filter(list_id=list_id, version=new.follows).exists()
+    return diff_codelists(load_codelist(list_id, new.follows), new) if there else ()
 
 
 def codelist_missing(subject: Subject, now: datetime) -> Sequence[str]:
@@ -154,6 +210,28 @@ def codelist_missing(subject: Subject, now: datetime) -> Sequence[str]:
 def crosswalk_missing(subject: Subject, now: datetime) -> Sequence[str]:
     """Why this version of a crosswalk can't be submitted: it is not there."""
     return _missing(lambda: load_crosswalk(subject.id, subject.version))
+
+
+def codelist_authors(subject: Subject) -> Sequence[str]:
+    """Who made this version of a code list: who imported it."""
+    rows = CodeListVersion.objects.filter(list_id=subject.id, version=subject.version)
+    return tuple(rows.values_list("imported_by", flat=True))
+
+
+def crosswalk_authors(subject: Subject) -> Sequence[str]:
+    """Who made this version of a crosswalk: who imported or wrote it, and whose decisions stand in rows that the one in force does not have."""
+    rows = CrosswalkVersion.objects.filter(crosswalk=subject.id, version=subject.version)
+    by = tuple(rows.values_list("imported_by", flat=True))
+    if not by:
+        return ()
+    known = crosswalk_in_force(subject.id)
+    old = {_said(row) for row in known.rows} if known is not None else set()
+    fresh = [row for row in load_crosswalk(subject.id, subject.version).rows if _said(row) not in old]
+    return (*by, *dict.fromkeys(name for row in fresh for name in (row.author, row.reviewer) if name))
+
+
+def _said(row: Row) -> tuple[object, ...]:
+    return row.subject, row.object, row.predicate, row.predicate_modifier, row.when
 
 
 def _missing(load: Callable[[], object]) -> Sequence[str]:
@@ -186,11 +264,17 @@ def crosswalk_reasons(subject: Subject, now: datetime) -> Sequence[str]:
     told = [f"{f.code} {f.notation}: {f.message}" for f in found.check() if f.severity == "error"]
     if waiting := len(open_codes(found)):
         told.append(f"{waiting} codes are still open: kerege crosswalk open")
-    if CodeListVersion.objects.filter(list_id=found.object_source).exists():
-        target = load_codelist(found.object_source)
+    target = codelist_in_force(found.object_source)
+    drafts = CodeListVersion.objects.filter(list_id=found.object_source)
+    if target is None and drafts.exists():
+        told.append(f"no version of the list it leads to, {found.object_source}, is in force: publish that one first")
+    elif target is not None and (
+        target.id != SOATE or drafts.exists()
+    ):  # of SOATE an installation may have the top levels only
         led = {rule.target for rules in found.compiled.rules.values() for rule in rules}
         gone = sorted(code for code in led if code not in target)
         told += [
-            f"it leads to {code}, which {target.id} {target.version} does not have" for code in gone[:_MOST_REASONS]
+            f"it leads to {code}, which {target.id} {target.version}, in force, does not have"
+            for code in gone[:_MOST_REASONS]
         ]
     return told[: _MOST_REASONS + 1]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from kerege.catalogue.codelists import CODELIST, CROSSWALK, load_codelist
-from kerege.catalogue.lifecycle import Subject, status
+from kerege.catalogue.lifecycle import State, Subject, subjects
 from kerege.catalogue.models import CodeListVersion, CrosswalkVersion
 from kerege.semantics.codelist import CodeList, Concept
 
@@ -32,35 +32,29 @@ class VersionView:
 
 
 def versions(kind: str = "", of: str = "") -> list[VersionView]:
-    """Versions by kind, id and time of import; of one list or crosswalk with `of`."""
+    """Versions by kind, id and time of import; of one list or crosswalk with `of`. Four queries for any number."""
     found: list[VersionView] = []
+    states = {
+        s.subject: s.state.value for one in (CODELIST, CROSSWALK) if kind in ("", one) for s in subjects(one, thing=of)
+    }
     if kind in ("", CODELIST):
-        rows = CodeListVersion.objects.order_by("list_id", "imported_at").defer("content")
-        for row in rows.filter(list_id=of) if of else rows:
-            state = status(Subject(CODELIST, row.list_id, row.version)).state.value
-            found.append(
-                VersionView(
-                    CODELIST, row.list_id, row.version, row.follows, row.title, row.codes, state, row.imported_by,
-                    row.imported_at,
-                )
-            )  # fmt: skip
-    if kind in ("", CROSSWALK):
-        walks = CrosswalkVersion.objects.order_by("crosswalk", "imported_at").defer("content")
-        for walk in walks.filter(crosswalk=of) if of else walks:
-            state = status(Subject(CROSSWALK, walk.crosswalk, walk.version)).state.value
-            found.append(
-                VersionView(
-                    CROSSWALK,
-                    walk.crosswalk,
-                    walk.version,
-                    "",
-                    {},
-                    walk.rows,
-                    state,
-                    walk.imported_by,
-                    walk.imported_at,
-                )
+        rows = CodeListVersion.objects.order_by("list_id", "pk").defer("content")
+        found += [
+            VersionView(
+                CODELIST, row.list_id, row.version, row.follows, row.title, row.codes,
+                states.get(Subject(CODELIST, row.list_id, row.version), State.DRAFT.value), row.imported_by, row.imported_at,
             )
+            for row in (rows.filter(list_id=of) if of else rows)
+        ]  # fmt: skip
+    if kind in ("", CROSSWALK):
+        walks = CrosswalkVersion.objects.order_by("crosswalk", "pk").defer("content")
+        found += [
+            VersionView(
+                CROSSWALK, walk.crosswalk, walk.version, "", {}, walk.rows,
+                states.get(Subject(CROSSWALK, walk.crosswalk, walk.version), State.DRAFT.value), walk.imported_by, walk.imported_at,
+            )
+            for walk in (walks.filter(crosswalk=of) if of else walks)
+        ]  # fmt: skip
     return found
 
 

@@ -16,7 +16,10 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import F, Q
 
+from kerege.catalogue.codelists import load_crosswalk
 from kerege.catalogue.doings import NewFinding, record_findings
+from kerege.catalogue.errors import CrosswalkNotInForce
+from kerege.catalogue.lifecycle import Subject, in_force
 from kerege.catalogue.masks import identifier_of, mask
 from kerege.catalogue.models import Dataset, Owner, UnmappedCode
 from kerege.ground import clock
@@ -91,19 +94,33 @@ def _column(place: str) -> tuple[str, str, str] | None:
     return (source, table, column) if Dataset.objects.filter(source=source, table=table).exists() else None
 
 
-@transaction.atomic
-def settle_unmapped(crosswalk: Crosswalk, now: datetime) -> int:
-    """Mark as settled every kept code that `crosswalk` now has a row for (a target or a decided absence); returns how many."""
-    answered = set(crosswalk.compiled.rules) | {
-        crosswalk.key(r.subject) for r in crosswalk.rows if r.object is None and r.predicate == "skos:exactMatch"
+def answered(crosswalk: Crosswalk) -> list[UnmappedCode]:
+    """The open kept codes that `crosswalk` has a row for: a target or a decided absence."""
+    known = set(crosswalk.compiled.rules) | {
+        crosswalk.key(r.subject) for r in crosswalk.rows if r.subject and r.object is None and r.denies
     }
-    count = 0
-    for row in UnmappedCode.objects.filter(crosswalk=crosswalk.id, settled_at=None):
-        if crosswalk.key(row.code) in answered:
-            row.settled_at = require_utc(now)
-            row.save(update_fields=["settled_at"])
-            count += 1
-    return count
+    rows = UnmappedCode.objects.filter(crosswalk=crosswalk.id, settled_at=None)
+    return [row for row in rows if crosswalk.key(row.code) in known]
+
+
+@transaction.atomic
+def settle_unmapped(subject: Subject, now: datetime) -> int:
+    """Mark as settled every kept code that this version of a crosswalk answers; returns how many.
+
+    Raises CrosswalkNotInForce for a draft, or a version that another took the place of: what nobody approved settles nothing.
+    """
+    number = in_force(subject.kind, subject.id)
+    if number != subject.version:
+        raise CrosswalkNotInForce(crosswalk=subject.id, version=subject.version, in_force=number or "none")
+    found = answered(load_crosswalk(subject.id, subject.version))
+    UnmappedCode.objects.filter(pk__in=[row.pk for row in found]).update(settled_at=require_utc(now))
+    return len(found)
+
+
+def settle_published(subject: Subject, by: str, reason: str, now: datetime) -> None:
+    """What follows from publishing a crosswalk, or from taking its deprecation back (`lifecycle_kinds.EFFECTS`)."""
+    if in_force(subject.kind, subject.id) == subject.version:
+        settle_unmapped(subject, now)
 
 
 @dataclass(frozen=True, slots=True)

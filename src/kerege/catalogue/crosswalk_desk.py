@@ -8,7 +8,7 @@ person, published). Rows with days or conditions are kept as they are until some
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -19,7 +19,6 @@ from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from kerege.catalogue import decisions
 from kerege.catalogue.codelists import CROSSWALK, import_crosswalk, load_crosswalk
-from kerege.catalogue.codelists_unmapped import settle_unmapped
 from kerege.catalogue.column_desk import COLUMNS
 from kerege.catalogue.crosswalks import EXACT, OPEN
 from kerege.catalogue.decisions import OpenSuggestion
@@ -78,7 +77,7 @@ def undecided(crosswalk: str = "") -> QuerySet[CodeSuggestion]:
 def queue(crosswalk: str, *, start: int = 0, most: int = 10) -> tuple[list[OpenSuggestion], int]:
     """Codes that wait for a steward, those the engine was unsure of first, and how many there are; three queries for any number.
 
-    A candidate that was refused before is left out of its code's candidates.
+    A candidate that was refused before, or that the newest version denies, is left out of its code's candidates.
     """
     rows = undecided(crosswalk).prefetch_related("candidates").order_by("-said", "code", "pk")  # unsure, none, accept
     total = undecided(crosswalk).count()
@@ -88,13 +87,14 @@ def queue(crosswalk: str, *, start: int = 0, most: int = 10) -> tuple[list[OpenS
             crosswalk=crosswalk, code__in=[r.code for r in found], verdict=decisions.REFUSED
         ).values_list("code", "target")
     )
+    known = base_of(crosswalk)
     return [
         OpenSuggestion(
             r.crosswalk, r.code, r.label, r.said, r.reason, r.made_at,
             tuple(
                 {"rank": c.rank, "target": c.target, "label": c.label, "score": c.score, "evidence": c.evidence}
                 for c in r.candidates.all()
-                if (r.code, c.target) not in no
+                if (r.code, c.target) not in no and not (known is not None and known.denies(r.code, c.target))
             ),
         )
         for r in found
@@ -108,7 +108,7 @@ def works() -> list[CrosswalkWork]:
     decided: Counter[str] = Counter(CodeDecision.objects.exclude(crosswalk=COLUMNS).values_list("crosswalk", flat=True))
     seen: Counter[str] = Counter(UnmappedCode.objects.filter(settled_at=None).values_list("crosswalk", flat=True))
     versions: dict[str, str] = {}
-    for name, version in CrosswalkVersion.objects.order_by("imported_at", "pk").values_list("crosswalk", "version"):
+    for name, version in CrosswalkVersion.objects.order_by("pk").values_list("crosswalk", "version"):
         versions[name] = version
     found = [
         CrosswalkWork(
@@ -124,7 +124,7 @@ def works() -> list[CrosswalkWork]:
 def base_of(crosswalk: str, version: str = "") -> Crosswalk | None:
     """The newest version (or the one named) as it was imported; None when there is none. Parsed once."""
     rows = CrosswalkVersion.objects.filter(crosswalk=crosswalk)
-    row = (rows.filter(version=version) if version else rows.order_by("-imported_at", "-pk")).defer("content").first()
+    row = (rows.filter(version=version) if version else rows.order_by("-pk")).defer("content").first()
     return _parsed(crosswalk, row.version, row.digest) if row is not None else None
 
 
@@ -136,19 +136,29 @@ def _parsed(crosswalk: str, version: str, _digest: str) -> Crosswalk:
 
 def working(crosswalk: str) -> Crosswalk:
     """The crosswalk as it stands with every decision: what the next version would hold. Its `version` is the newest one's, "" before."""
+    return _worked(crosswalk, _undone(crosswalk))
+
+
+def _undone(crosswalk: str) -> QuerySet[CodeDecision]:
+    """Decisions that stand in no version yet, as they were taken."""
+    return CodeDecision.objects.filter(crosswalk=crosswalk, written_in=None).order_by("pk")
+
+
+def _worked(crosswalk: str, decided: Iterable[CodeDecision]) -> Crosswalk:
+    """The newest version's rows with what was decided, and with what was suggested for codes that it does not have."""
     base = base_of(crosswalk)
     rows = base.rows if base is not None else ()
-    made = CrosswalkVersion.objects.filter(crosswalk=crosswalk).order_by("-imported_at", "-pk").first()
     by_code: dict[str, list[Row]] = {}
     for row in rows:
         by_code.setdefault(row.subject, []).append(row)
     for suggestion in newest(crosswalk).prefetch_related("candidates").order_by("code"):
         if suggestion.code not in by_code:
-            by_code[suggestion.code] = list(_suggested(suggestion))
+            by_code[suggestion.code] = list(_suggested(suggestion, base))
     labels = {t: label for t, label in _target_labels(crosswalk) if label}
-    since = CodeDecision.objects.filter(crosswalk=crosswalk).order_by("at", "pk")
-    for decision in since.filter(at__gt=made.imported_at) if made is not None else since:
+    for decision in decided:
         by_code[decision.code] = _decided(by_code.get(decision.code, []), decision, labels)
+        if decision.verdict == decisions.ACCEPTED and "" in by_code:  # somebody found a code for what had none
+            by_code[""] = [r for r in by_code[""] if r.object != decision.target]
     walk = base or Crosswalk(crosswalk)
     return replace(walk, rows=tuple(row for found in by_code.values() for row in found), unmapped=Counter())
 
@@ -159,12 +169,13 @@ def _target_labels(crosswalk: str) -> Iterator[tuple[str, str]]:
     yield from SuggestedTarget.objects.filter(suggestion__crosswalk=crosswalk).values_list("target", "label").distinct()
 
 
-def _suggested(suggestion: CodeSuggestion) -> Iterator[Row]:
+def _suggested(suggestion: CodeSuggestion, base: Crosswalk | None) -> Iterator[Row]:
     """Open rows: what the engine was sure of too, for here a person decides."""
     blank = Row(
         suggestion.code, None, OPEN, LEXICAL, suggestion.label, author=_AUTHOR, comment=f"open: {suggestion.reason}"
     )
-    found = list(suggestion.candidates.all())[:3]
+    every = suggestion.candidates.all()
+    found = [c for c in every if base is None or not base.denies(suggestion.code, c.target)][:3]
     yield from (
         [replace(blank, object=c.target, object_label=c.label, confidence=round(min(1.0, max(0.0, c.score)), 4)) for c in found]
         or [blank]
@@ -244,7 +255,7 @@ def _line(code: str, rows: list[Row]) -> TableRow:
 
 @transaction.atomic
 def make_version(crosswalk: str, version: str, policy: str, by: str, now: datetime) -> str:
-    """Write what was decided as a new version; kept codes that it now answers are settled. Gives the version's number.
+    """Write what was decided as a new version, a draft; codes it answers are settled when it is published. Gives the version's number.
 
     Raises DecisionRefused for a policy or number that is none, CrosswalkTwice, CodeListVersionTaken.
     """
@@ -259,11 +270,13 @@ def make_version(crosswalk: str, version: str, policy: str, by: str, now: dateti
         wanted = Policy.parse(policy)
     except ValueError as error:
         raise refuse(str(error)) from error
-    walk = replace(working(crosswalk), version=number, policy=wanted)
+    # one version after the other, and nobody takes back what is being written; what is decided meanwhile waits for the next version
+    list(CrosswalkVersion.objects.select_for_update().filter(crosswalk=crosswalk).only("pk"))
+    decided = list(_undone(crosswalk).select_for_update())
+    walk = replace(_worked(crosswalk, decided), version=number, policy=wanted)
     if not walk.rows:
         raise refuse("there is nothing to make a version of")
-    import_crosswalk(walk, by, now)
-    settle_unmapped(walk, now)
+    import_crosswalk(walk, by, now, decided=[d.pk for d in decided])
     return number
 
 

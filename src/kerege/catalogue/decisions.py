@@ -7,7 +7,7 @@ accepted target stood first or among the first five, and how often the engine ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,11 +16,12 @@ from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
-from kerege.catalogue.errors import DecisionRefused
+from kerege.catalogue.codelists import load_crosswalk
+from kerege.catalogue.errors import CodeListVersionUnknown, DecisionRefused
 from kerege.catalogue.models import CodeDecision, CodeSuggestion, SuggestedTarget
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import new_id
-from kerege.semantics.suggest_evidence import CandidateSet
+from kerege.semantics.suggest_evidence import CandidateSet, without
 
 ACCEPTED, REFUSED, NO_COUNTERPART = CodeDecision.ACCEPTED, CodeDecision.REFUSED, CodeDecision.NO_COUNTERPART
 _LONGEST: Final = 200
@@ -104,12 +105,12 @@ def decide(
         raise refuse(f"{earlier.by} decided otherwise ({said}) and no reason is given")
     if verdict == ACCEPTED and not reason.strip():
         told = CodeDecision.objects.filter(crosswalk=crosswalk, code=code, target=target, verdict=REFUSED)
-        other = told.exclude(by=by.strip()).order_by("-at", "-id").first()
+        other = told.exclude(by=by.strip()).order_by("-pk").first()
         if other is not None:
             raise refuse(f"{other.by} refused {target} and no reason is given")
     return CodeDecision.objects.create(
         crosswalk=crosswalk, code=code, verdict=verdict, target=target, by=by.strip(), reason=reason.strip(),
-        suggestion=CodeSuggestion.objects.filter(crosswalk=crosswalk, code=code).order_by("-made_at", "-id").first(),
+        suggestion=CodeSuggestion.objects.filter(crosswalk=crosswalk, code=code).order_by("-pk").first(),
         at=require_utc(now), replaced=dict(replaced or {}),
     )  # fmt: skip
 
@@ -159,21 +160,46 @@ def take_back(decision_id: int, by: str, now: datetime, *, crosswalk: str, code:
         why = f"it is older than {UNDO.seconds // 60} minutes; decide anew, with a reason"
     elif CodeDecision.objects.filter(crosswalk=row.crosswalk, code=row.code, pk__gt=row.pk).exists():
         why = "somebody decided on the code after it"
+    elif row.written_in_id is not None:
+        why = "it stands in a version of the crosswalk; decide anew, with a reason"
     if row is None or why:
         raise DecisionRefused(code_given=repr(code[:40]), crosswalk=crosswalk, reason=why)
     CodeDecision.objects.filter(pk=row.pk).delete()
     return row
 
 
-def refused(crosswalk: str) -> frozenset[tuple[str, str]]:
-    """(code, target) pairs that somebody refused."""
-    return frozenset(CodeDecision.objects.filter(crosswalk=crosswalk, verdict=REFUSED).values_list("code", "target"))
+def not_denied(crosswalk: str, sets: Sequence[CandidateSet]) -> list[CandidateSet]:
+    """What is suggested, without what stands already as not so: rows of the newest version that say Not or found no term, and decisions.
+
+    A target that was refused and then accepted after all is suggested as any other.
+    """
+    known: Callable[[str, str], bool]
+    try:
+        known = load_crosswalk(crosswalk).denies
+    except CodeListVersionUnknown:
+        known = _nothing_denied
+    last: dict[tuple[str, str], str] = {}
+    taken = CodeDecision.objects.filter(crosswalk=crosswalk).order_by("pk")
+    for code, target, verdict in taken.values_list("code", "target", "verdict"):
+        last[code, target] = verdict
+        if verdict == ACCEPTED:
+            last[code, ""] = verdict  # it has a counterpart after all
+
+    def denied(code: str, target: str) -> bool:
+        said = last.get((code, target))
+        return said != ACCEPTED if said is not None else known(code, target)
+
+    return without(sets, denied)
+
+
+def _nothing_denied(_code: str, _target: str) -> bool:
+    return False
 
 
 def _standing(crosswalk: str, code: str) -> CodeDecision | None:
     """The newest decision that settles the code (a refusal of one target settles nothing)."""
     rows = CodeDecision.objects.filter(crosswalk=crosswalk, code=code).exclude(verdict=REFUSED)
-    return rows.order_by("-at", "-id").first()
+    return rows.order_by("-pk").first()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +226,7 @@ class DecisionView:
 
 def decisions(crosswalk: str = "", *, most: int = 10_000) -> list[DecisionView]:
     """Kept decisions, newest first; three queries for any number."""
-    rows = (
-        CodeDecision.objects.order_by("-at", "-id")
-        .select_related("suggestion")
-        .prefetch_related("suggestion__candidates")
-    )
+    rows = CodeDecision.objects.order_by("-pk").select_related("suggestion").prefetch_related("suggestion__candidates")
     return [_view(row) for row in (rows.filter(crosswalk=crosswalk) if crosswalk else rows)[:most]]
 
 
@@ -278,7 +300,7 @@ def _first(suggestion: str) -> Subquery:
 def _refused_alone(rows: QuerySet[CodeDecision]) -> int:
     """Codes of which a refusal speaks against what the newest suggestion would have accepted by itself."""
     newest = CodeSuggestion.objects.filter(crosswalk=OuterRef("crosswalk"), code=OuterRef("code"))
-    newest = newest.order_by("-made_at", "-id")
+    newest = newest.order_by("-pk")
     found = rows.annotate(
         newest=Subquery(newest.values("pk")[:1]), said=Subquery(newest.values("said")[:1]), first=_first("newest")
     )
@@ -305,7 +327,7 @@ class OpenSuggestion:
 def waiting(crosswalk: str = "", *, most: int = 200) -> list[OpenSuggestion]:
     """Newest suggestions that no decision settled yet, unsure ones first; three queries."""
     done = set(CodeDecision.objects.exclude(verdict=REFUSED).values_list("crosswalk", "code"))
-    rows = CodeSuggestion.objects.order_by("-made_at", "-id").prefetch_related("candidates")
+    rows = CodeSuggestion.objects.order_by("-pk").prefetch_related("candidates")
     newest: dict[tuple[str, str], CodeSuggestion] = {}
     for row in rows.filter(crosswalk=crosswalk) if crosswalk else rows:
         newest.setdefault((row.crosswalk, row.code), row)

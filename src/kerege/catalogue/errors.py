@@ -429,7 +429,7 @@ class CodeListRefused(CatalogueError):
 
 class CodeListVersionTaken(CatalogueError):
     code = "catalogue.codelist_version_taken"
-    message = "{list} {version} is in the catalogue already and says something else ({changes} codes differ)."
+    message = "{list} {version} is in the catalogue already and says something else ({changes} differ)."
     hint = "Give the file its own version number: --version. See what differs with: kerege codelist diff {list}@{version} FILE"
 
 
@@ -437,6 +437,12 @@ class CodeListVersionUnknown(CatalogueError):
     code = "catalogue.codelist_version_unknown"
     message = "The catalogue has no {kind} {id} {version}; it has: {known}."
     hint = "List what is there with kerege codelist list, or import the file with kerege codelist import."
+
+
+class CrosswalkNotInForce(CatalogueError):
+    code = "catalogue.crosswalk_not_in_force"
+    message = "The version {version} of {crosswalk} is not in force (in force: {in_force}), so it settles no code."
+    hint = "Have it submitted, approved and published: kerege lifecycle act; its codes are settled with that."
 
 
 class DecisionRefused(CatalogueError):

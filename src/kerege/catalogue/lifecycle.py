@@ -6,7 +6,7 @@
     in_force("codelist", "kg:sex")   the version consumers get
 
 Actions are written once; a status is computed from them (`lifecycle_rules` holds the rules, pure). Some actions have a condition of their
-kind's (an unowned attribute can't be published): `CONDITIONS` names the function that says why not. Approving and what comes after it
+kind's (an unowned attribute can't be published), some have consequences: `lifecycle_kinds` names both. Approving and what comes after it
 binds and goes into the ledger that is handed in. Who may act at all is for the edge (`web`'s table of addresses; the command line trusts
 whoever may run it on this machine).
 """
@@ -14,7 +14,7 @@ whoever may run it on this machine).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 
+from kerege.catalogue import lifecycle_kinds
 from kerege.catalogue.errors import ActionIncomplete, FourEyes, LifecycleBlocked, LifecycleRaced, LifecycleRefused
 from kerege.catalogue.lifecycle_rules import (
     IN_FORCE,
@@ -32,6 +33,7 @@ from kerege.catalogue.lifecycle_rules import (
     Subject,
     allowed,
     rule,
+    same_person,
     state_after,
     submitter,
 )
@@ -51,32 +53,11 @@ __all__ = [
     "as_seen",
     "history",
     "in_force",
+    "own",
     "seen",
     "status",
     "subjects",
 ]
-
-# (kind, action) -> "module:function"; the function takes (subject, now) and returns why not, one reason per line, empty when nothing speaks
-# against it. Named and not imported: the rooms' parts stay strangers until somebody publishes.
-CONDITIONS: Final[dict[tuple[str, str], str]] = {
-    ("dataset", "publish"): "kerege.catalogue.ownership:publication_reasons",
-    # what is approved is there when it is submitted: an approval of nothing would be one of whatever comes later
-    ("codelist", "submit"): "kerege.catalogue.codelists:codelist_missing",
-    ("crosswalk", "submit"): "kerege.catalogue.codelists:crosswalk_missing",
-    ("contract", "submit"): "kerege.catalogue.contracts:submission_reasons",
-    ("codelist", "publish"): "kerege.catalogue.codelists:codelist_reasons",
-    ("crosswalk", "publish"): "kerege.catalogue.codelists:crosswalk_reasons",
-    ("contract", "publish"): "kerege.catalogue.contracts:publication_reasons",
-    ("contract", "deprecate"): "kerege.catalogue.contracts:deprecation_reasons",
-    ("contract", "reinstate"): "kerege.catalogue.contracts:reinstatement_reasons",
-    ("contract", "retire"): "kerege.catalogue.contracts:retirement_reasons",
-}
-
-# kind -> "module:function" that takes a subject and whether to hold it until the transaction ends, and returns (digest of what the version
-# says, who wrote it), ("", "") for a version that is not there. What a version of another kind says never changes under its number.
-CONTENT: Final[dict[str, str]] = {
-    "contract": "kerege.catalogue.contracts:content",
-}
 
 BINDING: Final = frozenset({Action.APPROVE, Action.PUBLISH, Action.DEPRECATE, Action.REINSTATE, Action.RETIRE})
 
@@ -165,6 +146,8 @@ def act(
         ruling = rule(steps, wanted, by)
         if not ruling.allowed:
             raise _refusal(subject, steps, wanted, by, ruling.reason)
+        if wanted is Action.APPROVE and lifecycle_kinds.made_by(subject, by):
+            raise _four_eyes(subject, steps, by, "made")
         if rows and require_utc(now) < rows[-1].at:
             raise LifecycleRefused(
                 subject=str(subject), state=state_after(steps).value, action=wanted.value, allowed="the same, later",
@@ -189,6 +172,7 @@ def act(
             raise LifecycleRaced(
                 subject=str(subject), action=after[-1].action.value, by=after[-1].by, state=after[-1].leads_to.value
             ) from error
+        lifecycle_kinds.follow(subject, wanted, by, reason, now)
         _findable(subject)
     return history(subject)[-1]
 
@@ -198,7 +182,7 @@ def seen(subject: Subject) -> str:
 
     Asked before the rest is read: what changes in between makes `as_seen` refuse once too often, and never once too rarely.
     """
-    return _seen(subject, len(_rows(subject)), _content(subject, False)[0])
+    return _seen(subject, len(_rows(subject)), lifecycle_kinds.content(subject, False)[0])
 
 
 @contextmanager
@@ -208,9 +192,8 @@ def as_seen(subject: Subject, word: str) -> Iterator[None]:
     Raises LifecycleRaced, naming who acted or replaced it since: what is approved is what was looked at.
     """
     with transaction.atomic():
-        content, author = _content(
-            subject, True
-        )  # before the lock, as whoever publishes a contract takes the two in this order
+        # before the lock, as whoever publishes a contract takes the two in this order
+        content, author = lifecycle_kinds.content(subject, True)
         _lock(subject)
         rows = _rows(subject)
         if word != _seen(subject, len(rows), content):
@@ -224,14 +207,6 @@ def as_seen(subject: Subject, word: str) -> Iterator[None]:
 
 def _seen(subject: Subject, actions: int, content: str) -> str:
     return f"{actions}-{digest([subject.kind, subject.id, subject.version, content])[:32]}"
-
-
-def _content(subject: Subject, hold: bool) -> tuple[str, str]:
-    module, _, function = CONTENT.get(subject.kind, "").partition(":")
-    if not module:
-        return "", ""
-    told: tuple[str, str] = getattr(importlib.import_module(module), function)(subject, hold)
-    return told
 
 
 def status(subject: Subject, as_of: datetime | None = None) -> Status:
@@ -275,12 +250,7 @@ def in_force(kind: str, thing: str, as_of: datetime | None = None) -> str | None
 
 def reasons_against(subject: Subject, action: Action | str, now: datetime) -> tuple[str, ...]:
     """Why the kind's own condition forbids `action` now; empty when nothing does (the state's rules are not asked here)."""
-    target = CONDITIONS.get((subject.kind, Action(action).value))
-    if target is None:
-        return ()
-    module, _, function = target.partition(":")
-    condition: Callable[[Subject, datetime], Sequence[str]] = getattr(importlib.import_module(module), function)
-    return tuple(condition(subject, now))
+    return lifecycle_kinds.conditions(subject, Action(action), now)
 
 
 def _findable(subject: Subject) -> None:
@@ -346,13 +316,23 @@ def _refusal(
 ) -> LifecycleRefused | FourEyes:
     mine = ", ".join(a.value for a in allowed(steps, by)) or "nothing"
     if reason == "own-submission":
-        return FourEyes(subject=str(subject), by=by, allowed=mine)
+        return _four_eyes(subject, steps, by, "submitted")
     why = (
         f"only {submitter(steps)}, who submitted it, may do that" if reason == "not-the-submitter" else "not from here"
     )
     return LifecycleRefused(
         subject=str(subject), state=state_after(steps).value, action=action.value, why=why, allowed=mine
     )
+
+
+def _four_eyes(subject: Subject, steps: Sequence[Step], by: str, did: str) -> FourEyes:
+    mine = [a.value for a in allowed(steps, by) if a is not Action.APPROVE]
+    return FourEyes(subject=str(subject), by=by, did=did, allowed=", ".join(mine) or "nothing")
+
+
+def own(status: Status, person: str) -> bool:
+    """Whether `person` submitted or made this version, and so leaves its approval to somebody else."""
+    return same_person(person, status.submitted_by) or lifecycle_kinds.made_by(status.subject, person)
 
 
 def _action(subject: Subject, action: Action | str) -> Action:

@@ -95,7 +95,7 @@ def may_publish(dataset_id: int, now: datetime) -> Verdict:
 
 
 def publication_reasons(subject: Subject, now: datetime) -> tuple[str, ...]:
-    """Why a dataset's entry cannot be published now, for the life cycle (`lifecycle.CONDITIONS`); empty when it can."""
+    """Why a dataset's entry cannot be published now, for the life cycle (`lifecycle_kinds.CONDITIONS`); empty when it can."""
     source, _, table = subject.id.rpartition("#")
     dataset = Dataset.objects.filter(source=source, table=table).first()
     if dataset is None:

@@ -71,8 +71,10 @@ def crosswalk_suggest(
         merge_labels=merge_labels,
     )
     sets = candidate_sets(suggest_codes(own, theirs), crosswalks.induced_from(links) if links is not None else ())
-    suggestions = as_suggestions(sets)
     name = crosswalk_id or out.name.removesuffix(".tsv").removesuffix(".sssom")
+    if keep:
+        sets = _not_denied(name, sets)
+    suggestions = as_suggestions(sets)
     made = crosswalks.crosswalk_from(
         name, own, theirs, suggestions, policy=policy_of(policy), subject_source=left.name, object_source=right.name
     )
@@ -142,6 +144,15 @@ def crosswalk_refuse(file: Path, code: str, target: str | None, by: str, reason:
     click.echo(f"{code} is not {target}, said by {by}." if target else f"{code} has no counterpart, said by {by}.")
 
 
+def _not_denied(crosswalk_id: str, sets: Any) -> Any:
+    from kerege.web.installation import open_database
+
+    open_database()
+    from kerege.catalogue.decisions import not_denied
+
+    return not_denied(crosswalk_id, sets)
+
+
 def _keep_suggestions(crosswalk_id: str, sets: Any, labels: dict[str, str], targets: dict[str, str]) -> None:
     from kerege.ground import clock
     from kerege.web.installation import open_database
@@ -193,21 +204,24 @@ def crosswalk_check(files: tuple[Path, ...], as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--by", required=True, help="Post or unit that imports.")
 def crosswalk_import(file: Path, by: str) -> None:
-    """Keep FILE as a version of its crosswalk in the catalogue, and settle the unmapped codes it now answers."""
+    """Keep FILE as a version of its crosswalk in the catalogue; the unmapped codes it answers are settled when it is published."""
     from kerege.catalogue import crosswalks
     from kerege.ground import clock
     from kerege.web.installation import open_database
 
     walk = crosswalks.read(file)
     open_database()
-    from kerege.catalogue.codelists import import_crosswalk
-    from kerege.catalogue.codelists_unmapped import settle_unmapped
+    from kerege.catalogue.codelists import UNVERSIONED, import_crosswalk
+    from kerege.catalogue.codelists_unmapped import answered
 
-    new = import_crosswalk(walk, by, clock.now())
-    settled = settle_unmapped(walk, clock.now())
+    new = import_crosswalk(walk, by, clock.now(), origin=file.name)
     click.echo(f"{walk.id}: {len(walk.rows)} rows, {'kept' if new else 'was there already, nothing written'}.")
-    if settled:
-        click.echo(f"{settled} unmapped codes are answered by it.")
+    if codes := answered(walk):
+        click.echo(f"{len(codes)} unmapped codes are answered by it, and settled when it is published.")
+    if new:
+        click.echo(
+            f"Publish it with: kerege lifecycle act submit crosswalk {walk.id} {walk.version or UNVERSIONED} --by NAME --reason WHY"
+        )
 
 
 @crosswalk.command("unmapped")

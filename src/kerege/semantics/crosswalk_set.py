@@ -49,6 +49,10 @@ class Crosswalk:
         single = {key: rules[0].target for key, rules in compiled.rules.items() if _always(rules)}
         object.__setattr__(self, "_compiled", compiled)
         object.__setattr__(self, "_table", single)
+        denied = (r for r in self.rows if "skos:exactMatch" in r.denies and not r.when)
+        object.__setattr__(
+            self, "_denied", frozenset((self.key(r.subject) if r.subject else "", r.object or "") for r in denied)
+        )
 
     @property
     def compiled(self) -> Compiled:
@@ -144,6 +148,11 @@ class Crosswalk:
     def count(self, code: str, times: int = 1) -> None:
         """Count an unmapped code; past `COUNTED` different ones the rest are counted together, so a stream of noise stays small."""
         self.unmapped[code if code in self.unmapped or len(self.unmapped) < COUNTED else OTHERS] += times
+
+    def denies(self, code: str, target: str = "") -> bool:
+        """Whether a row says, for every record, that `code` is not `target`, or that nothing is; without `target` that it has no counterpart."""
+        said: frozenset[tuple[str, str]] = self.__dict__["_denied"]
+        return bool(said & {(self.key(code), ""), *([(self.key(code), target), ("", target)] if target else ())})
 
     def uncounted(self) -> Crosswalk:
         """The same crosswalk with a counter of its own, at the cost of a copy of its fields: what is tried by it is counted nowhere else."""

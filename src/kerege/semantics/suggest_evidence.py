@@ -7,8 +7,8 @@ candidate carries what spoke for it, ranked: what was accepted first, then by st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kerege.semantics.suggest_codes import Candidate, Decision, Suggestion
@@ -73,6 +73,24 @@ def _evidenced(target: str, label: float | None, records: int, total: int) -> Ev
     certainty = min(1.0, records / CERTAIN)
     strength = 1 - (1 - (label or 0.0)) * (1 - share * certainty)
     return Evidenced(target, round(strength, 4), label, records, share)
+
+
+def without(sets: Sequence[CandidateSet], denied: Callable[[str, str], bool]) -> list[CandidateSet]:
+    """The sets without what somebody said is not so; what rested on it is no longer accepted by itself.
+
+    denied   of a code and a target; of a code and "" whether it has no counterpart at all, and nobody is to be asked again
+    """
+    out = []
+    for one in sets:
+        if denied(one.source_code, ""):
+            continue
+        kept = tuple(c for c in one.candidates if not denied(one.source_code, c.code))
+        if len(kept) < len(one.candidates):
+            first = kept[:1] == one.candidates[:1]
+            decision: Decision = one.decision if first else "unsure" if kept else "none"
+            one = replace(one, candidates=kept, decision=decision, reason=one.reason if first else "best-denied")
+        out.append(one)
+    return out
 
 
 def as_suggestions(sets: Sequence[CandidateSet]) -> list[Suggestion]:

@@ -1,0 +1,78 @@
+"""What each kind of thing has of its own in the life cycle: conditions, content, authors, and what follows from an action.
+
+Everything is named and not imported ("module:function"): the rooms' parts stay strangers to each other until somebody acts. `lifecycle` asks.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from kerege.catalogue.lifecycle_rules import Action, Subject, same_person
+
+# (kind, action) -> a function that takes (subject, now) and returns why not, one reason per line, empty when nothing speaks against it
+CONDITIONS: Final[dict[tuple[str, str], str]] = {
+    ("dataset", "publish"): "kerege.catalogue.ownership:publication_reasons",
+    # what is approved is there when it is submitted: an approval of nothing would be one of whatever comes later
+    ("codelist", "submit"): "kerege.catalogue.codelists:codelist_missing",
+    ("crosswalk", "submit"): "kerege.catalogue.codelists:crosswalk_missing",
+    ("contract", "submit"): "kerege.catalogue.contracts:submission_reasons",
+    ("codelist", "publish"): "kerege.catalogue.codelists:codelist_reasons",
+    ("crosswalk", "publish"): "kerege.catalogue.codelists:crosswalk_reasons",
+    ("contract", "publish"): "kerege.catalogue.contracts:publication_reasons",
+    ("contract", "deprecate"): "kerege.catalogue.contracts:deprecation_reasons",
+    ("contract", "reinstate"): "kerege.catalogue.contracts:reinstatement_reasons",
+    ("contract", "retire"): "kerege.catalogue.contracts:retirement_reasons",
+}
+
+# kind -> a function that takes a subject and whether to hold it until the transaction ends, and returns (digest of what the version says, who
+# wrote it), ("", "") for a version that is not there. What a version of another kind says never changes under its number.
+CONTENT: Final[dict[str, str]] = {
+    "contract": "kerege.catalogue.contracts:content",
+}
+
+# kind -> a function that takes a subject and returns who made the version, and so may not approve it, whoever submitted it
+AUTHORS: Final[dict[str, str]] = {
+    "codelist": "kerege.catalogue.codelists:codelist_authors",
+    "crosswalk": "kerege.catalogue.codelists:crosswalk_authors",
+}
+
+# (kind, action) -> a function that takes (subject, by, reason, now) and does what follows from the action, in its transaction
+EFFECTS: Final[dict[tuple[str, str], str]] = {
+    ("crosswalk", "publish"): "kerege.catalogue.codelists_unmapped:settle_published",
+    ("crosswalk", "reinstate"): "kerege.catalogue.codelists_unmapped:settle_published",
+}
+
+
+def conditions(subject: Subject, action: Action, now: datetime) -> tuple[str, ...]:
+    """Why the kind's own condition forbids `action` now; empty when nothing does."""
+    target = CONDITIONS.get((subject.kind, action.value))
+    return tuple(_named(target)(subject, now)) if target is not None else ()
+
+
+def content(subject: Subject, hold: bool) -> tuple[str, str]:
+    """(digest of what the version says, who wrote it); ("", "") for a kind that never changes under its number."""
+    target = CONTENT.get(subject.kind)
+    told: tuple[str, str] = _named(target)(subject, hold) if target is not None else ("", "")
+    return told
+
+
+def made_by(subject: Subject, person: str) -> bool:
+    """Whether `person` made this version, under whatever spelling of the name."""
+    target = AUTHORS.get(subject.kind)
+    authors: Sequence[str] = _named(target)(subject) if target is not None else ()
+    return any(same_person(person, author) for author in authors)
+
+
+def follow(subject: Subject, action: Action, by: str, reason: str, now: datetime) -> None:
+    """Do what follows from `action`."""
+    target = EFFECTS.get((subject.kind, action.value))
+    if target is not None:
+        _named(target)(subject, by, reason, now)
+
+
+def _named(target: str) -> Any:
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(module), function)
