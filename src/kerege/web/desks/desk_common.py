@@ -103,11 +103,12 @@ def show(request: HttpRequest, template: str, context: dict[str, Any], *, status
     return render(request, template, {"told": told, "kept": kept, "may": rights(request), **context}, status=status)
 
 
-def back(name: str, *args: object, near: str = "", **query: str) -> HttpResponse:
-    """A redirect to a page in the page's language."""
+def back(name: str, *args: object, **query: str) -> HttpResponse:
+    """A redirect to a page in the page's language. To its top, where the line that says what happened gets the focus: a place inside of the
+    page would take the focus away from it."""
     address = reverse(name, args=(words.language(), *args))
     asked = urlencode({key: value for key, value in query.items() if value})
-    return HttpResponseRedirect(address + (f"?{asked}" if asked else "") + (f"#{near}" if near else ""))
+    return HttpResponseRedirect(address + (f"?{asked}" if asked else ""))
 
 
 def posted(request: HttpRequest, name: str, most: int = _LONGEST) -> str:

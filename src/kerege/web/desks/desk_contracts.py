@@ -76,7 +76,7 @@ def _draft(request: HttpRequest) -> HttpResponse:
             "contracts.drafted",
         )  # fmt: skip
     if made is None:
-        return back("desks-contracts", near="new")
+        return back("desks-contracts")
     return back("desks-contract", made.contract, version=made.version)
 
 
@@ -89,7 +89,7 @@ def one(request: HttpRequest, contract: str) -> HttpResponse:
     subject = contracts.subject(row.contract, row.version)
     if request.method == "POST":
         act_on(request, subject, lambda action, reason, ledger: _special(request, row, action, reason, ledger))
-        return back("desks-contract", contract, near="life", version=row.version)
+        return back("desks-contract", contract, version=row.version)
     life = life_of(request, subject)  # before what it says is read
     row = contracts.find(row.contract, row.version)
     view = contract_queries.show(contract, now, row.version)

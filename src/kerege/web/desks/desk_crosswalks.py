@@ -96,8 +96,8 @@ def _posted(request: HttpRequest, crosswalk: str) -> HttpResponse:
             request, lambda: crosswalk_desk.make_version(crosswalk, version, policy, me(request).id, clock.now()),
             "crosswalks.made", version=version,
         )  # fmt: skip
-        return back("desks-crosswalk", crosswalk, near="life" if made else "", version=made or "")
+        return back("desks-crosswalk", crosswalk, version=made or "")
     if not CrosswalkVersion.objects.filter(crosswalk=crosswalk, version=version).exists():
         raise Http404
     act_on(request, Subject(CROSSWALK, crosswalk, version))
-    return back("desks-crosswalk", crosswalk, near="life", version=version)
+    return back("desks-crosswalk", crosswalk, version=version)

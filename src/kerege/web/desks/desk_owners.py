@@ -31,7 +31,7 @@ def one(request: HttpRequest, dataset_id: str) -> HttpResponse:
             _name(request, dataset)
             return back("desks-owners", dataset_id)
         act_on(request, subject)
-        return back("desks-owners", dataset_id, near="life")
+        return back("desks-owners", dataset_id)
     now, known = clock.now(), labels.organisations()
     view = ownership_of(dataset.pk, now)
     rows = [

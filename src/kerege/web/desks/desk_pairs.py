@@ -171,6 +171,6 @@ def _decide(request: HttpRequest, row: TaskRow) -> HttpResponse:
 
     standing = attempt(request, doing, "pairs.decided")
     if standing is None:
-        return back("desks-pair", row.task_id, near="decide")
+        return back("desks-pair", row.task_id)
     following = desk_queries.desk_queue(not_by=by, limit=1)
     return back("desks-pair", following[0].task_id) if following else back("desks-pairs")

@@ -106,7 +106,7 @@ def _ask(request: HttpRequest, register: str) -> HttpResponse:
 
     made = attempt(request, doing, "requests.asked", register=register)
     known = RegisterRequest.objects.filter(register=register).exists()
-    return back("desks-request", register) if made is not None or known else back("desks-requests", near="new")
+    return back("desks-request", register) if made is not None or known else back("desks-requests")
 
 
 def _description(request: HttpRequest, register: str) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ def codes(request: HttpRequest, crosswalk: str) -> HttpResponse:
     if request.method == "POST":
         need(request, Audience.STEWARD)
         _decide_code(request, crosswalk)
-        return back("desks-codes", crosswalk, near="queue", page=_page(page_number(request)))
+        return back("desks-codes", crosswalk, page=_page(page_number(request)))
     found, waiting = crosswalk_desk.queue(crosswalk, start=(page_number(request) - 1) * AT_ONCE, most=AT_ONCE)
     if not found and waiting:  # the last page's were decided: what is left is before
         return back("desks-codes", crosswalk, page=_page(pages(request, waiting, AT_ONCE).number))
@@ -116,7 +116,7 @@ def columns(request: HttpRequest, dataset_id: str) -> HttpResponse:
     if request.method == "POST":
         need(request, Audience.STEWARD)
         _decide_column(request, dataset)
-        return back("desks-columns", dataset_id, near="queue", page=_page(page_number(request)))
+        return back("desks-columns", dataset_id, page=_page(page_number(request)))
     tasks, waiting = column_desk.waiting(dataset.pk, start=(page_number(request) - 1) * AT_ONCE, most=AT_ONCE)
     if not tasks and waiting:
         return back("desks-columns", dataset_id, page=_page(pages(request, waiting, AT_ONCE).number))
