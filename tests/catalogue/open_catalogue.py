@@ -5,11 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from kerege.catalogue.exports.dcat_graph import Addresses
 from kerege.catalogue.models import ConceptLink, Dataset, Field, LifecycleAction, Owner
 from kerege.membership.models import Member
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 SOURCE = "postgresql://db.internal:5432/schools"
+
+ADDRESSES = Addresses(
+    dataset=lambda dataset: f"https://hub.test/datasets/{dataset}",
+    reference=lambda ref_id: f"https://hub.test/reference/{ref_id}",
+    file=lambda ref_id, version, name: f"https://hub.test/files/{ref_id}/{version}/{name}",
+    contract=lambda mapping: f"https://hub.test/contracts/{mapping}",
+)
 
 
 def organisation(code: str, name: str) -> Member:

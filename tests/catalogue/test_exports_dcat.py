@@ -54,7 +54,7 @@ def objects(graph: dcat.Graph, predicate: str) -> list[str]:
 
 @pytest.mark.usefixtures("filled")
 def test_only_published_datasets_leave_and_of_them_only_attributes_that_may() -> None:
-    graph = dcat.export()
+    graph = dcat.export(addresses=world.ADDRESSES)
     titles = objects(graph, DCT + "title")
     assert any(t.startswith("school (") for t in titles)
     assert not any("citizen" in t for t in titles)
@@ -64,7 +64,7 @@ def test_only_published_datasets_leave_and_of_them_only_attributes_that_may() ->
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("form", list(FORMATS))
 def test_no_personal_unowned_or_unpublished_attribute_no_source_and_no_value_leaves(form: str) -> None:
-    text = " ".join(dcat.names_in(dcat.serialise(dcat.export(), form), form))
+    text = " ".join(dcat.names_in(dcat.serialise(dcat.export(addresses=world.ADDRESSES), form), form))
     assert "school.code" in text
     for secret in (
         "director_pin",
@@ -94,7 +94,7 @@ def test_the_reason_why_an_attribute_stays_is_told_and_counted(filled: tuple[Dat
 
 @pytest.mark.usefixtures("filled")
 def test_owners_law_themes_services_and_versions_are_told() -> None:
-    graph = dcat.export()
+    graph = dcat.export(addresses=world.ADDRESSES)
     assert objects(graph, DCATAP + "applicableLegislation")
     assert authority("data-theme", "EDUC") in objects(graph, DCAT + "theme")
     assert authority("data-theme", "SOCI") in objects(graph, DCAT + "theme")
@@ -110,12 +110,41 @@ def test_owners_law_themes_services_and_versions_are_told() -> None:
     assert {"ky", "ru", "en"} <= catalogue
 
 
+@pytest.mark.usefixtures("filled")
+def test_what_nobody_could_say_where_to_get_is_left_out_and_told() -> None:
+    told, silent = dcat.export(addresses=world.ADDRESSES), dcat.export()
+    for place in ("accessURL", "downloadURL", "endpointURL", "landingPage"):
+        assert objects(told, DCAT + place)
+        assert all(a.startswith("https://hub.test/") for a in objects(told, DCAT + place))
+        assert not objects(silent, DCAT + place)
+    assert told.unreachable == set()
+    assert silent.unreachable == {"file kg-sex/2022/kg-sex.csv", "data service KG/GOV/70000003/education/schools"}
+    assert len(objects(silent, DCAT + "dataset")) == len(objects(told, DCAT + "dataset"))
+
+
+@pytest.mark.usefixtures("filled")
+def test_themes_are_those_of_attributes_that_leave() -> None:
+    kept = {f.concept.partition(".")[0] for o in publication.outgoing() for f in o.fields}
+    stays = {f.concept.partition(".")[0] for o in publication.outgoing() for f in o.view.fields if f.personal}
+    assert stays - kept == {"person"}
+    themes = dcat.read_profile().themes
+    (schools,) = (o.key for o in publication.outgoing())
+    graph = dcat.export(addresses=world.ADDRESSES)
+    told = [
+        t.object.value
+        for t in graph.triples
+        if t.subject.value.endswith(schools) and t.predicate.value == DCAT + "theme"
+    ]
+    assert told == [authority("data-theme", themes["school"])]
+    assert themes["school"] != themes.get("person", themes["default"])
+
+
 @pytest.mark.vectors
 @pytest.mark.usefixtures("filled")
 def test_the_export_has_no_violation_of_the_official_shapes() -> None:
     if not SHAPES.is_dir():
         pytest.skip(f"not there: {SHAPES}")
-    found = dcat_check.check(dcat.serialise(dcat.export()), SHAPES)
+    found = dcat_check.check(dcat.serialise(dcat.export(addresses=world.ADDRESSES)), SHAPES)
     assert found.violations == ()
     assert found.shapes >= 280
 
@@ -125,7 +154,7 @@ def test_the_export_has_no_violation_of_the_official_shapes() -> None:
 def test_a_broken_export_is_noticed() -> None:
     if not SHAPES.is_dir():
         pytest.skip(f"not there: {SHAPES}")
-    graph = dcat.export()
+    graph = dcat.export(addresses=world.ADDRESSES)
     graph.triples = [t for t in graph.triples if t.predicate.value not in (DCT + "publisher", DCAT + "endpointURL")]
     graph.add("https://kerege.kg/id/dataset/x", DCAT + "theme", ox.Literal("not a concept"))
     found = dcat_check.check(dcat.serialise(graph, "jsonld"), SHAPES, "jsonld")
@@ -172,7 +201,7 @@ def test_our_validator_finds_in_a_broken_export_what_pyshacl_finds(seed: int, mo
     if not SHAPES.is_dir():
         pytest.skip(f"not there: {SHAPES}")
     monkeypatch.setattr(dcat_check, "MOST", 10_000)
-    data = dcat.serialise(dcat.export())
+    data = dcat.serialise(dcat.export(addresses=world.ADDRESSES))
     data = spoiled(data, seed) if seed else data  # the export as it is, too
     ours, theirs = dcat_check.check(data, SHAPES), dcat_check.check_by_pyshacl(data, SHAPES)
 
@@ -212,7 +241,7 @@ def test_shapes_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_the_three_serialisations_say_the_same() -> None:
-    graph = dcat.export()
+    graph = dcat.export(addresses=world.ADDRESSES)
     plain = [set(map(str, ox.parse(dcat.serialise(graph, f), format=FORMATS[f]))) for f in FORMATS]
     assert plain[0] == plain[1] == plain[2]
     assert len(plain[0]) > 100

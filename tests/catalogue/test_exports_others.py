@@ -109,13 +109,14 @@ def test_the_commands_write_what_the_rooms_give(tmp_path: Path, settings: object
     for words in (
         ["skos", "kg:sex"],
         ["sssom", "kg:education-sex--sex"],
-        ["dcat", "--format", "jsonld"],
+        ["dcat", "--format", "jsonld", "--hub", "https://hub.example"],
         ["riha", "KG/GOV/70000003"],
         ["dsa"],
     ):
         done = run.invoke(main, ["export", *words])
         assert done.exit_code == 0, done.output
         assert done.stdout
+    assert run.invoke(main, ["export", "dcat", "--hub", "hub.example/en"]).exit_code == 2
     found = json.loads(run.invoke(main, ["search", "school", "code", "--json"]).stdout)
     assert found["hits"][0]["kind"] in ("concept", "field")
     assert run.invoke(main, ["search", "--kind", "nonsense", "x"]).exit_code == 2

@@ -190,6 +190,6 @@ def test_a_published_version_stands_in_the_dcat_export_which_stays_valid(tmp_pat
     world.fill()
     approve("2022")
     publish(sex(), "2022", tmp_path)
-    data = dcat.serialise(dcat.export())
+    data = dcat.serialise(dcat.export(addresses=world.ADDRESSES))
     assert b"kg-sex.parquet" in data
     assert dcat_check.check(data, SHAPES).violations == ()

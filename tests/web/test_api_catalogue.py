@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import pyoxigraph as ox
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "catalogue"))  # for `open_catalogue`
@@ -21,6 +22,7 @@ from kerege.catalogue import board, search_index
 from kerege.catalogue import ownership_doings as ownership
 from kerege.catalogue.models import Dataset, Field, Owner, SearchFacet
 from kerege.ground import clock
+from kerege.membership.models import Contract, Subsystem
 from kerege.web import routes
 from kerege.web.api.catalogue import ENDPOINTS
 from kerege.web.api.catalogue_openapi import address, document
@@ -182,6 +184,32 @@ def test_a_reference_dataset_is_told_with_its_versions_and_files(country: Any, s
         assert got["Content-Type"] == file["media_type"]
         again = country.get(f"{API}reference/kg-sex/1/{file['name']}", headers={"If-None-Match": got["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
+
+
+def test_every_address_in_the_dcat_export_is_answered_by_this_hub(country: Any, settings: Any, tmp_path: Path) -> None:
+    settings.HOME = tmp_path
+    world.reference("kg-sex", "kg:sex", "1")
+    provider = Subsystem.objects.create(
+        code="KG/GOV/70000003/education",
+        member_id=world.organisation("KG/GOV/70000003", "").pk,
+        registered_at=world.NOW,
+    )
+    for name, mapping in (("schools", "kg:education.school"), ("other", "kg:nobody.knows")):
+        Contract.objects.create(
+            provider=provider, data_service=f"{provider.code}/{name}", path="/all", mapping=mapping, at="provider",
+            owner="KG/GOV/70000003", legal_basis="Education act, article 9", set_at=world.NOW,
+        )  # fmt: skip
+    found: dict[str, set[str]] = {}
+    for quad in ox.parse(country.get(f"{API}catalogue.ttl").content, format=ox.RdfFormat.TURTLE):
+        name = quad.predicate.value.rpartition("#")[2]
+        if name in ("landingPage", "accessURL", "downloadURL", "endpointURL"):
+            found.setdefault(name, set()).add(quad.object.value)
+    assert {name: len(every) for name, every in found.items()} == {
+        "landingPage": 4, "accessURL": 1, "downloadURL": 4, "endpointURL": 2,
+    }  # fmt: skip
+    for address_of in set().union(*found.values()):
+        assert address_of.startswith("http://testserver/"), address_of
+        assert country.get(address_of.removeprefix("http://testserver")).status_code == 200, address_of
 
 
 def test_an_interim_owner_counts_until_its_term_is_over(country: Any) -> None:

@@ -52,13 +52,26 @@ def _give(data: bytes, out: Path | None) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Hold the export against the DCAT-AP shapes in this folder.",
 )
+@click.option(
+    "--hub",
+    default="",
+    metavar="URL",
+    help="Address under which the hub is reached; without it, files and data services are left out.",
+)
 @_OUT
-def dcat(form: str, shapes: Path | None, out: Path | None) -> None:
+def dcat(form: str, shapes: Path | None, hub: str, out: Path | None) -> None:
     """The catalogue as DCAT-AP 3; with --check validated, and nothing written when there is a violation."""
     open_database()
     from kerege.catalogue.exports import dcat as writer
+    from kerege.web.api.catalogue_addresses import addresses, is_root
 
-    data = writer.serialise(writer.export(), form)
+    if hub and not is_root(hub):
+        raise click.BadParameter("write scheme and host, such as https://hub.example", param_hint="--hub")
+    graph = writer.export(addresses=addresses(hub) if hub else None)
+    if graph.unreachable:
+        shown = ", ".join(sorted(graph.unreachable)[:5]) + (", ..." if len(graph.unreachable) > 5 else "")
+        click.echo(f"left out   {len(graph.unreachable)} without an address (give --hub URL): {shown}", err=True)
+    data = writer.serialise(graph, form)
     if shapes is not None:
         from kerege.catalogue.exports import dcat_check
 

@@ -1,16 +1,16 @@
 """The catalogue as DCAT-AP 3.0.1: catalogue, datasets with distributions, data services, owners with contact points, legal basis.
 
 What leaves is decided by `publication`, not here. Everything has an IRI under `https://kerege.kg/id/`, made from lasting ids and telling nothing
-of the sources; people read titles and descriptions in ky, ru and en. Entries of controlled lists are described in the export itself
-(`vocabulary`), so that it validates without the internet. Columns are named by CSVW's words, because DCAT stops at the dataset. Serialised by
-pyoxigraph as Turtle, JSON-LD or RDF/XML; `dcat_check` holds it against the shapes.
+of the sources; where something is to be had is an address of the hub (`dcat_graph.Addresses`). People read titles and descriptions in ky, ru and
+en. Entries of controlled lists are described in the export itself (`vocabulary`), so that it validates without the internet. Columns are named by
+CSVW's words, because DCAT stops at the dataset. Serialised by pyoxigraph as Turtle, JSON-LD or RDF/XML; `dcat_check` holds it against the shapes.
 Source: DCAT-AP 3.0.1 (SEMIC), sections on mandatory and recommended properties; DCAT 3 (W3C).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +19,7 @@ import pyoxigraph as ox
 import yaml
 
 from kerege.catalogue.concepts import Concept, load_concepts
+from kerege.catalogue.exports.dcat_graph import Addresses, Graph
 from kerege.catalogue.exports.publication import Outgoing, outgoing
 from kerege.catalogue.exports.vocabulary import (
     ADMS,
@@ -45,7 +46,6 @@ from kerege.catalogue.exports.vocabulary import (
 )
 from kerege.catalogue.models import ReferenceVersion, ServiceUse
 from kerege.catalogue.packs import pack_folder
-from kerege.ground.clock import iso
 from kerege.ground.ids import digest
 from kerege.ground.text import LANGUAGES, Text
 from kerege.membership.models import Contract, Member
@@ -77,52 +77,22 @@ def read_profile() -> Profile:
     )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Graph:
-    """Triples under way, with the controlled entries they used."""
+def export(
+    datasets: Iterable[Outgoing] | None = None, *, modified: datetime | None = None, addresses: Addresses | None = None
+) -> Graph:
+    """The whole catalogue.
 
-    triples: list[ox.Triple] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-    said: set[str] = field(default_factory=set)
-
-    def add(self, subject: str, predicate: str, value: str | ox.NamedNode | ox.Literal) -> None:
-        """One triple; a bare string is an IRI."""
-        node = ox.NamedNode(value) if isinstance(value, str) else value
-        self.triples.append(ox.Triple(ox.NamedNode(subject), ox.NamedNode(predicate), node))
-
-    def listed(self, subject: str, predicate: str, scheme: str, code: str) -> None:
-        """A triple to an entry of a controlled list."""
-        entry = authority(scheme, code)
-        self.used.add(entry)
-        self.add(subject, predicate, entry)
-
-    def text(self, subject: str, predicate: str, text: Text | Mapping[str, str]) -> None:
-        """One literal per language."""
-        for language, wording in (text.as_dict() if isinstance(text, Text) else text).items():
-            if wording:
-                literal = ox.Literal(wording, language=language) if language else ox.Literal(wording)
-                self.add(subject, predicate, literal)
-
-    def moment(self, subject: str, predicate: str, at: datetime) -> None:
-        self.add(subject, predicate, ox.Literal(iso(at), datatype=iri(XSD + "dateTime")))
-
-    def once(self, subject: str) -> bool:
-        """True the first time `subject` is to be described."""
-        if subject in self.said:
-            return False
-        self.said.add(subject)
-        return True
-
-
-def export(datasets: Iterable[Outgoing] | None = None, *, modified: datetime | None = None) -> Graph:
-    """The whole catalogue. `datasets`: what leaves, by default all that may (`publication.outgoing`)."""
+    datasets    what leaves, by default all that may (`publication.outgoing`)
+    addresses   of the hub that shows it. Without them distributions and data services are left out (`Graph.unreachable` counts them), since
+                DCAT-AP wants an address for each, and one that leads nowhere is worse than none
+    """
     leaving = list(outgoing() if datasets is None else datasets)
     profile = read_profile()
     graph = Graph()
     catalogue = f"{BASE}catalogue/{profile.id}"
     _catalogue(graph, catalogue, profile)
     members = {m.code: {"ky": m.name_ky, "ru": m.name_ru, "en": m.name_en} for m in Member.objects.all()}
-    writer = _Writer(graph, catalogue, profile, members, load_concepts())
+    writer = _Writer(graph, catalogue, profile, members, load_concepts(), addresses)
     for one in leaving:
         writer.dataset(one)
     for version in ReferenceVersion.objects.filter(withdrawn_at=None).select_related("dataset"):
@@ -166,6 +136,7 @@ class _Writer:
     profile: Profile
     members: Mapping[str, Mapping[str, str]]
     concepts: Mapping[str, Concept]
+    addresses: Addresses | None
 
     def agent(self, code: str) -> str:
         """The organisation as an agent, described once."""
@@ -218,7 +189,7 @@ class _Writer:
             graph.add(node, DCAT + "contactPoint", self.contact(*unit))
         for basis in sorted({f.owner.legal_basis for f in one.fields if f.owner}):
             graph.add(node, DCATAP + "applicableLegislation", self.law(basis))
-        for theme in sorted({self._theme(f.concept) for f in view.fields if f.concept} or {self._theme("")}):
+        for theme in sorted({self._theme(f.concept) for f in one.fields if f.concept} or {self._theme("")}):
             graph.listed(node, DCAT + "theme", "data-theme", theme)
         graph.add(node, DCAT + "keyword", ox.Literal(view.table))
         for concept in sorted({f.concept for f in one.fields if f.concept in self.concepts}):
@@ -227,6 +198,8 @@ class _Writer:
         graph.moment(node, DCT + "modified", view.harvested_at)
         if one.published_at is not None:
             graph.moment(node, DCT + "issued", one.published_at)
+        if self.addresses:
+            graph.page(node, DCAT + "landingPage", self.addresses.dataset(view.id))
         self._provenance(node, one)
         self._columns(node, one)
 
@@ -284,14 +257,18 @@ class _Writer:
             self._service(row, serves.get(row.data_service, set()))
 
     def _service(self, row: Any, serves: Iterable[str]) -> None:
-        graph = self.graph
+        graph, addresses = self.graph, self.addresses
+        if addresses is None:
+            graph.unreachable.add(f"data service {row.data_service}")
+            return
         node = f"{BASE}data-service/{quote(row.data_service)}"
         contract = f"{BASE}contract/{digest([row.data_service, row.path, row.method])[:16]}"
         if graph.once(node):
             graph.add(self.catalogue, DCAT + "service", node)
             graph.add(node, RDF + "type", DCAT + "DataService")
             graph.add(node, DCT + "title", ox.Literal(row.data_service))
-            graph.add(node, DCAT + "endpointURL", f"{node}/endpoint")
+            graph.add(node, DCAT + "endpointURL", addresses.contract(row.mapping))
+            graph.page(node, DCAT + "landingPage", addresses.contract(row.mapping))
             graph.add(node, DCT + "publisher", self.agent(row.provider.member.code))
             graph.listed(node, DCT + "accessRights", "access-right", "RESTRICTED")
             graph.text(
@@ -334,8 +311,10 @@ class _Writer:
             RDFS + "label",
             ox.Literal("; ".join(f"{k}: {_told(v)}" for k, v in sorted(row.provenance.items())) or "-"),
         )
+        if self.addresses:
+            graph.page(node, DCAT + "landingPage", self.addresses.reference(made.ref_id))
         for file in row.files:
-            self._file(node, file)
+            self._file(node, file, made.ref_id, row.version)
 
     def _reference_head(self, node: str, made: Any) -> None:
         graph = self.graph
@@ -352,13 +331,16 @@ class _Writer:
         if made.frequency:
             graph.listed(node, DCT + "accrualPeriodicity", "frequency", made.frequency)
 
-    def _file(self, node: str, file: Mapping[str, Any]) -> None:
-        graph = self.graph
+    def _file(self, node: str, file: Mapping[str, Any], ref_id: str, version: str) -> None:
+        graph, addresses = self.graph, self.addresses
+        if addresses is None:
+            graph.unreachable.add(f"file {ref_id}/{version}/{file['name']}")
+            return
         part = f"{node}/{quote(str(file['name']))}"
         graph.add(node, DCAT + "distribution", part)
         graph.add(part, RDF + "type", DCAT + "Distribution")
-        graph.add(part, DCAT + "accessURL", part)
-        graph.add(part, DCAT + "downloadURL", part)
+        graph.add(part, DCAT + "accessURL", addresses.reference(ref_id))
+        graph.add(part, DCAT + "downloadURL", addresses.file(ref_id, version, str(file["name"])))
         graph.add(part, DCT + "title", ox.Literal(str(file["name"])))
         media = IANA + str(file["media_type"])
         graph.add(part, DCAT + "mediaType", media)
@@ -394,4 +376,4 @@ def names_in(data: bytes, form: str = "turtle") -> Iterator[str]:
             yield str(getattr(part, "value", part))
 
 
-__all__ = ["FORMATS", "Graph", "Profile", "export", "names_in", "read_profile", "serialise"]
+__all__ = ["FORMATS", "Addresses", "Graph", "Profile", "export", "names_in", "read_profile", "serialise"]

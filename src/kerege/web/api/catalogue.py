@@ -22,6 +22,7 @@ from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.membership.models import Contract, Member
 from kerege.web.api import catalogue_shown as shown
+from kerege.web.api.catalogue_addresses import addresses
 from kerege.web.api.catalogue_http import (
     answer,
     answer_bytes,
@@ -223,7 +224,8 @@ def rdf(request: HttpRequest, form: str) -> HttpResponse:
     if form not in kinds:
         return _missing("format", form)
     name, media = kinds[form]
-    return answer_bytes(request, dcat.serialise(dcat.export(), name), media)
+    graph = dcat.export(addresses=addresses(request.build_absolute_uri("/")))
+    return answer_bytes(request, dcat.serialise(graph, name), media)
 
 
 def nothing(request: HttpRequest, rest: str) -> HttpResponse:

@@ -41,6 +41,11 @@ def packed() -> dict[str, Contract]:
     return _read(folder, max((f.stat().st_mtime_ns for f in folder.glob("*.odcs.yaml")), default=0))
 
 
+def is_shown(contract_id: str) -> bool:
+    """Whether a contract has a page: the country pack's, or a version of the hub's own."""
+    return contract_id in packed() or ContractVersion.objects.filter(contract=contract_id).exists()
+
+
 def title(made: Contract) -> str:
     """What a contract is called."""
     return say(made.custom.get("title")) or made.name or made.id
