@@ -26,6 +26,7 @@ from kerege.exchange.ids import ClientId, DataServiceId, ServerId, SubsystemId
 from kerege.exchange.mimewrite import joined, related
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.rules import Right, Rules
+from kerege.node import opmonitor
 from kerege.node.config_types import Service
 from kerege.node.descriptions import Descriptions
 from kerege.node.environment import Environment
@@ -235,10 +236,10 @@ def operational(client: ClientId, central: ClientId | None, folder: Path) -> dic
                 Exchange(PRODUCER, at, asked.detail, at, at, at, request_size=5, response_size=6, status=200)
             )
         core.monitor.flush()
-        for _ in range(60):
+        for _ in range(600):
             if store.find(opmon_query.OperationalQuery(0, seconds), opmon_query.Sight(None)).lines:
                 break
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.01)
         asked, message = call
         return await meta.call(asked, message, Extras(), Exchange(PRODUCER, 0))
 
@@ -258,7 +259,10 @@ def operational(client: ClientId, central: ClientId | None, folder: Path) -> dic
     return told
 
 
-def test_the_owner_and_the_monitoring_client_collect_all_records_and_others_their_own(folder: Path) -> None:
+def test_the_owner_and_the_monitoring_client_collect_all_records_and_others_their_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opmonitor, "_WRITE_SECONDS", 0.02)
     for name, client, central, count in (
         ("owner", OWNER, None, 2),
         ("central", CENTRAL, CENTRAL, 2),

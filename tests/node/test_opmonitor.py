@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kerege.exchange.ids import ClientId
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.opmon_query import OperationalQuery, Sight
+from kerege.node import opmonitor
 from kerege.node.monitoring import Monitor, Noted
 from kerege.node.opmonitor import Store
 
@@ -35,13 +36,19 @@ def noted(second: int, name: str = "m", client: str = "admission") -> Noted:
 
 def written(store: Store, file: Path, count: int) -> None:
     """Wait until `count` records are on disk."""
-    for _ in range(100):
+    for _ in range(500):
         with sqlite3.connect(file) as database:
             (found,) = database.execute("SELECT COALESCE(SUM(records), 0) FROM blocks").fetchone()
         if found >= count:
             return
-        time.sleep(0.05)
+        time.sleep(0.01)
     raise AssertionError(f"{found} of {count} records were written: {store.failure}")
+
+
+@pytest.fixture(autouse=True)
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are written at once, not within a second."""
+    monkeypatch.setattr(opmonitor, "_WRITE_SECONDS", 0.02)
 
 
 @pytest.fixture
