@@ -1,19 +1,24 @@
 """The findings desk as its people see it: an answer can be looked at, whoever else runs a register of that name sees nothing."""
 
+import re
 from dataclasses import replace
 
 import web_desks as desks
+from django.utils import translation
 from web_pages import check, signed_in
 
 from kerege.catalogue import doings
+from kerege.catalogue.drift import NOTED
 from kerege.catalogue.models import Finding
 from kerege.ground import clock
 from kerege.identity.models import PersonalDataRead
 from kerege.membership.models import Member, Subsystem
 from kerege.reconcile import doings as reconcile
+from kerege.reconcile.desk_rows import GROUPS
 from kerege.reconcile.linkage import definition
 from kerege.reconcile.models import Discrepancy
 from kerege.web.access import Audience
+from kerege.web.desks import desk_findings_words
 
 
 def drift(home, *details):
@@ -73,3 +78,43 @@ def test_a_clerk_of_no_organisation_is_refused_and_whoever_has_one_reads_on_the_
     assert "Law on linkage, article 9" in check(clerk.post(f"/en/desks/pairs/{task}/", {"do": "open"}), "en").text
     reads = PersonalDataRead.objects.values_list("member", "legal_basis").distinct()
     assert list(reads) == [("KG/GOV/70000003/desk", "Law on linkage, article 9")]
+
+
+ENGLISH = re.compile(r"\b(?:the|of|codes|column|values|owner|seen|again|empty|has|no)\b", re.IGNORECASE)
+
+
+def test_a_finding_is_told_in_the_language_of_the_page_whatever_found_it(steward, home, db):
+    drift(home)
+    facts = {
+        "codes-new": {"codes": ["X"]}, "codes-gone": {"codes": ["X"]}, "shape-changed": {"masks": ["Аа 99"]}, "emptied": {"nulls": 120},
+        "type-changed": {"was": "integer", "now": "text"}, "identifier-changed": {"was": "pin", "now": ""},
+        "date-format-changed": {"was": "%Y", "now": "%d"}, "declared-type-changed": {"was": "CHAR(1)", "now": "INT"},
+    }  # fmt: skip
+    kinds = sorted({*NOTED, *GROUPS})
+    new = [
+        doings.NewFinding(
+            kind, 1, "sex", f"x has no target in {desks.WALK}" if kind == "code-unknown" else "the reason of the change", facts.get(kind, {})
+        )
+        for kind in kinds
+    ]  # fmt: skip
+    doings.record_findings("clinic.csv", "clinic", new, clock.now(), found_by="harvest")
+    Finding.objects.filter(kind__in=["emptied", *GROUPS]).update(
+        settled_at=clock.now(), evidence="the column has an owner"
+    )
+    for row in Finding.objects.all():
+        for language in ("ky", "ru", "en"):
+            with translation.override(language):
+                assert language == "en" or desk_findings_words.name(row.kind) != row.kind
+                told = desk_findings_words.detail(row.kind, row.facts, row.detail)
+                assert told
+                assert bool(ENGLISH.search(told)) is (language == "en"), (row.kind, told)
+        if row.kind in ("codes-new", "emptied", "code-unknown"):
+            page = check(steward.get(f"/ru/desks/findings/catalogue-{row.pk}/"), "ru").text
+            assert "the reason" not in page
+            assert "the column" not in page
+    with translation.override("ru"):
+        assert desk_findings_words.detail("codes-new", {"codes": list("abcdefghijklmnop")}, "").endswith("l … (+4)")
+        assert (
+            desk_findings_words.detail("identifier-changed", {"was": "pin", "now": ""}, "")
+            == "персональный номер → нет"
+        )

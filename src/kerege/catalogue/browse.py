@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Length
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -100,14 +100,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One decision on a code, as it was taken."""
+    """How many codes of a crosswalk were decided so, and when the last was. Which ones, by whom and why is told at the desk."""
 
-    code: str
     verdict: str
-    target: str
-    by: str
-    reason: str
-    at: datetime
+    number: int
+    last: datetime
 
 
 def _present() -> QuerySet[Dataset]:
@@ -241,11 +238,10 @@ def readings(source: str, table: str, limit: int = 8) -> list[Reading]:
     return found
 
 
-def decided(crosswalk: str, *, offset: int = 0, limit: int = PER_PAGE) -> tuple[list[Decided], int]:
-    """Decisions on a crosswalk's codes, newest first, and how many there are."""
-    rows = CodeDecision.objects.filter(crosswalk=crosswalk)
-    page = rows.order_by("-at", "-id")[offset : offset + limit]
-    return [Decided(r.code, r.verdict, r.target, r.by, r.reason, r.at) for r in page], rows.count()
+def decided(crosswalk: str) -> list[Decided]:
+    """Decisions on a crosswalk's codes, counted by verdict."""
+    rows = CodeDecision.objects.filter(crosswalk=crosswalk).order_by().values_list("verdict")
+    return [Decided(*row) for row in rows.annotate(n=Count("pk"), last=Max("at")).order_by("verdict")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from kerege.catalogue.models import Finding
-from kerege.catalogue.ownership import owners_by_field
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+
+from kerege.catalogue.models import Finding, Owner
+from kerege.catalogue.ownership_rows import tenure
+from kerege.catalogue.ownership_rules import Tenure
 from kerege.ground.text import Text
 
+_AT_ONCE: Final = 500
 NOBODY = Text(
     ky="азырынча эч ким", ru="пока никто", en="nobody yet"
 )  # said in words: an empty place would look like a fault of the page
@@ -52,15 +57,24 @@ class FindingTold:
         }  # fmt: skip
 
 
-def findings(now: datetime, *, source: str = "", owner: str = "", settled: bool = False) -> list[FindingTold]:
-    """Open findings (with `settled`, those that were closed instead), newest first; of one source, of one owner."""
+def findings(
+    now: datetime, *, source: str = "", owner: str = "", settled: bool = False, offset: int = 0, limit: int | None = None
+) -> list[FindingTold]:  # fmt: skip
+    """Open findings (with `settled`, those that were closed instead), newest first; of one source, of one owner. A fixed number of queries a page.
+
+    limit   how many at most, from `offset` on; all of them without it
+    """
     rows = Finding.objects.filter(settled_at__isnull=not settled).select_related("dataset", "field")
     if source:
         rows = rows.filter(dataset__source=source)
-    rows = rows.order_by("-found_at", "dataset__source", "dataset__table", "kind")
-    owners = owners_by_field(sorted({r.dataset_id for r in rows}), now)
+    if owner:
+        held_now = Owner.objects.valid_at(now).filter(field=OuterRef("field")).values("organisation")[:1]
+        rows = rows.annotate(answers=Coalesce(Subquery(held_now), F("dataset__organisation"))).filter(answers=owner)
+    rows = rows.order_by("-found_at", "dataset__source", "dataset__table", "kind", "pk")
+    page = list(rows[offset:] if limit is None else rows[offset : offset + limit])
+    owners = _owners({r.field_id for r in page if r.field_id}, now)
     out = []
-    for row in rows:
+    for row in page:
         held = owners.get(row.field_id) if row.field_id else None
         organisation = row.dataset.organisation
         who, unit, by = ("", "", "nobody")
@@ -68,8 +82,6 @@ def findings(now: datetime, *, source: str = "", owner: str = "", settled: bool 
             who, unit, by = held.organisation, held.unit, "attribute"
         elif organisation:
             who, unit, by = organisation, "", "dataset"
-        if owner and who != owner:
-            continue
         out.append(
             FindingTold(
                 row.pk, row.dataset.source, row.dataset.table, row.field.name if row.field else "", row.kind, row.detail,
@@ -77,3 +89,13 @@ def findings(now: datetime, *, source: str = "", owner: str = "", settled: bool 
             )
         )  # fmt: skip
     return out
+
+
+def _owners(fields: set[int], now: datetime) -> dict[int, Tenure]:
+    """Attribute -> its owner at `now`; asked in bounded pieces, because a database takes only so many parameters."""
+    found: dict[int, Tenure] = {}
+    every = sorted(fields)
+    for start in range(0, len(every), _AT_ONCE):
+        for row in Owner.objects.valid_at(now).filter(field__in=every[start : start + _AT_ONCE]):
+            found[row.field_id] = tenure(row)
+    return found

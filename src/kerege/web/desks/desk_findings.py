@@ -12,13 +12,14 @@ from kerege.reconcile import answering
 from kerege.reconcile import desk_findings as desk
 from kerege.reconcile import findings as life
 from kerege.reconcile.desk_findings import DeskFinding
-from kerege.reconcile.desk_rows import NOBODY, Which
+from kerege.reconcile.desk_rows import DISCREPANCY, NOBODY, Which
 from kerege.reconcile.errors import FindingUnknown
 from kerege.reconcile.settle import STEWARD
 from kerege.reconcile.settle import of_country as rules_of_country
 from kerege.web import labels
+from kerege.web.desks import desk_findings_words
 from kerege.web.desks.desk_common import PAGE, attempt, back, me, names, one_of, pages, posted, rights, show
-from kerege.web.words import has, word
+from kerege.web.words import has, term, word
 
 GROUPS = ("drift", "unmapped", "discrepancy", "ownership")
 STATUSES = ("overdue", life.SENT, life.ACKNOWLEDGED, life.IN_WORK, life.CORRECTED)
@@ -77,6 +78,7 @@ def one(request: HttpRequest, finding_id: str) -> HttpResponse:
     context = {
         "row": _row(found, labels.organisations(), now), "acts": [{"act": a, "name": _by(a.by, called)} for a in reversed(found.acts)],
         "answers": answers, "withdraws": bool(withdraws), "sent_by": _by(found.sent_by, called),
+        "closed_by": desk_findings_words.evidence(found.group, found.evidence),
         "evidence": word(f"evidence.{found.kind}") if has(f"evidence.{found.kind}") else word("evidence.other"),
         "term": days.get(STEWARD if found.group == "unmapped" else "", days["default"]), "basis": rules.terms.legal_basis,
     }  # fmt: skip
@@ -105,9 +107,12 @@ def _withdraws(request: HttpRequest, found: DeskFinding) -> tuple[str, ...]:
 
 
 def _row(f: DeskFinding, known: dict[str, Any], now: Any) -> dict[str, Any]:
-    place = f"{labels.field(f.place)}" if f.group == "discrepancy" else f.place
+    ours = f.group == DISCREPANCY
     return {
-        "f": f, "place": place, "owner": _owner(f.owner, known), "unit": labels.unit(f.owner_unit) if f.owner_unit else "",
+        "f": f, "place": labels.field(f.place) if ours else f.place,
+        "name": term("discrepancies", f.kind) if ours else desk_findings_words.name(f.kind),
+        "detail": f.detail if ours else desk_findings_words.detail(f.kind, f.facts, f.detail),
+        "owner": _owner(f.owner, known), "unit": labels.unit(f.owner_unit) if f.owner_unit else "",
         "days": desk.working_days_left(f.due_at, now) if f.due_at and not f.ended else None,
     }  # fmt: skip
 

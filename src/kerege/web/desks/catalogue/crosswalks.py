@@ -1,26 +1,30 @@
-"""Crosswalks: which code is which, under what conditions and when, what happens to a code nobody knows, and who decided what and why."""
+"""Crosswalks: which code is which, under what conditions and when, what happens to a code nobody knows, and how much was decided.
+
+Everybody may read this, so the rows of a version that was never published stay at the desk, and so do codes that were met in the data and that no
+published row knows, who decided, and why: a code somebody met may be anything that stood in a register's column.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue import browse
 from kerege.catalogue.codelists import load_crosswalk
-from kerege.catalogue.codelists_queries import versions
-from kerege.catalogue.codelists_unmapped import unmapped
+from kerege.catalogue.codelists_queries import VersionView, versions
 from kerege.catalogue.errors import CodeListVersionUnknown
+from kerege.catalogue.lifecycle_rules import IN_FORCE, State
 from kerege.catalogue.models import CrosswalkVersion
-from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, pack_in_force
+from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, current_pack, pack_in_force
 from kerege.semantics.crosswalk import Crosswalk, Row
 from kerege.semantics.folding import fold
 from kerege.web.desks.catalogue import frame
 from kerege.web.words import has, language, word
 
 _ROWS: Final = 50
-_DECISIONS: Final = 20
-_UNMAPPED: Final = 30
+_PUBLISHED: Final = frozenset({*(s.value for s in IN_FORCE), State.RETIRED.value})
 
 
 def listing(request: HttpRequest) -> HttpResponse:
@@ -61,35 +65,44 @@ def crosswalk(request: HttpRequest, crosswalk_id: str) -> HttpResponse:
     if found is None:
         raise Http404
     typed = frame.question(request)
+    kept = versions("crosswalk", crosswalk_id)
+    withheld = not _is_public(found, crosswalk_id, kept)
     rows = [
         row
-        for row in found.rows
+        for row in (() if withheld else found.rows)
         if not typed or fold(typed) in fold(f"{row.subject} {row.subject_label} {row.object or ''} {row.object_label}")
     ]
     cut = frame.cut(request, len(rows), _ROWS)
-    at = frame.asked_page(request, "decisions")
-    decided, many = browse.decided(crosswalk_id, offset=(at - 1) * _DECISIONS, limit=_DECISIONS)
+    decided = browse.decided(crosswalk_id)
     twice = found.ambiguous
     used = [m for m in pack_in_force().mappings.values() if crosswalk_id in m.crosswalks]
     open_codes, records = browse.unmapped_by_crosswalk().get(crosswalk_id, (0, 0))
     target = codelist_in_force(found.object_source)
+    packed = found is current_pack().crosswalks.get(crosswalk_id)
     context: dict[str, Any] = {
         "found": found, "title": found.title or crosswalk_id, "query": typed, "cut": cut, "asked": asked,
-        "rows": [_row(row, target) for row in rows[cut.offset : cut.offset + cut.limit]], "source": found.subject_source,
+        "rows": [_row(row, target, packed) for row in rows[cut.offset : cut.offset + cut.limit]], "source": found.subject_source,
         "target": frame.codelist(found.object_source), "policy": policy(found), "policy_kind": found.policy.kind,
-        "unmapped": unmapped(crosswalk_id, most=_UNMAPPED), "open": open_codes, "records": records, "twice": len(twice),
-        "open_more": max(0, open_codes - _UNMAPPED), "findings": found.check()[:20], "versions": versions("crosswalk", crosswalk_id)[:20],
-        "decided": [_decided(d) for d in decided], "decisions": many, "decided_cut": frame.cut(request, many, _DECISIONS, "decisions"),
+        "open": open_codes, "records": records, "twice": len(twice), "withheld": withheld, "findings": () if withheld else found.check()[:20],
+        "versions": kept[:20], "decided": decided, "decisions": sum(d.number for d in decided),
+        "at_desk": frame.at_desk(request, "desks-crosswalk", crosswalk_id),
         "used": [{"id": m.id, "title": m.title} for m in used],
     }  # fmt: skip
     crumbs = [frame.Crumb(word("part.catalogue-crosswalks"), frame.to("catalogue-crosswalks"))]
-    packed = crosswalk_id in pack_in_force().crosswalks
-    machines = [frame.Machine("application/json", f"/api/v1/crosswalks/{crosswalk_id}", "JSON")] if packed else []
+    offered = crosswalk_id in pack_in_force().crosswalks
+    machines = [frame.Machine("application/json", f"/api/v1/crosswalks/{crosswalk_id}", "JSON")] if offered else []
     return frame.show(request, "crosswalk", context, crumbs, machines)
 
 
-def _row(row: Row, target: Any) -> dict[str, Any]:
-    """One row: labels in the page's language where the target's list has them."""
+def _is_public(found: Crosswalk, crosswalk_id: str, kept: Sequence[VersionView]) -> bool:
+    """Whether a version's rows may be read by everybody: the one in force, the pack's, and those that were published before."""
+    if found is crosswalk_in_force(crosswalk_id) or found is current_pack().crosswalks.get(crosswalk_id):
+        return True
+    return any(v.version == found.version and v.state in _PUBLISHED for v in kept)
+
+
+def _row(row: Row, target: Any, packed: bool) -> dict[str, Any]:
+    """One row: labels in the page's language where the target's list has them. The comment is the pack's own; one typed at a desk stays there."""
     concept = target.get(row.object) if target is not None and row.object else None
     return {
         "subject": row.subject or "", "label": row.subject_label, "object": row.object,
@@ -97,7 +110,7 @@ def _row(row: Row, target: Any) -> dict[str, Any]:
         "translates": row.translates, "relation": "" if row.predicate == "skos:exactMatch" and row.translates else _relation(row),
         "conditions": [(c.cell, ", ".join(c.values)) for c in row.conditions],
         "since": row.valid_from, "until": row.valid_to, "confidence": row.confidence, "why": _why(row.justification),
-        "by": row.reviewer or row.author, "comment": row.comment,
+        "comment": row.comment if packed else "",
     }  # fmt: skip
 
 
@@ -113,14 +126,3 @@ def _relation(row: Row) -> str:
 def _why(justification: str) -> str:
     key = f"justification.{justification.partition(':')[2]}"
     return word(key) if has(key) else justification
-
-
-def _decided(one: browse.Decided) -> dict[str, Any]:
-    return {
-        "code": one.code,
-        "verdict": one.verdict,
-        "target": one.target,
-        "by": one.by,
-        "reason": one.reason,
-        "at": one.at,
-    }

@@ -53,7 +53,8 @@ def field(request: HttpRequest, field_id: int) -> HttpResponse:
         "concept": concept, "codelist": frame.codelist(one.codelist or (worded.codelist if worded else "")),
         "truth": _truth(one), "full": fullness(one.profile), "owners": [_tenure(t, known, now) for t in _history(view, one)],
         "ways": ways, "unmapped": _unmapped(walks, view, one), "crosswalks": [_walk(c) for c in walks],
-        "findings": [f for f in view.findings if f.column == one.name][:20], **_reach(one, known),
+        "findings": [frame.finding(f) for f in view.findings if f.column == one.name][:20],
+        "at_desk": frame.at_desk(request, "desks-findings", owner=one.owner.organisation if one.owner else view.organisation), **_reach(one, known),
     }  # fmt: skip
     crumbs = [frame.Crumb(context["dataset"], frame.to("catalogue-dataset", dataset_id))]
     return frame.show(request, "field", context, crumbs)
@@ -67,7 +68,7 @@ def _tenure(told: TenureView, known: Mapping[str, Text], now: datetime) -> dict[
     t = told.tenure
     return {
         "who": frame.organisation(t.organisation, known), "unit": labels.unit(t.unit), "legal": labels.legal(t.legal_basis), "interim": t.interim,
-        "since": t.period.since, "until": t.period.until, "now": t.period.covers(now), "reason": told.ended_reason,
+        "since": t.period.since, "until": t.period.until, "now": t.period.covers(now),
         "names_lasting": frame.organisation(t.names_lasting, known).name if t.names_lasting else "",
     }  # fmt: skip
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,9 @@ from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.packs import current_pack
 from kerege.ground.text import Text
 from kerege.web import labels, values, words
+from kerege.web.access import Audience, roles_of
+from kerege.web.desks import desk_findings_words
+from kerege.web.signin import who
 
 # The parts of the catalogue, in the order in which they are read; the page of one thing belongs to the part before it.
 PARTS: Final = (
@@ -32,6 +36,19 @@ PARTS: Final = (
 )
 LONGEST: Final = 200  # characters of a question
 _SCRIPT: Final = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
+
+
+class Shown(Protocol):
+    """What a page for everybody takes of a finding."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def column(self) -> str: ...
+    @property
+    def records(self) -> int: ...
+    @property
+    def found_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +182,25 @@ def contract(contract_id: str, name: str = "") -> Named:
     """A data contract, by the title of the canonical record it is about."""
     mapping = current_pack().mappings.get(contract_id)
     return Named(words.say(mapping.title) if mapping else name or contract_id, contract_id)
+
+
+def finding(one: Shown) -> dict[str, Any]:
+    """A finding as everybody may see it: what kind, where and how often. What was seen (codes, masks) is told at the desks, to those it concerns."""
+    return {
+        "name": desk_findings_words.name(one.kind),
+        "column": one.column,
+        "records": one.records,
+        "found_at": one.found_at,
+    }
+
+
+def at_desk(request: HttpRequest, name: str, *args: object, **query: str) -> str:
+    """The address of a desk that tells more, for whoever works at the desks; "" for everybody else. What it then shows is the desk's to say."""
+    person = who(request)
+    if person is None or not person.roles & roles_of(Audience.DATA):
+        return ""
+    asked = urlencode({k: v for k, v in query.items() if v})
+    return to(name, *args) + (f"?{asked}" if asked else "")
 
 
 def card(one: Card, known: Mapping[str, Text]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kerege.web.words import word
 _PER_PAGE: Final = 60
 _ATTRIBUTES: Final = 30
 _FLOWS: Final = 30
+_FINDINGS: Final = 20
 
 
 def listing(request: HttpRequest) -> HttpResponse:
@@ -55,13 +56,14 @@ def owner(request: HttpRequest, code: str) -> HttpResponse:
         [f for f in flows if f.service.startswith(inside)],
         [f for f in flows if f.consumer.startswith(inside)],
     )
-    waiting = findings(now, owner=code)
+    waiting = findings(now, owner=code, limit=_FINDINGS)
     context: dict[str, Any] = {
         "code": code, "name": frame.organisation(code, known).name, "held": held, "cards": [frame.card(c, known) for c in cards],
         "cards_more": max(0, many - len(cards)), "attributes": [frame.attribute(a, known) for a in attributes], "cut": cut,
         "subsystems": _systems(inside),
         "gives": [_flow(f, known) for f in gives[:_FLOWS]], "takes": [_flow(f, known) for f in takes[:_FLOWS]], "flows_more": more,
-        "findings": waiting[:20], "findings_more": max(0, len(waiting) - 20), "endings": browse_use.endings(code),
+        "findings": [frame.finding(f) | {"table": f.table} for f in waiting], "findings_more": max(0, held.findings - len(waiting)),
+        "at_desk": frame.at_desk(request, "desks-findings", owner=code), "endings": browse_use.endings(code),
         "requests": browse.requests_of(code), "map": f"{frame.to('catalogue-map')}?organisation={code}",
         "listed": f"{frame.to('catalogue')}?organisation={code}",
     }  # fmt: skip
