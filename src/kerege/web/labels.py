@@ -58,6 +58,11 @@ def dataset(table: str, description: str = "") -> str:
     return word(f"dataset.{table}") if has(f"dataset.{table}") else description or table
 
 
+def crosswalk(code: str, title: str = "") -> str:
+    """A crosswalk by its identifier, in words where the interface knows it; else its own title, which has one language; else the identifier."""
+    return word(f"crosswalk-name.{code}") if has(f"crosswalk-name.{code}") else title or code
+
+
 def unit(code: str) -> str:
     """A unit that answers for data, in words where the interface knows it."""
     return word(f"unit.{code}") if has(f"unit.{code}") else code

@@ -18,6 +18,7 @@ from kerege.ledger.log import Ledger
 from kerege.semantics.contract_diff import Judgement, judge
 from kerege.web import labels
 from kerege.web.access import Audience
+from kerege.web.desks.catalogue.contracts import named
 from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, need, pages, posted, show
 
 DAYS = 90
@@ -43,7 +44,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         rows.append(
             {
                 "id": name,
-                "name": versions[0].name or name,
+                "name": named(name, versions[0].name),
                 "newest": versions[0],
                 "force": force,
                 "count": len(versions),
@@ -99,7 +100,8 @@ def one(request: HttpRequest, contract: str) -> HttpResponse:
         else ()
     )
     context = {
-        "contract": contract, "row": row, "view": view, "life": life, "judgement": _judgement(row), "uses": _uses(row),
+        "contract": contract, "name": named(contract, view.head.name), "row": row, "view": view,
+        "life": life, "judgement": _judgement(row), "uses": _uses(row),
         "against": [a for a in against if not a.startswith("more than its state changes then")],
         "rules": view.rules[:MOST_RULES], "more": max(0, len(view.rules) - MOST_RULES), "default_ends": (now + timedelta(days=DAYS)).date(),
         "legal": labels.legal(view.legal_basis), "by": row.added_by,

@@ -74,6 +74,12 @@ def register_name(value: Any) -> str:
 
 
 @register.filter
+def crosswalk_name(value: Any, title: str = "") -> str:
+    """A crosswalk by its identifier, in words; its own title, or the identifier, where nobody worded it."""
+    return labels.crosswalk(str(value), title)
+
+
+@register.filter
 def run_name(value: Any) -> str:
     """A stored run by the way it was processed: `data_first-7` is the data-first way."""
     way = next((way for way in ("data_first", "integration_only") if str(value).replace("-", "_").startswith(way)), "")

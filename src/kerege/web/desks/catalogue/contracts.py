@@ -51,6 +51,12 @@ def title(made: Contract) -> str:
     return say(made.custom.get("title")) or made.name or made.id
 
 
+def named(contract_id: str, otherwise: str = "") -> str:
+    """A contract by its id, in the page's language where the country pack says it; `otherwise` its document's own name, else the id."""
+    found = packed().get(contract_id)
+    return title(found) if found is not None else otherwise or contract_id
+
+
 def listing(request: HttpRequest) -> HttpResponse:
     pack = packed()
     newest: dict[str, str] = dict(ContractVersion.objects.order_by("added_at").values_list("contract", "name"))

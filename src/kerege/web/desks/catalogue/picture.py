@@ -119,7 +119,7 @@ def _line(tie: Tie, left: Placed, right: Placed) -> tuple[str, str, str, str]:
 def _boxed(place: Placed) -> SafeString:
     x, letters = _LEFT[place.column], _LETTERS[place.column]
     first, second = _two(place.box.name, letters)
-    lines = [("usemap-name", first), ("usemap-name", second), ("usemap-line", _cut(place.box.line, letters + 6))]
+    lines = [("usemap-name", first), ("usemap-name", second), ("usemap-line", _cut(place.box.line, letters + 4))]
     shown = [(kind, text) for kind, text in lines if text]
     above = place.top + (_HEIGHT - 18 * len(shown)) / 2 + 13.5
     return format_html(
