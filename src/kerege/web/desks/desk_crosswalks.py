@@ -40,7 +40,7 @@ def one(request: HttpRequest, crosswalk: str) -> HttpResponse:
     """
     if crosswalk == COLUMNS:
         raise Http404
-    versions = CrosswalkVersion.objects.filter(crosswalk=crosswalk).order_by("-imported_at", "-pk")
+    versions = CrosswalkVersion.objects.filter(crosswalk=crosswalk).order_by("-pk")
     kept = list(versions.values_list("version", flat=True)[:50])
     if request.method == "POST":
         return _posted(request, crosswalk)
