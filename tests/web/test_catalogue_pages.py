@@ -249,6 +249,22 @@ def test_hits_are_typed_marked_narrowed_and_a_slip_is_offered_mended(visitor, fi
 
 
 @pytest.mark.parametrize(
+    ("asked", "english"), [("surname", ("Surname", "last name", "family name")), ("male", ("male", "Male"))]
+)
+def test_a_hit_is_told_in_the_wording_of_the_pages_language_and_never_in_english_on_another(
+    visitor, filled, asked, english
+):
+    told = {}
+    for language in ("ky", "ru", "en"):
+        html = visitor.get(f"/{language}/catalogue/", {"q": asked}).content.decode()
+        told[language] = re.sub(r"<[^>]+>", "", "".join(re.findall(r'<li class="hit">.*?</li>', html, re.DOTALL)))
+        assert told[language]
+    assert any(wording in told["en"] for wording in english)
+    for language in ("ky", "ru"):
+        assert not [wording for wording in english if re.search(rf"(?<![\w.-]){wording}(?![\w.-])", told[language])]
+
+
+@pytest.mark.parametrize(
     "path",
     [
         *(

@@ -6,6 +6,7 @@ same (`_worded`). A word that was only guessed is offered as "did you mean".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -15,8 +16,8 @@ from django.http import HttpRequest, HttpResponse
 
 from kerege.catalogue import browse, reference
 from kerege.catalogue.concepts import load_concepts
-from kerege.catalogue.packs import current_pack
-from kerege.catalogue.search import KINDS, Filters, Found, Hit
+from kerege.catalogue.packs import codelist_in_force, current_pack
+from kerege.catalogue.search import KINDS, REACH, Filters, Found, Hit
 from kerege.catalogue.search import search as find
 from kerege.catalogue.search_words import STEM, keys, likeness, words
 from kerege.ground import clock
@@ -27,9 +28,9 @@ from kerege.web.words import catalogue as wording
 from kerege.web.words import language, term, word
 
 _PER_PAGE: Final = 20
-_REACH: Final = 200  # hits the engine ranks; pages beyond it would be empty
 _EXAMPLES: Final = ("birth", "pin", "place", "sex")
 _FACETS: Final = 8  # values of one facet that are offered
+_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
 
 
 def search(request: HttpRequest) -> HttpResponse:
@@ -116,9 +117,9 @@ def _answer(request: HttpRequest, asked: str, chosen: Mapping[str, str], known: 
     filters = Filters(
         (chosen["kind"],) if chosen["kind"] else (), chosen["organisation"], _truth(chosen["personal"]), _truth(chosen["owned"]),
     )  # fmt: skip
-    at = frame.asked_page(request, most=_REACH // _PER_PAGE)
+    at = frame.asked_page(request, most=REACH // _PER_PAGE)
     found = find(asked, filters, offset=(at - 1) * _PER_PAGE, limit=_PER_PAGE)
-    cut = frame.cut(request, min(found.total, _REACH), _PER_PAGE)
+    cut = frame.cut(request, min(found.total, REACH), _PER_PAGE)
     if cut.at != at:
         found = find(asked, filters, offset=cut.offset, limit=_PER_PAGE)
     named = _worded(asked, chosen) if cut.at == 1 else []
@@ -132,7 +133,7 @@ def _answer(request: HttpRequest, asked: str, chosen: Mapping[str, str], known: 
         "hits": shown, "total": total, "every": found.every or bool(named), "cut": cut,
         "meant": _meant(request, asked, found if shown else _nearest(asked)),
         "facets": _facets(request, found, chosen, known), "narrowed": any(chosen.values()),
-        "wider": _with(request, kind="", organisation="", personal="", owned=""), "beyond": found.total > _REACH,
+        "wider": _with(request, kind="", organisation="", personal="", owned=""), "beyond": found.total > REACH,
     }  # fmt: skip
 
 
@@ -205,6 +206,8 @@ def _hit(
             "code": notation,
             "within": frame.Named(frame.codelist(list_id).name, frame.to("catalogue-codelist", list_id)),
         }
+    elif hit.kind == "contract" and hit.key == hit.note:  # held against no data service yet
+        told |= {"address": frame.to("catalogue-contract", hit.key), "code": hit.key}
     elif hit.kind == "contract":
         told |= {
             "address": frame.to("catalogue-contract", hit.note),
@@ -221,14 +224,28 @@ def _hit(
         told |= {"address": frame.to(page.get(hit.kind, "catalogue-reference"), hit.key), "code": hit.key}
     if hit.kind in ("codelist", "owner", "contract"):
         told["note"] = ""
+    elif hit.kind in ("concept", "code"):
+        told["note"] = _names(hit)
     return told
 
 
 def _also(hit: Hit) -> list[tuple[str, bool]]:
-    """Where the answer lies in another language than the page's: that wording, with what fits marked."""
+    """Where the answer lies in another language than the page's: that wording, with what fits marked. English is told on an English page only."""
     if any(lang == language() or lang == "" for lang, _, _ in hit.highlights):
         return []
-    return next((hit.marked(lang) for lang, _, _ in hit.highlights if lang in hit.title), [])
+    return next((hit.marked(lang) for lang, _, _ in hit.highlights if lang in hit.title and lang != "en"), [])
+
+
+def _names(hit: Hit) -> str:
+    """Other names of a concept or code, those of the page's language; "" rather than another's."""
+    if hit.kind == "concept":
+        others = [w for w in hit.note.split(", ") if language() == "en" or _CYRILLIC.search(w)]
+    else:
+        list_id, _, notation = hit.key.partition("#")
+        found = codelist_in_force(list_id)
+        concept = found.get(notation) if found is not None else None
+        others = [w for lang, w in concept.alt_labels if lang in ("", language())] if concept is not None else []
+    return ", ".join(dict.fromkeys(others))
 
 
 def _meant(request: HttpRequest, asked: str, found: Found) -> dict[str, str] | None:
