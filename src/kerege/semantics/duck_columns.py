@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import duckdb
 import orjson
 
 from kerege.semantics import sql
+
+if TYPE_CHECKING:
+    import duckdb
 
 ROW: Final = "_row"
 _MOST_CONSTANTS: Final = 5_000  # values, and characters of them, that a query carries itself; more are joined
@@ -91,6 +93,8 @@ class Columns:
 
     def _place(self) -> str:
         """The row's place from 0. Counting rows runs on one core; a table from which nothing was deleted knows it by itself."""
+        import duckdb
+
         try:
             count, last = self.con.execute(
                 f"SELECT count(*), max(rowid) FROM {sql.identifier(self.relation)}"

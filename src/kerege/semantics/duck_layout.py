@@ -12,9 +12,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
-
-import duckdb
+from typing import TYPE_CHECKING, Final
 
 from kerege.semantics import ir, problems, sql
 from kerege.semantics.dated import require_plain
@@ -23,6 +21,9 @@ from kerege.semantics.duck_patterns import PatternColumns
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import Mapping
 from kerege.semantics.operators import Lists, Uncounted, function_of, lookup_table
+
+if TYPE_CHECKING:
+    import duckdb
 
 RUNS: Final[itertools.count[int]] = itertools.count(1)
 _FEW: Final = 500  # different values of a cell that is worked out by value and not by row
@@ -67,6 +68,8 @@ class Layout:
 
     def _source(self) -> None:
         """The cells as columns: blank is null, too long is null and marked."""
+        import duckdb
+
         try:
             described = self.con.execute(f"SELECT * FROM {sql.identifier(self.relation)} LIMIT 0").description or []
         except duckdb.Error as error:

@@ -15,15 +15,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-
-import duckdb
+from typing import TYPE_CHECKING, Final
 
 from kerege.semantics import ir, problems, sql
 from kerege.semantics.duck_layout import RUNS, Layout
 from kerege.semantics.mapping import RESERVED, Mapping
 from kerege.semantics.operators import Lists, check_lists
 from kerege.semantics.problems import Severity, Verdict
+
+if TYPE_CHECKING:
+    import duckdb
 
 _ISSUE_TYPE: Final = "STRUCT(field VARCHAR, code VARCHAR, source_code VARCHAR, severity VARCHAR)"
 ROW, ISSUES, VERDICT = RESERVED

@@ -14,19 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from kerege.catalogue.errors import NodeUnreadable
 from kerege.catalogue.sources.structure import fields_of
-from kerege.exchange import messagelog
 from kerege.exchange.ids import ClientId, DataServiceId
-from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.rest import decode_request
 from kerege.exchange.resttarget import masked_path
 from kerege.ground.clock import iso
 from kerege.ground.errors import KeregeError
+
+if TYPE_CHECKING:
+    from kerege.exchange.logcrypt import LogKey
 
 _LOOKED: Final = 500  # more answers of one use show no other fields, and each is taken apart twice: for the plan, and when it is applied
 _MOST_USES: Final = 50_000
@@ -131,6 +132,8 @@ def look_at_answers(
     uses: dict[Key, Seen], folder: Path, key: LogKey | None, source: str, since: float, until: float, *, count: bool
 ) -> None:
     """Add the fields of answers in the log to `uses`; with `count`, the calls too (where there are no monitoring records)."""
+    from kerege.exchange import messagelog  # brings along what checks signatures, and most sources are no nodes
+
     waiting: dict[str, str] = {}  # request identifier and side -> endpoint
     try:
         for _, _, record in messagelog.read(folder, key):
