@@ -90,13 +90,14 @@ def fill() -> tuple[Dataset, Dataset]:
 
 def reference(ref_id: str, codelist: str, version: str, folder: Any = None) -> Any:
     """A code list of the pack, approved and published as a reference dataset."""
-    from kerege.catalogue import lifecycle, reference_make
+    from kerege.catalogue import lifecycle, reference_make, reference_proposals
     from kerege.catalogue import reference as published
     from kerege.catalogue.lifecycle_rules import Subject
     from kerege.catalogue.packs import current_pack
 
     content = reference_make.of_codelist(current_pack(), codelist)
+    owned = published.Owned(ref_id, "KG/GOV/70000003", "Statistics unit", "Statistics act, article 4")
+    reference_proposals.propose(owned, content, version, "a", "ready", NOW)
     for action, by in (("submit", "a"), ("approve", "b")):
         lifecycle.act(Subject("reference", ref_id, version), action, by, "ready", NOW)
-    owned = published.Owned(ref_id, "KG/GOV/70000003", "Statistics unit", "Statistics act, article 4")
     return published.publish(owned, content, version, "a", "ready", NOW, folder=folder)

@@ -472,7 +472,22 @@ class ReferenceUnchanged(CatalogueError):
 class ReferenceNotApproved(CatalogueError):
     code = "catalogue.reference_not_approved"
     message = "The version {version} of {ref_id} is {state}, and only what was approved is published."
-    hint = "Have it submitted and approved by two people: kerege lifecycle act reference {ref_id} {version} submit, then approve."
+    hint = (
+        "Put it forward with kerege reference propose {ref_id}, then have it submitted and approved by two people: "
+        "kerege lifecycle act submit reference {ref_id} {version}, then approve."
+    )
+
+
+class ReferenceNotAsApproved(CatalogueError):
+    code = "catalogue.reference_not_as_approved"
+    message = "{ref_id} {version}: what is to be published (digest {given}) is not what was approved (digest {approved})."
+    hint = "Publish what was approved, or have this approved under the next version: kerege reference propose {ref_id}."
+
+
+class ReferenceDiffers(CatalogueError):
+    code = "catalogue.reference_differs"
+    message = "The {what} of {ref_id} is {there}, and {given} was given; publishing a version changes neither owner nor source."
+    hint = "Leave it out to keep what is there, or publish under another id."
 
 
 class ReferencePersonal(CatalogueError):

@@ -19,6 +19,8 @@ CONDITIONS: Final[dict[tuple[str, str], str]] = {
     ("codelist", "submit"): "kerege.catalogue.codelists:codelist_missing",
     ("crosswalk", "submit"): "kerege.catalogue.codelists:crosswalk_missing",
     ("contract", "submit"): "kerege.catalogue.contracts:submission_reasons",
+    ("reference", "submit"): "kerege.catalogue.reference_proposals:submission_reasons",
+    ("reference", "publish"): "kerege.catalogue.reference_proposals:publication_reasons",
     ("codelist", "publish"): "kerege.catalogue.codelists:codelist_reasons",
     ("crosswalk", "publish"): "kerege.catalogue.codelists:crosswalk_reasons",
     ("contract", "publish"): "kerege.catalogue.contracts:publication_reasons",
@@ -37,12 +39,15 @@ CONTENT: Final[dict[str, str]] = {
 AUTHORS: Final[dict[str, str]] = {
     "codelist": "kerege.catalogue.codelists:codelist_authors",
     "crosswalk": "kerege.catalogue.codelists:crosswalk_authors",
+    "reference": "kerege.catalogue.reference_proposals:authors",
 }
 
 # (kind, action) -> a function that takes (subject, by, reason, now) and does what follows from the action, in its transaction
 EFFECTS: Final[dict[tuple[str, str], str]] = {
     ("crosswalk", "publish"): "kerege.catalogue.codelists_unmapped:settle_published",
     ("crosswalk", "reinstate"): "kerege.catalogue.codelists_unmapped:settle_published",
+    ("reference", "deprecate"): "kerege.catalogue.reference_proposals:withdrawn",
+    ("reference", "reinstate"): "kerege.catalogue.reference_proposals:offered_again",
 }
 
 

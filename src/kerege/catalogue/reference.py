@@ -1,12 +1,13 @@
 """Reference datasets: harmonised, versioned, owned, approved, then published as files and to the exchange.
 
-    content = reference_make.of_codelist(pack, "kg:sex")
+    content = reference_make.of_codelist(pack_in_force(), "kg:sex")
     plan("kg-sex", content)                     what would change against the version in force; nothing is written
+    reference_proposals.propose(owned, content, "2022", ...)
     lifecycle.act(Subject("reference", "kg-sex", "2022"), "submit" ... "approve" ...)
-    publish(new, content, "2022", by, now, folder)
+    publish(owned, content, "2022", by, now, folder)
 
-A version is published once, by its life cycle, with the digest of its content as evidence; never changed afterwards. The hub serves its
-files (`/api/v1/reference/...`), and an exchange node gives them to consumers as a data service whose address is the hub's.
+A version is published once, as it was approved (`reference_proposals`), and never changed afterwards. The hub serves its files
+(`/api/v1/reference/...`), and an exchange node gives them to consumers as a data service whose address is the hub's.
 """
 
 from __future__ import annotations
@@ -14,48 +15,31 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from kerege.catalogue import lifecycle, reference_files, search_index
 from kerege.catalogue.errors import (
-    LegalBasisMissing,
-    ReferenceIncomplete,
     ReferenceNotApproved,
+    ReferenceNotAsApproved,
     ReferenceTaken,
     ReferenceUnchanged,
     ReferenceUnknown,
 )
-from kerege.catalogue.exports.vocabulary import FREQUENCIES, THEMES
 from kerege.catalogue.lifecycle_rules import State, Subject
 from kerege.catalogue.models import ReferenceDataset, ReferenceVersion
 from kerege.catalogue.reference_make import Content
+from kerege.catalogue.reference_proposals import KIND as KIND
+from kerege.catalogue.reference_proposals import LATEST as LATEST
+from kerege.catalogue.reference_proposals import Owned as Owned
+from kerege.catalogue.reference_proposals import checked, described, is_id, is_version, proposed, whole_digest
 from kerege.ground.clock import iso, require_utc
 from kerege.identity.receipts import LedgerWriter
-
-KIND: Final = "reference"
-LATEST: Final = "latest"
-_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,98}[a-z0-9]\Z")
-_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,38}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """Who answers for a reference dataset and by what law; asked for once, with its first version."""
-
-    ref_id: str
-    organisation: str
-    unit: str
-    legal_basis: str
-    description: dict[str, str] | None = None
-    frequency: str = "AS_NEEDED"
-    theme: str = "GOVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,51 +142,54 @@ def publish(
 ) -> VersionView:  # fmt: skip
     """Publish a version that was approved: files, checksums, provenance, and the life cycle's own action, or nothing of it.
 
-    Raises ReferenceNotApproved, ReferenceTaken, ReferenceUnchanged, ReferenceIncomplete, LegalBasisMissing.
+    Raises ReferenceNotApproved, ReferenceNotAsApproved, ReferenceTaken, ReferenceUnchanged, ReferenceDiffers, ReferenceIncomplete,
+    LegalBasisMissing.
     """
+    owned = checked(owned, content, version)
     ref_id = owned.ref_id
-    _check(owned, version)
     if ReferenceVersion.objects.filter(dataset__ref_id=ref_id, version=version).exists():
         raise ReferenceTaken(ref_id=ref_id, version=version)
     newest = _newest(ref_id)
     if newest is not None and newest.digest == content.digest:
         raise ReferenceUnchanged(ref_id=ref_id, version=newest.version)
     subject = Subject(KIND, ref_id, version)
-    state = lifecycle.status(subject).state
+    state, told, bound = lifecycle.status(subject).state, proposed(subject), whole_digest(owned, content)
     if state is not State.APPROVED:
         raise ReferenceNotApproved(ref_id=ref_id, version=version, state=state.value)
-    described = {
-        "title": content.title, "description": owned.description or content.title, "organisation": owned.organisation
-    }  # fmt: skip
+    if told is None or told["digest"] != bound:
+        approved = str(told["digest"])[:12] if told is not None else "none"
+        raise ReferenceNotAsApproved(ref_id=ref_id, version=version, approved=approved, given=bound[:12])
+    tells = described(owned, content)
     home = folder or default_folder()
-    files = reference_files.write(home, ref_id, version, content, described)
-    try:
-        with transaction.atomic():
-            row, _ = ReferenceDataset.objects.update_or_create(
-                ref_id=ref_id,
-                defaults={
-                    "kind": content.kind, "subject": content.subject, "organisation": owned.organisation, "unit": owned.unit,
-                    "legal_basis": owned.legal_basis, "frequency": owned.frequency, "theme": owned.theme,
-                    "title": described["title"], "description": described["description"],
-                },
-                create_defaults={
-                    "kind": content.kind, "subject": content.subject, "organisation": owned.organisation, "unit": owned.unit,
-                    "legal_basis": owned.legal_basis, "frequency": owned.frequency, "theme": owned.theme, "created_at": require_utc(now),
-                    "title": described["title"], "description": described["description"],
-                },
-            )  # fmt: skip
-            made = ReferenceVersion.objects.create(
-                dataset=row, version=version, digest=content.digest, rows=len(content.rows), columns=[c.as_dict() for c in content.columns],
-                key_columns=list(content.key), files=files, provenance=content.provenance, published_at=require_utc(now), published_by=by,
-                note=note[:500],
-            )  # fmt: skip
-            lifecycle.act(subject, "publish", by, reason, now, evidence={"digest": content.digest}, ledger=ledger)
-            search_index.changed("references")
-    except BaseException as error:
-        _undo(home / ref_id / version)
-        if isinstance(error, IntegrityError):
+    with reference_files.prepared(home, ref_id, version, content, tells) as files:
+        try:
+            with transaction.atomic():
+                # what a dataset is and whose is told once; how it is described may change with a version
+                words = {name: tells[name] for name in ("title", "description", "frequency", "theme")}
+                fixed = {name: tells[name] for name in ("organisation", "unit", "legal_basis")}
+                fixed |= {"kind": content.kind, "subject": content.subject, "created_at": require_utc(now)}
+                row, _ = ReferenceDataset.objects.update_or_create(
+                    ref_id=ref_id, defaults=words, create_defaults=words | fixed
+                )
+                checked(owned, content, version)  # whose it is, now that nobody else makes it at this moment
+                made = ReferenceVersion.objects.create(
+                    dataset=row, version=version, digest=content.digest, rows=len(content.rows), columns=[c.as_dict() for c in content.columns],
+                    key_columns=list(content.key), files=files.told, provenance=content.provenance, published_at=require_utc(now),
+                    published_by=by, note=note[:500],
+                )  # fmt: skip
+                lifecycle.act(
+                    subject,
+                    "publish",
+                    by,
+                    reason,
+                    now,
+                    evidence={"digest": bound, "content": content.digest},
+                    ledger=ledger,
+                )
+                search_index.changed("references")
+                files.put()  # the last step: this version is ours alone by now, and without its files nothing of it stands
+        except IntegrityError as error:
             raise ReferenceTaken(ref_id=ref_id, version=version) from error
-        raise
     return _view(made)
 
 
@@ -210,13 +197,8 @@ def withdraw(
     ref_id: str, version: str, by: str, reason: str, now: datetime, *, ledger: LedgerWriter | None = None
 ) -> None:
     """Take a wrong version out of what is offered; it stays listed with the reason, its files stay for those who hold its checksum."""
-    if not reason.strip():
-        raise ReferenceIncomplete(ref_id=ref_id, reason="a withdrawal needs its reason")
-    row = _row(ref_id, version)
-    with transaction.atomic():
-        row.withdrawn_at, row.withdrawn_reason = require_utc(now), reason[:500]
-        row.save(update_fields=["withdrawn_at", "withdrawn_reason"])
-        lifecycle.act(Subject(KIND, ref_id, version), "deprecate", by, reason, now, ledger=ledger)
+    _row(ref_id, version)
+    lifecycle.act(Subject(KIND, ref_id, version), "deprecate", by, reason, now, ledger=ledger)
 
 
 def diff(ref_id: str, old: str, new: str, folder: Path | None = None) -> Difference:
@@ -232,11 +214,7 @@ def datasets() -> list[ReferenceView]:
 
 def dataset(ref_id: str) -> ReferenceView:
     """One; ReferenceUnknown when there is none."""
-    row = (
-        ReferenceDataset.objects.prefetch_related("versions").filter(ref_id=ref_id).first()
-        if _ID.match(ref_id)
-        else None
-    )
+    row = ReferenceDataset.objects.prefetch_related("versions").filter(ref_id=ref_id).first() if is_id(ref_id) else None
     if row is None:
         raise ReferenceUnknown(ref_id=ref_id, version="")
     return _dataset_view(row)
@@ -258,30 +236,8 @@ def open_file(ref_id: str, version: str, name: str, folder: Path | None = None) 
     return File(told["name"], told["media_type"], data, row.version)
 
 
-def _check(owned: Owned, version: str) -> None:
-    reasons = []
-    if not _ID.match(owned.ref_id):
-        reasons.append("its id should be small letters, digits and hyphens")
-    if not _VERSION.match(version) or version == LATEST:
-        reasons.append(f"{version!r} is no version")
-    if not owned.organisation.strip() or not owned.unit.strip():
-        reasons.append("it has no owner")
-    if owned.frequency not in FREQUENCIES or owned.theme not in THEMES:
-        reasons.append(f"the frequency is one of {', '.join(FREQUENCIES)}, the theme one of {', '.join(THEMES)}")
-    if reasons:
-        raise ReferenceIncomplete(ref_id=owned.ref_id, reason="; ".join(reasons))
-    if not owned.legal_basis.strip():
-        raise LegalBasisMissing(what="a reference dataset")
-
-
-def _undo(target: Path) -> None:
-    import shutil
-
-    shutil.rmtree(target, ignore_errors=True)
-
-
 def _newest(ref_id: str) -> ReferenceVersion | None:
-    if not _ID.match(ref_id):
+    if not is_id(ref_id):
         return None
     return (
         ReferenceVersion.objects.filter(dataset__ref_id=ref_id, withdrawn_at=None)
@@ -291,7 +247,7 @@ def _newest(ref_id: str) -> ReferenceVersion | None:
 
 
 def _row(ref_id: str, version: str) -> ReferenceVersion:
-    named = _ID.match(ref_id) and _VERSION.match(version)  # what cannot be one is not asked of the database
+    named = is_id(ref_id) and is_version(version)  # what cannot be one is not asked of the database
     row = ReferenceVersion.objects.filter(dataset__ref_id=ref_id, version=version).first() if named else None
     if row is None:
         raise ReferenceUnknown(ref_id=ref_id, version=f" with a version {version[:40]}")

@@ -13,12 +13,16 @@ import json
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kerege.catalogue.errors import OutputExists
 from kerege.catalogue.reference_make import Content, property_url
 
+LEFT_SECONDS: Final = 3600  # what lies aside for longer belongs to nobody any more
 CSVW_TYPE: Final = "application/csvm+json"
 _FORMATS: Final = {
     ".csv": ("text/csv", "CSV"),
@@ -27,37 +31,68 @@ _FORMATS: Final = {
 }
 
 
-def write(folder: Path, ref_id: str, version: str, content: Content, described: dict[str, Any]) -> list[dict[str, Any]]:
-    """Write every file of a version into `folder`/ref_id/version; the list of files as `ReferenceVersion.files` keeps it.
+@dataclass(slots=True)
+class Prepared:
+    """Every file of a version, written aside; `told` is the list of them as `ReferenceVersion.files` keeps it."""
 
-    Raises OutputExists when the version's folder is there: a published version is never written again.
-    """
+    aside: Path
+    target: Path
+    told: list[dict[str, Any]]
+    standing: bool = False
+
+    def put(self) -> None:
+        """Give the files their place, whole, in the transaction that holds the version's row and before it ends.
+
+        What lies there already nobody refers to, for the row is ours and new: it is left over from somebody who was cut off before the end.
+        """
+        left = self.target.with_name(f"{self.aside.name}.left")
+        if self.target.exists():
+            os.rename(self.target, left)
+        os.rename(self.aside, self.target)
+        self.standing = True
+        _synced(self.target.parent)
+        shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def prepared(
+    folder: Path, ref_id: str, version: str, content: Content, described: dict[str, Any]
+) -> Iterator[Prepared]:
+    """Write every file of a version aside, beside its place `folder`/ref_id/version; gone again when what it is for fails."""
     home = folder / ref_id
     home.mkdir(parents=True, exist_ok=True)
-    target = home / version
-    if target.exists():
-        raise OutputExists(path=str(target))
+    _swept(home)
     aside = Path(tempfile.mkdtemp(prefix=f".{version}.", dir=home))
+    files = Prepared(aside, home / version, [])
     try:
-        data = csv_bytes(content)
-        (aside / f"{ref_id}.csv").write_bytes(data)
+        (aside / f"{ref_id}.csv").write_bytes(csv_bytes(content))
         (aside / f"{ref_id}.csv-metadata.json").write_bytes(_json(csvw(ref_id, version, content, described)))
         (aside / f"{ref_id}.json").write_bytes(_json(as_json(ref_id, version, content, described)))
         _parquet(aside / f"{ref_id}.parquet", content)
-        files = [_described(path) for path in sorted(aside.iterdir())]
+        files.told = [_described(path) for path in sorted(aside.iterdir())]
         for path in aside.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        os.rename(aside, target)  # onto a folder that is not there: of two who publish at once, one fails
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if target.exists():
-            raise OutputExists(path=str(target)) from error
-        raise
+        _synced(aside)
+        yield files
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(files.target if files.standing else aside, ignore_errors=True)
         raise
-    return files
+
+
+def _synced(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _swept(home: Path) -> None:
+    """What was written aside and never put, by somebody who was cut off: gone once it is older than any run takes."""
+    for path in home.iterdir():
+        if path.name.startswith(".") and time.time() - path.stat().st_mtime > LEFT_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def csv_bytes(content: Content) -> bytes:

@@ -10,15 +10,18 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.errors import ReferenceIncomplete, ReferencePersonal
 from kerege.ground.ids import digest
 from kerege.semantics.codelist import BASE
+from kerege.semantics.crosswalk import Crosswalk
+from kerege.semantics.crosswalk_rows import conditions_text
 from kerege.semantics.pack import Pack
 
 Kind = Literal["codelist", "crosswalk", "table"]
+ALWAYS: Final = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,11 @@ def of_codelist(pack: Pack, list_id: str) -> Content:
 
 
 def of_crosswalk(pack: Pack, crosswalk_id: str) -> Content:
-    """A crosswalk as a table: one row per mapping that translates. CrosswalkUnknown when the pack has none of this id."""
+    """A crosswalk as a table: one row per mapping that translates, with the days and conditions of the record under which it holds.
+
+    `holds` says both in words, `always` without any, so that the same two codes may stand in several rows. CrosswalkUnknown when the pack has
+    none of this id.
+    """
     found = pack.crosswalk(crosswalk_id)
     columns = (
         _column("source", "Баштапкы код", "Исходный код", "Source code"),
@@ -98,20 +105,37 @@ def of_crosswalk(pack: Pack, crosswalk_id: str) -> Content:
         _column("source_label", "Баштапкы аталыш", "Исходное название", "Source label"),
         _column("target_label", "Максаттуу аталыш", "Целевое название", "Target label"),
         _column("predicate", "Байланыш", "Отношение", "Predicate"),
+        _column("holds", "Качан колдонулат", "Когда действует", "When it holds"),
+        _column("valid_from", "Жазуунун күнү: баштап", "Дата записи: с", "Record's day: from", "date"),
+        _column("valid_to", "Жазуунун күнү: чейин", "Дата записи: по", "Record's day: to", "date"),
+        _column("conditions", "Жазуунун башка маанилери", "Другие значения записи", "Other cells of the record"),
     )
-    rows = tuple(
-        sorted(
-            {(r.subject, r.object, r.subject_label or None, r.object_label or None, r.predicate) for r in found.rows if r.translates},
-            key=lambda r: tuple(x or "" for x in r),
-        )
-    )  # fmt: skip
+    made: dict[tuple[str, ...], tuple[str | None, ...]] = {}
+    for r in found.rows:
+        if r.translates and r.object is not None:
+            row = (
+                r.subject, r.object, r.subject_label or None, r.object_label or None, r.predicate, r.when or ALWAYS,
+                r.valid_from.isoformat() if r.valid_from else None, r.valid_to.isoformat() if r.valid_to else None,
+                conditions_text(r.conditions) or None,
+            )  # fmt: skip
+            key = (r.subject, r.object, r.predicate, r.when)
+            made[key] = min(
+                made.get(key, row), row, key=lambda r: tuple(x or "" for x in r)
+            )  # said twice, with other labels
+    rows = tuple(made[key] for key in sorted(made))
     told = {
         "crosswalks": {crosswalk_id: found.version or digest([list(r) for r in rows])[:12]},
         "unmapped_policy": str(found.policy),
     }
     title = {"": found.title or crosswalk_id}
     return Content(
-        "crosswalk", crosswalk_id, columns, ("source", "target"), rows, told, _three(title, found.title or crosswalk_id)
+        "crosswalk",
+        crosswalk_id,
+        columns,
+        ("source", "target", "predicate", "holds"),
+        rows,
+        told,
+        _three(title, found.title or crosswalk_id),
     )
 
 
@@ -157,10 +181,15 @@ def of_table(
         raise ReferenceIncomplete(ref_id=ref_id, reason=f"{', '.join(key) or 'no column'} does not name each row once")
     told = {
         "mapping": {mapping_id: pack.version(mapping_id)}, "source": source,
-        "crosswalks": {c: digest(sorted(map(list, pack.crosswalk(c).table.items())))[:12] for c in mapping.crosswalks},
+        "crosswalks": {c: fingerprint(pack.crosswalk(c)) for c in mapping.crosswalks},
         "codelists": {c: pack.codelist(c).version or "unversioned" for c in mapping.codelists},
     }  # fmt: skip
     return Content("table", mapping_id, tuple(columns), tuple(key), rows, told, mapping.title.as_dict())
+
+
+def fingerprint(walk: Crosswalk) -> str:
+    """Of everything that decides what the crosswalk gives: its rules with days and conditions, how codes are compared, and its policy."""
+    return digest([walk.compiled.relation(), walk.compiled.cells, walk.match, str(walk.policy)])[:12]
 
 
 def property_url(column: Column) -> str:

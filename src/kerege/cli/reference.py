@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,12 +13,13 @@ from kerege.ground import clock
 from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
+    from kerege.catalogue.reference import Owned
     from kerege.catalogue.reference_make import Content
 
 
 @click.group()
 def reference() -> None:
-    """Reference datasets: list, publish a version, compare two."""
+    """Reference datasets: list, put a version forward, publish it, compare two."""
 
 
 @reference.command(name="list")
@@ -40,56 +42,70 @@ def list_(as_json: bool) -> None:
             )
 
 
+def _described(command: Callable[..., None]) -> Callable[..., None]:
+    """The options by which `propose` and `publish` say what is meant; said alike, they mean the same content."""
+    options = (
+        click.argument("ref_id"),
+        click.option("--codelist", default="", metavar="ID", help="Made from this code list, as it is in force."),
+        click.option("--crosswalk", default="", metavar="ID", help="Made from this crosswalk, as it is in force."),
+        click.option(
+            "--mapping", default="", metavar="ID",
+            help="Made from a table that kerege harmonise --mapping wrote; needs --table and --key.",
+        ),
+        click.option("--table", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="The harmonised CSV."),
+        click.option("--key", multiple=True, help="Column that names a row (repeat for several)."),
+        click.option("--columns", multiple=True, help="Publish only this column (repeat)."),
+        click.option("--version", default="", help="The version."),
+        click.option("--organisation", default="", metavar="CODE", help="Member code of the owner; a later version keeps it."),
+        click.option("--unit", default="", help="The post or unit that answers; a later version keeps it."),
+        click.option("--legal-basis", default="", help="The act and article; a later version keeps it."),
+        click.option("--frequency", default="AS_NEEDED", show_default=True, help="How often it changes, a code of the EU frequency list."),
+        click.option("--theme", default="GOVE", show_default=True, help="A code of the EU data theme list."),
+        click.option("--by", default="", help="Who does it."),
+        click.option("--reason", default="", help="Why this version."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @reference.command()
-@click.argument("ref_id")
-@click.option("--codelist", default="", metavar="ID", help="Made from this code list of the country pack.")
-@click.option("--crosswalk", default="", metavar="ID", help="Made from this crosswalk of the country pack.")
-@click.option(
-    "--mapping",
-    default="",
-    metavar="ID",
-    help="Made from a table that kerege harmonise --mapping wrote; needs --table and --key.",
-)
-@click.option("--table", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="The harmonised CSV.")
-@click.option("--key", multiple=True, help="Column that names a row (repeat for several).")
-@click.option("--columns", multiple=True, help="Publish only this column (repeat).")
-@click.option("--version", default="", help="The version to publish.")
-@click.option("--organisation", default="", metavar="CODE", help="Member code of the owner.")
-@click.option("--unit", default="", help="The post or unit that answers.")
-@click.option("--legal-basis", default="", help="The act and article.")
-@click.option(
-    "--frequency", default="AS_NEEDED", show_default=True, help="How often it changes, a code of the EU frequency list."
-)
-@click.option("--theme", default="GOVE", show_default=True, help="A code of the EU data theme list.")
-@click.option("--by", default="", help="Who publishes.")
-@click.option("--reason", default="", help="Why this version.")
+@_described
+def propose(ref_id: str, version: str, by: str, reason: str, **told: Any) -> None:
+    """Put a version's content forward; it is what is submitted and approved (kerege lifecycle), and nothing else is published as that version."""
+    from kerege.catalogue import reference_proposals
+
+    content, owned = _asked(ref_id, **told)
+    if not (version and by and reason):
+        raise click.UsageError("Putting forward needs --version, --by and --reason.")
+    bound = reference_proposals.propose(owned, content, version, by, reason, clock.now())
+    click.echo(f"{ref_id} {version}: {len(content.rows)} rows, digest {bound[:12]}, put forward by {by}.")
+    click.echo(
+        f"Next: kerege lifecycle act submit reference {ref_id} {version} --by NAME --reason WHY; somebody else approves it."
+    )
+
+
+@reference.command()
+@_described
 @click.option("--note", default="", help="What consumers should know of this version.")
 @click.option("--plan", is_flag=True, help="Show what would change; write nothing.")
-def publish(
-    ref_id: str, codelist: str, crosswalk: str, mapping: str, table: Path | None, key: tuple[str, ...], columns: tuple[str, ...], version: str,
-    organisation: str, unit: str, legal_basis: str, frequency: str, theme: str, by: str, reason: str, note: str, plan: bool,
-) -> None:  # fmt: skip
-    """Publish a version that was submitted and approved (kerege lifecycle), as files and to the exchange."""
+def publish(ref_id: str, version: str, by: str, reason: str, note: str, plan: bool, **told: Any) -> None:
+    """Publish a version as it was put forward, submitted and approved (kerege lifecycle): as files and to the exchange."""
+    from kerege.catalogue import reference as published
     from kerege.cli.ownership import ledger
 
-    if sum(map(bool, (codelist, crosswalk, mapping))) != 1 or bool(mapping) != bool(table):
-        raise click.UsageError(
-            "Give one of --codelist ID, --crosswalk ID, or --mapping ID with --table FILE and --key."
-        )
-    open_database()
-    from kerege.catalogue import reference as published
-
-    content = _content(ref_id, codelist, crosswalk, mapping, table, key, columns)
+    content, owned = _asked(ref_id, **told)
     found = published.plan(ref_id, content)
     click.echo(
         f"{len(content.rows)} rows, digest {content.digest[:12]}: {len(found.added)} new, {len(found.changed)} changed, {len(found.removed)} gone"
     )
     if plan:
-        click.echo("Nothing was written. Submit and approve it with: kerege lifecycle act, kind reference.")
+        click.echo(
+            f"Nothing was written. Put it forward with: kerege reference propose {ref_id}, and the same options."
+        )
         return
     if not (version and by and reason):
         raise click.UsageError("Publishing needs --version, --by and --reason.")
-    owned = published.Owned(ref_id, organisation, unit, legal_basis, None, frequency, theme)
     with ledger() as log:
         made = published.publish(owned, content, version, by, reason, clock.now(), note=note, ledger=log)
     for file in made.files:
@@ -97,19 +113,33 @@ def publish(
     click.echo(f"Published {ref_id} {made.version}: {published.default_folder() / ref_id / made.version}")
 
 
+def _asked(
+    ref_id: str, codelist: str, crosswalk: str, mapping: str, table: Path | None, key: tuple[str, ...], columns: tuple[str, ...],
+    organisation: str, unit: str, legal_basis: str, frequency: str, theme: str,
+) -> tuple[Content, Owned]:  # fmt: skip
+    if sum(map(bool, (codelist, crosswalk, mapping))) != 1 or bool(mapping) != bool(table):
+        raise click.UsageError(
+            "Give one of --codelist ID, --crosswalk ID, or --mapping ID with --table FILE and --key."
+        )
+    open_database()
+    from kerege.catalogue.reference import Owned
+
+    content = _content(ref_id, codelist, crosswalk, mapping, table, key, columns)
+    return content, Owned(ref_id, organisation, unit, legal_basis, None, frequency, theme)
+
+
 def _content(
     ref_id: str, codelist: str, crosswalk: str, mapping: str, table: Path | None, key: tuple[str, ...], columns: tuple[str, ...]
 ) -> Content:  # fmt: skip
     from kerege.catalogue import reference_make as make
-    from kerege.catalogue.packs import current_pack
+    from kerege.catalogue.packs import current_pack, pack_in_force
 
-    pack = current_pack()
     if codelist:
-        return make.of_codelist(pack, codelist)
+        return make.of_codelist(pack_in_force(), codelist)
     if crosswalk:
-        return make.of_crosswalk(pack, crosswalk)
+        return make.of_crosswalk(pack_in_force(), crosswalk)
     assert table is not None, "checked before"
-    return make.of_table(pack, ref_id, mapping, table, key, columns, table.name)
+    return make.of_table(current_pack(), ref_id, mapping, table, key, columns, table.name)
 
 
 @reference.command()

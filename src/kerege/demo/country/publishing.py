@@ -14,7 +14,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from kerege.catalogue import codelists, contract_checks, contract_runs, contracts, lifecycle, reference, reference_make
+from kerege.catalogue import (
+    codelists,
+    contract_checks,
+    contract_runs,
+    contracts,
+    lifecycle,
+    reference,
+    reference_make,
+    reference_proposals,
+)
 from kerege.catalogue.contract_words import codes
 from kerege.catalogue.lifecycle_rules import Subject
 from kerege.demo.country.harmonise import AREA_CROSSWALK
@@ -130,8 +139,9 @@ def publish_schools(
     contract = odcs.read(contract_file(mapping))
     contract_runs.keep(contract, contract_checks.check(contract, str(file), codes, now), now)
     content = reference_make.of_table(pack, SCHOOLS, mapping, file, ("school_code",), source="institutions")
+    owned = reference.Owned(SCHOOLS, table.organisation, table.unit, table.legal_basis, theme="EDUC")
+    reference_proposals.propose(owned, content, FIRST, STEWARD, "мектептер министрликтин жазуусу боюнча", now)
     subject = Subject(reference.KIND, SCHOOLS, FIRST)
     act(subject, "submit", "harmonised, held against its contract", ledger, now)
     act(subject, "approve", "compared with the ministry's own list", ledger, now)
-    owned = reference.Owned(SCHOOLS, table.organisation, table.unit, table.legal_basis, theme="EDUC")
     return reference.publish(owned, content, FIRST, STEWARD, "the first version", now, ledger=ledger)
