@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,15 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 
 import open_catalogue as world
 
-from kerege.catalogue import codelists, doings, lifecycle, search_index
+from kerege.catalogue import codelists, contracts, doings, lifecycle, search_index
 from kerege.catalogue.errors import SearchNotBuilt
 from kerege.catalogue.lifecycle_rules import Subject
-from kerege.catalogue.models import Dataset, SearchEntry, SearchFacet, SearchWord
+from kerege.catalogue.models import Dataset, LifecycleAction, SearchEntry, SearchFacet, SearchWord
 from kerege.catalogue.search import KINDS, Filters, Found, search
 from kerege.catalogue.search_ids import Facet, facet_of
 from kerege.catalogue.search_words import EXACT, key_of, keys, likeness, words
+from kerege.membership.models import Contract, Subsystem
+from kerege.semantics import odcs
 from kerege.semantics.codelist import CodeList, Concept
 from kerege.semantics.crosswalk_rows import Row
 from kerege.semantics.crosswalk_set import Crosswalk
@@ -89,6 +92,64 @@ def test_facets_count_everything_found_and_narrow_it() -> None:
     assert {h.name("en") for h in search("director code budget shift", Filters(("field",), owned=False)).hits} == {
         "budget"
     }
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("question", ["bud get", "budget zzzz", "citi zen", "name code", "pin"])
+def test_what_is_shown_is_counted_whatever_way_it_was_found(question: str) -> None:
+    found = search(question, limit=100)
+    shown = Counter(h.kind for h in found.hits)
+    assert found.total == sum(found.facets["kind"].values()) == len(found.hits) > 0
+    assert shown == Counter(found.facets["kind"])
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_is_called_just_so_is_found_in_pieces_that_nothing_else_has() -> None:
+    found = search("bud get")
+    assert (found.every, [h.name("en") for h in found.hits]) == (True, ["budget"])
+    assert found.hits[0].score > 0.5
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_facet_keeps_its_number_however_often_the_index_is_made_anew() -> None:
+    before = dict(SearchFacet.objects.values_list("told", "pk"))
+    SearchFacet.objects.create(told="field|---|KG/GOV/79999999")
+    for _ in range(2):
+        search_index.rebuild()
+    assert dict(SearchFacet.objects.values_list("told", "pk")) == before
+    assert {facet_of(pk) for pk in SearchEntry.objects.values_list("pk", flat=True)} == set(before.values())
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_contract_that_no_data_service_is_held_against_is_found_by_its_names() -> None:
+    for question in ("Pupil", "Окуучу", "Ученик", "kg:education.pupil"):
+        assert ("contract", "kg:education.pupil") in {(h.kind, h.key) for h in search(question).hits}, question
+    document = {
+        "apiVersion": "v3.1.0",
+        "kind": "DataContract",
+        "id": "kg:tundra",
+        "version": "1.0.0",
+        "status": "draft",
+        "name": "Tundra",
+    }
+    contracts.add(odcs.parse(document, "t"), "a", world.NOW)
+    assert first("tundra") == ("contract", "kg:tundra")
+    assert search("tundra", Filters(public=True)).total == 0, "nobody published it"
+    for number, (action, by) in enumerate((("submit", "a"), ("approve", "b"), ("publish", "a")), start=1):
+        LifecycleAction.objects.create(
+            kind="contract", subject="kg:tundra", version="1.0.0", number=number, action=action, by=by, reason="r",
+            evidence={}, at=world.NOW, digest="0" * 64,
+        )  # fmt: skip
+    search_index.contracts_changed()
+    assert search("tundra", Filters(public=True)).total == 1
+    member = world.organisation("KG/GOV/70000003", "Ministry of Education")
+    provider = Subsystem.objects.create(code="KG/GOV/70000003/e", member=member, registered_at=world.NOW)
+    Contract.objects.create(
+        provider=provider, data_service=f"{provider.code}/tundra", path="/t", mapping="kg:tundra", at="provider", owner="KG/GOV/70000003",
+        legal_basis="Act", set_at=world.NOW,
+    )  # fmt: skip
+    search_index.contracts_changed()
+    assert [h.key for h in search("tundra").hits] == [f"{provider.code}/tundra#*#/t"], "once, by its data service"
 
 
 @pytest.mark.usefixtures("filled")

@@ -186,6 +186,20 @@ def test_a_reference_dataset_is_told_with_its_versions_and_files(country: Any, s
         assert (again.status_code, again.content) == (304, b"")
 
 
+def test_no_link_leads_past_what_the_search_ranks(country: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kerege.catalogue.search.REACH", 4)
+    told = country.get(f"{API}search", {"q": "education", "per_page": 2})
+    assert told.json()["total"] > 4
+    last = [part for part in told["Link"].split(", ") if 'rel="last"' in part]
+    assert "page=2" in last[0]
+    after = country.get(f"{API}search", {"q": "education", "per_page": 2, "page": 2})
+    assert len(after.json()["items"]) == 2
+    assert 'rel="next"' not in after["Link"]
+    past = country.get(f"{API}search", {"q": "education", "per_page": 2, "page": 9})
+    assert past.json()["items"] == []
+    assert [part for part in past["Link"].split(", ") if "page=2&" in part and 'rel="prev"' in part]
+
+
 def test_every_address_in_the_dcat_export_is_answered_by_this_hub(country: Any, settings: Any, tmp_path: Path) -> None:
     settings.HOME = tmp_path
     world.reference("kg-sex", "kg:sex", "1")

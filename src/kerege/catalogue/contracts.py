@@ -42,6 +42,7 @@ from kerege.catalogue.models import (
     ServiceUse,
 )
 from kerege.catalogue.ownership import may_publish
+from kerege.catalogue.search_index import contracts_changed
 from kerege.exchange.ids import DataServiceId
 from kerege.ground.clock import require_utc
 from kerege.identity.receipts import LedgerWriter
@@ -107,6 +108,7 @@ def add(contract: Contract, by: str, now: datetime, *, dataset: str = "") -> Con
         row.name, row.document, row.fingerprint = contract.name[:300], dict(contract.document), contract.fingerprint
         row.dataset, row.added_at, row.added_by = found, require_utc(now), by
         row.save()
+        contracts_changed()
     return row
 
 
@@ -266,8 +268,9 @@ def publish(
     )
     if before is not None and before != version:
         _supersede(find(contract, before), version, by, now, ledger)
-    wanted = list(made.routes if routes is None else routes)
-    return [_put(row, made, route, now) for route in wanted]
+    put = [_put(row, made, route, now) for route in (made.routes if routes is None else routes)]
+    contracts_changed()
+    return put
 
 
 def _supersede(old: ContractVersion, successor: str, by: str, now: datetime, ledger: LedgerWriter | None) -> None:
@@ -390,3 +393,4 @@ def retire(
     for route in row.routes.all():
         membership.drop_contract(DataServiceId.parse(route.data_service), route.path, route.method)
         route.delete()
+    contracts_changed()

@@ -17,13 +17,14 @@ from kerege.catalogue.errors import SearchNotBuilt
 from kerege.catalogue.models import SearchEntry
 from kerege.catalogue.search_engines import Engine, Wanted, engine
 from kerege.catalogue.search_ids import Facet, facet_of, likely
-from kerege.catalogue.search_index import KINDS, Kind, rebuild, small
+from kerege.catalogue.search_index import rebuild, small
+from kerege.catalogue.search_items import KINDS, Kind
 from kerege.catalogue.search_words import EXACT, likeness, words
 
 LONGEST: Final = 200  # characters of a question that are read
 MOST_WORDS: Final = 8
 MOST_HITS: Final = 100
-_RANKED: Final = 200  # candidates that are ranked
+REACH: Final = 200  # candidates that are ranked; pages beyond them would be empty
 _WIDE: Final = 24  # words of the index that one typed word is widened to
 _NEAR: Final = 0.75  # at least this like: the same word, a beginning, one with an ending taken off
 
@@ -124,17 +125,23 @@ def search(question: str, filters: Filters | None = None, *, offset: int = 0, li
         return Found(question)
     meant = {word: _widened(index, word) for word in typed}
     groups = [list(found) for found in meant.values() if found]
-    every = len(groups) == len(typed)
-    ids = _candidates(index, _all_words(meant), allowed) if every else []
+    complete = every = len(groups) == len(typed)
+    ids = _candidates(index, _all_words(meant, complete), allowed)
+    every = every or bool(ids)
     if not ids and groups and len(typed) > 1:
         every = False
         ids = _candidates(index, _some_words(groups, len(typed)), allowed)
     if not ids:
         return Found(question, every=every)
-    ranked = _ranked(index, ids, meant, facets)
+    least = None if every else 1
+    counts = Counter(index.counts(Wanted(groups, least=least), allowed) if complete or not every else {})
+    if any(number not in facets for number in (*counts, *map(facet_of, ids))):
+        facets = _facets(index)  # entries came with facets since these were read
+    ranked, unseen = _ranked(index, ids, meant, facets)
+    counts.update(unseen if every else {})
     page = ranked[max(0, offset) : max(0, offset) + min(limit, MOST_HITS)]
     entries = SearchEntry.objects.in_bulk([pk for _, pk in page])
-    counted = _counted(index.counts(Wanted(groups, least=None if every else 1), allowed), facets)
+    counted = _counted(counts, facets)
     hits = tuple(_hit(entries[pk], score, meant) for score, pk in page if pk in entries)
     return Found(question, hits, sum(counted["kind"].values()), counted, every)
 
@@ -157,9 +164,14 @@ def _widened(index: Engine, typed: str) -> dict[str, float]:
     return {w: s for s, w in best[:_WIDE]}
 
 
-def _all_words(meant: Meant) -> Iterator[Wanted]:
-    """Ever wider: called just so; its name has the words, then near ones, then likely ones; they stand anywhere."""
+def _all_words(meant: Meant, complete: bool) -> Iterator[Wanted]:
+    """Ever wider: called just so; its name has the words, then near ones, then likely ones; they stand anywhere.
+
+    complete   each typed word may mean some word of the index; else only what is called just so can have all of them
+    """
     yield Wanted([["".join(meant)]], "whole")
+    if not complete:
+        return
     wide = [list(found) for found in meant.values()]
     near = [[w for w, s in found.items() if s >= _NEAR] for found in meant.values()]
     if all(typed in found for typed, found in meant.items()):
@@ -184,16 +196,21 @@ def _candidates(index: Engine, steps: Iterator[Wanted], allowed: Sequence[int] |
     """Ids by the first steps that have enough of them."""
     found: dict[int, None] = {}
     for wanted in steps:
-        found.update(dict.fromkeys(index.entries(wanted, allowed, _RANKED)))
-        if len(found) >= _RANKED:
+        found.update(dict.fromkeys(index.entries(wanted, allowed, REACH)))
+        if len(found) >= REACH:
             break
-    return list(found)[:_RANKED]
+    return list(found)[:REACH]
 
 
-def _ranked(index: Engine, ids: Sequence[int], meant: Meant, facets: Mapping[int, Facet]) -> list[tuple[float, int]]:
-    """(score, id), best first; of equals the one that was found by the narrower step, or is likelier by itself."""
+def _ranked(
+    index: Engine, ids: Sequence[int], meant: Meant, facets: Mapping[int, Facet]
+) -> tuple[list[tuple[float, int]], Counter[int]]:
+    """(score, id), best first; of equals the one that was found by the narrower step, or is likelier by itself. And of those that have none of
+    the words and were found because they are called just so (`birthday` by `birth day`), how many each facet has: no count of words sees them.
+    """
     question = "".join(meant)
     scores: dict[int, float] = {}
+    unseen: Counter[int] = Counter()
     for pk, head, whole, body in index.texts(ids):
         in_head = set(head.split())
         in_body: set[str] | None = None
@@ -204,13 +221,15 @@ def _ranked(index: Engine, ids: Sequence[int], meant: Meant, facets: Mapping[int
                 in_body = set(body.split()) if in_body is None else in_body
                 fit = max(fit, 0.4 * _best(alternatives, in_body))
             total += fit
-        just_so = (
-            1.0 if question in whole.split() else 0.85
-        )  # what is called just so comes before what has it among its names
+        called = question in whole.split()
+        if called and not all((in_head | set(body.split())) & alternatives.keys() for alternatives in meant.values()):
+            unseen[facet_of(pk)] += 1
+            total = EXACT * len(meant)
+        just_so = 1.0 if called else 0.85  # what is called just so comes before what has it among its names
         kind = facets[facet_of(pk)].kind if facet_of(pk) in facets else ""
         scores[pk] = just_so * total / len(meant) * likely(kind, len(in_head))
     order = {pk: n for n, pk in enumerate(ids)}
-    return sorted(((score, pk) for pk, score in scores.items()), key=lambda r: (-round(r[0], 6), order[r[1]]))
+    return sorted(((s, pk) for pk, s in scores.items()), key=lambda r: (-round(r[0], 6), order[r[1]])), unseen
 
 
 def _best(alternatives: Mapping[str, float], present: set[str]) -> float:

@@ -69,6 +69,10 @@ class Engine(ABC):
         """Number -> facet as it is told; empty when there is no index."""
         return dict(self._ask("SELECT id, told FROM catalogue_searchfacet", []))
 
+    def facets_used(self) -> list[int]:
+        """Numbers of the facets that entries have."""
+        return [n for (n,) in self._ask(f"SELECT DISTINCT id {_FACET} FROM {_ENTRY}", [])]  # noqa: S608 - our own names
+
     @abstractmethod
     def numbered(self, prefixes: Sequence[int]) -> list[int]:
         """A new id with each of these upper bits."""

@@ -170,7 +170,7 @@ def search(request: HttpRequest) -> HttpResponse:
     )  # fmt: skip
     found = finder.search(request.GET.get("q", ""), filters, offset=(at - 1) * size, limit=size)
     extra = {"question": found.question[: finder.LONGEST], "every_word": found.every, "facets": found.facets}
-    return answer_page(request, [shown.hit(h) for h in found.hits], found.total, at, size, extra)
+    return answer_page(request, [shown.hit(h) for h in found.hits], found.total, at, size, extra, most=finder.REACH)
 
 
 def board(request: HttpRequest) -> HttpResponse:

@@ -113,11 +113,13 @@ def page(request: HttpRequest, items: Sequence[Any], show: Callable[[Any], Any])
 
 
 def answer_page(
-    request: HttpRequest, shown: list[Any], total: int, at: int, size: int, extra: Mapping[str, Any] | None = None
-) -> HttpResponse:
-    """A page that was cut already."""
-    last = max(1, -(-total // size))
-    links = {"first": 1, "last": last} | ({"prev": at - 1} if at > 1 else {}) | ({"next": at + 1} if at < last else {})
+    request: HttpRequest, shown: list[Any], total: int, at: int, size: int, extra: Mapping[str, Any] | None = None,
+    most: int | None = None,
+) -> HttpResponse:  # fmt: skip
+    """A page that was cut already. `most`: how many of `total` can be had at all, so that no link leads past them."""
+    last = max(1, -(-min(total, total if most is None else most) // size))
+    links = {"first": 1, "last": last}
+    links |= ({"prev": min(at - 1, last)} if at > 1 else {}) | ({"next": at + 1} if at < last else {})
     kept = {k: v for k, v in request.GET.items() if k not in ("page", "per_page")}
     told = ", ".join(
         f'<{request.path}?{urlencode({**kept, "page": n, "per_page": size})}>; rel="{rel}"' for rel, n in links.items()
