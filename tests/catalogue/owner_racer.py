@@ -1,4 +1,5 @@
-"""One of the processes of test_owner_race: told to begin, it tries to become the owner of every attribute, and says how it went.
+"""One of the processes of test_owner_race: told to begin, it tries to become the owner of every attribute, and says how it went. Then it decides
+on codes of a crosswalk and writes versions of it, while the other does the same.
 
 python owner_racer.py prepare            the tables, and one dataset of 20 attributes
 python owner_racer.py race ORGANISATION  waits for a line on its standard input, then races; one JSON line per attribute
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 import django
 
 COLUMNS = [f"column_{n:02d}" for n in range(20)]
+WALK = "t:raced"
 NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)
 
 
@@ -45,14 +47,14 @@ def race(organisation: str) -> None:
     for name in COLUMNS:
         told = {"what": name, "won": True, "error": ""}
         try:
-            ownership.name_owner("r", "t", name, organisation, "Registry", "Law 5, art. 7", NOW)
+            ownership.name_owner("r", "t", name, organisation, "Registry", "Law 5, art. 7", NOW, by="steward-1")
         except OwnerTaken as error:
             told |= {"won": False, "error": error.text}
         tell.append(told)
     for what, doing, lost in (
         (
             "truth",
-            lambda: ownership.declare_source_of_truth("person.pin", "r", "t", f"column_{organisation[-2:]}", "Law 1", NOW),
+            lambda: ownership.declare_source_of_truth("person.pin", "r", "t", f"column_{organisation[-2:]}", "Law 1", NOW, by="steward-1"),
             SourceOfTruthTaken,
         ),
         ("submitted", lambda: lifecycle.act(subject, "submit", organisation, "ready", NOW), (LifecycleRaced, LifecycleRefused)),
@@ -63,7 +65,18 @@ def race(organisation: str) -> None:
         except lost as error:
             told |= {"won": False, "error": error.text}
         tell.append(told)
+    decide(organisation)
     sys.stdout.write("".join(json.dumps(t) + "\n" for t in tell))
+
+
+def decide(organisation: str) -> None:
+    """Decide on codes of a crosswalk, and write a version of what was decided, by both, every now and then."""
+    from kerege.catalogue import crosswalk_desk, decisions
+
+    for n, name in enumerate(COLUMNS):
+        decisions.decide(WALK, f"{organisation}.{name}", "accepted", organisation, NOW, target="1")
+        if n % 5 == 4:
+            crosswalk_desk.make_version(WALK, f"{organisation}.{n}", "reject", organisation, NOW)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def link() -> None:
 
 
 def own(now: datetime = NOW) -> None:
-    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", "Law 5", now)
+    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", "Law 5", now, by="steward-1")
 
 
 def test_a_board_nobody_worked_on_shows_what_is_missing_and_how_to_do_it() -> None:
@@ -125,9 +125,18 @@ def test_an_open_finding_about_a_code_keeps_its_attribute_open_until_it_is_settl
 
 def test_an_interim_owner_counts_until_the_term_runs_out_and_then_shows_as_such() -> None:
     columns = list(CONCEPTS)
-    ownership.name_owners(SOURCE, TABLE, "70000002", "Office", "Law 5", NOW, columns=columns)
+    ownership.name_owners(SOURCE, TABLE, "70000002", "Office", "Law 5", NOW, columns=columns, by="steward-1")
     ownership.name_interim(
-        SOURCE, TABLE, "region", "70000001", "Registry", "Law 5", NOW, until=day(20), names_lasting="70000009"
+        SOURCE,
+        TABLE,
+        "region",
+        "70000001",
+        "Registry",
+        "Law 5",
+        NOW,
+        until=day(20),
+        names_lasting="70000009",
+        by="steward-1",
     )
     assert counts(day(19))["owned"] == (6, 6, True)
     assert counts(day(20))["owned"] == (5, 6, False)

@@ -439,5 +439,7 @@ def test_a_recorded_run_of_harmonise_keeps_its_unmapped_codes_for_the_columns_ow
     run("harmonise", people, "--column", f"region:{walk}", "--out", tmp_path / "out.csv", "--record")
     (view,) = unmapped("t:w")
     assert (view.code, view.records, view.place, view.owner) == ("41799", 1, "people.csv#people.region", "")
-    doings.name_owner("people.csv", "people", "region", "70000001", "Registry unit", "Act 1, article 2", NOW)
+    doings.name_owner(
+        "people.csv", "people", "region", "70000001", "Registry unit", "Act 1, article 2", NOW, by="steward-1"
+    )
     assert unmapped("t:w")[0].owner == "70000001 Registry unit"

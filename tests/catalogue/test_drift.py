@@ -88,7 +88,7 @@ def test_the_attributes_owner_answers_else_the_organisation_else_nobody_yet(writ
     assert NOBODY.en == "nobody yet"
     doings.set_organisation("r.csv", "70000003")
     assert [(f.owner, f.owner_by) for f in findings(NOW)] == [("70000003", "dataset")]
-    doings.name_owner("r.csv", "r", "kind", "70000002", "Statistics", "Law 1, art. 2", NOW)
+    doings.name_owner("r.csv", "r", "kind", "70000002", "Statistics", "Law 1, art. 2", NOW, by="steward-1")
     assert [(f.owner, f.owner_unit, f.owner_by) for f in findings(NOW)] == [("70000002", "Statistics", "attribute")]
     assert findings(NOW, owner="70000003") == []
 
@@ -97,7 +97,7 @@ def test_a_new_column_is_settled_when_it_has_an_owner_and_a_meaning(write_csv: W
     learn(write_csv("r.csv", ["id"], [[i] for i in range(10)]))
     learn(write_csv("r.csv", ["id", "region"], [[i, "x"] for i in range(10)]))
     assert open_kinds() == [("column-new", "region")]
-    doings.name_owner("r.csv", "r", "region", "70000002", "Registry", "Law 1", NOW)
+    doings.name_owner("r.csv", "r", "region", "70000002", "Registry", "Law 1", NOW, by="steward-1")
     doings.link_concept("r.csv", "r", "region", "person.registered_address", "steward", NOW)
     learn(write_csv("r.csv", ["id", "region"], [[i, "x"] for i in range(11)]))
     assert closed()["column-new"].endswith("an owner and a concept now")

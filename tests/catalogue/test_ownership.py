@@ -36,11 +36,11 @@ def day(n: float) -> datetime:
 
 
 def name(column: str = "pin", organisation: str = "70000001", now: datetime = NOW, **how: Any) -> Owner:
-    return ownership.name_owner(SOURCE, TABLE, column, organisation, "Registry", LAW, now, **how)
+    return ownership.name_owner(SOURCE, TABLE, column, organisation, "Registry", LAW, now, **{"by": "steward-1", **how})
 
 
 def interim(column: str = "pin", until: float = 30, **how: Any) -> Owner:
-    told = {"names_lasting": "70000009", **how}
+    told = {"names_lasting": "70000009", "by": "steward-1", **how}
     return ownership.name_interim(SOURCE, TABLE, column, "70000001", "Registry", LAW, NOW, until=day(until), **told)
 
 
@@ -61,11 +61,11 @@ def test_what_was_refused_for_one_attribute_of_several_stands_nowhere_in_the_led
     name("pol")
     for refused in (
         lambda: ownership.name_owners(
-            SOURCE, TABLE, "70000002", "Registry", LAW, NOW, columns=["pin", "pol"], ledger=ledger
+            SOURCE, TABLE, "70000002", "Registry", LAW, NOW, columns=["pin", "pol"], ledger=ledger, by="steward-1"
         ),
         lambda: ownership.name_interims(
             SOURCE, TABLE, "70000002", "Registry", LAW, NOW, until=day(9), names_lasting="70000009",
-            columns=["pin", "pol"], ledger=ledger,
+            columns=["pin", "pol"], ledger=ledger, by="steward-1",
         ),
         lambda: ownership.hand_over_several(
             SOURCE, TABLE, "70000002", "Registry", LAW, NOW, by="70000001", columns=["pol", "pin"], ledger=ledger
@@ -77,7 +77,9 @@ def test_what_was_refused_for_one_attribute_of_several_stands_nowhere_in_the_led
 
 
 def test_every_attribute_of_several_has_its_own_entry_and_knows_it(ledger: Any) -> None:
-    rows = ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin", "pol"], ledger=ledger)
+    rows = ownership.name_owners(
+        SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin", "pol"], ledger=ledger, by="steward-1"
+    )
     rows += ownership.hand_over_several(
         SOURCE, TABLE, "70000002", "Registry", LAW, day(1), by="70000001", columns=["pin"], ledger=ledger
     )
@@ -178,11 +180,11 @@ def test_an_ending_is_kept_with_who_why_and_by_what_law() -> None:
 
 def test_one_owner_is_named_for_all_attributes_nobody_owns_or_for_none() -> None:
     name("fio", "70000002")
-    named = ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW)
+    named = ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW, by="steward-1")
     assert len(named) == 5
     assert owner_at(0, "fio") == "70000002"
     with pytest.raises(errors.OwnerTaken):
-        ownership.name_owners(SOURCE, TABLE, "70000003", "Office", LAW, NOW, columns=["region", "fio"])
+        ownership.name_owners(SOURCE, TABLE, "70000003", "Office", LAW, NOW, columns=["region", "fio"], by="steward-1")
     assert Owner.objects.filter(organisation="70000003").count() == 0
 
 
@@ -190,19 +192,28 @@ def test_an_unowned_attribute_cannot_be_published_neither_asked_nor_done(dataset
     subject = ownership.dataset_subject(dataset, "1")
     lifecycle.act(subject, "submit", "asanova", "ready", NOW)
     lifecycle.act(subject, "approve", "bekov", "fine", NOW)
-    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin", "fio", "birth", "pol"])
+    ownership.name_owners(
+        SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin", "fio", "birth", "pol"], by="steward-1"
+    )
     verdict = ownership.may_publish(dataset.pk, NOW)
     assert verdict.reasons == ("region has no owner", "telefon has no owner")
     with pytest.raises(errors.LifecycleBlocked, match="region has no owner; telefon has no owner"):
         lifecycle.act(subject, "publish", "bekov", "now", NOW)
-    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW)
+    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW, by="steward-1")
     assert ownership.may_publish(dataset.pk, NOW).allowed
     assert lifecycle.act(subject, "publish", "bekov", "now", NOW).leads_to is lifecycle.State.PUBLISHED
 
 
 def test_a_dataset_published_with_an_interim_owner_may_not_be_once_the_term_ran_out(dataset: Dataset) -> None:
     ownership.name_owners(
-        SOURCE, TABLE, "70000002", "Office", LAW, NOW, columns=["fio", "birth", "pol", "region", "telefon"]
+        SOURCE,
+        TABLE,
+        "70000002",
+        "Office",
+        LAW,
+        NOW,
+        columns=["fio", "birth", "pol", "region", "telefon"],
+        by="steward-1",
     )
     interim(until=30)
     assert ownership.may_publish(dataset.pk, day(29)).allowed
@@ -210,7 +221,7 @@ def test_a_dataset_published_with_an_interim_owner_may_not_be_once_the_term_ran_
 
 
 def test_a_vanished_attribute_needs_no_owner(dataset: Dataset) -> None:
-    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin"])
+    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW, columns=["pin"], by="steward-1")
     dataset.fields.exclude(name="pin").update(vanished=True)
     assert ownership.may_publish(dataset.pk, NOW).allowed
 
@@ -234,7 +245,7 @@ def test_what_binds_is_in_the_ledger(ledger: Any) -> None:
 
 def test_a_concept_is_asked_for_as_of_a_day_and_answered_with_register_law_and_owner() -> None:
     name(since=day(-100))
-    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW, since=day(-10))
+    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW, since=day(-10), by="steward-1")
     assert ownership.source_of_truth("person.pin", day(-11)) is None
     found = ownership.source_of_truth("person.pin", NOW)
     assert found is not None
@@ -244,11 +255,11 @@ def test_a_concept_is_asked_for_as_of_a_day_and_answered_with_register_law_and_o
 
 
 def test_a_new_source_of_truth_ends_the_former_at_its_own_beginning(ledger: Any) -> None:
-    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW)
+    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW, by="steward-1")
     with pytest.raises(errors.SourceOfTruthTaken):
-        ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "fio", "Law 9", day(5))
+        ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "fio", "Law 9", day(5), by="steward-1")
     ownership.declare_source_of_truth(
-        "person.pin", SOURCE, TABLE, "fio", "Law 9", day(5), since=day(10), replace=True, ledger=ledger
+        "person.pin", SOURCE, TABLE, "fio", "Law 9", day(5), since=day(10), replace=True, ledger=ledger, by="steward-1"
     )
     columns = [ownership.source_of_truth("person.pin", day(n)) for n in (0, 9.9, 10)]
     assert [t.column if t else None for t in columns] == ["pin", "pin", "fio"]
@@ -256,7 +267,7 @@ def test_a_new_source_of_truth_ends_the_former_at_its_own_beginning(ledger: Any)
 
 
 def test_a_source_of_truth_is_ended_with_its_legal_basis_and_not_twice() -> None:
-    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW)
+    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW, by="steward-1")
     ownership.end_source_of_truth("person.pin", "Law 9", "the register is closed", day(1), by="70000001")
     assert ownership.source_of_truth("person.pin", day(1)) is None
     with pytest.raises(errors.UnownedAlready):
@@ -266,7 +277,22 @@ def test_a_source_of_truth_is_ended_with_its_legal_basis_and_not_twice() -> None
 def test_a_unit_that_is_too_long_or_missing_is_refused() -> None:
     for unit in ("", "x" * 201):
         with pytest.raises(errors.OwnershipIncomplete):
-            ownership.name_owner(SOURCE, TABLE, "pin", "70000001", unit, LAW, NOW)
+            ownership.name_owner(SOURCE, TABLE, "pin", "70000001", unit, LAW, NOW, by="steward-1")
+
+
+def test_nobody_owns_or_decides_anything_by_an_unnamed_hand(ledger: Any) -> None:
+    for by in ("", "  ", "x" * 201):
+        for doing in (
+            lambda by=by: name(by=by, ledger=ledger),
+            lambda by=by: interim(by=by, ledger=ledger),
+            lambda by=by: ownership.declare_source_of_truth(
+                "person.pin", SOURCE, TABLE, "pin", LAW, NOW, by=by, ledger=ledger
+            ),
+        ):
+            with pytest.raises(errors.OwnershipIncomplete, match="by"):
+                doing()
+    assert not Owner.objects.exists()
+    assert ledger.kinds() == []
 
 
 def test_the_countrys_roles_have_three_languages_and_say_what_nobody_confirmed() -> None:
@@ -309,7 +335,7 @@ def test_the_database_itself_refuses_a_second_owner_or_source_of_truth_at_one_in
     Owner.objects.create(**later, since=day(-20), until=day(-10))
     with pytest.raises(IntegrityError, match="no_overlap"), transaction.atomic():
         Owner.objects.filter(number=2).update(until=day(-9))
-    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW)
+    ownership.declare_source_of_truth("person.pin", SOURCE, TABLE, "pin", LAW, NOW, by="steward-1")
     with pytest.raises(IntegrityError, match="no_overlap"), transaction.atomic():
         SourceOfTruth.objects.create(
             concept="person.pin", number=2, field=field, legal_basis="x", since=day(1), until=day(2)
@@ -332,7 +358,7 @@ def test_the_datasets_page_shows_an_interim_owner_while_the_term_runs_and_no_own
 def test_a_published_dataset_that_loses_an_owner_is_a_finding_until_the_attribute_has_one_again(
     dataset: Dataset,
 ) -> None:
-    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW)
+    ownership.name_owners(SOURCE, TABLE, "70000001", "Registry", LAW, NOW, by="steward-1")
     subject = ownership.dataset_subject(dataset, "1")
     for action, by in (("submit", "asanova"), ("approve", "bekov"), ("publish", "bekov")):
         lifecycle.act(subject, action, by, "fine", NOW)
@@ -369,7 +395,7 @@ def test_whatever_is_named_handed_over_and_ended_no_instant_ever_has_two_owners_
                 case "interim":
                     ownership.name_interim(
                         SOURCE, TABLE, "pin", other, "Office", LAW, now, until=now + timedelta(days=dice.randrange(1, 20)),
-                        names_lasting="70000000",
+                        names_lasting="70000000", by="steward-1",
                     )  # fmt: skip
                 case "hand over":
                     ownership.hand_over(SOURCE, TABLE, "pin", other, "Office", LAW, now, by="70000000")

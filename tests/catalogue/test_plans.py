@@ -66,7 +66,9 @@ def test_new_and_vanished_columns_and_new_codes_are_planned_with_reasons(write_c
 
 def test_a_vanished_column_keeps_its_owner_and_is_found_at_the_desk(write_csv: WriteCsv) -> None:
     learn(write_csv("r.csv", ["id", "kind"], [[i, "A"] for i in range(10)]))
-    doings.name_owner("r.csv", "r", "kind", "70000003", "Department of statistics", "Law 1, art. 2", NOW)
+    doings.name_owner(
+        "r.csv", "r", "kind", "70000003", "Department of statistics", "Law 1, art. 2", NOW, by="steward-1"
+    )
     learn(write_csv("r.csv", ["id"], [[i] for i in range(10)]))
     view = queries.overview().datasets[0]
     kind = next(f for f in view.fields if f.name == "kind")
@@ -144,9 +146,13 @@ def test_a_broken_delivery_leaves_the_catalogue_as_it_was(people: Path) -> None:
 
 def test_a_second_owner_is_refused_until_the_first_hands_over(people: Path) -> None:
     learn(people)
-    doings.name_owner("people.csv", "people", "pin", "70000002", "Registry department", "Law 5, art. 7", NOW)
+    doings.name_owner(
+        "people.csv", "people", "pin", "70000002", "Registry department", "Law 5, art. 7", NOW, by="steward-1"
+    )
     with pytest.raises(errors.OwnerTaken) as error:
-        doings.name_owner("people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW)
+        doings.name_owner(
+            "people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW, by="steward-1"
+        )
     assert "Registry department" in error.value.text
     doings.hand_over(
         "people.csv", "people", "pin", "70000003", "Schools department", "Law 6, art. 1", NOW, by="70000002"
@@ -158,9 +164,9 @@ def test_a_second_owner_is_refused_until_the_first_hands_over(people: Path) -> N
 def test_an_owner_or_a_source_of_truth_without_legal_basis_is_refused(people: Path) -> None:
     learn(people)
     with pytest.raises(errors.LegalBasisMissing):
-        doings.name_owner("people.csv", "people", "pin", "70000002", "Registry", " ", NOW)
+        doings.name_owner("people.csv", "people", "pin", "70000002", "Registry", " ", NOW, by="steward-1")
     with pytest.raises(errors.LegalBasisMissing):
-        doings.declare_source_of_truth(known_concept(), "people.csv", "people", "pin", "", NOW)
+        doings.declare_source_of_truth(known_concept(), "people.csv", "people", "pin", "", NOW, by="steward-1")
 
 
 def known_concept() -> str:
@@ -172,10 +178,10 @@ def known_concept() -> str:
 def test_a_concept_has_one_source_of_truth(people: Path) -> None:
     learn(people)
     concept = known_concept()
-    doings.declare_source_of_truth(concept, "people.csv", "people", "pin", "Law 5, art. 7", NOW)
+    doings.declare_source_of_truth(concept, "people.csv", "people", "pin", "Law 5, art. 7", NOW, by="steward-1")
     with pytest.raises(errors.SourceOfTruthTaken):
-        doings.declare_source_of_truth(concept, "people.csv", "people", "fio", "Law 5, art. 8", NOW)
-    doings.declare_source_of_truth(concept, "people.csv", "people", "fio", "Law 9", NOW, replace=True)
+        doings.declare_source_of_truth(concept, "people.csv", "people", "fio", "Law 5, art. 8", NOW, by="steward-1")
+    doings.declare_source_of_truth(concept, "people.csv", "people", "fio", "Law 9", NOW, replace=True, by="steward-1")
     assert [(t.concept, t.column) for t in queries.sources_of_truth()] == [(concept, "fio")]
 
 

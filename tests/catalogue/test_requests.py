@@ -58,7 +58,7 @@ def approve(kind: str, card: dict[str, Any] | None = None, now: datetime = NOW, 
 def owned(people: Path) -> None:
     plan = doings.make_plan(harvest_source(str(people), Options()), Options(), NOW, location=str(people))
     doings.apply_plan(plan.plan_id, NOW)
-    ownership.name_owners("people.csv", "people", OWNER, "Registry", "Law 5", NOW)
+    ownership.name_owners("people.csv", "people", OWNER, "Registry", "Law 5", NOW, by="steward-1")
 
 
 def state() -> str:
@@ -173,7 +173,9 @@ def test_a_register_with_an_unowned_attribute_is_not_taken_into_use(people: Path
         ask("take-into-use")
     plan = doings.make_plan(harvest_source(str(people), Options()), Options(), NOW, location=str(people))
     doings.apply_plan(plan.plan_id, NOW)
-    ownership.name_owners("people.csv", "people", OWNER, "Registry", "Law 5", NOW, columns=["pin", "fio", "birth"])
+    ownership.name_owners(
+        "people.csv", "people", OWNER, "Registry", "Law 5", NOW, columns=["pin", "fio", "birth"], by="steward-1"
+    )
     with pytest.raises(errors.RequestRefused, match="no owner of pol, region, telefon"):
         ask("take-into-use")
 
@@ -194,7 +196,7 @@ def test_an_approval_is_refused_when_an_owner_was_lost_since_it_was_asked_for() 
 def test_a_register_that_decides_for_a_concept_is_not_closed() -> None:
     leaving = {**CARD, "data_goes_to": "the state archive"}
     approve("establish", leaving)
-    ownership.declare_source_of_truth("person.pin", "people.csv", "people", "pin", "Law 5", NOW)
+    ownership.declare_source_of_truth("person.pin", "people.csv", "people", "pin", "Law 5", NOW, by="steward-1")
     with pytest.raises(errors.RequestRefused, match=r"still the source of truth of person\.pin"):
         ask("close")
     ownership.end_source_of_truth("person.pin", "Law 9", "moved", NOW, by=OWNER)

@@ -15,7 +15,7 @@ from kerege.ledger import audit
 from kerege.ledger.installation import ledger_folder
 
 DATASET = "schools.csv#schools"
-WHO = ["--organisation", "70000001", "--unit", "Registry", "--legal-basis", "Law 5, art. 7"]
+WHO = ["--organisation", "70000001", "--unit", "Registry", "--legal-basis", "Law 5, art. 7", "--by", "steward-1"]
 
 pytestmark = pytest.mark.django_db
 
@@ -79,7 +79,7 @@ def test_the_roles_say_what_nobody_confirmed() -> None:
 
 def test_a_concept_is_asked_for_and_status_one_says_that_nothing_decides() -> None:
     assert "nothing decides" in run(["truth", "show", "school.code"], expect=1)
-    run(["truth", "declare", "school.code", DATASET, "--column", "code", "--legal-basis", "Law 5"])
+    run(["truth", "declare", "school.code", DATASET, "--column", "code", "--legal-basis", "Law 5", "--by", "steward-1"])
     assert f"{DATASET}.code, Law 5" in run(["truth", "show", "school.code"])
     assert json.loads(run(["truth", "show", "school.code", "--json"]))[0]["truth"]["column"] == "code"
     assert "nothing decides" in run(["truth", "show", "school.code", "--as-of", "2020-01-01"], expect=1)

@@ -2,8 +2,8 @@
 
 Two who name an owner at the same moment: on PostgreSQL the second waits for the attribute's row and then sees the first; on SQLite writers
 take turns anyway; and should both still come to write, the number of the row is unique, so the database refuses one. In each case the
-second one is told who owns the attribute. The ledger, which forgets nothing, is written last: what was refused, for one attribute of many
-too, never stands in it.
+second one is told who owns the attribute. Whoever names or declares something is named: an empty `by` is refused. The ledger, which forgets
+nothing, is written last: what was refused, for one attribute of many too, never stands in it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def name_owner(
     now: datetime,
     *,
     since: datetime | None = None,
-    by: str = "",
+    by: str,
     ledger: LedgerWriter | None = None,
 ) -> Owner:
     """Name the one data owner of an attribute, from `since` (now) on. A second one is refused with OwnerTaken; `hand_over` ends the first."""
@@ -71,7 +71,7 @@ def name_interim(
     *,
     until: datetime,
     names_lasting: str,
-    by: str = "",
+    by: str,
     ledger: LedgerWriter | None = None,
 ) -> Owner:
     """Name an owner for the time being, up to `until`, and who must name the lasting one. Raises InterimInvalid for a term too long or over."""
@@ -133,7 +133,7 @@ def name_owners(
     *,
     columns: Sequence[str] = (),
     since: datetime | None = None,
-    by: str = "",
+    by: str,
     ledger: LedgerWriter | None = None,
 ) -> list[Owner]:
     """Name one owner for several attributes, all or none; without `columns` for every attribute of the table that nobody owns now."""
@@ -154,7 +154,7 @@ def name_interims(
     until: datetime,
     names_lasting: str,
     columns: Sequence[str] = (),
-    by: str = "",
+    by: str,
     ledger: LedgerWriter | None = None,
 ) -> list[Owner]:
     """The same for an interim owner."""
@@ -202,14 +202,14 @@ def declare_source_of_truth(
     *,
     replace: bool = False,
     since: datetime | None = None,
-    by: str = "",
+    by: str,
     ledger: LedgerWriter | None = None,
 ) -> SourceOfTruth:
     """Declare which attribute decides for a concept from `since` (now) on, by what law. One at a time; `replace` ends the former one."""
     concepts = load_concepts()
     if concepts and concept not in concepts:
         raise ConceptUnknown(concept=concept)
-    basis = filled("legal_basis", legal_basis, "a source of truth")
+    basis, by = filled("legal_basis", legal_basis, "a source of truth"), filled("by", by)
     field = locked(source, table, column)
     wanted = Period(since or require_utc(now))
     list(SourceOfTruth.objects.select_for_update().filter(concept=concept, number=1))  # one at a time per concept

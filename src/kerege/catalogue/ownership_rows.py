@@ -118,7 +118,7 @@ def _name(
     row = Owner(
         field=field, number=len(rows) + 1, kind=kind, organisation=filled("organisation", organisation),
         unit=filled("unit", unit), legal_basis=basis, since=period.since, until=period.until,
-        names_lasting=names_lasting.strip(), named_by=by.strip(),
+        names_lasting=names_lasting.strip(), named_by=filled("by", by),
     )  # fmt: skip
     try:
         with transaction.atomic():

@@ -162,7 +162,7 @@ def _history(history: Any, as_json: bool) -> None:
 @owner.command()
 @_who
 @click.option("--since", type=DAY, default=None, help="From which day on; now when not given.")
-@click.option("--by", default="", help="Who names it.")
+@click.option("--by", required=True, help="Who names it.")
 def name(
     dataset: str,
     columns: tuple[str, ...],
@@ -187,7 +187,7 @@ def name(
 @_who
 @click.option("--until", type=DAY, required=True, help="The last day of the term.")
 @click.option("--names-lasting", required=True, help="Who must name the lasting owner.")
-@click.option("--by", default="", help="Who names it.")
+@click.option("--by", required=True, help="Who names it.")
 def interim(
     dataset: str, columns: tuple[str, ...], organisation: str, unit: str, legal_basis: str, until: datetime,
     names_lasting: str, by: str,
@@ -287,7 +287,7 @@ def show_truth(concept: str, as_of: datetime | None, as_json: bool) -> None:
 @click.option("--legal-basis", required=True, help="The act and article.")
 @click.option("--since", type=DAY, default=None, help="From which day on; now when not given.")
 @click.option("--replace", is_flag=True, help="End the present declaration where this one begins.")
-@click.option("--by", default="", help="Who declares it.")
+@click.option("--by", required=True, help="Who declares it.")
 def declare(
     concept: str, dataset: str, column: str, legal_basis: str, since: datetime | None, replace: bool, by: str
 ) -> None:
