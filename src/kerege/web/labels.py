@@ -54,8 +54,19 @@ def organisation(code: str, known: Mapping[str, Text]) -> str:
 
 
 def dataset(table: str, description: str = "") -> str:
-    """A dataset by its table's name: worded where the demo's agencies are known, else as its owner described it."""
-    return word(f"dataset.{table}") if has(f"dataset.{table}") else description or table
+    """A dataset by its table's name: worded where the demo's agencies are known, else as its owner described it.
+
+    What a description of a data service, or a node, tells of carries the name of the dataset or of the data service itself.
+    """
+    if has(f"dataset.{table}"):
+        return word(f"dataset.{table}")
+    method, _, path = table.partition(" ")
+    last = path.rstrip("/").rsplit("/", 1)[-1]
+    if path and has(f"dataset.{last}"):
+        return word("dataset-described", name=word(f"dataset.{last}"), how=method)
+    if has(f"data-service.{'/'.join(table.split('/')[-2:])}"):
+        return word("dataset-seen", name=data_service(table))
+    return description or table
 
 
 def crosswalk(code: str, title: str = "") -> str:
@@ -69,7 +80,9 @@ def unit(code: str) -> str:
 
 
 def legal(code: str, service: str = "grade1-admission") -> str:
-    """A legal act by its short code, as the public service's definition cites it; other text as it is."""
+    """A legal act by its short code, as the public service's definition cites it; other text as it is, "to be confirmed" in words."""
+    if code == "to be confirmed":
+        return word("legal.to-be-confirmed")
     try:
         acts = definition_of(service).legal_basis
     except KeregeError:

@@ -120,7 +120,8 @@ def _row(f: DeskFinding, known: dict[str, Any], now: Any) -> dict[str, Any]:
 def _owner(code: str, known: dict[str, Any]) -> str:
     if not code:
         return ""
-    return labels.organisation(code, known) if code.isdigit() else labels.register(code)
+    whole = code.isdigit() or code.count("/") == 2  # an organisation, not a register of one
+    return labels.organisation(code, known) if whole else labels.register(code)
 
 
 def _by(who: str, called: dict[str, str]) -> str:

@@ -74,6 +74,18 @@ def register_name(value: Any) -> str:
 
 
 @register.filter
+def legal_name(value: Any) -> str:
+    """A legal act by its code, in words; other text as it is."""
+    return labels.legal(str(value))
+
+
+@register.filter
+def dataset_name(value: Any, description: str = "") -> str:
+    """A dataset by its table, in words; as its owner described it, or the table, where nobody worded it."""
+    return labels.dataset(str(value), description)
+
+
+@register.filter
 def crosswalk_name(value: Any, title: str = "") -> str:
     """A crosswalk by its identifier, in words; its own title, or the identifier, where nobody worded it."""
     return labels.crosswalk(str(value), title)
