@@ -1,7 +1,8 @@
 """What keeps the catalogue alive: suggestions and decisions, codes nobody mapped, a register's requests, the board of ninety days, the search.
 
 Everything here is what a steward finds on the desks after the run: codes that wait for a decision with their candidates, findings with an owner
-and a count, a request that one of three reviewers has read, a board on its first day, a plan nobody applied yet.
+and a count, a request that one of three reviewers has read, a board on its first day, a plan nobody applied yet. What people write, they write
+in one language, and here it is Kyrgyz: a reason is nobody's to translate.
 """
 
 from __future__ import annotations
@@ -26,12 +27,19 @@ from kerege.semantics.suggest_evidence import candidate_sets
 from kerege.services.contract_tests import recoded
 
 CRITICAL: Final = {
-    "births.csv#births": "a child's first record; every service for families begins here",
-    "persons.csv#persons": "who lives where decides which school",
-    "institutions.csv#institutions": "schools, their places and catchments",
-    "institution_students.csv#institution_students": "who is a pupil already",
-    "vaccinations.csv#vaccinations": "asked of every family that applies",
-    "spravki.sqlite3#spravki": "the office programme the certificates come from; its owner is an interim one",
+    "births.csv#births": "баланын алгачкы жазуусу; үй-бүлөгө арналган ар бир кызмат ушундан башталат",
+    "persons.csv#persons": "ким кайда жашаганына жараша мектеби аныкталат",
+    "institutions.csv#institutions": "мектептер, алардын орундары жана аймактары",
+    "institution_students.csv#institution_students": "ким мурунтан окуучу экени",
+    "vaccinations.csv#vaccinations": "арыз берген ар бир үй-бүлөдөн суралат",
+    "spravki.sqlite3#spravki": "күбөлүктөр чыккан кеңсе программасы; ээси убактылуу",
+}
+
+REVIEWERS: Final = {  # who decides for each body that reviews a register's request; invented
+    "coordinating-body": "Нурбек Алиев",
+    "data-protection-authority": "Жамиля Исакова",
+    "statistics-office": "Улан Кадыров",
+    "exchange-operator": "Азамат Токтогулов",
 }
 
 
@@ -63,7 +71,7 @@ def keep_decisions(
             crosswalk, decisions.new_run(), sets, labels if crosswalk == AREA_CROSSWALK else {}, names, now
         )
         for induced in found.accepted if found is not None else ():
-            agree = f"{induced.records} linked records, {round(100 * induced.share)} % agree"
+            agree = f"байланышкан жазуулар: {induced.records}, дал келгени {round(100 * induced.share)} %"
             decisions.decide(
                 crosswalk, induced.source_code, decisions.ACCEPTED, STEWARD, now, target=induced.target, reason=agree
             )
@@ -106,7 +114,7 @@ def ask_for_registers(ledger: LedgerWriter, now: datetime) -> tuple[str, ...]:
             "ky": "Төрөлүүнү каттоо жана аны тастыктоо", "ru": "Регистрация рождений и их подтверждение",
             "en": "Births registered, and confirmed to whoever may ask",
         },
-        "legislations": [{"name": "Law on acts of civil status (article to be confirmed)"}],
+        "legislations": [{"name": "«Жарандык абалдын актылары жөнүндө» Мыйзам (беренеси такталат)"}],
         "sources": ["births.csv", "zags.sqlite3"],
     }  # fmt: skip
     certificates = {
@@ -118,34 +126,34 @@ def ask_for_registers(ledger: LedgerWriter, now: datetime) -> tuple[str, ...]:
             "ky": "Мектепке кабыл алууда эмдөөнү тастыктоо", "ru": "Подтверждение прививок при приёме в школу",
             "en": "Vaccinations confirmed when a child is admitted to school",
         },
-        "legislations": [{"name": "Law on public health (article to be confirmed)"}],
+        "legislations": [{"name": "«Коомдук саламаттык сактоо жөнүндө» Мыйзам (беренеси такталат)"}],
         "sources": ["vaccinations.csv", "spravki.sqlite3"],
     }  # fmt: skip
     for kind in ("establish", "take-into-use"):
         asked = requests.ask(
-            "births", kind, births, organisation="70000001", by="Civil registry, acts", now=now, ledger=ledger,
-            reason="it is kept by law and asked by every service for families",
+            "births", kind, births, organisation="70000001", by="Жарандык абалдын актылары бөлүмү", now=now, ledger=ledger,
+            reason="мыйзам боюнча жүргүзүлөт, үй-бүлөгө арналган ар бир кызмат сурайт",
         )  # fmt: skip
         for role in asked.reviewers:
             requests.review(
-                asked.request_id, role, by=f"Office of the {role.replace('-', ' ')}", decision="positive", now=now,
-                reason="description, owners and legal basis read", ledger=ledger,
+                asked.request_id, role, by=REVIEWERS[role], decision="positive", now=now,
+                reason="сүрөттөмөсү, ээлери жана укуктук негизи каралды", ledger=ledger,
             )  # fmt: skip
     asked = requests.ask(
-        "vaccination-certificates", "establish", certificates, organisation="70000004", by="Immunisation unit", now=now,
-        ledger=ledger, reason="certificates come once a night as a file; schools need an answer when a parent asks",
+        "vaccination-certificates", "establish", certificates, organisation="70000004", by="Эмдөө бөлүмү", now=now,
+        ledger=ledger, reason="күбөлүктөр түнүчүндө файл менен келет; ата-эне сураганда мектепке дароо жооп керек",
     )  # fmt: skip
     first = asked.reviewers[0]
     requests.review(
-        asked.request_id, first, by=f"Office of the {first.replace('-', ' ')}", decision="positive", now=now,
-        reason="nothing like it exists yet", ledger=ledger,
+        asked.request_id, first, by=REVIEWERS[first], decision="positive", now=now,
+        reason="мындай реестр азырынча жок", ledger=ledger,
     )  # fmt: skip
     return tuple(f"{view.register}: {view.state.value}" for view in requests.registers(now))
 
 
 def begin_board(now: datetime) -> dict[str, Any]:
     """The board's first day: what is critical, why, and how it stands."""
-    board.start("Admission to grade 1 without reconciliation by hand", by=STEWARD, now=now)
+    board.start("1-класска кол менен тактоосуз кабыл алуу", by=STEWARD, now=now)
     for dataset, reason in CRITICAL.items():
         source, _, table = dataset.partition("#")
         board.mark_critical(source, table, reason=reason, by=STEWARD, now=now)

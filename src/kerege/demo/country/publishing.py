@@ -65,16 +65,22 @@ def _through(
     published, waiting, held = [], [], {}
     for thing, version in things:
         subject = Subject(kind, thing, version)
-        act(subject, "submit", "as it came with the country pack" if kind != "dataset" else "owners named", ledger, now)
+        act(
+            subject,
+            "submit",
+            "өлкө топтомунда келген калыбында" if kind != "dataset" else "ээлери дайындалды",
+            ledger,
+            now,
+        )
         if thing in wait:
             waiting.append(thing)
             continue
-        act(subject, "approve", "read against the register it describes", ledger, now)
+        act(subject, "approve", "өзү сүрөттөгөн реестр менен салыштырылды", ledger, now)
         against = lifecycle.reasons_against(subject, "publish", now)
         if against:
             held[thing] = against
             continue
-        act(subject, "publish", "in force from today", ledger, now)
+        act(subject, "publish", "бүгүндөн тартып күчүндө", ledger, now)
         published.append(thing)
     return Put(kind, tuple(published), tuple(waiting), held)
 
@@ -108,10 +114,10 @@ def publish_contracts(ledger: LedgerWriter, now: datetime) -> Put:
         contract = odcs.read(contract_file(mapping))
         contracts.add(contract, STEWARD, now, dataset=about[mapping])
         subject = contracts.subject(contract.id, contract.version)
-        act(subject, "submit", "from the country pack", ledger, now)
-        act(subject, "approve", "rules and legal basis read", ledger, now)
+        act(subject, "submit", "өлкө топтомунан", ledger, now)
+        act(subject, "approve", "эрежелери жана укуктук негизи каралды", ledger, now)
         contracts.publish(
-            contract.id, contract.version, STEWARD, "in force from today", now, ledger=ledger, routes=places
+            contract.id, contract.version, STEWARD, "бүгүндөн тартып күчүндө", now, ledger=ledger, routes=places
         )
         done.append(contract.id)
     return Put(contracts.KIND, tuple(done))
@@ -142,6 +148,6 @@ def publish_schools(
     owned = reference.Owned(SCHOOLS, table.organisation, table.unit, table.legal_basis, theme="EDUC")
     reference_proposals.propose(owned, content, FIRST, STEWARD, "мектептер министрликтин жазуусу боюнча", now)
     subject = Subject(reference.KIND, SCHOOLS, FIRST)
-    act(subject, "submit", "harmonised, held against its contract", ledger, now)
-    act(subject, "approve", "compared with the ministry's own list", ledger, now)
-    return reference.publish(owned, content, FIRST, STEWARD, "the first version", now, ledger=ledger)
+    act(subject, "submit", "бирдиктүү калыпка келтирилди, келишими боюнча текшерилди", ledger, now)
+    act(subject, "approve", "министрликтин өз тизмеси менен салыштырылды", ledger, now)
+    return reference.publish(owned, content, FIRST, STEWARD, "биринчи версия", now, ledger=ledger)
