@@ -1,14 +1,18 @@
-"""Two current owners by race: two processes name an owner of the same attributes at the same moment, on SQLite and on PostgreSQL."""
+"""Two current owners by race: two processes name an owner of the same attributes at the same moment, on SQLite and on PostgreSQL.
+
+The same two decide on codes of one crosswalk while either writes versions of it."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -75,8 +79,22 @@ def test_two_current_owners_by_race(hub: dict[str, str]) -> None:
             assert f"column column_{winner[-2:]}" in lost["error"]
         else:
             assert "is submitted" in lost["error"] or "is submitted now" in lost["error"]
+    no_decision_is_lost_beside_a_version(hub)
     if "KEREGE_DATABASE_URL" in hub:
         refused_by_the_database_itself(hub["KEREGE_DATABASE_URL"])
+
+
+def no_decision_is_lost_beside_a_version(hub: dict[str, str]) -> None:
+    """Every decision stands in the version that says that it took it, and in every later one; none was taken at another moment by the clock."""
+    url = hub.get("KEREGE_DATABASE_URL")
+    database = psycopg.connect(url) if url else sqlite3.connect(Path(hub["KEREGE_HOME"]) / "hub.sqlite3")
+    with closing(database) as db:
+        versions = db.execute("SELECT id, content FROM catalogue_crosswalkversion ORDER BY id").fetchall()
+        decided = db.execute("SELECT code, written_in_id FROM catalogue_codedecision").fetchall()
+    assert (len(versions), len(decided)) == (8, 40)
+    for code, written_in in decided:
+        for number, content in versions:
+            assert (f"{code}\t" in content) == (number >= written_in), (code, written_in, number)
 
 
 def refused_by_the_database_itself(url: str) -> None:
