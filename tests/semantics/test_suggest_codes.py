@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerege.semantics import suggest_codes as engine
 from kerege.semantics.suggest_codes import CodeRow, Suggestion, only_accepted, reopened, suggest_codes
 from kerege.semantics.suggest_text import fold, read_label
 
@@ -168,3 +169,18 @@ def test_a_code_whose_counterpart_is_missing_is_never_given_to_another_name(labe
 def test_the_same_input_gives_the_same_answer() -> None:
     source, target = rows("Alpha beta", "Gamma", "Delta"), rows("Gama", "Alfa beta", "Delta")
     assert suggest_codes(source, target) == suggest_codes(source, target)
+
+
+def test_where_a_code_belongs_is_found_without_a_walk_over_the_whole_list() -> None:
+    rows = [
+        CodeRow("r", "Region"),
+        CodeRow("d", "District", "r"),
+        CodeRow("v", "Village", "d"),
+        CodeRow("lost", "Lost", "nowhere"),
+    ]
+    left = engine._prepare(rows)
+    left.entries.clear()  # what it asks was made once for the list
+    homes = [engine._settled_home(row, left, {"r": "R"}) for row in rows]
+    assert homes == [None, "R", "R", None]
+    round_about = engine._prepare([CodeRow("a", "A", "b"), CodeRow("b", "B", "a")])
+    assert engine._settled_home(CodeRow("a", "A", "b"), round_about, {}) is None

@@ -97,6 +97,7 @@ class _List:
     vocabulary: frozenset[str]
     index: dict[str, list[int]] = field(default_factory=dict)
     ancestors: dict[str, frozenset[str]] = field(default_factory=dict)
+    parents: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
@@ -127,7 +128,7 @@ def _prepare(rows: Sequence[CodeRow]) -> _List:
             up = parent.get(up)
         ancestors[code] = frozenset(line)
     vocabulary = frozenset(w for e in entries for label in e.labels for w in label.roots)
-    return _List(entries, vocabulary, dict(index), ancestors)
+    return _List(entries, vocabulary, dict(index), ancestors, parent)
 
 
 def suggest_codes(source: Sequence[CodeRow], target: Sequence[CodeRow], *, top: int = 5) -> list[Suggestion]:
@@ -159,7 +160,7 @@ def _hear_children(left: _List, right: _List, result: dict[int, Suggestion]) -> 
     else's. Where not even that is known, and no ancestor is settled, a child's acceptance rests on its name in the whole country: reopened.
     """
     at = {entry.row.code: i for i, entry in enumerate(left.entries)}
-    parents = {entry.row.code: entry.row.parent for entry in right.entries}
+    parents = right.parents
     taken = {s.best for s in result.values() if s.decision == "accept"}
     families: dict[int, list[int]] = defaultdict(list)
     for i, entry in enumerate(left.entries):
@@ -239,13 +240,12 @@ def _candidates(
 def _settled_home(row: CodeRow, left: _List, settled: dict[str, str]) -> str | None:
     """The target code of the nearest settled ancestor."""
     up = row.parent
-    parent = {e.row.code: e.row.parent for e in left.entries} if up else {}
     seen: set[str] = set()
     while up is not None and up not in seen:
         if up in settled:
             return settled[up]
         seen.add(up)
-        up = parent.get(up)
+        up = left.parents.get(up)
     return None
 
 
