@@ -20,7 +20,6 @@ from kerege.catalogue.profile import FieldProfile
 from kerege.semantics import odcs
 
 _TYPES: Final = {"integer": "integer", "decimal": "number", "number": "number", "boolean": "boolean"}
-MOST_YAML: Final = 512 * 1024  # characters of a pasted contract that are read
 
 
 def document(dataset: Dataset, contract: str, version: str, now: datetime) -> dict[str, Any]:
@@ -87,5 +86,8 @@ def draft(dataset_id: int, contract: str, version: str, by: str, now: datetime) 
 
 
 def pasted(text: str, by: str, now: datetime, *, dataset: str = "") -> ContractVersion:
-    """Keep a contract that was given as YAML. Raises ContractInvalid with where it is wrong, ContractVersionTaken, DatasetUnknown."""
-    return contracts.add(odcs.loads(text[:MOST_YAML], "pasted contract"), by, now, dataset=dataset)
+    """Keep a contract that was given as YAML, whole.
+
+    Raises ContractInvalid with where it is wrong, ContractRefused when it is too large, ContractVersionTaken, DatasetUnknown.
+    """
+    return contracts.add(odcs.loads(text, "pasted contract"), by, now, dataset=dataset)

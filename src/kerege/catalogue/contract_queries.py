@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from kerege.catalogue import lifecycle
 from kerege.catalogue.contract_clock import Clock
 from kerege.catalogue.contract_words import RuleView, codes, not_run, rules_in_words
 from kerege.catalogue.contracts import KIND, contract_of, deprecation, find, subject
-from kerege.catalogue.models import ContractVersion
+from kerege.catalogue.lifecycle_queries import states
+from kerege.catalogue.lifecycle_rules import Action, State
+from kerege.catalogue.models import ContractVersion, Deprecation, LifecycleAction
 from kerege.ground.clock import iso
 from kerege.ground.errors import KeregeError
 from kerege.semantics.contract_findings import Finding, findings
@@ -89,7 +93,11 @@ def show(contract: str, now: datetime, version: str = "") -> ContractView:
     """One version in full; see `contracts.find` for which. Raises ContractUnknown."""
     row = find(contract, version)
     made = contract_of(row)
-    versions = tuple((v.version, v.state) for v in contracts(now, contract))
+    stand = states(KIND, [contract])
+    kept = (
+        ContractVersion.objects.filter(contract=contract).order_by("-added_at", "-pk").values_list("version", flat=True)
+    )
+    versions = tuple((v, stand.get(subject(contract, v), State.DRAFT).value) for v in kept)
     return ContractView(
         _view(row, now), made.legal_basis, rules_in_words(made), not_run(made), findings(made, codes), versions
     )
@@ -124,6 +132,74 @@ def _clock(row: ContractVersion, now: datetime) -> DeprecationView | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ContractLine:
+    """A contract in the desk's list: its newest version, and the one in force ("" for none) with its state."""
+
+    contract: str
+    name: str
+    versions: int
+    newest: str
+    newest_state: str
+    in_force: str
+    in_force_state: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockLine:
+    """A version whose clock runs."""
+
+    contract: str
+    version: str
+    ends_at: datetime
+    days_left: int
+
+
+def lines(start: int, most: int) -> list[ContractLine]:
+    """A page of the contracts by their id; four queries for any number of contracts and versions."""
+    ids = (
+        ContractVersion.objects.order_by("contract").values_list("contract", flat=True).distinct()[start : start + most]
+    )
+    rows: dict[str, list[ContractVersion]] = {name: [] for name in ids}
+    for row in ContractVersion.objects.filter(contract__in=rows).defer("document").order_by("-added_at", "-pk"):
+        rows[row.contract].append(row)
+    stand = states(KIND, rows)
+    newest = {r[0].pk: r[0] for r in rows.values()}
+    owners = {row.pk: _owner(row) for row in ContractVersion.objects.filter(pk__in=newest)}
+    out = []
+    for name, versions in rows.items():
+        told = [(v.version, stand.get(subject(name, v.version), State.DRAFT)) for v in versions]
+        force = next((t for s in (State.PUBLISHED, State.DEPRECATED) for t in told if t[1] is s), ("", ""))
+        head = versions[0]
+        out.append(
+            ContractLine(name, head.name or name, len(told), *told[0], force[0], str(force[1]), owners.get(head.pk, ""))
+        )
+    return out
+
+
+def _owner(row: ContractVersion) -> str:
+    try:
+        made = contract_of(row)
+    except KeregeError:  # added by a version that read it otherwise
+        return ""
+    return made.owner_unit or made.owner
+
+
+def clocks(now: datetime, most: int = 20) -> tuple[list[ClockLine], int]:
+    """The clocks that run, the one that ends first in front, and how many there are; two queries however many contracts there are."""
+    ended = LifecycleAction.objects.filter(
+        kind=KIND, subject=OuterRef("contract__contract"), version=OuterRef("contract__version"), action=Action.RETIRE
+    )
+    rows = Deprecation.objects.filter(~Exists(ended), taken_back_at=None).order_by("ends_at", "pk")
+    found = []
+    for row in rows.select_related("contract").defer("contract__document")[:most]:
+        left = Clock(row.announced_at, row.ends_at).left(now)
+        days = left.days + bool(left.seconds or left.microseconds)
+        found.append(ClockLine(row.contract.contract, row.contract.version, row.ends_at, days))
+    return found, rows.count()
+
+
 def running(now: datetime) -> list[VersionView]:
     """Versions whose clock runs, the one that ends first in front: for the steward's desk."""
     found = [view for view in contracts(now) if view.deprecation is not None and view.state == "deprecated"]
@@ -137,6 +213,6 @@ def contracts_of_dataset(dataset_id: int, now: datetime) -> list[VersionView]:
 
 
 __all__ = [
-    "KIND", "ContractView", "DeprecationView", "RuleView", "VersionView", "contracts", "contracts_of_dataset", "not_run", "rules_in_words",
-    "running", "show",
+    "KIND", "ClockLine", "ContractLine", "ContractView", "DeprecationView", "RuleView", "VersionView", "clocks", "contracts",
+    "contracts_of_dataset", "lines", "not_run", "rules_in_words", "running", "show",
 ]  # fmt: skip

@@ -101,8 +101,8 @@ def _with_hints(changes: list[Change], harvest: Harvest) -> list[Change]:
     ]  # fmt: skip
 
 
-def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]:
-    """Bring exactly what the plan says into the catalogue; returns the changes applied.
+def apply_plan(plan_id: str, now: datetime, *, source: str = "", by: str = "") -> list[Change]:
+    """Bring exactly what the plan says into the catalogue, and remember who did it, where that is known; returns the changes applied.
 
     The source is read again first, outside the transaction. PlanStale, and nothing changed, when the file's bytes, the register's profile
     or the catalogue's own knowledge of it are not what they were; PlanDone when it was applied before.
@@ -140,8 +140,8 @@ def apply_plan(plan_id: str, now: datetime, *, source: str = "") -> list[Change]
         _note(locked, known, now)
         add_usage(locked.source, locked.usage)
         search_index.changed(f"source:{locked.source}")
-        locked.status, locked.applied_at = Plan.APPLIED, require_utc(now)
-        locked.save(update_fields=["status", "applied_at"])
+        locked.status, locked.applied_at, locked.decided_by = Plan.APPLIED, require_utc(now), by[:200]
+        locked.save(update_fields=["status", "applied_at", "decided_by"])
     return changes
 
 

@@ -69,9 +69,7 @@ def plan(plan_id: str) -> tuple[PlanRow, tuple[Change, ...]]:
 
 def apply_at_desk(plan_id: str, by: str, now: datetime) -> list[Change]:
     """Apply a plan whose source this server can read, and remember who did it. Raises what `apply_plan` raises."""
-    done = apply_plan(plan_id, now)
-    Plan.objects.filter(plan_id=plan_id).update(decided_by=by[:200])
-    return done
+    return apply_plan(plan_id, now, by=by)
 
 
 @transaction.atomic

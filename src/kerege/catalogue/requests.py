@@ -11,12 +11,13 @@ in the country pack's `roles.yaml`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 
 from kerege.catalogue import requests_rules as rules
 from kerege.catalogue.errors import LifecycleRaced, RequestRefused, RequestUnknown, ReviewRefused
@@ -38,10 +39,12 @@ __all__ = [
     "RegisterState",
     "RegisterView",
     "ask",
+    "open_registers",
     "register",
     "registers",
     "request",
     "review",
+    "views",
     "withdraw",
 ]
 
@@ -50,7 +53,7 @@ DAYS: Final = 30  # where the pack names no term
 
 @dataclass(frozen=True, slots=True)
 class RegisterView:
-    """A register with all its requests, newest first. `facts` is what the platform counted itself, for reviewers."""
+    """A register with all its requests, newest first. `facts` is what the platform counted itself, for reviewers; {} in lists."""
 
     register: str
     standing: Standing
@@ -122,13 +125,9 @@ def ask(
         request_id=new_id("request"), due=due, at=now, digest=digest(body),
         **{k: body[k] for k in ("register", "number", "kind", "description", "by", "organisation", "reason", "reviewers")},
     )  # fmt: skip
-    if ledger is not None:
-        entry = {k: body[k] for k in ("register", "number", "kind", "by", "organisation")}
-        entry |= {"request": row.request_id, "digest": row.digest}
-        row.ledger_index = receipts.write(ledger, "register-request", entry, now).index
+    entry = {k: body[k] for k in ("register", "number", "kind", "by", "organisation")}
     try:
-        with transaction.atomic():
-            row.save()
+        _written(row, "register-request", entry | {"request": row.request_id, "digest": row.digest}, now, ledger)
     except IntegrityError as error:
         reasons = ["another request for it was made at this moment"]
         raise RequestRefused(register=name, kind=wanted.value, reasons=reasons[0]) from error
@@ -181,6 +180,31 @@ def register(name: str, now: datetime) -> RegisterView:
     return RegisterView(name, stands, tuple(reversed(found)), _facts(told, now))
 
 
+def open_registers() -> list[str]:
+    """Registers with a request that waits for a review, by name; two queries. A register's newest request alone may be open."""
+    later = RegisterRequest.objects.filter(register=OuterRef("register"), number__gt=OuterRef("number"))
+    ended = RegisterReview.objects.filter(request=OuterRef("pk")).exclude(decision=Decision.POSITIVE)
+    rows = (
+        RegisterRequest.objects.filter(~Exists(later), ~Exists(ended))
+        .order_by("register")
+        .only("register", "reviewers")
+    )
+    return [
+        row.register
+        for row in rows.prefetch_related("reviews")
+        if not {r.role for r in row.reviews.all()} >= set(row.reviewers)
+    ]
+
+
+def views(names: Collection[str]) -> list[RegisterView]:
+    """These registers as their requests left them, in the order named, nothing counted of what the platform knows; two queries."""
+    found: dict[str, list[Request]] = {name: [] for name in names}
+    rows = RegisterRequest.objects.filter(register__in=found).order_by("number").prefetch_related("reviews")
+    for row in rows:
+        found[row.register].append(_request(row))
+    return [RegisterView(name, rules.standing(r), tuple(reversed(r)), {}) for name, r in found.items() if r]
+
+
 def registers(now: datetime) -> list[RegisterView]:
     """Every register somebody asked for, by name."""
     names = RegisterRequest.objects.order_by("register").values_list("register", flat=True).distinct()
@@ -221,11 +245,26 @@ def _decide(
     done = RegisterReview(
         request=row, role=role, by=by, decision=decision.value, reason=reason, terms=terms.strip(), at=now, digest=digest(body),
     )  # fmt: skip
-    if ledger is not None:
-        entry = {k: body[k] for k in ("request", "role", "by", "decision")} | {"digest": done.digest}
-        done.ledger_index = receipts.write(ledger, "register-review", entry, now).index
-    done.save()
+    entry = {k: body[k] for k in ("request", "role", "by", "decision")} | {"digest": done.digest}
+    try:
+        _written(done, "register-review", entry, now, ledger)
+    except IntegrityError as error:
+        raise ReviewRefused(request=request_id, by=by, why="somebody decided for this role at this moment") from error
     return request(request_id)
+
+
+def _written(
+    row: RegisterRequest | RegisterReview, kind: str, entry: dict[str, Any], now: datetime, ledger: LedgerWriter | None
+) -> None:
+    """Keep a row, and then enter it in the ledger, which forgets nothing: what the database refuses never stands there.
+
+    Its place in the ledger completes the row within the transaction that made it; nothing of it changes afterwards.
+    """
+    with transaction.atomic():
+        row.save()
+    if ledger is not None:
+        row.ledger_index = receipts.write(ledger, kind, entry, now).index
+        type(row)._base_manager.filter(pk=row.pk, ledger_index=None).update(ledger_index=row.ledger_index)
 
 
 def _against(

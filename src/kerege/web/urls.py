@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *(path(route, access.page(view, audience), name=name) for route, view, name, audience in routes.BARE),
 ]
 
+handler400: Final = "kerege.web.portal.faults.unreadable"
 handler403: Final = "kerege.web.portal.faults.refused"
 handler404: Final = "kerege.web.portal.faults.not_found"
 handler500: Final = "kerege.web.portal.faults.broken"

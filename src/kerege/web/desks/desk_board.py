@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -13,10 +14,11 @@ from kerege.catalogue.board_report import pace_lines
 from kerege.catalogue.board_rules import DatasetLine, Measure, Step
 from kerege.catalogue.board_words import step_text
 from kerege.catalogue.errors import BoardInvalid
-from kerege.catalogue.models import Dataset
+from kerege.catalogue.models import CriticalDataset, Dataset
 from kerege.ground import clock
 from kerege.web import labels
 from kerege.web.access import Audience
+from kerege.web.desks.desk_choice import choice
 from kerege.web.desks.desk_common import attempt, back, me, need, pages, posted, show
 from kerege.web.words import language
 
@@ -43,12 +45,7 @@ def printed(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: HttpRequest, *, printed: bool) -> dict[str, Any]:
-    datasets = Dataset.objects.filter(vanished=False, critical_marks=None).order_by("table", "source")
-    context: dict[str, Any] = {
-        "board": None,
-        "printed": printed,
-        "datasets": datasets.only("pk", "source", "table")[:500],
-    }
+    context: dict[str, Any] = {"board": None, "printed": printed}
     try:
         view = plan.board(clock.now())
     except BoardInvalid:
@@ -56,7 +53,9 @@ def _context(request: HttpRequest, *, printed: bool) -> dict[str, Any]:
     page = pages(request, len(view.lines), len(view.lines) or 1 if printed else 15)
     known = labels.organisations()
     last = view.history[-30:]
+    marked = CriticalDataset.objects.filter(dataset=OuterRef("pk"), ended_at=None)
     return context | {
+        "choice": None if printed else choice(request, Dataset.objects.filter(~Exists(marked))),
         "board": view, "pages": page, "last_day": plan.last_day(view), "pace": pace_lines(view, language()),
         "totals": [
             {"rule": view.rules[m], "total": view.totals[m], "share": t.done / t.total if (t := view.totals[m]).total else 0.0}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue import contract_drafts, contract_queries, contracts
 from kerege.catalogue.contract_clock import Use
 from kerege.catalogue.errors import ContractUnknown
 from kerege.catalogue.lifecycle import Action, in_force
-from kerege.catalogue.models import ContractVersion, Dataset
+from kerege.catalogue.models import ContractVersion
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.ledger.log import Ledger
@@ -19,6 +20,7 @@ from kerege.semantics.contract_diff import Judgement, judge
 from kerege.web import labels
 from kerege.web.access import Audience
 from kerege.web.desks.catalogue.contracts import named
+from kerege.web.desks.desk_choice import choice
 from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, need, pages, posted, show
 
 DAYS = 90
@@ -31,30 +33,11 @@ def listing(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         need(request, Audience.STEWARD)
         return _draft(request)
-    now = clock.now()
-    ids = ContractVersion.objects.order_by("contract").values_list("contract", flat=True).distinct()
-    page = pages(request, ids.count(), 15)
-    rows = []
-    for name in ids[page.start : page.start + page.size]:
-        versions = contract_queries.contracts(now, name)
-        force = next(
-            (v for v in versions if v.state == "published"),
-            next((v for v in versions if v.state == "deprecated"), None),
-        )
-        rows.append(
-            {
-                "id": name,
-                "name": named(name, versions[0].name),
-                "newest": versions[0],
-                "force": force,
-                "count": len(versions),
-            }
-        )
-    datasets = Dataset.objects.filter(vanished=False).order_by("table", "source").only("pk", "source", "table")[:2000]
-    chosen = request.GET.get("dataset", "")
+    page = pages(request, ContractVersion.objects.values("contract").distinct().count(), 15)
+    running, all_running = contract_queries.clocks(clock.now())
     context = {
-        "rows": rows, "pages": page, "datasets": datasets, "clocks": contract_queries.running(now) if page.total <= 200 else (),
-        "chosen": int(chosen) if chosen.isascii() and chosen.isdigit() and len(chosen) < 18 else 0,
+        "rows": contract_queries.lines(page.start, page.size), "pages": page, "clocks": running, "more_clocks": all_running - len(running),
+        "most": settings.DATA_UPLOAD_MAX_MEMORY_SIZE, "choice": choice(request),
     }  # fmt: skip
     return show(request, "desks/desk_contracts.html", context)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from kerege.catalogue import crosswalk_desk, lifecycle
+from kerege.catalogue import crosswalk_desk, lifecycle_queries
 from kerege.catalogue.column_desk import progress
-from kerege.catalogue.models import ContractVersion, Finding, Plan, RegisterRequest
-from kerege.reconcile.models import ClericalDecision, ClericalTask
+from kerege.catalogue.lifecycle_rules import State
+from kerege.catalogue.models import ContractVersion, Finding, Plan
+from kerege.catalogue.requests import open_registers
+from kerege.reconcile import desk_queries
 from kerege.web.desks.desk_common import rights, show
 from kerege.web.words import language
 
@@ -21,17 +23,14 @@ def home(request: HttpRequest) -> HttpResponse:
         counts = {
             "harvests": Plan.objects.filter(status=Plan.OPEN).count(),
             "suggestions": crosswalk_desk.undecided().count() + progress(most=1)[1],
-            "crosswalks": len(
-                [s for s in lifecycle.subjects("crosswalk") if s.state.value in ("submitted", "approved")]
-            ),
+            "crosswalks": lifecycle_queries.count("crosswalk", State.SUBMITTED, State.APPROVED),
             "findings": Finding.objects.filter(settled_at=None).count(),
             "contracts": ContractVersion.objects.count(),
             "board": None,
-            "requests": RegisterRequest.objects.filter(reviews=None).count(),
+            "requests": len(open_registers()),
         }
     if may.clerk:
-        settled = ClericalDecision.objects.values("task").distinct().count()
-        counts["pairs"] = ClericalTask.objects.count() - settled
+        counts["pairs"] = desk_queries.desk_total()
     cards = [
         {"name": name, "address": reverse(f"desks-{name}", args=(language(),)), "count": count}
         for name, count in counts.items()

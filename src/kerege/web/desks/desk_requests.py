@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -27,12 +28,14 @@ def listing(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     if request.method == "POST":
         return _ask(request, posted(request, "register", 100))
-    waiting = list(RegisterRequest.objects.order_by("register").values_list("register", flat=True).distinct())
-    page = pages(request, len(waiting), 15)
-    views = [registers.register(name, now) for name in waiting[page.start : page.start + page.size]]
+    waiting = registers.open_registers()
+    others = RegisterRequest.objects.exclude(register__in=waiting).order_by("register")
+    every = [*waiting, *others.values_list("register", flat=True).distinct()]
+    page = pages(request, len(every), 15)
+    known = labels.organisations()
     context = {
-        "rows": sorted((_row(v, now) for v in views), key=lambda r: r["open"] is None), "pages": page, "languages_of": LANGUAGES,
-        "organisation": _own(request), "kind": Kind.ESTABLISH.value,
+        "rows": [_row(v, now, known) for v in registers.views(every[page.start : page.start + page.size])], "pages": page,
+        "languages_of": LANGUAGES, "organisation": _own(request), "kind": Kind.ESTABLISH.value,
     }  # fmt: skip
     return show(request, "desks/desk_requests.html", context)
 
@@ -53,7 +56,7 @@ def one(request: HttpRequest, register: str) -> HttpResponse:
     called = names([r.by for r in view.requests] + [v.by for r in view.requests for v in r.reviews])
     waits = view.open_request
     context = {
-        "view": view, "row": _row(view, now), "description": _told(view),
+        "view": view, "row": _row(view, now, labels.organisations()), "description": _told(view),
         "requests": [
             {
                 "request": r, "name": called.get(r.by, r.by), "overdue": r.overdue(now), "missing": [roles.text(m) for m in r.missing],
@@ -75,11 +78,11 @@ def _told(view: RegisterView) -> dict[str, Any]:
     return asked or view.standing.coming or view.standing.description or view.requests[0].description
 
 
-def _row(view: RegisterView, now: Any) -> dict[str, Any]:
+def _row(view: RegisterView, now: datetime, known: dict[str, Any]) -> dict[str, Any]:
     waits, told = view.open_request, _told(view)
     return {
         "register": view.register, "name": told.get("name"), "state": view.state.value, "open": waits, "facts": view.facts,
-        "overdue": bool(waits and waits.overdue(now)), "owner": labels.organisation(str(told.get("owner", "")), labels.organisations()),
+        "overdue": bool(waits and waits.overdue(now)), "owner": labels.organisation(str(told.get("owner", "")), known),
     }  # fmt: skip
 
 

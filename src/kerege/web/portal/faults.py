@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import render
 from django.template import loader
 
 from kerege.ground.text import LANGUAGES
 from kerege.web.words import word
+
+
+def unreadable(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """A form that was not read: too much of it, or not what a browser sends."""
+    large = isinstance(exception, RequestDataTooBig)
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
+    return render(request, "400.html", {"large": large, "most": most}, status=413 if large else 400)
 
 
 def refused(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
