@@ -10,7 +10,7 @@ import pytest
 from kerege.catalogue import crosswalks, errors
 from kerege.catalogue.sources import open_source
 from kerege.catalogue.sources.base import pick
-from kerege.semantics.crosswalk import Crosswalk
+from kerege.semantics.crosswalk import Crosswalk, Row
 from kerege.semantics.suggest_codes import CodeRow, suggest_codes
 
 WriteCsv = Callable[..., Path]
@@ -48,6 +48,12 @@ def test_a_refused_candidate_is_not_asked_again_and_an_accepted_code_can_be_refu
     walk = crosswalks.refuse(made(), "K1", "1", "unit")
     assert "K1" not in walk.table
     assert "K1" in crosswalks.open_codes(walk)
+
+
+def test_who_finds_a_code_for_what_had_none_takes_away_what_said_so() -> None:
+    walk = crosswalks.accept(Crosswalk("w", (Row("", "1"), Row("", "2"), Row("b", None))), "a", "1", "unit")
+    walk.require_single()
+    assert (walk.table, [r.object for r in walk.rows if not r.subject]) == ({"a": "1"}, ["2"])
 
 
 def test_a_crosswalk_is_not_written_over_another(tmp_path: Path) -> None:

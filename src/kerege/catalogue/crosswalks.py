@@ -126,7 +126,7 @@ def accept(crosswalk: Crosswalk, code: str, target: str, by: str, *, new_target:
     else:
         label = next((r.subject_label for r in crosswalk.rows if r.subject == code and r.subject_label), "")
         target_label = next((r.object_label for r in crosswalk.rows if r.object == target and r.object_label), "")
-    kept = [r for r in kept if not (r.subject == code and r.object == target)]
+    kept = [r for r in kept if not (r.subject in (code, "") and r.object == target)]  # also that nothing is `target`
     row = Row(code, target, EXACT, MANUAL, label, target_label, confidence=1.0, reviewer=by)
     return replace(crosswalk, rows=(*kept, row), unmapped=Counter())
 

@@ -187,7 +187,7 @@ def life_of(request: HttpRequest, subject: Subject) -> dict[str, Any]:
         path += ["deprecated", "retired"] if any(a.leads_to.value == "published" for a in done) else ["retired"]
     at = path.index(state.state.value)
     track = [{"name": name, "now": n == at, "look": "was" if n < at else ""} for n, name in enumerate(path)]
-    own = may.reviewer and Action.APPROVE in mine and state.submitted_by == me(request).id
+    own = may.reviewer and Action.APPROVE in mine and lifecycle.own(state, me(request).id)
     return {
         "subject": subject, "seen": seen, "state": state.state.value, "since": state.since, "actions": [a.value for a in mine],
         "history": [{"view": a, "name": known.get(a.by, a.by)} for a in reversed(done)], "waits": bool(waits), "own": own, "track": track,
