@@ -42,7 +42,7 @@ def load_concepts(folder: Path | None = None) -> dict[str, Concept]:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _changed: int) -> dict[str, Concept]:
-    raw = yaml.safe_load(path.read_text("utf-8"))
+    raw = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
     found = {}
     for concept_id, entry in _entries(raw):
         text = (

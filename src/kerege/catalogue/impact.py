@@ -80,7 +80,7 @@ def _contracts(folder: Path) -> Iterator[Contract]:
 def service_links(folder: Path) -> Iterator[Link]:
     """A public service decides from the evidence that its definition names by mapping."""
     for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
-        document = yaml.safe_load(path.read_text("utf-8"))
+        document = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
         me = Node("service", str(document.get("id") or path.stem))
         for mapping in sorted(set(_mappings(document))):
             yield Link(Node("mapping", mapping), me, "its evidence comes by the mapping")

@@ -76,7 +76,7 @@ def load_roles(folder: Path | None = None) -> Roles:
 def _read(path: Path, _changed: int) -> Roles:
     where = "the file"
     try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
+        raw = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
         roles = {}
         for entry in raw["roles"]:
             where = f"role {entry.get('id', '?')}"

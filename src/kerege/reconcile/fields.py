@@ -92,7 +92,7 @@ def load(path: Path) -> ComparedFields:
     pairs: list[Pair] = []
     raw: Any = {}
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         faults.append(f"cannot be read as YAML ({type(error).__name__})")
     if not isinstance(raw, dict) or not isinstance(raw.get("fields"), dict) or not isinstance(raw.get("pairs"), list):

@@ -249,7 +249,7 @@ def _calendar(
 
 def _yaml(path: Path, faults: list[str]) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         faults.append(f"{path.name} cannot be read as YAML ({type(error).__name__})")
         return {}

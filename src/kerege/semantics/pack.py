@@ -141,7 +141,7 @@ def _soate_list(gazetteer: Gazetteer) -> CodeList:
 def _read_concepts(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    found = yaml.safe_load(path.read_text("utf-8"))
+    found = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
     return found if isinstance(found, dict) else {}
 
 

@@ -155,7 +155,7 @@ def of(service_id: str, country: str | None = None) -> AdmissionDefinition:
 def load(path: Path) -> AdmissionDefinition:
     """Read and check one definition; raises with every fault found, or returns it whole."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DefinitionUnreadable(file=path.name, detail=" ".join(str(error).split())[:200]) from error
     reader = _Reader()

@@ -30,7 +30,7 @@ def catalogue() -> dict[str, Text]:
     """Every key with its wording. A key that stands in two files is a mistake and is refused."""
     lines: dict[str, Text] = {}
     for file in sorted(_FOLDER.glob("*.yaml")):
-        for key, raw in yaml.safe_load(file.read_text(encoding="utf-8")).items():
+        for key, raw in yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader).items():
             if key in lines:
                 raise ValueError(f"{file.name}: the key {key} is worded twice")
             lines[key] = Text.of(raw)

@@ -69,7 +69,7 @@ class Profile:
 
 def read_profile() -> Profile:
     """The pack's `dcat.yaml`; KeyError or ValueError when it lacks something, which is the pack's fault and no user's."""
-    raw = yaml.safe_load((pack_folder() / "dcat.yaml").read_text("utf-8"))
+    raw = yaml.load((pack_folder() / "dcat.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader)
     told = raw["catalogue"]
     return Profile(
         str(told["id"]), Text.of(told["title"]), Text.of(told["description"]), Text.of(told["publisher"]["name"]),

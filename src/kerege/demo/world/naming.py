@@ -31,7 +31,7 @@ class Stems:
 
 
 def load_stems(path: Path = NAMES_FILE) -> Stems:
-    raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     return Stems(
         male=_compose(raw["male"]),
         female=_compose(raw["female"]),
