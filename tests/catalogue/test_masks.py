@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue.masks import date_format, identifier_of, mask, name_suggests_person, type_of
+from kerege.catalogue.masks import date_format, identifier_of, mask, name_suggests_person, personal, type_of
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,12 @@ def test_names_that_speak_of_a_person_are_seen(name: str) -> None:
 @pytest.mark.parametrize("name", ["school_code", "region", "capacity", "STATUS"])
 def test_names_that_speak_of_things_are_not(name: str) -> None:
     assert not name_suggests_person(name)
+
+
+@pytest.mark.parametrize(
+    "act",
+    ["123-45-67", "№ 123-45-67", "№123-45-67", "10 123-45-67", "101-23-45678", "0101-2019-000123", "2019-000123-4"],
+)
+def test_the_number_of_an_act_is_no_telephone(act: str) -> None:
+    assert identifier_of(act) == ""
+    assert not personal(act)

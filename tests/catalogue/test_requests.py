@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kerege.catalogue import doings, errors, ownership, requests
 from kerege.catalogue.harvest import Options, harvest_source
-from kerege.catalogue.models import RegisterReview
+from kerege.catalogue.models import RegisterRequest, RegisterReview
 from kerege.catalogue.requests_card import described_faults, riha_card
 from kerege.catalogue.requests_rules import CHANGES, Decision, Kind, Outcome, RegisterState, Request, Review, standing
 from kerege.identity.errors import HistoryFixed
@@ -275,6 +275,26 @@ def test_requests_and_reviews_are_in_the_ledger_and_never_rewritten(ledger: Any)
     assert ledger.kinds() == ["register-request", "register-review"]
     with pytest.raises(HistoryFixed):
         RegisterReview.objects.update(decision="negative")
+
+
+@pytest.mark.django_db
+def test_a_request_that_the_database_refuses_never_stands_in_the_ledger(
+    ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ask("establish", CARD, ledger=ledger)
+    with monkeypatch.context() as racing:  # two at the same moment: each saw that nobody had asked
+        racing.setattr(requests, "_requests", lambda name: [])
+        with pytest.raises(errors.RequestRefused, match="at this moment"):
+            ask("establish", CARD, ledger=ledger)
+    review = {"by": "bekov", "decision": "positive", "reason": "complete", "now": NOW, "ledger": ledger}
+    requests.review(first.request_id, "coordinating-body", **review)
+    with monkeypatch.context() as racing:
+        racing.setattr(requests.rules, "against_review", lambda *_: "")
+        with pytest.raises(errors.ReviewRefused, match="at this moment"):
+            requests.review(first.request_id, "coordinating-body", **review | {"by": "another"})
+    assert ledger.kinds() == ["register-request", "register-review"]
+    row = RegisterRequest.objects.get()
+    assert (row.ledger_index, row.reviews.get().ledger_index) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The findings desk as its people see it: an answer can be looked at, whoever else runs a register of that name sees nothing."""
 
+import importlib
 import re
 from dataclasses import replace
 
@@ -11,12 +12,14 @@ from kerege.catalogue import doings
 from kerege.catalogue.drift import NOTED
 from kerege.catalogue.models import Finding
 from kerege.ground import clock
+from kerege.ground.errors import KeregeError
 from kerege.identity.models import PersonalDataRead
 from kerege.membership.models import Member, Subsystem
 from kerege.reconcile import doings as reconcile
 from kerege.reconcile.desk_rows import GROUPS
 from kerege.reconcile.linkage import definition
 from kerege.reconcile.models import Discrepancy
+from kerege.web import words
 from kerege.web.access import Audience
 from kerege.web.desks import desk_findings_words
 
@@ -118,3 +121,50 @@ def test_a_finding_is_told_in_the_language_of_the_page_whatever_found_it(steward
             desk_findings_words.detail("identifier-changed", {"was": "pin", "now": ""}, "")
             == "персональный номер → нет"
         )
+
+
+# What no doing of a desk raises: tables harmonised, linked or compared by the command line, exports and answers to programs, messages.
+NOT_AT_A_DESK = {
+    "catalogue.code_twice", "catalogue.code_unknown", "catalogue.code_without_counterpart", "catalogue.column_vanished",
+    "catalogue.crosswalk_needs_cells", "catalogue.crosswalk_needs_day", "catalogue.export_invalid", "catalogue.impact_unknown",
+    "catalogue.key_duplicate", "catalogue.manifest_invalid", "catalogue.output_column_taken", "catalogue.output_exists",
+    "catalogue.reconciliation_invalid", "catalogue.reconciliation_slow", "catalogue.search_not_built", "catalogue.shapes_missing",
+    "reconcile.bulk_table_invalid", "reconcile.linkage_table_invalid", "reconcile.model_invalid", "reconcile.placing_runs",
+    "reconcile.split_refused", "reconcile.table_unreadable", "reconcile.training_impossible",
+    "identity.access_refused", "identity.grant_refused", "identity.not_known",
+    "ledger.index_out_of_range", "ledger.note_invalid", "ledger.witness_refused",
+    "semantics.codelist_too_large", "semantics.date_invalid", "semantics.engine_missing", "semantics.okpo_invalid", "semantics.phone_invalid",
+    "semantics.pin_invalid", "semantics.question_unreadable", "semantics.table_invalid",
+}  # fmt: skip
+NEVER_AT_A_DESK = (
+    "semantics.payload_",
+    "catalogue.reference_",
+)  # families; references are published by the command line
+AT_A_DESK = {
+    "catalogue.reference_refused",
+    "membership.not_registered",
+    "membership.contract_invalid",
+    "membership.other_owner",
+}
+
+
+def codes(room):
+    importlib.import_module(f"kerege.{room}.errors")
+    waiting, found = [KeregeError], set()
+    while waiting:
+        one = waiting.pop()
+        waiting += one.__subclasses__()
+        if one.__module__.startswith(f"kerege.{room}."):
+            found.add(one.code)
+    return {code for code in found if code.startswith(f"{room}.")}
+
+
+def test_every_code_that_can_reach_a_desk_has_words_and_no_word_is_for_a_code_that_is_gone():
+    known = set().union(
+        *(codes(room) for room in ("catalogue", "reconcile", "identity", "ledger", "semantics", "membership"))
+    )
+    assert known >= NOT_AT_A_DESK | AT_A_DESK
+    asked = {c for c in known - NOT_AT_A_DESK if not c.startswith((*NEVER_AT_A_DESK, "membership."))} | AT_A_DESK
+    worded = {key.removeprefix("desk-error.") for key in words.catalogue() if key.startswith("desk-error.")} - {"other"}
+    assert sorted(asked - worded) == []
+    assert sorted(worded - known) == []
