@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kerege.catalogue import codelists, codelists_queries, decisions, doings, errors, lifecycle
-from kerege.catalogue.codelists_unmapped import keep_unmapped, settle_unmapped, shown_code, unmapped
+from kerege.catalogue.codelists_unmapped import about_people, keep_unmapped, settle_unmapped, shown_code, unmapped
 from kerege.catalogue.harvest import Options, harvest_source
-from kerege.catalogue.models import CodeDecision, CodeListVersion, Finding, UnmappedCode
+from kerege.catalogue.models import CodeDecision, CodeListVersion, ConceptLink, Field, Finding, UnmappedCode
 from kerege.cli import main
 from kerege.semantics.codelist import CodeList, Concept
 from kerege.semantics.codelists_files import write_codelist
@@ -248,6 +248,23 @@ def test_what_looks_like_a_person_is_kept_as_its_mask_only() -> None:
     assert shown_code("41708") == "41708"
     keep_unmapped("t:w", "", "here", {"20101201500001": 1, "20202201500002": 1}, NOW)
     assert [(v.code, v.records) for v in unmapped()] == [("(99999999999999)", 2)]
+
+
+def test_of_a_column_about_people_only_masks_are_kept_unless_it_holds_codes(people: Path) -> None:
+    options = Options()
+    made = doings.make_plan(harvest_source(str(people), options), options, NOW, location=str(people))
+    doings.apply_plan(made.plan_id, NOW)
+    assert Field.objects.get(name="fio").personal, "as the profile sees it"
+    keep_unmapped("t:w", "", "people.csv#people.fio", {"Асанова": 1, "Исакова": 2}, NOW)
+    keep_unmapped("t:w", "", "elsewhere.csv#t.fio", {"Асанова": 1}, NOW)
+    assert [(v.code, v.records) for v in unmapped()] == [("(Аа)", 3), ("(Аа)", 1)]
+    assert not Finding.objects.filter(detail__contains="Асанова").exists()
+    field = Field.objects.get(name="fio")
+    link = ConceptLink.objects.create(field=field, concept="person.sex", said_by="unit", linked_at=NOW)
+    assert not about_people("people.csv#people.fio"), "personal, and a code of a list"
+    ConceptLink.objects.filter(pk=link.pk).update(concept="school.code")
+    assert not about_people("people.csv#people.fio"), "a steward says that it is not about people"
+    assert not about_people("node:n1")
 
 
 def test_noise_without_end_is_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """Codes that a crosswalk did not know, counted per code and place and kept; the count becomes a finding for the owner of the column.
 
 The engines count in memory (`Crosswalk.unmapped`, `harmonise`'s report, a node's problems); whoever holds such a count hands it in here with
-the place it came from. Only codes are kept, at most 40 characters; what looks like a person's number, telephone or address, and what is longer than a
-code, stands here as its mask: a crosswalk laid on the wrong column must not fill the catalogue with people.
+the place it came from. Only codes are kept, at most 40 characters; what looks like a person's number, telephone or address, what is longer than a
+code, and everything of a column that is about people and holds no codes, stands here as its mask: a crosswalk laid on the wrong column must not fill
+the catalogue with people.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from kerege.catalogue.codelists import load_crosswalk
+from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.doings import NewFinding, record_findings
 from kerege.catalogue.errors import CrosswalkNotInForce
 from kerege.catalogue.lifecycle import Subject, in_force
-from kerege.catalogue.masks import identifier_of, mask
-from kerege.catalogue.models import Dataset, Owner, UnmappedCode
+from kerege.catalogue.masks import mask, name_suggests_person
+from kerege.catalogue.masks import personal as names_a_person
+from kerege.catalogue.models import Dataset, Field, Owner, UnmappedCode
 from kerege.ground import clock
 from kerege.ground.clock import require_utc
 from kerege.semantics.crosswalk import OTHERS, Crosswalk
@@ -31,12 +34,35 @@ MOST_CODES: Final = 1000  # kept per crosswalk, version and place; the rest are 
 KIND: Final = "code-unknown"
 
 
-def shown_code(code: str) -> str:
-    """The code as it may be kept: itself, or its mask when it looks like a person's data or is too long to be a code."""
-    if len(code) > LONGEST:
+def shown_code(code: str, masked: bool = False) -> str:
+    """The code as it may be kept: itself, or its mask when it looks like a person's data or is too long to be a code; always so if `masked`."""
+    if masked or len(code) > LONGEST or names_a_person(code):
         return f"({mask(code)[: LONGEST - 2]})"
-    personal = identifier_of(code) in ("pin", "phone", "email")
-    return f"({mask(code)[: LONGEST - 2]})" if personal else code
+    return code
+
+
+def about_people(place: str) -> bool:
+    """Whether what stands at `place` is about people and no code of a list, so that only its mask is kept.
+
+    What the catalogue says of the column decides: its concept, where one is linked (a person's sex is personal, and a code), else what the profile
+    saw; of a column that the catalogue does not know, its name.
+    """
+    named = _parts(place)
+    if named is None:
+        return False
+    source, table, column = named
+    field = (
+        Field.objects.filter(dataset__source=source, dataset__table=table, name=column)
+        .select_related("concept_link")
+        .first()
+    )
+    if field is None:
+        return name_suggests_person(column)
+    link = getattr(field, "concept_link", None)
+    concept = load_concepts().get(link.concept) if link is not None else None
+    if concept is None or concept.personal is None:
+        return field.personal and not field.codelist
+    return concept.personal and not concept.codelist
 
 
 @transaction.atomic
@@ -51,8 +77,9 @@ def keep_unmapped(
     A code that comes again after it was settled is open again: somebody took the row away, or the source changed.
     """
     safe: Counter[str] = Counter()
+    masked = about_people(place)
     for code, records in counts.items():
-        safe[shown_code(code)] += records
+        safe[shown_code(code, masked)] += records
     known = set(
         UnmappedCode.objects.filter(crosswalk=crosswalk, version=version, place=place).values_list("code", flat=True)
     )
@@ -87,11 +114,17 @@ def _tell_owner(crosswalk: str, place: str, counts: Mapping[str, int], now: date
 
 def _column(place: str) -> tuple[str, str, str] | None:
     """(source, table, column) when the catalogue has the dataset that `place` names."""
+    named = _parts(place)
+    if named is None:
+        return None
+    return named if Dataset.objects.filter(source=named[0], table=named[1]).exists() else None
+
+
+def _parts(place: str) -> tuple[str, str, str] | None:
+    """(source, table, column) of a place that is a column."""
     source, hash_, rest = place.rpartition("#")
     table, dot, column = rest.rpartition(".")
-    if not (hash_ and dot and column):
-        return None
-    return (source, table, column) if Dataset.objects.filter(source=source, table=table).exists() else None
+    return (source, table, column) if hash_ and dot and column else None
 
 
 def answered(crosswalk: Crosswalk) -> list[UnmappedCode]:
