@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from kerege.semantics import emit_polars, emit_polars_patterns, engines, ir
+from kerege.semantics import duck_patterns, emit_polars, emit_polars_patterns, engines, ir
 from kerege.semantics.celldiff import compare
 from kerege.semantics.emit_postgres import is_native as in_postgresql
 from kerege.semantics.emit_spark import is_native as on_spark
@@ -67,16 +67,20 @@ def test_a_last_line_break_belongs_to_the_text() -> None:
     assert compiled(line).search("12-үй\n") is None
 
 
-def test_a_pattern_too_large_for_rust_stays_with_the_side_table_and_gives_the_same_cells() -> None:
-    assert emit_polars_patterns.readable(ADDRESS)
-    assert not emit_polars_patterns.readable(LARGE)
+def test_a_pattern_too_large_for_an_engine_runs_once_per_text_and_gives_the_same_cells() -> None:
+    for reads in (emit_polars_patterns.readable, duck_patterns.readable):
+        assert reads(ADDRESS)
+        assert reads(HOUSE)
+        assert not reads(LARGE)
     fields = [TargetField(f"f_{part}", ir.Extract(ir.Field("a"), LARGE, part)) for part in ("p0", "p2")]
     mapping = mapping_of(fields, ("a",))
     assert {emit_polars.compile_polars(mapping, small_pack()).plan.ways[f.expr] for f in fields} == {"side"}
-    frame = pl.DataFrame({"a": ["x" * 300, "x" * 299, "ж" * 300, " x", None]})
-    runs = {name: engines.run(name, mapping, small_pack(), frame) for name in ("python", "polars")}  # type: ignore[arg-type]
-    assert runs["python"].verdicts["ok"] == 2
-    assert compare({name: run.frame for name, run in runs.items()}, values=True).different == 0
+    frame = pl.DataFrame({"a": ["x" * 300, "x" * 299, "ж" * 300, " x", None, "x" * 300]})
+    various = pl.DataFrame({"a": [f"{n:05}" + "x" * 295 for n in range(1_100)]})  # more than a query carries itself
+    for table, ok in ((frame, 3), (various, 1_100)):
+        runs = {name: engines.run(name, mapping, small_pack(), table) for name in ("python", "polars", "duckdb")}  # type: ignore[arg-type]
+        assert {run.verdicts["ok"] for run in runs.values()} == {ok}
+        assert compare({name: run.frame for name, run in runs.items()}, values=True).different == 0
 
 
 def test_polars_and_spark_read_patterns_themselves_and_postgresql_does_not() -> None:

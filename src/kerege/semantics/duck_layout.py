@@ -1,8 +1,8 @@
 """The columns of a mapping in DuckDB: which operator becomes which column of the query, and what runs before the pass.
 
-Plain operators and patterns are SQL (`sql`, `duck_patterns`); lists are constants that a value's code points into, or joined; grammars run once
-per different value; operators over values by code run on the constants. `duck_columns` lays out the query's text; `emit_duckdb` adds problems and
-runs it.
+Plain operators and patterns are SQL (`sql`, `duck_patterns`); lists are constants that a value's code points into, or joined; grammars, and patterns
+that are too large for DuckDB, run once per different value; operators over values by code run on the constants. `duck_columns` lays out the
+query's text; `emit_duckdb` adds problems and runs it.
 """
 
 # ruff: noqa: S608  every name and text that goes into SQL here is quoted by `sql`; there is no other way to write SQL for any table
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from kerege.semantics import ir, problems, sql
 from kerege.semantics.dated import require_plain
 from kerege.semantics.duck_columns import Coded, Columns
-from kerege.semantics.duck_patterns import PatternColumns
+from kerege.semantics.duck_patterns import PatternColumns, readable
 from kerege.semantics.errors import TableInvalid
 from kerege.semantics.mapping import Mapping
 from kerege.semantics.operators import Lists, Uncounted, function_of, lookup_table
@@ -120,9 +120,9 @@ class Layout:
             self._listed(node, of)
         elif coded is not None and not isinstance(node, ir.Concat | ir.Coalesce | ir.When | ir.Together):
             self._on_constants(node, coded)
-        elif isinstance(node, ir.Extract):
+        elif isinstance(node, ir.Extract) and readable(node.pattern):
             self.names[node], self.told[node] = self.patterns.part(node, of)
-        elif not node.laws.sql:
+        elif isinstance(node, ir.Extract) or not node.laws.sql:
             due.append(node)
         else:
             let, reads = self.columns.let(*(self.names[child] for child in inputs))

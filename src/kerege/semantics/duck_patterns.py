@@ -1,11 +1,13 @@
 """Patterns as DuckDB columns: each line one expression of RE2 with all its groups, tried only where the lines before it did not read the text.
 
 Lines leave no choice (`patterns`), so RE2 answers as the definition does, with the exception told there: no `upto` text may have one of its stops.
+A pattern that is too large for RE2's compiler (`readable`) is run in Python once per different text, as grammars are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kerege.semantics import ir, sql
 from kerege.semantics.duck_columns import Columns
@@ -19,6 +21,33 @@ class _Try:
     struct: str
     elements: Line
     tidy: bool
+
+
+@lru_cache(maxsize=256)
+def readable(pattern: Pattern) -> bool:
+    """Whether RE2 compiles all of the pattern's expressions; it refuses what would take too much memory."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        for elements in pattern.lines:
+            names = ", ".join(map(sql.literal, names_of(elements)))
+            asked = [f"regexp_extract('', {_whole(text)}, [{names}])" for text, _ in _forms(elements)]
+            asked += [f"regexp_matches('', {sql.literal(stops)})" for _, stops in stops_of(elements)]
+            try:
+                connection.execute(f"SELECT {', '.join(asked)}").fetchall()
+            except (duckdb.BinderException, duckdb.InvalidInputException):
+                return False
+    return True
+
+
+def _whole(text: str) -> str:
+    return sql.literal(f"^(?:{text})$")
+
+
+def _forms(elements: Line) -> list[tuple[str, bool]]:
+    """(expression, tidy) of a line: as it is, and where there is one, for texts whose only blanks are spaces."""
+    plain = tidy(elements)
+    return [(expression(elements), False), *([(plain, True)] if plain is not None else [])]
 
 
 class PatternColumns:
@@ -48,16 +77,17 @@ class PatternColumns:
         """
         if (of, pattern) in self._read:
             return self._read[of, pattern]
-        tidied = [tidy(elements) for elements in pattern.lines]
-        forms = [(expression(elements), elements, False) for elements in pattern.lines]
-        if all(text is not None for text in tidied):
-            forms = [*((str(text), e, True) for text, e in zip(tidied, pattern.lines, strict=True)), *forms]
+        told = [(text, elements, plain) for elements in pattern.lines for text, plain in _forms(elements)]
+        forms = [one for one in told if not one[2]]
+        tidied = [one for one in told if one[2]]
+        if len(tidied) == len(forms):
+            forms = [*tidied, *forms]
         tries: list[_Try] = []
         conditions: list[str] = []
         for text, elements, plain in forms:
             names = names_of(elements)
             listed = ", ".join(map(sql.literal, names))
-            text = f"regexp_extract({of}, {sql.literal(f'^(?:{text})$')}, [{listed}])"
+            text = f"regexp_extract({of}, {_whole(text)}, [{listed}])"
             if conditions:
                 text = f"CASE WHEN NOT ({' OR '.join(conditions)}) THEN {text} END"
             struct = self.columns.define(text, of, *conditions)
