@@ -119,7 +119,7 @@ def ask_for_registers(ledger: LedgerWriter, now: datetime) -> tuple[str, ...]:
     }  # fmt: skip
     certificates = {
         "name": {
-            "ky": "Эмдөө сертификаттарынын реестри", "ru": "Реестр сертификатов о прививках",
+            "ky": "Эмдөө күбөлүктөрүнүн реестри", "ru": "Реестр справок о прививках",
             "en": "Register of vaccination certificates",
         },
         "purpose": {
