@@ -24,7 +24,7 @@ import kerege
 from kerege.demo.world import Dirt, World, generate
 from kerege.ground.errors import KeregeError
 from kerege.reconcile.link import Entry
-from kerege.semantics.crosswalk import Crosswalk, Policy, Row, write_sssom
+from kerege.semantics.crosswalk import Crosswalk, Policy, Row, read_sssom, write_sssom
 from kerege.semantics.pack import Pack, load_pack
 from kerege.semantics.translate import Translation
 from kerege.services.admission import read_application
@@ -46,7 +46,16 @@ def pack_for(world: World, overlay: Path) -> Pack:
         "kg:education-area--soate", rows, "kg:education-area", "kg:soate", Policy("null-and-flag"), license="none"
     )
     (overlay / "areas.sssom.tsv").write_bytes(write_sssom(crosswalk, "kga", "soate"))
-    return load_pack(COUNTRY, data_dir=SOATE.parent, overlay=overlay)
+    shipped = country_pack()
+    laid = read_sssom(overlay / "areas.sssom.tsv")
+    crosswalks = shipped.crosswalks | {laid.id: shipped.crosswalks[laid.id].merged(laid)}
+    return Pack(shipped.folder, shipped.codelists, crosswalks, shipped.mappings, shipped.gazetteer, shipped.concepts)
+
+
+@lru_cache(maxsize=1)
+def country_pack() -> Pack:
+    """The country pack as it ships, read once for all worlds."""
+    return load_pack(COUNTRY, data_dir=SOATE.parent)
 
 
 def reader(pack: Pack) -> Callable[[Mapping[str, str | None]], Entry]:
