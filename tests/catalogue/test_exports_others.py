@@ -11,17 +11,20 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
+import yaml
 from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which the tests beside this file share
 
 import open_catalogue as world
 
-from kerege.catalogue import errors, search_index
+from kerege.catalogue import contracts, errors, search_index
 from kerege.catalogue.exports import dsa, dsa_draft, dsa_read, riha
 from kerege.catalogue.packs import current_pack
 from kerege.cli import main
-from kerege.semantics import load_pack
+from kerege.semantics import load_pack, odcs
+from kerege.semantics.codelists_skos import read_rdf
+from kerege.semantics.crosswalk import parse_sssom
 
 SCHEMA = Path(__file__).parents[2].parent / "shared/vectors/riha/infosystem_schema.json"
 HEAD = ",".join(dsa.COLUMNS)
@@ -31,22 +34,82 @@ HEAD = ",".join(dsa.COLUMNS)
 @pytest.mark.django_db
 def test_a_card_is_valid_by_rihas_schema() -> None:
     world.fill()
-    card = riha.card("KG/GOV/70000003")
+    card = riha.card("KG/GOV/70000003", world.ADDRESSES)
     if not SCHEMA.is_file():
         pytest.skip(f"not there: {SCHEMA}")
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     jsonschema_rs.Draft4Validator(schema).validate(card)
+    jsonschema_rs.Draft4Validator(schema).validate(riha.card("KG/GOV/70000003"))
     assert not jsonschema_rs.Draft4Validator(schema).is_valid({**card, "short_name": "with blanks"})
 
 
 @pytest.mark.django_db
 def test_a_card_tells_nothing_that_may_not_leave() -> None:
     world.fill()
-    text = json.dumps(riha.card("KG/GOV/70000003"))
+    text = json.dumps(riha.card("KG/GOV/70000003", world.ADDRESSES))
     for secret in ("director_pin", "budget", "db.internal", "SECRET"):
         assert secret not in text
     with pytest.raises(errors.DatasetUnknown):
         riha.card("KG/GOV/70000002")
+
+
+@pytest.mark.django_db
+def test_a_card_says_whose_a_register_is_what_it_holds_and_where_that_is_shown() -> None:
+    schools, _ = world.fill()
+    card = riha.card("KG/GOV/70000003", world.ADDRESSES)
+    page = f"https://hub.test/datasets/{schools.pk}"
+    assert card["owner"] == {"code": "KG/GOV/70000003", "name": "Ministry of Education"}
+    assert card["stored_data"] == ["school: 3 attributes described, 2 not public"]
+    assert card["data_files"] == [{"url": page, "name": "school"}]
+    assert card["legislations"] == [{"url": page, "name": "Education act, article 9", "type": "LEGAL_TYPE_STATUTE"}]
+    assert (card["topics"], card["meta"]["x_road_status"]["status"]) == (["school"], None)
+    silent = riha.card("KG/GOV/70000003")
+    assert (silent["data_files"], silent["legislations"], silent["uuid"]) == ([], [], card["uuid"])
+
+
+def _exported(*words: str) -> str:
+    done = CliRunner().invoke(main, ["export", *words])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.mark.django_db
+def test_an_exported_contract_is_the_one_in_force_and_reads_back_the_same() -> None:
+    world.fill()
+    packed = odcs.read(current_pack().folder / "contracts/education.pupil.odcs.yaml")
+    told = yaml.safe_load(_exported("odcs", "kg:education.pupil"))
+    assert odcs.parse(told).fingerprint == packed.fingerprint
+    assert (told["kind"], told["apiVersion"], told["version"]) == ("DataContract", "v3.1.0", packed.version)
+    assert [p["name"] for o in told["schema"] for p in o["properties"]] == [
+        p.name for o in packed.objects for p in o.properties
+    ]
+    contracts.add(odcs.parse({**packed.document, "version": "9.0.0", "name": "Newer"}), "a", world.NOW)
+    assert yaml.safe_load(_exported("odcs", "kg:education.pupil"))["version"] == "9.0.0", (
+        "the hub's own before the pack's"
+    )
+    assert isinstance(
+        CliRunner().invoke(main, ["export", "odcs", "kg:none"]).exception, SystemExit | errors.ContractUnknown
+    )
+
+
+@pytest.mark.django_db
+def test_an_exported_list_and_crosswalk_read_back_the_same() -> None:
+    pack = current_pack()
+    assert read_rdf(_exported("skos", "kg:sex").encode(), "x").concepts == pack.codelist("kg:sex").concepts
+    walk = pack.crosswalk("kg:education-sex--sex")
+    assert parse_sssom(_exported("sssom", walk.id), "x").rows == walk.rows
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "what", ["dcat", "skos kg:sex", "sssom kg:education-sex--sex", "odcs kg:education.pupil", "riha KG/GOV/70000003"]
+)
+def test_an_export_opens_the_hubs_database_before_it_asks_it(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.fill()
+    opened: list[bool] = []
+    monkeypatch.setattr("kerege.cli.export.open_database", lambda: opened.append(True))
+    _exported(*what.split(" "))
+    assert opened == [True]
 
 
 def test_a_manifest_has_access_concepts_and_codes_and_says_what_it_leaves_out() -> None:

@@ -18,6 +18,12 @@ from kerege.web.installation import open_database
 _OUT = click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="New file instead of standard output."
 )
+_HUB = click.option(
+    "--hub",
+    default="",
+    metavar="URL",
+    help="Address under which the hub is reached; without it, what needs an address is left out.",
+)
 
 
 @click.group()
@@ -42,6 +48,14 @@ def _give(data: bytes, out: Path | None) -> None:
     click.echo(f"{len(data)} bytes written to {out}", err=True)
 
 
+def _addresses(hub: str) -> Any:
+    from kerege.web.api.catalogue_addresses import addresses, is_root
+
+    if hub and not is_root(hub):
+        raise click.BadParameter("write scheme and host, such as https://hub.example", param_hint="--hub")
+    return addresses(hub) if hub else None
+
+
 @export.command()
 @click.option(
     "--format", "form", type=click.Choice(["turtle", "jsonld", "rdfxml"]), default="turtle", show_default=True
@@ -52,22 +66,14 @@ def _give(data: bytes, out: Path | None) -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Hold the export against the DCAT-AP shapes in this folder.",
 )
-@click.option(
-    "--hub",
-    default="",
-    metavar="URL",
-    help="Address under which the hub is reached; without it, files and data services are left out.",
-)
+@_HUB
 @_OUT
 def dcat(form: str, shapes: Path | None, hub: str, out: Path | None) -> None:
     """The catalogue as DCAT-AP 3; with --check validated, and nothing written when there is a violation."""
     open_database()
     from kerege.catalogue.exports import dcat as writer
-    from kerege.web.api.catalogue_addresses import addresses, is_root
 
-    if hub and not is_root(hub):
-        raise click.BadParameter("write scheme and host, such as https://hub.example", param_hint="--hub")
-    graph = writer.export(addresses=addresses(hub) if hub else None)
+    graph = writer.export(addresses=_addresses(hub))
     if graph.unreachable:
         shown = ", ".join(sorted(graph.unreachable)[:5]) + (", ..." if len(graph.unreachable) > 5 else "")
         click.echo(f"left out   {len(graph.unreachable)} without an address (give --hub URL): {shown}", err=True)
@@ -115,7 +121,8 @@ def sssom(crosswalk: str, out: Path | None) -> None:
 @click.argument("contract")
 @_OUT
 def odcs(contract: str, out: Path | None) -> None:
-    """A data contract as ODCS 3.1 (YAML), by its id."""
+    """A data contract as ODCS 3.1 (YAML), by its id: the version in force, the country pack's where there is none."""
+    open_database()
     from kerege.catalogue.exports.odcs import contract_yaml
 
     _give(contract_yaml(contract), out)
@@ -145,13 +152,14 @@ def dsa(mappings: tuple[str, ...], source: str, out: Path | None) -> None:
 
 @export.command()
 @click.argument("register")
+@_HUB
 @_OUT
-def riha(register: str, out: Path | None) -> None:
+def riha(register: str, hub: str, out: Path | None) -> None:
     """The card of one register as RIHA has it (JSON), by its organisation's member code."""
     open_database()
     from kerege.catalogue.exports import riha as writer
 
-    _give(json.dumps(writer.card(register), ensure_ascii=False, indent=1).encode() + b"\n", out)
+    _give(json.dumps(writer.card(register, _addresses(hub)), ensure_ascii=False, indent=1).encode() + b"\n", out)
 
 
 @import_.command(name="dsa")

@@ -1,7 +1,8 @@
 """The card of a register as Estonia's RIHA has it: who owns it, what it is for, by what law, what it holds.
 
 One card per organisation that runs published datasets; `stored_data` has at most ten lines there, so ours are the datasets with their counts, and the
-whole description is linked. Contacts of RIHA are named persons with an e-mail address; the catalogue keeps posts and units, so none are written.
+whole description is linked. What is linked are pages of the hub (`dcat_graph.Addresses`); without its address there are no links, and no laws, of
+which RIHA wants one each. Contacts of RIHA are named persons with an e-mail address; the catalogue keeps posts and units, so none are written.
 Source: infosystem_schema.json of RIHA-Browser (JSON Schema draft 4).
 """
 
@@ -12,9 +13,9 @@ import uuid
 from typing import Any, Final
 
 from kerege.catalogue.errors import DatasetUnknown
+from kerege.catalogue.exports.dcat_graph import Addresses
 from kerege.catalogue.exports.publication import Outgoing, outgoing
 from kerege.ground.clock import iso
-from kerege.ground.ids import digest
 from kerege.membership.models import Contract, Member
 from kerege.semantics.codelist import BASE
 
@@ -22,14 +23,17 @@ MOST_STORED: Final = 10
 _NAMESPACE: Final = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # of addresses, RFC 9562
 
 
-def card(organisation: str) -> dict[str, Any]:
-    """The card of what `organisation` (a member code) runs and published; DatasetUnknown when that is nothing."""
+def card(organisation: str, addresses: Addresses | None = None) -> dict[str, Any]:
+    """The card of what `organisation` (a member code) runs and published; DatasetUnknown when that is nothing.
+
+    addresses   of the hub that shows it; a law is linked by the page of a dataset kept by it, which names it
+    """
     leaving = [o for o in outgoing() if o.view.organisation == organisation]
     if not leaving:
         raise DatasetUnknown(what="published dataset of", name=organisation)
     member = Member.objects.filter(code=organisation).first()
     name = member.name_en if member else organisation
-    laws = sorted({f.owner.legal_basis for o in leaving for f in o.fields if f.owner})
+    laws = {f.owner.legal_basis: o.view.id for o in reversed(leaving) for f in o.fields if f.owner} if addresses else {}
     published = [o.published_at for o in leaving if o.published_at]
     on_exchange = Contract.objects.filter(provider__member__code=organisation).order_by("set_at").first()
     status: dict[str, Any] = {"status": "IN_USE", "timestamp": iso(min(published)) if published else None}
@@ -40,9 +44,13 @@ def card(organisation: str) -> dict[str, Any]:
         "purpose": _purpose(name, leaving),
         "owner": {"code": organisation, "name": name},
         "stored_data": [_stored(o) for o in leaving[:MOST_STORED]],
-        "data_files": [{"url": f"{BASE}dataset/{o.key}", "name": o.view.table} for o in leaving],
+        "data_files": [{"url": addresses.dataset(o.view.id), "name": o.view.table} for o in leaving]
+        if addresses
+        else [],
         "legislations": [
-            {"url": f"{BASE}law/{digest(law)[:16]}", "name": law, "type": "LEGAL_TYPE_STATUTE"} for law in laws
+            {"url": addresses.dataset(dataset), "name": law, "type": "LEGAL_TYPE_STATUTE"}
+            for law, dataset in sorted(laws.items())
+            if addresses
         ],
         "topics": sorted({f.concept.partition(".")[0] for o in leaving for f in o.fields if f.concept}),
         "meta": {
