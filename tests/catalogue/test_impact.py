@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
+from kerege.catalogue.board_facts import crosswalks_reading
 from kerege.catalogue.errors import ImpactUnknown
 from kerege.catalogue.impact import Affected, asked, gather, reach
 from kerege.catalogue.models import (
@@ -22,6 +23,7 @@ from kerege.catalogue.models import (
 from kerege.cli import main
 from kerege.semantics import odcs
 from kerege.semantics.impact import Link, Node
+from kerege.semantics.pack import Pack
 
 from ..semantics.support import country_pack
 
@@ -125,6 +127,43 @@ def test_records_are_counted_where_a_profile_knows_the_code_and_said_to_be_unkno
         "data services in use that no contract and no dataset describes: KG/GOV/9/x/y",
     )
     assert "not asked" in reach(asked(country_pack(), "code", "kg:sex 1", database=False), database=False).unseen[0]
+
+
+@pytest.mark.django_db
+def test_records_of_a_registers_own_codes_are_counted_back_through_the_crosswalks_that_lead_to_the_code() -> None:
+    pack = country_pack()
+    walk = pack.crosswalk("kg:civil-sex--sex")
+    one, two = (next(r.subject for r in walk.rows if r.object == code) for code in ("1", "2"))
+    read = next(iter(_columns(pack, walk.id)))
+    made = _dataset(
+        **{
+            read: {"codes": [[one, 30], [two, 5]]},
+            "coded": {"codes": [["1", 7], [one, 2]]},
+            "other": {"codes": [[two, 9]]},
+        }
+    )
+    Field.objects.filter(dataset=made, name="other").update(codelist="kg:civil-sex")
+    told = reach(asked(pack, "code", "kg:sex 1", "remove"), pack=pack)
+    assert [(a.field, a.records) for a in told.affected] == [(read, 30), ("coded", 9)]
+    assert told.affected[0].by == (walk.id,)
+    assert walk.id in told.affected[1].by
+    assert told.unseen == ()
+    source = reach(asked(pack, "code", f"kg:civil-sex {two}", "remove"), pack=pack)
+    assert [(a.field, a.records, a.by) for a in source.affected] == [("other", 9, ()), (read, 5, ())]
+
+
+def _columns(pack: Pack, crosswalk_id: str) -> list[str]:
+    """Columns that a mapping reads with the crosswalk and no other mapping reads at all."""
+    return [
+        column
+        for mapping in pack.mappings.values()
+        if crosswalk_id in mapping.crosswalks
+        for field in mapping.fields
+        if field.name == "sex"
+        for cell in mapping.sources_of("sex")
+        if (column := mapping.source.cells.get(cell, cell).rsplit(".", 1)[-1])
+        and crosswalks_reading(column, pack) == frozenset(mapping.crosswalks)
+    ]
 
 
 @pytest.mark.django_db

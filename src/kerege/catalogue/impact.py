@@ -17,8 +17,11 @@ from typing import Any, Final
 import yaml
 
 from kerege.catalogue.errors import ImpactUnknown
+from kerege.catalogue.packs import pack_in_force
 from kerege.semantics import odcs
+from kerege.semantics.codelist import CodeList
 from kerege.semantics.contract import Contract
+from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.impact import Action, Change, Graph, Impact, Kind, Link, Node, field_node, graph_of_pack, impact
 from kerege.semantics.pack import Pack
 
@@ -172,12 +175,13 @@ def reference_links() -> Iterator[Link]:
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """`records` of a catalogued field that have the code; of a sample where `sampled`."""
+    """`records` of a catalogued field that have the code, or codes that the crosswalks in `by` lead to it; of a sample where `sampled`."""
 
     dataset: str
     field: str
     records: int
     sampled: bool
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +195,20 @@ class Reach:
         return {"affected": [asdict(a) for a in self.affected], "not_looked_at": list(self.unseen)}
 
 
-def reach(found: Impact, *, database: bool = True) -> Reach:
-    """The records hit by the change of one code, by the profiles of catalogued fields of its list; for other things only what is unseen."""
+def reach(found: Impact, *, database: bool = True, pack: Pack | None = None) -> Reach:
+    """The records hit by the change of one code, by the profiles of catalogued fields; for other things only what is unseen.
+
+    A register mostly keeps codes of its own: counted are those too that a crosswalk leads to the code, and of a source's code the fields that a
+    mapping reads with its crosswalk.
+
+    pack   whose crosswalks lead; what is in force when not given
+    """
     if not database:
         return Reach(
             (), ("the database was not asked: contract routes, use, reference datasets and counts of records",)
         )
-    affected, unseen = _counts(found.change.what) if found.change.what.kind == "code" else ((), _no_counts(found))
+    what = found.change.what
+    affected, unseen = _counts(what, pack or pack_in_force()) if what.kind == "code" else ((), _no_counts(found))
     return Reach(affected, (*unseen, *_unknown_services()))
 
 
@@ -205,22 +216,59 @@ def _no_counts(found: Impact) -> tuple[str, ...]:
     return (f"records are counted for single codes only, not for a {found.change.what.kind}",)
 
 
-def _counts(code: Node) -> tuple[tuple[Affected, ...], tuple[str, ...]]:
+def _counts(code: Node, pack: Pack) -> tuple[tuple[Affected, ...], tuple[str, ...]]:
+    from kerege.catalogue.board_facts import crosswalks_reading
     from kerege.catalogue.models import Field
 
     list_id, _, notation = code.key.partition(" ")
-    affected, unseen = [], []
-    there = Field.objects.filter(vanished=False, dataset__vanished=False)
-    for field in there.filter(codelist=list_id).select_related("dataset").order_by("dataset__source", "position"):
-        known: dict[str, int] = dict(field.profile.get("codes", ()))
-        if notation in known:
+    back = [w for w in pack.crosswalks.values() if w.object_source == list_id]
+    forth = [w for w in pack.crosswalks.values() if w.subject_source == list_id]
+    lists = {list_id, *(w.subject_source for w in back), *(w.object_source for w in forth)} - {""}
+    affected, unseen, met = [], [], False
+    there = Field.objects.filter(vanished=False, dataset__vanished=False, codelist__in=lists)
+    for field in there.select_related("dataset").order_by("dataset__source", "position"):
+        known: dict[str, int] = {str(c): int(n) for c, n in field.profile.get("codes", ())}
+        read = crosswalks_reading(field.name, pack)
+        ways = _ways(field.codelist, list_id, back, read)
+        mine = field.codelist == list_id or any(w.object_source == field.codelist and w.id in read for w in forth)
+        if not mine and not ways:
+            continue
+        met = True
+        plain = None if any(w.id in read for w in ways) else pack.codelists.get(list_id)
+        records, by = _hit(known, notation, plain, ways, mine=mine)
+        if records:
             sampled = bool(field.dataset.profile.get("sampled"))
-            affected.append(Affected(str(field.dataset), field.name, int(known[notation]), sampled))
-        elif not known or field.profile.get("codes_withheld"):
-            unseen.append(f"{field}: its profile keeps no count of this code")
-    if not there.filter(codelist=list_id).exists():
+            affected.append(Affected(str(field.dataset), field.name, records, sampled, by))
+        if not known or field.profile.get("codes_withheld"):
+            unseen.append(f"{field}: its profile keeps no count of {'some of its codes' if known else 'this code'}")
+    if not met:
         unseen.append(f"no catalogued field is said to have values of {list_id}: records cannot be counted")
     return tuple(sorted(affected, key=lambda a: (-a.records, a.dataset, a.field))), tuple(unseen)
+
+
+def _ways(of: str, list_id: str, back: list[Crosswalk], read: frozenset[str]) -> list[Crosswalk]:
+    """The crosswalks by which a field's own codes may lead to the list: those its mapping reads it with, else all that could."""
+    fits = [w for w in back if of in (list_id, w.subject_source)]
+    return [w for w in fits if w.id in read] or fits
+
+
+def _hit(known: dict[str, int], notation: str, own: CodeList | None, ways: list[Crosswalk], *, mine: bool) -> _Hit:
+    """Records of the code itself and of codes that lead to it, and the crosswalks that lead.
+
+    own   the list, where its codes stand for themselves in this field; None where a crosswalk reads it
+    mine  whether codes that no crosswalk translates are codes of the list
+    """
+    records, by = 0, set[str]()
+    for code, times in known.items():
+        ruled = [] if own is not None and code in own else [w for w in ways if w.key(code) in w.compiled.rules]
+        led = [w.id for w in ruled if any(r.target == notation for r in w.compiled.rules[w.key(code)])]
+        if led or (not ruled and mine and code == notation):
+            records += times
+            by.update(led)
+    return records, tuple(sorted(by))
+
+
+_Hit = tuple[int, tuple[str, ...]]
 
 
 def _unknown_services() -> Iterator[str]:

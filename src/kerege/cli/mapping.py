@@ -169,7 +169,8 @@ def impact_of(kind: str, key: tuple[str, ...], action: Any, pack_only: bool, as_
             click.echo(f"  {hit.severity:<8} {hit.node!s:<44} {hit.reason}" + (f"  (over {over})" if over else ""))
         for one in told.affected:
             about = " of a sample" if one.sampled else ""
-            click.echo(f"  {one.records} records{about} have it: {one.dataset}, {one.field}")
+            led = f" (codes that {', '.join(one.by)} leads to it)" if one.by else ""
+            click.echo(f"  {one.records} records{about} have it: {one.dataset}, {one.field}{led}")
         for line in told.unseen:
             click.echo(f"  Not looked at: {line}")
         click.echo(
