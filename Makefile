@@ -57,7 +57,7 @@ reconcile: $(STAMP) ## the doings of reconciling on PostgreSQL through the migra
 
 soak: $(STAMP) ## nodes killed at random moments under load for SECONDS (120), both logs held against each other; bodies of 1 GB; all seeds of the generated worlds
 	KEREGE_BIG=1 $(BIN)/python -m pytest -q tests/node/test_faults_big_bodies.py
-	KEREGE_EVERY_SEED=1 $(BIN)/python -m pytest -q tests/services tests/demo/world
+	KEREGE_EVERY_SEED=1 $(BIN)/python -m pytest -q tests/services
 	KEREGE_SOAK_SECONDS=$(or $(SECONDS),120) $(BIN)/python -m pytest -q -s tests/box/test_kill.py
 
 # Other people's tools, each in an environment of its own: CONTRIBUTING.md says which target brings which, and for what.
