@@ -16,7 +16,7 @@ CODES = ("node-edu", "node-reg")
 MIB = 2**20
 
 
-@pytest.fixture(params=[True, False], ids=["kerege-link", "x-road-wire"])
+@pytest.fixture(scope="module", params=[True, False], ids=["kerege-link", "x-road-wire"])
 def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     made = make_box(tmp_path_factory.mktemp("kept"))
     for code in CODES:
