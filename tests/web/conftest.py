@@ -19,6 +19,7 @@ from kerege.ledger.log import Ledger
 from kerege.membership.models import Contract, Member, Right, SecurityServer, Subsystem
 from kerege.web import assets
 from kerege.web.access import Audience
+from kerege.web.api import catalogue_kept
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `web_pages`, which the tests beside this file share
 
@@ -34,6 +35,7 @@ def home(tmp_path, settings):
     settings.HOME = tmp_path
     settings.ALLOWED_HOSTS = ["testserver", "127.0.0.1"]
     assets.table.cache_clear()
+    catalogue_kept.forget()  # another catalogue begins
     return tmp_path
 
 

@@ -13,17 +13,20 @@ from typing import Any
 import jsonschema_rs
 import pyoxigraph as ox
 import pytest
+from django.db import transaction
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "catalogue"))  # for `open_catalogue`
 
 import open_catalogue as world
 
-from kerege.catalogue import board, search_index
+from kerege.catalogue import board, doings, lifecycle, queries, search_index
 from kerege.catalogue import ownership_doings as ownership
+from kerege.catalogue.exports import dcat, publication
 from kerege.catalogue.models import Dataset, Field, Owner, SearchFacet
 from kerege.ground import clock
-from kerege.membership.models import Contract, Subsystem
+from kerege.membership.models import Contract, Member, Subsystem
 from kerege.web import routes
+from kerege.web.api import catalogue_kept
 from kerege.web.api.catalogue import ENDPOINTS
 from kerege.web.api.catalogue_openapi import address, document
 
@@ -288,3 +291,73 @@ def test_search_narrows_by_its_facets(country: Any) -> None:
     assert {h["kind"] for h in found["items"]} == {"field"}
     assert country.get(f"{API}search", {"q": "code", "kind": "nonsense"}).status_code == 400
     assert found["facets"]["kind"] == {"field": found["total"]}
+
+
+def test_what_is_made_from_the_whole_catalogue_is_made_again_after_every_change_and_only_then(
+    country: Any, ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    for module, name, find in (
+        (dcat, "export", dcat.export), (publication, "published_since", publication.published_since),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, lambda *a, _n=name, _f=find, **k: made.append(_n) or _f(*a, **k))
+
+    def asked() -> tuple[list[str], dict[str, Any]]:
+        made.clear()
+        told = {
+            p: country.get(f"{API}{p}")
+            for p in ("catalogue.ttl", "owners", "fields", "fields?concept=school.code", "datasets")
+        }
+        assert {r.status_code for r in told.values()} == {200}
+        return sorted(set(made)), {p: r.content for p, r in told.items()}
+
+    now = clock.now()
+    first = asked()
+    assert first[0] == ["export", "published_since"]
+    assert asked() == ([], first[1])
+    etag = country.get(f"{API}catalogue.ttl").headers["ETag"]
+    assert country.get(f"{API}catalogue.ttl", headers={"If-None-Match": etag}).status_code == 304
+    field = Field.objects.get(dataset__table="school", name="budget")
+    place = (world.SOURCE, "school", "budget")
+    member = Member.objects.order_by("pk").first()
+    assert member is not None
+    named = {
+        "organisation": "KG/GOV/70000003",
+        "unit": "Finance",
+        "legal_basis": "Budget act",
+        "now": now,
+        "by": "asanova",
+    }
+    changes = [
+        lambda: ownership.name_interim(*place, until=now + timedelta(days=9), names_lasting="KG/GOV/70000003", **named),
+        lambda: Owner.objects.filter(field=field).update(until=clock.now()),  # as if the term had run out by now
+        lambda: ownership.name_owner(*place, **named | {"now": clock.now()}),
+        lambda: doings.link_concept(*place, "school.code", "steward-1", clock.now()),
+        lambda: ownership.end_owner(*place, "Budget act", "closed", clock.now(), by="asanova"),
+        lambda: doings.set_organisation(world.SOURCE, "70000003"),
+        lambda: Member.objects.filter(pk=member.pk).update(name_ru="Другое имя"),
+        lambda: lifecycle.act(
+            lifecycle.Subject("dataset", f"{world.SOURCE}#school", "1"), "deprecate", "asanova", "x", clock.now(), ledger=ledger
+        ),
+    ]  # fmt: skip
+    for change in changes:
+        change()
+        rebuilt, told = asked()
+        assert rebuilt == ["export", "published_since"], change
+        catalogue_kept.forget()
+        assert asked()[1] == told, "what was kept is what would be made"
+    with transaction.atomic():
+        doings.set_organisation(world.SOURCE, "70000001")
+        transaction.set_rollback(True)
+    assert asked()[0] == [], "a change that was taken back is none"
+
+
+def test_a_page_of_attributes_asks_for_its_own_datasets_only(country: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = country.get(f"{API}fields").json()["items"]
+    loaded: list[int] = []
+    find = queries.datasets
+    monkeypatch.setattr(queries, "datasets", lambda ids=None: loaded.extend([0] if ids is None else ids) or find(ids))
+    pages = [country.get(f"{API}fields?per_page=1&page={n}").json() for n in range(1, len(whole) + 2)]
+    assert [item for p in pages for item in p["items"]] == whole
+    assert {p["total"] for p in pages} == {len(whole)}
+    assert len(loaded) == len(whole), "a dataset for each attribute, none for the page past the end"

@@ -38,6 +38,7 @@ from kerege.catalogue.lifecycle_rules import (
     submitter,
 )
 from kerege.catalogue.models import Dataset, LifecycleAction
+from kerege.catalogue.revision import touched
 from kerege.ground.clock import iso, require_utc
 from kerege.ground.ids import canonical_json, digest
 from kerege.identity import receipts
@@ -267,6 +268,7 @@ def _findable(subject: Subject) -> None:
 
 
 def _enter(row: LifecycleAction, ledger: LedgerWriter | None) -> None:
+    touched()
     if ledger is not None and row.action in BINDING:
         body = {
             "kind": row.kind, "id": row.subject, "version": row.version, "number": row.number, "action": row.action,

@@ -35,6 +35,7 @@ from kerege.catalogue.ownership_rows import (
     unowned_fields as unowned_fields,
 )
 from kerege.catalogue.ownership_rules import Period, holder, may_hand_over
+from kerege.catalogue.revision import touched
 from kerege.ground.clock import iso, require_utc
 from kerege.identity import receipts
 from kerege.identity.receipts import LedgerWriter
@@ -229,6 +230,7 @@ def declare_source_of_truth(
     except IntegrityError as error:  # two at the same moment: the database keeps one
         kept = SourceOfTruth.objects.filter(concept=concept).select_related("field__dataset").latest("number")
         raise SourceOfTruthTaken(concept=concept, dataset=str(kept.field.dataset), column=kept.field.name) from error
+    touched()
     if ledger is not None:
         body = {"concept": concept, "attribute": str(field), "legal_basis": basis, "since": iso(new.since), "by": by}
         body |= {"instead_of": ", ".join(str(row.field) for row in ended)}
@@ -250,6 +252,7 @@ def end_source_of_truth(
     present.until, present.ended_by = now, filled("by", by)
     present.ended_reason, present.ended_basis = filled("reason", reason), basis
     present.save(update_fields=["until", "ended_by", "ended_reason", "ended_basis"])
+    touched()
     if ledger is not None:
         body = {"concept": concept, "legal_basis": basis, "by": by, "reason": reason}
         receipts.write(ledger, "source-of-truth-ended", body, now)

@@ -25,6 +25,7 @@ from kerege.catalogue.models import (
 )
 from kerege.catalogue.packs import current_pack, pack_in_force
 from kerege.catalogue.queries import datasets
+from kerege.catalogue.revision import touched
 from kerege.catalogue.search_engines import Engine, engine
 from kerege.catalogue.search_ids import Facet, prefix
 from kerege.catalogue.search_items import (
@@ -171,8 +172,9 @@ def changed(*subjects: str) -> int:
     """What a doing calls when it changed something findable: `reindex`; the number of entries written.
 
     A small catalogue without an index gets the whole of it here, so that one that grows from nothing always has it; a large one that has none
-    waits for `rebuild`.
+    waits for `rebuild`. What can be found is what everybody may read, so the catalogue's revision is another one from here on.
     """
+    touched()
     held = _HELD.get()
     if held is not None:
         held.update(dict.fromkeys(subjects))

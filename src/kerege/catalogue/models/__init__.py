@@ -23,12 +23,14 @@ from kerege.catalogue.models.lifecycle import LifecycleAction
 from kerege.catalogue.models.ownership import Owner, SourceOfTruth
 from kerege.catalogue.models.reference import ReferenceDataset, ReferenceVersion
 from kerege.catalogue.models.requests import RegisterRequest, RegisterReview
+from kerege.catalogue.models.revision import CatalogueChange
 from kerege.catalogue.models.search import SearchEntry, SearchFacet, SearchWord
 from kerege.catalogue.models.usage import FieldUse, NodeReading, ServiceUse
 
 __all__ = [
     "BoardSnapshot",
     "BoardStart",
+    "CatalogueChange",
     "CodeDecision",
     "CodeListVersion",
     "CodeSuggestion",

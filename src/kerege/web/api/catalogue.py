@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 
-from kerege.catalogue import queries
 from kerege.catalogue import search as finder
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.exports import dcat, publication
@@ -21,6 +20,7 @@ from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, pack_i
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.membership.models import Contract, Member
+from kerege.web.api import catalogue_leaving as leaving
 from kerege.web.api import catalogue_shown as shown
 from kerege.web.api.catalogue_addresses import addresses
 from kerege.web.api.catalogue_http import (
@@ -28,12 +28,14 @@ from kerege.web.api.catalogue_http import (
     answer_bytes,
     answer_page,
     choice,
+    etag_of,
     page,
     place,
     problem,
     reading,
     truth,
 )
+from kerege.web.api.catalogue_kept import kept
 
 View = Callable[..., HttpResponse]
 PARTS: Final = ("datasets", "codelists", "crosswalks", "reference")  # that may be a data service of their own
@@ -79,31 +81,26 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 def datasets(request: HttpRequest) -> HttpResponse:
     organisation, concept = request.GET.get("organisation", ""), request.GET.get("concept", "")
-    ids = publication.leaving(organisation=organisation, concept=concept)
+    ids = publication.leaving(organisation=organisation, published=leaving.published())
     if concept:  # an attribute that stays does not tell what it means
-        held = publication.outgoing(queries.datasets(ids))
-        ids = [one.view.id for one in held if any(f.concept == concept for f in one.fields)]
+        holding = {pk for pk, _ in leaving.holding(concept)}
+        ids = [pk for pk in ids if pk in holding]
     at, size = place(request)
-    told = publication.outgoing(queries.datasets(ids[(at - 1) * size : at * size]))
+    told = leaving.datasets(ids[(at - 1) * size : at * size])
     return answer_page(request, [shown.dataset(one) for one in told], len(ids), at, size)
 
 
 def dataset(request: HttpRequest, key: str) -> HttpResponse:
-    for one in publication.outgoing(queries.datasets(publication.leaving(key=key))):
+    for one in leaving.datasets(publication.leaving(key=key, published=leaving.published())):
         return answer(request, shown.dataset(one) | {"fields": [shown.field(f, one) for f in one.fields]})
     return _missing("dataset", key)
 
 
 def fields(request: HttpRequest) -> HttpResponse:
+    at, size = place(request)
     concept, codelist = request.GET.get("concept", ""), request.GET.get("codelist", "")
-    narrowed = queries.datasets(publication.leaving(concept=concept)) if concept else None
-    found = [
-        (f, o)
-        for o in publication.outgoing(narrowed)
-        for f in o.fields
-        if (not concept or f.concept == concept) and (not codelist or f.codelist == codelist)
-    ]
-    return page(request, found, lambda pair: shown.field(*pair))
+    found, total = leaving.fields(concept, codelist, offset=(at - 1) * size, limit=size)
+    return answer_page(request, [shown.field(*pair) for pair in found], total, at, size)
 
 
 def concepts(request: HttpRequest) -> HttpResponse:
@@ -114,9 +111,11 @@ def concept(request: HttpRequest, concept_id: str) -> HttpResponse:
     found = load_concepts().get(concept_id)
     if found is None:
         return _missing("concept", concept_id)
-    holders = publication.outgoing(queries.datasets(publication.leaving(concept=concept_id)))
-    held = [(f, o) for o in holders for f in o.fields if f.concept == concept_id]
-    return answer(request, shown.concept(found) | {"held_by": [shown.field(f, o) for f, o in held]})
+
+    def made() -> list[dict[str, Any]]:
+        return [shown.field(*pair) for pair in leaving.fields(concept_id)[0]]
+
+    return answer(request, shown.concept(found) | {"held_by": kept(("holders", concept_id), made)})
 
 
 def codelists(request: HttpRequest) -> HttpResponse:
@@ -147,13 +146,10 @@ def crosswalk(request: HttpRequest, crosswalk_id: str) -> HttpResponse:
 
 
 def owners(request: HttpRequest) -> HttpResponse:
-    names = {m.code: m for m in Member.objects.order_by("code")}
-    held: dict[str, int] = {}
-    for one in publication.outgoing():
-        for told in one.fields:
-            if told.owner is not None:
-                held[told.owner.organisation] = held.get(told.owner.organisation, 0) + 1
-    return page(request, list(names.values()), lambda m: shown.owner(m, held.get(m.code, 0)))
+    at, size = place(request)
+    members, held = Member.objects.order_by("code"), leaving.owned()
+    told = [shown.owner(m, held[m.code]) for m in members[(at - 1) * size : at * size]]
+    return answer_page(request, told, members.count(), at, size)
 
 
 def contracts(request: HttpRequest) -> HttpResponse:
@@ -224,8 +220,14 @@ def rdf(request: HttpRequest, form: str) -> HttpResponse:
     if form not in kinds:
         return _missing("format", form)
     name, media = kinds[form]
-    graph = dcat.export(addresses=addresses(request.build_absolute_uri("/")))
-    return answer_bytes(request, dcat.serialise(graph, name), media)
+    root = request.build_absolute_uri("/")
+
+    def made() -> tuple[bytes, str]:
+        data = dcat.serialise(dcat.export(addresses=addresses(root)), name)
+        return data, etag_of(data)
+
+    data, etag = kept(("dcat", form, root), made)
+    return answer_bytes(request, data, media, etag=etag)
 
 
 def nothing(request: HttpRequest, rest: str) -> HttpResponse:

@@ -48,11 +48,19 @@ def answer(request: HttpRequest, body: Any, headers: Mapping[str, str] | None = 
     return answer_bytes(request, _json(body), "application/json; charset=utf-8", headers)
 
 
+def etag_of(data: bytes) -> str:
+    """The ETag of an answer with these bytes."""
+    return f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+
+
 def answer_bytes(
-    request: HttpRequest, data: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    request: HttpRequest, data: bytes, content_type: str, headers: Mapping[str, str] | None = None, etag: str = ""
 ) -> HttpResponse:
-    """`data` with its ETag, or 304 when the asker has it and asked to read (RFC 9110, 13.1.2: a POST is answered)."""
-    etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+    """`data` with its ETag, or 304 when the asker has it and asked to read (RFC 9110, 13.1.2: a POST is answered).
+
+    etag   `etag_of` the data, where it is known already
+    """
+    etag = etag or etag_of(data)
     known = {e.strip().removeprefix("W/") for e in request.headers.get("If-None-Match", "").split(",")}
     if request.method in {"GET", "HEAD"} and (etag in known or "*" in known):
         response: HttpResponse = HttpResponseNotModified()
