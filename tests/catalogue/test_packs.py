@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -15,10 +17,13 @@ from kerege.catalogue.lifecycle_rules import Subject
 from kerege.catalogue.models import SearchEntry
 from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, current_pack, pack_in_force
 from kerege.catalogue.reconciliation_service import service
+from kerege.cli import main
 from kerege.semantics.codelist import CodeList, Concept
 from kerege.semantics.crosswalk import NOT, Condition, Crosswalk, Row
 from kerege.web.desks.catalogue import codelists as pages
 from kerege.web.desks.catalogue import crosswalks as crosswalk_pages
+
+from ..semantics.support import country_pack
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -92,6 +97,30 @@ def test_the_newest_published_version_is_in_force_as_the_life_cycle_says() -> No
     act("codelist", "kg:sex", "2031", "deprecate", at=NOW + timedelta(hours=2))
     assert (found := codelist_in_force("kg:sex")) is not None
     assert found.version == lifecycle.in_force("codelist", "kg:sex") == "2030"
+
+
+def test_the_command_line_shows_and_exports_what_is_in_force(tmp_path: Path) -> None:
+    published(sex())
+    codelists.import_codelist(sex("2031"), "c.importer", NOW)
+    out = tmp_path / "sex.ttl"
+    for arguments in (["codelist", "export", "kg:sex@in-force", "--out", str(out)], ["export", "skos", "kg:sex"]):
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+        told = out.read_text("utf-8") if "--out" in arguments else done.output
+        assert '"2030"' in told
+    gone = CliRunner().invoke(main, ["codelist", "show", "t:none@in-force"])
+    assert (gone.exit_code, "semantics.codelist_unknown" in gone.output) == (2, True)
+
+
+def test_the_top_levels_of_places_that_the_pack_ships_have_a_name_in_each_language_and_can_be_published() -> None:
+    places = country_pack().codelist("kg:soate")
+    assert {len(c.notation) for c in places} == {14}
+    assert len([c for c in places if c.broader is None]) == 9, "seven regions and two cities"
+    codelists.import_codelist(places, "c.importer", NOW)
+    act("codelist", places.id, "1", "submit", "approve", "publish")
+    found = codelist_in_force("kg:soate")
+    assert found is not None
+    assert found.get("41704000000000").labels == {"ky": "Нарын облусу", "ru": "Нарынская область", "en": "Naryn region"}  # type: ignore[union-attr]
 
 
 def test_what_is_in_force_is_asked_in_three_queries_and_read_once() -> None:

@@ -1,7 +1,7 @@
 """`kerege codelist`: code lists of the country pack, in files and in the catalogue: list, show, check, compare, export, import.
 
-A LIST is written as an id of the pack (`kg:sex`), a version in the catalogue (`kg:sex@2`, `kg:sex@` for the newest) or a file's path. Only
-`import`, `list --versions` and ids with `@` open the hub's database.
+A LIST is written as an id of the pack (`kg:sex`), a version in the catalogue (`kg:sex@2`, `kg:sex@` for the newest, `kg:sex@in-force` for the one
+that everybody is shown) or a file's path. Only `import`, `list --versions` and ids with `@` open the hub's database.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kerege.semantics.codelists_skos import RDF_SUFFIXES
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SHOWN = 20
+IN_FORCE = "in-force"
 
 
 @click.group()
@@ -36,9 +37,10 @@ def find_list(name: str, list_id: str = "") -> CodeList:
 
         open_database()
         from kerege.catalogue.codelists import load_codelist
+        from kerege.catalogue.packs import pack_in_force
 
         found, _, version = name.rpartition("@")
-        return load_codelist(found, version)
+        return pack_in_force().codelist(found) if version == IN_FORCE else load_codelist(found, version)
     return open_pack().codelist(name)
 
 

@@ -88,15 +88,18 @@ def _through(
 def publish_codes(pack: Pack, ledger: LedgerWriter, now: datetime) -> tuple[Put, Put]:
     """The country pack's code lists and crosswalks as versions.
 
-    The list of places stays a draft: not every unit has its name in three languages yet. The areas' crosswalk is this installation's own
-    and waits for the reviewer.
+    The list of places is published where each has its name in three languages: its top levels, which the pack ships, have. With the country's
+    full list (villages known by their Russian names only) it stays a draft. The areas' crosswalk is this installation's own and waits for
+    the reviewer.
     """
     lists = [codelists.import_codelist(c, STEWARD, now, origin="country pack") for c in pack.codelists.values()]
     walks = []
     for walk in pack.crosswalks.values():
         codelists.import_crosswalk(walk, STEWARD, now)
         walks.append((walk.id, walk.version or codelists.UNVERSIONED))
-    named = [(done.id, done.version) for done in lists if done.id != PLACES]
+    places = [Subject(codelists.CODELIST, done.id, done.version) for done in lists if done.id == PLACES]
+    drafts = {PLACES} if any(codelists.codelist_reasons(one, now) for one in places) else set()
+    named = [(done.id, done.version) for done in lists if done.id not in drafts]
     return (
         _through(codelists.CODELIST, named, ledger, now),
         _through(codelists.CROSSWALK, walks, ledger, now, wait=[AREA_CROSSWALK]),

@@ -12,7 +12,7 @@ from kerege.catalogue import browse, browse_use, queries
 from kerege.catalogue.codelists_unmapped import unmapped
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.ownership_queries import TenureView, owner_history
-from kerege.catalogue.packs import current_pack
+from kerege.catalogue.packs import crosswalk_in_force, current_pack
 from kerege.catalogue.queries import DatasetView, FieldView
 from kerege.ground import clock
 from kerege.ground.text import Text
@@ -107,7 +107,7 @@ def _ways(one: FieldView) -> list[dict[str, Any]]:
 
 
 def _walk(crosswalk_id: str) -> dict[str, Any]:
-    found = current_pack().crosswalks[crosswalk_id]
+    found = crosswalk_in_force(crosswalk_id) or current_pack().crosswalks[crosswalk_id]  # retired, and the mapping has it still
     return {
         "id": crosswalk_id,
         "title": found.title or crosswalk_id,

@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 from kerege.catalogue import browse, reference
 from kerege.catalogue.concepts import load_concepts
-from kerege.catalogue.packs import codelist_in_force, current_pack
+from kerege.catalogue.packs import codelist_in_force, pack_in_force
 from kerege.catalogue.search import KINDS, REACH, Filters, Found, Hit
 from kerege.catalogue.search import search as find
 from kerege.catalogue.search_words import STEM, keys, likeness, words
@@ -95,7 +95,7 @@ def _example(request: HttpRequest, name: str) -> dict[str, str]:
 
 def _ways(shape: browse.Shape) -> list[dict[str, Any]]:
     """The doors into the catalogue, each with how much is behind it."""
-    pack = current_pack()
+    pack = pack_in_force()
     counts = {
         "catalogue-concepts": len(load_concepts()),
         "catalogue-codelists": len(pack.codelists),
