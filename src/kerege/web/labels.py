@@ -60,10 +60,10 @@ def dataset(table: str, description: str = "") -> str:
     """
     if has(f"dataset.{table}"):
         return word(f"dataset.{table}")
-    method, _, path = table.partition(" ")
+    path = table.partition(" ")[2]
     last = path.rstrip("/").rsplit("/", 1)[-1]
     if path and has(f"dataset.{last}"):
-        return word("dataset-described", name=word(f"dataset.{last}"), how=method)
+        return word("dataset-described", name=word(f"dataset.{last}"))
     if has(f"data-service.{'/'.join(table.split('/')[-2:])}"):
         return word("dataset-seen", name=data_service(table))
     return description or table

@@ -8,7 +8,7 @@ from django import template
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from kerege.web import assets, charts, formats, labels, words
+from kerege.web import assets, charts, formats, labels, plan_words, words
 
 register = template.Library()
 
@@ -71,6 +71,18 @@ def field_name(value: Any) -> str:
 def register_name(value: Any) -> str:
     """A register by its code or subsystem, in words."""
     return labels.register(str(value))
+
+
+@register.filter
+def change_said(value: Any) -> str:
+    """Why a change stands in a harvest plan, in words."""
+    return plan_words.change(value.kind, value.reason)
+
+
+@register.filter
+def column_said(value: Any) -> str:
+    """A column's profile in a few words."""
+    return plan_words.column(str(value))
 
 
 @register.filter
