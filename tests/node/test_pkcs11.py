@@ -1,9 +1,11 @@
 """Keys on a token (SoftHSM): all methods verify, dropped sessions are opened again, a wrong PIN is tried once."""
 
+import gc
 import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -197,6 +199,20 @@ def test_labels_are_only_names_the_key_must_be_the_certificates(token: str, pair
     wrong = {"rsa": pairs["ec"], "ec": pairs["rsa"]}
     with pytest.raises((TokenFailed, ValueError)):
         key(token, wrong, "rsa")
+
+
+def test_a_module_begun_anew_for_one_token_is_begun_anew_for_the_others_too(
+    token: str, pairs: dict[str, KeyPair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, unheard = key(token, pairs, "ec"), list[Any]()
+    monkeypatch.setattr(sys, "unraisablehook", unheard.append)
+    with pytest.raises(TokenFailed, match="label"):
+        key(token, pairs, "ec", label="sign-nobody")  # leaves a session that knows no key yet
+    with pytest.raises(TokenFailed, match="no token"):
+        key("no-such-token", pairs, "ec")
+    verify(pairs["ec"].certificate, ECDSA_SHA512, one.sign(DATA, ECDSA_SHA512))
+    gc.collect()
+    assert unheard == [], "nothing was looked for in a session that was over"
 
 
 def test_threads_that_sign_at_the_same_time_each_get_their_own(token: str, pairs: dict[str, KeyPair]) -> None:

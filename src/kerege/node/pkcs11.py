@@ -52,21 +52,28 @@ class _Token:
         self._session: Any = None
         self._keys: dict[str, Any] = {}
         self._barred: str | None = None
+        self._begun = 0
         self.lock = threading.Lock()
 
     def key(self, label: str) -> Any:
-        if self._session is None:
-            self._open()
+        session = self._current()
         found = self._keys.get(label)
         if found is None:
-            found = self._session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=label)
+            found = session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=label)
             self._keys[label] = found
         return found
 
     def mechanisms(self) -> set[Any]:
+        return set(self._current().token.slot.get_mechanisms())
+
+    def _current(self) -> Any:
+        """The session, opened where there is none; one from before the module was begun anew is forgotten: its handles are void."""
+        begun = _BEGUN.get(self._module, 0)
+        if self._begun != begun:
+            self._session, self._keys, self._begun = None, {}, begun
         if self._session is None:
             self._open()
-        return set(self._session.token.slot.get_mechanisms())
+        return self._session
 
     def _open(self) -> None:
         if self._barred is not None:
@@ -90,9 +97,11 @@ class _Token:
         except (exceptions.PKCS11Error, RuntimeError):
             pass  # it was gone already
         if thoroughly:
+            _BEGUN[self._module] = _BEGUN.get(self._module, 0) + 1
             pkcs11.lib(self._module).reinitialize()
 
 
+_BEGUN: Final[dict[str, int]] = {}  # how often a module was begun anew: sessions with its other tokens end with that
 _TOKENS: Final[dict[tuple[str, str], _Token]] = {}
 _TOKENS_LOCK: Final = threading.Lock()
 
