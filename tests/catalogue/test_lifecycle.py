@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kerege.catalogue import errors, lifecycle, lifecycle_kinds
 from kerege.catalogue.lifecycle import Action, State, Subject, act, history, in_force, status
 from kerege.catalogue.lifecycle_rules import TRANSITIONS, Step, allowed, rule, state_after, submitter
-from kerege.catalogue.models import LifecycleAction
+from kerege.catalogue.models import ContractVersion, LifecycleAction
 from kerege.identity.errors import HistoryFixed
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -256,6 +256,18 @@ def test_every_state_can_be_reached_and_only_retired_is_an_end() -> None:
 def test_a_damaged_history_is_noticed() -> None:
     with pytest.raises(ValueError, match="action 1 is publish"):
         state_after([Step(Action.PUBLISH, "asanova")])
+
+
+@pytest.mark.django_db
+def test_who_added_a_contract_does_not_approve_what_somebody_else_submitted_for_him() -> None:
+    ContractVersion.objects.create(
+        contract="t:c", version="1", document={}, fingerprint="f", added_at=NOW, added_by="bekov"
+    )
+    subject = Subject("contract", "t:c", "1")
+    do(("submit", "asanova"), subject=subject)
+    with pytest.raises(errors.FourEyes, match="Bekov made it and may not approve it"):
+        act(subject, "approve", "Bekov", "fine", NOW + timedelta(hours=1))
+    act(subject, "approve", "chyngyzov", "fine", NOW + timedelta(hours=1))
 
 
 def test_every_condition_names_a_function_that_is_there() -> None:

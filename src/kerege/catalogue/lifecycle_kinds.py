@@ -35,7 +35,8 @@ CONTENT: Final[dict[str, str]] = {
     "contract": "kerege.catalogue.contracts:content",
 }
 
-# kind -> a function that takes a subject and returns who made the version, and so may not approve it, whoever submitted it
+# kind -> a function that takes a subject and returns who made the version, and so may not approve it, whoever submitted it; of a kind that is not
+# here it is who wrote its content
 AUTHORS: Final[dict[str, str]] = {
     "codelist": "kerege.catalogue.codelists:codelist_authors",
     "crosswalk": "kerege.catalogue.codelists:crosswalk_authors",
@@ -67,8 +68,8 @@ def content(subject: Subject, hold: bool) -> tuple[str, str]:
 def made_by(subject: Subject, person: str) -> bool:
     """Whether `person` made this version, under whatever spelling of the name."""
     target = AUTHORS.get(subject.kind)
-    authors: Sequence[str] = _named(target)(subject) if target is not None else ()
-    return any(same_person(person, author) for author in authors)
+    authors: Sequence[str] = _named(target)(subject) if target is not None else (content(subject, False)[1],)
+    return any(author and same_person(person, author) for author in authors)
 
 
 def follow(subject: Subject, action: Action, by: str, reason: str, now: datetime) -> None:
