@@ -130,7 +130,8 @@ def window(browser):
 def sign_in(page, base, person):
     page.goto(f"{base}/en/sign-in/")
     page.check(f'input[value="{person}"]')
-    page.click("main form button")
+    with page.expect_navigation():
+        page.click("main form button")
 
 
 def overflow(page):
