@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 
@@ -21,7 +22,9 @@ from kerege.membership.models import Member
 from kerege.reconcile import fields
 from kerege.services import definitions
 from kerege.services.definitions import AdmissionDefinition
-from kerege.web.words import has, say, word
+from kerege.web.words import catalogue, has, say, word
+
+OF_THE_COUNTRY: Final = " of the Kyrgyz Republic"  # what a contract's short English citation of an act leaves out
 
 
 def organisations() -> dict[str, Text]:
@@ -74,20 +77,33 @@ def crosswalk(code: str, title: str = "") -> str:
     return word(f"crosswalk-name.{code}") if has(f"crosswalk-name.{code}") else title or code
 
 
+def team(name: str) -> str:
+    """Who a contract's document, which has one language, names as its owner; in words where the interface knows the name."""
+    told = _teams().get(name)
+    return say(told) if told is not None else name
+
+
+@lru_cache(maxsize=1)
+def _teams() -> dict[str, Text]:
+    return {text.en: text for key, text in catalogue().items() if key.startswith("team.")}
+
+
 def unit(code: str) -> str:
     """A unit that answers for data, in words where the interface knows it."""
     return word(f"unit.{code}") if has(f"unit.{code}") else code
 
 
 def legal(code: str, service: str = "grade1-admission") -> str:
-    """A legal act by its short code, as the public service's definition cites it; other text as it is, "to be confirmed" in words."""
+    """A legal act by its short code, or by its English title as contracts cite it; other text as it is, "to be confirmed" in words."""
     if code == "to be confirmed":
         return word("legal.to-be-confirmed")
     try:
         acts = definition_of(service).legal_basis
     except KeregeError:
         return code
-    return say(acts[code].title) if code in acts else code
+    if code in acts:
+        return say(acts[code].title)
+    return next((say(act.title) for act in acts.values() if act.title.en.replace(OF_THE_COUNTRY, "") == code), code)
 
 
 def field(name: str) -> str:

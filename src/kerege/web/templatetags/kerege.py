@@ -86,6 +86,12 @@ def column_said(value: Any) -> str:
 
 
 @register.filter
+def team_name(value: Any) -> str:
+    """Who a contract's document names as its owner, in words."""
+    return labels.team(str(value or ""))
+
+
+@register.filter
 def legal_name(value: Any) -> str:
     """A legal act by its code, in words; other text as it is."""
     return labels.legal(str(value))

@@ -24,6 +24,7 @@ from kerege.web.desks.catalogue import frame
 from kerege.web.words import has, say, term, word
 
 _PER_PAGE: Final = 50
+_OF_MAPPING: Final = "What the canonical records of {} are, whichever node or file they come from"
 
 
 @lru_cache(maxsize=4)
@@ -132,8 +133,10 @@ def contract(request: HttpRequest, contract_id: str) -> HttpResponse:
 
 
 def _purpose(made: Contract) -> str:
+    """What a contract is for. The country pack's say all the same of the records their mapping makes; that is told in the page's language."""
     told = made.document.get("description")
-    return say(told.get("purpose")) if isinstance(told, dict) else ""
+    written = say(told.get("purpose")) if isinstance(told, dict) else ""
+    return word("contract.purpose_of_mapping", mapping=made.id) if written == _OF_MAPPING.format(made.id) else written
 
 
 def _place(versions: list[Any], version: str) -> int:
