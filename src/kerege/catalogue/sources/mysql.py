@@ -2,8 +2,10 @@
 
 There is no `TABLESAMPLE`: of a table larger than the limit, pieces of rows are read at evenly spaced places of its primary key when that is one
 whole number, which costs the server as much as the sample is large. A table without such a key gives its first rows, and that is said
-in a remark. Large tables are not counted: InnoDB's own estimate decides. The statement time-out is set in both families' words.
-The cost is the CPU time of the server's thread where it runs on this machine (MariaDB tells its number), else the time answers took.
+in a remark. Large tables are not counted: InnoDB's own estimate decides, asked for fresh where MySQL would give yesterday's. What the families
+say differently (time-outs, threads) is said in both families' words, and a type that only one of them has is known by its name.
+The cost is the CPU time of the server's thread where it runs on this machine and tells its number, else the time answers took.
+Connections use TLS where the server offers it; `ssl_ca`, `ssl_cert` and `ssl_key` in the URL make it a condition and check who answers.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, Final
 
 import pymysql  # type: ignore[import-untyped]
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import INTEGER
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -24,13 +27,53 @@ from kerege.catalogue.sources.databases import Database, about, watched
 
 _SYSTEM_SCHEMAS: Final = {"information_schema", "performance_schema", "mysql", "sys"}
 _PIECES: Final = 100
+# MariaDB's question, and MySQL's
+_THREAD: Final = (
+    "SELECT TID FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()",
+    "SELECT THREAD_OS_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = CONNECTION_ID()",
+)
+_TLS: Final = ("ssl_ca", "ssl_cert", "ssl_key")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+# numbers as both families have them, MySQL's from the server error reference of its manual
 _SLOW: Final = {1205, 1969, 3024}  # lock wait, MariaDB's and MySQL's statement time-out
-_REFUSED: Final = {1044, 1045, 1049, 1142, 1143, 1370, 1698}
-_DOWN: Final = {2002, 2003, 2005, 2006, 2013, 1053, 1927}
-_NO_RIGHT: Final = {1142, 1143, 1370}
-_BINARY: Final = ("BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "BIT", "GEOMETRY", "POINT")
+_ENDED: Final = {
+    2006,
+    2013,
+    1053,
+    1927,
+    3169,
+    4031,
+}  # gone, lost, shutting down, killed in either's words, waited too long
+_FULL: Final = {1040, 1203, 1226}  # connections of the server, of the account, what the account may use
+_DOWN: Final = {2002, 2003, 2005, *_FULL, *_ENDED}
+_NO_RIGHT: Final = {1142, 1143, 1227, 1370}
+_EXPIRED: Final = {1820, 1862, 3118, 4151}  # a password past its day, a locked account
+_TLS_ASKED: Final = {3159}
+_REFUSED: Final = {1044, 1045, 1049, 1129, 1130, 1251, 1524, 1698, 2059, 2061, *_NO_RIGHT, *_EXPIRED, *_TLS_ASKED}
+_BINARY: Final = (
+    *("BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "VECTOR"),
+    *("GEOMETRY", "POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOM"),
+)
 _WHOLE: Final = ("INTEGER", "BIGINT", "SMALLINT", "MEDIUMINT", "TINYINT")
+
+
+class _Types(dict[str, Any]):
+    """SQLAlchemy's types by name, and for every other name a type that is called so: one that it does not know would be nameless, or break it off
+    where it has arguments (MySQL's VECTOR(3))."""
+
+    def __missing__(self, name: str) -> type[sa.types.UserDefinedType[Any]]:
+        shown = name.upper()
+
+        class Other(sa.types.UserDefinedType[Any]):
+            cache_ok = True
+
+            def __init__(self, *_: object, **__: object) -> None:
+                """What stands in brackets after its name is not kept."""
+
+            def get_col_spec(self, **_: object) -> str:
+                return shown
+
+        return Other
 
 
 class MySQL(Database):
@@ -47,18 +90,22 @@ class MySQL(Database):
         seconds = reading.limits.seconds
         name = f"mysql://{url.host or 'local'}:{url.port or 3306}/{url.database or ''}"
         socket = url.query.get("unix_socket")
+        tls: dict[str, Any] = {part: str(url.query[part]) for part in _TLS if part in url.query}
+        tls |= {"ssl_verify_cert": True, "ssl_verify_identity": True} if "ssl_ca" in tls else {}
 
         def connect() -> Any:
             return pymysql.connect(
                 host=url.host or "localhost", port=url.port or 3306, user=url.username, password=url.password or "",
                 database=url.database, unix_socket=str(socket) if socket else None, charset="utf8mb4",
-                connect_timeout=min(seconds, 10), read_timeout=seconds + 5, local_infile=False, program_name="kerege-harvest",
+                connect_timeout=min(seconds, 10), read_timeout=seconds + 5, local_infile=False, program_name="kerege-harvest", **tls,
             )  # fmt: skip
 
         engine = sa.create_engine(
             "mysql+pymysql://", creator=connect, poolclass=sa.pool.QueuePool, pool_size=1, max_overflow=0,
             pool_timeout=seconds,
         )  # fmt: skip
+        dialect: Any = engine.dialect
+        dialect.ischema_names = _Types(dialect.ischema_names)
         source = cls(name, engine, reading)
         source._near = socket is not None or (url.host or "localhost") in _LOOPBACK
         watched(engine, source.cost, source._opened)
@@ -69,10 +116,11 @@ class MySQL(Database):
         with driver.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION READ ONLY")
             cursor.execute("SET SESSION lock_wait_timeout = 2")
-            # each family knows one of these
+            # each family knows some of these; MySQL keeps what it estimates of a table for a day
             for statement in (
                 f"SET SESSION max_statement_time = {seconds}",
                 f"SET SESSION max_execution_time = {seconds * 1000}",
+                "SET SESSION information_schema_stats_expiry = 0",
             ):
                 try:
                     cursor.execute(statement)
@@ -135,6 +183,8 @@ class MySQL(Database):
         low, high = connection.execute(
             sa.select(sa.func.min(table.c[key]), sa.func.max(table.c[key])).select_from(table)
         ).one()
+        if low is None:  # the estimate was of rows that are gone
+            return query.limit(limits.taken)
         pieces = min(_PIECES, limits.taken)
         step = max(1, (int(high) - int(low) + 1) // pieces)
         most = limits.taken // pieces
@@ -159,11 +209,18 @@ class MySQL(Database):
         if number in _SLOW:
             return SourceSlow(source=self.name, table=table, seconds=self._reading.limits.seconds)
         if number in _REFUSED:
-            reason = "no right to read" if number in _NO_RIGHT else "account, password or database name"
+            reason = "account, password or database name"
+            reason = "no right to read" if number in _NO_RIGHT else reason
+            reason = "the account is locked or its password has expired" if number in _EXPIRED else reason
+            reason = "the server wants a connection over TLS" if number in _TLS_ASKED else reason
             return SourceRefused(source=self.name, reason=reason)
         if number in _DOWN:
-            ended = number in (2013, 2006, 1053, 1927)
-            reason = "the connection ended in the middle of reading" if ended else "connection refused or timed out"
+            reason = (
+                "the connection ended in the middle of reading"
+                if number in _ENDED
+                else "connection refused or timed out"
+            )
+            reason = "the server or the account has no connection left" if number in _FULL else reason
             return SourceDown(source=self.name, reason=reason)
         return super()._translated(error, table)
 
@@ -173,19 +230,22 @@ def _cut(column: Any, declared: str, most: int) -> Any:
     if declared.startswith(_BINARY):
         told = sa.func.concat(sa.func.length(column), sa.literal_column("':'"), sa.func.md5(column))
         return sa.type_coerce(sa.cast(told, sa.BINARY), sa.types.NULLTYPE)
+    if declared.startswith("BIT"):
+        return sa.type_coerce(sa.cast(sa.cast(column, INTEGER(unsigned=True)), sa.CHAR), sa.types.NULLTYPE)
     if declared.startswith((*_WHOLE, "DATE", "TIME", "YEAR", "DECIMAL", "DOUBLE", "FLOAT")):
         return sa.type_coerce(sa.cast(column, sa.CHAR), sa.types.NULLTYPE)
     return sa.type_coerce(sa.func.left(column, most + 1), sa.types.NULLTYPE)
 
 
 def _server_thread(cursor: Any) -> tuple[int, int] | None:
-    """(process, thread) of the server that answers this connection, when it is one of this machine's."""
-    try:
-        cursor.execute("SELECT TID FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()")
-        row = cursor.fetchone()
-    except pymysql.err.DatabaseError:  # MySQL does not tell
-        return None
-    process = process_of_thread(int(row[0])) if row and row[0] else None
-    if process is None or process_cpu(process, name="maria") is None:
-        return None
-    return process, int(row[0])
+    """(process, thread) of the server that answers this connection, when it is one of this machine's and tells."""
+    for question in _THREAD:
+        try:
+            cursor.execute(question)
+            row = cursor.fetchone()
+        except pymysql.err.DatabaseError:  # the other family, or an account that may not ask
+            continue
+        process = process_of_thread(int(row[0])) if row and row[0] else None
+        if process is not None and any(process_cpu(process, name=name) is not None for name in ("maria", "mysql")):
+            return process, int(row[0])
+    return None
