@@ -81,7 +81,8 @@ def _settled() -> tuple[Settled, ...]:
     from kerege.catalogue.models import CodeListVersion, CrosswalkVersion, LifecycleAction
 
     done: dict[tuple[str, str], dict[str, list[LifecycleAction]]] = {}
-    for row in LifecycleAction.objects.filter(kind__in=(_CODELIST, _CROSSWALK)).order_by("number"):
+    acted = LifecycleAction.objects.filter(kind__in=(_CODELIST, _CROSSWALK)).order_by("number")
+    for row in acted.only("kind", "subject", "version", "action", "by", "at"):
         done.setdefault((row.kind, row.subject), {}).setdefault(row.version, []).append(row)
     chosen: dict[tuple[str, str], str] = {}
     for what, versions in done.items():
