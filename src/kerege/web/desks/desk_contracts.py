@@ -36,7 +36,8 @@ def listing(request: HttpRequest) -> HttpResponse:
     page = pages(request, ContractVersion.objects.values("contract").distinct().count(), 15)
     running, all_running = contract_queries.clocks(clock.now())
     context = {
-        "rows": contract_queries.lines(page.start, page.size), "pages": page, "clocks": running, "more_clocks": all_running - len(running),
+        "rows": [(named(line.contract, line.name), line) for line in contract_queries.lines(page.start, page.size)], "pages": page,
+        "clocks": running, "more_clocks": all_running - len(running),
         "most": settings.DATA_UPLOAD_MAX_MEMORY_SIZE, "choice": choice(request),
     }  # fmt: skip
     return show(request, "desks/desk_contracts.html", context)
