@@ -61,6 +61,11 @@ def test_a_finding_of_a_register_whose_name_two_organisations_use_is_no_owners_a
     assert data_owner.get(f"/en/desks/findings/{bare}/").status_code == 404
     assert data_owner.post(f"/en/desks/findings/{bare}/", {"act": "acknowledged"}).status_code == 404
     assert "Nothing waits" in check(data_owner.get("/en/desks/findings/"), "en").text
+    told = {
+        who: check(client.get("/en/desks/"), "en").text for who, client in (("owner", data_owner), ("steward", steward))
+    }
+    waits = {who: re.findall(r"without an owner (\d+) open", " ".join(text.split())) for who, text in told.items()}
+    assert waits == {"owner": ["0"], "steward": ["1"]}
     page = steward.post(f"/en/desks/findings/{bare}/", {"act": "acknowledged"}, follow=True)
     assert "Acknowledged" in check(page, "en").text
     whole = reconcile.send_finding("disc-9", register="KG/GOV/70000001/civil", **told)

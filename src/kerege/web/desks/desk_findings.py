@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -30,18 +31,23 @@ _NEXT = {
 }
 
 
-def listing(request: HttpRequest) -> HttpResponse:
-    now, may = clock.now(), rights(request)
-    ended = request.GET.get("ended") == "1"
-    # an owner sees what the own organisation and registers have to answer
+def findings_of(request: HttpRequest, *, ended: bool = False) -> Which:
+    """What this person may see: an owner what the own organisation and registers have to answer, stewards and reviewers everything."""
+    may = rights(request)
     mine = None if may.steward or may.reviewer else answering.names_of(me(request).member)
-    counts = desk.counts(now, Which(names=mine, ended=ended))
+    return Which(names=mine, ended=ended)
+
+
+def listing(request: HttpRequest) -> HttpResponse:
+    now, ended = clock.now(), request.GET.get("ended") == "1"
+    seen = findings_of(request, ended=ended)
+    counts = desk.counts(now, seen)
     chosen = {
         "group": one_of(request.GET.get("group", ""), GROUPS),
         "status": one_of(request.GET.get("status", ""), STATUSES),
         "owner": one_of(request.GET.get("owner", ""), [*filter(None, counts.owners), NOBODY]),
     }
-    which = Which(names=mine, ended=ended, **chosen)
+    which = replace(seen, group=chosen["group"], status=chosen["status"], owner=chosen["owner"])
     number = desk.total(now, which) if any(chosen.values()) else counts.owners.total()
     page = pages(request, number, PAGE, ended="1" if ended else "", **chosen)
     known = labels.organisations()

@@ -8,10 +8,12 @@ from django.urls import reverse
 from kerege.catalogue import crosswalk_desk, lifecycle_queries
 from kerege.catalogue.column_desk import progress
 from kerege.catalogue.lifecycle_rules import State
-from kerege.catalogue.models import ContractVersion, Finding, Plan
+from kerege.catalogue.models import ContractVersion, Plan
 from kerege.catalogue.requests import open_registers
-from kerege.reconcile import desk_queries
+from kerege.ground import clock
+from kerege.reconcile import desk_findings, desk_queries
 from kerege.web.desks.desk_common import rights, show
+from kerege.web.desks.desk_findings import findings_of
 from kerege.web.words import language
 
 
@@ -24,7 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
             "harvests": Plan.objects.filter(status=Plan.OPEN).count(),
             "suggestions": crosswalk_desk.undecided().count() + progress(most=1)[1],
             "crosswalks": lifecycle_queries.count("crosswalk", State.SUBMITTED, State.APPROVED),
-            "findings": Finding.objects.filter(settled_at=None).count(),
+            "findings": desk_findings.total(clock.now(), findings_of(request)),
             "contracts": ContractVersion.objects.count(),
             "board": None,
             "requests": len(open_registers()),
