@@ -270,7 +270,7 @@ def measure(crosswalk: str = "") -> Measured:
     rows = rows.filter(crosswalk=crosswalk) if crosswalk else rows
     settling = rows.exclude(verdict=REFUSED)
     same = settling.filter(crosswalk=OuterRef("crosswalk"), code=OuterRef("code"))
-    after = same.filter(Q(at__gt=OuterRef("at")) | Q(at=OuterRef("at"), pk__gt=OuterRef("pk")))
+    after = same.filter(pk__gt=OuterRef("pk"))
     ranks = SuggestedTarget.objects.filter(suggestion=OuterRef("suggestion"), target=OuterRef("target"))
     hit, alone = Q(verdict=ACCEPTED), Q(suggestion__said="accept")
     found = (
@@ -325,14 +325,13 @@ class OpenSuggestion:
 
 
 def waiting(crosswalk: str = "", *, most: int = 200) -> list[OpenSuggestion]:
-    """Newest suggestions that no decision settled yet, unsure ones first; three queries."""
-    done = set(CodeDecision.objects.exclude(verdict=REFUSED).values_list("crosswalk", "code"))
-    rows = CodeSuggestion.objects.order_by("-pk").prefetch_related("candidates")
-    newest: dict[tuple[str, str], CodeSuggestion] = {}
-    for row in rows.filter(crosswalk=crosswalk) if crosswalk else rows:
-        newest.setdefault((row.crosswalk, row.code), row)
-    found = [row for key, row in newest.items() if key not in done]
-    found.sort(key=lambda r: (("unsure", "none", "accept").index(r.said), r.crosswalk, r.code))
+    """Newest suggestions that no decision settled yet, unsure ones first; two queries, which read no more than `most` of them."""
+    same = {"crosswalk": OuterRef("crosswalk"), "code": OuterRef("code")}
+    later = CodeSuggestion.objects.filter(**same, pk__gt=OuterRef("pk"))
+    settled = CodeDecision.objects.filter(**same).exclude(verdict=REFUSED)
+    rows = CodeSuggestion.objects.filter(~Exists(later), ~Exists(settled)).prefetch_related("candidates")
+    rows = rows.filter(crosswalk=crosswalk) if crosswalk else rows
+    found = rows.order_by("-said", "crosswalk", "code")  # unsure, none, accept
     return [
         OpenSuggestion(
             r.crosswalk, r.code, r.label, r.said, r.reason, r.made_at,
