@@ -71,12 +71,12 @@ def crosswalk_suggest(
         merge_labels=merge_labels,
     )
     sets = candidate_sets(suggest_codes(own, theirs), crosswalks.induced_from(links) if links is not None else ())
-    name = crosswalk_id or out.name.removesuffix(".tsv").removesuffix(".sssom")
+    name, wanted = crosswalk_id or out.name.removesuffix(".tsv").removesuffix(".sssom"), policy_of(policy)
     if keep:
         sets = _not_denied(name, sets)
     suggestions = as_suggestions(sets)
     made = crosswalks.crosswalk_from(
-        name, own, theirs, suggestions, policy=policy_of(policy), subject_source=left.name, object_source=right.name
+        name, own, theirs, suggestions, policy=wanted, subject_source=left.name, object_source=right.name
     )
     crosswalks.write(made, out)
     if keep:
