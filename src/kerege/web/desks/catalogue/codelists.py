@@ -88,7 +88,7 @@ def codelist(request: HttpRequest, list_id: str) -> HttpResponse:
         "holders": [frame.attribute(one, known) for one in holders], "holders_more": max(0, many - len(holders)),
         "concepts": [frame.concept(c.id) for c in load_concepts().values() if c.codelist == list_id],
         "crosswalks": [
-            {"id": w.id, "title": w.title or w.id, "to": w.object_source == list_id}
+            {"id": w.id, "title": labels.crosswalk(w.id, w.title), "to": w.object_source == list_id}
             for w in pack.crosswalks.values() if list_id in (w.subject_source, w.object_source)
         ],
         "mappings": [m.title for m in pack.mappings.values() if list_id in m.codelists],

@@ -107,10 +107,12 @@ def _ways(one: FieldView) -> list[dict[str, Any]]:
 
 
 def _walk(crosswalk_id: str) -> dict[str, Any]:
-    found = crosswalk_in_force(crosswalk_id) or current_pack().crosswalks[crosswalk_id]  # retired, and the mapping has it still
+    found = (
+        crosswalk_in_force(crosswalk_id) or current_pack().crosswalks[crosswalk_id]
+    )  # retired, and the mapping has it still
     return {
         "id": crosswalk_id,
-        "title": found.title or crosswalk_id,
+        "title": labels.crosswalk(crosswalk_id, found.title),
         "rows": len(found.rows),
         "target": frame.codelist(found.object_source),
     }
@@ -162,7 +164,7 @@ def _hit(hit: Hit, known: Mapping[str, Text]) -> dict[str, Any]:
     elif kind == "consumer":
         name = f"{labels.register(key)}, {frame.organisation(key, known).name}"
     elif kind == "crosswalk":
-        address = frame.to("catalogue-crosswalk", key)
+        name, address = labels.crosswalk(key), frame.to("catalogue-crosswalk", key)
     elif kind == "codelist":
         name, address = frame.codelist(key).name, frame.to("catalogue-codelist", key)
     elif kind == "dataset":

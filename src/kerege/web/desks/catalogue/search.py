@@ -222,6 +222,8 @@ def _hit(
             "owner": "catalogue-owner",
         }
         told |= {"address": frame.to(page.get(hit.kind, "catalogue-reference"), hit.key), "code": hit.key}
+        if hit.kind == "crosswalk" and (name := labels.crosswalk(hit.key)) != hit.key:
+            told["pieces"] = [(name, False)]
     if hit.kind in ("codelist", "owner", "contract"):
         told["note"] = ""
     elif hit.kind in ("concept", "code"):
