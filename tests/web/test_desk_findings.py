@@ -51,8 +51,8 @@ def test_a_finding_of_a_register_whose_name_two_organisations_use_is_no_owners_a
         discrepancy_id="disc-9", run="r", case_id="c", field="surname", left_register="civil", right_register="health",
         cls="conflict", owner="civil", found_at=clock.now(),
     )  # fmt: skip
-    told = {"note_code": "conflict", "sent_by": "steward-9", "now": clock.now()}
-    bare = reconcile.send_finding("disc-9", register="civil", **told)
+    sent = {"note_code": "conflict", "sent_by": "steward-9", "now": clock.now()}
+    bare = reconcile.send_finding("disc-9", register="civil", **sent)
     assert data_owner.get(f"/en/desks/findings/{bare}/").status_code == 200
     other = Member.objects.create(
         code="KG/COM/80000001", name_ky="x", name_ru="x", name_en="x", registered_at=clock.now()
@@ -68,7 +68,7 @@ def test_a_finding_of_a_register_whose_name_two_organisations_use_is_no_owners_a
     assert waits == {"owner": ["0"], "steward": ["1"]}
     page = steward.post(f"/en/desks/findings/{bare}/", {"act": "acknowledged"}, follow=True)
     assert "Acknowledged" in check(page, "en").text
-    whole = reconcile.send_finding("disc-9", register="KG/GOV/70000001/civil", **told)
+    whole = reconcile.send_finding("disc-9", register="KG/GOV/70000001/civil", **sent)
     assert data_owner.get(f"/en/desks/findings/{whole}/").status_code == 200
 
 
