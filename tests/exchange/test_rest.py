@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.exchange import rest, resttarget
+from kerege.exchange import rest, restheaders, resttarget
 from kerege.exchange.errors import (
     ExchangeError,
     HeaderInvalid,
@@ -300,3 +300,51 @@ def test_any_bytes_are_read_or_refused_but_never_break_the_reader(data: bytes) -
 def test_a_status_has_three_digits() -> None:
     with pytest.raises(MessageMalformed):
         rest.decode_response(b"20\r\nOK\r\n")
+
+
+_NAMES = st.sampled_from(
+    [b"X-Road-Client", b"x-road-id", b"X-ROAD-ID", b"x_road_id", b"X-Road-Request-Id", b"x-road-request-hash", b"Accept",
+     b"Connection", b"Host", b"content-type", b"X-Road-Error", b"Proxy-Thing", b"x-road-security-server", b"Etag"]
+)  # fmt: skip
+
+
+@given(st.lists(_NAMES, max_size=8))
+def test_a_sequence_of_names_says_what_its_names_say_one_by_one(names: list[bytes]) -> None:
+    shape = restheaders.Shape(tuple(names))
+    low = [name.lower() for name in names]
+    shadows = [b"_" in name for name in names]
+    own = [name for name in low if name.startswith(b"x-road-")]
+    dropped = rest.HOP_BY_HOP | {b"x-road-request-id", b"x-road-request-hash"}
+    kept = [at for at, name in enumerate(low) if name not in dropped]
+    own_kept = [low[at] for at in kept if low[at].startswith(b"x-road-")]
+    assert list(shape.from_client) == kept
+    assert shape.plain == (len(own) == len(set(own)) and not any(shadows))
+    assert shape.from_client_plain == (len(own_kept) == len(set(own_kept)) and not any(shadows[at] for at in kept))
+    assert list(shape.for_agency) == [at for at, name in enumerate(low) if name not in rest.HOP_BY_HOP]
+    headers = tuple((name, b"v%d" % at) for at, name in enumerate(names))
+    assert rest.for_the_client(headers, shape) == rest.for_the_client(headers)
+    for at, name in (
+        (shape.client, b"x-road-client"), (shape.message_id, b"x-road-id"), (shape.request_id, b"x-road-request-id"),
+        (shape.server, b"x-road-security-server"), (shape.accept, b"accept"), (shape.content_type, b"content-type"),
+    ):  # fmt: skip
+        assert (None if at < 0 else headers[at][1]) == rest.header(headers, name)
+
+
+@given(
+    st.text("/r1?#ab%20\\", max_size=14), st.sampled_from(["", "/r1", "/r1/KG/GOV/1/sub/code", "/r1/KG/GOV//sub/code"])
+)
+def test_a_target_is_taken_apart_as_its_slashes_say(rest_of: str, begin: str) -> None:
+    target = begin + rest_of
+    path, mark, query = target.partition("?")
+    pieces = path.split("/", 7)
+    good = not set(target) & set("#\\") and len(pieces) >= 7 and pieces[:2] == ["", "r1"]
+    try:
+        found = resttarget.parts_of(target)
+    except TargetInvalid:
+        assert not good
+    except IdentifierInvalid:
+        assert good  # a part of an identifier that cannot be one
+    else:
+        assert good
+        assert found[1:] == ("/" + pieces[7] if len(pieces) == 8 else "", query if mark else None)
+        assert found[0] == resttarget.parse_target(target).service

@@ -39,7 +39,7 @@ class Node:
             sealing=SimpleNamespace(submit=lambda item: self.link.failed([item], LogFailed(reason="x"))),
         )  # fmt: skip
         provider = SimpleNamespace(
-            peer=lambda *_: None, check_peer=lambda *_: None, new_exchange=lambda _: exchange,
+            peer=lambda *_: None, check_peer=lambda *_: None, new_exchange=lambda *_: exchange,
             accept=self.accept, check_first_time=lambda _: None, begin=self.begin,
         )  # fmt: skip
         self.link: Any = LinkServer(core, provider, lambda _: None)  # type: ignore[arg-type]

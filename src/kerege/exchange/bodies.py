@@ -169,7 +169,7 @@ class Spool:
 Body = bytes | Spool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, like the messages it is part of: two or three are made for each
 class Attachment:
     """One part of a message beside its main part: a REST body has no headers; a SOAP attachment has its own, and is kept as sent."""
 

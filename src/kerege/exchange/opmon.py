@@ -168,7 +168,8 @@ def line(exchange: Exchange) -> bytes:
         or x.request_mime_size is not None
         or x.response_mime_size is not None
     ):
-        return orjson.dumps(record(x), option=orjson.OPT_APPEND_NEWLINE)
+        # a copy: orjson gives bytes with room for thousands more behind them, and whoever keeps lines keeps ten thousand
+        return memoryview(orjson.dumps(record(x), option=orjson.OPT_APPEND_NEWLINE)).tobytes()
     client, service = request.client, request.service
     # parties by identity: they are themselves remembered where messages are read
     kind = (

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -24,82 +24,20 @@ from kerege.exchange.errors import (
     TargetInvalid,
 )
 from kerege.exchange.ids import ClientId, DataServiceId, ServerId
-from kerege.exchange.resttarget import parse_target
-
-Headers = tuple[tuple[bytes, bytes], ...]
+from kerege.exchange.restheaders import HOP_BY_HOP as HOP_BY_HOP
+from kerege.exchange.restheaders import NOT_FOR_THE_CLIENT as NOT_FOR_THE_CLIENT
+from kerege.exchange.restheaders import Headers as Headers
+from kerege.exchange.restheaders import Shape as Shape
+from kerege.exchange.restheaders import name_of, repeated
+from kerege.exchange.restheaders import shape_of as shape_of
+from kerege.exchange.resttarget import parts_of
 
 VERBS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"})
-HOP_BY_HOP: Final = frozenset(
-    (
-        b"transfer-encoding",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"te",
-        b"trailer",
-        b"upgrade",
-        b"connection",
-        b"user-agent",
-        b"host",
-        b"content-length",
-        b"server",
-        b"expect",
-    )
-)
-# what a consumer's node drops from a provider's signed answer: how its own HTTP answer is framed and that it is a fault is its
-# own to say. Headers that a `connection` header lists are hop-by-hop as well; see `for_the_client`.
-NOT_FOR_THE_CLIENT: Final = HOP_BY_HOP | {b"proxy-connection", b"x-road-error"}
-_NOT_FROM_CLIENT: Final = HOP_BY_HOP | {b"x-road-request-id", b"x-road-request-hash"}
-_NOT_FROM_PROVIDER: Final = HOP_BY_HOP | {
-    b"x-road-id",
-    b"x-road-client",
-    b"x-road-service",
-    b"x-road-request-id",
-    b"x-road-request-hash",
-    b"x-road-error",
-}
-_SAID_ONCE: Final = (b"x-road-id", b"x-road-client", b"x-road-service", b"x-road-request-id", b"x-road-request-hash")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _BAD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _PLAIN_VALUE: Final = bytes(one for one in range(256) if not _BAD_VALUE.match(bytes((one,))))
 _PLAIN: Final = _PLAIN_VALUE + b"\r\n"
 _ID: Final = re.compile(rb"[\x20-\x7e]{1,255}\Z")
-
-
-class _Name:
-    """What a header's name says, found out once for each name."""
-
-    __slots__ = (
-        "dropped_from_client",
-        "dropped_from_provider",
-        "hop_by_hop",
-        "low",
-        "not_for_client",
-        "once",
-        "shadows",
-        "xroad",
-    )
-
-    def __init__(self, name: bytes) -> None:
-        low = name.lower()
-        self.low = low
-        self.xroad = low.startswith(b"x-road-")
-        # to a reader that takes `_` for `-`, as gateways of agencies do
-        self.shadows = b"_" in name and low.replace(b"_", b"-").startswith(b"x-road-")
-        self.once = low in _SAID_ONCE
-        self.hop_by_hop = low in HOP_BY_HOP
-        self.dropped_from_client = low in _NOT_FROM_CLIENT
-        self.dropped_from_provider = low in _NOT_FROM_PROVIDER or self.shadows
-        self.not_for_client = low in NOT_FOR_THE_CLIENT or low.startswith(b"proxy-")
-
-
-@lru_cache(maxsize=4096)
-def _name(name: bytes) -> _Name:
-    """Raises HeaderInvalid when `name` could be read as something else than one header's name."""
-    if not _TOKEN.match(name):
-        raise HeaderInvalid(header="(unnamed)", reason="its name is not a token")
-    return _Name(name)
 
 
 @lru_cache(maxsize=4096)
@@ -130,6 +68,8 @@ class RestRequest:
     query: str | None
     message_id: str
     request_id: str
+    # where its own readers looked already whether it names a server; not carried over to a copy with other headers
+    _anywhere: bool = field(default=False, init=False, repr=False, compare=False)
 
     def encode(self) -> bytes:
         """The signed byte form."""
@@ -137,6 +77,8 @@ class RestRequest:
 
     @property
     def server(self) -> ServerId | None:
+        if self._anywhere:
+            return None
         raw = header(self.headers, b"x-road-security-server")
         return None if raw is None else ServerId.parse(_ascii(raw, "X-Road-Security-Server"))
 
@@ -148,6 +90,7 @@ class RestResponse:
     status: int
     reason: str
     headers: Headers
+    shape: Shape | None = field(default=None, repr=False, compare=False)  # of the headers, where they were just read
 
     def encode(self) -> bytes:
         """The signed byte form."""
@@ -159,7 +102,7 @@ def encode_lines(first: bytes, second: bytes, headers: Headers) -> bytes:
 
 
 def request_from_client(
-    verb: str, target: str, headers: Headers, *, new_message_id: str, request_id: str
+    verb: str, target: str, headers: Headers, *, new_message_id: str, request_id: str, shape: Shape | None = None
 ) -> RestRequest:
     """What the consumer's server sends on for a client's HTTP request: hop-by-hop headers gone, ids added.
 
@@ -167,76 +110,45 @@ def request_from_client(
     """
     if verb not in VERBS:
         raise TargetInvalid(reason="its method is not one of " + " ".join(sorted(VERBS)))
-    parsed = parse_target(target)
-    kept, found = [], _Found()
-    for pair in headers:
-        name = _name(pair[0])
-        if not name.dropped_from_client:
-            kept.append(pair)
-            if (name.xroad or name.shadows) and not found.take(name, pair[1]):
-                raise HeaderInvalid(
-                    header=name.low.decode("ascii"), reason="it occurs more than once, or is written with underscores"
-                )
+    service, path, query = parts_of(target)
+    shape = shape or shape_of(headers)
+    kept = [headers[at] for at in shape.from_client]
+    if not shape.from_client_plain:
+        raise HeaderInvalid(header=repeated(kept), reason="it occurs more than once, or is written with underscores")
     _check_values(kept)
-    if found.client is None:
+    if shape.client < 0:
         raise HeaderMissing(header="X-Road-Client")
-    client = _client(found.client)
-    if found.message_id is None:
+    client = _client(headers[shape.client][1])
+    if shape.message_id < 0:
         message_id = f"{client.instance}-{new_message_id}"
         kept.append((b"x-road-id", message_id.encode()))
     else:
-        message_id = _message_id(found.message_id)
+        message_id = _message_id(headers[shape.message_id][1])
     kept.append((b"x-road-request-id", request_id.encode()))
-    service, path, query = parsed.service, parsed.path, parsed.query
-    return RestRequest(verb, target, tuple(kept), client, service, path, query, message_id, request_id)
-
-
-class _Found:
-    """The x-road headers of one message; each may be there once."""
-
-    __slots__ = ("client", "message_id", "request_id", "seen")
-
-    def __init__(self) -> None:
-        self.client: bytes | None = None
-        self.message_id: bytes | None = None
-        self.request_id: bytes | None = None
-        self.seen: set[bytes] = set()
-
-    def take(self, name: _Name, value: bytes) -> bool:
-        """False when two readers could read it differently: it is repeated, or shadowed."""
-        low = name.low
-        if name.shadows or low in self.seen:
-            return False
-        self.seen.add(low)
-        if low == b"x-road-client":
-            self.client = value
-        elif low == b"x-road-id":
-            self.message_id = value
-        elif low == b"x-road-request-id":
-            self.request_id = value
-        return True
+    request = RestRequest(verb, target, tuple(kept), client, service, path, query, message_id, request_id)
+    request._anywhere = shape.server < 0
+    return request
 
 
 def decode_request(data: bytes) -> RestRequest:
     """The request in the signed byte form `data`, as the provider's server reads it."""
-    verb, target, headers = _decode_lines(data, "REST request")
+    verb, target, headers, shape = _decode_lines(data, "REST request")
     if verb not in VERBS:
         raise MessageMalformed(where="REST request", reason="its method is unknown")
-    found = _Found()
-    for key, value in headers:
-        name = _name(key)
-        if (name.xroad or name.shadows) and not found.take(name, value):
-            low = name.low.decode("ascii")
-            raise MessageMalformed(
-                where="REST request", reason=f"its header {low} occurs more than once, or is written with underscores"
-            )
-    parsed = parse_target(target)
-    if found.client is None:
+    if not shape.plain:
+        raise MessageMalformed(
+            where="REST request",
+            reason=f"its header {repeated(headers)} occurs more than once, or is written with underscores",
+        )
+    service, path, query = parts_of(target)
+    if shape.client < 0:
         raise HeaderMissing(header="X-Road-Client")
-    message_id = "" if found.message_id is None else _message_id(found.message_id)
-    request_id = "" if found.request_id is None else _ascii(found.request_id, "x-road-request-id")
-    client, service = _client(found.client), parsed.service
-    return RestRequest(verb, target, headers, client, service, parsed.path, parsed.query, message_id, request_id)
+    message_id = "" if shape.message_id < 0 else _message_id(headers[shape.message_id][1])
+    request_id = "" if shape.request_id < 0 else _ascii(headers[shape.request_id][1], "x-road-request-id")
+    client = _client(headers[shape.client][1])
+    request = RestRequest(verb, target, headers, client, service, path, query, message_id, request_id)
+    request._anywhere = shape.server < 0
+    return request
 
 
 def response_from_provider(
@@ -246,7 +158,7 @@ def response_from_provider(
 
     Headers that shadow X-Road's with underscores are left out, control characters in the reason become spaces.
     """
-    kept = [pair for pair in headers if not _name(pair[0]).dropped_from_provider]
+    kept = [headers[at] for at in shape_of(headers).from_provider]
     _check_values(kept)
     kept += (
         (b"x-road-id", request.message_id.encode()),
@@ -266,29 +178,26 @@ def written(identifier: ClientId | DataServiceId) -> bytes:
 
 def decode_response(data: bytes) -> RestResponse:
     """The response in the signed byte form `data`."""
-    code, reason, headers = _decode_lines(data, "REST response")
+    code, reason, headers, shape = _decode_lines(data, "REST response")
     if len(code) != 3 or not code.isdecimal() or not "2" <= code[0] <= "5":
         # an interim status would leave the client waiting for another answer
         raise MessageMalformed(where="REST response", reason="its status code is not a number from 200 to 599")
-    seen = set()
-    for key, _ in headers:
-        name = _name(key)
-        if name.shadows or (name.once and name.low in seen):
-            raise MessageMalformed(
-                where="REST response",
-                reason="one of its x-road headers occurs more than once, or is written with underscores",
-            )
-        if name.once:
-            seen.add(name.low)
-    return RestResponse(int(code), reason, headers)
+    if not shape.plain_answer:
+        raise MessageMalformed(
+            where="REST response",
+            reason="one of its x-road headers occurs more than once, or is written with underscores",
+        )
+    return RestResponse(int(code), reason, headers, shape)
 
 
-def for_the_client(headers: Headers) -> Headers:
+def for_the_client(headers: Headers, shape: Shape | None = None) -> Headers:
     """The headers of a signed answer that a consumer's node may put on its own HTTP answer."""
+    if shape is not None and shape.for_client is not None:
+        return tuple([headers[at] for at in shape.for_client])
     kept = []
     listed: set[bytes] = set()
     for pair in headers:
-        name = _name(pair[0])
+        name = name_of(pair[0])
         if name.low == b"connection":
             listed.update(one.strip().lower() for one in pair[1].split(b","))
         if not name.not_for_client:
@@ -300,7 +209,7 @@ def for_the_client(headers: Headers) -> Headers:
 
 def for_the_agency(headers: Headers) -> Headers:
     """The headers of a signed request that the provider's server passes on."""
-    return tuple([pair for pair in headers if not _name(pair[0]).hop_by_hop])
+    return tuple([headers[at] for at in shape_of(headers).for_agency])
 
 
 def request_hash(header_digest: bytes, body_digest: bytes | None) -> str:
@@ -321,7 +230,7 @@ def check_consistent(request: RestRequest, expected_hash: str, response: RestRes
     )
     if response.headers[-5:] == ours:  # as every server writes them; each can be there only once
         return
-    said = {name.low: value for key, value in response.headers if (name := _name(key)).xroad}
+    said = {name.low: value for key, value in response.headers if (name := name_of(key)).xroad}
     _same_identifier(said, b"x-road-client", request.client)
     _same_identifier(said, b"x-road-service", request.service)
     for header_name, expected in (
@@ -346,26 +255,22 @@ def _same_identifier(said: dict[bytes, bytes], name: bytes, expected: ClientId |
         raise ResponseInconsistent(field=name.decode())
 
 
-def _decode_lines(data: bytes, where: str) -> tuple[str, str, Headers]:
+def _decode_lines(data: bytes, where: str) -> tuple[str, str, Headers, Shape]:
     lines = data.split(b"\r\n")
     if lines[-1] != b"" or len(lines) < 3:
         raise MessageMalformed(where=where, reason="it does not end with CRLF after its first two lines")
     breaks = len(lines) - 1
     if data.translate(None, _PLAIN) or not breaks == data.count(b"\r") == data.count(b"\n"):
         raise MessageMalformed(where=where, reason="one of its lines holds a control character")
-    headers = []
-    for index in range(2, len(lines) - 1):
-        name, colon, value = lines[index].partition(b":")
-        if not colon:
-            raise MessageMalformed(where=where, reason="a header line has no colon")
-        headers.append((name, value))
     try:
         first, second = lines[0].decode("ascii"), lines[1].decode("latin-1")
     except UnicodeDecodeError:
         raise MessageMalformed(where=where, reason="its first line is not ASCII") from None
-    for name, _ in headers:
-        _name(name)
-    return first, second, tuple(headers)
+    try:
+        headers = tuple([(name, value) for name, value in [line.split(b":", 1) for line in lines[2:-1]]])
+    except ValueError:
+        raise MessageMalformed(where=where, reason="a header line has no colon") from None
+    return first, second, headers, shape_of(headers)
 
 
 def _check_values(headers: Sequence[tuple[bytes, bytes]]) -> None:

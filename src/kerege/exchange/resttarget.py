@@ -15,6 +15,13 @@ from kerege.exchange.errors import IdentifierInvalid, PathRefused, TargetInvalid
 from kerege.exchange.ids import DataServiceId, decode_part, percent_decode
 
 _TARGET: Final = re.compile(r"[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]+\Z")
+# the same taken apart: the five identifier parts, the path after them, the query
+_FORM: Final = re.compile(
+    r"/r1/((?:[\x21\x24-\x2e\x30-\x3b\x3d\x40-\x5b\x5d\x5f\x61-\x7a\x7e]*/){4}"
+    r"[\x21\x24-\x2e\x30-\x3b\x3d\x40-\x5b\x5d\x5f\x61-\x7a\x7e]*)"
+    r"(/[\x21\x24-\x3b\x3d\x40-\x5b\x5d\x5f\x61-\x7a\x7e]*)?"
+    r"(?:\?([\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]*))?\Z"
+)
 # nothing in it that could be read in two ways
 _PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*/?\Z")
 
@@ -36,15 +43,18 @@ def _service_of(head: str) -> DataServiceId:
 
 def parse_target(target: str) -> Target:
     """`/r1/{instance}/{class}/{member}/{subsystem}/{service}[/path][?query]` taken apart; every part must be there."""
-    path, mark, query = target.partition("?")
-    if not _TARGET.match(target) or "#" in target:
-        raise TargetInvalid(reason="it holds characters that must be percent-encoded")
-    pieces = path.split("/", 7)
-    if len(pieces) < 7 or pieces[0] or pieces[1] != "r1":
+    return Target(*parts_of(target))
+
+
+def parts_of(target: str) -> tuple[DataServiceId, str, str | None]:
+    """`parse_target` without an object for it: data service, path, query."""
+    found = _FORM.match(target)
+    if found is None:
+        if not _TARGET.match(target):
+            raise TargetInvalid(reason="it holds characters that must be percent-encoded")
         raise TargetInvalid(reason="it does not begin with /r1 and five identifier parts")
-    service = _service_of("/".join(pieces[2:7]))
-    rest = "/" + pieces[7] if len(pieces) == 8 else ""
-    return Target(service, rest, query if mark else None)
+    service, path, query = found.groups()
+    return _service_of(service), path or "", query
 
 
 def decision_path(path: str) -> str:

@@ -49,6 +49,7 @@ class CommitLog:
         self._open = 0  # what was given to the thread and is not settled
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
+        self._found_open = -1.0
         self.records = 0
         self.batches = 0
         self.failure: str | None = None
@@ -69,6 +70,13 @@ class CommitLog:
             problem = guard()
             if problem is not None:
                 raise problem
+
+    def check_open_now(self) -> None:
+        """As `check_open`; the guards are asked once for all that comes in the same instant of the loop."""
+        instant = self._loop.time()
+        if instant != self._found_open:
+            self.check_open()
+            self._found_open = instant
 
     async def append(self, record: LogRecord) -> None:
         await self._commit((record,))

@@ -40,16 +40,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-_HEX: list[str] = []
+_READY: list[str] = []
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def new_uuid() -> str:
     """A random UUID (version 4) as text; many are made from one question to the system."""
-    if not _HEX:
+    if not _READY:
         whole = os.urandom(16 * 256).hex()
-        _HEX.extend([whole[at : at + 32] for at in range(0, len(whole), 32)])
-    h = _HEX.pop()
-    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:]}"
+        for at in range(0, len(whole), 32):
+            h = whole[at : at + 32]
+            _READY.append(f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}")
+    return _READY.pop()
 
 
 def milliseconds() -> int:

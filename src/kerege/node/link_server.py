@@ -61,7 +61,7 @@ class LinkServer(LinkProtocol):
 
     def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
         core, provider = self._core, self._provider
-        now = core.clock()
+        now, moment = core.clock(), core.milliseconds()
         good: list[_Stream] = []
         made: list[LogRecord] = []
         under_way, recorder = self._under_way, core.recorder
@@ -74,7 +74,7 @@ class LinkServer(LinkProtocol):
                 self._refuse(came.stream, provider.new_exchange(self.peer_address), problem)
             return
         for came in messages:
-            exchange = provider.new_exchange(self.peer_address)
+            exchange = provider.new_exchange(self.peer_address, moment)
             stream = came.stream
             try:
                 if stream in under_way:

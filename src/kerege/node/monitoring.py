@@ -143,8 +143,7 @@ class Monitor:
             else:
                 self.failed += 1
             add(exchange, succeeded)
-            # a copy: orjson gives bytes with room for thousands more behind them, and ten thousand lines are kept
-            entry = memoryview(line(exchange)).tobytes()
+            entry = line(exchange)
             recent.append((exchange.response_out or exchange.request_in, entry))
             made.append(Noted(exchange, succeeded, entry))
 

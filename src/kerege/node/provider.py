@@ -127,9 +127,10 @@ class Provider:
         core.monitor.note(exchange)
         return response
 
-    def new_exchange(self, peer_address: str) -> Exchange:
+    def new_exchange(self, peer_address: str, moment: int = 0) -> Exchange:
+        """moment   when it came, in milliseconds; now where it is not given"""
         core = self._core
-        exchange = Exchange(PRODUCER, milliseconds(), own_address=core.config.servers_address.host)
+        exchange = Exchange(PRODUCER, moment or milliseconds(), own_address=core.config.servers_address.host)
         exchange.client_address, exchange.service_address = peer_address, core.registered_address
         return exchange
 
@@ -204,7 +205,7 @@ class Provider:
         self, incoming: wire.Incoming, extras: Extras, peer: Peer, exchange: Exchange, picture: Picture, now: datetime
     ) -> Accepted:
         """Everything that is decided before the signature is looked at. Raises the check that failed."""
-        self._core.log.check_open()  # before the signature is verified: it could not be logged
+        self._core.log.check_open_now()  # before the signature is verified: it could not be logged
         message = incoming.message
         handler = self._handlers.get(message.kind)
         if handler is None:

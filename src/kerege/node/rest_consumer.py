@@ -84,13 +84,16 @@ class RestConsumer:
         core, body = self._core, http.body
         if not core.plans:
             return None
-        accept = http.header(b"accept")
-        if body.__class__ is not bytes or len(body) > INLINE or wants_canonical(accept):
+        if body.__class__ is not bytes or len(body) > INLINE:
             return None
-        started = core.milliseconds()
+        started, headers = core.milliseconds(), http.headers
         try:
+            shape = rest.shape_of(headers)
+            accept = "" if shape.accept < 0 else headers[shape.accept][1].decode("latin-1")
+            if wants_canonical(accept):
+                return None
             request = rest.request_from_client(
-                http.method, http.target, http.headers, new_message_id=new_uuid(), request_id=new_uuid()
+                http.method, http.target, headers, new_message_id=new_uuid(), request_id=new_uuid(), shape=shape
             )
             plan = core.plans.of(request.client, request.service, core.keeper.picture, core.config)
             if plan is None or request.server is not None:
@@ -100,7 +103,7 @@ class RestConsumer:
             asked, picture = asked_of(request, path), core.keeper.picture
             if picture is None or core.contracting.at_consumer(asked, picture.rules) is not None:
                 return None
-            core.log.check_open()
+            core.log.check_open_now()
         except KeregeError:
             return None
         config = core.config
@@ -111,7 +114,8 @@ class RestConsumer:
         message = Message(multipart.REST_REQUEST, request.encode(), (Attachment((), body),) if body else ())
         exchange.request_size = message.size
         future: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
-        extras = Extras(rest_content_type(request.headers))
+        # the content type is one of the headers that go on; so it is not looked for among those that stay
+        extras = Extras("" if shape.content_type < 0 else headers[shape.content_type][1].decode("latin-1"))
         plan.link.begin(_Quick(core, asked, message, extras, exchange, future, accept), plan.signer)
         return future
 
@@ -164,7 +168,7 @@ class RestConsumer:
 def http_answer(response: RestResponse, body: Body | None) -> HttpResponse:
     """A provider's verified answer as the client gets it."""
     reason = response.reason.encode("latin-1", "replace")
-    return HttpResponse(response.status, rest.for_the_client(response.headers), body or b"", reason)
+    return HttpResponse(response.status, rest.for_the_client(response.headers, response.shape), body or b"", reason)
 
 
 def asked_of(request: RestRequest, path: str) -> Asked:
