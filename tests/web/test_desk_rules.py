@@ -113,6 +113,9 @@ def test_who_submitted_a_crosswalk_cannot_approve_it_whatever_is_posted(steward,
     people["people"][2]["roles"].append("reviewer")  # even with both roles and both rights
     (home / "demo-people.json").write_text(__import__("json").dumps(people), encoding="utf-8")
     desks.grant(home, "steward-1", Audience.REVIEWER)
+    page = check(steward.get(address), "en")
+    assert "You made or submitted this yourself" in page.text
+    assert "approve" not in {b.get("value") for b in page.all("button")}, "nobody is offered what would be refused"
     refused = check(steward.post(address, {**told(), **approve}, follow=True), "en").text
     assert "catalogue.four_eyes" in refused
     assert lifecycle.status(lifecycle.Subject("crosswalk", desks.WALK, "1.0.0")).state == "submitted"

@@ -188,6 +188,7 @@ def life_of(request: HttpRequest, subject: Subject) -> dict[str, Any]:
     at = path.index(state.state.value)
     track = [{"name": name, "now": n == at, "look": "was" if n < at else ""} for n, name in enumerate(path)]
     own = may.reviewer and Action.APPROVE in mine and lifecycle.own(state, me(request).id)
+    mine = [a for a in mine if not (own and a is Action.APPROVE)]  # nobody is offered what would be refused
     return {
         "subject": subject, "seen": seen, "state": state.state.value, "since": state.since, "actions": [a.value for a in mine],
         "history": [{"view": a, "name": known.get(a.by, a.by)} for a in reversed(done)], "waits": bool(waits), "own": own, "track": track,
