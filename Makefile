@@ -72,6 +72,9 @@ outside-api: $(STAMP) ## Schemathesis in an environment of its own, and what it 
 	@PY="$(PY)" sh tests/outside/setup_schemathesis.sh
 	@$(BIN)/python -m pytest -q tests/outside/api_schemathesis.py
 
+outside-openrefine: $(STAMP) ## OpenRefine itself (apt-get install openrefine, or its folder in KEREGE_OPENREFINE) against our Reconciliation API
+	@$(BIN)/python -m pytest -q tests/outside/reconcile_openrefine.py
+
 outside-datahub: $(STAMP) ## DataHub in an environment of its own, for bench-data's part profiling
 	@PY="$(PY)" sh bench/data/setup_datahub.sh
 
@@ -93,4 +96,4 @@ clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
 
 .PHONY: help setup demo test check format evaluate bench-exchange bench-data engines spark reconcile soak fuzz lock clean
-.PHONY: outside outside-data outside-mapping outside-codes outside-api outside-datahub
+.PHONY: outside outside-data outside-mapping outside-codes outside-api outside-openrefine outside-datahub
