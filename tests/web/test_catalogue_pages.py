@@ -9,10 +9,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from web_pages import check
 
-from kerege.catalogue import codelists, codelists_unmapped, contracts, decisions, lifecycle
+from kerege.catalogue import browse, codelists, codelists_unmapped, contracts, decisions, lifecycle
 from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Owner, Plan, ServiceUse, SourceOfTruth
 from kerege.catalogue.packs import current_pack
 from kerege.ground import clock
+from kerege.membership.models import Member
 from kerege.semantics import odcs
 from kerege.semantics.crosswalk import Crosswalk, Row
 from kerege.web.desks.catalogue import addresses, frame
@@ -151,6 +152,33 @@ def test_a_crosswalk_tells_its_policy_how_many_codes_are_open_and_how_many_were_
     text = check(visitor.get(f"/en/catalogue/crosswalks/{WALK}/"), "en").text
     for told in ("no value goes on, with a flag", "Codes: 1, records: 41.", "refused 1"):
         assert told in text, told
+
+
+def test_an_organisation_is_one_whether_its_code_is_written_whole_or_bare(visitor, filled):
+    other = Dataset.objects.create(
+        source="x.csv",
+        kind="csv",
+        table="deaths",
+        organisation="70000001",
+        rows=3,
+        profile={},
+        harvested_at=clock.now(),
+    )
+    named = a_field(other, "Act", 0)
+    Owner.objects.create(
+        field=named, organisation="70000001", unit="u", legal_basis="l", since=clock.now() - timedelta(1)
+    )
+    Finding.objects.create(dataset=other, kind="table-vanished", found_by="harvest", found_at=clock.now())
+    for code in (CIVIL, "70000001"):
+        held = browse.holdings(code, clock.now())
+        assert (held.datasets, held.attributes, held.findings) == (2, 3, 3)
+        page = check(visitor.get(f"/en/catalogue/organisations/{code}/"), "en")
+        assert {f"/en/catalogue/datasets/{d.pk}/" for d in (filled, other)} <= {a.get("href") for a in page.all("a")}
+    listed = check(visitor.get("/en/catalogue/organisations/"), "en").text
+    assert listed.count("Civil registry office") == 1
+    assert "70000001 " not in listed.replace(CIVIL, "")
+    Member.objects.create(code="KG/COM/70000001", name_ky="x", name_ru="x", name_en="x", registered_at=clock.now())
+    assert browse.holdings(CIVIL, clock.now()).datasets == 1, "a number that two members share is neither's"
 
 
 def test_whoever_works_at_the_desks_is_led_to_the_details_and_a_visitor_is_not(visitor, steward, filled):

@@ -32,6 +32,7 @@ from kerege.catalogue.models import (
     SourceOfTruth,
     UnmappedCode,
 )
+from kerege.catalogue.organisations import spellings
 
 PER_PAGE: Final = 20
 _WORDS: Final = 20_000  # of the index that one mistyped word is compared with
@@ -137,7 +138,7 @@ def cards(
 ) -> tuple[list[Card], int]:
     """Datasets that are there, by organisation and table, and how many there are in all; of one organisation, or those with `ids`."""
     rows = _present()
-    rows = rows.filter(organisation=organisation) if organisation else rows
+    rows = rows.filter(organisation__in=spellings(organisation)) if organisation else rows
     rows = rows.filter(pk__in=ids) if ids is not None else rows
     total = rows.count()
     page = list(rows.order_by("organisation", "table", "pk")[offset : offset + limit])
@@ -196,7 +197,7 @@ def attributes(
     rows = rows.filter(pk__in=ids) if ids is not None else rows
     held = Owner.objects.valid_at(now)
     if owner:
-        rows = rows.filter(Exists(held.filter(field=OuterRef("pk"), organisation=owner)))
+        rows = rows.filter(Exists(held.filter(field=OuterRef("pk"), organisation__in=spellings(owner))))
     total = rows.count()
     truth = SourceOfTruth.objects.valid_at(now).filter(field=OuterRef("pk"))
     page = list(
@@ -257,14 +258,15 @@ class Holdings:
 
 def holdings(organisation: str, now: datetime) -> Holdings:
     """Counts of an organisation: datasets it runs, attributes it owns, concepts it decides, findings that are its own to settle."""
-    owned = _owned(now, organisation=organisation)
+    names = spellings(organisation)
+    owned = _owned(now, organisation__in=names)
     mine = Owner.objects.valid_at(now).filter(field=OuterRef("field"))
     open_ones = Finding.objects.filter(settled_at=None).filter(
-        Q(Exists(mine.filter(organisation=organisation))) | Q(~Exists(mine), dataset__organisation=organisation)
+        Q(Exists(mine.filter(organisation__in=names))) | Q(~Exists(mine), dataset__organisation__in=names)
     )
     truths = SourceOfTruth.objects.valid_at(now).filter(Exists(owned.filter(field=OuterRef("field"))))
     return Holdings(
-        _present().filter(organisation=organisation).count(), owned.count(), owned.filter(kind=Owner.INTERIM).count(), truths.count(),
+        _present().filter(organisation__in=names).count(), owned.count(), owned.filter(kind=Owner.INTERIM).count(), truths.count(),
         open_ones.count(),
     )  # fmt: skip
 
@@ -303,7 +305,7 @@ def unmapped_by_crosswalk() -> dict[str, tuple[int, int]]:
 
 def requests_of(organisation: str, limit: int = PER_PAGE) -> list[tuple[str, str, datetime]]:
     """The requests an organisation made for its registers, newest first: (register, kind, when)."""
-    rows = RegisterRequest.objects.filter(organisation=organisation).order_by("-at", "-pk")
+    rows = RegisterRequest.objects.filter(organisation__in=spellings(organisation)).order_by("-at", "-pk")
     return list(rows.values_list("register", "kind", "at")[:limit])
 
 

@@ -10,6 +10,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
 from kerege.catalogue.models import Finding, Owner
+from kerege.catalogue.organisations import spellings
 from kerege.catalogue.ownership_rows import tenure
 from kerege.catalogue.ownership_rules import Tenure
 from kerege.ground.text import Text
@@ -69,7 +70,9 @@ def findings(
         rows = rows.filter(dataset__source=source)
     if owner:
         held_now = Owner.objects.valid_at(now).filter(field=OuterRef("field")).values("organisation")[:1]
-        rows = rows.annotate(answers=Coalesce(Subquery(held_now), F("dataset__organisation"))).filter(answers=owner)
+        rows = rows.annotate(answers=Coalesce(Subquery(held_now), F("dataset__organisation"))).filter(
+            answers__in=spellings(owner)
+        )
     rows = rows.order_by("-found_at", "dataset__source", "dataset__table", "kind", "pk")
     page = list(rows[offset:] if limit is None else rows[offset : offset + limit])
     owners = _owners({r.field_id for r in page if r.field_id}, now)

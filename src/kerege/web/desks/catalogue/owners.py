@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue import browse, browse_use
 from kerege.catalogue.finding_queries import findings
+from kerege.catalogue.organisations import together
 from kerege.ground import clock
 from kerege.membership.models import Subsystem
 from kerege.web import charts, labels
@@ -22,8 +23,8 @@ _FINDINGS: Final = 20
 
 def listing(request: HttpRequest) -> HttpResponse:
     now = clock.now()
-    known, shape, owned = labels.organisations(), browse.shape(now), browse.owners_with_counts(now)
-    runs = dict(shape.organisations)
+    known, shape = labels.organisations(), browse.shape(now)
+    owned, runs = together(browse.owners_with_counts(now), known), together(dict(shape.organisations), known)
     codes = sorted(
         {*known, *owned, *runs}, key=lambda c: (-owned.get(c, 0), -runs.get(c, 0), frame.organisation(c, known).name)
     )

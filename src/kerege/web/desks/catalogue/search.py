@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 from kerege.catalogue import browse, reference
 from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.organisations import together
 from kerege.catalogue.packs import codelist_in_force, pack_in_force
 from kerege.catalogue.search import KINDS, REACH, Filters, Found, Hit
 from kerege.catalogue.search import search as find
@@ -42,7 +43,12 @@ def search(request: HttpRequest) -> HttpResponse:
         context |= _answer(request, asked, chosen, known)
     else:
         shape = browse.shape(now)
-        cut = frame.cut(request, _size(shape, chosen["organisation"]), _PER_PAGE)
+        size = (
+            browse.cards(now, organisation=chosen["organisation"], limit=0)[1]
+            if chosen["organisation"]
+            else shape.datasets
+        )
+        cut = frame.cut(request, size, _PER_PAGE)
         cards, _ = browse.cards(now, organisation=chosen["organisation"], offset=cut.offset, limit=cut.limit)
         context |= {
             "any": shape.datasets > 0,
@@ -56,7 +62,7 @@ def search(request: HttpRequest) -> HttpResponse:
                     "name": frame.organisation(code, known).name, "count": n, "address": _with(request, organisation=code),
                     "on": code == chosen["organisation"],
                 }
-                for code, n in shape.organisations
+                for code, n in sorted(together(dict(shape.organisations), known).items(), key=lambda item: (-item[1], item[0]))
             ][: 3 * _FACETS],
         }  # fmt: skip
     machines = [
@@ -73,10 +79,6 @@ def _chosen(request: HttpRequest, known: Mapping[str, Text]) -> dict[str, str]:
         name: value if (value := request.GET.get(name, "")) in ("yes", "no") else "" for name in ("personal", "owned")
     }
     return {"kind": kind if kind in KINDS else "", "organisation": code, **yes_no}
-
-
-def _size(shape: browse.Shape, organisation: str) -> int:
-    return dict(shape.organisations).get(organisation, 0) if organisation else shape.datasets
 
 
 def _with(request: HttpRequest, **changed: str) -> str:
