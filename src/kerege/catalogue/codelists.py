@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from kerege.catalogue.errors import CodeListRefused, CodeListVersionTaken, CodeListVersionUnknown, CrosswalkBroken
 from kerege.catalogue.lifecycle_rules import Subject
 from kerege.catalogue.models import CodeDecision, CodeListVersion, CrosswalkVersion
-from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force
+from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, read_crosswalk
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest
 from kerege.semantics.codelist import CodeList, Finding
@@ -221,13 +221,13 @@ def codelist_authors(subject: Subject) -> Sequence[str]:
 def crosswalk_authors(subject: Subject) -> Sequence[str]:
     """Who made this version of a crosswalk: who imported or wrote it, and whose decisions stand in rows that the one in force does not have."""
     rows = CrosswalkVersion.objects.filter(crosswalk=subject.id, version=subject.version)
-    by = tuple(rows.values_list("imported_by", flat=True))
-    if not by:
+    made = rows.values_list("imported_by", "digest").first()
+    if made is None:
         return ()
     known = crosswalk_in_force(subject.id)
     old = {_said(row) for row in known.rows} if known is not None else set()
-    fresh = [row for row in load_crosswalk(subject.id, subject.version).rows if _said(row) not in old]
-    return (*by, *dict.fromkeys(name for row in fresh for name in (row.author, row.reviewer) if name))
+    fresh = [row for row in read_crosswalk(subject.id, subject.version, made[1]).rows if _said(row) not in old]
+    return (made[0], *dict.fromkeys(name for row in fresh for name in (row.author, row.reviewer) if name))
 
 
 def _said(row: Row) -> tuple[object, ...]:

@@ -112,7 +112,7 @@ def _laid_over(pack: Pack, settled: tuple[Settled, ...]) -> Pack:
         if kind == _CODELIST:
             _put(lists, thing, _codelist(thing, version, digest) if version else None)
         else:
-            _put(walks, thing, _crosswalk(thing, version, digest) if version else None)
+            _put(walks, thing, read_crosswalk(thing, version, digest) if version else None)
     # compiled mappings and their versions belong to the pack they were compiled with, and are not handed on
     return replace(pack, codelists=lists, crosswalks=walks, _mappers={}, _versions={})
 
@@ -132,7 +132,8 @@ def _codelist(list_id: str, version: str, _digest: str) -> CodeList:
 
 
 @lru_cache(maxsize=128)
-def _crosswalk(crosswalk: str, version: str, _digest: str) -> Crosswalk:
+def read_crosswalk(crosswalk: str, version: str, _digest: str) -> Crosswalk:
+    """A kept version, read once per process while its digest is the same."""
     from kerege.catalogue.codelists import load_crosswalk
 
     return load_crosswalk(crosswalk, version)
