@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "kerege"
 TABLE = ROOT / "docs" / "reference" / "words.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 LANGUAGES = ("ky", "ru", "en")
 CYRILLIC = re.compile("[\u0400-\u04ff]")
 MAKERS = {
@@ -183,6 +184,15 @@ def test_no_word_of_the_table_is_forbidden_by_another_row():
     for english, russian, kyrgyz, _ in rows():
         said = {"en": english.split(" (")[0], "ru": russian, "ky": kyrgyz}
         assert list(twins_in(Words("words.md", 0, said))) == []
+
+
+def test_the_glossary_says_the_same_words():
+    rows_of = [line.strip().strip("|").split("|") for line in GLOSSARY.read_text(encoding="utf-8").splitlines()]
+    told = [
+        (n, cells) for n, cells in enumerate(rows_of, 1) if len(cells) == 5 and cells[0].strip() not in ("word", "---")
+    ]
+    assert len(told) > 20
+    assert [f for n, c in told for f in twins_in(Words("docs/glossary.md", n, {"ky": c[3], "ru": c[4]}))] == []
 
 
 def test_each_thing_stands_in_the_table_once():
