@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema_rs
@@ -124,6 +125,17 @@ def test_a_manifest_has_access_concepts_and_codes_and_says_what_it_leaves_out() 
     assert any(line.startswith("kg:education.pupil#birth_date") for line in left)
     codes = {r["source"]: r["prepare"].strip('"') for r in rows if r["prepare"]}
     assert codes.items() >= pack.crosswalk("kg:education-status--enrolment-status").table.items()
+
+
+def test_codes_that_depend_on_the_day_are_left_out_and_said_so() -> None:
+    pack = current_pack()
+    walk = next(f.expr.crosswalk for f in pack.mapping("kg:education.pupil").fields if f.name == "sex")  # type: ignore[union-attr]
+    dated = replace(
+        pack.crosswalk(walk), rows=tuple(replace(r, valid_to=world.NOW.date()) for r in pack.crosswalk(walk).rows)
+    )
+    data, left = dsa.write(replace(pack, crosswalks=pack.crosswalks | {walk: dated}), ["kg:education.pupil"])
+    assert "kg:education.pupil#sex: its crosswalk depends on the record's day or on other cells" in left
+    assert "sex" not in {r["property"] for r in csv.DictReader(io.StringIO(data.decode()))}
 
 
 def test_access_is_inherited_and_enums_become_code_lists(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 from kerege.catalogue.concepts import Concept, load_concepts
 from kerege.semantics import ir
 from kerege.semantics.codelist import BASE
+from kerege.semantics.crosswalk import Crosswalk
 from kerege.semantics.mapping import TargetField
 from kerege.semantics.pack import Pack
 
@@ -45,8 +46,7 @@ def write(
         rows.append({"resource": "register", "type": "sql", "source": source})
         told = [(f, *_property(f)) for f in mapping.fields]
         told = [
-            (f, None, w, "its crosswalk is empty") if w and not pack.crosswalk(w).table else (f, c, w, why)
-            for f, c, w, why in told
+            (f, None, w, no) if w and (no := _untold(pack.crosswalk(w))) else (f, c, w, why) for f, c, w, why in told
         ]
         left += [f"{mapping_id}#{f.name}: {why}" for f, _, _, why in told if why]
         rows.append(
@@ -94,6 +94,13 @@ def _property(field: TargetField) -> tuple[str | None, str, str]:
         if isinstance(inner, ir.Field):
             return inner.cell, expr.crosswalk, ""
     return None, "", f"{type(expr).__name__} has no counterpart in DSA"
+
+
+def _untold(walk: Crosswalk) -> str:
+    """Why a crosswalk cannot be an enum, which knows a code and what it means, always."""
+    if not walk.compiled.plain:
+        return "its crosswalk depends on the record's day or on other cells"
+    return "" if walk.table else "its crosswalk is empty"
 
 
 def _rows(pack: Pack, field: TargetField, column: str, crosswalk: str, concept: Concept | None) -> list[dict[str, str]]:

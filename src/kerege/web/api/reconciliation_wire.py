@@ -199,7 +199,7 @@ def results_10(of: Service, found: Sequence[Sequence[Candidate]], language: str)
 
 def _manifest(of: Service, name: str, language: str, version: str) -> dict[str, Any]:
     return {
-        "versions": [version], "name": name, "serviceVersion": kerege.__version__, "documentation": "https://kerege.kg/docs/how-to/openrefine",
+        "versions": [version], "name": name, "serviceVersion": kerege.__version__,
         "defaultTypes": [_type(of, t, language) for t in list(of.types)[:50]], "batchSize": BATCH,
     }  # fmt: skip
 
