@@ -2,7 +2,9 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -17,6 +19,7 @@ from kerege.membership.models import Member
 from kerege.semantics import odcs
 from kerege.semantics.crosswalk import Crosswalk, Row
 from kerege.web.desks.catalogue import addresses, frame
+from kerege.web.desks.catalogue import contracts as contract_pages
 
 CIVIL, HEALTH = "KG/GOV/70000001", "KG/GOV/70000004"
 BIRTHS = f"{CIVIL}/civil/birth-records"
@@ -193,7 +196,7 @@ def test_a_code_that_was_looked_up_stands_on_the_page_that_opens(visitor, filled
     assert "41702000000000" in html
 
 
-def test_a_contract_tells_its_rules_in_words_what_changed_and_how_long_it_holds(visitor, filled):
+def test_a_contract_tells_its_rules_in_words_what_changed_and_how_long_it_holds(visitor, filled, monkeypatch):
     now = clock.now()
     made = odcs.read(current_pack().folder / "contracts" / "civil.birth-record.odcs.yaml")
     contracts.add(made, "a", now - timedelta(minutes=1), dataset=f"{SOURCE}#births")
@@ -213,6 +216,14 @@ def test_a_contract_tells_its_rules_in_words_what_changed_and_how_long_it_holds(
     ):
         assert told in text, told
     assert visitor.get(f"/en/catalogue/contracts/{CONTRACT}/?version=9.9.9").status_code == 404
+    clock_ = SimpleNamespace(over=False, days_left=3, ends_at=now, reason="a quarrel at the office", successor="2.0.0")
+    view = contract_pages.show(CONTRACT, now, "1.0.0")
+    ending = replace(view, head=replace(view.head, state="deprecated", deprecation=clock_))
+    monkeypatch.setattr(contract_pages, "show", lambda *_: ending)
+    text = check(visitor.get(f"/en/catalogue/contracts/{CONTRACT}/?version=1.0.0"), "en").text
+    assert "2.0.0" in text
+    assert "Days until it ends: 3" in text
+    assert "a quarrel" not in text
 
 
 def test_the_map_and_the_list_beside_it_tell_the_same(visitor, filled):
