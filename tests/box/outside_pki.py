@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,12 @@ class Holder:
     organization: str
     signing: bool
     algorithm: str = "rsa"
+
+
+@lru_cache(maxsize=64)
+def _key(name: str, algorithm: str) -> bytes:
+    """A holder's key, made once for all networks of a process: RSA keys take longer to make than nodes to start."""
+    return new_key(algorithm).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _usage(*names: str) -> dict[str, Any]:
@@ -63,8 +70,7 @@ class OutsidePki:
         algorithms = {"root": "rsa", "responder": "rsa", "stamper": "rsa"}
         algorithms |= {name: holder.algorithm for name, holder in self.holders.items()}
         for name, algorithm in algorithms.items():
-            pem = new_key(algorithm).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            (keys / f"{name}.key").write_bytes(pem)
+            (keys / f"{name}.key").write_bytes(_key(name, algorithm))
             (keys / f"{name}.key").chmod(0o600)
         self._keys = list(algorithms)
         self._start = datetime.now(UTC) - timedelta(days=1)
