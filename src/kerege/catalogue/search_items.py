@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeVar
 
 from kerege.catalogue import lifecycle
 from kerege.catalogue.exports import publication
+from kerege.catalogue.lifecycle_rules import IN_FORCE, State
 from kerege.catalogue.models import ContractVersion, ReferenceDataset, SearchEntry
 from kerege.catalogue.queries import DatasetView, FieldView
 from kerege.catalogue.search_words import joined, keys
@@ -172,11 +173,13 @@ def _unrouted_items(pack: Pack, routed: Collection[str]) -> Iterator[Item]:
     documents: dict[str, tuple[DataContract, bool]] = {
         made.id: (made, True) for made in map(odcs.read, sorted((pack.folder / "contracts").glob("*.odcs.yaml")))
     }
+    # oldest first, those published last: what is left for a contract is what `lifecycle.in_force` says, in one query for all
+    standing = sorted(reversed(lifecycle.subjects("contract")), key=lambda s: s.state is State.PUBLISHED)
+    in_force = {s.subject.id: s.subject.version for s in standing if s.state in IN_FORCE}
     for row in ContractVersion.objects.order_by("added_at", "pk"):
-        in_force = lifecycle.in_force("contract", row.contract)
-        if in_force in (None, row.version):
+        if in_force.get(row.contract, row.version) == row.version:
             known = row.contract in documents and documents[row.contract][1]
-            documents[row.contract] = (odcs.parse(row.document, str(row)), known or in_force is not None)
+            documents[row.contract] = (odcs.parse(row.document, str(row)), known or row.contract in in_force)
     for contract, (made, public) in documents.items():
         if contract not in routed:
             told = made.custom.get("title")
