@@ -174,7 +174,8 @@ def _unrouted_items(pack: Pack, routed: Collection[str]) -> Iterator[Item]:
         made.id: (made, True) for made in map(odcs.read, sorted((pack.folder / "contracts").glob("*.odcs.yaml")))
     }
     # oldest first, those published last: what is left for a contract is what `lifecycle.in_force` says, in one query for all
-    standing = sorted(reversed(lifecycle.subjects("contract")), key=lambda s: s.state is State.PUBLISHED)
+    standing = lifecycle.subjects("contract")[::-1]
+    standing.sort(key=lambda s: s.state is State.PUBLISHED)
     in_force = {s.subject.id: s.subject.version for s in standing if s.state in IN_FORCE}
     for row in ContractVersion.objects.order_by("added_at", "pk"):
         if in_force.get(row.contract, row.version) == row.version:
