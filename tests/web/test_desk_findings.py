@@ -79,6 +79,8 @@ def test_a_clerk_of_no_organisation_is_refused_and_whoever_has_one_reads_on_the_
     monkeypatch.setattr(definition, "by_id", lambda _: replace(known, legal_basis="Law on linkage, article 9"))
     task = desks.pair(home)
     desks.grant(home, "clerk-2", Audience.CLERK)
+    offered = [check(c.get(f"/ru/desks/pairs/{task}/"), "ru").all("button") for c in (signed_in("clerk-2"), clerk)]
+    assert ["open" in {b.get("value") for b in buttons} for buttons in offered] == [False, True]
     page = check(signed_in("clerk-2").post(f"/ru/desks/pairs/{task}/", {"do": "open"}, follow=True), "ru").text
     assert "reconcile.reader_unknown" in page
     assert "АСАНОВ" not in page.upper()

@@ -303,6 +303,13 @@ def unmapped_by_crosswalk() -> dict[str, tuple[int, int]]:
     return {str(c): (int(n), int(r)) for c, n, r in rows}
 
 
+def unmapped_at(crosswalks: list[str], place: str) -> tuple[int, int]:
+    """Of a column (`source#table.column`): codes that these crosswalks do not map, and records that have them."""
+    rows = UnmappedCode.objects.filter(settled_at=None, crosswalk__in=crosswalks, place=place)
+    told = rows.aggregate(n=Count("pk"), r=Sum("records"))
+    return told["n"], told["r"] or 0
+
+
 def requests_of(organisation: str, limit: int = PER_PAGE) -> list[tuple[str, str, datetime]]:
     """The requests an organisation made for its registers, newest first: (register, kind, when)."""
     rows = RegisterRequest.objects.filter(organisation__in=spellings(organisation)).order_by("-at", "-pk")

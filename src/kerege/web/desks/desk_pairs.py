@@ -72,7 +72,7 @@ def _context(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
         "row": row, "left": labels.register(row.left_register), "right": labels.register(row.right_register), "opened": False,
         "mine": me(request).id in row.decided_by, "by": [called.get(b, b) for b in row.decided_by],
         "settled": row.standing in desk.VERDICTS, "steps": _waterfall(row.waterfall), "verdicts": desk.VERDICTS,
-        "readable": _readable(row), "weight": row.weight, "probability": row.probability,
+        "readable": _readable(row), "reads_for": _subsystem(me(request).member), "weight": row.weight, "probability": row.probability,
     }  # fmt: skip
 
 

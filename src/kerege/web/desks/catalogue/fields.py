@@ -9,7 +9,6 @@ from typing import Any, Final
 from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue import browse, browse_use, queries
-from kerege.catalogue.codelists_unmapped import unmapped
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.ownership_queries import TenureView, owner_history
 from kerege.catalogue.packs import crosswalk_in_force, current_pack
@@ -120,9 +119,8 @@ def _walk(crosswalk_id: str) -> dict[str, Any]:
 
 def _unmapped(walks: list[str], view: DatasetView, one: FieldView) -> dict[str, int]:
     """Codes of this attribute that nobody mapped, and in how many records."""
-    place = f"{view.source}#{view.table}.{one.name}"
-    rows = [u for walk in walks[:3] for u in unmapped(walk) if u.place == place]
-    return {"codes": len(rows), "records": sum(u.records for u in rows)}
+    codes, records = browse.unmapped_at(walks, f"{view.source}#{view.table}.{one.name}")
+    return {"codes": codes, "records": records}
 
 
 def _reach(one: FieldView, known: Mapping[str, Text]) -> dict[str, Any]:
