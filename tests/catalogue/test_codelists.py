@@ -18,7 +18,7 @@ from kerege.catalogue.models import CodeDecision, CodeListVersion, ConceptLink, 
 from kerege.cli import main
 from kerege.semantics.codelist import CodeList, Concept
 from kerege.semantics.codelists_files import write_codelist
-from kerege.semantics.crosswalk import OTHERS, Crosswalk, Row, write_sssom
+from kerege.semantics.crosswalk import OTHERS, Crosswalk, Policy, Row, write_sssom
 from kerege.semantics.errors import CrosswalkTwice
 from kerege.semantics.suggest_codes import Candidate, Suggestion
 from kerege.semantics.suggest_evidence import CandidateSet, candidate_sets
@@ -127,7 +127,7 @@ def test_a_crosswalk_that_maps_a_code_twice_is_not_kept() -> None:
 def test_a_crosswalk_is_not_published_while_codes_are_open_or_lead_nowhere() -> None:
     codelists.import_codelist(ONE, "unit", NOW)
     rows = (Row("a", "1"), Row("b", "9"), Row("c", "2", "skos:relatedMatch"))
-    walk = Crosswalk("t:a--l", rows, "t:a", "t:l", version="1")
+    walk = Crosswalk("t:a--l", rows, "t:a", "t:l", Policy("default", "X"), version="1")
     assert codelists.import_crosswalk(walk, "unit", NOW)
     assert not codelists.import_crosswalk(walk, "unit", NOW)
     told = codelists.crosswalk_reasons(lifecycle.Subject("crosswalk", "t:a--l", "1"), NOW)
@@ -135,7 +135,7 @@ def test_a_crosswalk_is_not_published_while_codes_are_open_or_lead_nowhere() -> 
     assert told[1] == "no version of the list it leads to, t:l, is in force: publish that one first"
     publish("codelist", "t:l", "1")
     told = codelists.crosswalk_reasons(lifecycle.Subject("crosswalk", "t:a--l", "1"), NOW)
-    assert told[1:] == ["it leads to 9, which t:l 1, in force, does not have"]
+    assert told[1:] == [f"it leads to {code}, which t:l 1, in force, does not have" for code in ("9", "X")]
     codelists.import_codelist(replace(ONE, version="2", concepts=(*ONE.concepts, Concept("9", LABELS))), "unit", NOW)
     assert codelists.crosswalk_reasons(lifecycle.Subject("crosswalk", "t:a--l", "1"), NOW) == told, (
         "a draft binds nobody"

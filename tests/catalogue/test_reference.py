@@ -123,6 +123,11 @@ def test_a_published_version_is_never_changed_and_the_same_content_never_publish
     approve("2023")
     with pytest.raises(errors.ReferenceUnchanged, match="2022"):
         publish(sex(), "2023", tmp_path)
+    other = replace(sex(), provenance={**sex().provenance, "unmapped_policy": "reject"})
+    approve("2024", other)
+    assert publish(other, "2024", tmp_path).version == "2024", (
+        "another policy for codes nobody knows is another content"
+    )
 
 
 def test_the_difference_between_versions_is_told_row_by_row(tmp_path: Path) -> None:

@@ -268,10 +268,10 @@ def crosswalk_reasons(subject: Subject, now: datetime) -> Sequence[str]:
     drafts = CodeListVersion.objects.filter(list_id=found.object_source)
     if target is None and drafts.exists():
         told.append(f"no version of the list it leads to, {found.object_source}, is in force: publish that one first")
-    elif target is not None and (
-        target.id != SOATE or drafts.exists()
-    ):  # of SOATE an installation may have the top levels only
+    # of SOATE, an installation that keeps no version of it may have the top levels only
+    elif target is not None and (target.id != SOATE or drafts.exists()):
         led = {rule.target for rules in found.compiled.rules.values() for rule in rules}
+        led |= {found.policy.default} if found.policy.default else set()
         gone = sorted(code for code in led if code not in target)
         told += [
             f"it leads to {code}, which {target.id} {target.version}, in force, does not have"
