@@ -19,6 +19,7 @@ from kerege.catalogue.models import (
     CrosswalkVersion,
     Dataset,
     Deprecation,
+    Field,
     LifecycleAction,
     Plan,
     RegisterRequest,
@@ -226,3 +227,27 @@ def test_a_contract_is_pasted_whole_or_refused_in_words(steward, dataset):
     assert answer.status_code == 413
     assert f"не больше {most // 1024} КБ" in check(answer, "ru").text
     assert form
+
+
+def test_a_dataset_of_many_columns_gets_its_owners_a_hundred_at_a_time(steward, dataset):
+    like = dataset.fields.get(name="sex")
+    Field.objects.bulk_create(
+        Field(dataset=dataset, name=f"c{n:04}", position=10 + n, profile={**like.profile, "name": f"c{n:04}"}) for n in range(240)
+    )  # fmt: skip
+    address = f"/en/desks/owners/{dataset.pk}/"
+    page = check(steward.get(address), "en")
+    ticked = [i["value"] for i in page.all("input") if i.get("name") == "columns"]
+    assert (len(ticked), len([r for r in page.all("th") if r.get("scope") == "row"])) == (100, 100)
+    assert "The first 100 of 245 without an owner" in page.text
+    assert "(245)" in page.text  # reasons against publishing, of which thirty are spelled out
+    told = {
+        "do": "name",
+        "organisation": "70000001",
+        "unit": "registry",
+        "legal_basis": "Law 5, article 1",
+        "columns": ticked,
+    }
+    page = check(steward.post(address, told, follow=True), "en")
+    assert "The owner was named" in page.text
+    assert "The first 100 of 145 without an owner" in page.text
+    assert "c0239" in check(steward.get(address, {"page": 3}), "en").text

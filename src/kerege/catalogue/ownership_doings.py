@@ -13,6 +13,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
+from kerege.catalogue import search_index
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.errors import ConceptUnknown, SourceOfTruthTaken, UnownedAlready
 from kerege.catalogue.models import Owner, SourceOfTruth
@@ -139,7 +140,8 @@ def name_owners(
 ) -> list[Owner]:
     """Name one owner for several attributes, all or none; without `columns` for every attribute of the table that nobody owns now."""
     wanted = list(columns) or [f.name for f in unowned_fields(dataset_named(source, table), now)]
-    rows = [named(source, table, c, organisation, unit, legal_basis, now, since, by) for c in wanted]
+    with search_index.together():  # one index of the dataset, not one for each of its attributes
+        rows = [named(source, table, c, organisation, unit, legal_basis, now, since, by) for c in wanted]
     return entered([(row, "") for row in rows], now, by, ledger)
 
 
@@ -160,9 +162,11 @@ def name_interims(
 ) -> list[Owner]:
     """The same for an interim owner."""
     wanted = list(columns) or [f.name for f in unowned_fields(dataset_named(source, table), now)]
-    rows = [
-        named_interim(source, table, c, organisation, unit, legal_basis, now, until, names_lasting, by) for c in wanted
-    ]
+    with search_index.together():
+        rows = [
+            named_interim(source, table, c, organisation, unit, legal_basis, now, until, names_lasting, by)
+            for c in wanted
+        ]
     return entered([(row, "") for row in rows], now, by, ledger)
 
 
@@ -188,7 +192,8 @@ def hand_over_several(
                 wanted.append(field.name)
     if not wanted:
         raise UnownedAlready(what=f"dataset {source}#{table}", thing=f"attribute that {by} may hand over")
-    done = [handed_over(source, table, c, organisation, unit, legal_basis, now, by, "handed over") for c in wanted]
+    with search_index.together():
+        done = [handed_over(source, table, c, organisation, unit, legal_basis, now, by, "handed over") for c in wanted]
     return entered(done, now, by, ledger)
 
 

@@ -14,9 +14,10 @@ from kerege.ground import clock
 from kerege.ledger.log import Ledger
 from kerege.web import labels, reading
 from kerege.web.access import Audience
-from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, need, posted, show
+from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, need, pages, posted, show
 
 FIRST = "1"
+AT_ONCE = 100  # attributes on a page, and in the form that names an owner for those without
 
 
 def one(request: HttpRequest, dataset_id: str) -> HttpResponse:
@@ -34,17 +35,20 @@ def one(request: HttpRequest, dataset_id: str) -> HttpResponse:
         return back("desks-owners", dataset_id)
     now, known = clock.now(), labels.organisations()
     view = ownership_of(dataset.pk, now)
+    page = pages(request, len(view.attributes), AT_ONCE)
     rows = [
         {
             "column": a.column, "owner": a.owner, "reason": a.verdict.reason, "concept": a.concept,
             "name": labels.organisation(a.owner.organisation, known) if a.owner else "",
             "unit": labels.unit(a.owner.unit) if a.owner else "", "legal": labels.legal(a.owner.legal_basis) if a.owner else "",
         }
-        for a in view.attributes
+        for a in view.attributes[page.start : page.start + page.size]
     ]  # fmt: skip
+    open_ones = [a.column for a in view.attributes if a.owner is None]
     context = {
-        "dataset": dataset, "rows": rows, "owned": view.owned, "of": len(rows), "share": view.owned / len(rows) if rows else 0.0,
-        "open": [r["column"] for r in rows if r["owner"] is None], "organisation": dataset.organisation or _own(request),
+        "dataset": dataset, "rows": rows, "pages": page, "owned": view.owned, "of": page.total,
+        "share": view.owned / page.total if page.total else 0.0, "open": open_ones[:AT_ONCE], "all_open": len(open_ones),
+        "organisation": dataset.organisation or _own(request),
         "life": life_of(request, subject), "against": reasons_against(subject, Action.PUBLISH, now),
         "days": load_roles().interim_days,
     }  # fmt: skip
