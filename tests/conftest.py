@@ -7,6 +7,7 @@ so that no worker is left alone with one of them at the end.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,6 +98,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     yield  # the groups are read; tests that empty the database are put behind those that count on what migrations wrote
     if in_workers:
         items.sort(key=lambda item: _PLACE.get(_name(item), len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the collector of garbage need not look at it again and again (a sixth of the time of some)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _name(item: pytest.Item) -> str:
