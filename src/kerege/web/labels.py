@@ -77,6 +77,11 @@ def crosswalk(code: str, title: str = "") -> str:
     return word(f"crosswalk-name.{code}") if has(f"crosswalk-name.{code}") else title or code
 
 
+def codelist(code: str, title: str = "") -> str:
+    """A code list by its own title; a table of codes has none and is called as the interface words it, else by its identifier."""
+    return title or (word(f"codelist-name.{code}") if has(f"codelist-name.{code}") else code)
+
+
 def team(name: str) -> str:
     """Who a contract's document, which has one language, names as its owner; in words where the interface knows the name."""
     told = _teams().get(name)

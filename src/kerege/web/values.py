@@ -14,7 +14,7 @@ import kerege
 from kerege.ground import settings
 from kerege.ground.errors import KeregeError
 from kerege.semantics import Pack, load_pack
-from kerege.web import formats
+from kerege.web import formats, labels
 from kerege.web.words import language
 
 _LISTS: Final = {
@@ -69,7 +69,7 @@ def codelist_name(codelist: str) -> str:
         title = known.codelist(codelist).title.get(language(), "") if known else ""
     except KeregeError:
         return codelist
-    return title or codelist
+    return labels.codelist(codelist, title)
 
 
 def place(soate: str) -> str:

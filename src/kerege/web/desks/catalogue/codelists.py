@@ -37,7 +37,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     for list_id in ids[cut.offset : cut.offset + cut.limit]:
         found = pack.codelists.get(list_id)
         rows.append({
-            "id": list_id, "title": say(found.title) if found and found.title else say(titles.get(list_id)) or list_id,
+            "id": list_id, "title": labels.codelist(list_id, say(found.title) if found and found.title else say(titles.get(list_id))),
             "codes": len(found) if found else None, "version": found.version if found else "", "used": used.get(list_id, 0),
             "there": found is not None or list_id in titles,
         })  # fmt: skip
@@ -78,7 +78,8 @@ def codelist(request: HttpRequest, list_id: str) -> HttpResponse:
     changes = changes_to(list_id, found.version) if any(v.version == found.version for v in kept) else ()
     pack = pack_in_force()
     context: dict[str, Any] = {
-        "found": found, "id": list_id, "title": say(found.title) or list_id, "description": say(found.description), "query": typed, "wanted": wanted,
+        "found": found, "id": list_id, "title": labels.codelist(list_id, say(found.title)),
+        "description": say(found.description), "query": typed, "wanted": wanted,
         "titles": [(code, found.title.get(code, "")) for code in LANGUAGES], "cut": cut, "under": under,
         "codes": [_code(c, below) for c in codes[cut.offset : cut.offset + cut.limit]], "tree": bool(below),
         "above": [(n, _label(found, n)) for n in reversed(found.ancestors(under))] + [(under, _label(found, under))] if under in found else [],
