@@ -196,6 +196,7 @@ def test_the_stewards_day_from_a_harvested_register_to_a_published_contract(hub,
     assert "looks like a code list of 2" in steward.inner_text("main")
     assert "Токтосунов" not in steward.inner_text("main")  # masks and counts, no values
     shot(steward, "02-plan")
+    assert steward.locator("[data-key]").count() == 0  # what brings a plan into the catalogue has no single key
     click(steward, 'button[value="apply"]')
     assert "6 changes came into the catalogue" in told(steward)
     assert steward.evaluate("document.activeElement.id") == "told"  # what happened is read out
