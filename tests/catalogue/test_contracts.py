@@ -247,7 +247,8 @@ def test_deprecating_notes_whom_it_concerns_by_calls_and_by_rights(dataset: Data
     assert told == {("KG/GOV/70000009/other", "calls", 7), ("KG/GOV/70000003/admission", "right", 0)}
     called("KG/GOV/70000008/late")
     assert [n.consumer for n in contracts.note_consumers(found, NOW)] == ["KG/GOV/70000008/late"]
-    (view,) = contract_queries.running(NOW)
+    assert [(c.version, c.days_left) for c in contract_queries.clocks(NOW)[0]] == [("1.0.0", 221)]
+    (view,) = contract_queries.contracts(NOW)
     assert view.deprecation is not None
     assert (view.deprecation.days_left, len(view.deprecation.told)) == (221, 3)
 
@@ -286,7 +287,7 @@ def test_a_deprecation_is_taken_back(dataset: Dataset) -> None:
     contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "old", NOW)
     contracts.reinstate("kg:birth", "1.0.0", ME, "not yet", NOW)
     assert contract_queries.contracts(NOW)[0].state == "published"
-    assert contract_queries.running(NOW) == []
+    assert contract_queries.clocks(NOW) == ([], 0)
     contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "now", NOW)
 
 

@@ -200,12 +200,6 @@ def clocks(now: datetime, most: int = 20) -> tuple[list[ClockLine], int]:
     return found, rows.count()
 
 
-def running(now: datetime) -> list[VersionView]:
-    """Versions whose clock runs, the one that ends first in front: for the steward's desk."""
-    found = [view for view in contracts(now) if view.deprecation is not None and view.state == "deprecated"]
-    return sorted(found, key=lambda v: v.deprecation.ends_at if v.deprecation else now)
-
-
 def contracts_of_dataset(dataset_id: int, now: datetime) -> list[VersionView]:
     """The versions that are about one dataset of the catalogue."""
     rows = ContractVersion.objects.filter(dataset_id=dataset_id).order_by("-added_at").select_related("dataset")
@@ -214,5 +208,5 @@ def contracts_of_dataset(dataset_id: int, now: datetime) -> list[VersionView]:
 
 __all__ = [
     "KIND", "ClockLine", "ContractLine", "ContractView", "DeprecationView", "RuleView", "VersionView", "clocks", "contracts",
-    "contracts_of_dataset", "lines", "not_run", "rules_in_words", "running", "show",
+    "contracts_of_dataset", "lines", "not_run", "rules_in_words", "show",
 ]  # fmt: skip
