@@ -30,6 +30,7 @@ from kerege.catalogue.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 from kerege.catalogue.sources.cost import Cost
 from kerege.semantics.sheet_extent import Extent, column_number
+from kerege.semantics.xls_extent import extents
 
 _PIECE: Final = 1 << 20
 _WIDEST: Final = 10  # bytes one character may take in XML
@@ -82,6 +83,7 @@ class Workbook:
 
     def _check_package(self) -> None:
         if self._path.suffix.casefold() == ".xls":
+            self._check_old()
             return
         try:
             with zipfile.ZipFile(self._path) as package:
@@ -95,6 +97,16 @@ class Workbook:
             raise FileTruncated(source=self.name, row="?", reason="its zip container has no end") from error
         except Exception as error:  # zlib.error and friends: a container that breaks in the middle
             raise FileTruncated(source=self.name, row="?", reason="its zip container is damaged") from error
+
+    def _check_old(self) -> None:
+        """An XLS file is no package; how far its sheets reach stands in its records."""
+        try:
+            reached = extents(self._path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise FileTruncated(source=self.name, row="?", reason="the spreadsheet cannot be opened") from error
+        if sum(rows * columns for rows, columns in reached) > _MOST_CELLS:
+            rows, columns = max(reached, key=lambda sheet: sheet[0] * sheet[1])
+            raise SheetTooWide(source=self.name, rows=rows, columns=columns, limit=_MOST_CELLS)
 
     def _refuse_bomb(self, package: zipfile.ZipFile) -> None:
         """By what the container says of itself, before anything is unpacked; a part that says less than it holds is refused in `_check_part`."""
