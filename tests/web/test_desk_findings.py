@@ -35,6 +35,11 @@ def drift(home, *details):
 
 def test_who_said_corrected_or_refused_is_shown_the_finding_with_what_happened(data_owner, home, network):
     first, second = drift(home, "2 new codes: X, Y", "2 new codes: Y, X")
+    for written in ("70000001", "KG/GOV/70000001"):
+        listed = check(data_owner.get("/en/desks/findings/", {"owner": written}), "en")
+        chosen = {o.get("value") for o in listed.all("option") if "selected" in o}
+        assert "KG/GOV/70000001" in chosen
+        assert f"/en/desks/findings/{first}/" in {a.get("href") for a in listed.all("a")}
     page = check(data_owner.post(f"/en/desks/findings/{first}/", {"act": "corrected"}, follow=True), "en").text
     assert "Said to be corrected. The evidence is awaited now." in page
     told = {"act": "refused", "reason": "the codes are ours"}

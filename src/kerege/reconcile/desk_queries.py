@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Case, CharField, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models import Count as CountRows
@@ -21,6 +21,8 @@ from kerege.reconcile.models import ClericalDecision, ClericalTask, Discrepancy,
 from kerege.reconcile.settle import Rules, Settlement, settle
 from kerege.reconcile.settle import of_country as rules_of_country
 from kerege.reconcile.workload import Count, Measured
+
+_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def sides(task_id: str) -> tuple[tuple[str, str], ...]:
 
 
 def clerical_truth(definition: str | None = None) -> list[TruthRow]:
-    """Every settled pair with its verdict. Two queries."""
+    """Every settled pair with its verdict."""
     tasks = list(_tasks(None, definition, settled=True).order_by("pk"))
     words = _words_of(tasks)
     return [
@@ -162,10 +164,12 @@ def _counted(said: QuerySet[Any]) -> Coalesce:
 
 
 def _words_of(tasks: Sequence[ClericalTask]) -> dict[int, list[Word]]:
-    """Task -> what clerks said of it, in order; one query."""
+    """Task -> what clerks said of it, in order; a query for every thousand tasks, because a database takes only so many parameters."""
     words: dict[int, list[Word]] = {}
-    for one in ClericalDecision.objects.filter(task__in=[t.pk for t in tasks]).order_by("pk"):
-        words.setdefault(one.task_id, []).append(Word(one.verdict, one.by, one.reason))
+    for start in range(0, len(tasks), _AT_ONCE):
+        some = [t.pk for t in tasks[start : start + _AT_ONCE]]
+        for one in ClericalDecision.objects.filter(task__in=some).order_by("pk"):
+            words.setdefault(one.task_id, []).append(Word(one.verdict, one.by, one.reason))
     return words
 
 

@@ -15,6 +15,7 @@ from django.db.models import BooleanField, Case, CharField, Exists, F, OuterRef,
 from django.db.models.functions import Coalesce
 
 from kerege.catalogue import models as catalogue
+from kerege.catalogue.organisations import spellings
 from kerege.catalogue.ownership_rules import PUBLISHED_UNOWNED, RAN_OUT
 from kerege.reconcile import findings as life
 from kerege.reconcile.models import CatalogueFindingAct, Finding, FindingAct
@@ -34,7 +35,7 @@ class Which:
     """Which findings are meant.
 
     names    only what these names answer for (`answering.names_of`); None: everybody's
-    owner    one of them, or NOBODY
+    owner    one of them, in whatever spelling an organisation has, or NOBODY
     status   one of `findings.STATUSES`, or OVERDUE
     ended    those that ended instead of those that wait
     """
@@ -111,7 +112,7 @@ def chosen(rows: QuerySet[Any], which: Which) -> QuerySet[Any]:
     if which.group:
         rows = rows.filter(group=which.group)
     if which.owner:
-        rows = rows.filter(answers="" if which.owner == NOBODY else which.owner)
+        rows = rows.filter(answers__in=("",) if which.owner == NOBODY else spellings(which.owner))
     if which.status == OVERDUE:
         return rows.filter(late=True)
     return rows.filter(stands=which.status) if which.status else rows

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
+from kerege.catalogue.organisations import together
 from kerege.ground import clock
 from kerege.reconcile import answering
 from kerege.reconcile import desk_findings as desk
@@ -41,17 +42,18 @@ def findings_of(request: HttpRequest, *, ended: bool = False) -> Which:
 def listing(request: HttpRequest) -> HttpResponse:
     now, ended = clock.now(), request.GET.get("ended") == "1"
     seen = findings_of(request, ended=ended)
-    counts = desk.counts(now, seen)
+    counts, known = desk.counts(now, seen), labels.organisations()
+    owned = together(counts.owners, known)  # an organisation once, its code written whole or bare
+    asked = next(iter(together({request.GET.get("owner", ""): 0}, known)))
     chosen = {
         "group": one_of(request.GET.get("group", ""), GROUPS),
         "status": one_of(request.GET.get("status", ""), STATUSES),
-        "owner": one_of(request.GET.get("owner", ""), [*filter(None, counts.owners), NOBODY]),
+        "owner": one_of(asked, [*filter(None, owned), NOBODY]),
     }
     which = replace(seen, group=chosen["group"], status=chosen["status"], owner=chosen["owner"])
     number = desk.total(now, which) if any(chosen.values()) else counts.owners.total()
     page = pages(request, number, PAGE, ended="1" if ended else "", **chosen)
-    known = labels.organisations()
-    owners = sorted(((code, _owner(code, known)) for code in counts.owners if code), key=lambda item: item[1])
+    owners = sorted(((code, _owner(code, known)) for code in owned if code), key=lambda item: item[1])
     context = {
         "rows": [_row(f, known, now) for f in desk.findings(now, which, offset=page.start, limit=page.size)],
         "pages": page, "total": number, "groups": [(name, counts.groups[name]) for name in GROUPS], "chosen": chosen, "owners": owners,
