@@ -84,13 +84,18 @@ def codelist(code: str, title: str = "") -> str:
 
 def team(name: str) -> str:
     """Who a contract's document, which has one language, names as its owner; in words where the interface knows the name."""
-    told = _teams().get(name)
-    return say(told) if told is not None else name
+    return _from_english("team", name)
 
 
-@lru_cache(maxsize=1)
-def _teams() -> dict[str, Text]:
-    return {text.en: text for key, text in catalogue().items() if key.startswith("team.")}
+def _from_english(group: str, text: str) -> str:
+    """A text of a document that has one language, in the page's; as it is where the interface has no words for it."""
+    told = _english(group).get(text)
+    return say(told) if told is not None else text
+
+
+@lru_cache(maxsize=4)
+def _english(group: str) -> dict[str, Text]:
+    return {text.en: text for key, text in catalogue().items() if key.startswith(f"{group}.")}
 
 
 def unit(code: str) -> str:
@@ -100,15 +105,14 @@ def unit(code: str) -> str:
 
 def legal(code: str, service: str = "grade1-admission") -> str:
     """A legal act by its short code, or by its English title as contracts cite it; other text as it is, "to be confirmed" in words."""
-    if code == "to be confirmed":
-        return word("legal.to-be-confirmed")
     try:
         acts = definition_of(service).legal_basis
     except KeregeError:
-        return code
+        return _from_english("legal", code)
     if code in acts:
         return say(acts[code].title)
-    return next((say(act.title) for act in acts.values() if act.title.en.replace(OF_THE_COUNTRY, "") == code), code)
+    cited = next((say(act.title) for act in acts.values() if act.title.en.replace(OF_THE_COUNTRY, "") == code), "")
+    return cited or _from_english("legal", code)
 
 
 def field(name: str) -> str:
