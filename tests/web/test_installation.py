@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from django.db import connection
 
+from kerege.web import installation
 from kerege.web.errors import HomeExposed, SecretExposed, SecretTooShort
 from kerege.web.installation import keep_private, secret_file
 
@@ -80,3 +82,14 @@ def test_a_folder_everybody_writes_to_is_no_home_and_is_left_as_it_is(tmp_path, 
     with pytest.raises(HomeExposed, match="1777"):
         keep_private(shared)
     assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+
+
+def test_a_database_that_lacks_a_migration_is_known_without_loading_one(db):
+    assert installation._all_applied()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO django_migrations (app, name, applied) VALUES ('web', '9999_of_a_later_version', CURRENT_TIMESTAMP)"
+        )
+        assert installation._all_applied(), "a later version's own migration is no reason to look further"
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'identity' AND name LIKE '0001%'")
+    assert not installation._all_applied()
