@@ -1,6 +1,7 @@
 import asyncio
 import functools
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -18,6 +19,7 @@ from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.node import commit
 from kerege.node.commit import CommitLog
+from kerege.node.disksync import DiskSync
 
 CLIENT = ClientId.parse("KG/GOV/70000003/admission")
 SERVICE = DataServiceId.parse("KG/GOV/70000002/population/persons")
@@ -51,9 +53,24 @@ def ids(folder: Path) -> list[str]:
     return [one.message_id for _, _, one in messagelog.read(folder)]
 
 
+def _by_the_kernel() -> DiskSync | None:
+    sync = DiskSync.open()
+    if sync is None:
+        pytest.skip("this system has no asynchronous fdatasync")
+    return sync
+
+
+@pytest.fixture(params=[lambda: None, _by_the_kernel], ids=["a thread syncs", "the kernel syncs"])
+def opened(request: pytest.FixtureRequest) -> Callable[[LogWriter], CommitLog]:
+    """Open a log either way: what is promised is the same."""
+    return lambda writer: CommitLog(writer, request.param())
+
+
 @on_loop
-async def test_what_waits_together_is_one_frame_and_each_is_on_disk_when_its_append_returns(tmp_path: Path) -> None:
-    log = CommitLog(LogWriter(tmp_path))
+async def test_what_waits_together_is_one_frame_and_each_is_on_disk_when_its_append_returns(
+    tmp_path: Path, opened: Callable[[LogWriter], CommitLog]
+) -> None:
+    log = opened(LogWriter(tmp_path))
 
     async def one(number: int) -> None:
         await log.append(record(number))
@@ -68,8 +85,11 @@ async def test_what_waits_together_is_one_frame_and_each_is_on_disk_when_its_app
 
 
 @on_loop
-async def test_a_batch_is_in_one_frame_in_its_order(tmp_path: Path) -> None:
-    log = CommitLog(LogWriter(tmp_path))
+async def test_a_batch_is_in_one_frame_in_its_order(
+    tmp_path: Path,
+    opened: Callable[[LogWriter], CommitLog],
+) -> None:
+    log = opened(LogWriter(tmp_path))
     await log.append_many([record(n) for n in range(16)])
     await log.append_many([])
     log.close()
@@ -100,8 +120,10 @@ async def test_a_failed_write_fails_those_who_wait_and_the_next_append_goes_thro
 
 
 @on_loop
-async def test_a_record_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path) -> None:
-    log = CommitLog(LogWriter(tmp_path))
+async def test_a_record_that_cannot_be_written_takes_no_other_with_it(
+    tmp_path: Path, opened: Callable[[LogWriter], CommitLog]
+) -> None:
+    log = opened(LogWriter(tmp_path))
     bad = replace(record(1), message_id="\ud800")
     outcomes = await asyncio.gather(
         log.append(record(0)), log.append(bad), log.append(record(2)), return_exceptions=True
@@ -112,8 +134,10 @@ async def test_a_record_that_cannot_be_written_takes_no_other_with_it(tmp_path: 
 
 
 @on_loop
-async def test_a_guard_refuses_new_requests_and_answers_are_still_logged(tmp_path: Path) -> None:
-    log = CommitLog(LogWriter(tmp_path))
+async def test_a_guard_refuses_new_requests_and_answers_are_still_logged(
+    tmp_path: Path, opened: Callable[[LogWriter], CommitLog]
+) -> None:
+    log = opened(LogWriter(tmp_path))
     full: list[LogFull] = [LogFull(free=1, least=2)]
     log.guards.append(lambda: full[0] if full else None)
     with pytest.raises(LogFull, match="1 megabytes are free"):
@@ -131,8 +155,10 @@ async def test_a_guard_refuses_new_requests_and_answers_are_still_logged(tmp_pat
 
 
 @on_loop
-async def test_what_was_given_before_closing_is_written_and_nothing_is_taken_after(tmp_path: Path) -> None:
-    log = CommitLog(LogWriter(tmp_path))
+async def test_what_was_given_before_closing_is_written_and_nothing_is_taken_after(
+    tmp_path: Path, opened: Callable[[LogWriter], CommitLog]
+) -> None:
+    log = opened(LogWriter(tmp_path))
     waiting = [asyncio.ensure_future(log.append(record(n))) for n in range(5)]
     await asyncio.sleep(0)
     await asyncio.to_thread(log.close)
@@ -146,8 +172,10 @@ async def test_what_was_given_before_closing_is_written_and_nothing_is_taken_aft
 
 
 @on_loop
-async def test_what_is_being_given_while_another_thread_closes_is_written_too(tmp_path: Path) -> None:
-    log = CommitLog(LogWriter(tmp_path))
+async def test_what_is_being_given_while_another_thread_closes_is_written_too(
+    tmp_path: Path, opened: Callable[[LogWriter], CommitLog]
+) -> None:
+    log = opened(LogWriter(tmp_path))
     real, closing = log._loop, threading.Thread(target=log.close)
 
     class Loop:
@@ -171,10 +199,10 @@ async def test_what_is_being_given_while_another_thread_closes_is_written_too(tm
 
 @on_loop
 async def test_large_bodies_that_wait_together_are_spread_over_frames(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[LogWriter], CommitLog]
 ) -> None:
     monkeypatch.setattr("kerege.node.commit._MOST_BYTES", 10_000)
-    log = CommitLog(LogWriter(tmp_path))
+    log = opened(LogWriter(tmp_path))
     await asyncio.gather(*(log.append(record(n, size=4000)) for n in range(10)))
     log.close()
     assert ids(tmp_path) == [f"m-{n}" for n in range(10)]
@@ -260,7 +288,10 @@ async def test_a_batch_is_never_written_in_the_loop(tmp_path: Path, monkeypatch:
 
 
 @on_loop
-async def test_a_slow_disk_does_not_hold_up_the_loop_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_disk_does_not_hold_up_the_loop_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     log = CommitLog(LogWriter(tmp_path))
     await one_after_the_other(log, range(30))
     monkeypatch.setattr(commit, "_SLOW_SECONDS", 0.03)
@@ -275,9 +306,9 @@ async def test_a_slow_disk_does_not_hold_up_the_loop_again(tmp_path: Path, monke
 
 @on_loop
 async def test_a_failed_write_in_the_loop_fails_its_message_and_the_next_goes_through(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[LogWriter], CommitLog]
 ) -> None:
-    log = CommitLog(LogWriter(tmp_path))
+    log = opened(LogWriter(tmp_path))
     await one_after_the_other(log, range(20))
 
     def failing(_: int) -> None:
@@ -299,10 +330,12 @@ async def test_a_failed_write_in_the_loop_fails_its_message_and_the_next_goes_th
 
 
 @on_loop
-async def test_zeros_are_filled_ahead_while_nothing_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_zeros_are_filled_ahead_while_nothing_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[LogWriter], CommitLog]
+) -> None:
     monkeypatch.setattr(logwriter, "_FILL", 64 * 1024)
     monkeypatch.setattr(logwriter, "_FILL_STEP", 8 * 1024)
-    log = CommitLog(LogWriter(tmp_path, segment_bytes=200_000))
+    log = opened(LogWriter(tmp_path, segment_bytes=200_000))
     in_the_way: list[int] = []
     real = LogWriter._fill
     monkeypatch.setattr(
@@ -314,3 +347,149 @@ async def test_zeros_are_filled_ahead_while_nothing_waits(tmp_path: Path, monkey
     assert sum(in_the_way) <= 4, "a segment's first frame may find nothing yet"
     await asyncio.to_thread(log.close)
     assert ids(tmp_path) == [f"m-{n}" for n in range(100)]
+
+
+# --- synced by the kernel: the loop places what waits, no thread waits for the disk ---
+
+
+class SlowSync:
+    """A disk that is done when it is told to be, or when somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.done: list[Callable[[int], None]] = []
+        self.begun, self.takes, self.closed = 0, True, False
+
+    def begin(self, descriptor: int, done: Callable[[int], None]) -> bool:
+        assert not self.done, "one at a time"
+        self.begun += self.takes
+        if self.takes:
+            self.done.append(done)
+        return self.takes
+
+    def land(self, code: int = 0) -> None:
+        self.done.pop()(code)
+
+    def wait(self) -> None:
+        self.land()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def settled(log: CommitLog) -> None:
+    """The writer's thread sleeps."""
+    async with asyncio.timeout(10):
+        while not log._idle:
+            await asyncio.sleep(0.002)
+
+
+@on_loop
+async def test_batches_go_to_disk_without_the_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Threads(monkeypatch)
+    log = CommitLog(LogWriter(tmp_path), _by_the_kernel())
+    await log.append(record(0))  # its segment has no zeros ahead yet
+    await settled(log)
+    threads.names.clear()
+    for begin in range(1, 40, 3):
+        await asyncio.gather(*(log.append_many([record(n)]) for n in range(begin, begin + 3)))
+        assert ids(tmp_path)[-3:] == [f"m-{n}" for n in range(begin, begin + 3)]
+    assert threads.names == []
+    assert log.records == 40
+    assert log.batches == 14
+    log.close()
+    assert len(list(logfolder.follow(tmp_path, []))) == 14
+
+
+@on_loop
+async def test_nobody_goes_on_before_the_kernel_says_so_and_what_comes_meanwhile_is_the_next_batch(
+    tmp_path: Path,
+) -> None:
+    sync = SlowSync()
+    log = CommitLog(LogWriter(tmp_path), sync)  # type: ignore[arg-type]
+    await log.append(record(0))
+    await settled(log)
+    first = asyncio.ensure_future(log.append_many([record(1), record(2)]))
+    await asyncio.sleep(0.02)
+    more = [asyncio.ensure_future(log.append(record(n))) for n in (3, 4)]
+    await asyncio.sleep(0.02)
+    assert (sync.begun, first.done(), any(one.done() for one in more)) == (1, False, False)
+    sync.land()
+    await first
+    await asyncio.sleep(0.02)
+    assert (sync.begun, any(one.done() for one in more)) == (2, False)
+    sync.land()
+    await asyncio.gather(*more)
+    log.close()
+    assert sync.closed
+    assert [placed.frame.records for placed in logfolder.follow(tmp_path, [])] == [1, 2, 2]
+
+
+@on_loop
+async def test_a_sync_that_failed_fails_its_batch_and_the_next_goes_through_in_a_new_segment(
+    tmp_path: Path,
+) -> None:
+    sync = SlowSync()
+    log = CommitLog(LogWriter(tmp_path), sync)  # type: ignore[arg-type]
+    await log.append(record(0))
+    await settled(log)
+    bad = [asyncio.ensure_future(log.append(record(n))) for n in (1, 2)]
+    await asyncio.sleep(0.02)
+    after = asyncio.ensure_future(log.append(record(3)))
+    await asyncio.sleep(0)
+    sync.land(28)
+    outcomes = await asyncio.gather(*bad, return_exceptions=True)
+    assert all(isinstance(one, LogFailed) and "full" in str(one) for one in outcomes)
+    await after
+    assert log.failure is None
+    log.close()
+    assert ids(tmp_path) == ["m-0", "m-3"]
+    assert len(logfolder.segments(tmp_path)) == 2
+
+
+@on_loop
+async def test_where_the_kernel_takes_no_order_the_loop_syncs(tmp_path: Path) -> None:
+    sync = SlowSync()
+    log = CommitLog(LogWriter(tmp_path), sync)  # type: ignore[arg-type]
+    await log.append(record(0))
+    await settled(log)
+    sync.takes = False
+    await log.append_many([record(1), record(2)])
+    log.close()
+    assert ids(tmp_path) == ["m-0", "m-1", "m-2"]
+
+
+@on_loop
+async def test_closing_waits_for_the_sync_under_way_and_writes_what_came_meanwhile(tmp_path: Path) -> None:
+    sync = SlowSync()
+    log = CommitLog(LogWriter(tmp_path), sync)  # type: ignore[arg-type]
+    await log.append(record(0))
+    await settled(log)
+    waiting = [asyncio.ensure_future(log.append(record(1)))]
+    await asyncio.sleep(0.02)
+    waiting.append(asyncio.ensure_future(log.append(record(2))))
+    await asyncio.sleep(0)
+    log.close()
+    assert await asyncio.gather(*waiting) == [None, None]
+    assert ids(tmp_path) == ["m-0", "m-1", "m-2"]
+
+
+@on_loop
+async def test_the_kernel_tells_when_bytes_are_durable_or_why_they_are_not(tmp_path: Path) -> None:
+    sync = _by_the_kernel()
+    assert sync is not None
+    loop = asyncio.get_running_loop()
+    with (tmp_path / "file").open("wb", buffering=0) as file:
+        for number in range(3):
+            file.write(b"x" * 5000)
+            told: asyncio.Future[int] = loop.create_future()
+            assert sync.begin(file.fileno(), told.set_result)
+            if number == 1:
+                sync.wait()
+                assert told.done()
+            assert await asyncio.wait_for(told, 10) == 0
+    reading, writing = os.pipe()  # of which nothing can be synced
+    assert not sync.begin(writing, lambda _: None)
+    for one in (reading, writing):
+        os.close(one)
+    sync.close()
+    sync.close()

@@ -29,6 +29,7 @@ from kerege.exchange.logrecord import LogRecord, StampRecord, count_records, enc
 
 _FILL: Final = 4 * 1024 * 1024
 _FILL_STEP: Final = 512 * 1024  # at once while messages may come any moment
+_QUICK: Final = 1024 * 1024  # bytes of a batch that are placed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class LogWriter:
         self.recovered: str | None = None
         self._file = -1
         self._frames = 0
+        self._placed = (
+            0,
+            b"",
+            0,
+        )  # of a frame that is written and not durable: its size, the link after it, its records
         # uncertain: what the segment holds is not known, and nothing is sealed in it any more; begun: its successor may be there
         self._uncertain = self._begun = self._filling = False
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -225,6 +231,41 @@ class LogWriter:
         self._write(encode_records(records), len(records))
         return Appended(first, len(records))
 
+    def place(self, records: Sequence[LogRecord]) -> Appended | None:
+        """Write one batch as one frame, for the caller to sync `descriptor` and then to say how that went: `durable` or `not_durable`,
+        before anything else is asked of the writer. None, and nothing written, where that would take long: the end is to be made
+        certain, a segment to be begun, zeros to be filled in, or the batch is large. Raises LogFailed as `append_records` does.
+        """
+        if self._uncertain or self._begun or self._file < 0:
+            return None
+        payload = encode_records(records)
+        size = len(payload)
+        needed = logframes.room(size + (0 if self._cipher is None else SEAL_BYTES))
+        if (
+            size > _QUICK
+            or self._at + size + 3 * logframes.SECTOR > self._segment_bytes
+            or self._at + needed > self._filled
+        ):
+            return None
+        self._place(payload, len(records))
+        return Appended(self._records, len(records))
+
+    @property
+    def descriptor(self) -> int:
+        """The file that `place` wrote to."""
+        return self._file
+
+    def durable(self) -> None:
+        """What was placed is on disk: it counts."""
+        size, link, records = self._placed
+        self._uncertain = False
+        self._at += size
+        self._link, self._frames, self._records = link, self._frames + 1, self._records + records
+
+    def not_durable(self, code: int) -> LogFailed:
+        """The sync failed with this error number: nothing of it counts, and the next append begins with making the end certain."""
+        return LogFailed(reason=_os_reason(OSError(code, os.strerror(code))))
+
     def append_stamp(self, stamp: StampRecord) -> Appended:
         first = self._records
         self._write(stamp.encode(), 1)
@@ -243,7 +284,15 @@ class LogWriter:
             self._fill(self._at + logframes.room(len(payload) + (0 if self._cipher is None else SEAL_BYTES)))
         except OSError as problem:
             raise LogFailed(reason=_os_reason(problem)) from None
-        # until it is done: what reached the disk is unknown, the counter is spent, and the next append begins with making the end certain
+        self._place(payload, records)
+        try:
+            os.fdatasync(self._file)
+        except OSError as problem:
+            raise LogFailed(reason=_os_reason(problem)) from None
+        self.durable()
+
+    def _place(self, payload: bytes, records: int) -> None:
+        # until it is durable: what reached the disk is unknown, the counter is spent, and the next append begins with making the end certain
         self._uncertain = True
         try:
             if self._cipher is not None:
@@ -252,12 +301,9 @@ class LogWriter:
             written, view = 0, memoryview(block)
             while written < len(block):
                 written += os.pwrite(self._file, view[written:], self._at + written)
-            os.fdatasync(self._file)
         except OSError as problem:
             raise LogFailed(reason=_os_reason(problem)) from None
-        self._uncertain = False
-        self._at += len(block)
-        self._link, self._frames, self._records = link, self._frames + 1, self._records + records
+        self._placed = (len(block), link, records)
 
     def _make_certain(self) -> None:
         """After a failure: the acknowledged records and nothing else in the present segment, then a new one. Raises OSError.

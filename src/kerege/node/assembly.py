@@ -24,6 +24,7 @@ from kerege.node.contracting import Contracting
 from kerege.node.contracts import Contracts
 from kerege.node.core import Core
 from kerege.node.descriptions import Descriptions
+from kerege.node.disksync import DiskSync
 from kerege.node.environment import Environment
 from kerege.node.errors import NodeConfigInvalid
 from kerege.node.health import Health
@@ -93,7 +94,7 @@ def assemble(
     for folder in (config.state, config.log.folder, config.limits.spool):
         make_folder(folder)
     writer = LogWriter(config.log.folder, config.log.segment_bytes, log_key)
-    log, limits, routes = CommitLog(writer), config.limits, Routes(config)
+    log, limits, routes = CommitLog(writer, DiskSync.open()), config.limits, Routes(config)
     revocation = Revocation(keys, config.state, clock)
     store = Store(config.state / "monitoring.sqlite", config.monitoring.days)
     tracing = None

@@ -4,6 +4,9 @@ What comes in one turn of the event loop is handed to the writer's thread at onc
 given with `append_many` is in one frame of the log, all or nothing. New requests are refused, before anything is signed for
 them, while a guard objects (disk nearly full, time-stamps overdue: `keeping`); answers to requests under way are still logged.
 
+Where the kernel syncs without a thread (`disksync`), a batch is placed in the log by the loop itself, and the thread has only what takes
+long: a new segment, zeros ahead, large batches, what a failure left.
+
 Where messages come one at a time, waking a thread and being woken by it costs as much as the disk. So when `_LONE` writes one after the
 other had one record each and nothing came while they ran, the following ones are made in the loop itself, which has nothing else to do;
 every `_PROBE`th goes by the thread all the same, to see whether that is still so, and a disk that is slow once ends it for long.
@@ -12,6 +15,8 @@ every `_PROBE`th goes by the thread all the same, to see whether that is still s
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +25,7 @@ from typing import Final
 from kerege.exchange.errors import ExchangeError, LogFailed
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import LogWriter
+from kerege.node.disksync import DiskSync
 
 _LONE: Final = 16
 _PROBE: Final = 32
@@ -37,8 +43,12 @@ class CommitLog:
     noted   called in the loop with (number of the first record, how many) of every message batch that became durable
     """
 
-    def __init__(self, writer: LogWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: LogWriter, sync: DiskSync | None = None) -> None:
+        self._writer, self._sync = writer, sync
+        self._flying: tuple[list[_Item], int] | None = (
+            None  # placed by the loop and being synced; the number of its first record
+        )
+        self._fill = False  # the thread is to fill zeros ahead
         self._wake = threading.Condition()
         self._gathered: list[_Item] = []
         self._waiting: list[_Item] = []
@@ -134,11 +144,64 @@ class CommitLog:
         return future
 
     def _hand_over(self) -> None:
+        if not self._gathered or self._flying is not None or self._take_off():
+            return  # what gathers while a sync runs is taken when it ends
         self._waiting.extend(self._gathered)
         self._gathered.clear()
         if self._idle:  # set before the thread looks for work, so a thread that saw none is woken
             with self._wake:
                 self._wake.notify()
+
+    # --- without the thread ---
+
+    def _take_off(self) -> bool:
+        """Place what gathered and begin its sync. False when the thread is to do it."""
+        if self._sync is None or not self._idle or self._waiting or self._stopping:
+            return False
+        groups = _groups(self._gathered)
+        if len(groups) != 1 or isinstance(groups[0][0][0], StampRecord) or not self._using.acquire(blocking=False):
+            return False
+        group = groups[0]
+        try:
+            placed = self._writer.place([record for what, _ in group for record in _records(what)])
+        except ExchangeError as refused:
+            self._using.release()
+            self._gathered = []
+            self._settle([(item, 0, refused) for item in group])
+            return True
+        except Exception:  # noqa: BLE001 - a record that cannot be encoded; the thread finds out which
+            placed = None
+        if placed is None:
+            self._using.release()
+            return False
+        self._gathered, self._flying = [], (group, placed.first)
+        if not self._sync.begin(self._writer.descriptor, self._landed):
+            self._landed(_synced(self._writer.descriptor))
+        return True
+
+    def _landed(self, code: int) -> None:
+        """What was placed is durable, or could not be made so: an error's number."""
+        assert self._flying is not None
+        (group, first), self._flying = self._flying, None
+        problem = None
+        if code:
+            problem = self._writer.not_durable(code)
+        else:
+            self._writer.durable()
+        low = self._writer.low
+        self._using.release()
+        if low and self._idle:
+            with self._wake:
+                self._fill = True
+                self._wake.notify()
+        outcome: list[_Outcome] = []
+        for item in group:
+            outcome.append((item, first, problem))
+            first += len(_records(item[0]))
+        if self._gathered and not self._stopping:
+            self._hand_over()  # the disk has something to do again; then whoever waited goes on
+        if not self._loop.is_closed():
+            self._settle(outcome)
 
     # --- in the writer's thread ---
 
@@ -151,11 +214,13 @@ class CommitLog:
                     continue  # a step at a time: what came meanwhile goes first
                 with self._wake:
                     self._idle = True
-                    while not self._waiting and not self._stopping:
+                    while not (self._waiting or self._stopping or self._fill):
                         self._wake.wait()
-                    self._idle = False
+                    self._idle = self._fill = False
                 if not self._waiting:
-                    return
+                    if self._stopping:
+                        return
+                    continue
             batch = self._take()
             for group in _groups(batch):
                 with self._using:
@@ -258,11 +323,25 @@ class CommitLog:
 
     def _stop(self) -> None:
         """Take nothing more, and hand over what is there. In the loop."""
+        self._stopping = True
+        if self._sync is not None:
+            if self._flying is not None:
+                self._sync.wait()
+            self._sync.close()
+            self._sync = None
         with self._wake:
-            self._stopping = True
             self._waiting.extend(self._gathered)
             self._gathered.clear()
             self._wake.notify()
+
+
+def _synced(descriptor: int) -> int:
+    """Sync here and now, where the kernel took no order: 0 or the error's number."""
+    try:
+        os.fdatasync(descriptor)
+    except OSError as problem:
+        return problem.errno or errno.EIO
+    return 0
 
 
 def _records(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord]:
