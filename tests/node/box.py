@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -42,13 +43,14 @@ PERSONS = DataServiceId.parse("KG/GOV/70000002/population/persons")
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports that nothing listens on, below those that the system gives to outgoing connections: none is taken before its server starts."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.SystemRandom().randrange(12_000, 32_000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found += [port] * (port not in found)
+    return found
 
 
 class _Quiet(BaseHTTPRequestHandler):
