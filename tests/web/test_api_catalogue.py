@@ -276,6 +276,11 @@ def test_datasets_are_narrowed_by_organisation_and_by_what_may_leave_of_them(cou
     assert found(organisation="KG/GOV/70000002") == []
     assert found(concept="person.pin") == [], "the director's PIN stays, and so does that it is there"
     assert country.get(f"{API}concepts/person.pin").json()["held_by"] == []
+    doings.set_organisation(world.SOURCE, "70000003")
+    Owner.objects.update(organisation="70000003")
+    for written in ("70000003", "KG/GOV/70000003"):
+        assert found(organisation=written) == ["school"], "one organisation, its code written whole or bare"
+    assert [o["attributes"] for o in country.get(f"{API}owners").json()["items"]] == [0, 3]
 
 
 def test_without_an_index_the_search_says_when_to_come_again(country: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from kerege.catalogue import queries
 from kerege.catalogue.lifecycle_rules import IN_FORCE, Action, Step, state_after
 from kerege.catalogue.models import Dataset, LifecycleAction
+from kerege.catalogue.organisations import spellings
 from kerege.catalogue.queries import DatasetView, FieldView
 from kerege.ground.ids import digest
 
@@ -132,7 +133,7 @@ def leaving(
     """
     rows = Dataset.objects.filter(vanished=False)
     if organisation:
-        rows = rows.filter(organisation=organisation)
+        rows = rows.filter(organisation__in=spellings(organisation))
     if concept:
         rows = rows.filter(fields__concept_link__concept=concept).distinct()
     if codelist:

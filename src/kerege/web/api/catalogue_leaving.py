@@ -13,7 +13,9 @@ from kerege.catalogue import queries
 from kerege.catalogue.concepts import load_concepts
 from kerege.catalogue.exports import publication
 from kerege.catalogue.exports.publication import Outgoing
+from kerege.catalogue.organisations import together
 from kerege.catalogue.queries import FieldView
+from kerege.membership.models import Member
 from kerege.web.api.catalogue_kept import kept
 
 
@@ -33,7 +35,8 @@ def owned() -> Counter[str]:
 
 
 def _owned() -> Counter[str]:
-    return Counter(f.owner.organisation for one in publication.outgoing() for f in one.fields if f.owner is not None)
+    held = Counter(f.owner.organisation for one in publication.outgoing() for f in one.fields if f.owner is not None)
+    return Counter(together(held, Member.objects.values_list("code", flat=True)))
 
 
 def fields(
