@@ -43,9 +43,17 @@ def test_home_shows_the_figures_of_the_run_and_hides_no_bad_one(visitor, run, la
     assert shares in text
     for figure in ("702", "54", "85", "15"):
         assert figure in text
-    told = {"ky": "4 – 213 автоматтык чечимдин ичинен", "ru": "4 из всех автоматических (213)", "en": "4 of 213 automatic"}
+    told = {
+        "ky": "4 – 213 автоматтык чечимдин ичинен",
+        "ru": "4 из всех автоматических (213)",
+        "en": "4 of 213 automatic",
+    }
     assert told[language] in " ".join(text.split())
-    none = {"ky": "0 – 931 автоматтык чечимдин ичинен", "ru": "0 из всех автоматических (931)", "en": "0 of 931 automatic"}
+    none = {
+        "ky": "0 – 931 автоматтык чечимдин ичинен",
+        "ru": "0 из всех автоматических (931)",
+        "en": "0 of 931 automatic",
+    }
     assert none[language] in " ".join(text.split())
 
 
