@@ -87,7 +87,9 @@ def test_the_published_lists_can_be_fetched(visitor, cases, home):
 
 def test_a_form_larger_than_any_document_is_refused_unread(visitor, cases, home):
     country.lay_document(home, cases)
-    assert visitor.post("/en/verify/", {"document": "A" * 300_000}).status_code == 400
+    answer = visitor.post("/en/verify/", {"document": "A" * 300_000})
+    assert answer.status_code == 413
+    assert "At most 256 KB are taken at once" in check(answer, "en").text
 
 
 def test_a_document_of_shared_values_is_refused_at_once(visitor, cases, home):
