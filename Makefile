@@ -21,8 +21,8 @@ demo: $(STAMP) ## the country in a box, with its pages in the browser until Ctrl
 # The tests start hundreds of processes: each module is compiled once, also where the environment says that nothing compiled is to be kept.
 # In which order the files begin says tests/conftest.py, not how many tests they have.
 test: export PYTHONDONTWRITEBYTECODE =
-test: $(STAMP) ## all tests (fast ones, journeys through real processes and a browser)
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+test: $(STAMP) ## all tests (fast ones, journeys through real processes and a browser), in WORKERS (2) at once
+	$(BIN)/python -m pytest -q -n $(or $(WORKERS),2) --dist loadgroup --no-loadscope-reorder
 
 check: $(STAMP) ## ruff, mypy --strict, the import staircase
 	$(BIN)/ruff check --no-cache src tests bench fuzz tools docs
