@@ -12,6 +12,7 @@ import uvloop
 
 from kerege.node.config import Address
 from kerege.node.httpclient import AnswerTooLarge, HttpFailed, NotConnected, Pool, encode_request
+from kerege.node.httpmessages import Later
 from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits, encode_response
 from kerege.node.listener import Listener
 
@@ -284,14 +285,21 @@ def test_a_bug_in_a_handler_is_500_without_its_text() -> None:
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-def test_a_handler_may_answer_at_once_or_by_a_future_and_in_order_still(
+def test_a_handler_may_answer_at_once_or_later_or_by_a_future_and_in_order_still(
     run: Callable[[Awaitable[object]], object],
 ) -> None:
     async def main() -> bytes:
         loop = asyncio.get_running_loop()
 
-        def handler(request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
+        def handler(request: HttpRequest) -> HttpResponse | Later | Awaitable[HttpResponse]:
             answer = HttpResponse(200, (), request.target.encode())
+            if request.target in {"/given", "/to-be-given"}:
+                later = Later()
+                if request.target == "/given":
+                    later.give(answer)
+                else:
+                    loop.call_later(0.02, later.give, answer)
+                return later
             if request.target == "/now":
                 return answer
             if request.target == "/bug":
@@ -309,7 +317,17 @@ def test_a_handler_may_answer_at_once_or_by_a_future_and_in_order_still(
 
         listener = Listener(handler, LIMITS)
         await listener.open(Address("127.0.0.1", 0))
-        targets = [b"/now", b"/later", b"/now", b"/done", b"/bug", b"/failed", b"/cancelled", b"/later"]
+        targets = [
+            b"/now",
+            b"/later",
+            b"/to-be-given",
+            b"/given",
+            b"/done",
+            b"/bug",
+            b"/failed",
+            b"/cancelled",
+            b"/later",
+        ]
         requests = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target for target in targets)
         out = await raw(listener.ports[0], requests + b"GET /now HTTP/1.1\r\n" + CLOSE)
         listener.close()
@@ -319,7 +337,17 @@ def test_a_handler_may_answer_at_once_or_by_a_future_and_in_order_still(
     assert isinstance(out, bytes)
     answers = [part.partition(b"\r\n\r\n")[2] for part in out.split(b"HTTP/1.1 ")[1:]]
     bug = b"internal error\n"
-    assert answers == [b"/now", b"/later", b"/now", b"/done", bug, bug, bug, b"/later", b"/now"]
+    assert answers == [b"/now", b"/later", b"/to-be-given", b"/given", b"/done", bug, bug, bug, b"/later", b"/now"]
+
+
+def test_an_answer_that_comes_later_may_be_awaited_too() -> None:
+    async def main() -> list[int]:
+        early, late = Later(), Later()
+        early.give(HttpResponse(200))
+        asyncio.get_running_loop().call_later(0.01, late.give, HttpResponse(204))
+        return [(await early).status, (await late).status]
+
+    assert asyncio.run(main()) == [200, 204]
 
 
 def test_many_requests_one_after_the_other_in_any_pieces_are_answered_alike() -> None:

@@ -45,6 +45,24 @@ def test_a_plan_holds_for_the_server_its_link_was_found_good_for() -> None:
     assert plan.server is A
 
 
+def test_one_call_renews_a_plan_before_it_ends_and_nobody_goes_by_one_that_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moment = [100.0]
+    monkeypatch.setattr("kerege.node.plans.time", SimpleNamespace(monotonic=lambda: moment[0]))
+    plans, link = Plans(), cast(Any, SimpleNamespace(alive=True, checked=(PICTURE, A, 0.0)))
+    plans.remember(ASKED, PICTURE, CONFIG, SIGNER, A, link, NOW, NOW + timedelta(hours=1))
+
+    def found(at: float) -> bool:
+        moment[0] = at
+        return plans.of(CLIENT, SERVICE, PICTURE, CONFIG) is not None
+
+    assert [found(at) for at in (100.0, 100.7, 100.8, 100.81, 100.99, 101.01, 101.02)] == [
+        *(True, True, False, True, True),
+        *(False, False),
+    ]
+
+
 @pytest.mark.parametrize(
     "checked", [None, (PICTURE, B, 0.0), (picture(), A, 0.0)], ids=["nobody", "another", "earlier"]
 )

@@ -10,7 +10,7 @@ from kerege.exchange import faults
 from kerege.exchange.errors import MessageTooLarge, TargetInvalid
 from kerege.exchange.opmon import CLIENT, Exchange
 from kerege.node.core import Core, milliseconds
-from kerege.node.httpmessages import refusal
+from kerege.node.httpmessages import Later, refusal
 from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.rest_consumer import RestConsumer, fault_response
 
@@ -34,7 +34,7 @@ class Consumer:
     ) -> None:
         self._core, self._rest, self._soap, self._local = core, rest, soap, local or {}
 
-    def handle(self, http: HttpRequest) -> Awaitable[HttpResponse]:
+    def handle(self, http: HttpRequest) -> Later | Awaitable[HttpResponse]:
         if http.target.startswith("/r1/"):
             quick = self._rest.quick(http)
             if quick is not None:

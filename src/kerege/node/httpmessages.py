@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kerege.exchange.bodies import MEMORY, Body, body_size, close_body
 from kerege.node.httpbodies import Pieces, Sink, encode_headers, pieces_of
@@ -73,8 +74,35 @@ class HttpResponse:
     reason: bytes = b""
 
 
-# an answer at once, a Future that someone completes (no task is made for either), or a coroutine
-Handler = Callable[[HttpRequest], "HttpResponse | Awaitable[HttpResponse]"]
+class Later:
+    """An answer that somebody will `give`, once; no task and no Future is made for it. Whoever is answered waits by `then` or `await`."""
+
+    __slots__ = ("_response", "_then")
+
+    def __init__(self) -> None:
+        self._response: HttpResponse | None = None
+        self._then: Callable[[HttpResponse], None] | None = None
+
+    def then(self, call: Callable[[HttpResponse], None]) -> None:
+        """Call `call` with the answer, at once when it is there."""
+        if self._response is not None:
+            call(self._response)
+        else:
+            self._then = call
+
+    def give(self, response: HttpResponse) -> None:
+        self._response = response
+        if self._then is not None:
+            self._then(response)
+
+    def __await__(self) -> Generator[Any, None, HttpResponse]:
+        future: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
+        self.then(lambda response: None if future.done() else future.set_result(response))
+        return future.__await__()
+
+
+# an answer at once, one that comes later (no task is made for either), or a coroutine
+Handler = Callable[[HttpRequest], "HttpResponse | Later | Awaitable[HttpResponse]"]
 
 
 def has_body(response: HttpResponse, head: bool) -> bool:

@@ -21,6 +21,7 @@ from kerege.node.httpmessages import (
     Handler,
     HttpRequest,
     HttpResponse,
+    Later,
     ServerLimits,
     checked,
     encode_head,
@@ -250,20 +251,14 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             return
         if result.__class__ is HttpResponse:
             self._respond(work, result)
-        elif asyncio.isfuture(result):
-            if result.done():
-                self._completed(work, result)
-            else:
-                result.add_done_callback(lambda future: self._completed(work, future))
+        elif result.__class__ is Later:
+            result.then(self._given_later)
         else:
             self._task = self._loop.create_task(self._answer(work, result))
 
-    def _completed(self, work: Work, future: asyncio.Future[HttpResponse]) -> None:
-        try:
-            response = future.result()
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - as above
-            response = _failed()
-        self._respond(work, response)
+    def _given_later(self, response: HttpResponse) -> None:
+        assert self._work is not None  # one at a time, and it ends with its answer
+        self._respond(self._work, response)
 
     async def _answer(self, work: Work, result: Awaitable[HttpResponse]) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -27,6 +28,7 @@ from kerege.node.wire import check_kind, raise_fault
 if TYPE_CHECKING:
     from kerege.node.core import Core
 
+_LOG: Final = logging.getLogger("kerege.node.link")
 _SWEEP_SECONDS: Final = 1.0
 _PING_AFTER: Final = 5  # sweeps
 _SILENT: Final = 15
@@ -45,7 +47,7 @@ class Call:
         extras: Extras,
         exchange: Exchange,
         check: Callable[[Message], Any] | None,
-        future: asyncio.Future[Any],
+        future: Any,  # an asyncio.Future, or what an heir completes in its place
     ) -> None:
         self.asked, self.message, self.extras = asked, message, extras
         self.exchange, self._check, self.future = exchange, check, future
@@ -185,7 +187,10 @@ class Link(LinkProtocol):
         calls = self._calls
         for call, answer, result in good:
             if calls.pop(call.stream, None) is not None:
-                call.finish(answer, result)
+                try:
+                    call.finish(answer, result)
+                except Exception:  # noqa: BLE001 - one client's answer; the others' are logged as well and are to be given
+                    _LOG.exception("an answer could not be given")
         if not self.alive:
             self._drained()
 

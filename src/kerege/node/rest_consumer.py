@@ -6,7 +6,6 @@ What a contract does to the answer (checks, canonical records in its place) is `
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Final
 
@@ -21,7 +20,7 @@ from kerege.node.carry import Carrier, check_client
 from kerege.node.contracting import asked_plainly, check_translated
 from kerege.node.core import Core, new_uuid
 from kerege.node.errors import TranslationMissing
-from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.httpmessages import HttpRequest, HttpResponse, Later
 from kerege.node.link_bodies import INLINE
 from kerege.node.link_client import Call
 from kerege.node.message import REST, Asked, Extras, Message
@@ -44,10 +43,10 @@ class _Quick(Call):
         message: Message,
         extras: Extras,
         exchange: Exchange,
-        future: asyncio.Future[HttpResponse],
+        later: Later,
         accept: str,
     ) -> None:
-        super().__init__(asked, message, extras, exchange, None, future)  # `check` is its own: no reference to itself
+        super().__init__(asked, message, extras, exchange, None, later)  # `check` is its own: no reference to itself
         digests = message.digests
         self.core, self.request, self.accept = core, asked.detail, accept
         self.expected = rest.request_hash(digests[0], digests[1][0] if digests[1] else None)
@@ -69,8 +68,7 @@ class _Quick(Call):
     def _end(self, response: HttpResponse) -> None:
         self.exchange.response_out = self.core.milliseconds()
         self.core.monitor.note(self.exchange)
-        if not self.future.done():
-            self.future.set_result(response)
+        self.future.give(response)
 
 
 class RestConsumer:
@@ -79,7 +77,7 @@ class RestConsumer:
     def __init__(self, core: Core, carrier: Carrier) -> None:
         self._core, self._carrier = core, carrier
 
-    def quick(self, http: HttpRequest) -> asyncio.Future[HttpResponse] | None:
+    def quick(self, http: HttpRequest) -> Later | None:
         """The answer to come, where a plan says how the call goes; None for the long way, which also words every refusal."""
         core, body = self._core, http.body
         if not core.plans:
@@ -113,11 +111,11 @@ class RestConsumer:
         exchange.request = request
         message = Message(multipart.REST_REQUEST, request.encode(), (Attachment((), body),) if body else ())
         exchange.request_size = message.size
-        future: asyncio.Future[HttpResponse] = asyncio.get_running_loop().create_future()
+        later = Later()
         # the content type is one of the headers that go on; so it is not looked for among those that stay
         extras = Extras("" if shape.content_type < 0 else headers[shape.content_type][1].decode("latin-1"))
-        plan.link.begin(_Quick(core, asked, message, extras, exchange, future, accept), plan.signer)
-        return future
+        plan.link.begin(_Quick(core, asked, message, extras, exchange, later, accept), plan.signer)
+        return later
 
     async def answer(self, http: HttpRequest, exchange: Exchange) -> HttpResponse:
         """Raises whatever kept the call from being carried out."""
