@@ -101,7 +101,9 @@ class Front:
 
     def _answer(self, number: int, body: bytes) -> None:
         connection = self._waiting.pop(number)
-        if connection.alive:  # a load that ends leaves answers behind; writing to its closed connection would end the link
+        if (
+            connection.alive
+        ):  # a load that ends leaves answers behind; writing to its closed connection would end the link
             assert connection.transport is not None
             connection.transport.write(_ANSWER % len(body) + body)
 

@@ -480,7 +480,9 @@ class ReferenceNotApproved(CatalogueError):
 
 class ReferenceNotAsApproved(CatalogueError):
     code = "catalogue.reference_not_as_approved"
-    message = "{ref_id} {version}: what is to be published (digest {given}) is not what was approved (digest {approved})."
+    message = (
+        "{ref_id} {version}: what is to be published (digest {given}) is not what was approved (digest {approved})."
+    )
     hint = "Publish what was approved, or have this approved under the next version: kerege reference propose {ref_id}."
 
 

@@ -88,7 +88,9 @@ LANGUAGES = [("ky", "Кыргызча"), ("ru", "Русский"), ("en", "Engli
 
 STATIC_URL = "/static/"
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144  # bytes of a form; the longest is a data contract that is pasted; more gets a page that says so
+DATA_UPLOAD_MAX_MEMORY_SIZE = (
+    262_144  # bytes of a form; the longest is a data contract that is pasted; more gets a page that says so
+)
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
