@@ -19,11 +19,11 @@ from pathlib import Path
 
 from real_registers import DATA, UK, UK_LISTS, WALES, linked, majority, rows_of, uk_gold, uk_register
 
-from kerege.catalogue.profile import as_column, profile_table, sketch
+from kerege.catalogue.inventory.profile import as_column, profile_table, sketch
 from kerege.catalogue.sources import open_source
-from kerege.semantics.suggest_codes import CodeRow, suggest_codes
-from kerege.semantics.suggest_columns import ColumnProfile, suggest_columns
-from kerege.semantics.suggest_links import induce_from_links
+from kerege.semantics.suggest.codes import CodeRow, suggest_codes
+from kerege.semantics.suggest.columns import ColumnProfile, suggest_columns
+from kerege.semantics.suggest.links import induce_from_links
 
 
 @dataclass

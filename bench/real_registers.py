@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from kerege.semantics.suggest_codes import CodeRow
+from kerege.semantics.suggest.codes import CodeRow
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 UK = DATA / "uk_local_authority"

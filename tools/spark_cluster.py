@@ -26,7 +26,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv" / "outside-spark"
 PICKLED = ROOT / "tools" / "spark_pickled.py"
-JOB = ROOT / "src" / "kerege" / "semantics" / "engines_spark_job.py"
+JOB = ROOT / "src" / "kerege" / "semantics" / "engines" / "spark_job.py"
 STARTING = 90  # seconds a master or worker may take
 
 
@@ -84,7 +84,7 @@ class Cluster:
         """A Polars frame mapped on the cluster: (frame as `celldiff` takes it, what the job told). The columns are all text."""
         import polars as pl
 
-        from kerege.semantics import engines
+        from kerege.semantics.engines import door as engines
 
         source, into, given = (self.folder / name for name in ("rows.parquet", "mapped", "pickle"))
         shutil.rmtree(into, ignore_errors=True)

@@ -1,6 +1,6 @@
 """For tests and benches only: map with a mapping and pack made in Python, which have no files. Arguments: pickle, source, into.
 
-The pickle is one we wrote a moment before; what a country runs is `engines_spark_job`, which reads the pack's own files.
+The pickle is one we wrote a moment before; what a country runs is `spark_job`, which reads the pack's own files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from kerege.semantics.emit_spark import compile_spark
+from kerege.semantics.engines.emit_spark import compile_spark
 
 given, source, into = sys.argv[1:4]
 mapping, pack = pickle.loads(Path(given).read_bytes())  # noqa: S301 - our own, of a moment before

@@ -33,11 +33,11 @@ sys.path.insert(0, str(ROOT))
 from bench.data import task  # noqa: E402
 from tools import spark_cluster  # noqa: E402
 
-from kerege.catalogue.run_postgres import session_at  # noqa: E402
+from kerege.catalogue.mappings.run_postgres import session_at  # noqa: E402
 from kerege.semantics import Pack, load_pack  # noqa: E402
-from kerege.semantics import engines as all_engines  # noqa: E402
-from kerege.semantics.celldiff import compare  # noqa: E402
-from kerege.semantics.mapping import Mapping  # noqa: E402
+from kerege.semantics.engines import door as all_engines  # noqa: E402
+from kerege.semantics.engines.celldiff import compare  # noqa: E402
+from kerege.semantics.mappings.documents import Mapping  # noqa: E402
 
 ROWS, QUICK_ROWS = 1_000_000, 20_000
 COUNTRY = ROOT / "src" / "kerege" / "country" / "kg"

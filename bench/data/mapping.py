@@ -19,10 +19,12 @@ import duckdb
 import orjson
 from bench.data import peers_mapping, task
 
-from kerege.semantics import Pack, compile_duckdb, compile_record, ir, odcs
-from kerege.semantics.contract import Contract
-from kerege.semantics.mapping import TargetField
-from kerege.semantics.translate import translate
+from kerege.semantics import Pack, compile_duckdb, compile_record
+from kerege.semantics.contracts import odcs
+from kerege.semantics.contracts.contract import Contract
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import TargetField
+from kerege.semantics.mappings.translate import translate
 
 _CODED: Final = ("sex", "marital", "citizenship", "district")
 
@@ -107,7 +109,7 @@ def _exact(pack: Pack, name: str) -> dict[str, str]:
 
 def _message(pack: Pack, records: list[dict[str, str]]) -> float:
     """Microseconds of CPU for one message of eighteen canonical fields."""
-    from kerege.semantics.contract_message import compile_message
+    from kerege.semantics.contracts.message import compile_message
 
     mapping = pack.mapping("bench:person")
     year = TargetField("birth_year", ir.Take(ir.Target("birth_date"), 1, 4))

@@ -23,7 +23,7 @@ import psycopg
 import pyarrow.csv as pacsv
 from bench.data.task import make
 
-from kerege.catalogue.harvest import Harvest, Options, harvest_source
+from kerege.catalogue.inventory.harvest import Harvest, Options, harvest_source
 from kerege.catalogue.sources import Limits, Reading
 
 DATAHUB: Final = Path(__file__).parents[2] / ".venv/outside-datahub/bin"

@@ -226,7 +226,8 @@ def _cpu() -> float:
 
 
 def _search(questions: int) -> dict[str, float]:
-    from kerege.catalogue import search, search_index
+    from kerege.catalogue.search import index as search_index
+    from kerege.catalogue.search import questions as search
 
     began = _cpu()
     entries = search_index.rebuild()

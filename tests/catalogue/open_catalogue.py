@@ -90,10 +90,12 @@ def fill() -> tuple[Dataset, Dataset]:
 
 def reference(ref_id: str, codelist: str, version: str, folder: Any = None) -> Any:
     """A code list of the pack, approved and published as a reference dataset."""
-    from kerege.catalogue import lifecycle, reference_make, reference_proposals
-    from kerege.catalogue import reference as published
-    from kerege.catalogue.lifecycle_rules import Subject
+    from kerege.catalogue.lifecycle import doings as lifecycle
+    from kerege.catalogue.lifecycle.rules import Subject
     from kerege.catalogue.packs import current_pack
+    from kerege.catalogue.reference import doings as published
+    from kerege.catalogue.reference import make as reference_make
+    from kerege.catalogue.reference import proposals as reference_proposals
 
     content = reference_make.of_codelist(current_pack(), codelist)
     owned = published.Owned(ref_id, "KG/GOV/70000003", "Statistics unit", "Statistics act, article 4")

@@ -21,8 +21,8 @@ NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)
 def prepare() -> None:
     from django.core.management import call_command
 
+    from kerege.catalogue.inventory.profile import ColumnHead, profile_table
     from kerege.catalogue.models import Dataset, Field
-    from kerege.catalogue.profile import ColumnHead, profile_table
 
     for room in ("membership", "catalogue"):  # the search index, which a doing tells, looks at both
         call_command("migrate", room, interactive=False, verbosity=0)
@@ -35,8 +35,9 @@ def prepare() -> None:
 def race(organisation: str) -> None:
     from django.db import connection
 
-    from kerege.catalogue import lifecycle, ownership
     from kerege.catalogue.errors import LifecycleRaced, LifecycleRefused, OwnerTaken, SourceOfTruthTaken
+    from kerege.catalogue.lifecycle import doings as lifecycle
+    from kerege.catalogue.ownership import face as ownership
 
     connection.ensure_connection()
     subject = lifecycle.Subject("mapping", "kg:sex", "1")
@@ -71,7 +72,7 @@ def race(organisation: str) -> None:
 
 def decide(organisation: str) -> None:
     """Decide on codes of a crosswalk, and write a version of what was decided, by both, every now and then."""
-    from kerege.catalogue import crosswalk_desk, decisions
+    from kerege.catalogue.codes import crosswalk_desk, decisions
 
     for n, name in enumerate(COLUMNS):
         decisions.decide(WALK, f"{organisation}.{name}", "accepted", organisation, NOW, target="1")

@@ -19,10 +19,10 @@ import open_catalogue as world
 from django.core.management import call_command
 from django.db import connection
 
-from kerege.catalogue import search_index
 from kerege.catalogue.models import Dataset, SearchEntry
-from kerege.catalogue.search import Filters, search
-from kerege.catalogue.search_tables import trigrams_there
+from kerege.catalogue.search import index as search_index
+from kerege.catalogue.search.questions import Filters, search
+from kerege.catalogue.search.tables import trigrams_there
 
 QUESTIONS = (
     "ПИН", "жарандардын", "jaran", "исык кол", "Issyk-Kul", "ыссык куль", "enrolmnet status", "school code", "school hovercraft", "director",

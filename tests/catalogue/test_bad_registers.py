@@ -13,17 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from kerege.catalogue import doings, errors
-from kerege.catalogue.finding_queries import findings
-from kerege.catalogue.harmonise import Step, harmonise
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue import errors
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.findings import findings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.inventory.profile import FieldProfile
+from kerege.catalogue.inventory.suspicions import suspicions
+from kerege.catalogue.mappings.harmonise import Step, harmonise
 from kerege.catalogue.models import Plan
-from kerege.catalogue.profile import FieldProfile
 from kerege.catalogue.sources import open_source
 from kerege.catalogue.sources.base import pick
-from kerege.catalogue.suspicions import suspicions
-from kerege.semantics.crosswalk import Crosswalk, Row
-from kerege.semantics.spreadsheets import as_meant, neutralised
+from kerege.semantics.codelists.spreadsheets import as_meant, neutralised
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 WriteCsv = Callable[..., Path]
@@ -53,7 +54,7 @@ def test_two_million_different_values_in_a_would_be_code_list_take_bounded_memor
 
 @pytest.mark.parametrize("count", [300_000, 500_000])
 def test_an_estimate_of_different_values_is_within_three_per_cent(count: int) -> None:
-    from kerege.catalogue.tally import Distinct
+    from kerege.catalogue.inventory.tally import Distinct
 
     seen = Distinct(many=True)
     for begin in range(0, count, 20_000):

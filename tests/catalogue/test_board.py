@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from lxml import html
 
-from kerege.catalogue import board as plan
-from kerege.catalogue import board_report, doings, errors, lifecycle, ownership
-from kerege.catalogue.board_facts import _open_codes, settled_codes
-from kerege.catalogue.board_rules import Measure
-from kerege.catalogue.board_words import STEPS, WORDS
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue import errors
+from kerege.catalogue.board import doings as plan
+from kerege.catalogue.board import report as board_report
+from kerege.catalogue.board.facts import _open_codes, settled_codes
+from kerege.catalogue.board.rules import Measure
+from kerege.catalogue.board.words import STEPS, WORDS
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import (
     BoardSnapshot,
     ContractVersion,
@@ -25,8 +28,9 @@ from kerege.catalogue.models import (
     Finding,
     LifecycleAction,
 )
+from kerege.catalogue.ownership import face as ownership
 from kerege.catalogue.packs import current_pack
-from kerege.semantics.crosswalk import Crosswalk, Row
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row
 
 NOW = datetime(2026, 11, 1, 20, tzinfo=UTC)  # 2 November in Bishkek
 SOURCE, TABLE = "people.csv", "people"
@@ -330,7 +334,7 @@ def test_a_contract_in_force_documents_the_dataset_and_the_attributes_it_describ
 
 
 def test_a_crosswalk_published_in_the_catalogue_places_codes_too() -> None:
-    codelists = pytest.importorskip("kerege.catalogue.codelists")
+    codelists = pytest.importorskip("kerege.catalogue.codes.versions")
     own()
     link()
     row = Dataset.objects.get().fields.get(name="pol")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue.board_rules import (
+from kerege.catalogue.board.rules import (
     AttributeFacts,
     Count,
     DatasetFacts,
@@ -22,7 +22,7 @@ from kerege.catalogue.board_rules import (
     shown,
     steps,
 )
-from kerege.catalogue.board_words import step_text
+from kerege.catalogue.board.words import step_text
 from kerege.ground.text import Text
 
 T = Text("x", "x", "x")

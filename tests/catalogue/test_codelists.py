@@ -11,18 +11,23 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from kerege.catalogue import codelists, codelists_queries, decisions, doings, errors, lifecycle
-from kerege.catalogue.codelists_unmapped import about_people, keep_unmapped, settle_unmapped, shown_code, unmapped
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue import errors
+from kerege.catalogue.codes import decisions
+from kerege.catalogue.codes import queries as codelists_queries
+from kerege.catalogue.codes import versions as codelists
+from kerege.catalogue.codes.unmapped import about_people, keep_unmapped, settle_unmapped, shown_code, unmapped
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import CodeDecision, CodeListVersion, ConceptLink, Field, Finding, UnmappedCode
 from kerege.cli import main
-from kerege.semantics.codelist import CodeList, Concept
-from kerege.semantics.codelists_files import write_codelist
-from kerege.semantics.crosswalk import OTHERS, Crosswalk, Policy, Row, write_sssom
+from kerege.semantics.codelists.codelist import CodeList, Concept
+from kerege.semantics.codelists.files import write_codelist
+from kerege.semantics.crosswalks.sssom import OTHERS, Crosswalk, Policy, Row, write_sssom
 from kerege.semantics.errors import CrosswalkTwice
-from kerege.semantics.suggest_codes import Candidate, Suggestion
-from kerege.semantics.suggest_evidence import CandidateSet, candidate_sets
-from kerege.semantics.suggest_links import induce_from_links
+from kerege.semantics.suggest.codes import Candidate, Suggestion
+from kerege.semantics.suggest.evidence import CandidateSet, candidate_sets
+from kerege.semantics.suggest.links import induce_from_links
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
@@ -268,7 +273,7 @@ def test_of_a_column_about_people_only_masks_are_kept_unless_it_holds_codes(peop
 
 
 def test_noise_without_end_is_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerege.catalogue.codelists_unmapped.MOST_CODES", 3)
+    monkeypatch.setattr("kerege.catalogue.codes.unmapped.MOST_CODES", 3)
     keep_unmapped("t:w", "", "here", {f"c{n}": 10 - n for n in range(8)}, NOW)
     kept = {v.code: v.records for v in unmapped()}
     assert kept == {"c0": 10, "c1": 9, "c2": 8, OTHERS: 7 + 6 + 5 + 4 + 3}

@@ -11,10 +11,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from kerege.catalogue import column_desk, decisions, doings
+from kerege.catalogue.codes import column_desk, decisions
 from kerege.catalogue.errors import DatasetUnknown, DecisionRefused
+from kerege.catalogue.inventory import doings
 from kerege.catalogue.models import CodeDecision, ConceptLink, Dataset, Field
-from kerege.catalogue.search import search
+from kerege.catalogue.search.questions import search
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -15,14 +15,14 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from kerege.catalogue.contract_checks import check
+from kerege.catalogue.contracts.checks import check
 from kerege.catalogue.errors import OutputExists, SourceDown, SourceMissing
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.sources import Limits, Reading
 from kerege.cli import main
-from kerege.semantics.contract import Contract
-from kerege.semantics.contract_message import compile_message
-from kerege.semantics.odcs import dumps, parse
+from kerege.semantics.contracts.contract import Contract
+from kerege.semantics.contracts.message import compile_message
+from kerege.semantics.contracts.odcs import dumps, parse
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 HEAD = ["pin", "sex", "born", "died", "grade", "seen"]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue import contract_queries, contracts, lifecycle
-from kerege.catalogue.contract_clock import FRESH, QUIET, Clock, Use, may_retire
+from kerege.catalogue.contracts import doings as contracts
+from kerege.catalogue.contracts import queries as contract_queries
+from kerege.catalogue.contracts.clock import FRESH, QUIET, Clock, Use, may_retire
 from kerege.catalogue.errors import (
     ContractPlaceTaken,
     ContractUnknown,
@@ -21,6 +22,7 @@ from kerege.catalogue.errors import (
     LifecycleBlocked,
     LifecycleRefused,
 )
+from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import Dataset, LifecycleAction, NodeReading, Owner, ServiceUse
 from kerege.exchange.ids import MemberId, SubsystemId
 from kerege.exchange.rules import PROVIDER, QUARANTINE
@@ -28,9 +30,9 @@ from kerege.ground import clock
 from kerege.ground.text import Text
 from kerege.membership import doings as membership
 from kerege.membership.queries import network_view
-from kerege.semantics.contract import Contract
-from kerege.semantics.contract_wire import from_wire
-from kerege.semantics.odcs import parse
+from kerege.semantics.contracts.contract import Contract
+from kerege.semantics.contracts.odcs import parse
+from kerege.semantics.contracts.wire import from_wire
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 ENDS = datetime(2027, 6, 30, 17, 59, 59, tzinfo=UTC)
@@ -348,7 +350,7 @@ def test_a_steward_goes_the_whole_way_on_the_command_line(dataset: Dataset, tmp_
     from click.testing import CliRunner
 
     from kerege.cli import main
-    from kerege.semantics.odcs import dumps
+    from kerege.semantics.contracts.odcs import dumps
 
     monkeypatch.setenv("KEREGE_HOME", str(tmp_path))
     file = tmp_path / "births.odcs.yaml"

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from kerege.catalogue import codelists, crosswalk_desk, decisions, errors
+from kerege.catalogue import errors
+from kerege.catalogue.codes import crosswalk_desk, decisions
+from kerege.catalogue.codes import versions as codelists
 from kerege.catalogue.models import CodeDecision
-from kerege.semantics.crosswalk import Crosswalk, Row
-from kerege.semantics.suggest_evidence import CandidateSet, Evidenced
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row
+from kerege.semantics.suggest.evidence import CandidateSet, Evidenced
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kerege.catalogue import crosswalks, errors
+from kerege.catalogue import errors
+from kerege.catalogue.codes import crosswalks
 from kerege.catalogue.sources import open_source
 from kerege.catalogue.sources.base import pick
-from kerege.semantics.crosswalk import Crosswalk, Row
-from kerege.semantics.suggest_codes import CodeRow, suggest_codes
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row
+from kerege.semantics.suggest.codes import CodeRow, suggest_codes
 
 WriteCsv = Callable[..., Path]
 

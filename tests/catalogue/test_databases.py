@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kerege.catalogue import errors
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.sources import Limits, Reading, open_source
 from kerege.catalogue.sources.base import pick
 

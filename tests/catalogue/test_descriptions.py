@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from kerege.catalogue import errors
-from kerege.catalogue.harvest import Harvest, Options, harvest_source
-from kerege.catalogue.profile import FieldProfile, TableProfile
+from kerege.catalogue.inventory.harvest import Harvest, Options, harvest_source
+from kerege.catalogue.inventory.profile import FieldProfile, TableProfile
 from kerege.catalogue.sources import Reading
 
 PUPILS = """

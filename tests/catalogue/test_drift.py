@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kerege.catalogue import doings, errors
-from kerege.catalogue.finding_queries import NOBODY, findings
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue import errors
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.findings import NOBODY, findings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.models import Dataset, Finding, Plan
 from kerege.catalogue.sources import Reading
 

@@ -19,13 +19,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 
 import open_catalogue as world
 
-from kerege.catalogue import contracts, errors, search_index
+from kerege.catalogue import errors
+from kerege.catalogue.contracts import doings as contracts
 from kerege.catalogue.exports import dsa, dsa_draft, dsa_read, riha
 from kerege.catalogue.packs import current_pack
+from kerege.catalogue.search import index as search_index
 from kerege.cli import main
-from kerege.semantics import load_pack, odcs
-from kerege.semantics.codelists_skos import read_rdf
-from kerege.semantics.crosswalk import parse_sssom
+from kerege.semantics import load_pack
+from kerege.semantics.codelists.skos import read_rdf
+from kerege.semantics.contracts import odcs
+from kerege.semantics.crosswalks.sssom import parse_sssom
 
 SCHEMA = Path(__file__).parents[2].parent / "shared/vectors/riha/infosystem_schema.json"
 HEAD = ",".join(dsa.COLUMNS)

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kerege.catalogue import errors
-from kerege.catalogue.harmonise import Given, Report, Step, harmonise, quarantine_path, with_policy
+from kerege.catalogue.mappings.harmonise import Given, Report, Step, harmonise, quarantine_path, with_policy
 from kerege.catalogue.sources import open_source
 from kerege.catalogue.sources.base import pick
 from kerege.cli import main
-from kerege.semantics.crosswalk import Condition, Crosswalk, Row, write_sssom
+from kerege.semantics.crosswalks.sssom import Condition, Crosswalk, Row, write_sssom
 
 WriteCsv = Callable[..., Path]
 WALK = Crosswalk("sex", (Row("М", "1"), Row("Ж", "2")))

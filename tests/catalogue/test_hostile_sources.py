@@ -18,8 +18,8 @@ import duckdb
 import pytest
 
 from kerege.catalogue import errors
-from kerege.catalogue.harvest import Options, harvest_source
-from kerege.catalogue.masks import mask
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.inventory.masks import mask
 from kerege.catalogue.sources import Limits, Reading
 from kerege.catalogue.sources.structure import is_name
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from kerege.catalogue.board_facts import crosswalks_reading
+from kerege.catalogue.board.facts import crosswalks_reading
 from kerege.catalogue.errors import ImpactUnknown
-from kerege.catalogue.impact import Affected, asked, gather, reach
+from kerege.catalogue.mappings.impact import Affected, asked, gather, reach
 from kerege.catalogue.models import (
     ConceptLink,
     ContractRoute,
@@ -21,8 +21,8 @@ from kerege.catalogue.models import (
     ServiceUse,
 )
 from kerege.cli import main
-from kerege.semantics import odcs
-from kerege.semantics.impact import Link, Node
+from kerege.semantics.contracts import odcs
+from kerege.semantics.mappings.impact import Link, Node
 from kerege.semantics.pack import Pack
 
 from ..semantics.support import country_pack

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from kerege.catalogue import errors
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.sources import Limits, Reading
 
 

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue import errors, lifecycle, lifecycle_kinds
-from kerege.catalogue.lifecycle import Action, State, Subject, act, history, in_force, status
-from kerege.catalogue.lifecycle_rules import TRANSITIONS, Step, allowed, rule, state_after, submitter
+from kerege.catalogue import errors
+from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.lifecycle import kinds as lifecycle_kinds
+from kerege.catalogue.lifecycle.doings import Action, State, Subject, act, history, in_force, status
+from kerege.catalogue.lifecycle.rules import TRANSITIONS, Step, allowed, rule, state_after, submitter
 from kerege.catalogue.models import ContractVersion, LifecycleAction
 from kerege.identity.errors import HistoryFixed
 

@@ -9,8 +9,8 @@ import pytest
 
 import kerege.country
 from kerege.catalogue import errors
-from kerege.catalogue.harmonise import quarantine_path
-from kerege.catalogue.mapped import MappedReport, map_table
+from kerege.catalogue.mappings.harmonise import quarantine_path
+from kerege.catalogue.mappings.mapped import MappedReport, map_table
 from kerege.catalogue.sources import open_source
 from kerege.catalogue.sources.base import pick
 from kerege.semantics.pack import load_pack

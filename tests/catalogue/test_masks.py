@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue.masks import date_format, identifier_of, mask, name_suggests_person, personal, type_of
+from kerege.catalogue.inventory.masks import date_format, identifier_of, mask, name_suggests_person, personal, type_of
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.mysql.reflection import MySQLTableDefinitionParser
 from sqlalchemy.exc import DBAPIError
 
 from kerege.catalogue import errors
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.sources import Limits, Reading
 from kerege.catalogue.sources.base import told_type
 from kerege.catalogue.sources.databases import Database

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from kerege.catalogue import doings, errors, lifecycle, ownership, queries
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue import errors
+from kerege.catalogue.inventory import doings, queries
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import Dataset, Field, Finding, Owner, SourceOfTruth
-from kerege.catalogue.ownership_findings import note_findings
-from kerege.catalogue.ownership_roles import load_roles
-from kerege.catalogue.ownership_rules import Period
+from kerege.catalogue.ownership import face as ownership
+from kerege.catalogue.ownership.findings import note_findings
+from kerege.catalogue.ownership.roles import load_roles
+from kerege.catalogue.ownership.rules import Period
 
 NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)
 SOURCE, TABLE = "people.csv", "people"

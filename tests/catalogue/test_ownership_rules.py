@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue.ownership_rules import (
+from kerege.catalogue.ownership.rules import (
     INTERIM,
     Period,
     Tenure,

@@ -12,14 +12,16 @@ from click.testing import CliRunner
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from kerege.catalogue import codelists, lifecycle, search_index
-from kerege.catalogue.lifecycle_rules import Subject
+from kerege.catalogue.codes import versions as codelists
+from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.lifecycle.rules import Subject
 from kerege.catalogue.models import SearchEntry
 from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, current_pack, pack_in_force
-from kerege.catalogue.reconciliation_service import service
+from kerege.catalogue.search import index as search_index
+from kerege.catalogue.search.reconciliation import service
 from kerege.cli import main
-from kerege.semantics.codelist import CodeList, Concept
-from kerege.semantics.crosswalk import NOT, Condition, Crosswalk, Row
+from kerege.semantics.codelists.codelist import CodeList, Concept
+from kerege.semantics.crosswalks.sssom import NOT, Condition, Crosswalk, Row
 from kerege.web.desks.catalogue import codelists as pages
 from kerege.web.desks.catalogue import crosswalks as crosswalk_pages
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kerege.catalogue import doings, errors, queries
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue import errors
+from kerege.catalogue.inventory import doings, queries
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.models import Dataset, Field, Finding, Owner, Plan
 
 pytestmark = pytest.mark.django_db
@@ -170,7 +171,7 @@ def test_an_owner_or_a_source_of_truth_without_legal_basis_is_refused(people: Pa
 
 
 def known_concept() -> str:
-    from kerege.catalogue.concepts import load_concepts
+    from kerege.catalogue.codes.concepts import load_concepts
 
     return next(iter(load_concepts()), "person.pin")
 
@@ -188,7 +189,7 @@ def test_a_concept_has_one_source_of_truth(people: Path) -> None:
 def test_a_concept_the_pack_does_not_know_is_refused(
     people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kerege.catalogue import concepts
+    from kerege.catalogue.codes import concepts
 
     (tmp_path / "concepts.yaml").write_text(
         "- {id: person.pin, text: {ky: ПИН, ru: ПИН, en: PIN}}\n- {id: half, text: {ky: а, ru: '', en: a}}\n",
@@ -221,7 +222,7 @@ def test_whether_a_column_is_personal_is_its_concepts_word_and_a_guess_before(pe
 def test_a_plan_hints_at_the_concept_of_a_new_column(
     write_csv: WriteCsv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kerege.catalogue import concepts
+    from kerege.catalogue.codes import concepts
 
     (tmp_path / "concepts.yaml").write_text(
         "- {id: person.birth_date, text: {ky: Туулган күнү, ru: Дата рождения, en: Date of birth}}\n", encoding="utf-8"

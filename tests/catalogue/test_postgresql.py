@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from kerege.catalogue import errors
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.sources import Limits, Reading
 
 

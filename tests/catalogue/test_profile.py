@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kerege.catalogue.errors import ColumnVanished, KeyDuplicate
-from kerege.catalogue.harvest import Options, harvest_source
-from kerege.catalogue.profile import ColumnHead, FieldProfile, TableProfile, profile_table, sketch
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.inventory.profile import ColumnHead, FieldProfile, TableProfile, profile_table, sketch
 
 
 def fields(path: Path, **options: object) -> dict[str, FieldProfile]:

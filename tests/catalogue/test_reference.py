@@ -19,14 +19,19 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 
 import open_catalogue as world
 
-from kerege.catalogue import errors, lifecycle, reference, reference_files, reference_make, reference_proposals
+from kerege.catalogue import errors
 from kerege.catalogue.exports import dcat, dcat_check
-from kerege.catalogue.lifecycle_rules import Subject
+from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.lifecycle.rules import Subject
 from kerege.catalogue.models import ReferenceVersion
 from kerege.catalogue.packs import current_pack
-from kerege.catalogue.reference import Owned
-from kerege.catalogue.reference_make import Content
-from kerege.semantics.crosswalk import Condition, Crosswalk, Policy, Row
+from kerege.catalogue.reference import doings as reference
+from kerege.catalogue.reference import files as reference_files
+from kerege.catalogue.reference import make as reference_make
+from kerege.catalogue.reference import proposals as reference_proposals
+from kerege.catalogue.reference.doings import Owned
+from kerege.catalogue.reference.make import Content
+from kerege.semantics.crosswalks.sssom import Condition, Crosswalk, Policy, Row
 
 pytestmark = pytest.mark.django_db
 SHAPES = Path(__file__).parents[2].parent / "shared/vectors/dcat-ap-3.0.1/html/shacl"

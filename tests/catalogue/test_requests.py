@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue import doings, errors, ownership, requests
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue import errors
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.models import RegisterRequest, RegisterReview
-from kerege.catalogue.requests_card import described_faults, riha_card
-from kerege.catalogue.requests_rules import CHANGES, Decision, Kind, Outcome, RegisterState, Request, Review, standing
+from kerege.catalogue.ownership import face as ownership
+from kerege.catalogue.requests import doings as requests
+from kerege.catalogue.requests.card import described_faults, riha_card
+from kerege.catalogue.requests.rules import CHANGES, Decision, Kind, Outcome, RegisterState, Request, Review, standing
 from kerege.identity.errors import HistoryFixed
 
 NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)

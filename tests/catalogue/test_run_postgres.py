@@ -13,12 +13,13 @@ import polars as pl
 import psycopg
 import pytest
 
-from kerege.catalogue.run_postgres import PsycopgSession, session_at
+from kerege.catalogue.mappings.run_postgres import PsycopgSession, session_at
 from kerege.ground.text import Text
-from kerege.semantics import compile_record, ir, load_pack
-from kerege.semantics.emit_postgres import compile_postgres
+from kerege.semantics import compile_record, load_pack
+from kerege.semantics.engines.emit_postgres import compile_postgres
 from kerege.semantics.errors import TableInvalid
-from kerege.semantics.mapping import Mapping, Source, TargetField
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import Mapping, Source, TargetField
 
 COUNTRY = Path(__file__).resolve().parents[2] / "src" / "kerege" / "country" / "kg"
 PACK = load_pack(COUNTRY)
@@ -265,8 +266,8 @@ def test_a_whole_country_mapping_is_the_same_in_a_turkish_database(icu_url: str)
     mapping = PACK.mapping("kg:population.person")
     cells = [*CELLS, "АСАНОВ АЗАМАТ", "г. Бишкек, ул. Токтогула, д. 125", "20101201500001", "М", "жен."]
     frame = pl.DataFrame({c: cells[n:] + cells[:n] for n, c in enumerate(mapping.cells)})
-    from kerege.semantics import engines
-    from kerege.semantics.celldiff import compare
+    from kerege.semantics.engines import door as engines
+    from kerege.semantics.engines.celldiff import compare
 
     with session_at(icu_url) as session:
         runs = {

@@ -14,18 +14,22 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `open_catalogue`, which th
 
 import open_catalogue as world
 
-from kerege.catalogue import codelists, contracts, doings, lifecycle, search_index
+from kerege.catalogue.codes import versions as codelists
+from kerege.catalogue.contracts import doings as contracts
 from kerege.catalogue.errors import SearchNotBuilt
-from kerege.catalogue.lifecycle_rules import Subject
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.lifecycle.rules import Subject
 from kerege.catalogue.models import Dataset, LifecycleAction, SearchEntry, SearchFacet, SearchWord
-from kerege.catalogue.search import KINDS, Filters, Found, search
-from kerege.catalogue.search_ids import Facet, facet_of
-from kerege.catalogue.search_words import EXACT, key_of, keys, likeness, words
+from kerege.catalogue.search import index as search_index
+from kerege.catalogue.search.ids import Facet, facet_of
+from kerege.catalogue.search.questions import KINDS, Filters, Found, search
+from kerege.catalogue.search.words import EXACT, key_of, keys, likeness, words
 from kerege.membership.models import Contract, Subsystem
-from kerege.semantics import odcs
-from kerege.semantics.codelist import CodeList, Concept
-from kerege.semantics.crosswalk_rows import Row
-from kerege.semantics.crosswalk_set import Crosswalk
+from kerege.semantics.codelists.codelist import CodeList, Concept
+from kerege.semantics.contracts import odcs
+from kerege.semantics.crosswalks.mapping_set import Crosswalk
+from kerege.semantics.crosswalks.rows import Row
 
 pytestmark = pytest.mark.django_db
 

@@ -14,13 +14,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.catalogue import doings, errors
-from kerege.catalogue.harvest import Harvest, Options, harvest_source
+from kerege.catalogue import errors
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Harvest, Options, harvest_source
+from kerege.catalogue.inventory.usage import counted_until, who_uses
 from kerege.catalogue.models import ServiceUse
 from kerege.catalogue.sources import Reading
 from kerege.catalogue.sources.nodes import window
 from kerege.catalogue.sources.structure import fields_of, is_name
-from kerege.catalogue.usage import counted_until, who_uses
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logrecord import LogRecord

@@ -18,8 +18,8 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerege.catalogue import doings
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.models import Dataset, Field, Finding, Plan
 
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from kerege.node import config
 from kerege.node.acme_orders import read_settings
 from kerege.node.checking import CODES
 from kerege.node.config_reading import Section
-from kerege.semantics import crosswalk
+from kerege.semantics.crosswalks import sssom as crosswalk
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference/node.md").read_text(encoding="utf-8")

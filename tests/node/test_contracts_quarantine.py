@@ -23,9 +23,9 @@ from kerege.node.contracts import Contracts
 from kerege.node.errors import ContractBreached, ContractUnchecked
 from kerege.node.message import REST, Asked
 from kerege.node.translate import CANONICAL, WireTranslation
-from kerege.semantics.contract_builder import rules_of
-from kerege.semantics.contract_wire import to_wire
-from kerege.semantics.odcs import parse
+from kerege.semantics.contracts.builder import rules_of
+from kerege.semantics.contracts.odcs import parse
+from kerege.semantics.contracts.wire import to_wire
 
 SERVICE = DataServiceId.parse("KG/GOV/70000002/population/persons")
 SERVER = ServerId.parse("KG/GOV/70000002/node-reg")

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "catalogue"))  # for `open_ca
 
 import open_catalogue as world
 
-from kerege.catalogue import board, search_index
+from kerege.catalogue.board import doings as board
+from kerege.catalogue.search import index as search_index
 from kerege.ground import clock
 
 TOOL = Path(__file__).parents[2] / ".venv/outside-schemathesis/bin/schemathesis"

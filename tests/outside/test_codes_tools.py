@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kerege.semantics.codelist import CodeList, Concept, Note
-from kerege.semantics.codelists_files import Format, write_codelist
-from kerege.semantics.crosswalk import Condition, Crosswalk, Policy, Row, write_sssom
-from kerege.semantics.integrity import check_file
+from kerege.semantics.codelists.codelist import CodeList, Concept, Note
+from kerege.semantics.codelists.files import Format, write_codelist
+from kerege.semantics.codelists.integrity import check_file
+from kerege.semantics.crosswalks.sssom import Condition, Crosswalk, Policy, Row, write_sssom
 
 HERE = Path(__file__).parent
 TOOLS = HERE.parents[1] / ".venv" / "outside-codes"

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from kerege.catalogue.contract_checks import check
-from kerege.semantics import odcs
-from kerege.semantics.contract_message import compile_message
+from kerege.catalogue.contracts.checks import check
+from kerege.semantics.contracts import odcs
+from kerege.semantics.contracts.message import compile_message
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parents[1] / ".venv"

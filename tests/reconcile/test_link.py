@@ -20,7 +20,7 @@ from kerege.reconcile.link import (
     pin_relation,
     same_person,
 )
-from kerege.semantics import names
+from kerege.semantics.normalise import names
 
 PIN = "20305201912345"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import duckdb
 
-from kerege.semantics import odcs
-from kerege.semantics.contract import Contract
-from kerege.semantics.contract_sql import SqlChecks, sql_checks
-from kerege.semantics.sql import quoted
+from kerege.semantics.contracts import odcs
+from kerege.semantics.contracts.contract import Contract
+from kerege.semantics.contracts.sql import SqlChecks, sql_checks
+from kerege.semantics.engines.duck_words import quoted
 
 LISTS = {"kg:sex": frozenset({"0", "1", "2", "9"}), "kg:grade": frozenset({"1", "2", "3"})}
 

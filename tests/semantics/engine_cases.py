@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from kerege.semantics import dates, ir
-from kerege.semantics.folding import WHITESPACE
-from kerege.semantics.mapping import Mapping, TargetField
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import Mapping, TargetField
+from kerege.semantics.normalise import dates
+from kerege.semantics.normalise.folding import WHITESPACE
 
 from .patterns_support import ADDRESS, HOUSE
 from .support import POLICIES

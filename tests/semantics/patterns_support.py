@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import yaml
 
-from kerege.semantics.patterns import Pattern
-from kerege.semantics.patterns_yaml import read_patterns
+from kerege.semantics.patterns.documents import read_patterns
+from kerege.semantics.patterns.pattern import Pattern
 
 _DOCUMENT = """
 address:

@@ -10,10 +10,10 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from kerege.semantics import CodeList, Concept, Crosswalk, Pack, Policy, load_pack
-from kerege.semantics.crosswalk import Condition, Row
+from kerege.semantics.crosswalks.sssom import Condition, Row
 from kerege.semantics.errors import CodeListUnknown, CrosswalkUnknown
-from kerege.semantics.folding import WHITESPACE
-from kerege.semantics.gazetteer import Gazetteer, read_places
+from kerege.semantics.normalise.folding import WHITESPACE
+from kerege.semantics.normalise.gazetteer import Gazetteer, read_places
 
 PROJECT = Path(__file__).resolve().parents[2]
 COUNTRY = PROJECT / "src" / "kerege" / "country" / "kg"

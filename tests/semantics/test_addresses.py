@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kerege.semantics import addresses
+from kerege.semantics.normalise import addresses
 
 from .support import full_pack, top_gazetteer
 

@@ -8,7 +8,7 @@ import pytest
 
 from kerege.semantics import compile_duckdb, compile_record
 from kerege.semantics.errors import MappingInvalid, RecodeIncomplete
-from kerege.semantics.mapping import Mapping, parse_mapping
+from kerege.semantics.mappings.documents import Mapping, parse_mapping
 
 from .support import small_pack
 

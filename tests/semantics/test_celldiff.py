@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from kerege.semantics.celldiff import ROWS, compare
+from kerege.semantics.engines.celldiff import ROWS, compare
 
 PROBLEM = {"field": "f", "code": "semantics.unmapped_code", "source_code": 'a"b', "severity": "flag"}
 OTHER = {"field": "g", "code": "semantics.date_unreadable", "source_code": None, "severity": "flag"}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kerege.semantics.codelist import CodeList, Concept
-from kerege.semantics.codelists_skos import read_turtle, write_turtle
-from kerege.semantics.codelists_tables import read_csv
+from kerege.semantics.codelists.codelist import CodeList, Concept
+from kerege.semantics.codelists.skos import read_turtle, write_turtle
+from kerege.semantics.codelists.tables import read_csv
 from kerege.semantics.errors import CodeListInvalid
 
 from .support import country_pack

@@ -7,8 +7,8 @@ from datetime import date
 
 from hypothesis import given, settings
 
-from kerege.semantics.codelist import CodeList, Concept, Note
-from kerege.semantics.codelists_diff import diff_codelists, renumbered
+from kerege.semantics.codelists.codelist import CodeList, Concept, Note
+from kerege.semantics.codelists.diff import diff_codelists, renumbered
 
 from .test_codelists_files import code_lists
 

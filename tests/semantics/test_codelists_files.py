@@ -15,11 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics import codelists_sdmx, codelists_skos, codelists_tables
-from kerege.semantics.codelist import NOTE_KINDS, CodeList, Concept, Note
-from kerege.semantics.codelists_files import FORMATS, Format, format_of, parse_codelist, read_codelist, write_codelist
+from kerege.semantics.codelists import sdmx as codelists_sdmx
+from kerege.semantics.codelists import skos as codelists_skos
+from kerege.semantics.codelists import tables as codelists_tables
+from kerege.semantics.codelists.codelist import NOTE_KINDS, CodeList, Concept, Note
+from kerege.semantics.codelists.files import FORMATS, Format, format_of, parse_codelist, read_codelist, write_codelist
+from kerege.semantics.codelists.spreadsheets import as_meant, neutralised
 from kerege.semantics.errors import CodeListInvalid, CodeListTooLarge
-from kerege.semantics.spreadsheets import as_meant, neutralised
 
 GRAPHS: tuple[Format, ...] = ("turtle", "rdfxml", "jsonld")
 SDMX: tuple[Format, ...] = ("sdmx-ml-2.1", "sdmx-ml-3.0", "sdmx-json-1.0", "sdmx-json-2.0")

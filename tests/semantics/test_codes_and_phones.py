@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kerege.semantics import codes, phones
 from kerege.semantics.errors import PhoneInvalid
+from kerege.semantics.normalise import codes, phones
 
 
 @pytest.mark.parametrize(

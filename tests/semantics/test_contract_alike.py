@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics.contract_message import compile_message
-from kerege.semantics.contract_sql import sql_checks
+from kerege.semantics.contracts.message import compile_message
+from kerege.semantics.contracts.sql import sql_checks
 
 from .contract_support import EVERYTHING, VALUES, contract, counted, custom, duck_counts, duck_table, lists, quality
 

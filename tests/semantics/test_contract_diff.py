@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.semantics.contract import Contract
-from kerege.semantics.contract_diff import diff, judge, parts, step
-from kerege.semantics.odcs import parse
+from kerege.semantics.contracts.contract import Contract
+from kerege.semantics.contracts.diff import diff, judge, parts, step
+from kerege.semantics.contracts.odcs import parse
 
 from .contract_support import contract, custom, quality
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kerege.semantics.contract import Contract
-from kerege.semantics.contract_findings import CODES, findings
-from kerege.semantics.odcs import parse
+from kerege.semantics.contracts.contract import Contract
+from kerege.semantics.contracts.findings import CODES, findings
+from kerege.semantics.contracts.odcs import parse
 
 from .contract_support import contract, custom, lists, quality
 

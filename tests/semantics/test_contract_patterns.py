@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics.contract_patterns import PatternUnusable, read
+from kerege.semantics.contracts.patterns import PatternUnusable, read
 
 
 @pytest.mark.parametrize(("text", "written"), [

@@ -9,11 +9,11 @@ import jsonschema_rs
 import pytest
 
 import kerege.country
-from kerege.semantics import odcs
-from kerege.semantics.contract_builder import rules_of
-from kerege.semantics.contract_findings import findings
-from kerege.semantics.contract_message import compile_message
-from kerege.semantics.contract_wire import from_wire, to_wire
+from kerege.semantics.contracts import odcs
+from kerege.semantics.contracts.builder import rules_of
+from kerege.semantics.contracts.findings import findings
+from kerege.semantics.contracts.message import compile_message
+from kerege.semantics.contracts.wire import from_wire, to_wire
 from kerege.semantics.pack import Pack
 
 from .support import country_pack

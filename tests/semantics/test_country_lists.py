@@ -7,8 +7,8 @@ import json
 import pytest
 
 from kerege.ground.text import LANGUAGES
-from kerege.semantics.codelists_files import parse_codelist, write_codelist
-from kerege.semantics.integrity import check_list
+from kerege.semantics.codelists.files import parse_codelist, write_codelist
+from kerege.semantics.codelists.integrity import check_list
 
 from .support import SHARED, country_pack, full_pack
 

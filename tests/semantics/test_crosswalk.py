@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.semantics import crosswalk as module
-from kerege.semantics import crosswalk_set
-from kerege.semantics.crosswalk import Condition, Crosswalk, Policy, Row, parse_sssom, read_sssom, write_sssom
+from kerege.semantics.crosswalks import mapping_set as crosswalk_set
+from kerege.semantics.crosswalks import sssom as module
+from kerege.semantics.crosswalks.sssom import Condition, Crosswalk, Policy, Row, parse_sssom, read_sssom, write_sssom
 from kerege.semantics.errors import CrosswalkInvalid
 
 from .support import COUNTRY, SHARED

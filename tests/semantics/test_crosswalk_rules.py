@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics.crosswalk import NOT, Condition, Crosswalk, Policy, Row, parse_sssom, read_sssom, write_sssom
-from kerege.semantics.crosswalk_rows import TRANSLATING, conditions_text, parse_conditions
-from kerege.semantics.crosswalk_rules import cardinalities, compile_rows
+from kerege.semantics.crosswalks.rows import TRANSLATING, conditions_text, parse_conditions
+from kerege.semantics.crosswalks.rules import cardinalities, compile_rows
+from kerege.semantics.crosswalks.sssom import (
+    NOT,
+    Condition,
+    Crosswalk,
+    Policy,
+    Row,
+    parse_sssom,
+    read_sssom,
+    write_sssom,
+)
 from kerege.semantics.errors import CrosswalkInvalid, CrosswalkTwice
 
 from .support import SHARED

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.semantics import dates
 from kerege.semantics.errors import DateInvalid
+from kerege.semantics.normalise import dates
 
 WRITTEN = {
     "yyyy-mm-dd": "%Y-%m-%d",

@@ -20,13 +20,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerege.catalogue.run_postgres import PsycopgSession, session_at
+from kerege.catalogue.mappings.run_postgres import PsycopgSession, session_at
 from kerege.ground.text import Text
-from kerege.semantics import compile_record, engines, ir
-from kerege.semantics.celldiff import compare
-from kerege.semantics.engines import Engine, EngineRun
+from kerege.semantics import compile_record
+from kerege.semantics.engines import door as engines
+from kerege.semantics.engines.celldiff import compare
+from kerege.semantics.engines.door import Engine, EngineRun
 from kerege.semantics.errors import EngineMissing, TableInvalid
-from kerege.semantics.mapping import Mapping, Source, TargetField
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import Mapping, Source, TargetField
 
 from .engine_cases import TRAPS, every_operator, trap_frame, used
 from .support import CELLS, country_pack, small_pack

@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kerege.cli import main
-from kerege.semantics import compile_record, engines_batches, ir
-from kerege.semantics.engines_batches import Asked, Batches
+from kerege.semantics import compile_record
+from kerege.semantics.engines import batches as engines_batches
+from kerege.semantics.engines.batches import Asked, Batches
 from kerege.semantics.errors import EngineMissing, TableInvalid
-from kerege.semantics.mapping import TargetField
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import TargetField
 
 from .engine_cases import TRAPS
 from .support import small_pack

@@ -10,14 +10,16 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from kerege.semantics import duck_patterns, emit_polars, emit_polars_patterns, engines, ir
-from kerege.semantics.celldiff import compare
-from kerege.semantics.emit_postgres import is_native as in_postgresql
-from kerege.semantics.emit_spark import is_native as on_spark
-from kerege.semantics.emit_spark_patterns import java_expression
-from kerege.semantics.folding import WHITESPACE
-from kerege.semantics.mapping import TargetField
-from kerege.semantics.patterns import Line, Part, Pattern, Run, Upto, names_of, scan
+from kerege.semantics.engines import door as engines
+from kerege.semantics.engines import duck_patterns, emit_polars, emit_polars_patterns
+from kerege.semantics.engines.celldiff import compare
+from kerege.semantics.engines.emit_postgres import is_native as in_postgresql
+from kerege.semantics.engines.emit_spark import is_native as on_spark
+from kerege.semantics.engines.emit_spark_patterns import java_expression
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import TargetField
+from kerege.semantics.normalise.folding import WHITESPACE
+from kerege.semantics.patterns.pattern import Line, Part, Pattern, Run, Upto, names_of, scan
 
 from .patterns_support import ADDRESS, HOUSE
 from .support import small_pack

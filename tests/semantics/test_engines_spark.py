@@ -17,9 +17,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tools.spark_cluster import Cluster, cluster, there
 
-from kerege.semantics import Pack, engines, ir, load_pack
-from kerege.semantics.celldiff import compare
-from kerege.semantics.mapping import Mapping
+from kerege.semantics import Pack, load_pack
+from kerege.semantics.engines import door as engines
+from kerege.semantics.engines.celldiff import compare
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import Mapping
 
 from .engine_cases import TRAPS, every_operator, trap_frame, used
 from .support import COUNTRY, small_pack

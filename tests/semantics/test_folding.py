@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.semantics import folding
+from kerege.semantics.normalise import folding
 
 from .support import CELLS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kerege.semantics.errors import GazetteerInvalid
-from kerege.semantics.gazetteer import Gazetteer, Place, bare_name, load_gazetteer, place_keys, read_places
+from kerege.semantics.normalise.gazetteer import Gazetteer, Place, bare_name, load_gazetteer, place_keys, read_places
 
 from .support import COUNTRY, full_pack, top_gazetteer
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kerege.semantics import CodeList, Concept, Crosswalk, Policy, ir
-from kerege.semantics.crosswalk import Row
-from kerege.semantics.impact import Change, Graph, Impact, Link, Node, field_node, graph_of_pack, impact
-from kerege.semantics.mapping import TargetField
+from kerege.semantics import CodeList, Concept, Crosswalk, Policy
+from kerege.semantics.crosswalks.sssom import Row
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import TargetField
+from kerege.semantics.mappings.impact import Change, Graph, Impact, Link, Node, field_node, graph_of_pack, impact
 
 from .support import country_pack
 from .test_two_engines import mapping_of

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics.codelist import CodeList, Concept, loops
-from kerege.semantics.codelists_skos import read_rdf, write_turtle
-from kerege.semantics.integrity import AGREED, CODES, check_file, check_list
+from kerege.semantics.codelists.codelist import CodeList, Concept, loops
+from kerege.semantics.codelists.integrity import AGREED, CODES, check_file, check_list
+from kerege.semantics.codelists.skos import read_rdf, write_turtle
 
 from .support import country_pack
 

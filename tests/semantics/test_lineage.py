@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics import compile_record, ir, problems
-from kerege.semantics.crosswalk import Crosswalk
-from kerege.semantics.emit_duckdb import compile_duckdb
-from kerege.semantics.lineage import explain
-from kerege.semantics.mapping import Mapping, TargetField
-from kerege.semantics.operators import Uncounted
+from kerege.semantics import compile_record
+from kerege.semantics.crosswalks.sssom import Crosswalk
+from kerege.semantics.engines.emit_duckdb import compile_duckdb
+from kerege.semantics.mappings import ir, problems
+from kerege.semantics.mappings.documents import Mapping, TargetField
+from kerege.semantics.mappings.lineage import explain
+from kerege.semantics.mappings.operators import Uncounted
 
 from .support import CELLS, country_pack, small_pack
 from .test_two_engines import DAY, mapping_of, mappings

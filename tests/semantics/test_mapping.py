@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kerege.semantics.errors import MappingInvalid
-from kerege.semantics.mapping import parse_mapping, read_mapping
+from kerege.semantics.mappings.documents import parse_mapping, read_mapping
 
 from .support import COUNTRY, country_pack
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.semantics import names
-from kerege.semantics.names import NameMatch
+from kerege.semantics.normalise import names
+from kerege.semantics.normalise.names import NameMatch
 
 WHOLE = ("Асанов", "Азамат", "Бакытович")
 

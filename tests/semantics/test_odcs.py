@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics import odcs, odcs_yaml
+from kerege.semantics.contracts import odcs, odcs_yaml
 from kerege.semantics.errors import ContractInvalid, ContractRefused
 
 VECTORS = Path(__file__).parents[3] / "shared/vectors/odcs"

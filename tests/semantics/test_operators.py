@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics import ir
-from kerege.semantics.emit_python import compile_record, pin_contradicts, source_of
-from kerege.semantics.operators import function_of
-from kerege.semantics.problems import MEANINGS
+from kerege.semantics.engines.emit_python import compile_record, pin_contradicts, source_of
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.operators import function_of
+from kerege.semantics.mappings.problems import MEANINGS
 
 from .patterns_support import ADDRESS
 from .support import CELLS, PROJECT, country_pack, small_pack
@@ -147,7 +147,7 @@ def test_the_reference_tells_each_operators_laws_as_declared(name: str) -> None:
 
 
 def test_the_reference_tells_every_problem_and_date_format() -> None:
-    from kerege.semantics.dates import FORMATS
+    from kerege.semantics.normalise.dates import FORMATS
 
     text: Any = _reference()
     for code in MEANINGS:

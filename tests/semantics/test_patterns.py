@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerege.semantics.errors import MappingInvalid
-from kerege.semantics.folding import WHITESPACE
-from kerege.semantics.patterns import Pattern, Reader, expression, names_of, scan, stops_of
-from kerege.semantics.patterns_yaml import read_patterns
+from kerege.semantics.normalise.folding import WHITESPACE
+from kerege.semantics.patterns.documents import read_patterns
+from kerege.semantics.patterns.pattern import Pattern, Reader, expression, names_of, scan, stops_of
 
 from .patterns_support import ADDRESS, HOUSE
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics import compile_record, ir
-from kerege.semantics.mapping import TargetField
-from kerege.semantics.pushback import All, Between, Equals, OneOf, Question, Some, holds, push
-from kerege.semantics.pushback_sql import answered, condition, query
+from kerege.semantics import compile_record
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import TargetField
+from kerege.semantics.mappings.pushback import All, Between, Equals, OneOf, Question, Some, holds, push
+from kerege.semantics.mappings.pushback_sql import answered, condition, query
 
 from .support import CELLS, POLICIES, small_pack
 from .test_two_engines import mapping_of

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from kerege.cli.mapping import map_group
 from kerege.semantics.errors import QuestionUnreadable
-from kerege.semantics.pushback import All, Between, Equals, OneOf, Some
-from kerege.semantics.questions import DEPTH, LENGTH, TOKENS, read_question
+from kerege.semantics.mappings.pushback import All, Between, Equals, OneOf, Some
+from kerege.semantics.mappings.questions import DEPTH, LENGTH, TOKENS, read_question
 
 FIELDS = ("sex", "born", "name")
 

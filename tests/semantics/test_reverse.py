@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics import compile_record, dates, ir
-from kerege.semantics.mapping import TargetField
-from kerege.semantics.reverse import WRITTEN, reverse
+from kerege.semantics import compile_record
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import TargetField
+from kerege.semantics.mappings.reverse import WRITTEN, reverse
+from kerege.semantics.normalise import dates
 
 from .support import CELLS, country_pack, small_pack
 from .test_two_engines import mapping_of

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.semantics import shape
 from kerege.semantics.errors import (
     PayloadBroken,
     PayloadColumns,
@@ -19,7 +18,8 @@ from kerege.semantics.errors import (
     PayloadRefused,
     SemanticsError,
 )
-from kerege.semantics.mapping import Mapping, parse_mapping
+from kerege.semantics.mappings import shape
+from kerege.semantics.mappings.documents import Mapping, parse_mapping
 
 
 def mapping(**source: Any) -> Mapping:

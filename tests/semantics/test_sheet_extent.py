@@ -7,9 +7,9 @@ import zipfile
 
 import pytest
 
-from kerege.semantics.codelists_files import parse_codelist
+from kerege.semantics.codelists.files import parse_codelist
+from kerege.semantics.codelists.sheet_extent import Extent, column_number
 from kerege.semantics.errors import CodeListInvalid
-from kerege.semantics.sheet_extent import Extent, column_number
 
 OFFICE = " ".join(
     f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.semantics import suggest_codes as engine
-from kerege.semantics.suggest_codes import CodeRow, Suggestion, only_accepted, reopened, suggest_codes
-from kerege.semantics.suggest_text import fold, read_label
+from kerege.semantics.suggest import codes as engine
+from kerege.semantics.suggest.codes import CodeRow, Suggestion, only_accepted, reopened, suggest_codes
+from kerege.semantics.suggest.text import fold, read_label
 
 
 def rows(*labels: str) -> list[CodeRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerege.semantics.suggest_columns import ColumnProfile, name_words, suggest_columns
+from kerege.semantics.suggest.columns import ColumnProfile, name_words, suggest_columns
 
 
 def first(source: ColumnProfile, *target: ColumnProfile) -> str:

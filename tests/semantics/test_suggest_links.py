@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.semantics.suggest_codes import Candidate, Suggestion
-from kerege.semantics.suggest_links import Induced, combine, induce_from_links
+from kerege.semantics.suggest.codes import Candidate, Suggestion
+from kerege.semantics.suggest.links import Induced, combine, induce_from_links
 
 
 def induced(*pairs: tuple[str, str]) -> dict[str, Induced]:

@@ -1,6 +1,6 @@
-from kerege.semantics.gazetteer import Gazetteer, Place
-from kerege.semantics.suggest_codes import CodeRow
-from kerege.semantics.suggest_places import suggest_places
+from kerege.semantics.normalise.gazetteer import Gazetteer, Place
+from kerege.semantics.suggest.codes import CodeRow
+from kerege.semantics.suggest.places import suggest_places
 
 PLACES = Gazetteer(
     [

@@ -10,9 +10,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from kerege.semantics import Crosswalk, Policy, load_pack, translate
-from kerege.semantics.crosswalk import Row, write_sssom
+from kerege.semantics import Crosswalk, Policy, load_pack
+from kerege.semantics.crosswalks.sssom import Row, write_sssom
 from kerege.semantics.errors import CodeListUnknown, CrosswalkUnknown, MappingUnknown, PackInvalid, PayloadIncomplete
+from kerege.semantics.mappings import translate
 
 from .support import COUNTRY, country_pack
 

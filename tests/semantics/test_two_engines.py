@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kerege.ground.text import Text
-from kerege.semantics import compile_duckdb, compile_record, dates, ir
+from kerege.semantics import compile_duckdb, compile_record
 from kerege.semantics.errors import TableInvalid
-from kerege.semantics.mapping import Mapping, Source, TargetField
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import Mapping, Source, TargetField
+from kerege.semantics.normalise import dates
 
 from .patterns_support import ADDRESS, HOUSE
 from .support import CELLS, DIRT, POLICIES, country_pack, small_pack

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kerege.catalogue import errors
-from kerege.catalogue.harvest import harvest_source
-from kerege.semantics.xls_extent import extents
+from kerege.catalogue.inventory.harvest import harvest_source
+from kerege.semantics.codelists.xls_extent import extents
 
 FREE, END, TABLE = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 CELL, MANY, BLANK = 0x203, 0xBD, 0x201

@@ -24,9 +24,9 @@ import kerege
 from kerege.demo.world import Dirt, World, generate
 from kerege.ground.errors import KeregeError
 from kerege.reconcile.link import Entry
-from kerege.semantics.crosswalk import Crosswalk, Policy, Row, read_sssom, write_sssom
+from kerege.semantics.crosswalks.sssom import Crosswalk, Policy, Row, read_sssom, write_sssom
+from kerege.semantics.mappings.translate import Translation
 from kerege.semantics.pack import Pack, load_pack
-from kerege.semantics.translate import Translation
 from kerege.services.admission import read_application
 from kerege.services.evidence import Answer, Call
 from kerege.services.node_client import CANONICAL, read_answer

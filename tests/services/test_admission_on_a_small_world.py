@@ -21,8 +21,8 @@ import pytest
 from kerege.demo.world import World
 from kerege.reconcile.compare import CLASSES, TO_SETTLE
 from kerege.reconcile.fields import of_country
+from kerege.semantics.mappings.translate import translate
 from kerege.semantics.pack import Pack
-from kerege.semantics.translate import translate
 from kerege.services import definitions
 from kerege.services.admission import ASKED_AGAIN, MANUAL, Application, Processed
 from kerege.services.came_as import came_as

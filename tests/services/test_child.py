@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 
 from kerege.reconcile.link import Entry
-from kerege.semantics import names
+from kerege.semantics.normalise import names
 from kerege.services import definitions
 from kerege.services.child import Child, Identifier
 from kerege.services.evidence import Answer, Call, Gatherer

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from kerege.reconcile.link import Entry
-from kerege.semantics import names
+from kerege.semantics.normalise import names
 from kerege.services import definitions
 from kerege.services.admission import Application, Processed
 from kerege.services.data_first import DataFirst

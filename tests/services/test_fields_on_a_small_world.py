@@ -19,8 +19,8 @@ from kerege.reconcile.compare import (
     same_letters,
 )
 from kerege.reconcile.fields import of_country
-from kerege.semantics import names
-from kerege.semantics.translate import translate
+from kerege.semantics.mappings.translate import translate
+from kerege.semantics.normalise import names
 from kerege.services import definitions
 from kerege.services.admission import Application
 from kerege.services.data_first import DataFirst

@@ -19,10 +19,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "catalogue"))  # for `open_ca
 
 import open_catalogue as world
 
-from kerege.catalogue import board, doings, lifecycle, queries, search_index
-from kerege.catalogue import ownership_doings as ownership
+from kerege.catalogue.board import doings as board
 from kerege.catalogue.exports import dcat, publication
+from kerege.catalogue.inventory import doings, queries
+from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import Dataset, Field, Owner, SearchFacet
+from kerege.catalogue.ownership import doings as ownership
+from kerege.catalogue.search import index as search_index
 from kerege.ground import clock
 from kerege.membership.models import Contract, Member, Subsystem
 from kerege.web import routes
@@ -190,7 +193,7 @@ def test_a_reference_dataset_is_told_with_its_versions_and_files(country: Any, s
 
 
 def test_no_link_leads_past_what_the_search_ranks(country: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerege.catalogue.search.REACH", 4)
+    monkeypatch.setattr("kerege.catalogue.search.questions.REACH", 4)
     told = country.get(f"{API}search", {"q": "education", "per_page": 2})
     assert told.json()["total"] > 4
     last = [part for part in told["Link"].split(", ") if 'rel="last"' in part]

@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 import jsonschema_rs
 import pytest
 
-from kerege.catalogue import reconciliation_service as service
 from kerege.catalogue.errors import ReconciliationInvalid, ReconciliationSlow
+from kerege.catalogue.search import reconciliation as service
 from kerege.ground import clock
 from kerege.membership.models import Member
-from kerege.semantics.suggest_codes import CodeRow, suggest_codes
+from kerege.semantics.suggest.codes import CodeRow, suggest_codes
 from kerege.web.api import reconciliation_wire as wire
 
 VECTORS = Path(__file__).parents[2].parent / "shared/vectors/reconciliation-api"

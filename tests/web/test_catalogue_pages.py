@@ -11,13 +11,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from web_pages import check
 
-from kerege.catalogue import browse, codelists, codelists_unmapped, contracts, decisions, lifecycle
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.codes import decisions
+from kerege.catalogue.codes import unmapped as codelists_unmapped
+from kerege.catalogue.codes import versions as codelists
+from kerege.catalogue.contracts import doings as contracts
+from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import ConceptLink, Dataset, Field, Finding, Owner, Plan, ServiceUse, SourceOfTruth
 from kerege.catalogue.packs import current_pack
 from kerege.ground import clock
 from kerege.membership.models import Member
-from kerege.semantics import odcs
-from kerege.semantics.crosswalk import Crosswalk, Row
+from kerege.semantics.contracts import odcs
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row
 from kerege.web.desks.catalogue import addresses, frame
 from kerege.web.desks.catalogue import contracts as contract_pages
 

@@ -8,8 +8,8 @@ import web_desks as desks
 from django.utils import translation
 from web_pages import check, signed_in
 
-from kerege.catalogue import doings
-from kerege.catalogue.drift import NOTED
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.drift import NOTED
 from kerege.catalogue.models import Finding
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError

@@ -8,8 +8,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from web_pages import check, signed_in
 
-from kerege.catalogue import codelists, crosswalk_desk, decisions, doings, lifecycle
+from kerege.catalogue.codes import crosswalk_desk, decisions
+from kerege.catalogue.codes import versions as codelists
 from kerege.catalogue.errors import DecisionRefused
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import CodeDecision, ConceptLink, Dataset, Finding, Owner, Plan
 from kerege.ground import clock
 from kerege.reconcile import desk_findings

@@ -6,9 +6,13 @@ import pytest
 import web_desks as desks
 from web_pages import check, signed_in
 
-from kerege.catalogue import contract_drafts, crosswalk_desk, decisions, doings, lifecycle, requests
-from kerege.catalogue.lifecycle import Subject
+from kerege.catalogue.codes import crosswalk_desk, decisions
+from kerege.catalogue.contracts import drafts as contract_drafts
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.lifecycle.doings import Subject
 from kerege.catalogue.models import Dataset, RegisterReview
+from kerege.catalogue.requests import doings as requests
 from kerege.ground import clock
 from kerege.web.access import Audience
 

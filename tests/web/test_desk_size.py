@@ -10,9 +10,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from web_pages import check
 
-from kerege.catalogue import board, contract_drafts, decisions, doings, plans_left, requests, search_index
-from kerege.catalogue.lifecycle_queries import LEADS_TO
-from kerege.catalogue.lifecycle_rules import TRANSITIONS
+from kerege.catalogue.board import doings as board
+from kerege.catalogue.codes import decisions
+from kerege.catalogue.contracts import drafts as contract_drafts
+from kerege.catalogue.inventory import doings, plans_left
+from kerege.catalogue.lifecycle.queries import LEADS_TO
+from kerege.catalogue.lifecycle.rules import TRANSITIONS
 from kerege.catalogue.models import (
     CodeSuggestion,
     ContractVersion,
@@ -24,8 +27,10 @@ from kerege.catalogue.models import (
     Plan,
     RegisterRequest,
 )
+from kerege.catalogue.requests import doings as requests
+from kerege.catalogue.search import index as search_index
 from kerege.ground import clock
-from kerege.semantics.suggest_evidence import CandidateSet, Evidenced
+from kerege.semantics.suggest.evidence import CandidateSet, Evidenced
 
 
 @pytest.fixture

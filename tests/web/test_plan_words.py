@@ -5,9 +5,9 @@ import re
 import pytest
 from django.utils import translation
 
-from kerege.catalogue import plans
-from kerege.catalogue.harvest import Options, harvest_source
-from kerege.catalogue.plans import Change
+from kerege.catalogue.inventory import plans
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.inventory.plans import Change
 from kerege.web import plan_words
 
 HEADER = "pin,born,sex,region,note\n"

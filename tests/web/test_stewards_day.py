@@ -14,7 +14,7 @@ import pytest
 from test_journey import CHROMIUM, CUT, FLAGS, ROOT, _wait, free_port, overflow
 from web_pages import PEOPLE
 
-from kerege.semantics.crosswalk import parse_sssom
+from kerege.semantics.crosswalks.sssom import parse_sssom
 
 SHOTS = os.environ.get("KEREGE_SHOTS", "")  # a folder for pictures of every step, in both widths; none by default
 CONTRACT = "kg:clinic.children"

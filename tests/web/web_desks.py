@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
-from kerege.catalogue import decisions, doings
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.codes import decisions
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.ground import clock
 from kerege.ground.text import Text
 from kerege.identity import doings as identity
 from kerege.ledger.log import Ledger
-from kerege.semantics.suggest_evidence import CandidateSet, Evidenced
+from kerege.semantics.suggest.evidence import CandidateSet, Evidenced
 from kerege.web.access import RIGHTS
 
 WALK = "kg:clinic-sex--sex"
@@ -66,7 +67,8 @@ def suggest(walk=WALK, extra=0):
 
 def lay_work(home):
     """What waits at the other desks: a dataset with drift and an unknown code, a request for a register."""
-    from kerege.catalogue import codelists_unmapped, requests
+    from kerege.catalogue.codes import unmapped as codelists_unmapped
+    from kerege.catalogue.requests import doings as requests
 
     made = plan(register(home, name="clinic2.csv"))
     doings.apply_plan(made.plan_id, clock.now())

@@ -252,9 +252,9 @@ def write(path: Path, rows: int, seed: int = SEED) -> None:
 
 def bench_pack() -> Any:
     """The mapping of the task with its crosswalks, as a pack that engines take."""
-    from kerege.semantics.crosswalk import read_sssom
-    from kerege.semantics.gazetteer import Gazetteer
-    from kerege.semantics.mapping import read_mapping
+    from kerege.semantics.crosswalks.sssom import read_sssom
+    from kerege.semantics.mappings.documents import read_mapping
+    from kerege.semantics.normalise.gazetteer import Gazetteer
     from kerege.semantics.pack import Pack
 
     mapping = read_mapping(HERE / "mapping.yaml")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kerege.catalogue.errors import OutputExists
-from kerege.semantics.spreadsheets import neutralised
+from kerege.semantics.codelists.spreadsheets import neutralised
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 
 import kerege.country
 from kerege.ground import settings
-from kerege.semantics.codelist import CodeList
-from kerege.semantics.crosswalk import Crosswalk
+from kerege.semantics.codelists.codelist import CodeList
+from kerege.semantics.crosswalks.sssom import Crosswalk
 from kerege.semantics.pack import Pack, load_pack
 
 # kind, id, the version in force and its digest; "" and "" where what was in force is retired
@@ -77,7 +77,7 @@ _LAID: Final[dict[str, tuple[Pack, tuple[Settled, ...], Pack]]] = {}
 
 def _settled() -> tuple[Settled, ...]:
     """What the life cycle settled, by kind and id: of what was ever published, the version in force or that there is none any more."""
-    from kerege.catalogue.lifecycle_rules import IN_FORCE, Action, State, Step, state_after
+    from kerege.catalogue.lifecycle.rules import IN_FORCE, Action, State, Step, state_after
     from kerege.catalogue.models import CodeListVersion, CrosswalkVersion, LifecycleAction
 
     done: dict[tuple[str, str], dict[str, list[LifecycleAction]]] = {}
@@ -126,7 +126,7 @@ def _put(among: dict[str, T], thing: str, found: T | None) -> None:
 
 @lru_cache(maxsize=128)
 def _codelist(list_id: str, version: str, _digest: str) -> CodeList:
-    from kerege.catalogue.codelists import load_codelist
+    from kerege.catalogue.codes.versions import load_codelist
 
     return load_codelist(list_id, version)
 
@@ -134,6 +134,6 @@ def _codelist(list_id: str, version: str, _digest: str) -> CodeList:
 @lru_cache(maxsize=128)
 def read_crosswalk(crosswalk: str, version: str, _digest: str) -> Crosswalk:
     """A kept version, read once per process while its digest is the same."""
-    from kerege.catalogue.codelists import load_crosswalk
+    from kerege.catalogue.codes.versions import load_crosswalk
 
     return load_crosswalk(crosswalk, version)

@@ -24,8 +24,8 @@ def board(ctx: click.Context, as_json: bool, file: Path | None, language: str) -
     if ctx.invoked_subcommand is not None:
         return
     open_database()
-    from kerege.catalogue import board as plan
-    from kerege.catalogue import board_report
+    from kerege.catalogue.board import doings as plan
+    from kerege.catalogue.board import report as board_report
     from kerege.catalogue.files import written_whole
 
     view = plan.board(clock.now())
@@ -50,7 +50,7 @@ def board(ctx: click.Context, as_json: bool, file: Path | None, language: str) -
 def start(by: str, reason: str, on: datetime | None, days: int | None) -> None:
     """Begin a board; the newest one begun is the one that runs."""
     open_database()
-    from kerege.catalogue import board as plan
+    from kerege.catalogue.board import doings as plan
 
     row = plan.start(reason, by=by, now=clock.now(), on=clock.local_date(on) if on else None, days=days)
     click.echo(
@@ -66,7 +66,7 @@ def mark(dataset: str, by: str, reason: str) -> None:
     """Mark DATASET (SOURCE#TABLE) as critical."""
     source, table = dataset_of(dataset)
     open_database()
-    from kerege.catalogue import board as plan
+    from kerege.catalogue.board import doings as plan
 
     plan.mark_critical(source, table, reason=reason, by=by, now=clock.now())
     click.echo(f"{dataset} is on the board.")
@@ -80,7 +80,7 @@ def unmark(dataset: str, by: str, reason: str) -> None:
     """Take DATASET off the board; the mark stays as history."""
     source, table = dataset_of(dataset)
     open_database()
-    from kerege.catalogue import board as plan
+    from kerege.catalogue.board import doings as plan
 
     plan.unmark_critical(source, table, reason=reason, by=by, now=clock.now())
     click.echo(f"{dataset} is no longer on the board.")
@@ -90,7 +90,7 @@ def unmark(dataset: str, by: str, reason: str) -> None:
 def snapshot() -> None:
     """Keep today's counts, and make findings of terms that ran out and of what is published without an owner; once a day."""
     open_database()
-    from kerege.catalogue import board as plan
+    from kerege.catalogue.board import doings as plan
 
     row = plan.snapshot(clock.now())
     click.echo(f"{row.day}: " + ", ".join(f"{k} {v[0]}/{v[1]}" for k, v in row.counts.items() if isinstance(v, list)))
@@ -106,7 +106,7 @@ def concept() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 def show(words: tuple[str, ...], as_json: bool) -> None:
     """The country pack's concepts; those of whose wording every word is a part."""
-    from kerege.catalogue.concepts import load_concepts
+    from kerege.catalogue.codes.concepts import load_concepts
 
     wanted = [w.casefold() for w in words]
     found = [
@@ -132,8 +132,8 @@ def link(dataset: str, column: str, name: str, by: str) -> None:
     """Say what an attribute of DATASET means."""
     source, table = dataset_of(dataset)
     open_database()
-    from kerege.catalogue import doings
-    from kerege.catalogue.concepts import load_concepts
+    from kerege.catalogue.codes.concepts import load_concepts
+    from kerege.catalogue.inventory import doings
 
     known = load_concepts().get(name)
     doings.link_concept(source, table, column, name, by, clock.now(), codelist=known.codelist if known else "")

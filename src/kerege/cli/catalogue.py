@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from kerege.catalogue.errors import TableEmpty
-from kerege.catalogue.harvest import Harvest, Options, harvest_source
-from kerege.catalogue.plans import Change, describe
-from kerege.catalogue.profile import as_column, profile_table, sketch
+from kerege.catalogue.inventory.harvest import Harvest, Options, harvest_source
+from kerege.catalogue.inventory.plans import Change, describe
+from kerege.catalogue.inventory.profile import as_column, profile_table, sketch
 from kerege.catalogue.sources import Reading, open_source
 from kerege.cli.reading import (
     printable,
@@ -82,7 +82,7 @@ def harvest(
 ) -> None:
     """Read a register, a description or an exchange node and plan what the catalogue would learn; apply the plan later."""
     open_database()
-    from kerege.catalogue import doings, queries
+    from kerege.catalogue.inventory import doings, queries
     from kerege.catalogue.models import Plan
 
     if plan_id:
@@ -127,8 +127,8 @@ def harvest(
 
 def _since_last(text: str, reading: Reading) -> Reading:
     """Traffic of a node is counted from where it was counted before up to now."""
+    from kerege.catalogue.inventory.usage import counted_until
     from kerege.catalogue.sources.nodes import window
-    from kerege.catalogue.usage import counted_until
 
     since, until = window(counted_until(open_source(text, reading).name), clock.now())
     return replace(reading, since=since, until=until)
@@ -144,7 +144,7 @@ def _since_last(text: str, reading: Reading) -> Reading:
 def usage(consumer: str, service: str, field: str, as_json: bool) -> None:
     """Who uses what: consumers, data services and the fields they were given, as harvested from exchange nodes."""
     open_database()
-    from kerege.catalogue.usage import who_uses
+    from kerege.catalogue.inventory.usage import who_uses
 
     found = who_uses(consumer=consumer, service=service, field=field)
     if as_json:
@@ -170,7 +170,7 @@ def usage(consumer: str, service: str, field: str, as_json: bool) -> None:
 def findings(source: str, owner: str, settled: bool, as_json: bool) -> None:
     """What harvests and runs found that somebody should look at, and who answers for it."""
     open_database()
-    from kerege.catalogue.finding_queries import findings as told
+    from kerege.catalogue.inventory.findings import findings as told
 
     found = told(clock.now(), source=source, owner=owner, settled=settled)
     if as_json:
@@ -194,7 +194,7 @@ def apply_plan(plan_id: str, source: str) -> None:
 
 
 def _applied(plan_id: str, source: str) -> None:
-    from kerege.catalogue import doings
+    from kerege.catalogue.inventory import doings
 
     changes = doings.apply_plan(plan_id, clock.now(), source=split_source(source)[0])
     _show_changes(changes)
@@ -249,7 +249,7 @@ def profile(source: str, as_json: bool, share: tuple[str, ...], key: tuple[str, 
 @reading_options
 def suggest(source: str, target: str, top: int, as_json: bool, **raw: Any) -> None:
     """Suggest which columns of SOURCE mean which columns of TARGET (compares values only as keyed hashes, kept by nobody)."""
-    from kerege.semantics.suggest_columns import suggest_columns
+    from kerege.semantics.suggest.columns import suggest_columns
 
     key = os.urandom(16)
     left, right = _columns(source, key, raw), _columns(target, key, raw)

@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 from kerege.cli.semantics import open_pack
-from kerege.semantics.codelist import CodeList, Finding
-from kerege.semantics.codelists_files import FORMATS, Format, file_findings, format_of, read_codelist, write_codelist
-from kerege.semantics.codelists_skos import RDF_SUFFIXES
+from kerege.semantics.codelists.codelist import CodeList, Finding
+from kerege.semantics.codelists.files import FORMATS, Format, file_findings, format_of, read_codelist, write_codelist
+from kerege.semantics.codelists.skos import RDF_SUFFIXES
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SHOWN = 20
@@ -36,7 +36,7 @@ def find_list(name: str, list_id: str = "") -> CodeList:
         from kerege.web.installation import open_database
 
         open_database()
-        from kerege.catalogue.codelists import load_codelist
+        from kerege.catalogue.codes.versions import load_codelist
         from kerege.catalogue.packs import pack_in_force
 
         found, _, version = name.rpartition("@")
@@ -77,7 +77,7 @@ def _list_versions(as_json: bool) -> None:
     from kerege.web.installation import open_database
 
     open_database()
-    from kerege.catalogue.codelists_queries import versions
+    from kerege.catalogue.codes.queries import versions
 
     found = versions()
     if as_json:
@@ -144,7 +144,7 @@ def _pack_checked() -> list[tuple[str, int, tuple[Finding, ...]]]:
 
 def _all_findings(found: CodeList) -> tuple[Finding, ...]:
     """What the list in memory and its graph show, each fault once."""
-    from kerege.semantics.integrity import AGREED, check_list
+    from kerege.semantics.codelists.integrity import AGREED, check_list
 
     graph = (f for f in check_list(found) if f.code not in AGREED and f.code != "label_twice")
     both = [*found.check(), *(replace(f, iri="") for f in graph)]  # the list has no IRIs of its own to be found by
@@ -155,7 +155,7 @@ def _checked(name: str) -> tuple[int, tuple[Finding, ...]]:
     path = Path(name)
     kind = RDF_SUFFIXES.get(path.suffix.lower())
     if kind is not None and path.is_file():
-        from kerege.semantics.integrity import check_file
+        from kerege.semantics.codelists.integrity import check_file
 
         data = path.read_bytes()
         found = check_file(data, path.name, kind)
@@ -172,7 +172,7 @@ def _checked(name: str) -> tuple[int, tuple[Finding, ...]]:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def codelist_diff(old: str, new: str, as_json: bool) -> None:
     """What two versions differ in, code by code. Ends with status 1 when a change can make right values wrong."""
-    from kerege.semantics.codelists_diff import diff_codelists
+    from kerege.semantics.codelists.diff import diff_codelists
 
     changes = diff_codelists(find_list(old), find_list(new))
     if as_json:
@@ -230,7 +230,7 @@ def codelist_import(
         raise click.BadParameter("written ky=TEXT", param_hint="--title")
     found = replace(found, version=version or found.version, title=titles or found.title)
     open_database()
-    from kerege.catalogue.codelists import import_codelist
+    from kerege.catalogue.codes.versions import import_codelist
 
     done = import_codelist(found, by, clock.now(), origin=file.name, findings=faults)
     if as_json:

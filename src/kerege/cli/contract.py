@@ -20,7 +20,7 @@ from kerege.ground import clock
 from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
-    from kerege.semantics.contract import Contract
+    from kerege.semantics.contracts.contract import Contract
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 _BY = click.option("--by", required=True, help="Who acts.")
@@ -37,7 +37,7 @@ def contract() -> None:
 def list_contracts(as_json: bool) -> None:
     """Every contract of the catalogue with its versions and states."""
     open_database()
-    from kerege.catalogue import contract_queries
+    from kerege.catalogue.contracts import queries as contract_queries
 
     found = contract_queries.contracts(clock.now())
     if as_json:
@@ -59,8 +59,8 @@ def list_contracts(as_json: bool) -> None:
 @_JSON
 def show(name: str, version: str, as_json: bool) -> None:
     """What CONTRACT (a file, or an id of the catalogue) asks, what of it is not run, and what is wrong with it."""
-    from kerege.catalogue import contract_words
-    from kerege.semantics.contract_findings import findings
+    from kerege.catalogue.contracts import words as contract_words
+    from kerege.semantics.contracts.findings import findings
 
     if _is_file(name):
         made = _read(name)
@@ -72,7 +72,7 @@ def show(name: str, version: str, as_json: bool) -> None:
         }  # fmt: skip
     else:
         open_database()
-        from kerege.catalogue import contract_queries
+        from kerege.catalogue.contracts import queries as contract_queries
 
         told = contract_queries.show(name, clock.now(), version).as_dict()
     if as_json:
@@ -121,8 +121,8 @@ def check(
     if source is None:
         _look(made, as_json)
         return
-    from kerege.catalogue import contract_checks
-    from kerege.catalogue.contract_words import codes
+    from kerege.catalogue.contracts import checks as contract_checks
+    from kerege.catalogue.contracts.words import codes
 
     raw["rows"] = 1 << 62  # a contract is held against all of it
     text, tables = split_source(source)
@@ -133,7 +133,7 @@ def check(
     )  # fmt: skip
     if record:
         open_database()
-        from kerege.catalogue.contract_runs import keep
+        from kerege.catalogue.contracts.runs import keep
 
         keep(made, report, now)
     if as_json:
@@ -171,8 +171,8 @@ def _shown(report: Any) -> None:
 
 
 def _look(made: Contract, as_json: bool) -> None:
-    from kerege.catalogue.contract_words import codes
-    from kerege.semantics.contract_findings import findings
+    from kerege.catalogue.contracts.words import codes
+    from kerege.semantics.contracts.findings import findings
 
     found = findings(made, codes)
     if as_json:
@@ -194,7 +194,7 @@ def diff(old: str, new: str, as_json: bool) -> None:
 
     Exit code 1 when NEW's version number is not enough for its changes.
     """
-    from kerege.semantics.contract_diff import judge
+    from kerege.semantics.contracts.diff import judge
 
     found = judge(_named(old), _named(new))
     if as_json:
@@ -221,7 +221,8 @@ def diff(old: str, new: str, as_json: bool) -> None:
 def publish(name: str, version: str, dataset: str, by: str, reason: str) -> None:
     """Submit CONTRACT (a file is added first), or put it in force when it was approved; nodes get it with the next configuration."""
     with ledger() as log:
-        from kerege.catalogue import contracts, lifecycle
+        from kerege.catalogue.contracts import doings as contracts
+        from kerege.catalogue.lifecycle import doings as lifecycle
 
         now = clock.now()
         row = contracts.add(_read(name), by, now, dataset=dataset) if _is_file(name) else contracts.find(name, version)
@@ -255,7 +256,7 @@ def publish(name: str, version: str, dataset: str, by: str, reason: str) -> None
 def deprecate(name: str, version: str, ends: datetime, successor: str, by: str, reason: str) -> None:
     """Announce that VERSION of CONTRACT ends; names the consumers it concerns."""
     with ledger() as log:
-        from kerege.catalogue import contracts
+        from kerege.catalogue.contracts import doings as contracts
 
         last = ends + timedelta(days=1, seconds=-1) if ends == _midnight(ends) else ends
         made = contracts.deprecate(name, version, last, by, reason, clock.now(), successor=successor, ledger=log)
@@ -278,7 +279,7 @@ def _midnight(moment: datetime) -> datetime:
 def reinstate(name: str, version: str, by: str, reason: str) -> None:
     """Take the deprecation of VERSION back, as long as no other version took its place."""
     with ledger() as log:
-        from kerege.catalogue import contracts
+        from kerege.catalogue.contracts import doings as contracts
 
         contracts.reinstate(name, version, by, reason, clock.now(), ledger=log)
     click.echo(f"{name} {version} is in force without an end.")
@@ -292,7 +293,7 @@ def reinstate(name: str, version: str, by: str, reason: str) -> None:
 def retire(name: str, version: str, by: str, reason: str) -> None:
     """End VERSION of CONTRACT; refused before its term is over, unless nobody uses it."""
     with ledger() as log:
-        from kerege.catalogue import contracts
+        from kerege.catalogue.contracts import doings as contracts
 
         contracts.retire(name, version, by, reason, clock.now(), ledger=log)
     click.echo(f"{name} {version} is retired.")
@@ -304,9 +305,9 @@ def retire(name: str, version: str, by: str, reason: str) -> None:
 @click.option("--object", "object_name", default="", help="The schema object, where the contract has several.")
 def schema(name: str, version: str, object_name: str) -> None:
     """The JSON Schema of one record, as other tools can use it."""
-    from kerege.catalogue.contract_words import codes
-    from kerege.semantics.contract_builder import rules_of
-    from kerege.semantics.contract_message import json_schema
+    from kerege.catalogue.contracts.words import codes
+    from kerege.semantics.contracts.builder import rules_of
+    from kerege.semantics.contracts.message import json_schema
 
     made = _read(name) if _is_file(name) else _kept(name, version)
     _told(json_schema(rules_of(made, object_name), codes))
@@ -318,7 +319,7 @@ def _is_file(name: str) -> bool:
 
 def _read(name: str) -> Contract:
     from kerege.catalogue.errors import SourceMissing
-    from kerege.semantics import odcs
+    from kerege.semantics.contracts import odcs
 
     try:
         return odcs.read(Path(name))
@@ -328,7 +329,7 @@ def _read(name: str) -> Contract:
 
 def _kept(name: str, version: str) -> Contract:
     open_database()
-    from kerege.catalogue import contracts
+    from kerege.catalogue.contracts import doings as contracts
 
     return contracts.contract_of(contracts.find(name, version))
 

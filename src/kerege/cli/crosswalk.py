@@ -51,9 +51,9 @@ def crosswalk_suggest(
     **raw: Any,
 ) -> None:  # fmt: skip
     """Suggest a crosswalk from SOURCE's codes to TARGET's and write it; what is not sure stays open in it."""
-    from kerege.catalogue import crosswalks
-    from kerege.semantics.suggest_codes import suggest_codes
-    from kerege.semantics.suggest_evidence import as_suggestions, candidate_sets
+    from kerege.catalogue.codes import crosswalks
+    from kerege.semantics.suggest.codes import suggest_codes
+    from kerege.semantics.suggest.evidence import as_suggestions, candidate_sets
 
     left, left_table = open_table(source, raw)
     right, right_table = open_table(target, raw)
@@ -92,7 +92,7 @@ def crosswalk_suggest(
 @click.argument("file", type=click.Path(path_type=Path))
 def crosswalkopen_table(file: Path) -> None:
     """Show the codes nobody settled yet, with their candidates."""
-    from kerege.catalogue import crosswalks
+    from kerege.catalogue.codes import crosswalks
 
     queue = crosswalks.open_codes(crosswalks.read(file))
     for code, rows in queue.items():
@@ -113,7 +113,7 @@ def crosswalkopen_table(file: Path) -> None:
 @_KEEP
 def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bool, reason: str, keep: bool) -> None:
     """Say that CODE means TARGET."""
-    from kerege.catalogue import crosswalks
+    from kerege.catalogue.codes import crosswalks
 
     walk = crosswalks.read(file)
     changed = crosswalks.accept(walk, code, target, by, new_target=new_target)
@@ -134,7 +134,7 @@ def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bo
 @_KEEP
 def crosswalk_refuse(file: Path, code: str, target: str | None, by: str, reason: str, keep: bool) -> None:
     """Say that CODE does not mean TARGET; without TARGET, that it has no counterpart."""
-    from kerege.catalogue import crosswalks
+    from kerege.catalogue.codes import crosswalks
 
     walk = crosswalks.read(file)
     changed = crosswalks.refuse(walk, code, target, by)
@@ -148,7 +148,7 @@ def _not_denied(crosswalk_id: str, sets: Any) -> Any:
     from kerege.web.installation import open_database
 
     open_database()
-    from kerege.catalogue.decisions import not_denied
+    from kerege.catalogue.codes.decisions import not_denied
 
     return not_denied(crosswalk_id, sets)
 
@@ -158,7 +158,7 @@ def _keep_suggestions(crosswalk_id: str, sets: Any, labels: dict[str, str], targ
     from kerege.web.installation import open_database
 
     open_database()
-    from kerege.catalogue.decisions import keep_suggestions, new_run
+    from kerege.catalogue.codes.decisions import keep_suggestions, new_run
 
     keep_suggestions(crosswalk_id, new_run(), sets, labels, targets, clock.now())
 
@@ -168,7 +168,7 @@ def _keep_decision(crosswalk_id: str, code: str, verdict: str, by: str, target: 
     from kerege.web.installation import open_database
 
     open_database()
-    from kerege.catalogue.decisions import decide
+    from kerege.catalogue.codes.decisions import decide
 
     decide(crosswalk_id, code, verdict, by, clock.now(), target=target, reason=reason)
 
@@ -181,7 +181,7 @@ def crosswalk_check(files: tuple[Path, ...], as_json: bool) -> None:
 
     Ends with status 1 when a crosswalk has an error.
     """
-    from kerege.catalogue import crosswalks
+    from kerege.catalogue.codes import crosswalks
 
     checked = [(file, walk := crosswalks.read(file), walk.check()) for file in files]
     if as_json:
@@ -205,14 +205,14 @@ def crosswalk_check(files: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--by", required=True, help="Post or unit that imports.")
 def crosswalk_import(file: Path, by: str) -> None:
     """Keep FILE as a version of its crosswalk in the catalogue; the unmapped codes it answers are settled when it is published."""
-    from kerege.catalogue import crosswalks
+    from kerege.catalogue.codes import crosswalks
     from kerege.ground import clock
     from kerege.web.installation import open_database
 
     walk = crosswalks.read(file)
     open_database()
-    from kerege.catalogue.codelists import UNVERSIONED, import_crosswalk
-    from kerege.catalogue.codelists_unmapped import answered
+    from kerege.catalogue.codes.unmapped import answered
+    from kerege.catalogue.codes.versions import UNVERSIONED, import_crosswalk
 
     new = import_crosswalk(walk, by, clock.now(), origin=file.name)
     click.echo(f"{walk.id}: {len(walk.rows)} rows, {'kept' if new else 'was there already, nothing written'}.")
@@ -233,7 +233,7 @@ def crosswalk_unmapped(crosswalk_id: str, settled: bool, as_json: bool) -> None:
     from kerege.web.installation import open_database
 
     open_database()
-    from kerege.catalogue.codelists_unmapped import unmapped
+    from kerege.catalogue.codes.unmapped import unmapped
 
     found = unmapped(crosswalk_id, settled=settled)
     if as_json:
@@ -257,7 +257,7 @@ def crosswalk_decisions(crosswalk_id: str, measured: bool, waiting: bool, as_jso
     from kerege.web.installation import open_database
 
     open_database()
-    from kerege.catalogue import decisions
+    from kerege.catalogue.codes import decisions
 
     if measured:
         result = decisions.measure(crosswalk_id)

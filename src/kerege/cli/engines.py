@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 import click
 
-from kerege.semantics.engines_batches import FEW, MANY, Asked, Batches
+from kerege.semantics.engines.batches import FEW, MANY, Asked, Batches
 from kerege.semantics.errors import EngineMissing
 from kerege.semantics.pack import Pack
 
@@ -53,7 +53,7 @@ def mapping_engine(engine: str, database: str = "", source: str = "") -> Iterato
         raise EngineMissing(engine=asked, needs="--database postgresql://...")
     import psycopg
 
-    from kerege.catalogue.run_postgres import session_at
+    from kerege.catalogue.mappings.run_postgres import session_at
 
     opening = session_at(url)
     try:

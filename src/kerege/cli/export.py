@@ -100,7 +100,7 @@ def skos(codelist: str, out: Path | None) -> None:
     """A code list as SKOS (Turtle): the version in force, the country pack's where none was published."""
     open_database()
     from kerege.catalogue.packs import pack_in_force
-    from kerege.semantics.codelists_skos import write_turtle
+    from kerege.semantics.codelists.skos import write_turtle
 
     _give(write_turtle(pack_in_force().codelist(codelist)), out)
 
@@ -112,7 +112,7 @@ def sssom(crosswalk: str, out: Path | None) -> None:
     """A crosswalk as SSSOM (TSV): the version in force, the country pack's where none was published."""
     open_database()
     from kerege.catalogue.packs import pack_in_force
-    from kerege.semantics.crosswalk import write_sssom
+    from kerege.semantics.crosswalks.sssom import write_sssom
 
     _give(write_sssom(pack_in_force().crosswalk(crosswalk)), out)
 

@@ -52,8 +52,8 @@ def harmonise(
     as_json: bool, record: bool, engine: str, database: str, **raw: Any,
 ) -> None:  # fmt: skip
     """Translate SOURCE into a new file, by crosswalks or by a mapping, with a count for every unmapped code."""
-    from kerege.catalogue import crosswalks
-    from kerege.catalogue import harmonise as crosswalking
+    from kerege.catalogue.codes import crosswalks
+    from kerege.catalogue.mappings import harmonise as crosswalking
 
     if bool(pairs) == bool(mapping):
         raise click.UsageError("Give either --column COLUMN:CROSSWALK or --mapping ID.")
@@ -100,7 +100,7 @@ def harmonise(
 
 def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any], by: tuple[str, str]) -> None:
     import kerege.country
-    from kerege.catalogue.mapped import map_table
+    from kerege.catalogue.mappings.mapped import map_table
     from kerege.ground import settings
     from kerege.semantics.pack import load_pack
 
@@ -127,8 +127,8 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
 
 def _record(source: str, table: str, report: Any) -> None:
     open_database()
-    from kerege.catalogue import doings
-    from kerege.catalogue.codelists_unmapped import keep_unmapped
+    from kerege.catalogue.codes.unmapped import keep_unmapped
+    from kerege.catalogue.inventory import doings
 
     doings.record_findings(source, table, (), clock.now(), found_by="harmonise")  # the dataset must be known
     for step in report.steps:

@@ -56,9 +56,9 @@ def query_source(
 
     It finds every record asked for, perhaps more; the last line says whether the question is to be asked again of the mapped records.
     """
-    from kerege.semantics.pushback import push
-    from kerege.semantics.pushback_sql import query
-    from kerege.semantics.questions import read_question
+    from kerege.semantics.mappings.pushback import push
+    from kerege.semantics.mappings.pushback_sql import query
+    from kerege.semantics.mappings.questions import read_question
 
     pack = open_pack()
     found = pack.mapping(mapping)
@@ -81,8 +81,8 @@ def query_source(
 @click.option("--json", "as_json", is_flag=True, help="The trace as JSON.")
 def explain_value(file: Path, mapping: str, row: int, field: str, values: bool, as_json: bool) -> None:
     """Which rule made this value: every operator that ran for FIELD of one record, with the crosswalk's row or policy that decided."""
-    from kerege.semantics.lineage import explain
-    from kerege.semantics.shape import decode
+    from kerege.semantics.mappings.lineage import explain
+    from kerege.semantics.mappings.shape import decode
 
     pack = open_pack()
     found = pack.mapping(mapping)
@@ -136,7 +136,7 @@ def impact_of(kind: str, key: tuple[str, ...], action: Any, pack_only: bool, as_
         from kerege.web.installation import open_database
 
         open_database()
-    from kerege.catalogue.impact import asked, reach
+    from kerege.catalogue.mappings.impact import asked, reach
 
     found = asked(open_pack(), kind, " ".join(key), action, database=not pack_only)
     told = reach(found, database=not pack_only)

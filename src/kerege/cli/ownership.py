@@ -92,9 +92,9 @@ def owner() -> None:
 def show(dataset: str, column: str, organisation: str, as_of: datetime | None, as_json: bool) -> None:
     """Owners of DATASET (SOURCE#TABLE), or of all datasets in numbers; interim terms that end soon or ran out."""
     open_database()
-    from kerege.catalogue import ownership_queries as queries
     from kerege.catalogue.errors import DatasetUnknown
     from kerege.catalogue.models import Dataset
+    from kerege.catalogue.ownership import queries
 
     moment = as_of or clock.now()
     if column:
@@ -175,7 +175,7 @@ def name(
     """Name the owner of DATASET's attributes; without --column of every one that nobody owns."""
     source, table = dataset_of(dataset)
     with ledger() as log:
-        from kerege.catalogue import ownership
+        from kerege.catalogue.ownership import face as ownership
 
         named = ownership.name_owners(
             source, table, organisation, unit, legal_basis, clock.now(), columns=columns, since=since, by=by, ledger=log
@@ -196,7 +196,7 @@ def interim(
     source, table = dataset_of(dataset)
     last = until + timedelta(days=1) if until.astimezone(clock.BISHKEK).time().isoformat() == "00:00:00" else until
     with ledger() as log:
-        from kerege.catalogue import ownership
+        from kerege.catalogue.ownership import face as ownership
 
         named = ownership.name_interims(
             source, table, organisation, unit, legal_basis, clock.now(), until=last, names_lasting=names_lasting,
@@ -214,7 +214,7 @@ def hand_over(dataset: str, columns: tuple[str, ...], organisation: str, unit: s
     """Hand attributes over to the next owner; without --column all that --by may hand over."""
     source, table = dataset_of(dataset)
     with ledger() as log:
-        from kerege.catalogue import ownership
+        from kerege.catalogue.ownership import face as ownership
 
         done = ownership.hand_over_several(
             source, table, organisation, unit, legal_basis, clock.now(), by=by, columns=columns, ledger=log
@@ -232,7 +232,7 @@ def end(dataset: str, column: str, legal_basis: str, reason: str, by: str) -> No
     """End an attribute's owner without a next one: it cannot be published any more."""
     source, table = dataset_of(dataset)
     with ledger() as log:
-        from kerege.catalogue import ownership
+        from kerege.catalogue.ownership import face as ownership
 
         row = ownership.end_owner(source, table, column, legal_basis, reason, clock.now(), by=by, ledger=log)
     click.echo(f"{row} no longer owns {dataset}.{column}; nobody does.")
@@ -243,7 +243,7 @@ def end(dataset: str, column: str, legal_basis: str, reason: str, by: str) -> No
 @click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 def roles(language: str, as_json: bool) -> None:
     """The country's words for who does what, and which of them nobody has confirmed yet."""
-    from kerege.catalogue.ownership_roles import load_roles
+    from kerege.catalogue.ownership.roles import load_roles
 
     found = load_roles()
     if as_json:
@@ -266,8 +266,8 @@ def truth() -> None:
 def show_truth(concept: str, as_of: datetime | None, as_json: bool) -> None:
     """The source of truth of CONCEPT, or of every concept. Status 1 when CONCEPT has none."""
     open_database()
-    from kerege.catalogue import ownership
-    from kerege.catalogue.ownership_queries import concept_truths
+    from kerege.catalogue.ownership import face as ownership
+    from kerege.catalogue.ownership.queries import concept_truths
 
     moment = as_of or clock.now()
     found = [c for c in concept_truths(moment) if not concept or c.concept == concept]
@@ -294,7 +294,7 @@ def declare(
     """Declare which attribute of DATASET decides for CONCEPT."""
     source, table = dataset_of(dataset)
     with ledger() as log:
-        from kerege.catalogue import ownership
+        from kerege.catalogue.ownership import face as ownership
 
         row = ownership.declare_source_of_truth(
             concept, source, table, column, legal_basis, clock.now(), since=since, replace=replace, by=by, ledger=log
@@ -310,7 +310,7 @@ def declare(
 def end_truth(concept: str, legal_basis: str, reason: str, by: str) -> None:
     """End CONCEPT's source of truth without a next one."""
     with ledger() as log:
-        from kerege.catalogue import ownership
+        from kerege.catalogue.ownership import face as ownership
 
         ownership.end_source_of_truth(concept, legal_basis, reason, clock.now(), by=by, ledger=log)
     click.echo(f"Nothing decides for {concept} any more.")
@@ -330,7 +330,7 @@ def lifecycle() -> None:
 def show_lifecycle(kind: str, thing: str, version: str, state: str, as_json: bool) -> None:
     """Every version somebody acted on (of a KIND, of one THING); with VERSION all its actions."""
     open_database()
-    from kerege.catalogue import lifecycle as cycle
+    from kerege.catalogue.lifecycle import doings as cycle
 
     if version:
         subject = cycle.Subject(kind, thing, version)
@@ -361,14 +361,14 @@ def show_lifecycle(kind: str, thing: str, version: str, state: str, as_json: boo
 @click.option("--reason", required=True, help="Why; no personal data.")
 def act(action: str, kind: str, thing: str, version: str, by: str, reason: str) -> None:
     """Do ACTION (submit, approve, return, publish, deprecate ...) on a VERSION of a THING of a KIND."""
-    from kerege.catalogue.lifecycle_rules import Subject
+    from kerege.catalogue.lifecycle.rules import Subject
 
     try:
         subject = Subject(kind, thing, version)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with ledger() as log:
-        from kerege.catalogue import lifecycle as cycle
+        from kerege.catalogue.lifecycle import doings as cycle
 
         done = cycle.act(subject, action, by, reason, clock.now(), ledger=log)
     click.echo(f"{subject} is {done.leads_to.value}.")

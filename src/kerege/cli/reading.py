@@ -107,7 +107,7 @@ def open_table(source: str, raw: dict[str, Any]) -> tuple[Source, Table]:
 
 def policy_of(text: str) -> str:
     """A policy for unmapped codes as typed; a click error says what is known."""
-    from kerege.semantics.crosswalk import Policy
+    from kerege.semantics.crosswalks.sssom import Policy
 
     try:
         return str(Policy.parse(text))

@@ -57,7 +57,7 @@ def run(
     import duckdb
 
     from kerege.reconcile import bulk, fields, workload
-    from kerege.semantics import sql
+    from kerege.semantics.engines import duck_words as sql
 
     (a, b), maps, numbers = files.two(pair, "--pair"), files.two(mappings, "--mappings"), files.two(ids, "--ids")
     compared = fields.of_country()

@@ -34,7 +34,7 @@ def read(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
     import duckdb as engine
 
     from kerege.reconcile.errors import TableUnreadable
-    from kerege.semantics import sql
+    from kerege.semantics.engines import duck_words as sql
 
     path = sql.literal(str(file))
     read = (
@@ -53,7 +53,7 @@ def join(connection: duckdb.DuckDBPyConnection, ids: tuple[str, str], by: tuple[
 
     from kerege.reconcile.bulk import what_failed
     from kerege.reconcile.errors import BulkTableInvalid
-    from kerege.semantics import sql
+    from kerege.semantics.engines import duck_words as sql
 
     sides = [
         f"SELECT any_value({sql.quoted(number)}) AS id, {sql.trim(sql.quoted(column))} AS k FROM {table} "  # noqa: S608  quoted
@@ -72,7 +72,8 @@ def mapped(
     connection: duckdb.DuckDBPyConnection, table: str, number: str, mapping: str, fields: tuple[str, ...]
 ) -> str:
     """The table as its mapping makes it, with the columns a definition looks at (empty where the mapping has none)."""
-    from kerege.semantics import compile_duckdb, sql
+    from kerege.semantics import compile_duckdb
+    from kerege.semantics.engines import duck_words as sql
 
     loaded = pack()
     result = compile_duckdb(loaded.mapping(mapping), loaded).run(connection, table).table
@@ -88,7 +89,7 @@ def mapped(
 
 def write(connection: duckdb.DuckDBPyConnection, query: str, out: Path) -> None:
     """A result as CSV, whole or not at all."""
-    from kerege.semantics import sql
+    from kerege.semantics.engines import duck_words as sql
 
     aside = out.with_name(f".{out.name}.new")
     connection.execute(f"COPY ({query}) TO {sql.literal(str(aside))} (FORMAT csv, HEADER)")

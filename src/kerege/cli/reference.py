@@ -13,8 +13,8 @@ from kerege.ground import clock
 from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
-    from kerege.catalogue.reference import Owned
-    from kerege.catalogue.reference_make import Content
+    from kerege.catalogue.reference.doings import Owned
+    from kerege.catalogue.reference.make import Content
 
 
 @click.group()
@@ -27,7 +27,7 @@ def reference() -> None:
 def list_(as_json: bool) -> None:
     """Every reference dataset with its versions."""
     open_database()
-    from kerege.catalogue import reference as published
+    from kerege.catalogue.reference import doings as published
 
     views = published.datasets()
     if as_json:
@@ -73,7 +73,7 @@ def _described(command: Callable[..., None]) -> Callable[..., None]:
 @_described
 def propose(ref_id: str, version: str, by: str, reason: str, **told: Any) -> None:
     """Put a version's content forward; it is what is submitted and approved (kerege lifecycle), and nothing else is published as that version."""
-    from kerege.catalogue import reference_proposals
+    from kerege.catalogue.reference import proposals as reference_proposals
 
     content, owned = _asked(ref_id, **told)
     if not (version and by and reason):
@@ -91,7 +91,7 @@ def propose(ref_id: str, version: str, by: str, reason: str, **told: Any) -> Non
 @click.option("--plan", is_flag=True, help="Show what would change; write nothing.")
 def publish(ref_id: str, version: str, by: str, reason: str, note: str, plan: bool, **told: Any) -> None:
     """Publish a version as it was put forward, submitted and approved (kerege lifecycle): as files and to the exchange."""
-    from kerege.catalogue import reference as published
+    from kerege.catalogue.reference import doings as published
     from kerege.cli.ownership import ledger
 
     content, owned = _asked(ref_id, **told)
@@ -122,7 +122,7 @@ def _asked(
             "Give one of --codelist ID, --crosswalk ID, or --mapping ID with --table FILE and --key."
         )
     open_database()
-    from kerege.catalogue.reference import Owned
+    from kerege.catalogue.reference.doings import Owned
 
     content = _content(ref_id, codelist, crosswalk, mapping, table, key, columns)
     return content, Owned(ref_id, organisation, unit, legal_basis, None, frequency, theme)
@@ -131,8 +131,8 @@ def _asked(
 def _content(
     ref_id: str, codelist: str, crosswalk: str, mapping: str, table: Path | None, key: tuple[str, ...], columns: tuple[str, ...]
 ) -> Content:  # fmt: skip
-    from kerege.catalogue import reference_make as make
     from kerege.catalogue.packs import current_pack, pack_in_force
+    from kerege.catalogue.reference import make
 
     if codelist:
         return make.of_codelist(pack_in_force(), codelist)
@@ -150,7 +150,7 @@ def _content(
 def diff(ref_id: str, old: str, new: str, as_json: bool) -> None:
     """What differs between two published versions."""
     open_database()
-    from kerege.catalogue import reference as published
+    from kerege.catalogue.reference import doings as published
 
     found = published.diff(ref_id, old, new)
     if as_json:

@@ -34,7 +34,7 @@ def ask(name: str, kind: str, file: Path | None, organisation: str, by: str, rea
     """Ask for the register NAME to be established, taken into use, modified or closed."""
     description = _read(file) if file else None
     with ledger() as log:
-        from kerege.catalogue import requests
+        from kerege.catalogue.requests import doings as requests
 
         made = requests.ask(
             name, kind, description, organisation=organisation, by=by, reason=reason, now=clock.now(), ledger=log
@@ -52,7 +52,7 @@ def ask(name: str, kind: str, file: Path | None, organisation: str, by: str, rea
 def review(request: str, role: str, decision: str, by: str, reason: str, terms: str) -> None:
     """Decide on REQUEST for one reviewer's ROLE."""
     with ledger() as log:
-        from kerege.catalogue import requests
+        from kerege.catalogue.requests import doings as requests
 
         done = requests.review(
             request, role, by=by, decision=decision, reason=reason, terms=terms, now=clock.now(), ledger=log
@@ -69,7 +69,7 @@ def review(request: str, role: str, decision: str, by: str, reason: str, terms: 
 def withdraw(request: str, by: str, reason: str) -> None:
     """Take an open REQUEST back."""
     with ledger() as log:
-        from kerege.catalogue import requests
+        from kerege.catalogue.requests import doings as requests
 
         done = requests.withdraw(request, by=by, reason=reason, now=clock.now(), ledger=log)
     click.echo(f"{request} is {done.outcome.value}.")
@@ -83,9 +83,9 @@ def withdraw(request: str, by: str, reason: str) -> None:
 def show(name: str, as_json: bool, riha: bool, language: str) -> None:
     """Every register with its state; with NAME its requests and what their reviewers said."""
     open_database()
-    from kerege.catalogue import requests
-    from kerege.catalogue.ownership_roles import load_roles
-    from kerege.catalogue.requests_card import riha_card
+    from kerege.catalogue.ownership.roles import load_roles
+    from kerege.catalogue.requests import doings as requests
+    from kerege.catalogue.requests.card import riha_card
 
     now, roles = clock.now(), load_roles()
     views = [requests.register(name, now)] if name else requests.registers(now)

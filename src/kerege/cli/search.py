@@ -23,8 +23,8 @@ from kerege.web.installation import open_database
 def search(words: tuple[str, ...], kind: str, organisation: str, limit: int, rebuild: bool, as_json: bool) -> None:
     """Search the catalogue in Kyrgyz, Russian, English or Latin letters."""
     open_database()
-    from kerege.catalogue import search as finder
-    from kerege.catalogue import search_index
+    from kerege.catalogue.search import index as search_index
+    from kerege.catalogue.search import questions as finder
 
     if rebuild:
         click.echo(f"{search_index.rebuild()} entries indexed", err=True)

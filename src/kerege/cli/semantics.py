@@ -17,8 +17,8 @@ import kerege
 from kerege.cli.engines import Made, engine_options, mapping_engine
 from kerege.ground import settings
 from kerege.semantics.errors import SemanticsError
+from kerege.semantics.mappings.translate import Translation, translate
 from kerege.semantics.pack import Pack, load_pack
-from kerege.semantics.translate import Translation, translate
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

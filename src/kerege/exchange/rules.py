@@ -92,7 +92,7 @@ class WireContract:
     translate   when canonical records take the answer's place: when the caller asks for them, always, or never
     method      the HTTP method it is for; `*` for all
     schema      a JSON Schema as canonical JSON that JSON answers must fit besides; "" for none
-    check       a data contract's rules for the canonical records, as canonical JSON (`semantics.contract_wire`); "" for none
+    check       a data contract's rules for the canonical records, as canonical JSON (`semantics.contracts.wire`); "" for none
     """
 
     service: DataServiceId

@@ -198,7 +198,7 @@ def set_contract(
 ) -> Contract:
     """What the answers under `path` are held against, where, and what a breach does (`exchange.rules.WireContract`).
 
-    `check`: a data contract's rules for the canonical records, as `semantics.contract_wire` writes them.
+    `check`: a data contract's rules for the canonical records, as `semantics.contracts.wire` writes them.
     One contract per data service, path and method. A contract without a mapping needs a JSON Schema. Raises ContractInvalid.
     """
 

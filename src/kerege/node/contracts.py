@@ -175,7 +175,7 @@ class Contracts:
             if len(self._checkers) >= _MOST_SCHEMAS:
                 self._checkers.clear()
             try:
-                engine = importlib.import_module("kerege.semantics.contract_wire")
+                engine = importlib.import_module("kerege.semantics.contracts.wire")
                 checker = engine.checker_of(text, translation.codes)
             except KeregeError as problem:
                 checker = f"its data contract cannot be used ({problem.text})"

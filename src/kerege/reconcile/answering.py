@@ -14,7 +14,7 @@ from operator import or_
 
 from django.db.models import Q
 
-from kerege.catalogue.ownership_rules import same_member
+from kerege.catalogue.ownership.rules import same_member
 from kerege.membership.models import Member, Subsystem
 from kerege.reconcile.fields import of_country
 

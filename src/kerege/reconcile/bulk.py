@@ -8,7 +8,7 @@ raw values) and `s_<field>` (how a stale copy was known). A property test holds 
 Only a father's name in a surname's place needs Python; it runs once per distinct value.
 """
 
-# ruff: noqa: S608  every name and text that goes into SQL here is quoted by `semantics.sql`; classes are constants
+# ruff: noqa: S608  every name and text that goes into SQL here is quoted by `semantics.engines.duck_words`; classes are constants
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ from kerege.reconcile.compare import (
 )  # fmt: skip
 from kerege.reconcile.errors import BulkTableInvalid
 from kerege.reconcile.fields import ComparedFields, FieldSpec, Pair
-from kerege.semantics import Mapping, Pack, compile_duckdb, ir, problems, sql
+from kerege.semantics import Mapping, Pack, compile_duckdb
+from kerege.semantics.engines import duck_words as sql
+from kerege.semantics.mappings import ir, problems
 
 if TYPE_CHECKING:
     import duckdb

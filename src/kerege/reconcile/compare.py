@@ -28,8 +28,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kerege.reconcile.fields import ComparedFields, FieldSpec
-from kerege.semantics import folding, names, problems
-from kerege.semantics.codes import SEPARATORS
+from kerege.semantics.mappings import problems
+from kerege.semantics.normalise import folding, names
+from kerege.semantics.normalise.codes import SEPARATORS
 
 EQUAL: Final = "equal"
 FORMATTING: Final = "formatting"

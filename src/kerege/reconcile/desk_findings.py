@@ -19,8 +19,8 @@ from django.db import transaction
 from django.db.models import Count, Q
 
 from kerege.catalogue import models as catalogue
-from kerege.catalogue.ownership_rows import tenure
-from kerege.catalogue.ownership_rules import Tenure
+from kerege.catalogue.ownership.rows import tenure
+from kerege.catalogue.ownership.rules import Tenure
 from kerege.ground.clock import local_date, require_utc
 from kerege.reconcile import desk_rows, doings
 from kerege.reconcile import findings as life

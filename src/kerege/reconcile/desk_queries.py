@@ -11,7 +11,7 @@ from django.db.models import Case, CharField, Exists, F, IntegerField, OuterRef,
 from django.db.models import Count as CountRows
 from django.db.models.functions import Abs, Coalesce
 
-from kerege.catalogue.queries import sources_of_truth
+from kerege.catalogue.inventory.queries import sources_of_truth
 from kerege.reconcile import desk, desk_rows
 from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.desk import Word

@@ -15,8 +15,8 @@ from django.db.models import BooleanField, Case, CharField, Exists, F, OuterRef,
 from django.db.models.functions import Coalesce
 
 from kerege.catalogue import models as catalogue
-from kerege.catalogue.organisations import spellings
-from kerege.catalogue.ownership_rules import PUBLISHED_UNOWNED, RAN_OUT
+from kerege.catalogue.browse.organisations import spellings
+from kerege.catalogue.ownership.rules import PUBLISHED_UNOWNED, RAN_OUT
 from kerege.reconcile import findings as life
 from kerege.reconcile.models import CatalogueFindingAct, Finding, FindingAct
 from kerege.reconcile.settle import STEWARD, Rules

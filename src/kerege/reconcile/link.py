@@ -1,7 +1,7 @@
 """Same person? Deterministic linkage with reasons: same, different, or unsure. Pure.
 
 Looked at: the PIN (usable only when its embedded date and sex do not contradict its own record), the date of birth, the sex,
-and the names by their keys (`semantics.names.compare`). The rules err towards *unsure*, because a person can settle that and
+and the names by their keys (`semantics.normalise.names.compare`). The rules err towards *unsure*, because a person can settle that and
 nobody can undo a decision taken on a stranger's record:
 
 - An equal PIN is proof only while the names do not contradict it. A PIN that is missing, or differs by a slip of the pen (up to two
@@ -24,7 +24,7 @@ from typing import Final
 
 from rapidfuzz.distance import OSA
 
-from kerege.semantics import names
+from kerege.semantics.normalise import names
 
 SAME: Final = "same"
 DIFFERENT: Final = "different"

@@ -36,7 +36,8 @@ from kerege.reconcile.linkage.model import Model
 from kerege.reconcile.linkage.weights import told
 from kerege.reconcile.persons import RecordRef
 from kerege.reconcile.registers import MOST, RegisterTable, records
-from kerege.semantics import Pack, sql
+from kerege.semantics import Pack
+from kerege.semantics.engines import duck_words as sql
 
 CROWD: Final = 200  # records that share a rule's value: more is no clue to a person
 PIN_RULE: Final = ("pin",)  # always looked at: only a PIN makes a placement sure

@@ -32,7 +32,8 @@ from kerege.reconcile.errors import RecordUnavailable, RegistersInvalid
 from kerege.reconcile.fields import of_country
 from kerege.reconcile.link import Entry
 from kerege.reconcile.persons import RecordRef
-from kerege.semantics import Pack, folding
+from kerege.semantics import Pack
+from kerege.semantics.normalise import folding
 
 FILE: Final = Path("reconcile") / "registers.yaml"
 MOST: Final = 500_000  # rows of one register that are looked through

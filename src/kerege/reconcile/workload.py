@@ -7,7 +7,7 @@ different that are not flagged (whether not comparable, missing or taken for equ
 Source: reference datafirst 3.6 and its point 10. `of_comparisons` counts values in memory, `of_table` a table of `bulk`.
 """
 
-# ruff: noqa: S608  every name that goes into SQL here is quoted by `semantics.sql`; classes are constants
+# ruff: noqa: S608  every name that goes into SQL here is quoted by `semantics.engines.duck_words`; classes are constants
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from kerege.reconcile.compare import DIFFER, DIFFERENT, UNTOLD, FieldComparison
 from kerege.reconcile.errors import BulkTableInvalid
-from kerege.semantics import sql
+from kerege.semantics.engines import duck_words as sql
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,16 +10,16 @@ An engine: takes values, returns values; no Django, no database server, no netwo
 
 from __future__ import annotations
 
-from kerege.semantics import addresses, dates, names
-from kerege.semantics.codelist import CodeList, Concept
-from kerege.semantics.crosswalk import Crosswalk, Policy
-from kerege.semantics.emit_duckdb import DuckTable, TableResult, compile_duckdb
-from kerege.semantics.emit_python import Mapped, Mapper, compile_record
+from kerege.semantics.codelists.codelist import CodeList, Concept
+from kerege.semantics.crosswalks.sssom import Crosswalk, Policy
+from kerege.semantics.engines.emit_duckdb import DuckTable, TableResult, compile_duckdb
+from kerege.semantics.engines.emit_python import Mapped, Mapper, compile_record
 from kerege.semantics.kg import okpo, pin
-from kerege.semantics.mapping import Mapping
+from kerege.semantics.mappings.documents import Mapping
+from kerege.semantics.mappings.problems import Problem
+from kerege.semantics.mappings.translate import CANONICAL, Translation, translate
+from kerege.semantics.normalise import addresses, dates, names
 from kerege.semantics.pack import Pack, load_pack
-from kerege.semantics.problems import Problem
-from kerege.semantics.translate import CANONICAL, Translation, translate
 
 __all__ = [
     "CANONICAL",

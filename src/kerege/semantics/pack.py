@@ -13,14 +13,14 @@ from typing import Any, Final
 import yaml
 
 from kerege.ground.ids import digest
-from kerege.semantics.codelist import CodeList, Concept
-from kerege.semantics.codelists_skos import read_turtle
-from kerege.semantics.codelists_tables import read_csv
-from kerege.semantics.crosswalk import Crosswalk, read_sssom
-from kerege.semantics.emit_python import Mapper, compile_record
+from kerege.semantics.codelists.codelist import CodeList, Concept
+from kerege.semantics.codelists.skos import read_turtle
+from kerege.semantics.codelists.tables import read_csv
+from kerege.semantics.crosswalks.sssom import Crosswalk, read_sssom
+from kerege.semantics.engines.emit_python import Mapper, compile_record
 from kerege.semantics.errors import CodeListUnknown, CrosswalkUnknown, MappingUnknown, PackInvalid
-from kerege.semantics.gazetteer import Gazetteer, load_gazetteer
-from kerege.semantics.mapping import Mapping, read_mapping
+from kerege.semantics.mappings.documents import Mapping, read_mapping
+from kerege.semantics.normalise.gazetteer import Gazetteer, load_gazetteer
 
 SOATE: Final = "kg:soate"
 

@@ -22,7 +22,7 @@ from kerege.reconcile.link import (
     pin_relation,
     same_person,
 )
-from kerege.semantics import names
+from kerege.semantics.normalise import names
 from kerege.services.evidence import Gatherer, Reply, Source
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kerege.semantics import ir, problems
-from kerege.semantics.mapping import Mapping as MappingDocument
+from kerege.semantics.mappings import ir, problems
+from kerege.semantics.mappings.documents import Mapping as MappingDocument
 from kerege.semantics.pack import Pack
 from kerege.services.evidence import Answer, Call, ExchangeClient
 

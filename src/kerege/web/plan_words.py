@@ -1,8 +1,8 @@
 """What a harvest plan says of a change, and a column's profile, in words of the page's language.
 
-A plan is kept with its reasons in English, written by `catalogue.plans`; they are a closed set of sentences. A Kyrgyz or Russian page tells the same
-in its own words and never the English sentence; where a sentence is not known here, what the change is called says enough. Pure but for the page's
-language.
+A plan is kept with its reasons in English, written by `catalogue.inventory.plans`; they are a closed set of sentences. A Kyrgyz or Russian page
+tells the same in its own words and never the English sentence; where a sentence is not known here, what the change is called says enough. Pure but
+for the page's language.
 """
 
 from __future__ import annotations

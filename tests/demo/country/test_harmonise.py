@@ -3,7 +3,7 @@ import pytest
 from kerege.demo.country.harmonise import AREA_CROSSWALK, match_areas, write_overlay
 from kerege.demo.country.run import PACK
 from kerege.demo.world import generate, load_dirt
-from kerege.semantics.gazetteer import load_gazetteer
+from kerege.semantics.normalise.gazetteer import load_gazetteer
 from kerege.semantics.pack import load_pack
 
 

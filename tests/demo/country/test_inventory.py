@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import kerege
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.codes.concepts import load_concepts
 from kerege.demo.country.inventory import COLUMNS, SAMPLED, TABLES, TRUTH, meanings
 from kerege.demo.world import generate, load_dirt
 from kerege.semantics.pack import load_pack

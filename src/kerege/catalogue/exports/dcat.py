@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pyoxigraph as ox
 import yaml
 
-from kerege.catalogue.concepts import Concept, load_concepts
+from kerege.catalogue.codes.concepts import Concept, load_concepts
 from kerege.catalogue.exports.dcat_graph import Addresses, Graph
 from kerege.catalogue.exports.publication import Outgoing, outgoing
 from kerege.catalogue.exports.vocabulary import (
@@ -49,7 +49,7 @@ from kerege.catalogue.packs import pack_folder
 from kerege.ground.ids import digest
 from kerege.ground.text import LANGUAGES, Text
 from kerege.membership.models import Contract, Member
-from kerege.semantics.codelist import BASE
+from kerege.semantics.codelists.codelist import BASE
 
 _TYPE: Final = iri(RDF + "type")
 

@@ -14,11 +14,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from kerege.catalogue.concepts import Concept, load_concepts
-from kerege.semantics import ir
-from kerege.semantics.codelist import BASE
-from kerege.semantics.crosswalk import Crosswalk
-from kerege.semantics.mapping import TargetField
+from kerege.catalogue.codes.concepts import Concept, load_concepts
+from kerege.semantics.codelists.codelist import BASE
+from kerege.semantics.crosswalks.sssom import Crosswalk
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import TargetField
 from kerege.semantics.pack import Pack
 
 COLUMNS: Final = (

@@ -29,11 +29,11 @@ import yaml
 from kerege.catalogue.errors import OutputExists
 from kerege.catalogue.exports.dsa_read import Item, Manifest, Model, Property
 from kerege.ground.errors import KeregeError
-from kerege.semantics.codelists_tables import read_csv
-from kerege.semantics.crosswalk import parse_sssom, write_sssom
-from kerege.semantics.crosswalk_rows import Row
-from kerege.semantics.crosswalk_set import Crosswalk
-from kerege.semantics.mapping import RESERVED, read_mapping
+from kerege.semantics.codelists.tables import read_csv
+from kerege.semantics.crosswalks.mapping_set import Crosswalk
+from kerege.semantics.crosswalks.rows import Row
+from kerege.semantics.crosswalks.sssom import parse_sssom, write_sssom
+from kerege.semantics.mappings.documents import RESERVED, read_mapping
 
 UNSPECIFIED: Final = "semapv:UnspecifiedMatching"  # a manifest does not say how its enums were found
 _AS_IS: Final = frozenset(

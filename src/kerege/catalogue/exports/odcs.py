@@ -1,11 +1,11 @@
-"""A data contract of the catalogue as ODCS 3.1 YAML: the writer is `semantics.odcs`, the contract the one in force."""
+"""A data contract of the catalogue as ODCS 3.1 YAML: the writer is `semantics.contracts.odcs`, the contract the one in force."""
 
 from __future__ import annotations
 
-from kerege.catalogue import contracts
+from kerege.catalogue.contracts import doings as contracts
 from kerege.catalogue.errors import ContractUnknown
 from kerege.catalogue.packs import current_pack
-from kerege.semantics import odcs
+from kerege.semantics.contracts import odcs
 
 
 def contract_yaml(contract: str, version: str = "") -> bytes:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from kerege.catalogue import queries
-from kerege.catalogue.lifecycle_rules import IN_FORCE, Action, Step, state_after
+from kerege.catalogue.browse.organisations import spellings
+from kerege.catalogue.inventory import queries
+from kerege.catalogue.inventory.queries import DatasetView, FieldView
+from kerege.catalogue.lifecycle.rules import IN_FORCE, Action, Step, state_after
 from kerege.catalogue.models import Dataset, LifecycleAction
-from kerege.catalogue.organisations import spellings
-from kerege.catalogue.queries import DatasetView, FieldView
 from kerege.ground.ids import digest
 
 LIFECYCLE_KIND: Final = "dataset"

@@ -17,7 +17,7 @@ from kerege.catalogue.exports.dcat_graph import Addresses
 from kerege.catalogue.exports.publication import Outgoing, outgoing
 from kerege.ground.clock import iso
 from kerege.membership.models import Contract, Member
-from kerege.semantics.codelist import BASE
+from kerege.semantics.codelists.codelist import BASE
 
 MOST_STORED: Final = 10
 _NAMESPACE: Final = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # of addresses, RFC 9562

@@ -6,7 +6,7 @@ from typing import Any
 import django.db.models.deletion
 from django.db import migrations, models
 
-from kerege.catalogue import search_tables
+from kerege.catalogue.search import tables as search_tables
 
 
 def _create(_apps: Any, editor: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import migrations, models
 
-from kerege.catalogue import search_tables
+from kerege.catalogue.search import tables as search_tables
 
 
 def _renew(_apps: Any, editor: Any) -> None:

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 
 
 class CodeListVersion(models.Model):
-    """One version of a code list, whole, as the Turtle that `semantics.codelists_skos` writes."""
+    """One version of a code list, whole, as the Turtle that `semantics.codelists.skos` writes."""
 
     list_id = models.CharField(max_length=200)  # as mappings name it: "kg:sex"
     version = models.CharField(max_length=60)
@@ -137,7 +137,7 @@ class CodeDecision(models.Model):
     at = models.DateTimeField()
     replaced = models.JSONField(
         default=dict
-    )  # of a column: the meaning the decision took the place of (`column_desk`), for undoing; {} where none
+    )  # of a column: the meaning the decision took the place of (`codes.column_desk`), for undoing; {} where none
     # the version of the crosswalk in which it stands; a version takes exactly those it was made of, whatever the clocks said
     written_in = models.ForeignKey(CrosswalkVersion, on_delete=models.PROTECT, null=True, related_name="decisions")
 

@@ -1,6 +1,6 @@
 """Reference datasets: what is published, who answers for it, and every version that ever was.
 
-A version's bytes lie in files (`catalogue.reference_files`); here is their checksum and what they were made from. A published version is never
+A version's bytes lie in files (`catalogue.reference.files`); here is their checksum and what they were made from. A published version is never
 changed; one that was wrong is withdrawn with a reason and stays listed.
 """
 

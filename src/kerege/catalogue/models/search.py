@@ -1,8 +1,8 @@
 """The search index: one row for each thing that can be found, one for each word it may be found by. No value of a register is in it.
 
-The rows are derived: `kerege search --rebuild` makes all of them anew. How they are looked up is `catalogue.search_engines`.
+The rows are derived: `kerege search --rebuild` makes all of them anew. How they are looked up is `catalogue.search.engines`.
 
-An entry's id says what is asked of every entry found, so that counting and cutting thousands of them reads no row: see `search_ids`.
+An entry's id says what is asked of every entry found, so that counting and cutting thousands of them reads no row: see `search.ids`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SearchEntry(models.Model):
 class SearchFacet(models.Model):
     """One combination of what hits are narrowed by and counted by; its number is part of the ids of the entries that have it."""
 
-    told = models.CharField(max_length=60, unique=True)  # `search_ids.Facet.told`
+    told = models.CharField(max_length=60, unique=True)  # `search.ids.Facet.told`
 
     def __str__(self) -> str:
         return self.told

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from kerege.catalogue.errors import HeaderIsData, HeaderMerged, HeaderTooWide, HeaderTwice, SourceMissing
-from kerege.catalogue.masks import identifier_of, personal
-from kerege.catalogue.profile import Cell, ColumnHead, TableProfile
+from kerege.catalogue.inventory.masks import identifier_of, personal
+from kerege.catalogue.inventory.profile import Cell, ColumnHead, TableProfile
 from kerege.catalogue.sources.cost import Cost
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from kerege.catalogue.errors import (
     SourceRefused,
     SourceSlow,
 )
-from kerege.catalogue.profile import Binary, Cell, ColumnHead
+from kerege.catalogue.inventory.profile import Binary, Cell, ColumnHead
 from kerege.catalogue.sources.base import Reading, Table, likely_encoding, told_comment, told_type
 from kerege.catalogue.sources.cost import Cost
 

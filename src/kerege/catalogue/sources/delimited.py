@@ -22,7 +22,7 @@ from kerege.catalogue.errors import (
     SourceMissing,
     TableEmpty,
 )
-from kerege.catalogue.profile import Cell
+from kerege.catalogue.inventory.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest, likely_encoding
 from kerege.catalogue.sources.cost import Cost
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from kerege.catalogue.errors import DescriptionTooLarge
-from kerege.catalogue.masks import name_suggests_person, personal
-from kerege.catalogue.profile import ColumnHead, FieldProfile, TableProfile
+from kerege.catalogue.inventory.masks import name_suggests_person, personal
+from kerege.catalogue.inventory.profile import ColumnHead, FieldProfile, TableProfile
+from kerege.catalogue.inventory.tally import MOST_CODES
 from kerege.catalogue.sources.base import Table, short_name
-from kerege.catalogue.tally import MOST_CODES
 
 MOST_OPERATIONS: Final = 5_000
 MOST_FIELDS: Final = 2_000  # of one operation

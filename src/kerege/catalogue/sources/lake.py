@@ -30,11 +30,11 @@ from kerege.catalogue.errors import (
     SourceSlow,
     TableEmpty,
 )
-from kerege.catalogue.profile import Binary, Cell, ColumnHead
+from kerege.catalogue.inventory.profile import Binary, Cell, ColumnHead
+from kerege.catalogue.inventory.tables import free_name
 from kerege.catalogue.sources.base import Reading, Table, file_digest, told_comment, told_type
 from kerege.catalogue.sources.cost import Cost
 from kerege.catalogue.sources.databases import SEED
-from kerege.catalogue.tables import free_name
 
 _FETCH: Final = 5_000
 _MOST_FILES: Final = 10_000

@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from kerege.catalogue.errors import SourceDown, SourceRefused, SourceSlow
-from kerege.catalogue.profile import ColumnHead
+from kerege.catalogue.inventory.profile import ColumnHead
 from kerege.catalogue.sources.base import Reading
 from kerege.catalogue.sources.cost import process_cpu, process_of_thread
 from kerege.catalogue.sources.databases import Database, about, watched

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kerege.catalogue.errors import DescriptionBroken, ReferenceRefused, SourceMissing
-from kerege.catalogue.masks import personal
+from kerege.catalogue.inventory.masks import personal
 from kerege.catalogue.sources.base import Reading, Table, file_digest
 from kerege.catalogue.sources.cost import Cost
 from kerege.catalogue.sources.described import DEEPEST_FIELD, Budget, Leaf, described_table

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, Connection, Engine
 
 from kerege.catalogue.errors import CellTooLarge, EncodingWrong
-from kerege.catalogue.profile import Binary, Cell, ColumnHead
+from kerege.catalogue.inventory.profile import Binary, Cell, ColumnHead
 from kerege.catalogue.sources.base import Reading, likely_encoding
 from kerege.catalogue.sources.cost import process_cpu, started
 from kerege.catalogue.sources.databases import SEED, Database, about, watched

@@ -26,11 +26,11 @@ from kerege.catalogue.errors import (
     SourceMissing,
     TableEmpty,
 )
-from kerege.catalogue.profile import Cell
+from kerege.catalogue.inventory.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 from kerege.catalogue.sources.cost import Cost
-from kerege.semantics.sheet_extent import Extent, column_number
-from kerege.semantics.xls_extent import extents
+from kerege.semantics.codelists.sheet_extent import Extent, column_number
+from kerege.semantics.codelists.xls_extent import extents
 
 _PIECE: Final = 1 << 20
 _WIDEST: Final = 10  # bytes one character may take in XML

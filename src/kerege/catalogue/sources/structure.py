@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from lxml import etree
 
-from kerege.catalogue.masks import personal
+from kerege.catalogue.inventory.masks import personal
 from kerege.exchange.safexml import parse_document
 
 LARGEST: Final = 2 * 1024 * 1024

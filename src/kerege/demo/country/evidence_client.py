@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 
-from kerege.semantics.problems import UNMAPPED
+from kerege.semantics.mappings.problems import UNMAPPED
 from kerege.services.evidence import Answer, Call, ExchangeClient
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kerege.semantics.crosswalk import LEXICAL, Crosswalk, Policy, Row, write_sssom
-from kerege.semantics.gazetteer import Gazetteer
-from kerege.semantics.suggest_codes import CodeRow, Suggestion
-from kerege.semantics.suggest_places import suggest_places
+from kerege.semantics.crosswalks.sssom import LEXICAL, Crosswalk, Policy, Row, write_sssom
+from kerege.semantics.normalise.gazetteer import Gazetteer
+from kerege.semantics.suggest.codes import CodeRow, Suggestion
+from kerege.semantics.suggest.places import suggest_places
 
 AREA_CROSSWALK: Final = "kg:education-area--soate"
 

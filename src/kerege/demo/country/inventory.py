@@ -16,9 +16,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from kerege.catalogue import doings, ownership_doings
-from kerege.catalogue.concepts import Concept, load_concepts
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.codes.concepts import Concept, load_concepts
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.ownership import doings as ownership_doings
 from kerege.demo.country.measuring import searching
 from kerege.demo.country.network import BIRTHS, EMIS, PERSONS, VACCINATIONS
 from kerege.exchange.ids import DataServiceId

@@ -14,8 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from kerege.catalogue import board, codelists_unmapped, decisions, doings, requests, search_index
-from kerege.catalogue.harvest import Options, harvest_source
+from kerege.catalogue.board import doings as board
+from kerege.catalogue.codes import decisions
+from kerege.catalogue.codes import unmapped as codelists_unmapped
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.requests import doings as requests
+from kerege.catalogue.search import index as search_index
 from kerege.catalogue.sources import Reading
 from kerege.demo.country.harmonise import AREA_CROSSWALK, AreaMatch
 from kerege.demo.country.inventory import TABLES
@@ -23,7 +28,7 @@ from kerege.demo.country.linking import Settled
 from kerege.demo.country.stewards import STEWARD
 from kerege.identity.receipts import LedgerWriter
 from kerege.semantics.pack import Pack
-from kerege.semantics.suggest_evidence import candidate_sets
+from kerege.semantics.suggest.evidence import candidate_sets
 from kerege.services.contract_tests import recoded
 
 CRITICAL: Final = {

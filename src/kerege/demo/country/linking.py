@@ -1,7 +1,7 @@
 """Codes that names could not settle, settled by linked records: where the same person stands in two registers, their codes speak of each other.
 
 For each code that a crosswalk left open, the records that carry it are linked by PIN to the population register, and the code is
-accepted when enough of them agree (`semantics.suggest_links`). For areas, whose meaning decides a catchment, the place must besides be
+accepted when enough of them agree (`semantics.suggest.links`). For areas, whose meaning decides a catchment, the place must besides be
 one the names had allowed. What is accepted goes into the overlay with how many records spoke; the rest stays with a steward.
 """
 
@@ -16,11 +16,11 @@ from typing import Final
 from kerege.demo.country.harmonise import AREA_CROSSWALK, AreaMatch
 from kerege.demo.country.measuring import searching
 from kerege.demo.country.network import EMIS, PERSONS, VACCINATIONS
-from kerege.semantics.crosswalk import Crosswalk, Row, write_sssom
-from kerege.semantics.gazetteer import Gazetteer
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row, write_sssom
+from kerege.semantics.mappings.problems import UNMAPPED
+from kerege.semantics.normalise.gazetteer import Gazetteer
 from kerege.semantics.pack import Pack
-from kerege.semantics.problems import UNMAPPED
-from kerege.semantics.suggest_links import Induced, induce_from_links
+from kerege.semantics.suggest.links import Induced, induce_from_links
 from kerege.services.contract_tests import recoded
 from kerege.services.evidence import Answer, Call, ExchangeClient
 

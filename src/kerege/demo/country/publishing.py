@@ -1,6 +1,6 @@
 """What the stewards put in force: code lists, crosswalks, contracts, entries of datasets, a reference dataset; each by two people.
 
-The steward submits, the reviewer approves, the steward publishes (`catalogue.lifecycle`); what its own condition forbids stays where it
+The steward submits, the reviewer approves, the steward publishes (`catalogue.lifecycle.doings`); what its own condition forbids stays where it
 is, with the reasons, and some things wait for the reviewer on purpose, so that whoever opens the desks finds something to decide.
 Contracts reach the nodes by being published: the demo sets none by hand.
 """
@@ -14,26 +14,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from kerege.catalogue import (
-    codelists,
-    contract_checks,
-    contract_runs,
-    contracts,
-    lifecycle,
-    reference,
-    reference_make,
-    reference_proposals,
-)
-from kerege.catalogue.contract_words import codes
-from kerege.catalogue.lifecycle_rules import Subject
+from kerege.catalogue.codes import versions as codelists
+from kerege.catalogue.contracts import checks as contract_checks
+from kerege.catalogue.contracts import doings as contracts
+from kerege.catalogue.contracts import runs as contract_runs
+from kerege.catalogue.contracts.words import codes
+from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.lifecycle.rules import Subject
+from kerege.catalogue.reference import doings as reference
+from kerege.catalogue.reference import make as reference_make
+from kerege.catalogue.reference import proposals as reference_proposals
 from kerege.demo.country.harmonise import AREA_CROSSWALK
 from kerege.demo.country.inventory import TABLES
 from kerege.demo.country.network import CONTRACTS, contract_file
 from kerege.demo.country.registers import APPLICATION, FORMS
 from kerege.demo.country.stewards import REVIEWER, STEWARD
 from kerege.identity.receipts import LedgerWriter
-from kerege.semantics import odcs
-from kerege.semantics.contract import Route
+from kerege.semantics.contracts import odcs
+from kerege.semantics.contracts.contract import Route
 from kerege.semantics.pack import Pack
 
 FIRST: Final = "1"

@@ -18,9 +18,10 @@ from typing import Final
 
 import urllib3
 
-from kerege.catalogue import doings, ownership_doings
-from kerege.catalogue.concepts import Concept, load_concepts
-from kerege.catalogue.harvest import Harvest, Options, harvest_source
+from kerege.catalogue.codes.concepts import Concept, load_concepts
+from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.harvest import Harvest, Options, harvest_source
+from kerege.catalogue.ownership import doings as ownership_doings
 from kerege.catalogue.sources import Limits, Reading
 from kerege.demo.agencies import civil, education, health, population
 from kerege.demo.agencies.running import Agency

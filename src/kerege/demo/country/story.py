@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kerege.catalogue import search_index
+from kerege.catalogue.search import index as search_index
 from kerege.demo.agencies import health
 from kerege.demo.country import (
     clerks,

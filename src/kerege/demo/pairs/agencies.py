@@ -21,9 +21,9 @@ from kerege.demo.world.spelling import lose_letters
 from kerege.reconcile import fields
 from kerege.reconcile.bulk import TableSide
 from kerege.semantics import Pack, load_pack
-from kerege.semantics.codelists_tables import read_csv
-from kerege.semantics.crosswalk import read_sssom
-from kerege.semantics.mapping import read_mapping
+from kerege.semantics.codelists.tables import read_csv
+from kerege.semantics.crosswalks.sssom import read_sssom
+from kerege.semantics.mappings.documents import read_mapping
 
 if TYPE_CHECKING:
     import duckdb

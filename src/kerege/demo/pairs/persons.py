@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kerege.demo.world import naming
 from kerege.demo.world.model import PersonName, Sex
 from kerege.demo.world.spelling import lose_letters
-from kerege.semantics import names
+from kerege.semantics.normalise import names
 
 if TYPE_CHECKING:
     import duckdb

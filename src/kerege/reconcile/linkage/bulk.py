@@ -11,7 +11,7 @@ here: who a record belongs to is `reconcile.incremental`'s, which never moves wh
 Beyond one machine: docs/linkage-at-scale.md.
 """
 
-# ruff: noqa: S608  every name that goes into SQL here is quoted by `semantics.sql` or checked by the definition
+# ruff: noqa: S608  every name that goes into SQL here is quoted by `semantics.engines.duck_words` or checked by the definition
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kerege.reconcile.errors import LinkageTableInvalid, TrainingImpossible
 from kerege.reconcile.linkage import splinking
 from kerege.reconcile.linkage.definition import LinkageDefinition
 from kerege.reconcile.linkage.model import Model, TrainedLevel
-from kerege.semantics import sql
+from kerege.semantics.engines import duck_words as sql
 
 if TYPE_CHECKING:
     import duckdb

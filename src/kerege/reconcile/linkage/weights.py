@@ -27,7 +27,7 @@ from kerege.reconcile.linkage.definition import (
     LinkageDefinition,
 )
 from kerege.reconcile.linkage.model import Model
-from kerege.semantics import folding
+from kerege.semantics.normalise import folding
 
 Values = Mapping[str, str | None]
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 
-from kerege.catalogue import search as finder
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.codes.concepts import load_concepts
 from kerege.catalogue.exports import dcat, publication
 from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, pack_in_force
+from kerege.catalogue.search import questions as finder
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.membership.models import Contract, Member
@@ -171,7 +171,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 def board(request: HttpRequest) -> HttpResponse:
     """The 90-day board's counts, where a board was begun; what is counted is not named, because much of it is not published."""
-    from kerege.catalogue import board as plan
+    from kerege.catalogue.board import doings as plan
     from kerege.catalogue.errors import BoardInvalid
 
     try:
@@ -181,13 +181,13 @@ def board(request: HttpRequest) -> HttpResponse:
 
 
 def reference(request: HttpRequest) -> HttpResponse:
-    from kerege.catalogue import reference as published
+    from kerege.catalogue.reference import doings as published
 
     return page(request, published.datasets(), lambda view: view.as_dict())
 
 
 def reference_dataset(request: HttpRequest, ref_id: str) -> HttpResponse:
-    from kerege.catalogue import reference as published
+    from kerege.catalogue.reference import doings as published
 
     try:
         return answer(request, published.dataset(ref_id).as_dict())
@@ -196,7 +196,7 @@ def reference_dataset(request: HttpRequest, ref_id: str) -> HttpResponse:
 
 
 def reference_file(request: HttpRequest, ref_id: str, version: str, name: str) -> HttpResponse:
-    from kerege.catalogue import reference as published
+    from kerege.catalogue.reference import doings as published
 
     try:
         file = published.open_file(ref_id, version, name)

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from kerege.catalogue import queries
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.browse.organisations import together
+from kerege.catalogue.codes.concepts import load_concepts
 from kerege.catalogue.exports import publication
 from kerege.catalogue.exports.publication import Outgoing
-from kerege.catalogue.organisations import together
-from kerege.catalogue.queries import FieldView
+from kerege.catalogue.inventory import queries
+from kerege.catalogue.inventory.queries import FieldView
 from kerege.membership.models import Member
 from kerege.web.api.catalogue_kept import kept
 

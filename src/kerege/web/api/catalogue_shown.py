@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from kerege.catalogue.board import Board
-from kerege.catalogue.concepts import Concept
+from kerege.catalogue.board.doings import Board
+from kerege.catalogue.codes.concepts import Concept
 from kerege.catalogue.exports.publication import Outgoing
-from kerege.catalogue.queries import FieldView
-from kerege.catalogue.search import KINDS, Hit
+from kerege.catalogue.inventory.queries import FieldView
+from kerege.catalogue.search.questions import KINDS, Hit
 from kerege.ground.clock import iso
 from kerege.membership.models import Contract, Member
-from kerege.semantics.codelist import CodeList
-from kerege.semantics.codelist import Concept as Code
-from kerege.semantics.crosswalk import NOT, Crosswalk, Row
+from kerege.semantics.codelists.codelist import CodeList
+from kerege.semantics.codelists.codelist import Concept as Code
+from kerege.semantics.crosswalks.sssom import NOT, Crosswalk, Row
 
 _STRING: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer"}

@@ -2,7 +2,7 @@
 
 Two roots per service, because a manifest of one version is no manifest of the other: `/api/reconcile/<service>` speaks 0.2 (queries as a form or a
 parameter), `/api/reconcile/1.0/<service>/...` speaks the 1.0 draft (JSON). Each manifest's `versions` names the version its root speaks. Open and
-read-only; batches, texts and time are bounded before any work is done. The matching is `catalogue.reconciliation_service`; how answers look in
+read-only; batches, texts and time are bounded before any work is done. The matching is `catalogue.search.reconciliation`; how answers look in
 each version is `reconciliation_wire`.
 Source: Reconciliation Service API 0.2 (final community group report, 2023) and the 1.0 draft, sections 3 to 7.
 """
@@ -22,7 +22,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 
 from kerege.catalogue.errors import ReconciliationInvalid, ReconciliationSlow
-from kerege.catalogue.reconciliation_service import SERVICES, TITLES, Service, service
+from kerege.catalogue.search.reconciliation import SERVICES, TITLES, Service, service
 from kerege.ground.errors import KeregeError
 from kerege.web.api import reconciliation_wire as wire
 from kerege.web.api.catalogue_http import Asked, answer, number, problem

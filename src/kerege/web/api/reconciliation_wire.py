@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import kerege
 from kerege.catalogue.errors import ReconciliationInvalid
-from kerege.catalogue.reconciliation_service import (
+from kerege.catalogue.search.reconciliation import (
     MOST_CANDIDATES,
     Candidate,
     Condition,
@@ -20,7 +20,7 @@ from kerege.catalogue.reconciliation_service import (
     Query,
     Service,
 )
-from kerege.catalogue.search_words import words
+from kerege.catalogue.search.words import words
 
 BATCH: Final = 50
 LONGEST: Final = 300  # characters of a text that is matched

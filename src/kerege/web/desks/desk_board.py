@@ -9,10 +9,10 @@ from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from kerege.catalogue import board as plan
-from kerege.catalogue.board_report import pace_lines
-from kerege.catalogue.board_rules import DatasetLine, Measure, Step
-from kerege.catalogue.board_words import step_text
+from kerege.catalogue.board import doings as plan
+from kerege.catalogue.board.report import pace_lines
+from kerege.catalogue.board.rules import DatasetLine, Measure, Step
+from kerege.catalogue.board.words import step_text
 from kerege.catalogue.errors import BoardInvalid
 from kerege.catalogue.models import CriticalDataset, Dataset
 from kerege.ground import clock

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from kerege.catalogue.errors import SearchNotBuilt
 from kerege.catalogue.models import Dataset
-from kerege.catalogue.search import Filters, search
+from kerege.catalogue.search.questions import Filters, search
 
 MOST: Final = 50  # datasets that are offered at once
 

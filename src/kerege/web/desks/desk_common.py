@@ -16,8 +16,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
-from kerege.catalogue import lifecycle
-from kerege.catalogue.lifecycle_rules import Action, Subject
+from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.lifecycle.rules import Action, Subject
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.identity.models import Person as KnownPerson

@@ -8,15 +8,17 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import contract_drafts, contract_queries, contracts
-from kerege.catalogue.contract_clock import Use
+from kerege.catalogue.contracts import doings as contracts
+from kerege.catalogue.contracts import drafts as contract_drafts
+from kerege.catalogue.contracts import queries as contract_queries
+from kerege.catalogue.contracts.clock import Use
 from kerege.catalogue.errors import ContractUnknown
-from kerege.catalogue.lifecycle import Action, in_force
+from kerege.catalogue.lifecycle.doings import Action, in_force
 from kerege.catalogue.models import ContractVersion
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.ledger.log import Ledger
-from kerege.semantics.contract_diff import Judgement, judge
+from kerege.semantics.contracts.diff import Judgement, judge
 from kerege.web import labels
 from kerege.web.access import Audience
 from kerege.web.desks.catalogue.contracts import named

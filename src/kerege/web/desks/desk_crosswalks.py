@@ -9,15 +9,15 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import crosswalk_desk
-from kerege.catalogue.codelists import CROSSWALK
-from kerege.catalogue.column_desk import COLUMNS
+from kerege.catalogue.codes import crosswalk_desk
+from kerege.catalogue.codes.column_desk import COLUMNS
+from kerege.catalogue.codes.versions import CROSSWALK
 from kerege.catalogue.errors import ImpactUnknown
-from kerege.catalogue.impact import asked
-from kerege.catalogue.lifecycle import Action, State, Subject, reasons_against, subjects
+from kerege.catalogue.lifecycle.doings import Action, State, Subject, reasons_against, subjects
+from kerege.catalogue.mappings.impact import asked
 from kerege.catalogue.models import CodeSuggestion, CrosswalkVersion
 from kerege.ground import clock
-from kerege.semantics.impact import Impact
+from kerege.semantics.mappings.impact import Impact
 from kerege.web import values
 from kerege.web.access import Audience
 from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, names, need, one_of, pages, posted, show

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue.organisations import together
+from kerege.catalogue.browse.organisations import together
 from kerege.ground import clock
 from kerege.reconcile import answering
 from kerege.reconcile import desk_findings as desk

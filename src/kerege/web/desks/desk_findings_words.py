@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kerege.catalogue.codelists_unmapped import KIND as UNKNOWN
+from kerege.catalogue.codes.unmapped import KIND as UNKNOWN
 from kerege.web.formats import number, percent
 from kerege.web.words import has, language, term, word
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import plans_left
 from kerege.catalogue.errors import PlanUnknown
+from kerege.catalogue.inventory import plans_left
 from kerege.catalogue.models import Dataset, Plan
 from kerege.ground import clock
 from kerege.web.access import Audience

@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from kerege.catalogue import crosswalk_desk, lifecycle_queries
-from kerege.catalogue.column_desk import progress
-from kerege.catalogue.lifecycle_rules import State
+from kerege.catalogue.codes import crosswalk_desk
+from kerege.catalogue.codes.column_desk import progress
+from kerege.catalogue.lifecycle import queries as lifecycle_queries
+from kerege.catalogue.lifecycle.rules import State
 from kerege.catalogue.models import ContractVersion, Plan
-from kerege.catalogue.requests import open_registers
+from kerege.catalogue.requests.doings import open_registers
 from kerege.ground import clock
 from kerege.reconcile import desk_findings, desk_queries
 from kerege.web.desks.desk_common import rights, show

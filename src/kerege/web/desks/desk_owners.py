@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import ownership_doings
 from kerege.catalogue.errors import AttributesNotChosen
-from kerege.catalogue.lifecycle import Action, Subject, reasons_against, subjects
+from kerege.catalogue.lifecycle.doings import Action, Subject, reasons_against, subjects
 from kerege.catalogue.models import Dataset
-from kerege.catalogue.ownership_queries import ownership_of
-from kerege.catalogue.ownership_roles import load_roles
+from kerege.catalogue.ownership import doings as ownership_doings
+from kerege.catalogue.ownership.queries import ownership_of
+from kerege.catalogue.ownership.roles import load_roles
 from kerege.ground import clock
 from kerege.ledger.log import Ledger
 from kerege.web import labels, reading

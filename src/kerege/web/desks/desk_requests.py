@@ -8,11 +8,11 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import requests as registers
 from kerege.catalogue.errors import RequestUnknown
 from kerege.catalogue.models import RegisterRequest
-from kerege.catalogue.ownership_roles import load_roles
-from kerege.catalogue.requests import Decision, Kind, RegisterView
+from kerege.catalogue.ownership.roles import load_roles
+from kerege.catalogue.requests import doings as registers
+from kerege.catalogue.requests.doings import Decision, Kind, RegisterView
 from kerege.ground import clock
 from kerege.ground.text import LANGUAGES
 from kerege.ledger.log import Ledger

@@ -1,7 +1,7 @@
 """The suggestions desk: what a column means, what a code means; candidates with what speaks for them, decided one after the other.
 
-Accept, refuse one candidate, name another, or say that nothing fits. Each decision is kept as truth (`catalogue.decisions`); one's own last one can
-be undone from the line that says it was taken.
+Accept, refuse one candidate, name another, or say that nothing fits. Each decision is kept as truth (`catalogue.codes.decisions`); one's own last
+one can be undone from the line that says it was taken.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from kerege.catalogue import column_desk, crosswalk_desk, decisions
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.codes import column_desk, crosswalk_desk, decisions
+from kerege.catalogue.codes.concepts import load_concepts
 from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.models import CodeSuggestion, Dataset
 from kerege.ground import clock

@@ -8,7 +8,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from kerege.catalogue.contract_words import RuleView
+from kerege.catalogue.contracts.words import RuleView
 from kerege.web import words
 
 register = template.Library()

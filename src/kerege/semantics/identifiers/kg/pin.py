@@ -16,8 +16,8 @@ from typing import Final
 
 from stdnum.exceptions import InvalidComponent, InvalidFormat, InvalidLength, ValidationError
 
-from kerege.semantics.dates import parse
-from kerege.semantics.folding import WHITESPACE
+from kerege.semantics.normalise.dates import parse
+from kerege.semantics.normalise.folding import WHITESPACE
 
 LENGTH: Final = 14
 SEPARATORS: Final = WHITESPACE + "-‐‑‒–—−."

@@ -8,17 +8,18 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, reference
-from kerege.catalogue.codelists import changes_to, load_codelist
-from kerege.catalogue.codelists_queries import versions
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.codes.concepts import load_concepts
+from kerege.catalogue.codes.queries import versions
+from kerege.catalogue.codes.versions import changes_to, load_codelist
 from kerege.catalogue.errors import CodeListVersionUnknown
 from kerege.catalogue.models import CodeListVersion
 from kerege.catalogue.packs import codelist_in_force, pack_in_force
+from kerege.catalogue.reference import doings as reference
 from kerege.ground import clock
 from kerege.ground.text import LANGUAGES
-from kerege.semantics.codelist import CodeList, Concept, Finding
-from kerege.semantics.folding import fold
+from kerege.semantics.codelists.codelist import CodeList, Concept, Finding
+from kerege.semantics.normalise.folding import fold
 from kerege.web import labels
 from kerege.web.desks.catalogue import frame
 from kerege.web.words import language, say, word

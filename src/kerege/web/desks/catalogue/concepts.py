@@ -6,11 +6,12 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, browse_use
-from kerege.catalogue.concepts import Concept, load_concepts
-from kerege.catalogue.ownership import Truth, source_of_truth
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.browse import use as browse_use
+from kerege.catalogue.codes.concepts import Concept, load_concepts
+from kerege.catalogue.inventory.queries import TruthView, sources_of_truth
+from kerege.catalogue.ownership.face import Truth, source_of_truth
 from kerege.catalogue.packs import current_pack
-from kerege.catalogue.queries import TruthView, sources_of_truth
 from kerege.ground import clock
 from kerege.ground.text import LANGUAGES
 from kerege.web import labels

@@ -8,17 +8,19 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, browse_use, contracts
-from kerege.catalogue.contract_queries import contracts as listed
-from kerege.catalogue.contract_queries import not_run, rules_in_words, show
-from kerege.catalogue.contract_words import RuleView
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.browse import use as browse_use
+from kerege.catalogue.contracts import doings as contracts
+from kerege.catalogue.contracts.queries import contracts as listed
+from kerege.catalogue.contracts.queries import not_run, rules_in_words, show
+from kerege.catalogue.contracts.words import RuleView
 from kerege.catalogue.errors import ContractUnknown
 from kerege.catalogue.models import ContractVersion
 from kerege.catalogue.packs import current_pack
 from kerege.ground import clock
-from kerege.semantics import odcs
-from kerege.semantics.contract import Contract, Property
-from kerege.semantics.contract_diff import judge
+from kerege.semantics.contracts import odcs
+from kerege.semantics.contracts.contract import Contract, Property
+from kerege.semantics.contracts.diff import judge
 from kerege.web import labels
 from kerege.web.desks.catalogue import frame
 from kerege.web.words import has, say, term, word

@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse
-from kerege.catalogue.codelists import load_crosswalk
-from kerege.catalogue.codelists_queries import VersionView, versions
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.codes.queries import VersionView, versions
+from kerege.catalogue.codes.versions import load_crosswalk
 from kerege.catalogue.errors import CodeListVersionUnknown
-from kerege.catalogue.lifecycle_rules import IN_FORCE, State
+from kerege.catalogue.lifecycle.rules import IN_FORCE, State
 from kerege.catalogue.models import CrosswalkVersion
 from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, current_pack, pack_in_force
-from kerege.semantics.crosswalk import Crosswalk, Row
-from kerege.semantics.folding import fold
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row
+from kerege.semantics.normalise.folding import fold
 from kerege.web.desks.catalogue import frame
 from kerege.web.words import has, language, word
 

@@ -8,15 +8,18 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, browse_use, contract_queries, queries
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.browse import use as browse_use
+from kerege.catalogue.codes.concepts import load_concepts
+from kerege.catalogue.contracts import queries as contract_queries
 from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.exports import publication
-from kerege.catalogue.lifecycle_rules import IN_FORCE
-from kerege.catalogue.ownership_queries import DatasetOwnership, ownership_of
+from kerege.catalogue.inventory import queries
+from kerege.catalogue.inventory.profile import FieldProfile
+from kerege.catalogue.inventory.queries import DatasetView, FieldView, TruthView
+from kerege.catalogue.lifecycle.rules import IN_FORCE
+from kerege.catalogue.ownership.queries import DatasetOwnership, ownership_of
 from kerege.catalogue.packs import current_pack
-from kerege.catalogue.profile import FieldProfile
-from kerege.catalogue.queries import DatasetView, FieldView, TruthView
 from kerege.ground import clock
 from kerege.ground.text import Text
 from kerege.web import charts, formats, labels

@@ -8,14 +8,16 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, browse_use, queries
-from kerege.catalogue.concepts import load_concepts
-from kerege.catalogue.ownership_queries import TenureView, owner_history
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.browse import use as browse_use
+from kerege.catalogue.codes.concepts import load_concepts
+from kerege.catalogue.inventory import queries
+from kerege.catalogue.inventory.queries import DatasetView, FieldView
+from kerege.catalogue.ownership.queries import TenureView, owner_history
 from kerege.catalogue.packs import crosswalk_in_force, current_pack
-from kerege.catalogue.queries import DatasetView, FieldView
 from kerege.ground import clock
 from kerege.ground.text import Text
-from kerege.semantics.impact import Hit, Node
+from kerege.semantics.mappings.impact import Hit, Node
 from kerege.web import labels
 from kerege.web.desks.catalogue import frame
 from kerege.web.desks.catalogue.datasets import fullness, reading_mappings

@@ -14,8 +14,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from kerege.catalogue.browse import PER_PAGE, Attribute, Card
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.browse.lists import PER_PAGE, Attribute, Card
+from kerege.catalogue.codes.concepts import load_concepts
 from kerege.catalogue.packs import current_pack
 from kerege.ground.text import Text
 from kerege.web import labels, values, words

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, browse_use
-from kerege.catalogue.finding_queries import findings
-from kerege.catalogue.organisations import together
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.browse import use as browse_use
+from kerege.catalogue.browse.organisations import together
+from kerege.catalogue.inventory.findings import findings
 from kerege.ground import clock
 from kerege.membership.models import Subsystem
 from kerege.web import charts, labels

@@ -7,9 +7,9 @@ from typing import Any, Final
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from kerege.catalogue import reference as published
 from kerege.catalogue.errors import ReferenceUnknown
-from kerege.catalogue.reference import ReferenceView, VersionView
+from kerege.catalogue.reference import doings as published
+from kerege.catalogue.reference.doings import ReferenceView, VersionView
 from kerege.web import labels
 from kerege.web.desks.catalogue import frame
 from kerege.web.words import say, word

@@ -14,13 +14,14 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, reference
-from kerege.catalogue.concepts import load_concepts
-from kerege.catalogue.organisations import together
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.browse.organisations import together
+from kerege.catalogue.codes.concepts import load_concepts
 from kerege.catalogue.packs import codelist_in_force, pack_in_force
-from kerege.catalogue.search import KINDS, REACH, Filters, Found, Hit
-from kerege.catalogue.search import search as find
-from kerege.catalogue.search_words import STEM, keys, likeness, words
+from kerege.catalogue.reference import doings as reference
+from kerege.catalogue.search.questions import KINDS, REACH, Filters, Found, Hit
+from kerege.catalogue.search.questions import search as find
+from kerege.catalogue.search.words import STEM, keys, likeness, words
 from kerege.ground import clock
 from kerege.ground.text import Text
 from kerege.web import labels

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 
-from kerege.catalogue import browse, browse_use
-from kerege.catalogue.browse_use import Flow
-from kerege.catalogue.concepts import load_concepts
+from kerege.catalogue.browse import lists as browse
+from kerege.catalogue.browse import use as browse_use
+from kerege.catalogue.browse.use import Flow
+from kerege.catalogue.codes.concepts import load_concepts
 from kerege.ground import clock
 from kerege.ground.text import Text
 from kerege.web import labels

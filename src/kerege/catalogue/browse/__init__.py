@@ -1,0 +1,1 @@
+"""The catalogue for pages: lists a page at a time, and who uses what."""

@@ -1,0 +1,1 @@
+"""Concepts, code lists and crosswalks: versions kept, codes suggested and decided on, what was not mapped."""

@@ -1,0 +1,93 @@
+"""A first draft of a data contract from what the catalogue knows of a dataset: fields, meanings, owner, legal basis.
+
+A draft says what was seen and decided, nothing more: a field is required where the last harvest found none empty, part of the key where the
+profile says so, and its type is the profile's own. No code list is promised: a source's own codes are not those of the list. What
+people expect beyond that (tolerances, freshness, patterns) they add to the document. Keeping it is `contracts.add`; nothing is in force by it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from kerege.catalogue.codes.concepts import load_concepts
+from kerege.catalogue.contracts import doings as contracts
+from kerege.catalogue.errors import DatasetUnknown
+from kerege.catalogue.inventory.profile import FieldProfile
+from kerege.catalogue.models import ContractVersion, Dataset, Field
+from kerege.catalogue.ownership.face import owners_by_field
+from kerege.catalogue.ownership.rules import Tenure
+from kerege.semantics.contracts import odcs
+
+_TYPES: Final = {"integer": "integer", "decimal": "number", "number": "number", "boolean": "boolean"}
+
+
+def document(dataset: Dataset, contract: str, version: str, now: datetime) -> dict[str, Any]:
+    """The draft as an ODCS 3.1 document."""
+    fields = list(dataset.fields.filter(vanished=False).select_related("concept_link").order_by("position", "pk"))
+    owners = owners_by_field([dataset.pk], now)
+    key = [str(name) for name in dataset.profile.get("key") or ()]
+    held = [owners[f.pk] for f in fields if f.pk in owners]
+    told: dict[str, Any] = {
+        "kind": "DataContract", "apiVersion": "v3.1.0", "id": contract, "version": version, "name": dataset.description or dataset.table,
+        "status": "draft",
+        "schema": [
+            {
+                "name": dataset.table, "physicalName": dataset.table,
+                "properties": [_property(f, owners.get(f.pk), key) for f in fields],
+            }
+        ],
+        "customProperties": [{"property": "mode", "value": "observe"}],
+    }  # fmt: skip
+    if held:
+        first = held[0]
+        told["team"] = {
+            "name": first.unit,
+            "customProperties": [{"property": "organisation", "value": first.organisation}],
+        }
+        told["customProperties"].append({"property": "legalBasis", "value": first.legal_basis})
+    return told
+
+
+def _property(field: Field, owner: Tenure | None, key: list[str]) -> dict[str, Any]:
+    profile = FieldProfile.from_dict(field.profile)
+    link = getattr(field, "concept_link", None)
+    concept = load_concepts().get(link.concept) if link is not None else None
+    # a number that names somebody, or a code of digits, is text: its leading zeros mean something
+    named = bool(profile.identifier or field.codelist or profile.codes or field.personal)
+    told: dict[str, Any] = {
+        "name": field.name,
+        "logicalType": "string" if named else _TYPES.get(profile.type, "string"),
+    }
+    if concept is not None:
+        told["description"] = concept.text.en
+    if profile.rows and not profile.nulls:
+        told["required"] = True
+    if field.name in key:
+        told |= {"primaryKey": True, "primaryKeyPosition": key.index(field.name) + 1}
+    if field.personal:
+        told["classification"] = "personal"
+    if told["logicalType"] == "string" and profile.max_length:
+        told["logicalTypeOptions"] = {"maxLength": max(profile.max_length, 1)}
+    custom = [("concept", link.concept if link is not None else "")]
+    if owner is not None:
+        custom.append(("legalBasis", owner.legal_basis))
+    kept = [{"property": name, "value": value} for name, value in custom if value]
+    return told | ({"customProperties": kept} if kept else {})
+
+
+def draft(dataset_id: int, contract: str, version: str, by: str, now: datetime) -> ContractVersion:
+    """Keep a draft made from a dataset. Raises DatasetUnknown, ContractInvalid for an id or version that is none, ContractVersionTaken."""
+    dataset = Dataset.objects.filter(pk=dataset_id, vanished=False).first()
+    if dataset is None:
+        raise DatasetUnknown(what="dataset", name=str(dataset_id))
+    made = odcs.parse(document(dataset, contract.strip(), version.strip(), now), f"draft of {dataset}")
+    return contracts.add(made, by, now, dataset=str(dataset))
+
+
+def pasted(text: str, by: str, now: datetime, *, dataset: str = "") -> ContractVersion:
+    """Keep a contract that was given as YAML, whole.
+
+    Raises ContractInvalid with where it is wrong, ContractRefused when it is too large, ContractVersionTaken, DatasetUnknown.
+    """
+    return contracts.add(odcs.loads(text, "pasted contract"), by, now, dataset=dataset)

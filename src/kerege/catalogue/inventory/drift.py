@@ -1,0 +1,148 @@
+"""Drift: what a re-harvest shows that somebody should look at, and how a later one shows that it is gone.
+
+Pure: profiles in, drifts and evidence out. A drift keeps the facts by which it can be seen to have ended (codes, types, shapes: nothing a
+profile would not tell, so no value below the k-threshold). Recording and closing findings is `doings`; who answers for one is `inventory.findings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kerege.catalogue.inventory.plans import Change
+from kerege.catalogue.inventory.profile import FieldProfile, TableProfile
+from kerege.catalogue.inventory.suspicions import SUSPECTED, suspicions
+
+# change -> the word of a profile in which it shows
+_WORDS: Final = {
+    "type-changed": "type",
+    "declared-type-changed": "declared_type",
+    "date-format-changed": "date_format",
+    "identifier-changed": "identifier",
+}
+NOTED: Final = frozenset(
+    {
+        *_WORDS,
+        *SUSPECTED,
+        "column-new",
+        "column-vanished",
+        "table-vanished",
+        "codes-new",
+        "codes-gone",
+        "emptied",
+        "shape-changed",
+    }
+)
+_SHAPE: Final = 50  # per mille: a shape fewer values have is not told of
+_MOST: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing to look at. `facts` say what must be so again for it to be gone."""
+
+    kind: str
+    table: str
+    column: str
+    detail: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def drifts(changes: Iterable[Change], known: Sequence[TableProfile], found: Sequence[TableProfile]) -> list[Drift]:
+    """What of a plan's changes becomes a finding. Of a table seen for the first time only what is suspicious in itself."""
+    before = {t.name: {f.name: f for f in t.fields} for t in known}
+    after = {t.name: {f.name: f for f in t.fields} for t in found}
+    sampled = {t.name for t in found if t.sampled}
+    out = []
+    for change in changes:
+        if change.kind not in NOTED or (change.table not in before and change.kind not in SUSPECTED):
+            continue
+        if change.kind == "codes-gone" and change.table in sampled:
+            continue  # a sample may miss what is rare
+        old = before.get(change.table, {}).get(change.column)
+        new = after.get(change.table, {}).get(change.column)
+        out.append(Drift(change.kind, change.table, change.column, change.reason[:500], _facts(change.kind, old, new)))
+    return out
+
+
+def _facts(kind: str, old: FieldProfile | None, new: FieldProfile | None) -> dict[str, Any]:
+    if old is None or new is None:
+        return {}
+    if kind in _WORDS:
+        return {"was": getattr(old, _WORDS[kind]), "now": getattr(new, _WORDS[kind])}
+    had, has = {c for c, _ in old.codes}, {c for c, _ in new.codes}
+    if kind == "codes-new":
+        return {"codes": sorted(has - had)[:_MOST]}
+    if kind == "codes-gone":
+        return {"codes": sorted(had - has)[:_MOST]}
+    if kind == "shape-changed":
+        return {"masks": sorted({m for m, n in new.masks if n >= _SHAPE} - {m for m, _ in old.masks})}
+    if kind == "emptied":
+        return {"nulls": old.nulls * 1000 // max(1, old.rows)}
+    return {}
+
+
+def gone(kind: str, facts: Mapping[str, Any], table: TableProfile | None, column: str, *, settled: bool = False) -> str:
+    """The evidence that a drift is no longer there, "" while it is, or while nobody can tell (an empty or vanished table).
+
+    settled   a new column has an owner and a meaning by now
+    """
+    if kind == "table-vanished":
+        return "" if table is None else f"the table is there again, with {table.total_rows} rows"
+    if table is None or not (table.rows or table.described):
+        return ""
+    present = next((f for f in table.fields if f.name == column), None)
+    if kind == "column-new":
+        if present is None:
+            return "the column is gone again"
+        return "the column has an owner and a concept now" if settled else ""
+    if kind == "column-vanished" and present is None:
+        return ""
+    if present is None:
+        return "the column is not there any more; that has a finding of its own"
+    if kind == "column-vanished":
+        return f"the column is there again, {1000 - present.nulls * 1000 // max(1, present.rows)} per mille filled"
+    return _column_gone(kind, facts, present, sampled=table.sampled)
+
+
+def _column_gone(kind: str, facts: Mapping[str, Any], present: FieldProfile, *, sampled: bool) -> str:
+    if kind in _WORDS and "was" in facts:
+        now = getattr(present, _WORDS[kind])
+        return f"{_WORDS[kind].replace('_', ' ')} is {now or 'none'} again" if now == facts["was"] else ""
+    codes = {c for c, _ in present.codes}
+    wanted = facts.get("codes")
+    if kind == "codes-new" and wanted:
+        # a rare code may hide below k or miss the sample: only a list that is told whole can show that it is gone
+        whole = not present.codes_withheld and not sampled and codes
+        return f"none of {len(wanted)} codes is seen any more" if whole and not codes & set(wanted) else ""
+    if kind == "codes-gone" and wanted:
+        return f"all {len(wanted)} codes are seen again" if set(wanted) <= codes else ""
+    if kind == "shape-changed" and facts.get("masks"):
+        return "" if {m for m, _ in present.masks} & set(facts["masks"]) else "no value has the new shape any more"
+    if kind == "emptied" and "nulls" in facts:
+        now = present.nulls * 1000 // max(1, present.rows)
+        return f"{now} per mille are empty, as before" if now <= facts["nulls"] + 50 else ""
+    if kind in SUSPECTED:
+        return "" if kind in {k for k, _ in suspicions(present)} else "no value looks like that any more"
+    return ""
+
+
+_OPPOSITES: Final = {
+    "column-new": "column-vanished",
+    "column-vanished": "column-new",
+    "codes-new": "codes-gone",
+    "codes-gone": "codes-new",
+}
+
+
+def undoes(drift: Drift, closed: Iterable[Drift]) -> bool:
+    """Whether a drift is only the end of another that closed now: the way back is nothing to look at again."""
+    for other in closed:
+        if (drift.table, drift.column) == (other.table, other.column) and other.kind == _OPPOSITES.get(
+            drift.kind, drift.kind
+        ):
+            codes = set(drift.facts.get("codes", ()))
+            if codes <= set(other.facts.get("codes", ())):
+                return True
+    return False

@@ -1,0 +1,1 @@
+"""Mappings and crosswalks run over files and inside databases, and what rests on what."""

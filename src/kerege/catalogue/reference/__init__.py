@@ -1,0 +1,1 @@
+"""Reference datasets: made from what is harmonised, approved, published as files."""

@@ -1,0 +1,1 @@
+"""Code lists after SKOS: read, written, compared, checked for integrity."""

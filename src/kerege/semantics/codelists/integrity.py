@@ -1,0 +1,193 @@
+"""Integrity of code lists as graphs: twenty questions, asked in SPARQL and by one walk, of SKOS data on pyoxigraph.
+
+The conditions are those of the SKOS Reference (W3C, 2009) that a list in use depends on (S9, S13, S14, S27, S46) and the everyday faults that
+quality checkers for SKOS look for (qSKOS names about 26; the list was read, none of its code). `CodeList.check` asks the same of a list in memory;
+where both can see a fault their verdicts agree (`AGREED`), and `skosify`, a tool of others, agrees on cycles, S13, S14, S27 and redundant
+hierarchy (tests/outside). What only a graph can hold (S9, S46, two preferred labels in one language) is asked here alone.
+
+Every finding has a stable code, a severity and a sentence; the loops of a hierarchy are named whole. Findings per question are bounded by `MOST`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, cast
+
+import pyoxigraph as ox
+
+from kerege.ground.text import LANGUAGES
+from kerege.semantics.codelists.codelist import CodeList, Finding, Severity, loops
+from kerege.semantics.codelists.skos import (
+    DCTERMS,
+    SCHEMA,
+    SKOS,
+    RdfName,
+    load_graph,
+    local_name,
+    name_outside,
+    settle_scheme,
+    triples,
+)
+
+MOST: Final = 1000  # findings of one code; a list with more of a kind is told by its first thousand
+_PREFIXES: Final = f"PREFIX skos: <{SKOS}> PREFIX dcterms: <{DCTERMS}> PREFIX schema: <{SCHEMA}> "
+_UP: Final = "(skos:broader|^skos:narrower)"
+_MANY_UP: Final = "(skos:broader|^skos:narrower|skos:broaderTransitive|^skos:narrowerTransitive)+"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question: `pattern` binds ?about (what is at fault), and where `message` says so ?other and ?more; `condition` its SKOS number."""
+
+    code: str
+    severity: Severity
+    message: str
+    pattern: str
+    condition: str = ""
+
+    def query(self) -> str:
+        return (
+            f"{_PREFIXES}SELECT DISTINCT ?about ?other ?more WHERE {{ {self.pattern} }} "
+            f"ORDER BY ?about ?other ?more LIMIT {MOST}"
+        )
+
+
+def _outside(path: str) -> str:
+    return f"?about skos:inScheme ?more ; {path} ?other . FILTER NOT EXISTS {{ ?other skos:inScheme ?more }}"
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    Check("class_clash", "error", "it is a concept and a concept scheme at once",
+          "?about a skos:Concept, skos:ConceptScheme", "S9"),
+    Check("label_both_kinds", "warning", "{other} is its preferred and an alternative or hidden label at once",
+          "{ ?about skos:prefLabel ?other ; skos:altLabel|skos:hiddenLabel ?other } UNION { ?about skos:altLabel ?other ; skos:hiddenLabel ?other }",
+          "S13"),
+    Check("label_language_twice", "error", "it has two preferred labels in {other}",
+          "?about skos:prefLabel ?a, ?b . FILTER(LANG(?a) = LANG(?b) && STR(?a) < STR(?b)) BIND(LANG(?a) AS ?other)", "S14"),
+    Check("related_in_line", "error", "it is related to {other}, which is above or below it",
+          f"?about skos:related|^skos:related ?other . "
+          f"FILTER(EXISTS {{ ?about {_MANY_UP} ?other }} || EXISTS {{ ?other {_MANY_UP} ?about }})", "S27"),
+    Check("mapping_clash", "error", "it matches {other} exactly and is broader, narrower or related to it at once",
+          "?about skos:exactMatch|^skos:exactMatch ?other ; "
+          "skos:broadMatch|skos:narrowMatch|skos:relatedMatch|^skos:relatedMatch ?other", "S46"),
+    Check("notation_missing", "error", "it has no notation",
+          "?about a skos:Concept . FILTER NOT EXISTS { ?about skos:notation ?n . FILTER(STRLEN(REPLACE(STR(?n), '[ \\\\t]', '')) > 0) }"),
+    Check("notation_twice", "error", "the notation is given to {other} as well",
+          "?about skos:notation ?n . ?other skos:notation ?n . ?about skos:inScheme ?s . ?other skos:inScheme ?s . "
+          "FILTER(STR(?about) < STR(?other))"),
+    Check("validity_backwards", "error", "it ends before it begins",
+          "?about schema:validFrom ?from ; schema:validThrough ?to . FILTER(STR(?to) < STR(?from))"),
+    Check("broader_unknown", "error", "{other} is not in the list", _outside(_UP)),
+    Check("related_unknown", "error", "{other} is not in the list", _outside("skos:related")),
+    Check("replacement_unknown", "error", "it is replaced by {other}, which is not in the list", _outside("dcterms:isReplacedBy")),
+    Check("replaced_in_force", "warning", "it is replaced by {other} and has no last day",
+          "?about a skos:Concept ; dcterms:isReplacedBy ?other . FILTER NOT EXISTS { ?about schema:validThrough ?to }"),
+    Check("broader_twice", "warning", "{other} is directly above it and above another of its parents",
+          f"?about {_UP} ?other . ?about {_UP} ?way . ?way {_UP}+ ?other . FILTER(?way != ?other && ?way != ?about)"),
+    Check("top_below", "warning", "it is a top concept and has {other} above it",
+          f"?about skos:topConceptOf|^skos:hasTopConcept ?s ; {_UP} ?other"),
+    Check("label_twice", "warning", "its {more} label is also that of {other}",
+          "?other skos:prefLabel ?a ; skos:inScheme ?s . ?about skos:prefLabel ?a ; skos:inScheme ?s . "
+          "FILTER(STR(?other) < STR(?about)) BIND(LANG(?a) AS ?more) "
+          "OPTIONAL { ?about skos:broader ?p } OPTIONAL { ?other skos:broader ?q } "
+          "FILTER((!BOUND(?p) && !BOUND(?q)) || ?p = ?q)"),
+)  # fmt: skip
+_OUTSIDE: Final = frozenset({"broader_unknown", "related_unknown", "replacement_unknown"})
+_LABEL: Final = "?about a skos:Concept . FILTER NOT EXISTS {{ ?about skos:prefLabel ?l . FILTER(LANG(?l) = '{language}' && STRLEN(STR(?l)) > 0) }}"
+_TREE: Final = f"ASK {{ ?a <{SKOS}broader>|<{SKOS}narrower> ?b }}"
+_ORPHAN: Final = (
+    "?about a skos:Concept . FILTER NOT EXISTS { ?about skos:broader|^skos:broader|skos:narrower|^skos:narrower|skos:related|^skos:related ?x } "
+    "FILTER NOT EXISTS { ?about skos:topConceptOf|^skos:hasTopConcept ?s }"
+)
+# codes that `CodeList.check` knows too, and then of the same notations
+AGREED: Final = frozenset(
+    {
+        *("notation_twice", "notation_missing", "label_missing", "validity_backwards", "broader_unknown", "cycle"),
+        *(
+            "related_unknown",
+            "replacement_unknown",
+            "related_in_line",
+            "label_both_kinds",
+            "empty_list",
+            "replaced_in_force",
+        ),
+    }
+)
+CODES: Final = (*(c.code for c in CHECKS), "label_missing", "cycle", "orphan", "empty_list", "scheme_missing")
+
+
+def check_list(codelist: CodeList, languages: Iterable[str] = LANGUAGES) -> tuple[Finding, ...]:
+    """Everything the graph of a list in memory shows."""
+    store = ox.Store()
+    store.extend(ox.Quad(t.subject, t.predicate, t.object) for t in triples(codelist))
+    return check_graph(store, languages)
+
+
+def check_file(
+    data: bytes, name: str, format_: RdfName = "turtle", languages: Iterable[str] = LANGUAGES
+) -> tuple[Finding, ...]:
+    """Everything wrong with SKOS data as it stands in a file; CodeListInvalid when it cannot be read at all."""
+    store = load_graph(data, name, format_)
+    settle_scheme(store)
+    return check_graph(store, languages)
+
+
+def check_graph(store: ox.Store, languages: Iterable[str] = LANGUAGES) -> tuple[Finding, ...]:
+    """Everything wrong with the SKOS data in `store`, errors first; an empty tuple means clean."""
+    found = [finding for check in CHECKS for finding in _asked(store, check)]
+    for language in languages:
+        pattern = _LABEL.format(language=language)
+        found += _asked(store, Check("label_missing", "warning", f"no label in {language}", pattern))
+    if store.query(_TREE):
+        message = "it is neither above, below nor related to any other, and no top concept"
+        found += _asked(store, Check("orphan", "warning", message, _ORPHAN))
+    found += _cycles(store)
+    if not any(True for _ in store.quads_for_pattern(None, None, ox.NamedNode(SKOS + "ConceptScheme"))):
+        found.append(Finding("scheme_missing", "", "there is no skos:ConceptScheme", "error"))
+    if not any(True for _ in store.quads_for_pattern(None, None, ox.NamedNode(SKOS + "Concept"))):
+        found.append(Finding("empty_list", "", "the list has no concepts", "error"))
+    return tuple(sorted(dict.fromkeys(found), key=lambda f: (f.severity != "error", f.code, f.notation)))
+
+
+def _asked(store: ox.Store, check: Check) -> Iterator[Finding]:
+    answer = store.query(check.query())
+    assert isinstance(answer, ox.QuerySolutions), "every check is a SELECT"
+    for row in answer:
+        about = _named(store, row["about"])
+        other, more = (_named(store, row[name]) if row[name] is not None else "" for name in ("other", "more"))
+        if check.code in _OUTSIDE and isinstance(row["other"], ox.NamedNode | ox.BlankNode):
+            other = name_outside(row["other"], cast("ox.NamedNode | ox.BlankNode", row["more"]))
+        said = check.message.format(other=other, more=more)
+        said = f"{said} ({check.condition})" if check.condition else said
+        yield Finding(check.code, about, said, check.severity, _iri(row["about"]))
+
+
+def _cycles(store: ox.Store) -> Iterator[Finding]:
+    """Loops by walking, not by a property path: a path query on a large tree costs the closure, a walk every arrow once."""
+    above: dict[str, list[str]] = defaultdict(list)
+    names: dict[str, object] = {}
+    for predicate, turned in (("broader", False), ("narrower", True)):
+        for quad in store.quads_for_pattern(None, ox.NamedNode(SKOS + predicate), None):
+            low, high = (quad.object, quad.subject) if turned else (quad.subject, quad.object)
+            names[str(low)], names[str(high)] = low, high
+            above[str(low)].append(str(high))
+    for ring in loops(above):
+        way = " -> ".join(_named(store, names[node]) for node in (*ring.way, ring.way[0]))
+        for node in ring.members:
+            yield Finding("cycle", _named(store, names[node]), f"it is above itself: {way}", "error", _iri(names[node]))
+
+
+def _iri(term: object) -> str:
+    return term.value if isinstance(term, ox.NamedNode) else ""
+
+
+def _named(store: ox.Store, term: object) -> str:
+    """A concept by its notation, else by the end of its IRI; a literal by its text."""
+    if isinstance(term, ox.NamedNode | ox.BlankNode):
+        for quad in store.quads_for_pattern(term, ox.NamedNode(SKOS + "notation"), None):
+            if isinstance(quad.object, ox.Literal):
+                return quad.object.value
+        return local_name(term)
+    return repr(term.value) if isinstance(term, ox.Literal) and term.language else str(getattr(term, "value", term))

@@ -1,0 +1,1 @@
+"""Crosswalks as SSSOM mapping sets, and the compiled form that every engine runs."""

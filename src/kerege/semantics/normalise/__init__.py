@@ -1,0 +1,1 @@
+"""Values people write in many ways, in one form: names, addresses and places, dates, telephones, codes."""

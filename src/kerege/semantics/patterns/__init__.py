@@ -1,0 +1,1 @@
+"""Patterns without regular expressions: a closed form that every engine reads alike."""
