@@ -79,6 +79,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--concurrency", nargs="+", type=int, default=[1, 16, 64])
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES))
     parser.add_argument(
+        "--python", default=sys.executable, help="the interpreter the nodes run on: another build of this version"
+    )
+    parser.add_argument(
         "--bodies", nargs="*", choices=list(bodies.SIZES), default=list(bodies.SIZES), help="big bodies"
     )
     options = parser.parse_args()
@@ -99,6 +102,8 @@ def main() -> int:
     bench = Bench(options, folder)
     started = time.monotonic()
     print(machine(), flush=True)
+    if options.python != sys.executable:
+        print(f"the nodes run on {options.python}", flush=True)
     try:
         bench.set_up()
         bench.run()

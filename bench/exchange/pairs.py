@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import sysconfig
 import threading
 import time
 import urllib.error
@@ -96,14 +97,18 @@ class Pair:
     clients_url: str
     servers_port: int
     admin: dict[str, str]
+    python: str = sys.executable
 
     def pid(self, side: str) -> int:
         return self.processes.running[f"{self.name}-{side}"].pid
 
     def start(self, side: str, wrap: tuple[str, ...] = ()) -> None:
         """Start one side; `wrap` goes between the interpreter and the module, such as ("-m", "cProfile", "-o", "file")."""
-        command = [sys.executable, *wrap, "-m", "kerege", "node", "--config", str(self.configs[side])]
-        self.processes.start(f"{self.name}-{side}", command, {"PYTHONPATH": str(PROJECT / "src")})
+        command = [self.python, *wrap, "-m", "kerege", "node", "--config", str(self.configs[side])]
+        path = [str(PROJECT / "src")]
+        if self.python != sys.executable:  # another build of the same version, with the same libraries
+            path.append(sysconfig.get_paths()["purelib"])
+        self.processes.start(f"{self.name}-{side}", command, {"PYTHONPATH": os.pathsep.join(path)})
 
     def wait(self, side: str, seconds: float = 60) -> None:
         name = f"{self.name}-{side}"
@@ -152,8 +157,12 @@ def make_pair(
     limits: dict[str, Any] | None = None,
     timeout_seconds: float = 60.0,
     also: dict[str, Any] | None = None,
+    python: str = sys.executable,
 ) -> Pair:
-    """Lay out a pair and write its files; nothing is started."""
+    """Lay out a pair and write its files; nothing is started.
+
+    python   the interpreter the nodes run on, of the same version as this one
+    """
     publisher = Publisher()
     ports = free_ports(6)
     services = (PlannedService(SERVICE, provider_url, timeout_seconds),)
@@ -201,6 +210,7 @@ def make_pair(
         laid.nodes["consumer"].client_url,
         ports[4],
         {code: node.admin_url for code, node in laid.nodes.items()},
+        python,
     )
 
 

@@ -94,7 +94,13 @@ class Bench:
                 self.notes.append(f"{WORDS[name]}: this version's nodes have no link; left out")
             else:
                 pair = pairs.make_pair(
-                    name, self.folder / name, self.processes, url, algorithm=algorithm, link=kind == "link"
+                    name,
+                    self.folder / name,
+                    self.processes,
+                    url,
+                    algorithm=algorithm,
+                    link=kind == "link",
+                    python=self.options.python,
                 )
                 pairs.start_pair(pair)
                 parts = {"consumer": pair.pid("consumer"), "provider node": pair.pid("provider"), "provider": provider}
@@ -177,6 +183,7 @@ class Bench:
                 link=link,
                 limits=limits,
                 timeout_seconds=280,
+                python=self.options.python,
             )
             pairs.start_pair(pair)
             try:
