@@ -447,15 +447,21 @@ async def test_a_sync_that_failed_fails_its_batch_and_the_next_goes_through_in_a
 
 
 @on_loop
-async def test_where_the_kernel_takes_no_order_the_loop_syncs(tmp_path: Path) -> None:
+async def test_where_the_kernel_takes_no_order_the_batch_is_synced_and_the_next_goes_by_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sync = SlowSync()
     log = CommitLog(LogWriter(tmp_path), sync)  # type: ignore[arg-type]
     await log.append(record(0))
     await settled(log)
     sync.takes = False
     await log.append_many([record(1), record(2)])
+    assert sync.closed
+    threads = Threads(monkeypatch)
+    await log.append_many([record(3), record(4)])
+    assert threads.names == ["message-log"]
     log.close()
-    assert ids(tmp_path) == ["m-0", "m-1", "m-2"]
+    assert ids(tmp_path) == [f"m-{n}" for n in range(5)]
 
 
 @on_loop

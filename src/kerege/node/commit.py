@@ -176,6 +176,8 @@ class CommitLog:
             return False
         self._gathered, self._flying = [], (group, placed.first)
         if not self._sync.begin(self._writer.descriptor, self._landed):
+            self._sync.close()  # it will not take the next one either: from now on the thread waits for the disk
+            self._sync = None
             self._landed(_synced(self._writer.descriptor))
         return True
 
