@@ -32,7 +32,7 @@ Workbook = Callable[..., Path]
 
 _TWO_MILLION = """
 import resource
-from kerege.catalogue.profile import ColumnHead, profile_table
+from kerege.catalogue.inventory.profile import ColumnHead, profile_table
 def rows():
     for i in range(2_000_000):
         yield i, (f"K{i * 7919 % 2_000_003}", "AB"[i % 2])

@@ -163,12 +163,17 @@ def test_text_that_is_not_utf8_is_told_by_row_column_and_likely_encoding(registe
     assert error.value.params["guess"] in ("cp1251", "koi8-r", "cp866")
 
 
-def test_a_source_that_dies_mid_harvest_gives_no_half_of_one(register: str) -> None:
-    """The server ends the connection after the first of two tables was read."""
+def large_table(register: str) -> None:
+    """A table whose rows are still on their way when the first of them is read."""
     with psycopg.connect(register, autocommit=True) as db:
         db.execute(
             "CREATE TABLE IF NOT EXISTS dying AS SELECT i AS id, repeat('x', 900) AS body FROM generate_series(1, 60000) i"
         )
+
+
+def test_a_source_that_dies_mid_harvest_gives_no_half_of_one(register: str) -> None:
+    """The server ends the connection after the first of two tables was read."""
+    large_table(register)
 
     def end_it(name: str) -> None:
         if name == "persons":
@@ -183,6 +188,7 @@ def test_a_source_that_dies_mid_harvest_gives_no_half_of_one(register: str) -> N
 def test_a_server_that_dies_between_two_rows_is_told(register: str) -> None:
     from kerege.catalogue.sources.databases import Database
 
+    large_table(register)
     source = Database.at_url(register, Reading(Limits(rows=60_000), tables=("dying",)))
     stream = source.tables()[0].rows()
     next(stream)

@@ -13,7 +13,7 @@ import pytest
 from kerege.semantics import Crosswalk, Policy, load_pack
 from kerege.semantics.crosswalks.sssom import Row, write_sssom
 from kerege.semantics.errors import CodeListUnknown, CrosswalkUnknown, MappingUnknown, PackInvalid, PayloadIncomplete
-from kerege.semantics.mappings import translate
+from kerege.semantics import translate
 
 from .support import COUNTRY, country_pack
 

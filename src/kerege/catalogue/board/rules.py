@@ -260,7 +260,8 @@ def steps(facts: DatasetFacts, counts: Mapping[Measure, Count]) -> tuple[Step, .
     if not facts.attributes:
         return (Step("harvest", command=f"kerege harvest {shown(facts.source)} --plan", page=page),)
     if counts[Measure.OWNED].missing:
-        command = f"kerege owner name {name} --organisation {facts.organisation or 'ORG'} --unit UNIT --legal-basis ACT"
+        runs = facts.organisation or "ORG"
+        command = f"kerege owner name {name} --organisation {runs} --unit UNIT --legal-basis ACT --by WHO"
         found.append(Step("own", counts[Measure.OWNED].missing, command, page))
     if not counts[Measure.MAPPED].complete:
         column = counts[Measure.MAPPED].missing[0]
