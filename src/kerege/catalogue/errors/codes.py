@@ -1,0 +1,109 @@
+"""What can be wrong with codes: crosswalks and code lists kept, values translated, decisions, what a change would reach."""
+
+from __future__ import annotations
+
+from kerege.catalogue.errors.base import CatalogueError
+
+
+class CodeUnknown(CatalogueError):
+    code = "catalogue.code_unknown"
+    message = "{source}, row {row}, column {column}: the code {value} {why} {crosswalk}."
+    hint = (
+        "Settle it with: kerege crosswalk accept {file} {code_typed} TARGET --by NAME. "
+        "Or run with --policy quarantine (such rows are put aside) or --policy pass-and-flag (they pass, marked)."
+    )
+
+
+class CodeWithoutCounterpart(CodeUnknown):
+    code = "catalogue.code_without_counterpart"
+    message = (
+        "{source}, row {row}, column {column}: the code {value} is recorded as having no counterpart in {crosswalk}."
+    )
+    hint = (
+        "Run with --policy quarantine (such rows are put aside), null-and-flag (no value, marked) or pass-and-flag. "
+        "If it has a counterpart after all: kerege crosswalk accept {file} {code_typed} TARGET --by NAME."
+    )
+
+
+class TargetUnknown(CatalogueError):
+    code = "catalogue.target_unknown"
+    message = (
+        "{target} is none of the {known} targets that the crosswalk {crosswalk} knows; {code_given} was left as it was."
+    )
+    hint = "Look for a typing error (kerege crosswalk open shows the candidates). If a new target is meant, say so with --new-target."
+
+
+class OutputExists(CatalogueError):
+    code = "catalogue.output_exists"
+    message = "{path}: this file is there already and is left as it was."
+    hint = "Name another file with --out, or move the old one away."
+
+
+class OutputColumnTaken(CatalogueError):
+    code = "catalogue.output_column_taken"
+    message = "{source}: the new column {column} (from {by}) would take the place of {taken}."
+    hint = "Name another one with --column {by}=NEW:CROSSWALK. What replaces a column in place is written --column {by}:CROSSWALK."
+
+
+class CrosswalkNeedsDay(CatalogueError):
+    code = "catalogue.crosswalk_needs_day"
+    message = "What the codes of {crosswalk} mean depends on the record's day, and none was named."
+    hint = "Name the column that holds it with --as-of COLUMN, or one day for all records with --as-of yyyy-mm-dd."
+
+
+class CrosswalkNeedsCells(CatalogueError):
+    code = "catalogue.crosswalk_needs_cells"
+    message = (
+        "What the codes of {crosswalk} mean depends on {cells}, which {source} does not have. Columns now: {columns}."
+    )
+    hint = "Where a column has another name in this register, say so: --given NAME=COLUMN. Otherwise bring the column in, or map with --mapping."
+
+
+class CrosswalkBroken(CatalogueError):
+    code = "catalogue.crosswalk_broken"
+    message = "{file}, row {row}, column {column}: {reason}."
+    hint = "A crosswalk is an SSSOM TSV; correct the row, or make it anew with: kerege crosswalk suggest."
+
+
+class ConceptUnknown(CatalogueError):
+    code = "catalogue.concept_unknown"
+    message = "The country pack knows no concept {concept}."
+    hint = "Concepts stand in the country pack's concepts.yaml; add it there first, in three languages."
+
+
+class CodeListRefused(CatalogueError):
+    code = "catalogue.codelist_refused"
+    message = "{list} {version}: {errors} errors; the first: {first}."
+    hint = (
+        "See all of them with kerege codelist check FILE, correct the file and import it again; nothing was taken over."
+    )
+
+
+class CodeListVersionTaken(CatalogueError):
+    code = "catalogue.codelist_version_taken"
+    message = "{list} {version} is in the catalogue already and says something else ({changes} differ)."
+    hint = "Give the file its own version number: --version. See what differs with: kerege codelist diff {list}@{version} FILE"
+
+
+class CodeListVersionUnknown(CatalogueError):
+    code = "catalogue.codelist_version_unknown"
+    message = "The catalogue has no {kind} {id} {version}; it has: {known}."
+    hint = "List what is there with kerege codelist list, or import the file with kerege codelist import."
+
+
+class CrosswalkNotInForce(CatalogueError):
+    code = "catalogue.crosswalk_not_in_force"
+    message = "The version {version} of {crosswalk} is not in force (in force: {in_force}), so it settles no code."
+    hint = "Have it submitted, approved and published: kerege lifecycle act; its codes are settled with that."
+
+
+class DecisionRefused(CatalogueError):
+    code = "catalogue.decision_refused"
+    message = "The decision on the code {code_given} of {crosswalk} was not kept: {reason}."
+    hint = "Say the target code, who decides (--by) and, against an earlier decision, why (--reason)."
+
+
+class ImpactUnknown(CatalogueError):
+    code = "catalogue.impact_unknown"
+    message = "There is no {kind} {key} that anything rests on; near it: {known}."
+    hint = "A code is written `LIST CODE`, a field or cell `MAPPING NAME`; lists are told by: kerege codelist list"
