@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -245,6 +245,26 @@ def test_findings_of_one_kind_are_counted_up_and_not_repeated(people: Path) -> N
     view = queries.overview()
     assert view.finding_counts == {"code-unknown": 10}
     assert next(f for f in view.datasets[0].fields if f.name == "region").findings == 1
+
+
+def test_a_dataset_with_thousands_of_findings_is_told_by_their_kinds(write_csv: WriteCsv) -> None:
+    learn(write_csv("people.csv", ["id", "region"], [[i, "A"] for i in range(10)]))
+    field = Field.objects.get(name="region")
+    Finding.objects.bulk_create(
+        Finding(
+            dataset=field.dataset, field=field if kind == "code-unknown" else None, kind=kind, detail=f"{n}", records=2, found_by="harvest",
+            found_at=NOW + timedelta(minutes=n),
+        )
+        for kind, many in (("code-unknown", 2000), ("emptied", 1))
+        for n in range(many)
+    )  # fmt: skip
+    view = queries.dataset(field.dataset_id)
+    assert [(f.column, f.kind, f.count, f.records) for f in view.findings] == [
+        ("region", "code-unknown", 2000, 4000),
+        ("", "emptied", 1, 2),
+    ]
+    assert view.findings[0].found_at == NOW + timedelta(minutes=1999)
+    assert (view.finding_count, view.fields[1].findings) == (2001, 2000)
 
 
 def test_reading_the_catalogue_costs_a_few_queries_however_many_datasets(

@@ -301,6 +301,24 @@ def test_search_narrows_by_its_facets(country: Any) -> None:
     assert found["facets"]["kind"] == {"field": found["total"]}
 
 
+def test_a_name_in_the_host_header_costs_no_other_export_and_stands_in_the_answer(
+    country: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    made, find = [], dcat.export
+    monkeypatch.setattr(dcat, "export", lambda **k: made.append(1) or find(**k))
+    etags = set()
+    for form in ("ttl", "jsonld", "rdf"):
+        for host in ("one.example", "two.example:8080", "two.example:8081"):
+            told = country.get(f"{API}catalogue.{form}", headers={"Host": host})
+            assert f"http://{host}/ky/catalogue/".encode() in told.content
+            assert b".invalid" not in told.content
+            etags.add(told.headers["ETag"])
+            again = country.get(f"{API}catalogue.{form}", headers={"Host": host, "If-None-Match": told.headers["ETag"]})
+            assert again.status_code == 304
+    assert (len(made), len(etags)) == (3, 9)
+
+
 def test_what_is_made_from_the_whole_catalogue_is_made_again_after_every_change_and_only_then(
     country: Any, ledger: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 """The officer's desk: the list and its pages, one story with its provenance, and the trace that opening it leaves."""
 
+import json
+
 import pytest
 import web_country as country
 from web_pages import check
@@ -185,6 +187,21 @@ def test_a_story_that_cannot_be_recorded_is_not_shown(people, officer, cases, ho
     response = officer.get(f"/en/applications/{country.ADMIT}/")
     assert response.status_code == 500
     assert "Токтосунова" not in response.content.decode()
+
+
+@pytest.mark.parametrize("member", ["", "KG/GOV/70000003"])
+def test_an_officer_whose_account_names_no_subsystem_is_shown_no_case(officer, people, cases, home, member):
+    told = [one | {"member": member} if one["id"] == "officer-1" else one for one in people["people"]]
+    (home / "demo-people.json").write_text(json.dumps({"people": told}, ensure_ascii=False), encoding="utf-8")
+    officer.raise_request_exception = False
+    response = officer.get(f"/ru/applications/{country.ADMIT}/")
+    assert response.status_code == 403
+    told = check(response, "ru").text
+    assert "Неизвестно, для какой организации вы читаете" in told
+    assert "Токтосунова" not in told.replace(
+        "Айгуль Токтосунова", ""
+    )  # the child's name; the officer's own is on every page
+    assert not PersonalDataRead.objects.exists()
 
 
 def test_an_unknown_case_is_not_there_and_leaves_no_trace(officer, cases):

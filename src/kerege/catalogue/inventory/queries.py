@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Count, Max, Sum
 
 from kerege.catalogue.codes.concepts import Concept, load_concepts
 from kerege.catalogue.errors import DatasetUnknown
@@ -48,11 +48,13 @@ class FieldView:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
+    """The open findings of one kind and column ("" for the whole dataset): how many, in how many records, when one was seen last.
+    What was seen is told at the desks (`inventory.findings`)."""
+
     column: str
     kind: str
-    detail: str
+    count: int
     records: int
-    found_by: str
     found_at: datetime
 
 
@@ -78,7 +80,7 @@ class DatasetView:
 
     @property
     def finding_count(self) -> int:
-        return len(self.findings)
+        return sum(f.count for f in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,28 +185,33 @@ def _datasets(**only: Any) -> list[DatasetView]:
     truths: dict[int, list[str]] = {}
     for field_id, concept in SourceOfTruth.objects.valid_at(clock.now()).values_list("field_id", "concept"):
         truths.setdefault(field_id, []).append(concept)
-    findings: dict[int, list[Finding]] = {}
+    findings: dict[int, list[FindingView]] = {}
     per_field: Counter[int] = Counter()
-    for finding in (
-        Finding.objects.filter(settled_at=None, dataset__in=ids).select_related("field").order_by("-found_at")
-    ):
-        findings.setdefault(finding.dataset_id, []).append(finding)
-        if finding.field_id is not None:
-            per_field[finding.field_id] += 1
+    for found in _findings(ids):
+        told = FindingView(found["field__name"] or "", found["kind"], found["n"], found["seen_in"], found["last"])
+        findings.setdefault(found["dataset"], []).append(told)
+        if found["field"] is not None:
+            per_field[found["field"]] += told.count
     fields: dict[int, list[FieldView]] = {}
     for field in Field.objects.filter(dataset__in=ids).select_related("concept_link").order_by("position", "pk"):
         fields.setdefault(field.dataset_id, []).append(_field_view(field, concepts, owners, truths, per_field))
     return [_dataset_view(d, tuple(fields.get(d.pk, ())), findings.get(d.pk, [])) for d in datasets]
 
 
-def _dataset_view(row: Dataset, fields: tuple[FieldView, ...], findings: list[Finding]) -> DatasetView:
-    told = tuple(
-        FindingView(f.field.name if f.field else "", f.kind, f.detail, f.records, f.found_by, f.found_at)
-        for f in findings
+def _findings(ids: Sequence[int]) -> Any:
+    """Open findings counted by dataset, column and kind, in the database: a table may have thousands of them. Seen last first."""
+    return (
+        Finding.objects.filter(settled_at=None, dataset__in=ids)
+        .values("dataset", "field", "field__name", "kind")
+        .annotate(n=Count("pk"), seen_in=Sum("records"), last=Max("found_at"))
+        .order_by("-last", "field__position", "kind", "field")
     )
+
+
+def _dataset_view(row: Dataset, fields: tuple[FieldView, ...], findings: list[FindingView]) -> DatasetView:
     return DatasetView(
         row.pk, row.source, row.table, row.kind, row.organisation, row.description, row.rows,
-        bool(row.profile.get("sampled")), row.vanished, row.harvested_at, fields, told,
+        bool(row.profile.get("sampled")), row.vanished, row.harvested_at, fields, tuple(findings),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from kerege.ground.errors import KeregeError
 from kerege.membership.models import Contract, Member
 from kerege.web.api import catalogue_leaving as leaving
 from kerege.web.api import catalogue_shown as shown
-from kerege.web.api.catalogue_addresses import addresses
+from kerege.web.api.catalogue_addresses import NOWHERE, addresses
 from kerege.web.api.catalogue_http import (
     answer,
     answer_bytes,
@@ -220,14 +220,15 @@ def rdf(request: HttpRequest, form: str) -> HttpResponse:
     if form not in kinds:
         return _missing("format", form)
     name, media = kinds[form]
-    root = request.build_absolute_uri("/")
 
-    def made() -> tuple[bytes, str]:
-        data = dcat.serialise(dcat.export(addresses=addresses(root)), name)
-        return data, etag_of(data)
+    def made() -> tuple[list[bytes], str]:
+        data = dcat.serialise(dcat.export(addresses=addresses(NOWHERE)), name)
+        return data.split(NOWHERE.encode()), etag_of(data)
 
-    data, etag = kept(("dcat", form, root), made)
-    return answer_bytes(request, data, media, etag=etag)
+    # made once, whatever the request calls this hub: else every name in a Host header would cost, and keep, another export
+    parts, made_as = kept(("dcat", form), made)
+    root = request.build_absolute_uri("/").rstrip("/").encode()
+    return answer_bytes(request, root.join(parts), media, etag=etag_of(made_as.encode() + root))
 
 
 def nothing(request: HttpRequest, rest: str) -> HttpResponse:

@@ -14,6 +14,7 @@ from kerege.catalogue.exports.dcat_graph import Addresses
 from kerege.web.desks.catalogue import contracts
 
 _LANGUAGE: Final = "ky"
+NOWHERE: Final = "https://this-hub.invalid"  # stands for the hub's address in what is made before it is known (RFC 6761, 6.4: nobody's name)
 
 
 def is_root(text: str) -> bool:

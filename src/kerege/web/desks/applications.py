@@ -15,6 +15,7 @@ from django.shortcuts import render
 
 from kerege.ground import clock
 from kerege.reconcile import queries as reconcile
+from kerege.reconcile.errors import ReaderUnknown
 from kerege.services import queries
 from kerege.services.cases import STATUSES
 from kerege.services.definitions import OUTCOME_KINDS
@@ -72,7 +73,10 @@ def story(request: HttpRequest, case_id: str) -> HttpResponse:
         raise Http404 from error
     officer = who(request)
     assert officer is not None  # the guard let only officers in
-    reading.record(found, officer, clock.now())
+    try:
+        reading.record(found, officer, clock.now())
+    except ReaderUnknown as error:
+        return render(request, "403.html", {"refusal": error.code}, status=403)
     context = {
         **story_view.of(found),
         "differences": [

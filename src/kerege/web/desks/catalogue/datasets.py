@@ -54,7 +54,7 @@ def dataset(request: HttpRequest, dataset_id: int) -> HttpResponse:
         "view": view, "name": name, "agency": agency,
         "fields": fields, "cut": cut, "one_owner": _one_owner(fields), "state": state[0], "version": state[1],
         "counts": _counts(ownership, present, view), "described": bool(view.kind in ("openapi", "wsdl", "node") and not view.rows),
-        "findings": [frame.finding(f) for f in view.findings[:_FINDINGS]], "findings_more": max(0, len(view.findings) - _FINDINGS),
+        "findings": [frame.finding(f) for f in view.findings[:_FINDINGS]], "findings_more": sum(f.count for f in view.findings[_FINDINGS:]),
         "at_desk": frame.at_desk(request, "desks-findings", owner=view.organisation),
         "vanished": [f.name for f in view.fields if f.vanished], "personal": any(f.personal for f in present),
         "contracts": _contracts(dataset_id, now), "services": [(labels.data_service(code), frame.contract(mapping)) for code, mapping in services],

@@ -191,6 +191,7 @@ def finding(one: Shown) -> dict[str, Any]:
         "column": one.column,
         "records": one.records,
         "found_at": one.found_at,
+        "count": getattr(one, "count", 1),
     }
 
 
