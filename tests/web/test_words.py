@@ -11,6 +11,7 @@ import kerege.web
 from kerege.ground.text import Text
 from kerege.services import definitions
 from kerege.web import words
+from kerege.web.desks import desk_findings_words
 
 ROOM = Path(kerege.web.__file__).parent
 TEMPLATES = sorted((ROOM / "templates").rglob("*.html"))
@@ -29,6 +30,20 @@ def test_every_key_in_the_code_is_worded():
         asked |= set(re.findall(r'(?<![\w.])word\(\s*"([^"{]+)"', file.read_text(encoding="utf-8")))
     assert len(asked) > 10
     assert sorted(asked - set(words.catalogue())) == []
+
+
+def test_every_line_is_asked_for_by_a_page_or_the_code():
+    """By its whole key, by a group of coded values (`{% term "state" x %}`), or by a beginning that the code fills (`f"rule.{kind}"`)."""
+    written = "\n".join(
+        file.read_text(encoding="utf-8") for kind in ("*.py", "*.html", "*.js") for file in sorted(ROOM.rglob(kind))
+    )
+    whole = set(re.findall(r"""["']([\w.:/-]+)["']""", written))
+    groups = set(re.findall(r'(?:%\s*term|\bterm\(|_from_english\()\s*"([^"]+)"', written)) | set(
+        desk_findings_words.NAMES
+    )
+    begun = {f"{group}." for group in groups} | set(re.findall(r'f"([\w-]+(?:[.][\w-]+)*[.-])\{', written))
+    left = [key for key in words.catalogue() if key not in whole and not key.startswith(tuple(begun))]
+    assert left == []
 
 
 def test_the_same_places_are_filled_in_all_three_languages():
@@ -107,7 +122,7 @@ def test_a_line_with_forms_has_those_its_language_needs_and_is_asked_for_with_a_
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("lifecycle", "state"), ("finding", "change"), ("finding", "kind"), ("reg-request", "request"), ("reach", "severity"),
+    [("lifecycle", "state"), ("finding", "change"), ("reg-request", "request"), ("reach", "severity"),
      ("cmode.line", "mode"), ("thing", "node")],
 )  # fmt: skip
 def test_the_same_code_reads_the_same_at_the_desks_and_in_the_catalogue(one, other):

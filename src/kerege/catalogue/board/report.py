@@ -170,7 +170,7 @@ def _datasets(view: Board, language: str) -> list[str]:
         facts = line.facts
         parts += [
             '<section class="keep">', f"<h3>{_e(facts.dataset)}</h3>",
-            f"<p>{_e(say('organisation', language))}: {_e(facts.organisation or '—')}</p>",
+            f"<p>{_e(say('organisation', language))}: {_e(facts.organisation or '–')}</p>",
             f"<p>{_e(say('critical_because', language, reason=facts.reason, by=facts.marked_by))}</p>",
         ]  # fmt: skip
         interim = sum(a.interim for a in facts.attributes)

@@ -15,14 +15,14 @@ from kerege.catalogue.codes.unmapped import KIND as UNKNOWN
 from kerege.web.formats import number, percent
 from kerege.web.words import has, language, term, word
 
-_NAMES: Final = ("finding", "kind", "change")  # where kinds are worded, the first that has it
+NAMES: Final = ("finding", "change")  # where kinds are worded, the first that has it
 _MOST: Final = 12  # codes or masks of one sentence
 _NO_TARGET: Final = re.compile(r"(?s)(?P<code>.*) has no target in (?P<crosswalk>\S+)\Z")
 
 
 def name(kind: str) -> str:
     """What a finding of the catalogue is called."""
-    for group in _NAMES:
+    for group in NAMES:
         if has(f"{group}.{kind}"):
             return word(f"{group}.{kind}")
     return word("finding.other")
