@@ -10,10 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from kerege.semantics import Crosswalk, Policy, load_pack
+from kerege.semantics import Crosswalk, Policy, load_pack, translate
 from kerege.semantics.crosswalks.sssom import Row, write_sssom
 from kerege.semantics.errors import CodeListUnknown, CrosswalkUnknown, MappingUnknown, PackInvalid, PayloadIncomplete
-from kerege.semantics import translate
 
 from .support import COUNTRY, country_pack
 
