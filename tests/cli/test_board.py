@@ -41,7 +41,13 @@ def test_a_board_is_begun_marked_worked_on_kept_and_printed(tmp_path: Path) -> N
     assert (before["day"], before["totals"]["owned"]["done"]) == (1, 0)
     command = before["datasets"][0]["next"][0]["command"]
     assert command == f"kerege owner name {DATASET} --organisation ORG --unit UNIT --legal-basis ACT --by WHO"
-    typed = command.replace("ORG", "70000001").replace("UNIT", "Registry").replace("ACT", "Law5").replace("WHO", "asanova").split()[1:]
+    typed = (
+        command.replace("ORG", "70000001")
+        .replace("UNIT", "Registry")
+        .replace("ACT", "Law5")
+        .replace("WHO", "asanova")
+        .split()[1:]
+    )
     run(typed)
     second = json.loads(run(["board", "--json"]))["datasets"][0]["next"][0]["command"]
     run(second.replace("CONCEPT", "school.code").replace("WHO", "asanova").split()[1:])

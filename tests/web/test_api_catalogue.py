@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "catalogue"))  # for `open_ca
 
 import open_catalogue as world
 
+from kerege.catalogue import revision
 from kerege.catalogue.board import doings as board
 from kerege.catalogue.exports import dcat, publication
 from kerege.catalogue.inventory import doings, queries
@@ -362,6 +363,7 @@ def test_what_is_made_from_the_whole_catalogue_is_made_again_after_every_change_
         lambda: ownership.end_owner(*place, "Budget act", "closed", clock.now(), by="asanova"),
         lambda: doings.set_organisation(world.SOURCE, "70000003"),
         lambda: Member.objects.filter(pk=member.pk).update(name_ru="Другое имя"),
+        lambda: monkeypatch.setattr(revision, "pack_state", lambda: (1, 1)),  # as if a file of the pack had been changed
         lambda: lifecycle.act(
             lifecycle.Subject("dataset", f"{world.SOURCE}#school", "1"), "deprecate", "asanova", "x", clock.now(), ledger=ledger
         ),

@@ -33,6 +33,12 @@ def pack_folder() -> Path:
 
 def current_pack() -> Pack:
     """The pack with the country's full lists, where the installation has them."""
+    newest, files = pack_state()
+    return _load(pack_folder(), settings.get("country_data"), newest, files)
+
+
+def pack_state() -> tuple[int, int]:
+    """When a file of the pack was changed last (nanoseconds since 1970) and how many there are: another pair is another pack."""
     folder, data = pack_folder(), settings.get("country_data")
     files = [
         *folder.glob("*.*"),
@@ -40,8 +46,7 @@ def current_pack() -> Pack:
     ]
     if data and (Path(data) / "soate.csv").is_file():
         files.append(Path(data) / "soate.csv")
-    newest = max((f.stat().st_mtime_ns for f in files), default=0)
-    return _load(folder, data, newest, len(files))
+    return max((f.stat().st_mtime_ns for f in files), default=0), len(files)
 
 
 @lru_cache(maxsize=2)
@@ -137,3 +142,13 @@ def read_crosswalk(crosswalk: str, version: str, _digest: str) -> Crosswalk:
     from kerege.catalogue.codes.versions import load_crosswalk
 
     return load_crosswalk(crosswalk, version)
+
+
+def kept_crosswalk(crosswalk: str, version: str = "") -> Crosswalk:
+    """A version as `codes.versions.load_crosswalk` finds it (the newest where none is named), read once per process."""
+    from kerege.catalogue.codes.versions import load_crosswalk
+    from kerege.catalogue.models import CrosswalkVersion
+
+    rows = CrosswalkVersion.objects.filter(crosswalk=crosswalk, **({"version": version} if version else {}))
+    found = rows.order_by("-id").values_list("version", "digest").first()
+    return read_crosswalk(crosswalk, *found) if found else load_crosswalk(crosswalk, version)

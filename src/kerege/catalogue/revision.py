@@ -6,7 +6,7 @@
 A doing says `touched` within its own transaction: it adds a row, and never changes one, so that doings do not wait for each other, and a change
 that is taken back takes its row with it. Two doings may end in another order than they began: the number of rows tells them apart besides the newest.
 What the catalogue's doings do not change is asked itself, for it is small: members and contracts of the network. An owner's term begins and ends by
-itself: how many have begun and ended belongs to the state. The country pack is read once a process, so what is kept from it must not outlive one.
+itself: how many have begun and ended belongs to the state. So does when a file of the country pack was changed last.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Final
 from django.db.models import Count, Max, Q
 
 from kerege.catalogue.models import CatalogueChange, ContractVersion, Owner, SourceOfTruth
+from kerege.catalogue.packs import pack_state
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest
 from kerege.membership.models import Contract, Member
@@ -52,5 +53,13 @@ def revision(now: datetime) -> str:
     ]  # fmt: skip
     own = sorted(set(ContractVersion.objects.values_list("contract", flat=True)))
     return digest(
-        [changes, newest, terms, [list(m) for m in members], [[str(c) for c in row] for row in contracts], own]
+        [
+            changes,
+            newest,
+            list(pack_state()),
+            terms,
+            [list(m) for m in members],
+            [[str(c) for c in row] for row in contracts],
+            own,
+        ]
     )

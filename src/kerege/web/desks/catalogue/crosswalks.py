@@ -13,11 +13,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue.browse import lists as browse
 from kerege.catalogue.codes.queries import VersionView, versions
-from kerege.catalogue.codes.versions import load_crosswalk
 from kerege.catalogue.errors import CodeListVersionUnknown
 from kerege.catalogue.lifecycle.rules import IN_FORCE, State
 from kerege.catalogue.models import CrosswalkVersion
-from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, current_pack, pack_in_force
+from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, current_pack, kept_crosswalk, pack_in_force
 from kerege.semantics.crosswalks.sssom import Crosswalk, Row
 from kerege.semantics.normalise.folding import fold
 from kerege.web.desks.catalogue import frame
@@ -33,7 +32,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     cut = frame.cut(request, len(ids), _ROWS)
     rows = []
     for crosswalk_id in ids[cut.offset : cut.offset + cut.limit]:
-        found = pack.crosswalks.get(crosswalk_id) or load_crosswalk(crosswalk_id)
+        found = pack.crosswalks.get(crosswalk_id) or kept_crosswalk(crosswalk_id)
         open_codes, records = counts.get(crosswalk_id, (0, 0))
         rows.append({
             "id": crosswalk_id, "title": found.title or crosswalk_id, "rows": len(found.rows), "source": found.subject_source,
@@ -49,7 +48,7 @@ def find(crosswalk_id: str, version: str = "") -> Crosswalk | None:
     if shown is not None:
         return shown
     try:
-        return load_crosswalk(crosswalk_id, version)
+        return kept_crosswalk(crosswalk_id, version)
     except CodeListVersionUnknown:
         return None
 
