@@ -88,6 +88,16 @@ def test_a_plan_is_refused_when_the_file_changed_in_between(people: Path) -> Non
     assert Plan.objects.get().status == Plan.OPEN
 
 
+def test_what_was_put_in_a_file_s_place_is_refused_before_anything_of_it_is_parsed(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(people)
+    people.write_bytes(b"\0" * 4_000)  # which no reader of CSV takes
+    monkeypatch.setattr(doings, "harvest_source", None)
+    with pytest.raises(errors.PlanStale, match="bytes"):
+        doings.apply_plan(made.plan_id, NOW)
+
+
 def test_a_plan_is_refused_when_a_database_changed_in_between(sqlite_register: Path) -> None:
     import sqlite3
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from kerege.catalogue.errors import FileTruncated, SheetBinary
+from kerege.catalogue.inventory.harvest import harvest_source
+from kerege.catalogue.sources import sheets
 from kerege.semantics.codelists.files import parse_codelist
-from kerege.semantics.codelists.sheet_extent import Extent, column_number
+from kerege.semantics.codelists.sheet_extent import COMPOUND, Extent, column_number
 from kerege.semantics.errors import CodeListInvalid
 
 OFFICE = " ".join(
@@ -94,9 +98,41 @@ def test_sheets_that_are_too_large_only_together_are_refused(monkeypatch: pytest
         parse_codelist(package({f"xl/s{n}.xml": part for n in range(5)}), "many.xlsx", "t:l")
 
 
-@pytest.mark.parametrize(
-    "data", [package({"xl/Workbook.bin": b"1"}), b"\xd0\xcf\x11\xe0" + package({"a": b"1"})], ids=["xlsb", "xls"]
-)
-def test_a_workbook_of_a_kind_whose_extent_cannot_be_told_is_no_code_list(data: bytes) -> None:
-    with pytest.raises(CodeListInvalid, match=r"binary workbook|of another kind"):
-        parse_codelist(data, "x.xlsx", "t:l")
+BINARY = {
+    "xlsb": package({"xl/Workbook.bin": b"1"}),
+    "xlsb written on Windows": package({"xl\\workbook.bin": b"1"}),
+    "xls": COMPOUND + bytes(6_000),
+    "xls before a container": COMPOUND + package({"xl/workbook.xml": b"1"}),
+}
+
+
+@pytest.mark.parametrize("data", BINARY.values(), ids=BINARY)
+@pytest.mark.parametrize("ending", [".xlsx", ".ods"])
+def test_a_workbook_of_a_kind_whose_extent_cannot_be_told_is_refused_under_any_name(
+    data: bytes, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("python_calamine.CalamineWorkbook", None)  # whose reader of XLS ends the whole process
+    monkeypatch.setattr(sheets, "CalamineWorkbook", None)
+    with pytest.raises(CodeListInvalid, match=r"binary workbook .*save it as XLSX"):
+        parse_codelist(data, f"x{ending}", "t:l")
+    (tmp_path / f"x{ending}").write_bytes(data)
+    with pytest.raises(SheetBinary, match="binary workbook") as refused:
+        harvest_source(str(tmp_path / f"x{ending}"))
+    assert "save it as XLSX" in refused.value.hint
+
+
+@pytest.mark.parametrize("ending", [".xls", ".XLS", ".xlsb", ".xla"])
+def test_a_binary_workbook_is_refused_by_its_name_whatever_it_holds(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheets, "CalamineWorkbook", None)
+    (tmp_path / f"x{ending}").write_bytes(package({"xl/workbook.xml": b"1"}))
+    with pytest.raises(SheetBinary, match="binary workbook"):
+        harvest_source(str(tmp_path / f"x{ending}"))
+
+
+def test_what_does_not_begin_as_a_container_is_no_spreadsheet(tmp_path: Path) -> None:
+    for data in (b"", b"\x09\x08\x10\x00" + bytes(600), b"<html>" + package({"a": b"1"})):
+        (tmp_path / "x.xlsx").write_bytes(data)
+        with pytest.raises(FileTruncated, match="does not begin as a zip container"):
+            harvest_source(str(tmp_path / "x.xlsx"))

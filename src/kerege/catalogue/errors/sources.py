@@ -102,6 +102,15 @@ class HeaderTooWide(SourceError):
     )
 
 
+class SheetBinary(SourceError):
+    code = "catalogue.sheet_binary"
+    message = (
+        "{source}: it is a binary workbook ({kind}) or a workbook under a password; such files are not read, whatever "
+        "their name is."
+    )
+    hint = "Open it in a spreadsheet program, save it as XLSX or ODS without a password, and harvest that file."
+
+
 class SheetTooWide(SourceError):
     code = "catalogue.sheet_too_wide"
     message = "{source}: a sheet reaches to row {rows} and column {columns}, the sheets to more than {limit} cells; most of them are empty."

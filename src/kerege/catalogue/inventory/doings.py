@@ -19,7 +19,7 @@ from kerege.catalogue.errors import (
     PlanUnknown,
 )
 from kerege.catalogue.inventory.drift import Drift, drifts, gone, undoes
-from kerege.catalogue.inventory.harvest import Harvest, Options, harvest_source
+from kerege.catalogue.inventory.harvest import Harvest, Options, harvest_source, named_and_marked
 from kerege.catalogue.inventory.plans import Change, diff, what_moved
 from kerege.catalogue.inventory.profile import TableProfile, as_column
 from kerege.catalogue.inventory.usage import add_usage, counted_until
@@ -117,10 +117,14 @@ def apply_plan(plan_id: str, now: datetime, *, source: str = "", by: str = "") -
         raise PlanStale(
             plan=plan_id, source=plan.source, what="the source is not where it was (name it anew); it may have"
         )
-    seen = harvest_source(text, Options.from_dict(plan.options))
-    if seen.source != plan.source:
+    options = Options.from_dict(plan.options)
+    name, fingerprint = named_and_marked(text, options)
+    if name != plan.source:
         raise PlanStale(plan=plan_id, source=plan.source, what="this is another source; what it is")
-    if seen.fingerprint != plan.fingerprint:
+    if fingerprint != plan.fingerprint:  # what was put in the file's place is not parsed
+        raise PlanStale(plan=plan_id, source=plan.source, what="the file's bytes")
+    seen = harvest_source(text, options)
+    if seen.fingerprint != plan.fingerprint:  # exchanged since
         raise PlanStale(plan=plan_id, source=plan.source, what="the file's bytes")
     if seen.digest != plan.profile_digest:
         then = [TableProfile.from_dict(t) for t in plan.profile]

@@ -86,6 +86,15 @@ class Harvest:
         return sum(len(f.codes) for t in self.tables for f in t.fields)
 
 
+def named_and_marked(text: str, options: Options) -> tuple[str, str]:
+    """The name of the source at `text` and its fingerprint, with nothing of it parsed."""
+    source = open_source(text, options.reading)
+    try:
+        return source.name, source.fingerprint()
+    finally:
+        source.close()
+
+
 def harvest_source(text: str, options: Options | None = None, progress: Callable[[str], None] | None = None) -> Harvest:
     """Read the source at `text` (path or URL) and profile every table. Raises a SourceError naming the place of any trouble.
 

@@ -15,7 +15,7 @@ from kerege.catalogue.sources.base import Limits, Reading, Source, Table
 __all__ = ["Limits", "Reading", "Source", "Table", "open_source"]
 
 _DELIMITED = {".csv", ".tsv", ".txt", ".tab"}
-_SHEETS = {".xlsx", ".ods", ".xlsm", ".xls"}
+_SHEETS = {".xlsx", ".ods", ".xlsm", ".xls", ".xla", ".xlsb"}  # the last three are refused there, with what to do
 _SERVERS = {"postgresql", "postgres", "mysql", "mariadb", "sqlite"}
 _SQLITE = {".sqlite", ".sqlite3", ".db"}
 _DUCKDB = {".duckdb", ".ddb"}

@@ -1,4 +1,7 @@
-"""Spreadsheets (XLSX, ODS and their older kin), one table per sheet.
+"""Spreadsheets (XLSX, ODS), one table per sheet.
+
+The binary kinds (XLS, XLSB) are refused by what stands in the file, whatever its name is: how far their sheets reach cannot be told before a
+reader takes memory for it.
 
 A header spread over merged cells has no name per column; it is refused with its place rather than guessed. Dates become ISO dates,
 whole floats lose their ".0" (a spreadsheet has only floats), so that a code 660 is "660".
@@ -21,6 +24,7 @@ from kerege.catalogue.errors import (
     FileTruncated,
     HeaderMerged,
     PackageTooLarge,
+    SheetBinary,
     SheetTooWide,
     SourceError,
     SourceMissing,
@@ -29,10 +33,10 @@ from kerege.catalogue.errors import (
 from kerege.catalogue.inventory.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 from kerege.catalogue.sources.cost import Cost
-from kerege.semantics.codelists.sheet_extent import Extent, column_number
-from kerege.semantics.codelists.xls_extent import extents
+from kerege.semantics.codelists.sheet_extent import COMPOUND, Extent, binary_kind, column_number
 
 _PIECE: Final = 1 << 20
+_BINARY: Final = {".xls": "XLS", ".xla": "XLS", ".xlsb": "XLSB"}
 _WIDEST: Final = 10  # bytes one character may take in XML
 _PLACE: Final = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
 _MOST_CELLS: Final = 50_000_000  # of all sheets together, the empty ones between filled ones included
@@ -82,11 +86,11 @@ class Workbook:
         return found
 
     def _check_package(self) -> None:
-        if self._path.suffix.casefold() == ".xls":
-            self._check_old()
-            return
+        self._refuse_old()
         try:
             with zipfile.ZipFile(self._path) as package:
+                if kind := binary_kind(b"", package.namelist()):
+                    raise SheetBinary(source=self.name, kind=kind)
                 self._refuse_bomb(package)
                 cells = 0
                 for part in package.infolist():
@@ -98,15 +102,15 @@ class Workbook:
         except Exception as error:  # zlib.error and friends: a container that breaks in the middle
             raise FileTruncated(source=self.name, row="?", reason="its zip container is damaged") from error
 
-    def _check_old(self) -> None:
-        """An XLS file is no package; how far its sheets reach stands in its records."""
-        try:
-            reached = extents(self._path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise FileTruncated(source=self.name, row="?", reason="the spreadsheet cannot be opened") from error
-        if sum(rows * columns for rows, columns in reached) > _MOST_CELLS:
-            rows, columns = max(reached, key=lambda sheet: sheet[0] * sheet[1])
-            raise SheetTooWide(source=self.name, rows=rows, columns=columns, limit=_MOST_CELLS)
+    def _refuse_old(self) -> None:
+        """By the ending, which a reader may go by, and by the first bytes: a container may stand behind a workbook of another kind."""
+        with self._path.open("rb") as file:
+            start = file.read(len(COMPOUND))
+        kind = _BINARY.get(self._path.suffix.casefold()) or binary_kind(start)
+        if kind:
+            raise SheetBinary(source=self.name, kind=kind)
+        if not start.startswith(b"PK"):
+            raise FileTruncated(source=self.name, row="?", reason="it does not begin as a zip container does")
 
     def _refuse_bomb(self, package: zipfile.ZipFile) -> None:
         """By what the container says of itself, before anything is unpacked; a part that says less than it holds is refused in `_check_part`."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 import xml.parsers.expat
+from collections.abc import Iterable
 from typing import Final
 
 ODS_PART: Final = "content.xml"
+COMPOUND: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # MS-CFB 2.2: XLS, and XLSX under a password
+_BINARY_BOOK: Final = "xl/workbook.bin"
 # where a cell or row says it stands; readers take small letters too
 _ROWS: Final = re.compile(rb"""\br\s*=\s*["'][A-Za-z]{0,3}([0-9]{1,7})["']""")
 _COLUMNS: Final = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,3})[0-9]""")
@@ -19,6 +22,13 @@ _LONGEST_TAG: Final = 1 << 20  # what of a tag that is not whole yet is kept for
 _ENDLESS: Final = 10**9  # what a longer number of repetitions is taken for
 _ROW: Final = "table:table-row"
 _CELLS: Final = frozenset({"table:table-cell", "table:covered-table-cell"})
+
+
+def binary_kind(start: bytes, parts: Iterable[str] = ()) -> str:
+    """What a workbook is whose extent cannot be told, by its first bytes or by the names of its parts: "XLS", "XLSB", or "" for none of these."""
+    if start.startswith(COMPOUND):
+        return "XLS"
+    return "XLSB" if any(part.casefold().replace("\\", "/") == _BINARY_BOOK for part in parts) else ""
 
 
 class Extent:

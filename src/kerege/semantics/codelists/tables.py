@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kerege.ground.text import LANGUAGES
 from kerege.semantics.codelists.codelist import MOST_BYTES, MOST_CODES, NOTE_KINDS, CodeList, Concept, Note
-from kerege.semantics.codelists.sheet_extent import Extent
+from kerege.semantics.codelists.sheet_extent import COMPOUND, Extent, binary_kind
 from kerege.semantics.codelists.spreadsheets import as_meant, neutralised
 from kerege.semantics.codelists.xlsx import write_xlsx
 from kerege.semantics.errors import CodeListInvalid, CodeListTooLarge
@@ -44,7 +44,6 @@ _TAGGED: Final = re.compile(r"(?s)(.*)@([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)?")
 _LONGEST_CELL: Final = 32_767  # what a spreadsheet's cell holds
 _COLUMNS: Final = 200
 _UNPACKED: Final = 4 * MOST_BYTES
-_BINARY_BOOK: Final = "xl/workbook.bin"
 _MOST_CELLS: Final = 40 * MOST_CODES  # of all sheets together, the empty ones between filled ones included
 Table = Iterator[tuple[int, Sequence[Any]]]
 
@@ -118,6 +117,9 @@ def _check_package(data: bytes, name: str) -> None:
     """Refuse a container that unpacks to more than a list can need, before anything unpacks it; counted, not believed."""
     if len(data) > MOST_BYTES:
         raise CodeListTooLarge(file=name, found=f"{len(data)} bytes", limit=f"{MOST_BYTES} bytes")
+    if kind := binary_kind(data[: len(COMPOUND)]):
+        reason = f"it is a binary workbook ({kind}) or one under a password; save it as XLSX without a password"
+        raise CodeListInvalid(file=name, reason=reason)
     if not data.startswith(b"PK"):  # a container may stand behind a workbook of another kind, and the other be read
         raise CodeListInvalid(file=name, reason="the spreadsheet's container is damaged or of another kind")
     try:
@@ -126,8 +128,8 @@ def _check_package(data: bytes, name: str) -> None:
             told = sum(part.file_size for part in parts)
             if len(parts) > 10_000 or told > _UNPACKED:
                 raise CodeListTooLarge(file=name, found=f"{told} bytes unpacked", limit=f"{_UNPACKED} bytes unpacked")
-            if _BINARY_BOOK in {part.filename.lower() for part in parts}:
-                raise CodeListInvalid(file=name, reason="it is a binary workbook (XLSB); save it as XLSX")
+            if kind := binary_kind(b"", (part.filename for part in parts)):
+                raise CodeListInvalid(file=name, reason=f"it is a binary workbook ({kind}); save it as XLSX")
             total = cells = 0
             for part in parts:
                 extent = Extent(part.filename)
