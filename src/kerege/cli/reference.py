@@ -33,6 +33,8 @@ def list_(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([v.as_dict() for v in views], ensure_ascii=False, indent=1))
         return
+    if not views:
+        click.echo("None yet. The first is put forward with: kerege reference propose REF_ID --codelist ID")
     for view in views:
         click.echo(f"{view.ref_id}  {view.title['en']}  ({view.organisation}, {view.unit})")
         for version in view.versions:
@@ -73,6 +75,7 @@ def _described(command: Callable[..., None]) -> Callable[..., None]:
 @_described
 def propose(ref_id: str, version: str, by: str, reason: str, **told: Any) -> None:
     """Put a version's content forward; it is what is submitted and approved (kerege lifecycle), and nothing else is published as that version."""
+    open_database()
     from kerege.catalogue.reference import proposals as reference_proposals
 
     content, owned = _asked(ref_id, **told)
@@ -91,6 +94,7 @@ def propose(ref_id: str, version: str, by: str, reason: str, **told: Any) -> Non
 @click.option("--plan", is_flag=True, help="Show what would change; write nothing.")
 def publish(ref_id: str, version: str, by: str, reason: str, note: str, plan: bool, **told: Any) -> None:
     """Publish a version as it was put forward, submitted and approved (kerege lifecycle): as files and to the exchange."""
+    open_database()
     from kerege.catalogue.reference import doings as published
     from kerege.cli.ownership import ledger
 
@@ -121,7 +125,6 @@ def _asked(
         raise click.UsageError(
             "Give one of --codelist ID, --crosswalk ID, or --mapping ID with --table FILE and --key."
         )
-    open_database()
     from kerege.catalogue.reference.doings import Owned
 
     content = _content(ref_id, codelist, crosswalk, mapping, table, key, columns)
