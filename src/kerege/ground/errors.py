@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from kerege.ground.text import Said
+
 
 class KeregeError(Exception):
     """Base of every error Kerege raises on purpose.
@@ -46,6 +48,11 @@ class KeregeError(Exception):
     def text(self) -> str:
         """What happened, one sentence or two, in English."""
         return self.message.format(**self.params)
+
+    @property
+    def said(self) -> Said:
+        """The sentence with the error's code, for a page that says it in its own language."""
+        return Said("error", "{text}", text=self.text, error=self.code)
 
     @property
     def next_step(self) -> str:

@@ -1,10 +1,10 @@
-"""Text in three languages, always together: Kyrgyz, Russian, English."""
+"""Text in three languages, always together: Kyrgyz, Russian, English; and sentences that know what they were made of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 Language = Literal["ky", "ru", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("ky", "ru", "en")
@@ -39,3 +39,35 @@ class Text:
 
     def as_dict(self) -> dict[str, str]:
         return {"ky": self.ky, "ru": self.ru, "en": self.en}
+
+
+class Said(str):
+    """An English sentence, for programs and logs, that keeps what it was made of: a page says the same in its own language.
+
+    code    stable: the sentence's wording in the page's language is found under it
+    facts   what stands in the sentence, by the names of its template; a fact may be a sentence itself
+
+    >>> Said("field_gone", "the field {field} is gone", field="pin")
+    'the field pin is gone'
+    """
+
+    code: str
+    facts: Mapping[str, Any]
+
+    def __new__(cls, code: str, template: str, /, **facts: Any) -> Said:
+        return _said(template.format(**facts), code, facts)
+
+    @classmethod
+    def joined(cls, sentences: Iterable[str], by: str = "; ") -> Said:
+        """Several sentences one after the other; each stays what it is."""
+        parts = tuple(sentences)
+        return _said(by.join(parts), "joined", {"parts": parts})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _said, (str(self), self.code, self.facts)
+
+
+def _said(sentence: str, code: str, facts: Mapping[str, Any]) -> Said:
+    made = str.__new__(Said, sentence)
+    made.code, made.facts = code, facts
+    return made

@@ -20,6 +20,7 @@ from kerege.catalogue.models import CodeDecision, CodeListVersion, CrosswalkVers
 from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, read_crosswalk
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest
+from kerege.ground.text import Said
 from kerege.semantics.codelists.codelist import CodeList, Finding
 from kerege.semantics.codelists.diff import CodeChange, diff_codelists
 from kerege.semantics.codelists.integrity import check_list
@@ -238,7 +239,7 @@ def _missing(load: Callable[[], object]) -> Sequence[str]:
     try:
         load()
     except CodeListVersionUnknown as error:
-        return (error.text,)
+        return (error.said,)
     return ()
 
 
@@ -247,10 +248,15 @@ def codelist_reasons(subject: Subject, now: datetime) -> Sequence[str]:
     try:
         found = load_codelist(subject.id, subject.version)
     except CodeListVersionUnknown as error:
-        return (error.text,)
+        return (error.said,)
     against = [f for f in check_list(found) if f.severity == "error" or f.code == "label_missing"]
-    told = [f"{f.code} {f.notation}: {f.message}" for f in against[:_MOST_REASONS]]
-    return (*told, f"and {len(against) - _MOST_REASONS} more") if len(against) > _MOST_REASONS else told
+    told = [_about(f) for f in against[:_MOST_REASONS]]
+    more = len(against) - _MOST_REASONS
+    return (*told, Said("and_more", "and {n} more", n=more)) if more > 0 else told
+
+
+def _about(found: Finding) -> Said:
+    return Said("of_code", "{code} {notation}: {what}", code=found.code, notation=found.notation, what=found.message)
 
 
 def crosswalk_reasons(subject: Subject, now: datetime) -> Sequence[str]:
@@ -260,21 +266,28 @@ def crosswalk_reasons(subject: Subject, now: datetime) -> Sequence[str]:
     try:
         found = load_crosswalk(subject.id, subject.version)
     except CodeListVersionUnknown as error:
-        return (error.text,)
-    told = [f"{f.code} {f.notation}: {f.message}" for f in found.check() if f.severity == "error"]
+        return (error.said,)
+    told = [_about(f) for f in found.check() if f.severity == "error"]
     if waiting := len(open_codes(found)):
-        told.append(f"{waiting} codes are still open: kerege crosswalk open")
+        told.append(Said("codes_open", "{n} codes are still open: kerege crosswalk open", n=waiting))
     target = codelist_in_force(found.object_source)
     drafts = CodeListVersion.objects.filter(list_id=found.object_source)
     if target is None and drafts.exists():
-        told.append(f"no version of the list it leads to, {found.object_source}, is in force: publish that one first")
+        words = "no version of the list it leads to, {codelist}, is in force: publish that one first"
+        told.append(Said("list_not_in_force", words, codelist=found.object_source))
     # of SOATE, an installation that keeps no version of it may have the top levels only
     elif target is not None and (target.id != SOATE or drafts.exists()):
         led = {rule.target for rules in found.compiled.rules.values() for rule in rules}
         led |= {found.policy.default} if found.policy.default else set()
         gone = sorted(code for code in led if code not in target)
         told += [
-            f"it leads to {code}, which {target.id} {target.version}, in force, does not have"
+            Said(
+                "leads_nowhere",
+                "it leads to {code}, which {codelist} {version}, in force, does not have",
+                code=code,
+                codelist=target.id,
+                version=target.version,
+            )
             for code in gone[:_MOST_REASONS]
         ]
     return told[: _MOST_REASONS + 1]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kerege.ground.clock import iso, require_utc
+from kerege.ground.text import Said
 
 QUIET: Final = timedelta(days=30)  # without a call of a consumer's it is not counted as using
 FRESH: Final = timedelta(days=1)  # traffic read longer ago says nothing of now
@@ -70,17 +71,23 @@ def may_retire(
     on_the_wire  whether it is held at any data service at all
     """
     if clock is None:
-        return Retirement(False, "it was never deprecated: announce its end first")
+        return Retirement(False, Said("never_deprecated", "it was never deprecated: announce its end first"))
     if not clock.holds(now):
-        return Retirement(True, f"its term ended {iso(clock.ends)}")
-    term = f"its term ends {iso(clock.ends)}"
+        return Retirement(True, Said("term_ended", "its term ended {ends_at}", ends_at=iso(clock.ends)))
+    term = Said("term_ends", "its term ends {ends_at}", ends_at=iso(clock.ends))
     if not on_the_wire:
-        return Retirement(True, "no data service is held against it, so nobody can use it")
+        return Retirement(True, Said("held_nowhere", "no data service is held against it, so nobody can use it"))
     recent = [use for use in uses if use.last_call > now - QUIET]
     if recent:
         consumers = sorted({use.consumer for use in recent})
-        return Retirement(False, f"{term}, and {len(consumers)} use it: {', '.join(consumers[:5])}")
+        words, told = "{term}, and {n} use it: {consumers}", ", ".join(consumers[:5])
+        return Retirement(False, Said("still_used", words, term=term, n=len(consumers), consumers=told))
     if read_until is None or read_until < now - FRESH:
-        told = "was never read" if read_until is None else f"was last read {iso(read_until)}"
-        return Retirement(False, f"{term}, and whether somebody uses it is not known: traffic {told}")
-    return Retirement(True, f"nobody called its data services in {QUIET.days} days")
+        told = (
+            Said("never_read", "was never read")
+            if read_until is None
+            else Said("last_read", "was last read {read_at}", read_at=iso(read_until))
+        )
+        words = "{term}, and whether somebody uses it is not known: traffic {reading}"
+        return Retirement(False, Said("use_unknown", words, term=term, reading=told))
+    return Retirement(True, Said("nobody_called", "nobody called its data services in {n} days", n=QUIET.days))

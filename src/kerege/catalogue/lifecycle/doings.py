@@ -41,6 +41,7 @@ from kerege.catalogue.models import Dataset, LifecycleAction
 from kerege.catalogue.revision import touched
 from kerege.ground.clock import iso, require_utc
 from kerege.ground.ids import canonical_json, digest
+from kerege.ground.text import Said
 from kerege.identity import receipts
 from kerege.identity.receipts import LedgerWriter
 
@@ -156,7 +157,7 @@ def act(
             )  # fmt: skip
         against = reasons_against(subject, wanted, now)
         if against:
-            raise LifecycleBlocked(subject=str(subject), action=wanted.value, reasons="; ".join(against))
+            raise LifecycleBlocked(subject=str(subject), action=wanted.value, reasons=Said.joined(against))
         body = {
             "kind": subject.kind, "id": subject.id, "version": subject.version, "number": len(rows) + 1,
             "action": wanted.value, "by": by, "reason": reason, "evidence": found, "at": iso(require_utc(now)),

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from kerege.catalogue.lifecycle.rules import same_person
 from kerege.ground.clock import iso, require_utc
+from kerege.ground.text import Said
 
 LASTING: Final = "lasting"
 INTERIM: Final = "interim"
@@ -133,18 +134,22 @@ class AttributeVerdict:
     def text(self) -> str:
         """The reason as a sentence for people who must settle it."""
         if self.owner is not None:
-            return f"{self.column}: owned by {self.owner.who}"
+            return Said("owned", "{field}: owned by {who}", field=self.column, who=self.owner.who)
         if self.reason == "unowned" or self.last is None:
-            return f"{self.column} has no owner"
+            return Said("unowned", "{field} has no owner", field=self.column)
         if self.reason == "owner-begins-later":
-            return f"{self.column} has no owner until {iso(self.last.period.since)}"
+            since = iso(self.last.period.since)
+            return Said(
+                "owner_begins_later", "{field} has no owner until {since_at}", field=self.column, since_at=since
+            )
         until = iso(self.last.period.until) if self.last.period.until else ""
         if self.reason == "interim-ran-out":
-            return (
-                f"{self.column} has no owner: the interim term of {self.last.who} ran out {until}, "
-                f"{self.last.names_lasting} must name the lasting owner"
-            )
-        return f"{self.column} has no owner since {until}"
+            return Said(
+                "interim_ran_out",
+                "{field} has no owner: the interim term of {who} ran out {until_at}, {names} must name the lasting owner",
+                field=self.column, who=self.last.who, until_at=until, names=self.last.names_lasting,
+            )  # fmt: skip
+        return Said("owner_ended", "{field} has no owner since {until_at}", field=self.column, until_at=until)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -174,7 +179,10 @@ class Verdict:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why not, a sentence each; empty when it may."""
-        words = {"no-attributes": "the catalogue knows no attribute of it", "vanished": "it vanished from its source"}
+        words = {
+            "no-attributes": Said("no_attributes", "the catalogue knows no attribute of it"),
+            "vanished": Said("vanished", "it vanished from its source"),
+        }
         return (*(words[a] for a in self.against), *(a.text for a in self.attributes if not a.allowed))
 
     def __bool__(self) -> bool:

@@ -25,6 +25,7 @@ from kerege.catalogue.reference.make import Content
 from kerege.catalogue.search import index as search_index
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest
+from kerege.ground.text import Said
 
 KIND: Final = "reference"
 LATEST: Final = "latest"
@@ -137,17 +138,23 @@ def proposed(subject: Subject) -> Mapping[str, Any] | None:
 
 def submission_reasons(subject: Subject, now: datetime) -> tuple[str, ...]:
     """Why a version can't be submitted: nobody put its content forward, so an approval would be one of whatever comes later."""
-    return () if proposed(subject) else ("nobody put its content forward: kerege reference propose",)
+    return (
+        ()
+        if proposed(subject)
+        else (Said("nothing_proposed", "nobody put its content forward: kerege reference propose"),)
+    )
 
 
 def publication_reasons(subject: Subject, now: datetime) -> tuple[str, ...]:
     """Why a version can't be published by an action alone: its files are published with it, and they are those that were approved."""
     row = ReferenceVersion.objects.filter(dataset__ref_id=subject.id, version=subject.version).first()
     if row is None:
-        return ("its files are not there: publish it with kerege reference publish, which does both",)
+        words = "its files are not there: publish it with kerege reference publish, which does both"
+        return (Said("files_not_there", words),)
     told = proposed(subject)
     approved = told is not None and told["content"] == row.digest
-    return () if approved else (f"its content (digest {row.digest[:12]}) is not what was approved",)
+    words = "its content (digest {digest}) is not what was approved"
+    return () if approved else (Said("content_other", words, digest=row.digest[:12]),)
 
 
 def authors(subject: Subject) -> tuple[str, ...]:

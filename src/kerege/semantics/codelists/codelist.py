@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal
 
-from kerege.ground.text import LANGUAGES
+from kerege.ground.text import LANGUAGES, Said
 from kerege.semantics.normalise.folding import fold, latin_key
 
 BASE: Final = "https://kerege.kg/id/"
@@ -79,7 +79,8 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong with a code list or crosswalk: a stable code, the notation it is about, and a sentence; `iri` where a graph has one."""
+    """One thing wrong with a code list or crosswalk: a stable code, the notation it is about, and a sentence (a `Said`); `iri` where a
+    graph has one."""
 
     code: str
     notation: str
@@ -202,18 +203,21 @@ class CodeList:
 
     def _check_notations(self) -> Iterator[Finding]:
         if not self.concepts:
-            yield Finding("empty_list", "", "the list has no concepts", "error")
+            yield Finding("empty_list", "", Said("empty_list", "the list has no concepts"), "error")
         seen: set[str] = set()
         for concept in self.concepts:
             if not concept.notation.strip():
-                yield Finding(
-                    "notation_missing", "", f"a concept labelled {concept.label()!r} has no notation", "error"
+                said = Said(
+                    "notation_missing_of", "a concept labelled {label} has no notation", label=repr(concept.label())
                 )
+                yield Finding("notation_missing", "", said, "error")
             elif concept.notation in seen:
-                yield Finding("notation_twice", concept.notation, "the notation is given to two concepts", "error")
+                said = Said("notation_of_two", "the notation is given to two concepts")
+                yield Finding("notation_twice", concept.notation, said, "error")
             seen.add(concept.notation)
             if concept.valid_from and concept.valid_to and concept.valid_to < concept.valid_from:
-                yield Finding("validity_backwards", concept.notation, "it ends before it begins", "error")
+                said = Said("validity_backwards", "it ends before it begins")
+                yield Finding("validity_backwards", concept.notation, said, "error")
 
     def _check_labels(self, languages: tuple[str, ...]) -> Iterator[Finding]:
         owner: dict[tuple[str, str, str | None], str] = {}
@@ -221,7 +225,8 @@ class CodeList:
             for language in languages:
                 label = concept.labels.get(language, "").strip()
                 if not label:
-                    yield Finding("label_missing", concept.notation, f"no label in {language}", "warning")
+                    said = Said("label_missing", "no label in {language}", language=language)
+                    yield Finding("label_missing", concept.notation, said, "warning")
                     continue
                 digits = "".join(
                     c for c in label if c.isdigit()
@@ -229,39 +234,49 @@ class CodeList:
                 place = (language, f"{latin_key(label) or label} {digits}", concept.broader)
                 other = owner.setdefault(place, concept.notation)
                 if other != concept.notation:
-                    said = f"its {language} label is also that of {other}"
+                    said = Said("label_twice", "its {more} label is also that of {other}", more=language, other=other)
                     yield Finding("label_twice", concept.notation, said, "warning")
             for language, wording in concept.alt_labels:
                 if concept.labels.get(language) == wording:
-                    said = f"{wording!r} is its preferred and an alternative label at once (S13)"
+                    said = Said(
+                        "label_both",
+                        "{label} is its preferred and an alternative label at once (S13)",
+                        label=repr(wording),
+                    )
                     yield Finding("label_both_kinds", concept.notation, said, "warning")
 
     def _check_hierarchy(self) -> Iterator[Finding]:
         for concept in self.concepts:
             for above in concept.above():
                 if above not in self:
-                    yield Finding("broader_unknown", concept.notation, f"{above} is not in the list", "error")
+                    said = Said("broader_unknown", "{other} is not in the list", other=above)
+                    yield Finding("broader_unknown", concept.notation, said, "error")
         for loop in self.loops():
             way = " -> ".join((*loop.way, loop.way[0]))
             for notation in loop.members:
-                yield Finding("cycle", notation, f"it is above itself: {way}", "error")
+                yield Finding("cycle", notation, Said("cycle", "it is above itself: {way}", way=way), "error")
 
     def _check_relations(self) -> Iterator[Finding]:
         for concept in self.concepts:
             for other in concept.related:
                 if other not in self:
-                    yield Finding("related_unknown", concept.notation, f"{other} is not in the list", "error")
+                    said = Said("related_unknown", "{other} is not in the list", other=other)
+                    yield Finding("related_unknown", concept.notation, said, "error")
             for other in concept.replaced_by:
                 if other not in self:
-                    said = f"it is replaced by {other}, which is not in the list"
+                    said = Said(
+                        "replacement_unknown", "it is replaced by {other}, which is not in the list", other=other
+                    )
                     yield Finding("replacement_unknown", concept.notation, said, "error")
                 if concept.valid_to is None:
-                    said = f"it is replaced by {other} and has no last day"
+                    said = Said("replaced_in_force", "it is replaced by {other} and has no last day", other=other)
                     yield Finding("replaced_in_force", concept.notation, said, "warning")
         tied = {(c.notation, other) for c in self.concepts for other in c.related}
         for notation, other in sorted(tied | {(b, a) for a, b in tied}):
             if other in self._all_above(notation) or notation in self._all_above(other):
-                said = f"it is related to {other}, which is above or below it (S27)"
+                said = Said(
+                    "related_in_line", "it is related to {other}, which is above or below it (S27)", other=other
+                )
                 yield Finding("related_in_line", notation, said, "error")
 
 

@@ -17,7 +17,7 @@ from typing import Final, cast
 
 import pyoxigraph as ox
 
-from kerege.ground.text import LANGUAGES
+from kerege.ground.text import LANGUAGES, Said
 from kerege.semantics.codelists.codelist import CodeList, Finding, Severity, loops
 from kerege.semantics.codelists.skos import (
     DCTERMS,
@@ -139,19 +139,19 @@ def check_graph(store: ox.Store, languages: Iterable[str] = LANGUAGES) -> tuple[
     found = [finding for check in CHECKS for finding in _asked(store, check)]
     for language in languages:
         pattern = _LABEL.format(language=language)
-        found += _asked(store, Check("label_missing", "warning", f"no label in {language}", pattern))
+        found += _asked(store, Check("label_missing", "warning", "no label in {language}", pattern), language=language)
     if store.query(_TREE):
         message = "it is neither above, below nor related to any other, and no top concept"
         found += _asked(store, Check("orphan", "warning", message, _ORPHAN))
     found += _cycles(store)
     if not any(True for _ in store.quads_for_pattern(None, None, ox.NamedNode(SKOS + "ConceptScheme"))):
-        found.append(Finding("scheme_missing", "", "there is no skos:ConceptScheme", "error"))
+        found.append(Finding("scheme_missing", "", Said("scheme_missing", "there is no skos:ConceptScheme"), "error"))
     if not any(True for _ in store.quads_for_pattern(None, None, ox.NamedNode(SKOS + "Concept"))):
-        found.append(Finding("empty_list", "", "the list has no concepts", "error"))
+        found.append(Finding("empty_list", "", Said("empty_list", "the list has no concepts"), "error"))
     return tuple(sorted(dict.fromkeys(found), key=lambda f: (f.severity != "error", f.code, f.notation)))
 
 
-def _asked(store: ox.Store, check: Check) -> Iterator[Finding]:
+def _asked(store: ox.Store, check: Check, **facts: str) -> Iterator[Finding]:
     answer = store.query(check.query())
     assert isinstance(answer, ox.QuerySolutions), "every check is a SELECT"
     for row in answer:
@@ -159,8 +159,8 @@ def _asked(store: ox.Store, check: Check) -> Iterator[Finding]:
         other, more = (_named(store, row[name]) if row[name] is not None else "" for name in ("other", "more"))
         if check.code in _OUTSIDE and isinstance(row["other"], ox.NamedNode | ox.BlankNode):
             other = name_outside(row["other"], cast("ox.NamedNode | ox.BlankNode", row["more"]))
-        said = check.message.format(other=other, more=more)
-        said = f"{said} ({check.condition})" if check.condition else said
+        words = f"{check.message} ({check.condition})" if check.condition else check.message
+        said = Said(check.code, words, other=other, more=more, **facts)
         yield Finding(check.code, about, said, check.severity, _iri(row["about"]))
 
 
@@ -176,7 +176,13 @@ def _cycles(store: ox.Store) -> Iterator[Finding]:
     for ring in loops(above):
         way = " -> ".join(_named(store, names[node]) for node in (*ring.way, ring.way[0]))
         for node in ring.members:
-            yield Finding("cycle", _named(store, names[node]), f"it is above itself: {way}", "error", _iri(names[node]))
+            yield Finding(
+                "cycle",
+                _named(store, names[node]),
+                Said("cycle", "it is above itself: {way}", way=way),
+                "error",
+                _iri(names[node]),
+            )
 
 
 def _iri(term: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from kerege.ground.text import Said
 from kerege.semantics.contracts import patterns as contract_patterns
 from kerege.semantics.contracts.contract import (
     Contract,
@@ -94,7 +95,9 @@ class _Builder:
             tolerance = None
         self.rules.append(Rule(field, kind, value, severity, tolerance))
         if "." in field or "[]" in field:
-            self.unrun.append(Unrun(field, kind, "nested values are asked in messages only", "tables"))
+            self.unrun.append(
+                Unrun(field, kind, Said("unrun.nested", "nested values are asked in messages only"), "tables")
+            )
 
     def not_run(self, field: str, what: str, reason: str, where: Where = "everywhere") -> None:
         self.unrun.append(Unrun(field, what, reason, where))
@@ -108,26 +111,40 @@ class _Builder:
         if one.unique and "[]" not in path and "." not in path:
             self.add(path, "unique", [path])
         elif one.unique:
-            self.not_run(path, "unique", "uniqueness is asked of top-level fields only")
+            self.not_run(path, "unique", Said("unrun.unique_inside", "uniqueness is asked of top-level fields only"))
         if one.codelist:
             self.add(path, "codes", {"list": one.codelist, "version": one.codelist_version})
         for quality in one.quality:
             self.quality(path, one, quality)
         if one.document.get("relationships"):
-            self.not_run(path, "relationships", "references into other schema objects are not followed")
+            self.not_run(
+                path, "relationships", Said("unrun.references", "references into other schema objects are not followed")
+            )
 
     def type(self, path: str, one: Property) -> None:
         kind, options = one.logical_type, dict(one.options)
         written = str(options.pop("format", "") or "")
         if kind in ("date", "timestamp", "time") and written and written not in _ISO_FORMATS:
-            self.not_run(path, "type", f"dates written as {written} are not read; canonical records carry ISO dates")
+            self.not_run(
+                path,
+                "type",
+                Said(
+                    "unrun.date_form",
+                    "dates written as {form} are not read; canonical records carry ISO dates",
+                    form=written,
+                ),
+            )
             options.clear()
         elif kind is not None:
             self.add(path, "type", kind)
         if kind == "string" and written == "uuid":
             self.add(path, "pattern", _UUID)
         elif kind == "string" and written:
-            self.not_run(path, f"format {written}", "engines judge this format differently; write a pattern")
+            self.not_run(
+                path,
+                f"format {written}",
+                Said("unrun.format", "engines judge this format differently; write a pattern"),
+            )
         elif kind == "integer" and written in _BITS:
             self.bits(path, *_BITS[written])
         for name, value in options.items():
@@ -154,18 +171,30 @@ class _Builder:
                 self.add(path, "multipleOf", value)
             else:
                 self.not_run(
-                    path, name, "multiples are asked of whole numbers by whole numbers only: doubles have no exact ones"
+                    path,
+                    name,
+                    Said(
+                        "unrun.multiples",
+                        "multiples are asked of whole numbers by whole numbers only: doubles have no exact ones",
+                    ),
                 )
         elif name in ("timezone", "defaultTimezone"):
             if name == "defaultTimezone" and value not in ("Etc/UTC", "UTC", "Z"):
-                self.not_run(path, name, "timestamps without a zone are read as UTC")
+                self.not_run(path, name, Said("unrun.zone", "timestamps without a zone are read as UTC"))
         else:
-            self.not_run(path, name, "it is asked of messages' structure nowhere; describe it by the nested properties")
+            self.not_run(
+                path,
+                name,
+                Said(
+                    "unrun.structure",
+                    "it is asked of messages' structure nowhere; describe it by the nested properties",
+                ),
+            )
 
     def range(self, path: str, kind: LogicalType, name: str, value: Any) -> None:
         text = number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
         if not bound_fits(kind, text):
-            self.not_run(path, name, f"its bound is no {kind}")
+            self.not_run(path, name, Said("unrun.bound", "its bound is no {type}", type=kind))
             return
         self.add(path, name, text)
 
@@ -173,7 +202,9 @@ class _Builder:
         try:
             written = contract_patterns.read(text).written
         except contract_patterns.PatternUnusable as problem:
-            self.not_run(path, "pattern", f"outside the closed dialect: {problem}")
+            self.not_run(
+                path, "pattern", Said("unrun.dialect", "outside the closed dialect: {problem}", problem=str(problem))
+            )
             return
         self.add(path, "pattern", written, severity, tolerance)
 
@@ -188,13 +219,19 @@ class _Builder:
         if quality.type == "custom" and quality.engine == ENGINE:
             self.own(path, quality)
         elif quality.type == "sql":
-            self.not_run(path, quality.told, "type: sql: text of some engine's own, run by nobody here")
+            self.not_run(
+                path, quality.told, Said("unrun.sql", "type: sql: text of some engine's own, run by nobody here")
+            )
         elif quality.type == "custom":
-            self.not_run(path, quality.told, f"type: custom: for {quality.engine or 'another engine'}")
+            self.not_run(
+                path,
+                quality.told,
+                Said("unrun.engine", "type: custom: for {engine}", engine=quality.engine or "another engine"),
+            )
         elif quality.type == "text":
-            self.not_run(path, quality.told, "type: text: words for people")
+            self.not_run(path, quality.told, Said("unrun.text", "type: text: words for people"))
         elif not quality.metric:
-            self.not_run(path, quality.told, "no metric is named")
+            self.not_run(path, quality.told, Said("unrun.no_metric", "no metric is named"))
         else:
             self.library(path, one, quality)
 
@@ -202,7 +239,11 @@ class _Builder:
         limit = quality.threshold
         threshold = (float(limit[0]), float(limit[1])) if isinstance(limit, list) else float(limit)
         if quality.unit not in ("rows", "percent"):
-            self.not_run(path, quality.metric, f"the unit {quality.unit} is none of rows and percent")
+            self.not_run(
+                path,
+                quality.metric,
+                Said("unrun.unit", "the unit {unit} is none of rows and percent", unit=quality.unit),
+            )
             return
         tolerance, severity, metric = (
             Tolerance(quality.operator, threshold, quality.unit),
@@ -211,26 +252,37 @@ class _Builder:
         )
         if metric == "rowCount":
             if one is not None:
-                self.not_run(path, metric, "rows are counted of a schema object, not of a property")
+                self.not_run(
+                    path, metric, Said("unrun.rows_of_field", "rows are counted of a schema object, not of a property")
+                )
             else:
                 self.rules.append(Rule("", "rowCount", None, severity, tolerance))
         elif metric == "duplicateValues":
             names = [path] if one is not None else quality.arguments.get("properties")
             known = isinstance(names, list) and names and all(isinstance(n, str) and n in self.columns for n in names)
             if not known:
-                self.not_run(path, metric, "arguments.properties names no top-level fields of this object")
+                self.not_run(
+                    path,
+                    metric,
+                    Said("unrun.no_fields", "arguments.properties names no top-level fields of this object"),
+                )
             else:
                 assert isinstance(names, list)
                 self.add(", ".join(names), "unique", names, severity, tolerance)
         elif one is None:
-            self.not_run(path, metric, "it is asked of a property, not of a schema object")
+            self.not_run(path, metric, Said("unrun.of_a_field", "it is asked of a property, not of a schema object"))
         elif metric == "nullValues":
             self.add(path, "required", None, severity, tolerance)
         elif metric == "missingValues":
             values = _texts(quality.arguments.get("missingValues"))
             if values is None:
                 self.not_run(
-                    path, metric, "arguments.missingValues is no list of texts, whole numbers, true, false or null"
+                    path,
+                    metric,
+                    Said(
+                        "unrun.missing_values",
+                        "arguments.missingValues is no list of texts, whole numbers, true, false or null",
+                    ),
                 )
             else:
                 self.add(path, "missingValues", [v for v in values if v is not None], severity, tolerance)
@@ -240,11 +292,17 @@ class _Builder:
     def invalid(self, path: str, one: Property, quality: Quality, tolerance: Tolerance) -> None:
         values, pattern = quality.arguments.get("validValues"), quality.arguments.get("pattern")
         if values is None and pattern is None:
-            self.not_run(path, quality.metric, "arguments names neither validValues nor pattern")
+            self.not_run(
+                path, quality.metric, Said("unrun.nothing_valid", "arguments names neither validValues nor pattern")
+            )
         if values is not None:
             texts = _texts(values)
             if texts is None or one.logical_type in ("number", "object", "array"):
-                self.not_run(path, quality.metric, "validValues are asked as texts, whole numbers, true and false only")
+                self.not_run(
+                    path,
+                    quality.metric,
+                    Said("unrun.valid_values", "validValues are asked as texts, whole numbers, true and false only"),
+                )
             else:
                 self.add(path, "validValues", [v for v in texts if v is not None], quality.severity, tolerance)
         if pattern is not None:
@@ -257,7 +315,9 @@ class _Builder:
         left, right = spec.get("left") or path, spec.get("right")
         names = (left, right)
         if not all(isinstance(n, str) and n in self.types and "[]" not in n for n in names):
-            self.not_run(path, quality.told, "left and right are not two fields of this object")
+            self.not_run(
+                path, quality.told, Said("unrun.not_two_fields", "left and right are not two fields of this object")
+            )
         elif spec.get("rule") == "requires":
             self.add(str(left), "requires", {"other": right}, quality.severity)
         elif spec.get("rule") == "compare" and spec.get("operator") in COMPARISONS:
@@ -268,16 +328,24 @@ class _Builder:
                 value = {"operator": spec["operator"], "other": right}
                 self.add(str(left), "compare", value, quality.severity)
         else:
-            self.not_run(path, quality.told, f"rule is compare (with operator {', '.join(COMPARISONS)}) or requires")
+            self.not_run(
+                path,
+                quality.told,
+                Said(
+                    "unrun.own_rule",
+                    "rule is compare (with operator {known}) or requires",
+                    known=", ".join(COMPARISONS),
+                ),
+            )
 
     def comparable(self, left: str, right: str, operator: str) -> str:
         kinds = {self.types[left], self.types[right]}
         if kinds <= {"integer", "number"} and None not in kinds:
             return ""
         if len(kinds) > 1 or not kinds <= {"string", "date", "time", "timestamp"}:
-            return "the two fields are not of one comparable type"
+            return Said("unrun.two_types", "the two fields are not of one comparable type")
         if kinds == {"string"} and operator not in ("equal", "notEqual"):
-            return "texts are compared for equality only: engines sort them differently"
+            return Said("unrun.text_order", "texts are compared for equality only: engines sort them differently")
         return ""
 
     def freshness(self) -> None:
@@ -291,7 +359,10 @@ class _Builder:
                     continue
                 seconds = _seconds(level.value, level.unit)
                 if field not in self.columns or self.types.get(field) not in ("date", "timestamp") or seconds is None:
-                    reason = "its element is no top-level date or timestamp, or its value and unit (d, h, m, s) are no duration"
+                    reason = Said(
+                        "unrun.freshness",
+                        "its element is no top-level date or timestamp, or its value and unit (d, h, m, s) are no duration",
+                    )
                     self.not_run(field, level.property, reason)
                 else:
                     self.rules.append(Rule(field, "freshness", seconds, "error", Tolerance("mustBe", 0.0)))

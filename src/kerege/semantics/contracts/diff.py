@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from kerege.ground.text import Said
 from kerege.semantics.contracts.builder import rules_of
 from kerege.semantics.contracts.contract import Contract, Property
 from kerege.semantics.contracts.message import ordered
@@ -41,7 +42,7 @@ _STRICT: Final = ("observe", "warn", "quarantine", "reject")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `code` is stable, `breaks` says whom; nobody and `level` minor or patch otherwise."""
+    """One difference. `code` is stable, `breaks` says whom; nobody and `level` minor or patch otherwise. `message` is a `Said`."""
 
     code: str
     where: str
@@ -89,15 +90,22 @@ def judge(old: Contract, new: Contract) -> Judgement:
     needed: Level = max(levels, key=_LEVELS.index) if levels else "none"
     before, after = parts(old.version), parts(new.version)
     if before is None or after is None:
-        return Judgement(changes, needed, "none", False, "a version is not of the form 1.2.3")
+        return Judgement(changes, needed, "none", False, Said("version_form", "a version is not of the form 1.2.3"))
     given = step(before, after)
     if given is None:
-        return Judgement(changes, needed, "none", False, f"{new.version} does not come after {old.version}")
+        return Judgement(
+            changes,
+            needed,
+            "none",
+            False,
+            Said("version_not_after", "{now} does not come after {was}", now=new.version, was=old.version),
+        )
     asked = needed
     if before[0] == 0 and after[0] == 0 and needed == "major":
         asked = "minor"
     enough = _LEVELS.index(given) >= _LEVELS.index(asked)
-    reason = "" if enough else f"the changes ask for a {asked} version, {new.version} is a {given} one"
+    words = "the changes ask for a {level} version, {now} is a {given} one"
+    reason = "" if enough else Said("version_too_small", words, level=asked, now=new.version, given=given)
     return Judgement(changes, needed, given, enough, reason)
 
 
@@ -121,15 +129,16 @@ def diff(old: Contract, new: Contract) -> Iterator[Change]:
     before, after = {o.name: o for o in old.objects}, {o.name: o for o in new.objects}
     for name in before:
         if name not in after:
-            yield Change("object_removed", name, "the schema object is gone", _BOTH, "major")
+            yield Change("object_removed", name, Said("object_removed", "the schema object is gone"), _BOTH, "major")
     for name in after:
         if name not in before:
-            yield Change("object_added", name, "a new schema object")
+            yield Change("object_added", name, Said("object_added", "a new schema object"))
             continue
         yield from _fields(name, _all(before[name].properties), _all(after[name].properties))
         yield from _rules(name, rules_of(old, name), rules_of(new, name))
         if before[name].mapping != after[name].mapping:
-            message = f"made by {after[name].mapping or 'no mapping'} in place of {before[name].mapping or 'none'}"
+            now, was = after[name].mapping or "no mapping", before[name].mapping or "none"
+            message = Said("mapping_changed", "made by {now} in place of {was}", now=now, was=was)
             yield Change("mapping_changed", name, message)
     yield from _whole(old, new)
 
@@ -143,36 +152,37 @@ def _fields(name: str, before: Mapping[str, Property], after: Mapping[str, Prope
         where = f"{name}.{path}"
         new = after.get(path)
         if new is None:
-            yield Change("field_removed", where, "the field is gone", _CONSUMERS, "major")
+            yield Change("field_removed", where, Said("field_removed", "the field is gone"), _CONSUMERS, "major")
             continue
         if old.logical_type != new.logical_type:
             yield _type(where, old.logical_type, new.logical_type)
         if old.column != new.column:
-            yield Change("column_renamed", where, f"the column {old.column} is now {new.column}", _CONSUMERS, "major")
+            message = Said("column_renamed", "the column {was} is now {now}", was=old.column, now=new.column)
+            yield Change("column_renamed", where, message, _CONSUMERS, "major")
         a, b = old.custom, new.custom
         for key, told in _MEANING.items():
             if a.get(key) != b.get(key):
-                message = f"{told}: {a.get(key) or 'none'} is now {b.get(key) or 'none'}"
+                was, now = a.get(key) or "none", b.get(key) or "none"
+                message = Said("meaning_changed", "{meaning}: {was} is now {now}", meaning=told, was=was, now=now)
                 added = key != "codeList" and not a.get(
                     key
                 )  # said for the first time; the rule itself is compared below
                 level: Level = "minor" if added else "major"
                 yield Change(f"{key}_changed", where, message, _NOBODY if added else _BOTH, level)
         if old.description != new.description:
-            yield Change("described", where, "the description changed", level="patch")
+            yield Change("described", where, Said("described", "the description changed"), level="patch")
     for path, new in after.items():
         if path not in before:
             needed = new.required or new.primary_key
             if needed:
-                yield Change(
-                    "required_field_added", f"{name}.{path}", "a new field that must have a value", _PROVIDERS, "major"
-                )
+                message = Said("required_field_added", "a new field that must have a value")
+                yield Change("required_field_added", f"{name}.{path}", message, _PROVIDERS, "major")
             else:
-                yield Change("field_added", f"{name}.{path}", "a new field")
+                yield Change("field_added", f"{name}.{path}", Said("field_added", "a new field"))
 
 
 def _type(where: str, old: str | None, new: str | None) -> Change:
-    message = f"{old or 'any type'} is now {new or 'any type'}"
+    message = Said("type_changed", "{was_type} is now {type}", was_type=old or "any type", type=new or "any type")
     if old is None or (new, old) in _WIDER:
         return Change("type_narrowed", where, message, _PROVIDERS, "major")
     if new is None or (old, new) in _WIDER:
@@ -185,12 +195,12 @@ def _rules(name: str, before: RuleSet, after: RuleSet) -> Iterator[Change]:
     new = {(r.field, r.name): r for r in after.rules if r.kind != "type"}
     for key, rule in old.items():
         if key not in new and not _gone(rule, after):
-            yield _change("removed", name, rule, _CONSUMERS, "is no longer asked")
+            yield _change("removed", name, rule, _CONSUMERS, "rule_gone", "{rule} is no longer asked")
     for key, rule in new.items():
         if key in old:
             yield from _compared(name, old[key], rule, before)
         elif not _gone(rule, before):
-            yield _change("added", name, rule, _PROVIDERS, "is asked now")
+            yield _change("added", name, rule, _PROVIDERS, "rule_new", "{rule} is asked now")
 
 
 def _gone(rule: Rule, other: RuleSet) -> bool:
@@ -198,12 +208,11 @@ def _gone(rule: Rule, other: RuleSet) -> bool:
     return any(name not in other.types for name in rule.fields)
 
 
-def _change(how: str, name: str, rule: Rule, breaks: frozenset[Side], message: str) -> Change:
+def _change(how: str, name: str, rule: Rule, breaks: frozenset[Side], said: str, words: str, **facts: object) -> Change:
     where = f"{name}.{rule.field}".rstrip(".")
     soft = rule.severity != "error"
-    return Change(
-        f"{rule.kind}_{how}", where, f"{rule.kind} {message}", _NOBODY if soft else breaks, "minor" if soft else "major"
-    )
+    message = Said(said, words, rule=rule.kind, **facts)
+    return Change(f"{rule.kind}_{how}", where, message, _NOBODY if soft else breaks, "minor" if soft else "major")
 
 
 def _compared(name: str, old: Rule, new: Rule, rules: RuleSet) -> Iterator[Change]:
@@ -215,17 +224,17 @@ def _compared(name: str, old: Rule, new: Rule, rules: RuleSet) -> Iterator[Chang
         elif old.kind in _LOWER_BOUNDS + _UPPER_BOUNDS:
             order = int if "Length" in old.kind else ordered(rules.types.get(old.field))
             stricter = (order(new.value) > order(old.value)) == (old.kind in _LOWER_BOUNDS)
-            told = f"is {new.value} in place of {old.value}"
-            yield _change(
-                "tightened" if stricter else "loosened", name, new, _PROVIDERS if stricter else _CONSUMERS, told
-            )
+            how, breaks = ("tightened", _PROVIDERS) if stricter else ("loosened", _CONSUMERS)
+            words = "{rule} is {now} in place of {was}"
+            yield _change(how, name, new, breaks, "rule_bound", words, now=new.value, was=old.value)
         else:
-            yield _change("changed", name, new, _BOTH, "is another one now")
+            yield _change("changed", name, new, _BOTH, "rule_other", "{rule} is another one now")
     if old.severity != new.severity:
         weaker = new.severity != "error"
         breaks = (_CONSUMERS if weaker else _PROVIDERS) if "error" in (old.severity, new.severity) else _NOBODY
-        where, message = f"{name}.{old.field}", f"{old.kind} is {new.severity} in place of {old.severity}"
-        yield Change("severity_changed", where, message, breaks, "major" if breaks else "minor")
+        words = "{rule} is {weight} in place of {was_weight}"
+        message = Said("rule_weight", words, rule=old.kind, weight=new.severity, was_weight=old.severity)
+        yield Change("severity_changed", f"{name}.{old.field}", message, breaks, "major" if breaks else "minor")
 
 
 def _values(name: str, old: Rule, new: Rule) -> Iterator[Change]:
@@ -233,18 +242,24 @@ def _values(name: str, old: Rule, new: Rule) -> Iterator[Change]:
     added, removed = sorted(set(new.value) - set(old.value)), sorted(set(old.value) - set(new.value))
     valid = old.kind == "validValues"
     if added:
-        told = f"has {len(added)} more: {', '.join(added[:5])}{' ...' if len(added) > 5 else ''}"
-        yield _change("values_added", name, new, _CONSUMERS if valid else _PROVIDERS, told)
+        breaks, words = _CONSUMERS if valid else _PROVIDERS, "{rule} has {n} more: {values}"
+        yield _change("values_added", name, new, breaks, "rule_values_added", words, n=len(added), values=_few(added))
     if removed:
-        told = f"has {len(removed)} fewer: {', '.join(removed[:5])}{' ...' if len(removed) > 5 else ''}"
-        yield _change("values_removed", name, new, _PROVIDERS if valid else _CONSUMERS, told)
+        breaks, words = _PROVIDERS if valid else _CONSUMERS, "{rule} has {n} fewer: {values}"
+        yield _change(
+            "values_removed", name, new, breaks, "rule_values_removed", words, n=len(removed), values=_few(removed)
+        )
+
+
+def _few(values: list[str]) -> str:
+    return f"{', '.join(values[:5])}{' ...' if len(values) > 5 else ''}"
 
 
 def _whole(old: Contract, new: Contract) -> Iterator[Change]:
     if old.mode != new.mode:
         stricter = _STRICT.index(new.mode) > _STRICT.index(old.mode)
         both = stricter and new.mode in ("quarantine", "reject")
-        message = f"a breach: {new.mode} in place of {old.mode}"
+        message = Said("breach_mode", "a breach: {mode} in place of {was_mode}", mode=new.mode, was_mode=old.mode)
         yield Change("mode_changed", "mode", message, _PROVIDERS if both else _NOBODY, "major" if both else "minor")
     for code, where, a, b in (
         ("owner_changed", "team", old.owner or old.owner_unit, new.owner or new.owner_unit),
@@ -255,8 +270,10 @@ def _whole(old: Contract, new: Contract) -> Iterator[Change]:
             yield Change(
                 code,
                 where,
-                f"{a or 'none'} is now {b or 'none'}" if code != "routes_changed" else "other data services",
+                Said("routes_changed", "other data services")
+                if code == "routes_changed"
+                else Said("terms_changed", "{was} is now {now}", was=a or "none", now=b or "none"),
             )
     for key in ("name", "description", "support", "price", "tags"):
         if old.document.get(key) != new.document.get(key):
-            yield Change("described", key, f"{key} changed", level="patch")
+            yield Change("described", key, Said("part_described", "{part} changed", part=key), level="patch")

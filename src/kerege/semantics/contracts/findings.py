@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from kerege.ground.errors import KeregeError
+from kerege.ground.text import Said
 from kerege.semantics.contracts.builder import rules_of
 from kerege.semantics.contracts.contract import STATUSES, Contract, Property, SchemaObject
 from kerege.semantics.contracts.message import Checker, Lists, no_lists, ordered
@@ -37,7 +38,7 @@ CODES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong with a contract, and where."""
+    """One thing wrong with a contract, and where. `message` is a `Said`."""
 
     code: str
     where: str
@@ -61,14 +62,20 @@ def findings(
 
 def _of_document(contract: Contract) -> Iterator[Finding]:
     if not _VERSION.fullmatch(contract.version):
-        message = f"{contract.version} is not of the form 1.2.3"
+        message = Said("version_not_semantic", "{version} is not of the form 1.2.3", version=contract.version)
         yield Finding("version_not_semantic", "version", message)
     if contract.status not in STATUSES:
-        yield Finding("status_unknown", "status", f"{contract.status} is none of {', '.join(STATUSES)}", "warning")
+        message = Said(
+            "status_unknown", "{status} is none of {known}", status=contract.status, known=", ".join(STATUSES)
+        )
+        yield Finding("status_unknown", "status", message, "warning")
     if not contract.owner_unit:
-        yield Finding("owner_missing", "team.name", "the contract names no unit that answers for it")
+        yield Finding(
+            "owner_missing", "team.name", Said("owner_missing", "the contract names no unit that answers for it")
+        )
     if not contract.legal_basis:
-        yield Finding("legal_basis_missing", "customProperties.legalBasis", "the contract names no act")
+        message = Said("legal_basis_missing", "the contract names no act")
+        yield Finding("legal_basis_missing", "customProperties.legalBasis", message)
 
 
 def _of_object(one: SchemaObject) -> Iterator[Finding]:
@@ -76,7 +83,10 @@ def _of_object(one: SchemaObject) -> Iterator[Finding]:
     for top in one.properties:
         other = columns.setdefault(top.column.casefold(), top.name)
         if other != top.name:
-            yield Finding("twice_the_same_column", f"{one.name}.{top.name}", f"{other} is the column {top.column} too")
+            message = Said(
+                "twice_the_same_column", "{other} is the column {column} too", other=other, column=top.column
+            )
+            yield Finding("twice_the_same_column", f"{one.name}.{top.name}", message)
         for path, inner in top.walk():
             yield from _of_null(f"{one.name}.{path}", inner)
 
@@ -85,21 +95,27 @@ def _of_null(where: str, one: Property) -> Iterator[Finding]:
     """Whether the property's parts agree on null."""
     optional = one.document.get("required") is False
     if one.primary_key and optional:
-        yield Finding("key_optional", where, "it is part of the primary key and required: false")
+        message = Said("key_optional", "it is part of the primary key and required: false")
+        yield Finding("key_optional", where, message)
     needed = one.required or one.primary_key
     for quality in one.quality:
         if quality.type != "library":
             continue
         values = quality.arguments.get("validValues")
         if quality.metric == "invalidValues" and isinstance(values, list) and None in values and needed:
-            yield Finding("null_twice", where, "it is required, and null stands among its validValues")
+            message = Said("null_among_values", "it is required, and null stands among its validValues")
+            yield Finding("null_twice", where, message)
         if quality.metric in ("nullValues", "missingValues"):
             some, none = _allows(quality.operator, quality.threshold)
             if needed and some:
-                message = f"it is required, and {quality.metric} {quality.operator} {quality.threshold} allows some without a value"
+                message = Said(
+                    "null_allowed", "it is required, and {metric} {operator} {threshold} allows some without a value",
+                    metric=quality.metric, operator=quality.operator, threshold=quality.threshold,
+                )  # fmt: skip
                 yield Finding("null_twice", where, message)
             if optional and none and quality.severity == "error" and quality.metric == "nullValues":
-                yield Finding("null_twice", where, "it is required: false, and nullValues allows none")
+                message = Said("null_none", "it is required: false, and nullValues allows none")
+                yield Finding("null_twice", where, message)
 
 
 def _allows(operator: str, threshold: object) -> tuple[bool, bool]:
@@ -117,18 +133,24 @@ def _allows(operator: str, threshold: object) -> tuple[bool, bool]:
 def _of_rules(one: SchemaObject, rules: RuleSet, lists: Lists) -> Iterator[Finding]:
     for unrun in rules.unrun:
         where = f"{one.name}.{unrun.field}".rstrip(".")
-        told = "" if unrun.where == "everywhere" else f" (in {unrun.where})"
         severity: Literal["error", "warning"] = "error" if unrun.what == "pattern" else "warning"
-        yield Finding("not_run", where, f"{unrun.what} is not asked{told}: {unrun.reason}", severity)
+        told = {"what": unrun.what, "reason": unrun.reason}
+        message = (
+            Said("rule_not_run", "{what} is not asked: {reason}", **told)
+            if unrun.where == "everywhere"
+            else Said("rule_not_run_in", "{what} is not asked (in {place}): {reason}", place=unrun.where, **told)
+        )
+        yield Finding("not_run", where, message, severity)
     if not rules.rules:
-        yield Finding("nothing_asked", one.name, "no property is required, typed or otherwise ruled", "warning")
+        message = Said("nothing_asked", "no property is required, typed or otherwise ruled")
+        yield Finding("nothing_asked", one.name, message, "warning")
     for field in rules.types:
         yield from _crossed(f"{one.name}.{field}", rules, field)
     try:
         Checker(rules, lists)
     except KeregeError as problem:
         code = "codelist_unknown" if "codelist" in problem.code else "uncompilable"
-        yield Finding(code, one.name, problem.text)
+        yield Finding(code, one.name, problem.said)
 
 
 def _crossed(where: str, rules: RuleSet, field: str) -> Iterator[Finding]:
@@ -139,7 +161,9 @@ def _crossed(where: str, rules: RuleSet, field: str) -> Iterator[Finding]:
             order = int if low == "minLength" else ordered(rules.types[field])
             a, b = order(asked[low].value), order(asked[high].value)
             if a > b or (a == b and "exclusive" in low + high):
-                yield Finding("bounds_crossed", where, f"{low} {asked[low].value} and {high} {asked[high].value}")
+                bounds = {"rule": low, "low": asked[low].value, "other_rule": high, "high": asked[high].value}
+                message = Said("bounds_crossed", "{rule} {low} and {other_rule} {high}", **bounds)
+                yield Finding("bounds_crossed", where, message)
 
 
 def _of_lists(one: SchemaObject, lists: Lists, versions: dict[str, str]) -> Iterator[Finding]:
@@ -147,5 +171,8 @@ def _of_lists(one: SchemaObject, lists: Lists, versions: dict[str, str]) -> Iter
         for path, inner in top.walk():
             at_hand = versions.get(inner.codelist, "")
             if inner.codelist and inner.codelist_version and at_hand and at_hand != inner.codelist_version:
-                message = f"{inner.codelist} {inner.codelist_version} is named, {at_hand} is at hand"
+                message = Said(
+                    "codelist_version", "{codelist} {named} is named, {at_hand} is at hand",
+                    codelist=inner.codelist, named=inner.codelist_version, at_hand=at_hand,
+                )  # fmt: skip
                 yield Finding("codelist_version", f"{one.name}.{path}", message, "warning")

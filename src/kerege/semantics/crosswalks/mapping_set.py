@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any, Final, Literal
 
+from kerege.ground.text import Said
 from kerege.semantics.codelists.codelist import Finding
 from kerege.semantics.crosswalks.rows import Policy, Row
 from kerege.semantics.crosswalks.rules import Compiled, Rule, cardinalities, compile_rows
@@ -105,15 +106,22 @@ class Crosswalk:
         found = []
         for twice in self.compiled.twice:
             first, second = self.rows[twice.first], self.rows[twice.second]
-            said = (
-                f"row {twice.first + 1} says {first.object} ({first.when or 'always'}), "
-                f"row {twice.second + 1} says {_against(second) if twice.denied else second.object} ({second.when or 'always'})"
-            )
+            said = Said(
+                "rows_denied" if twice.denied else "rows_disagree",
+                "row {first} says {object} ({when}), row {second} says {other} ({other_when})",
+                first=twice.first + 1, object=first.object, when=first.when or "always",
+                second=twice.second + 1, other=_against(second) if twice.denied else second.object, other_when=second.when or "always",
+            )  # fmt: skip
             code = "denied" if twice.denied else "conditions_overlap" if twice.overlap else "mapped_twice"
             found.append(Finding(code, first.subject, said, "error"))
         for row, real in zip(self.rows, self.cardinalities(), strict=True):
             if (declared := row.other.get("mapping_cardinality", real)) != real:
-                said = f"the row says {declared}, the rows make it {real}"
+                said = Said(
+                    "cardinality_wrong",
+                    "the row says {declared}, the rows make it {real}",
+                    declared=declared,
+                    real=real,
+                )
                 found.append(Finding("cardinality_wrong", row.subject, said, "warning"))
         return tuple(found)
 
@@ -178,8 +186,10 @@ class Crosswalk:
 def _against(row: Row) -> str:
     """What a row that denies says, in words."""
     if row.object is None:
-        return "that it has no counterpart"
-    return f"not {row.object!r}" if row.subject else f"that nothing is {row.object!r}"
+        return Said("row_no_counterpart", "that it has no counterpart")
+    if row.subject:
+        return Said("row_not", "not {object}", object=repr(row.object))
+    return Said("row_nothing_is", "that nothing is {object}", object=repr(row.object))
 
 
 def _always(rules: tuple[Rule, ...]) -> bool:
