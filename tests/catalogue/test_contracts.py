@@ -169,6 +169,28 @@ def test_four_eyes_approve_a_contract(dataset: Dataset) -> None:
         lifecycle.act(contracts.subject("kg:birth", "1.0.0"), "approve", ME, "mine", NOW)
 
 
+def test_whoever_wrote_of_a_contract_does_not_approve_it_whatever_others_wrote_after(dataset: Dataset) -> None:
+    what = contracts.subject("kg:birth", "1.0.0")
+
+    def refused(by: str) -> None:
+        with pytest.raises(FourEyes, match=f"{by} made it"):
+            lifecycle.act(what, "approve", by, "fine", NOW)
+
+    contracts.add(made(), "alice", NOW)
+    contracts.add(made(), "bob", NOW, dataset=str(dataset))  # says only what it is about
+    assert contracts.find("kg:birth").added_by == "alice"
+    contracts.add(made(name="Acts of birth"), "carol", NOW)
+    lifecycle.act(what, "submit", "dora", "ready", NOW)
+    for one in ("alice", "bob", "carol"):
+        refused(one)
+    lifecycle.act(what, "approve", "eva", "read", NOW)
+    lifecycle.act(what, "return", "eva", "a word is missing", NOW)
+    contracts.add(made(name="Acts of birth, all of them"), "bob", NOW)
+    lifecycle.act(what, "submit", "dora", "ready again", NOW)
+    refused("bob")
+    lifecycle.act(what, "approve", "alice", "what I wrote was approved by another before", NOW)
+
+
 def test_what_others_rely_on_is_not_changed_under_its_number(dataset: Dataset) -> None:
     contracts.add(made(), ME, NOW)
     contracts.add(made(name="Acts of birth"), ME, NOW)

@@ -11,7 +11,8 @@ from kerege.catalogue.contracts import drafts as contract_drafts
 from kerege.catalogue.inventory import doings
 from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.lifecycle.doings import Subject
-from kerege.catalogue.models import Dataset, RegisterReview
+from kerege.catalogue.models import ConceptLink, Dataset, RegisterReview
+from kerege.catalogue.ownership import face as ownership
 from kerege.catalogue.requests import doings as requests
 from kerege.ground import clock
 from kerege.web.access import Audience
@@ -167,3 +168,30 @@ def test_a_datasets_entry_is_approved_as_it_was_seen(people, home, db):
     lifecycle.act(entry, "submit", "steward-1", "ready", clock.now())
     assert "Look at the page again" in post(client, address, told, action="approve", reason="read").text
     assert lifecycle.status(entry).state == "submitted"
+
+
+def test_a_column_that_a_harvest_brought_while_a_reviewer_read_is_not_approved_with_the_rest(people, home, db):
+    made = desks.plan(desks.register(home))
+    doings.apply_plan(made.plan_id, clock.now())
+    dataset = Dataset.objects.get()
+    desks.grant(home, "reviewer-1", Audience.REVIEWER)
+    entry = Subject("dataset", str(dataset), "1")
+    lifecycle.act(entry, "submit", "steward-1", "ready", clock.now())
+    client, address = signed_in("reviewer-1"), f"/en/desks/owners/{dataset.pk}/"
+    told = shown(client, address)[1]
+    dataset.rows += 1
+    dataset.save()  # counted anew, which says nothing else
+    pin = dataset.fields.get(name="pin")
+    for change in (
+        lambda: dataset.fields.create(name="diagnosis", position=99, profile=pin.profile),
+        lambda: ConceptLink.objects.create(field=pin, concept="person.pin", said_by="x", linked_at=clock.now()),
+        lambda: ownership.name_owner(
+            dataset.source, dataset.table, "pin", "70000003", "Clinic", "Law 1", clock.now(), by="steward-1"
+        ),
+    ):
+        change()
+        assert "Look at the page again" in post(client, address, told, action="approve", reason="read").text
+        assert lifecycle.status(entry).state == "submitted"
+        told = shown(client, address)[1]
+    post(client, address, told, action="approve", reason="read all of it")
+    assert lifecycle.status(entry).state == "approved"

@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 
-from kerege.catalogue.contracts.clock import Clock, Use, may_retire
+from kerege.catalogue.contracts.clock import may_retire
+from kerege.catalogue.contracts.uses import circumstances, deprecation, uses_of
 from kerege.catalogue.contracts.words import codes
 from kerege.catalogue.errors import (
     ContractPlaceTaken,
@@ -38,13 +39,12 @@ from kerege.catalogue.models import (
     Dataset,
     Deprecation,
     DeprecationNotice,
-    NodeReading,
-    ServiceUse,
 )
 from kerege.catalogue.ownership.face import may_publish
 from kerege.catalogue.search.index import contracts_changed
 from kerege.exchange.ids import DataServiceId
 from kerege.ground.clock import require_utc
+from kerege.ground.ids import digest
 from kerege.identity.receipts import LedgerWriter
 from kerege.membership import doings as membership
 from kerege.membership.picture import At
@@ -91,6 +91,7 @@ def contract_of(row: ContractVersion) -> Contract:
 def add(contract: Contract, by: str, now: datetime, *, dataset: str = "") -> ContractVersion:
     """Keep a version. The same again changes nothing; a draft or returned one is replaced.
 
+    by        is kept as an author of the version, who may not approve it, beside whoever wrote of it before
     dataset   `SOURCE#TABLE` of the catalogue that the contract is about; its attributes need owners before publication
 
     Raises ContractVersionTaken when a version that others may rely on would change, DatasetUnknown.
@@ -104,9 +105,14 @@ def add(contract: Contract, by: str, now: datetime, *, dataset: str = "") -> Con
                 contract=contract.id, version=contract.version, state=state.value, file=contract.file
             )
     row = row or ContractVersion(contract=contract.id, version=contract.version)
-    if row.fingerprint != contract.fingerprint or row.dataset != found:
-        row.name, row.document, row.fingerprint = contract.name[:300], dict(contract.document), contract.fingerprint
-        row.dataset, row.added_at, row.added_by = found, require_utc(now), by
+    written = row.fingerprint != contract.fingerprint
+    if written or row.dataset != found:
+        before = row.authors or ({row.added_by: 0} if row.pk is not None else {})
+        row.authors = before | {by: len(lifecycle.history(subject(contract.id, contract.version)))}
+        if written:  # who says only what it is about did not write the document
+            row.name, row.document, row.fingerprint = contract.name[:300], dict(contract.document), contract.fingerprint
+            row.added_at, row.added_by = require_utc(now), by
+        row.dataset = found
         row.save()
         contracts_changed()
     return row
@@ -152,11 +158,20 @@ def _elsewhere(command: str) -> tuple[str, ...]:
 
 
 def content(what: Subject, hold: bool) -> tuple[str, str]:
-    """(fingerprint, who added it) of a version, empty for none; with `hold` `add` waits until the transaction ends."""
+    """(digest of what a version says and of what dataset, who wrote it), empty for none; with `hold` `add` waits for the transaction's end."""
     if hold:
         _hold(what.id)
+    row = ContractVersion.objects.filter(contract=what.id, version=what.version).select_related("dataset").first()
+    return (digest([row.fingerprint, str(row.dataset or "")]), row.added_by) if row is not None else ("", "")
+
+
+def authors(what: Subject) -> Sequence[str]:
+    """Who wrote the document that stands here, and whoever wrote of this version since it was last approved: two looked at what is older."""
     row = ContractVersion.objects.filter(contract=what.id, version=what.version).first()
-    return (row.fingerprint, row.added_by) if row is not None else ("", "")
+    if row is None:
+        return ()
+    approved = max((a.number for a in lifecycle.history(what) if a.action is Action.APPROVE), default=0)
+    return tuple(dict.fromkeys((row.added_by, *(name for name, after in row.authors.items() if after >= approved))))
 
 
 def submission_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
@@ -197,7 +212,7 @@ def _succession(row: ContractVersion, contract: Contract, now: datetime) -> list
     found = judge(contract_of(old), contract)
     out = [] if found.enough else [f"it follows {before}: {found.reason}"]
     if any("consumers" in change.breaks for change in found.changes):
-        ruling = may_retire(*_circumstances(old, now))
+        ruling = may_retire(*circumstances(old, now))
         if not ruling.allowed:
             breaking = [c for c in found.changes if "consumers" in c.breaks]
             told = ", ".join(f"{c.where} {c.code}" for c in breaking[:5])
@@ -209,41 +224,8 @@ def retirement_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
     """Why a version cannot be retired now; one that was never in force always can."""
     if lifecycle.status(what).state not in (State.PUBLISHED, State.DEPRECATED):
         return ()
-    ruling = may_retire(*_circumstances(find(what.id, what.version), now))
+    ruling = may_retire(*circumstances(find(what.id, what.version), now))
     return (*_elsewhere("retire"), *(() if ruling.allowed else (ruling.reason,)))
-
-
-def _circumstances(
-    row: ContractVersion, now: datetime
-) -> tuple[Clock | None, datetime, list[Use], datetime | None, bool]:
-    found = deprecation(row)
-    routes = list(row.routes.all())
-    clock = Clock(found.announced_at, found.ends_at) if found is not None else None
-    return clock, now, uses_of(routes), _read_until(routes), bool(routes)
-
-
-def _read_until(routes: Sequence[ContractRoute]) -> datetime | None:
-    """Up to when the traffic of these routes is known: by the node read longest ago of those that ever saw it; where none did, by the newest."""
-    services = {route.data_service for route in routes}
-    nodes = ServiceUse.objects.filter(service__in=services).values("source")
-    seen = NodeReading.objects.filter(source__in=nodes).order_by("read_until").first()
-    found = seen or NodeReading.objects.order_by("-read_until").first()
-    return found.read_until if found is not None else None
-
-
-def deprecation(row: ContractVersion) -> Deprecation | None:
-    """The clock that runs for a version."""
-    return row.deprecations.filter(taken_back_at=None).first()
-
-
-def uses_of(routes: Sequence[ContractRoute]) -> list[Use]:
-    """Who calls the data services of these routes, from the traffic that was read from nodes."""
-    services = {route.data_service for route in routes}
-    rows = ServiceUse.objects.filter(service__in=services).order_by("consumer", "service", "-last_at")
-    out: dict[tuple[str, str], Use] = {}
-    for row in rows:
-        out.setdefault((row.consumer, row.service), Use(row.consumer, row.service, row.calls, row.last_at))
-    return list(out.values())
 
 
 # --- doings ---

@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 
 from kerege.catalogue.contracts.clock import Clock
-from kerege.catalogue.contracts.doings import KIND, contract_of, deprecation, find, subject
+from kerege.catalogue.contracts.doings import KIND, contract_of, find, subject
+from kerege.catalogue.contracts.uses import deprecation
 from kerege.catalogue.contracts.words import RuleView, codes, not_run, rules_in_words
 from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.lifecycle.queries import states

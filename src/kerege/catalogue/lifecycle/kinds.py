@@ -32,6 +32,7 @@ CONDITIONS: Final[dict[tuple[str, str], str]] = {
 # kind -> a function that takes a subject and whether to hold it until the transaction ends, and returns (digest of what the version says, who
 # wrote it), ("", "") for a version that is not there. What a version of another kind says never changes under its number.
 CONTENT: Final[dict[str, str]] = {
+    "dataset": "kerege.catalogue.lifecycle.entries:content",
     "contract": "kerege.catalogue.contracts.doings:content",
 }
 
@@ -40,6 +41,7 @@ CONTENT: Final[dict[str, str]] = {
 AUTHORS: Final[dict[str, str]] = {
     "codelist": "kerege.catalogue.codes.versions:codelist_authors",
     "crosswalk": "kerege.catalogue.codes.versions:crosswalk_authors",
+    "contract": "kerege.catalogue.contracts.doings:authors",
     "reference": "kerege.catalogue.reference.proposals:authors",
 }
 

@@ -20,7 +20,9 @@ class ContractVersion(models.Model):
     fingerprint = models.CharField(max_length=64)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, null=True, related_name="contracts")
     added_at = models.DateTimeField()
-    added_by = models.CharField(max_length=200)
+    added_by = models.CharField(max_length=200)  # who wrote the document that stands here
+    # everybody who wrote of it, with how many actions it had had by then; empty on rows of earlier releases
+    authors: models.JSONField[dict[str, int], dict[str, int]] = models.JSONField(default=dict)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["contract", "version"], name="catalogue_one_contract_version"),)

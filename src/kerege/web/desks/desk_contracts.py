@@ -12,6 +12,7 @@ from kerege.catalogue.contracts import doings as contracts
 from kerege.catalogue.contracts import drafts as contract_drafts
 from kerege.catalogue.contracts import queries as contract_queries
 from kerege.catalogue.contracts.clock import Use
+from kerege.catalogue.contracts.uses import uses_of
 from kerege.catalogue.errors import ContractUnknown
 from kerege.catalogue.lifecycle.doings import Action, in_force
 from kerege.catalogue.models import ContractVersion
@@ -149,4 +150,4 @@ def _uses(row: ContractVersion) -> list[Use]:
             routes = list(contracts.contract_of(row).routes)
         except KeregeError:
             routes = []
-    return contracts.uses_of(routes)
+    return uses_of(routes)
