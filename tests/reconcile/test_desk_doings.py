@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -268,3 +269,90 @@ def test_open_discrepancies_of_a_case_are_settled_by_the_countrys_rules() -> Non
     found = {s.comparison.field: s for s in desk_queries.settlements("case-1")}
     assert (found["sex"].value_of, found["sex"].rule, found["sex"].legal_basis) == ("civil", "kg:source-of-truth", "")
     assert found["region"].outcome == "steward"
+
+
+C = ("emis", "c" * 64)
+PAIRS = {"A~B": ((A, B), "same"), "B~C": ((B, C), "same"), "A~C": ((A, C), "different")}
+
+
+def place_three() -> None:
+    place_two()
+    desk_doings.place_record(C, Placement(persons.NEW, "person-c", (), ()), NOW)
+
+
+def say(pair: str, verdict: str, by: str, ledger: Any, *, joined: bool = True) -> tuple[str, str]:
+    """A clerk's word on a pair, asked before or now; the task and where it stands."""
+    task = desk_doings.ask("kg:persons", "1", *PAIRS[pair][0], why="rival", now=NOW)
+    if not joined:
+        return task, desk_doings.decide(task, verdict=verdict, reason=f"{pair}: {verdict}", by=by, now=NOW)
+    return task, desk_doings.decide_and_join(
+        task, verdict=verdict, reason=f"{pair}: {verdict}", by=by, ledger=ledger, now=NOW
+    )
+
+
+@pytest.mark.parametrize("order", list(permutations(PAIRS)), ids=" ".join)
+def test_what_clerks_called_different_is_overruled_by_no_order_of_others_being_the_same(
+    order: tuple[str, ...], ledger: Any
+) -> None:
+    place_three()
+    said = {pair: say(pair, PAIRS[pair][1], "clerk-1", ledger) for pair in order}
+    book, last = desk_doings.key_book(), said[order[-1]]
+    assert [standing for _, standing in said.values()] == [*(PAIRS[p][1] for p in order[:2]), "disputed"]
+    [waiting] = desk_queries.desk_queue(standing="disputed")
+    assert waiting.task_id == last[0]
+    others = {pair: told for pair, told in said.items() if told != last}
+    shown = {one.task_id: one.words[0].verdict for one in desk_queries.contradictions(last[0])}
+    if (
+        order[-1] == "A~C"
+    ):  # the key was there first: it moves by nobody's word, and the question stands beside both that made it
+        assert book.of(A) == book.of(B) == book.of(C)
+        assert shown == {task: "same" for task, _ in others.values()}
+    else:
+        assert len({book.of(A), book.of(B), book.of(C)}) == 2
+        assert book.of(A) != book.of(C)
+        assert shown == {said["A~C"][0]: "different"}
+        assert [one.task_id for one in desk_queries.contradictions(said["A~C"][0])] == [last[0]]
+    assert desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW) == 0
+    assert desk_doings.key_book() == book
+    with pytest.raises(DecisionRefused, match="same person"):
+        say(order[-1], "same", "clerk-1", ledger)
+
+
+def test_who_confirms_the_same_has_the_different_looked_at_again_and_then_all_are_joined(ledger: Any) -> None:
+    place_three()
+    (different, _), _, (last, standing) = (
+        say(pair, PAIRS[pair][1], "clerk-1", ledger) for pair in ("A~C", "A~B", "B~C")
+    )
+    assert standing == "disputed"
+    assert say("B~C", "same", "clerk-2", ledger) == (last, "same")
+    assert desk_doings.key_book().of(A) != desk_doings.key_book().of(C)
+    assert [row.task_id for row in desk_queries.desk_queue(standing="disputed")] == [different]
+    assert say("A~C", "same", "clerk-3", ledger) == (different, "same")
+    assert len({desk_doings.key_book().of(record) for record in (A, B, C)}) == 1
+    assert {row.verdict for row in desk_queries.clerical_truth()} == {"same"}
+
+
+def test_where_both_sides_are_confirmed_the_records_stay_apart_and_nobody_is_asked_for_ever(ledger: Any) -> None:
+    place_three()
+    for pair in ("A~C", "A~B", "B~C"):
+        say(pair, PAIRS[pair][1], "clerk-1", ledger)
+    say("B~C", "same", "clerk-2", ledger)
+    assert say("A~C", "different", "clerk-3", ledger)[1] == "different"
+    assert desk_queries.desk_queue() == []
+    assert desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW) == 0
+    assert desk_doings.key_book().of(A) != desk_doings.key_book().of(C)
+
+
+def test_words_said_before_the_records_had_keys_contradict_each_other_once_they_are_placed(ledger: Any) -> None:
+    for pair in ("A~C", "A~B", "B~C"):
+        say(pair, PAIRS[pair][1], "clerk-1", ledger, joined=False)
+    for record in (A, C):  # one usable number: placed with one key
+        desk_doings.place_record(
+            record, Placement(persons.NEW if record == A else persons.EXISTING, "person-a", (), ()), NOW
+        )
+    desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW)
+    [waiting] = desk_queries.desk_queue()
+    assert (waiting.standing, {waiting.left_register, waiting.right_register}) == ("disputed", {"civil", "emis"})
+    assert desk_queries.contradictions(waiting.task_id) == ()
+    desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW)
+    assert len(desk_queries.desk_queue()) == 1

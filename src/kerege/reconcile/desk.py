@@ -3,6 +3,9 @@
 A clerk says same, different or cannot tell, with a reason. Where the definition asks for double review, two must say the same thing, each
 without the other's word counting twice; when they disagree a third decides between them. `cannot tell` is an answer too: the records
 stay apart, and the pair is not asked again.
+
+What was settled is contested when it cannot be true together with what was settled of other pairs (A is B, B is C, and A is not C): then
+another clerk, who sees both, has the last word on it.
 """
 
 from __future__ import annotations
@@ -33,10 +36,15 @@ class Word:
     reason: str
 
 
-def standing(words: Sequence[Word], double_review: bool) -> str:
-    """`open`, `awaiting_second`, `disputed`, or the settled verdict. The first word, or the first two that agree, settle it."""
+def standing(words: Sequence[Word], double_review: bool, contested: int = 0) -> str:
+    """`open`, `awaiting_second`, `disputed`, or the settled verdict. The first word, or the first two that agree, settle it.
+
+    contested  how many words there were when it was last found to contradict another pair; the next word settles it. 0: it never was
+    """
     if not words:
         return OPEN
+    if contested:
+        return words[-1].verdict if len(words) > contested else DISPUTED
     if not double_review:
         return words[0].verdict
     counted: Counter[str] = Counter()
@@ -47,6 +55,14 @@ def standing(words: Sequence[Word], double_review: bool) -> str:
     if len(words) >= len(VERDICTS):
         return CANNOT_TELL  # three clerks, three answers: nobody can
     return SECOND if len(words) == 1 else DISPUTED
+
+
+def held(words: Sequence[Word], double_review: bool, contests: Sequence[int] = ()) -> str:
+    """The verdict that was last settled, contested since or not; empty when none was. `contests`: the words there were at each, in order."""
+    if contests:
+        return words[-1].verdict if len(words) > contests[0] else standing(words[: contests[0]], double_review)
+    now = standing(words, double_review)
+    return now if now in VERDICTS else ""
 
 
 def one_person(by: str) -> str:

@@ -20,7 +20,9 @@ from kerege.ground.ids import new_id
 from kerege.identity import doings as identity
 from kerege.identity import receipts
 from kerege.identity.reads import Read
-from kerege.reconcile import desk, persons
+from kerege.reconcile import desk, desk_contests, persons
+from kerege.reconcile.desk_contests import standing as standing_of
+from kerege.reconcile.desk_contests import words_of
 from kerege.reconcile.desk_queries import with_standing
 from kerege.reconcile.errors import DecisionRefused, KeyUnknown, ReaderUnknown, TaskSettled, TaskUnknown
 from kerege.reconcile.link import Entry
@@ -98,7 +100,7 @@ def open_task(
             (side[0], about) for side, values in zip(sides, (left, right), strict=True) if (about := about_of(values))
         ]
         _traced(reader, known, ledger, now)
-    return SideBySide(task_id, left, right, row.left_register, row.right_register, row.waterfall, _standing(row))
+    return SideBySide(task_id, left, right, row.left_register, row.right_register, row.waterfall, standing_of(row))
 
 
 def _traced(reader: Reader, about: Sequence[tuple[str, str]], ledger: receipts.LedgerWriter, now: datetime) -> None:
@@ -117,14 +119,14 @@ def _traced(reader: Reader, about: Sequence[tuple[str, str]], ledger: receipts.L
 def decide(task_id: str, *, verdict: str, reason: str, by: str, now: datetime) -> str:
     """Take down a clerk's decision; gives where the task stands then. Raises TaskUnknown, TaskSettled, DecisionRefused."""
     row = _task(task_id)
-    words, standing = _words(row), _standing(row)
+    words, standing = words_of(row), standing_of(row)
     if standing in desk.VERDICTS:
         raise TaskSettled(task=task_id, status=standing)
     why = desk.refusal(words, verdict, reason, by)
     if why:
         raise DecisionRefused(task=task_id, reason=why)
     ClericalDecision.objects.create(task=row, verdict=verdict, reason=reason, by=by.strip(), at=require_utc(now))
-    return _standing(row)
+    return standing_of(row)
 
 
 # --- person keys ------------------------------------------------------------------------------------------------------------------
@@ -204,16 +206,25 @@ def _likeliest(
 def decide_and_join(
     task_id: str, *, verdict: str, reason: str, by: str, ledger: receipts.LedgerWriter, now: datetime
 ) -> str:
-    """`decide`, and what it settles as `same` is joined with it: both stand afterwards, or neither does. Gives where the task stands then."""
+    """`decide`, and what it settles as `same` is joined with it: both stand afterwards, or neither does. Gives where the task stands then:
+    `disputed`, and no key is joined, where it contradicts what was settled of other pairs (`desk_contests`)."""
     standing = decide(task_id, verdict=verdict, reason=reason, by=by, now=now)
+    row = _task(task_id)
     if standing == desk.SAME:
         join_settled(task_id, by=by, ledger=ledger, now=now)
-    return standing
+    elif standing == desk.DIFFERENT:
+        desk_contests.inside(row, key_book(lock=True), now)
+    if standing in desk.VERDICTS:
+        for other in desk_contests.related(row):  # what this stood against may be joined now
+            if standing_of(_task(other)) == desk.SAME and not _parted(_task(other)):
+                join_settled(other, by=by, ledger=ledger, now=now)
+    return standing_of(row)
 
 
 def join_waiting(*, by: str, ledger: receipts.LedgerWriter, now: datetime) -> int:
     """Join every pair that clerks settled as `same` and that is not joined: a record that got its key after the words, or decisions that were
-    taken without joining. What was parted since stays parted. Each is one transaction; gives how many were joined."""
+    taken without joining. What was parted since stays parted, and what contradicts a settled `different` is contested, as is a `different` about
+    records that were placed with one key since. Each is one transaction; gives how many were joined."""
     book, joined = key_book(), 0
     for row in with_standing(ClericalTask.objects.all()).filter(stands=desk.SAME).order_by("pk"):
         keys = {book.of((row.left_register, row.left_ref)), book.of((row.right_register, row.right_ref))}
@@ -221,16 +232,20 @@ def join_waiting(*, by: str, ledger: receipts.LedgerWriter, now: datetime) -> in
             continue
         joined += join_settled(row.task_id, by=by, ledger=ledger, now=now) is not None
         book = key_book()
+    for row in with_standing(ClericalTask.objects.all()).filter(stands=desk.DIFFERENT, contested=None).order_by("pk"):
+        with transaction.atomic():
+            desk_contests.inside(row, book, now)
     return joined
 
 
 @transaction.atomic
 def join_settled(task_id: str, *, by: str, ledger: receipts.LedgerWriter, now: datetime) -> str | None:
     """Carry out what clerks settled: `same` merges the two records' keys, the elder key kept, with the clerks' reasons. Gives the kept key,
-    or None where nothing is to be done (another verdict, or one key already). Raises TaskUnknown, DecisionRefused while it is not settled,
+    or None where nothing is to be done (another verdict, one key already, or somebody settled that the two are different persons: then the
+    contradiction is put before the clerks). Raises TaskUnknown, DecisionRefused while it is not settled,
     or when the two were parted again after the clerks' words: what was decided last holds."""
     row = _task(task_id)
-    standing = _standing(row)
+    standing = standing_of(row)
     if standing not in desk.VERDICTS:
         raise DecisionRefused(task=task_id, reason=f"it is {standing}, not settled")
     book = key_book(lock=True)
@@ -241,8 +256,10 @@ def join_settled(task_id: str, *, by: str, ledger: receipts.LedgerWriter, now: d
         raise DecisionRefused(
             task=task_id, reason="their keys were parted after it was settled; merge them with a reason"
         )
+    if desk_contests.contest_join(row, book, [key for key in keys if key is not None], now):
+        return None
     elder, younger = PersonKey.objects.filter(key__in=keys).order_by("made_at", "pk").values_list("key", flat=True)
-    reason = f"{task_id}: " + "; ".join(word.reason for word in _words(row) if word.verdict == desk.SAME)
+    reason = f"{task_id}: " + "; ".join(word.reason for word in words_of(row) if word.verdict == desk.SAME)
     merge_keys(elder, younger, reason=reason[:400], by=by, ledger=ledger, now=now)
     return str(elder)
 
@@ -354,10 +371,7 @@ def _in_transaction() -> bool:
     return bool(transaction.get_connection().in_atomic_block)
 
 
-def _words(row: ClericalTask) -> list[desk.Word]:
-    said = ClericalDecision.objects.filter(task=row).order_by("pk")
-    return [desk.Word(one.verdict, one.by, one.reason) for one in said]
-
-
-def _standing(row: ClericalTask) -> str:
-    return desk.standing(_words(row), row.double_review)
+def _parted(row: ClericalTask) -> bool:
+    book = key_book()
+    keys = (book.of((row.left_register, row.left_ref)), book.of((row.right_register, row.right_ref)))
+    return _parted_since(row, book, [key for key in keys if key is not None])

@@ -17,7 +17,7 @@ from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.desk import Word
 from kerege.reconcile.fields import ComparedFields, of_country
 from kerege.reconcile.findings import Act, standing
-from kerege.reconcile.models import ClericalDecision, ClericalTask, Discrepancy, Workload
+from kerege.reconcile.models import ClericalDecision, ClericalTask, Discrepancy, TaskContest, Workload
 from kerege.reconcile.settle import Rules, Settlement, settle
 from kerege.reconcile.settle import of_country as rules_of_country
 from kerege.reconcile.workload import Count, Measured
@@ -27,7 +27,10 @@ _AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """A clerical task in the queue: what is asked and where it stands; the waterfall explains the weight, without values."""
+    """A clerical task in the queue: what is asked and where it stands; the waterfall explains the weight, without values.
+
+    contested  what was settled of it contradicted what was settled of other pairs (`contradictions`)
+    """
 
     task_id: str
     definition: str
@@ -41,6 +44,19 @@ class TaskRow:
     decided_by: tuple[str, ...]
     asked_at: datetime
     waterfall: dict[str, Any]
+    words: tuple[Word, ...] = ()
+    contested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Another pair whose settled verdict cannot stand beside this one's: where it stands, and what clerks said of it."""
+
+    task_id: str
+    left_register: str
+    right_register: str
+    standing: str
+    words: tuple[Word, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +120,21 @@ def desk_total(*, standing: str | None = None, definition: str | None = None) ->
 
 def task(task_id: str) -> TaskRow | None:
     """One clerical task, settled or not; None when there is none."""
-    row = ClericalTask.objects.filter(task_id=task_id).first()
+    row = with_standing(ClericalTask.objects.filter(task_id=task_id)).first()
     return _task_row(row, _words_of([row]).get(row.pk, [])) if row is not None else None
+
+
+def contradictions(task_id: str) -> tuple[Contradiction, ...]:
+    """What was settled of other pairs that cannot be true together with what was settled of this one, with the clerks' words; by task."""
+    own = TaskContest.objects.filter(task__task_id=task_id).values_list("against__task_id", flat=True)
+    others = TaskContest.objects.filter(against__task_id=task_id).values_list("task__task_id", flat=True)
+    named = {name for name in (*own, *others) if name is not None}
+    rows = list(with_standing(ClericalTask.objects.filter(task_id__in=named)).order_by("pk"))
+    words = _words_of(rows)
+    return tuple(
+        Contradiction(row.task_id, row.left_register, row.right_register, row.stands, tuple(words.get(row.pk, ())))
+        for row in rows
+    )
 
 
 def sides(task_id: str) -> tuple[tuple[str, str], ...]:
@@ -117,14 +146,9 @@ def sides(task_id: str) -> tuple[tuple[str, str], ...]:
 def clerical_truth(definition: str | None = None) -> list[TruthRow]:
     """Every settled pair with its verdict."""
     tasks = list(_tasks(None, definition, settled=True).order_by("pk"))
-    words = _words_of(tasks)
     return [
-        TruthRow(
-            t.definition, (t.left_register, t.left_ref), (t.right_register, t.right_ref),
-            desk.standing(words.get(t.pk, []), t.double_review),
-        )
-        for t in tasks
-    ]  # fmt: skip
+        TruthRow(t.definition, (t.left_register, t.left_ref), (t.right_register, t.right_ref), t.stands) for t in tasks
+    ]
 
 
 def _tasks(standing: str | None, definition: str | None, *, settled: bool = False) -> QuerySet[Any]:
@@ -137,15 +161,20 @@ def _tasks(standing: str | None, definition: str | None, *, settled: bool = Fals
 
 
 def with_standing(tasks: QuerySet[Any]) -> QuerySet[Any]:
-    """Tasks with `stands`: `desk.standing` said in SQL, for at most three clerks speak on one; a test holds the two equal."""
+    """Tasks with `stands`: `desk.standing` said in SQL, for until it is contested at most three clerks speak on one; a test holds the two equal."""
     said = ClericalDecision.objects.filter(task=OuterRef("pk"))
     tasks = tasks.annotate(
-        words=_counted(said), first=Subquery(said.order_by("pk").values("verdict")[:1], output_field=CharField())
+        words=_counted(said),
+        first=Subquery(said.order_by("pk").values("verdict")[:1], output_field=CharField()),
+        last=Subquery(said.order_by("-pk").values("verdict")[:1], output_field=CharField()),
+        contested=Subquery(TaskContest.objects.filter(task=OuterRef("pk")).order_by("-words").values("words")[:1]),
     )
     twice = [When(Exists(said.filter(verdict=v)[1:2]), then=Value(v)) for v in desk.VERDICTS]
     told: QuerySet[Any] = tasks.annotate(
         stands=Case(
             When(first=None, then=Value(desk.OPEN)),
+            When(contested__gte=F("words"), then=Value(desk.DISPUTED)),
+            When(contested__isnull=False, then=F("last")),
             When(double_review=False, then=F("first")),
             When(words=1, then=Value(desk.SECOND)),
             *twice,
@@ -173,10 +202,12 @@ def _words_of(tasks: Sequence[ClericalTask]) -> dict[int, list[Word]]:
     return words
 
 
-def _task_row(row: ClericalTask, said: list[Word]) -> TaskRow:
+def _task_row(row: Any, said: list[Word]) -> TaskRow:
+    """`row` of `with_standing`."""
     return TaskRow(
         row.task_id, row.definition, row.left_register, row.right_register, row.weight, row.probability, row.why,
-        desk.standing(said, row.double_review), row.double_review, tuple(w.by for w in said), row.asked_at, row.waterfall,
+        row.stands, row.double_review, tuple(w.by for w in said), row.asked_at, row.waterfall,
+        tuple(said), row.contested is not None,
     )  # fmt: skip
 
 

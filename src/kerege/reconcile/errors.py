@@ -116,7 +116,13 @@ class RulesInvalid(ReconcileError):
 class TableUnreadable(ReconcileError):
     code = "reconcile.table_unreadable"
     message = "The file {file} cannot be read as a table ({reason})."
-    hint = "Give CSV in UTF-8 with a header line, or Parquet (a name that ends in .parquet); nothing was compared."
+    hint = "Give CSV with a header line, a sheet, or Parquet (a name that ends in .parquet); nothing was compared."
+
+
+class ColumnMissing(ReconcileError):
+    code = "reconcile.column_missing"
+    message = "The file {file} has no column {column}; it has: {known}."
+    hint = "Name one of its columns, or give the file that has it; nothing was compared."
 
 
 class RecordUnavailable(ReconcileError):

@@ -1,6 +1,6 @@
 """What this room keeps, part by part."""
 
-from kerege.reconcile.models.desk import ClericalDecision, ClericalTask
+from kerege.reconcile.models.desk import ClericalDecision, ClericalTask, TaskContest
 from kerege.reconcile.models.discrepancies import (
     CatalogueFindingAct,
     Discrepancy,
@@ -22,5 +22,6 @@ __all__ = [
     "KeyDecision",
     "PersonKey",
     "PersonRecord",
+    "TaskContest",
     "Workload",
 ]

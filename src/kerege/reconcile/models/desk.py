@@ -50,3 +50,21 @@ class ClericalDecision(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.task_id} {self.verdict}"
+
+
+class TaskContest(AppendOnly):
+    """What was settled of `task` was found to contradict what was settled of `against` (none: the records have one key for another reason).
+
+    `words`: how many decisions the task had then; the next one settles it again.
+    """
+
+    task = models.ForeignKey(ClericalTask, on_delete=models.PROTECT, related_name="+")
+    against = models.ForeignKey(ClericalTask, on_delete=models.PROTECT, null=True, related_name="+")
+    words = models.PositiveIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["task", "against"], name="reconcile_contested_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.task_id} against {self.against_id}"

@@ -67,13 +67,24 @@ def _task(task_id: str) -> TaskRow:
 
 
 def _context(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
-    called = names(row.decided_by)
+    against = desk_queries.contradictions(row.task_id)
+    called = names([*row.decided_by, *(word.by for other in against for word in other.words)])
     return {
         "row": row, "left": labels.register(row.left_register), "right": labels.register(row.right_register), "opened": False,
         "mine": me(request).id in row.decided_by, "by": [called.get(b, b) for b in row.decided_by],
         "settled": row.standing in desk.VERDICTS, "steps": _waterfall(row.waterfall), "verdicts": desk.VERDICTS,
         "readable": _readable(row), "reads_for": _subsystem(me(request).member), "weight": row.weight, "probability": row.probability,
+        "said": [_word(word, called) for word in row.words] if against or row.contested else [], "contested": row.contested,
+        "against": [
+            {"task": o.task_id, "left": labels.register(o.left_register), "right": labels.register(o.right_register), "standing": o.standing,
+             "words": [_word(word, called) for word in o.words]}
+            for o in against
+        ],
     }  # fmt: skip
+
+
+def _word(word: desk.Word, called: dict[str, str]) -> dict[str, str]:
+    return {"verdict": word.verdict, "by": called.get(word.by, word.by), "reason": word.reason}
 
 
 def _readable(row: TaskRow) -> bool:
@@ -170,7 +181,7 @@ def _decide(request: HttpRequest, row: TaskRow) -> HttpResponse:
             )
 
     standing = attempt(request, doing, "pairs.decided")
-    if standing is None:
+    if standing is None or standing == desk.DISPUTED:  # what it contradicts stands on its own page
         return back("desks-pair", row.task_id)
     following = desk_queries.desk_queue(not_by=by, limit=1)
     return back("desks-pair", following[0].task_id) if following else back("desks-pairs")
