@@ -177,3 +177,53 @@ def test_two_registers_are_placed_and_the_clerks_asked_and_no_value_is_printed(
     assert not any(word in again.output for word in ("АСАНОВ", "Asanov", "10305201900012"))
     assert "is not in" in typed("link", "civil", "health", *desk).output
     assert "--desk" in typed("link", *map(str, files)).output
+
+
+def test_pairs_that_no_clerk_has_decided_are_compared_only_when_that_is_asked_for(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    links = tmp_path / "links.csv"
+    links.write_text("left_id,right_id,region\nA1,P1,accept\nA2,P2,clerical\n", "utf-8")
+    told = json.loads(typed("run", *map(str, files), *PAIR, "--links", str(links), "--json").output)
+    assert (told["records"], told["left_to_clerks"]) == (1, 1)
+    both = typed("run", *map(str, files), *PAIR, "--links", str(links), "--with-clerical").output
+    assert "2 linked pairs compared" in both
+    assert "1 pairs left out" in typed("run", *map(str, files), *PAIR, "--links", str(links)).output
+
+
+def test_a_register_is_read_as_a_harvest_reads_it(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """With the sender's own count at its end, semicolons and windows-1251; a wrong encoding is told with its row."""
+    civil = tmp_path / "counted.csv"
+    civil.write_bytes(
+        (files[0].read_text("utf-8").replace(",", ";").replace("Ө", "О").replace("Ү", "У") + "#ROWS;2\n").encode(
+            "cp1251"
+        )
+    )
+    wanted = [*PAIR, "--by", "Pin~identity_number", "--json"]
+    result = typed("run", str(civil), str(files[1]), *wanted)
+    assert (result.exit_code, "catalogue.encoding_wrong" in result.output, "row 2, column 3" in result.output) == (
+        2,
+        True,
+        True,
+    )
+    # the other file is plain ASCII, which is the same in windows-1251
+    told = json.loads(typed("run", str(civil), str(files[1]), *wanted, "--encoding", "cp1251").output)
+    assert told["records"] == 2
+
+
+def test_a_wrong_column_an_empty_file_and_links_without_their_columns_are_told_with_file_and_columns(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    links, empty = tmp_path / "links.csv", tmp_path / "empty.csv"
+    links.write_text("a,b\n1,2\n", "utf-8")
+    empty.write_bytes(b"")
+    common = ["--pair", "civil~emis", "--mappings", "kg:civil.birth-record~kg:education.pupil"]
+    by = ["--by", "Pin~identity_number"]
+    for left, options, code, place in (
+        (files[0], ["--ids", "ActNr~student_id", *by], "reconcile.column_missing", "civil.csv has no column ActNr; it has: ActNo, ActDate"),
+        (files[0], ["--ids", "ActNo~student_id", "--by", "Pin~pin"], "reconcile.column_missing", "emis.csv has no column pin"),
+        (files[0], ["--ids", "ActNo~student_id", "--links", str(links)], "reconcile.column_missing", "links.csv has no column left_id; it has: a, b"),
+        (empty, ["--ids", "ActNo~student_id", *by], "catalogue.table_empty", "empty.csv"),
+    ):  # fmt: skip
+        result = typed("run", str(left), str(files[1]), *common, *options)
+        assert (result.exit_code, code in result.output, place in result.output) == (2, True, True), result.output

@@ -67,11 +67,11 @@ def reading_options(function: _F) -> _F:
 
 def reading_of(raw: dict[str, Any], tables: Sequence[str] = ()) -> Reading:
     limits = Limits(rows=raw["rows"], cell=raw["max_cell"], seconds=raw["seconds"], sample=raw["sample"])
-    encoding, delimiter = _encoding(raw["encoding"]), _delimiter(raw["delimiter"])
+    encoding, delimiter = encoding_of(raw["encoding"]), _delimiter(raw["delimiter"])
     return Reading(limits, encoding, delimiter, raw["header_row"], tuple(tables), raw["counted"])
 
 
-def _encoding(text: str) -> str:
+def encoding_of(text: str) -> str:
     """The codec's own name; one in which a line end is a line end, or UTF-16."""
     try:
         name = codecs.lookup(text).name

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerege.cli import reconcile_files as files
+from kerege.cli.reading import encoding_of
 from kerege.ground import clock, settings
 from kerege.ground.ids import new_id
 from kerege.web.installation import open_database
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+_ENCODING = click.option(
+    "--encoding", default="utf-8", show_default=True, help="Encoding of the two registers' CSV files."
+)
 
 
 @click.group()
@@ -42,16 +48,22 @@ def reconcile() -> None:
     type=FILE,
     help="Which records are of one person: a file with left_id and right_id (kerege reconcile link).",
 )
+@click.option(
+    "--with-clerical",
+    is_flag=True,
+    help="With --links: compare the pairs too that wait for a clerk; without, accepted ones only.",
+)
 @click.option("--by", help="Instead of --links: columns that are equal as written, Pin~PIN.")
 @click.option(
     "--truth", type=FILE, help="Where the truth is known: a file with left_id and field of what really differs."
 )
 @click.option("--out", type=OUT, help="Write the class of every field of every linked pair here (CSV; no values).")
+@_ENCODING
 @click.option("--store", "service", help="Keep the workload in the hub, for this public service.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def run(
-    left: Path, right: Path, pair: str, mappings: str, ids: str, links: Path | None, by: str | None, truth: Path | None,
-    out: Path | None, service: str | None, as_json: bool,
+    left: Path, right: Path, pair: str, mappings: str, ids: str, links: Path | None, with_clerical: bool, by: str | None,
+    truth: Path | None, out: Path | None, encoding: str, service: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare two registers' files field by field, and tell the work before and after harmonising."""
     import duckdb
@@ -65,15 +77,25 @@ def run(
     if declared is None:
         known = ", ".join(f"{p.left}~{p.right}" for p in compared.pairs)
         raise click.BadParameter(f"{a} and {b} are no pair of the list; known: {known}", param_hint="--pair")
-    connection, pack = duckdb.connect(), files.pack()
-    for name, file in (("left_table", left), ("right_table", right)):
-        files.read(connection, name, file)
+    if (links is None) == (by is None):
+        raise click.UsageError(
+            "Which records are of one person? Give --links FILE (kerege reconcile link writes it), or --by COLUMN~COLUMN; one of the two."
+        )
+    connection, pack, joined = duckdb.connect(), files.pack(), files.two(by, "--by") if by is not None else None
+    for n, (name, file) in enumerate((("left_table", left), ("right_table", right))):
+        files.read(
+            connection,
+            name,
+            file,
+            (numbers[n], *joined[n : n + 1]) if joined else numbers[n : n + 1],
+            encoding_of(encoding),
+        )
+    undecided = 0
     if links is not None:
-        files.read(connection, "links", links)
-    elif by is not None:
-        files.join(connection, numbers, files.two(by, "--by"))
-    else:
-        raise click.UsageError("give --links, or --by")
+        files.read(connection, "links", links, ("left_id", "right_id"))
+        undecided = 0 if with_clerical else files.accepted_only(connection)
+    elif joined is not None:
+        files.join(connection, numbers, joined)
     sides = [
         bulk.TableSide(
             register,
@@ -87,7 +109,7 @@ def run(
     ]
     result = bulk.compare_tables(connection, sides[0], sides[1], "links", declared, compared, into="compared")
     if truth is not None:
-        files.read(connection, "truth", truth)
+        files.read(connection, "truth", truth, ("left_id", "field"))
     measured = workload.of_table(connection, "compared", a, b, result.fields, "truth" if truth is not None else None)
     if out is not None:
         classes = ", ".join(sql.quoted(f"c_{name}") for name in result.fields)
@@ -102,7 +124,13 @@ def run(
         doings.record_workload(measured, run=run_id, service=service, now=clock.now())
     if as_json:
         tallies = {name: {c: n for (f, c), n in sorted(result.tallies.items()) if f == name} for name in result.fields}
-        found = {"run": run_id, "records": result.records, "unlinked": result.unlinked, "classes": tallies}
+        found = {
+            "run": run_id,
+            "records": result.records,
+            "unlinked": result.unlinked,
+            "left_to_clerks": undecided,
+            "classes": tallies,
+        }
         if shared:
             found["shared_cells"] = shared
         if elsewhere is not None:
@@ -110,6 +138,10 @@ def run(
         click.echo(json.dumps({**found, "workload": [m.as_dict() for m in measured]}, ensure_ascii=False))
         return
     click.echo(f"{result.records} linked pairs compared, {result.unlinked} links without their records")
+    if undecided:
+        click.echo(
+            f"{undecided} pairs left out: no clerk has decided them (kerege reconcile queue; --with-clerical compares them too)"
+        )
     for name in result.fields:
         told = ", ".join(f"{c} {n}" for (f, c), n in result.tallies.most_common() if f == name)
         click.echo(f"  {name:<14} {told}")
@@ -134,6 +166,7 @@ def run(
 @click.option(
     "--train", is_flag=True, help="Train on the two, without labels; of files without --model this is done anyway."
 )
+@_ENCODING
 @click.option("--out", type=OUT, help="Where the pairs go: left_id, right_id, weight, probability, region (CSV).")
 @click.option(
     "--desk",
@@ -147,7 +180,7 @@ def run(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def link(
     left: str, right: str, definition: str, mappings: str | None, ids: str | None, model_file: Path | None, train: bool,
-    out: Path | None, desk: bool, member: str | None, as_json: bool,
+    encoding: str, out: Path | None, desk: bool, member: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Find the records of one person in two files or registers: the sure ones, and those a clerk should look at."""
     if desk:
@@ -157,17 +190,23 @@ def link(
             raise click.UsageError(
                 "--desk needs --member: for which subsystem the records are read is told to the persons"
             )
-        _place(left, right, definition, model_file, train, member, as_json)
+        from kerege.cli.reconcile_placing import place
+
+        place(left, right, definition, model_file, train, member, as_json)
         return
     if out is None or ids is None:
-        raise click.UsageError("--ids and --out are needed, or --desk")
+        raise click.UsageError(
+            "Give --ids LEFT~RIGHT (the columns that number the records) and --out FILE, or --desk for registers of the hub."
+        )
     both = (_file(left, "LEFT"), _file(right, "RIGHT"))
-    _link_files(both, definition, mappings, files.two(ids, "--ids"), model_file, train, out, as_json)
+    _link_files(
+        both, definition, mappings, files.two(ids, "--ids"), model_file, train, encoding_of(encoding), out, as_json
+    )
 
 
 def _link_files(
     both: tuple[Path, Path], definition: str, mappings: str | None, numbers: tuple[str, str], model_file: Path | None,
-    train: bool, out: Path, as_json: bool,
+    train: bool, encoding: str, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     import duckdb
 
@@ -180,7 +219,7 @@ def _link_files(
     maps = files.two(mappings, "--mappings") if mappings else (None, None)
     sides = []
     for name, file, number, mapping in zip(("left_table", "right_table"), both, numbers, maps, strict=True):
-        files.read(connection, name, file)
+        files.read(connection, name, file, (number,), encoding)
         relation = files.mapped(connection, name, number, mapping, declared.fields) if mapping else name
         sides.append(Side(relation, number if not mapping else "id"))
     linkage = Linkage(connection, declared, sides[0], sides[1])
@@ -204,48 +243,6 @@ def _link_files(
         click.echo(
             f"{scored.accepted} pairs accepted, {scored.clerical} for a clerk ({scored.rivals} have a rival); written to {out}"
         )
-
-
-def _place(
-    left: str, right: str, definition: str, model_file: Path | None, train: bool, member: str, as_json: bool
-) -> None:
-    """Persons of two registers placed, the clerks asked. No value is printed."""
-    open_database()
-    from kerege.identity.pseudonyms import open_key
-    from kerege.ledger.log import Ledger
-    from kerege.reconcile import placing, registers
-    from kerege.reconcile.linkage import definition as definitions
-    from kerege.reconcile.linkage import model as models
-
-    home, pack, declared = Path(settings.get("home")), files.pack(), definitions.of_country(definition)
-    known = registers.configured(home)
-    for name in (left, right):
-        if name not in known:
-            listed = ", ".join(known) or "none"
-            raise click.BadParameter(f"{name} is not in {home / registers.FILE}; there: {listed}", param_hint="--desk")
-    tables, key = [known[left], known[right]], open_key(home)
-    model = None
-    if train:
-        model = placing.train(tables[0], tables[1], pack, declared, key, trained_at=clock.iso(clock.now()))
-        if model_file is not None:
-            model.save(model_file)
-    elif model_file is not None:
-        model = models.load(model_file, declared)
-    with Ledger.open(home / "ledger") as ledger:
-        placed = placing.place_registers(
-            tables, pack, declared, key, home=home, ledger=ledger, now=clock.now(), member=member, model=model
-        )
-    if as_json:
-        click.echo(json.dumps(placed.as_dict()))
-        return
-    click.echo(
-        f"{placed.read} records read: {placed.existing} placed with a known person, {placed.new} new persons, "
-        f"{placed.unsure} unsure (kerege reconcile queue), {placed.known} placed before, {placed.joined} settled pairs joined"
-    )
-    click.echo(
-        f"not placed: {placed.aside} put aside by their mapping, {placed.unnumbered} without a number, {placed.twice} with one given twice; "
-        f"{placed.crowded} times a rule was passed over because too many share its value"
-    )
 
 
 def _file(text: str, name: str) -> Path:

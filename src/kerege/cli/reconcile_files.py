@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from kerege.ground import settings
+from kerege.reconcile.errors import ColumnMissing, TableUnreadable
 
 if TYPE_CHECKING:
     import duckdb
 
     from kerege.semantics import Pack
+
+_ALL: Final = 1 << 40  # a register is compared whole
+_BATCH: Final = 50_000  # rows on their way into the engine
+_SHOWN: Final = 40  # columns named in an error
+_ASIDE: Final = "kerege_rows_read"
 
 
 def two(text: str, option: str) -> tuple[str, str]:
@@ -29,22 +37,80 @@ def pack() -> Pack:
     return load_pack(Path(kerege.__file__).parent / "country" / settings.get("country"))
 
 
-def read(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
-    """A CSV or Parquet file as a table of texts. Raises TableUnreadable."""
+def read(
+    connection: duckdb.DuckDBPyConnection, name: str, file: Path, needed: Sequence[str] = (), encoding: str = "utf-8"
+) -> None:
+    """A file as a table of texts, read as a harvest reads it (Parquet by DuckDB), with the columns `needed`.
+
+    Raises TableUnreadable, ColumnMissing, and what the catalogue's readers raise, with row and column.
+    """
+    if file.suffix == ".parquet":
+        _parquet(connection, name, file)
+    else:
+        _rows(connection, name, file, encoding)
+    there = [str(row[0]) for row in connection.execute(f"DESCRIBE {name}").fetchall()]
+    folded = {column.casefold() for column in there}  # the engine takes names in either case
+    for column in needed:
+        if column.casefold() not in folded:
+            raise ColumnMissing(
+                file=file.name, column=column, known=", ".join(there[:_SHOWN]) + ("…" if len(there) > _SHOWN else "")
+            )
+
+
+def _parquet(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
     import duckdb as engine
 
-    from kerege.reconcile.errors import TableUnreadable
     from kerege.semantics.engines import duck_words as sql
 
-    path = sql.literal(str(file))
-    read = (
-        f"read_parquet({path})" if file.suffix == ".parquet" else f"read_csv({path}, all_varchar = true, header = true)"
-    )
     try:
-        connection.execute(f"CREATE TABLE {name} AS SELECT COLUMNS(*)::VARCHAR FROM {read}")  # noqa: S608  quoted; `name` is ours
+        query = f"SELECT COLUMNS(*)::VARCHAR FROM read_parquet({sql.literal(str(file))})"  # noqa: S608  quoted
+        connection.execute(f"CREATE TABLE {name} AS {query}")
     except engine.Error as error:
         # DuckDB shows the faulty line, which may be a person's; only its kind is told
         raise TableUnreadable(file=file.name, reason=type(error).__name__) from None
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, name: str, file: Path, encoding: str) -> None:
+    import duckdb as engine
+    import pyarrow as arrow  # type: ignore[import-untyped]
+
+    from kerege.catalogue.sources import Limits, Reading, open_source
+    from kerege.catalogue.sources.base import pick
+    from kerege.semantics.engines import duck_words as sql
+
+    source = open_source(str(file), Reading(Limits(rows=_ALL), encoding))
+    try:
+        table = pick(source)
+        if table.described is not None:
+            raise TableUnreadable(file=file.name, reason="it describes a table and holds no rows")
+        columns = ", ".join(f"{sql.quoted(column)} VARCHAR" for column in table.columns)
+        try:
+            connection.execute(f"CREATE TABLE {name} ({columns})")
+        except engine.Error as error:
+            raise TableUnreadable(
+                file=file.name, reason=f"{type(error).__name__}: two columns differ by case only?"
+            ) from None
+        rows = table.rows()
+        while batch := list(itertools.islice(rows, _BATCH)):
+            told = [
+                arrow.array([None if c is None else str(c) for c in cells], arrow.string())
+                for cells in zip(*batch, strict=True)
+            ]
+            connection.register(_ASIDE, arrow.table(told, names=[f"c{n}" for n in range(len(told))]))
+            connection.execute(f"INSERT INTO {name} SELECT * FROM {_ASIDE}")  # noqa: S608  both names are ours
+            connection.unregister(_ASIDE)
+    finally:
+        source.close()
+
+
+def accepted_only(connection: duckdb.DuckDBPyConnection) -> int:
+    """Takes links out that nobody decided (those whose `region` is not `accept`); how many they were. Links without a region all stay."""
+    columns = {str(row[0]) for row in connection.execute("DESCRIBE links").fetchall()}
+    if "region" not in columns:
+        return 0
+    [(left,)] = connection.execute("SELECT count(*) FROM links WHERE region IS DISTINCT FROM 'accept'").fetchall()
+    connection.execute("DELETE FROM links WHERE region IS DISTINCT FROM 'accept'")
+    return int(left)
 
 
 def join(connection: duckdb.DuckDBPyConnection, ids: tuple[str, str], by: tuple[str, str]) -> None:
