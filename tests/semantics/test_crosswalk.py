@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jsonschema_rs
 import orjson
 import pytest
@@ -88,6 +90,56 @@ def test_a_broken_crosswalk_is_refused_with_its_line(text: str, reason: str) -> 
     with pytest.raises(CrosswalkInvalid, match=reason) as caught:
         parse_sssom(text, "x.sssom.tsv")
     assert "x.sssom.tsv, line" in str(caught.value)
+
+
+# a page that writes itself out ten times, seven times over: 2 GB as texts
+LAUGHS = "x0: &x0 [lol,lol,lol,lol,lol,lol,lol,lol,lol,lol]\n" + "\n".join(
+    f"x{n}: &x{n} [{','.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 8)
+)
+HARM = {
+    LAUGHS + "\nmapping_set_title: *x7": "aliases grow to more than",
+    "other: " + "[" * 3_000 + "]" * 3_000: "nested more than 20 deep",
+    "\n".join(f"k{n}: v{n}" for n in range(60_000)): "at most 65536 are read",
+    "other: &a [*a]": "an alias contains itself",
+    "other: !!python/object/apply:os.system [id]": "are not read",
+    "license: a\nlicense: b": "'license' stands twice",
+    "1: a": "a key is not a text",
+    "- a": "must be a YAML mapping",
+    "other: \ud800": "half of a surrogate pair",
+    "mapping_set_title: [a]": "mapping_set_title is not a text",
+    "subject_type: {a: b}": "subject_type is not a text",
+    "curie_map: {a: [b]}": "a in curie_map is not a text",
+    "extension_definitions: [{slot_name: [a]}]": "slot_name in extension_definitions is not a text",
+}
+
+
+@pytest.mark.parametrize(("head", "reason"), HARM.items(), ids=HARM.values())
+def test_a_header_made_to_do_harm_is_refused_before_it_does(head: str, reason: str) -> None:
+    body = COLUMNS + "a:1\tskos:exactMatch\tb:1\tx\n"
+    with pytest.raises(CrosswalkInvalid, match=reason):
+        parse_sssom("".join(f"#{line}\n" for line in head.split("\n")) + body, "x.sssom.tsv")
+    with pytest.raises(CrosswalkInvalid, match=f"(?s)the metadata beside it.*{reason}|{reason}"):
+        parse_sssom(body, "x.sssom.tsv", head)
+
+
+def test_metadata_beside_a_crosswalk_is_read_no_farther_than_it_may_be_long(tmp_path: Path) -> None:
+    (tmp_path / "x.sssom.tsv").write_text(COLUMNS + "a:1\tskos:exactMatch\tb:1\tx\n")
+    beside = tmp_path / "x.sssom.yml"
+    with beside.open("wb") as file:
+        file.truncate(1 << 40)  # a terabyte of nothing
+    with pytest.raises(CrosswalkInvalid, match="it has 65537 bytes, at most 65536 are read"):
+        read_sssom(tmp_path / "x.sssom.tsv")
+    beside.write_bytes(b"license: \xff")
+    with pytest.raises(CrosswalkInvalid, match="byte 9 is not UTF-8"):
+        read_sssom(tmp_path / "x.sssom.tsv")
+
+
+def test_a_version_in_a_header_stays_as_it_is_written() -> None:
+    head = "#mapping_set_version: 1.10\n#mapping_set_title: no\n#license: null\n#published: 2026-01-01\n#rate: 0.5\n"
+    found = parse_sssom(head + COLUMNS + "a:1\tskos:exactMatch\tb:1\tx\n", "x.sssom.tsv")
+    assert (found.version, found.title, found.license) == ("1.10", "no", "")
+    assert found.header == {"published": "2026-01-01", "rate": 0.5}
+    assert parse_sssom(write_sssom(found).decode(), "x.sssom.tsv").header == found.header
 
 
 def test_a_half_written_row_names_its_line() -> None:

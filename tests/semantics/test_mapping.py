@@ -126,3 +126,18 @@ def test_lineage_goes_through_other_fields_to_the_cells() -> None:
 def test_every_mapping_of_the_pack_is_read_and_named() -> None:
     files = sorted((COUNTRY / "mappings").glob("*.yaml"))
     assert sorted(read_mapping(path).id for path in files) == sorted(country_pack().mappings)
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    (b"x0: &x0 [a, a]\n" + b"".join(b"x%d: &x%d [*x%d, *x%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 40)), "aliases grow"),
+    (b"a: " + b"[" * 3_000, "nested more than 60 deep"),
+    (b"a: " + b"x" * (1024 * 1024), "at most 1048576 are read"),
+    (b"a: \xff", "byte 3 is not UTF-8"),
+    (b"a: 2026-02-31", "cannot be read"),
+    (b"a: " + b"1" * 5_000, "cannot be read"),
+    (b"[a]: b", "cannot be read"),
+])  # fmt: skip
+def test_a_mapping_document_made_to_do_harm_is_refused_before_it_does(text: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "m.yaml").write_bytes(text)
+    with pytest.raises(MappingInvalid, match=reason):
+        read_mapping(tmp_path / "m.yaml")

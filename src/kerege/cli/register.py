@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from kerege.cli.ownership import ledger, told
 from kerege.ground import clock
+from kerege.semantics.bounded_yaml import Bounds, YamlRefused, read_as_1_1
 from kerege.web.installation import open_database
 
 _MOST = 256 * 1024  # bytes of a description
@@ -114,8 +114,8 @@ def _read(file: Path) -> dict[str, Any]:
     if file.stat().st_size > _MOST:
         raise click.BadParameter(f"{file}: larger than {_MOST} bytes", param_hint="--description")
     try:
-        found = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        found = read_as_1_1(file.read_bytes(), Bounds(_MOST, 10_000, 20))
+    except YamlRefused as error:
         raise click.BadParameter(f"{file}: no YAML or JSON in UTF-8", param_hint="--description") from error
     if not isinstance(found, dict):
         raise click.BadParameter(f"{file}: expected entries such as name and purpose", param_hint="--description")

@@ -26,6 +26,7 @@ from urllib.parse import quote, unquote
 
 import yaml
 
+from kerege.semantics.bounded_yaml import Bounds, YamlRefused, read
 from kerege.semantics.crosswalks.mapping_set import OTHERS as OTHERS
 from kerege.semantics.crosswalks.mapping_set import Crosswalk as Crosswalk
 from kerege.semantics.crosswalks.mapping_set import Match as Match
@@ -46,6 +47,7 @@ _REFERENCE: Final = re.compile(
     r"[A-Za-z][\w.+-]*:[^\s:][^\s]*"
 )  # a CURIE or IRI, which people's and units' names are not
 MOST_BYTES: Final = 64 * 1024 * 1024
+_HEADER: Final = Bounds(64 * 1024, 20_000, 20)  # of the header in the file, and of the one beside it
 _LITERAL: Final = "rdfs literal"
 _SLOTS: Final = "https://kerege.kg/id/sssom/"
 # slot, property, type hint; those of rows are declared only where a row uses them
@@ -59,6 +61,13 @@ _ROW_EXTENSIONS: Final = (
     ("kerege_conditions", _SLOTS + "conditions", ""),
 )
 OURS: Final = frozenset(slot for slot, _, _ in (*_EXTENSIONS, *_ROW_EXTENSIONS))
+# slots that are one text each
+_TEXTS: Final = frozenset(
+    {
+        *("mapping_set_id", "mapping_set_title", "mapping_set_version", "subject_source", "object_source", "license"),
+        *("kerege_policy", "kerege_match", "sssom_version", "subject_type", "object_type"),
+    }
+)
 _KNOWN_HEADER: Final = frozenset(
     {
         *("curie_map", "mapping_set_id", "mapping_set_title", "mapping_set_version", "subject_source", "object_source"),
@@ -77,7 +86,13 @@ def read_sssom(path: Path) -> Crosswalk:
     except UnicodeDecodeError as error:
         raise CrosswalkInvalid(file=path.name, line="?", reason=f"byte {error.start} is not UTF-8") from error
     external = path.with_name(path.name.removesuffix(".tsv") + ".yml")
-    return parse_sssom(text, path.name, external.read_text("utf-8") if external.is_file() else None)
+    return parse_sssom(text, path.name, _bytes(external) if external.is_file() else None)
+
+
+def _bytes(path: Path) -> bytes:
+    """No more of a metadata document than tells that it is too large."""
+    with path.open("rb") as file:
+        return file.read(_HEADER.size + 1)
 
 
 # a line of a TSV file; U+2028, U+0085 and their kin are characters of a label, though `str.splitlines` would split there
@@ -87,7 +102,7 @@ _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _HALF: Final = re.compile(r"[\ud800-\udfff]")
 
 
-def parse_sssom(text: str, name: str, external: str | None = None) -> Crosswalk:
+def parse_sssom(text: str, name: str, external: str | bytes | None = None) -> Crosswalk:
     """A crosswalk from SSSOM/TSV text; `name` is used in errors, `external` is a separate metadata document."""
     lines = _LINE.findall(text)
     first = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
@@ -96,23 +111,24 @@ def parse_sssom(text: str, name: str, external: str | None = None) -> Crosswalk:
     if not any(line.strip() for line in body):
         raise CrosswalkInvalid(file=name, line=len(lines), reason="there is no line with the column names")
     rows = tuple(_rows(body, first, header, name))
+    said = {slot: str(header[slot]) for slot in _TEXTS if header.get(slot) is not None}
     try:
-        policy = Policy.parse(str(header["kerege_policy"])) if "kerege_policy" in header else Policy()
+        policy = Policy.parse(said["kerege_policy"]) if "kerege_policy" in said else Policy()
     except ValueError as error:
         raise CrosswalkInvalid(file=name, line=1, reason=str(error)) from error
-    match = str(header.get("kerege_match", "exact"))
+    match = said.get("kerege_match", "exact")
     if match not in ("exact", "folded"):
         raise CrosswalkInvalid(file=name, line=1, reason=f"kerege_match is exact or folded, not {match!r}")
     return Crosswalk(
-        id=_short(str(header.get("mapping_set_id", name))),
+        id=_short(said.get("mapping_set_id", name)),
         rows=rows,
-        subject_source=str(header.get("subject_source", "")),
-        object_source=str(header.get("object_source", "")),
+        subject_source=said.get("subject_source", ""),
+        object_source=said.get("object_source", ""),
         policy=policy,
         match=match,  # type: ignore[arg-type]
-        title=str(header.get("mapping_set_title", "")),
-        version=str(header.get("mapping_set_version", "")),
-        license=str(header.get("license", "")),
+        title=said.get("mapping_set_title", ""),
+        version=said.get("mapping_set_version", ""),
+        license=said.get("license", ""),
         curie_map={str(k): str(v) for k, v in (header.get("curie_map") or {}).items()},
         extensions=tuple(
             e
@@ -131,28 +147,44 @@ def _short(set_id: str) -> str:
     return unquote(set_id.removeprefix(_SET_BASE)) if set_id.startswith(_SET_BASE) else set_id
 
 
-def _header(commented: list[str], name: str, external: str | None) -> dict[str, Any]:
+def _header(commented: list[str], name: str, external: str | bytes | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     block = "".join(line[1:] for line in commented)
-    for source in (external, block):
+    for source, of in ((external, "the metadata beside it"), (block, "the header")):
         if not source:
             continue
         try:
-            read = yaml.safe_load(source)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else "?"
-            raise CrosswalkInvalid(file=name, line=line, reason="the header is not YAML") from error
-        if read is not None and not isinstance(read, dict):
-            raise CrosswalkInvalid(file=name, line=1, reason="the header must be a YAML mapping")
-        found |= read or {}
+            told = read(source, _HEADER, as_written=True)
+        except YamlRefused as error:
+            raise CrosswalkInvalid(file=name, line=error.line or 1, reason=f"{of}: {error.reason}") from None
+        if told is not None and not isinstance(told, dict):
+            raise CrosswalkInvalid(file=name, line=1, reason=f"{of} must be a YAML mapping")
+        found |= told or {}
+    _check_shapes(found, name)
+    return found
+
+
+def _check_shapes(found: dict[str, Any], name: str) -> None:
+    """What is taken out of a header has the shape it is taken for."""
+
+    def wrong(reason: str) -> CrosswalkInvalid:
+        return CrosswalkInvalid(file=name, line=1, reason=reason)
+
+    for slot in _TEXTS & found.keys():
+        if isinstance(found[slot], dict | list):
+            raise wrong(f"{slot} is not a text")
     for slot, shape, said in (("curie_map", dict, "a mapping"), ("extension_definitions", list, "a list")):
         if found.get(slot) is not None and not isinstance(found[slot], shape):
-            raise CrosswalkInvalid(file=name, line=1, reason=f"{slot} is not {said}")
+            raise wrong(f"{slot} is not {said}")
+    parts = [("curie_map", found.get("curie_map") or {})]
+    parts += [("extension_definitions", e) for e in found.get("extension_definitions") or () if isinstance(e, dict)]
+    for slot, part in parts:
+        for key, value in part.items():
+            if isinstance(value, dict | list):
+                raise wrong(f"{key} in {slot} is not a text")
     scope = found.get("cardinality_scope")
     if scope is not None and not isinstance(scope, str | list):
-        raise CrosswalkInvalid(file=name, line=1, reason="cardinality_scope is not a list of slots")
-    return found
+        raise wrong("cardinality_scope is not a list of slots")
 
 
 def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Iterator[Row]:
@@ -164,7 +196,7 @@ def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Ite
         raise CrosswalkInvalid(file=name, line=above + 1, reason="the columns subject_id and object_id are needed")
     # of the slots that SSSOM propagates from the set to its mappings, those that decide how a row is read
     shared: dict[str, str] = {
-        k: str(header[k]) for k in ("subject_type", "object_type") if k in header and k not in columns
+        k: str(header[k]) for k in ("subject_type", "object_type") if header.get(k) and k not in columns
     }
     for cells in _lines(reader, above, name):
         number = above + reader.line_num
@@ -286,6 +318,9 @@ def write_sssom(crosswalk: Crosswalk, subject_prefix: str = "", object_prefix: s
     header |= kerege
     said = {k: v for k, v in header.items() if v}
     dumped = yaml.dump(said, Dumper=_Header, allow_unicode=True, sort_keys=False, width=1000)
+    if (size := len(dumped.encode())) > _HEADER.size:  # it would not be read again
+        reason = f"its header has {size} bytes, at most {_HEADER.size} are read"
+        raise CrosswalkInvalid(file=crosswalk.id, line=1, reason=reason)
     out = io.StringIO()
     out.writelines(f"#{line}\n" for line in dumped.removesuffix("\n").split("\n"))
     order: tuple[str, ...] = (

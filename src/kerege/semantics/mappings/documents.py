@@ -14,10 +14,9 @@ from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final, Literal, get_args
 
-import yaml
-
 from kerege.ground.ids import digest
 from kerege.ground.text import Text
+from kerege.semantics.bounded_yaml import Bounds, YamlRefused, read_as_1_1
 from kerege.semantics.errors import MappingInvalid
 from kerege.semantics.mappings import ir
 from kerege.semantics.mappings.pipelines import pipeline
@@ -27,6 +26,7 @@ from kerege.semantics.patterns.documents import read_patterns
 from kerege.semantics.patterns.pattern import Pattern
 
 CELL_LIMIT: Final = 20_000
+_BOUNDS: Final = Bounds(1024 * 1024, 50_000, 60)  # of one document
 RESERVED: Final = ("_row", "_problems", "_verdict")  # columns of a mapped table beside the fields
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 Format = Literal["json", "xml", "csv"]
@@ -117,11 +117,10 @@ class Mapping:
 def read_mapping(path: Path) -> Mapping:
     """The mapping in a YAML file; MappingInvalid names the file and the field."""
     try:
-        document = yaml.safe_load(path.read_bytes().decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "the file"
-        raise MappingInvalid(file=path.name, field="(document)", reason=f"{where} is not YAML in UTF-8") from error
+        with path.open("rb") as file:
+            document = read_as_1_1(file.read(_BOUNDS.size + 1), _BOUNDS)
+    except YamlRefused as error:
+        raise MappingInvalid(file=path.name, field="(document)", reason=str(error)) from None
     return parse_mapping(document, path.name)
 
 
