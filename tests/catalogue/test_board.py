@@ -17,6 +17,8 @@ from kerege.catalogue.board import report as board_report
 from kerege.catalogue.board.facts import _open_codes, settled_codes
 from kerege.catalogue.board.rules import Measure
 from kerege.catalogue.board.words import STEPS, WORDS
+from kerege.catalogue.codes.unmapped import keep_unmapped
+from kerege.catalogue.codes.versions import import_crosswalk
 from kerege.catalogue.inventory import doings
 from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.lifecycle import doings as lifecycle
@@ -117,14 +119,19 @@ def test_codes_that_were_withheld_are_not_known_and_do_not_count_as_done() -> No
     assert "tell-codes" in [s.kind for s in plan.board(NOW).lines[0].steps]
 
 
-def test_an_open_finding_about_a_code_keeps_its_attribute_open_until_it_is_settled() -> None:
+def test_an_open_finding_about_a_code_keeps_its_attribute_open_until_the_answer_is_published() -> None:
     own()
     link()
-    new = doings.NewFinding("code-unknown", 3, "pol", "X has no target")
-    doings.record_findings(SOURCE, TABLE, [new], NOW, found_by="harmonise")
+    keep_unmapped("t:sex", "", f"{SOURCE}#{TABLE}.pol", {"X": 3}, NOW)
     assert counts()["harmonised"] == (0, 1, False)
-    Finding.objects.update(settled_at=NOW)
+    rows = (Row("М", "1"), Row("Ж", "2"), Row("X", "0"))
+    import_crosswalk(Crosswalk("t:sex", rows, object_source="kg:sex", version="1"), "asanova", NOW)
+    subject = lifecycle.Subject("crosswalk", "t:sex", "1")
+    for action, by in (("submit", "asanova"), ("approve", "bekov"), ("publish", "asanova")):
+        assert counts()["harmonised"] == (0, 1, False)
+        lifecycle.act(subject, action, by, "fine", NOW)
     assert counts()["harmonised"] == (1, 1, True)
+    assert Finding.objects.get().evidence == "t:sex 1: X is 0"
 
 
 def test_an_interim_owner_counts_until_the_term_runs_out_and_then_shows_as_such() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,24 @@ from kerege.catalogue import errors
 from kerege.catalogue.codes import decisions
 from kerege.catalogue.codes import queries as codelists_queries
 from kerege.catalogue.codes import versions as codelists
-from kerege.catalogue.codes.unmapped import about_people, keep_unmapped, settle_unmapped, shown_code, unmapped
+from kerege.catalogue.codes.unmapped import (
+    Shape,
+    about_people,
+    keep_unmapped,
+    settle_unmapped,
+    shown_code,
+    speaks,
+    unmapped,
+)
 from kerege.catalogue.inventory import doings
 from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.inventory.masks import mask
 from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import CodeDecision, CodeListVersion, ConceptLink, Field, Finding, UnmappedCode
 from kerege.cli import main
 from kerege.semantics.codelists.codelist import CodeList, Concept
 from kerege.semantics.codelists.files import write_codelist
-from kerege.semantics.crosswalks.sssom import OTHERS, Crosswalk, Policy, Row, write_sssom
+from kerege.semantics.crosswalks.sssom import OTHERS, Condition, Crosswalk, Policy, Row, write_sssom
 from kerege.semantics.errors import CrosswalkTwice
 from kerege.semantics.suggest.codes import Candidate, Suggestion
 from kerege.semantics.suggest.evidence import CandidateSet, candidate_sets
@@ -244,6 +253,132 @@ def test_a_code_that_a_row_answers_is_settled_and_open_again_when_it_comes_back(
     keep_unmapped("t:w", "1", "here", {"X": 1}, NOW)
     assert {v.code for v in unmapped()} == {"X", "Y"}
     assert {v.code for v in unmapped(settled=True)} == {"X", "N", "Y"}
+
+
+def profiled(people: Path) -> None:
+    options = Options()
+    made = doings.make_plan(harvest_source(str(people), options), options, NOW, location=str(people))
+    doings.apply_plan(made.plan_id, NOW)
+
+
+def imported(number: str, *rows: Row) -> None:
+    codelists.import_crosswalk(Crosswalk("t:w", rows, version=number), "unit", NOW)
+    publish("crosswalk", "t:w", number)
+
+
+REGION = "people.csv#people.region"
+
+
+def test_publishing_the_answer_to_a_code_closes_its_finding_with_the_version_as_evidence(people: Path) -> None:
+    profiled(people)
+    keep_unmapped("t:w", "", REGION, {"41799": 1, "41798": 1, "41797": 1}, NOW)
+    keep_unmapped("t:w", "1", REGION, {"41799": 2}, NOW, found_by="exchange")
+    keep_unmapped("t:other", "", REGION, {"41799": 1}, NOW)
+    Finding.objects.filter(detail__startswith="41798").update(facts={})  # as it was kept before there were facts
+    imported("2", Row("41799", "1"), Row("41798", None))
+    assert {(f.evidence, f.settled_at) for f in Finding.objects.exclude(settled_at=None)} == {
+        ("t:w 2: 41799 is 1", NOW),
+        ("t:w 2: 41798 has no counterpart", NOW),
+    }
+    still = Finding.objects.filter(settled_at=None).order_by("detail")
+    assert [f.facts for f in still] == [
+        {"crosswalk": "t:w", "code": "41797"},
+        {"crosswalk": "t:other", "code": "41799"},
+    ]
+    keep_unmapped("t:w", "", REGION, {"41799": 1}, NOW + timedelta(1))
+    assert Finding.objects.filter(detail="41799 has no target in t:w", settled_at=None).count() == 1, "come again"
+
+
+def test_a_row_that_holds_for_some_records_answers_no_count() -> None:
+    rows = (
+        Row("1", "M", valid_to=date(2010, 1, 1)),
+        Row("2", "A", conditions=(Condition("kind", ("town",)),)),
+        Row("3", "A", conditions=(Condition("kind", ("town",)),)),
+        Row("3", "B"),
+        Row("4", None, valid_from=date(2010, 1, 1)),
+    )
+    keep_unmapped("t:w", "", "here", dict.fromkeys("1234", 1), NOW)
+    imported("1", *rows)
+    assert {v.code for v in unmapped()} == {"1", "2", "4"}
+
+
+def test_a_whole_clean_run_of_the_crosswalk_in_force_settles_what_nobody_can_answer(people: Path) -> None:
+    profiled(people)
+    imported("1", Row("41702", "1"))
+    keep_unmapped("t:w", "", REGION, {"Асанова Айгуль": 1, "41798": 7, "41799": 1}, NOW)
+    assert {v.code for v in unmapped()} == {"(Аа Аа)", "41798", "41799"}
+    keep_unmapped("t:w", "", REGION, {}, NOW)
+    keep_unmapped("t:w", "", "people.csv#people.pol", {}, NOW, whole="all of another column")
+    keep_unmapped("t:w", "", REGION, {OTHERS: 1}, NOW, whole="a run that lost count")
+    assert len(unmapped()) == 4
+    keep_unmapped("t:w", "", REGION, {"41798": 1}, NOW, whole="60 values were looked at")
+    assert [(v.code, v.records) for v in unmapped()] == [("41798", 8)]
+    told = {f.facts["code"]: f.evidence for f in Finding.objects.all()}
+    assert told == {"41798": "", **dict.fromkeys(("(Аа Аа)", "41799", OTHERS), "60 values were looked at")}
+
+
+def test_only_a_run_that_translates_as_the_crosswalk_in_force_shows_that_a_code_is_gone() -> None:
+    walk = Crosswalk("t:w", (Row("X", "1"),), version="1")
+    assert not speaks(walk), "a draft"
+    imported("1", *walk.rows)
+    assert speaks(replace(walk, version="", title="the same rows"))
+    assert not speaks(replace(walk, rows=(*walk.rows, Row("Y", "2"))))
+    assert not speaks(replace(walk, match="folded"))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "Асанова Айгуль Бакытовна", "Ли Вера", "Асанова", "ИСАКОВ", "Ли", "ID1234567", "01.03.1990", "Конституциялык", "20101201500001",
+        "a@b.kg",
+    ],
+)  # fmt: skip
+def test_what_one_record_has_is_kept_as_its_mask_unless_it_is_too_short_to_be_anybodys(code: str) -> None:
+    assert shown_code(code, records=1) == f"({mask(code)})"
+
+
+@pytest.mark.parametrize("code", ["41799", "М", "Q", "1-2", "A12", "К4", OTHERS])
+def test_a_short_code_is_kept_however_few_records_have_it(code: str) -> None:
+    assert shown_code(code, records=1) == code
+
+
+def test_what_k_records_share_is_kept_when_it_is_shaped_as_the_crosswalks_codes_are(people: Path) -> None:
+    for code in ("KGA-04", "SEX_MALE", "41708000000010"):
+        assert (shown_code(code, records=5), shown_code(code, records=4)) == (code, f"({mask(code)})")
+    for code in ("Ысык-Көл облусу", "Асанова Айгуль Бакытовна", "Асанова", "Конституциялык"):
+        assert shown_code(code, records=50) == f"({mask(code)})"
+    wordings = Shape.of(Crosswalk("t:w", (Row("Чүй облусу", "1"), Row("Ош ш.", None, "skos:relatedMatch"))))
+    assert shown_code("Ысык-Көл облусу", records=5, shape=wordings) == "Ысык-Көл облусу"
+    assert shown_code("Асанова Айгуль", records=50, shape=wordings) == "(Аа Аа)"
+    assert shown_code("Ош ш.", records=1, shape=wordings) == "Ош ш.", "the crosswalk itself names it"
+    profiled(people)
+    keep_unmapped("t:w", "", REGION, {"KGA-04": 5}, NOW)
+    keep_unmapped("t:w", "", REGION, {"KGA-04": 1}, NOW)
+    assert [(v.code, v.records) for v in unmapped()] == [("KGA-04", 6)], "told already"
+
+
+def test_a_name_in_a_shifted_row_reaches_neither_the_desk_nor_the_finding(people: Path) -> None:
+    profiled(people)
+    doings.link_concept("people.csv", "people", "pol", "person.sex", "steward", NOW, "kg:sex")
+    for place in ("people.csv#people.pol", "node:n1", "service:s"):
+        keep_unmapped("t:w", "", place, {"Асанова Айгуль Бакытовна": 1, "Ли": 2, "X": 1}, NOW)
+    assert {v.code for v in unmapped()} == {"(Аа Аа Аа)", "(Аа)", "X"}
+    assert {f.facts["code"] for f in Finding.objects.all()} == {"(Аа Аа Аа)", "(Аа)", "X"}
+    assert not any("Асанова" in f.detail or "Ли" in f.detail for f in Finding.objects.all())
+
+
+def test_another_meaning_takes_the_code_list_of_the_one_before_along(people: Path) -> None:
+    profiled(people)
+    place = ("people.csv", "people", "fio")
+    doings.link_concept(*place, "person.sex", "steward", NOW, "kg:sex")
+    doings.link_concept(*place, "person.sex", "steward-2", NOW)
+    assert Field.objects.get(name="fio").codelist == "kg:sex", "the same meaning"
+    doings.link_concept(*place, "person.surname", "steward", NOW)
+    assert Field.objects.get(name="fio").codelist == ""
+    assert about_people("people.csv#people.fio")
+    ConceptLink.objects.all().delete()
+    Field.objects.filter(name="fio").update(codelist="kg:sex")
+    assert about_people("people.csv#people.fio"), "a list without a meaning says nothing"
 
 
 def test_what_looks_like_a_person_is_kept_as_its_mask_only() -> None:

@@ -111,6 +111,7 @@ def test_undoing_puts_back_the_meaning_that_the_decision_took_away(verdict: str,
     doings.link_concept("clinic.csv", "clinic", "sex", "person.sex", "harvester", NOW - timedelta(days=3), "kg:sex")
     made = decide(of, "sex", verdict, concept)
     assert meaning(of, "sex") == ((concept, "one") if verdict == decisions.ACCEPTED else None)
+    assert Field.objects.get(dataset=of).codelist == "", "the list goes with the meaning it came with"
     column_desk.take_back_column(of, made.pk, "sex", "one", NOW)
     link = ConceptLink.objects.get(field__dataset=of)
     assert (link.concept, link.said_by, link.linked_at) == ("person.sex", "harvester", NOW - timedelta(days=3))

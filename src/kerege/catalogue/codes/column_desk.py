@@ -18,7 +18,7 @@ from django.db.models.functions import Concat, Right
 
 from kerege.catalogue.codes import decisions
 from kerege.catalogue.codes.concepts import Concept, load_concepts
-from kerege.catalogue.errors import DatasetUnknown, DecisionRefused
+from kerege.catalogue.errors import DatasetUnknown, DecisionNeedsReason, DecisionNeedsTarget
 from kerege.catalogue.inventory.doings import link_concept
 from kerege.catalogue.inventory.plans import describe
 from kerege.catalogue.inventory.profile import FieldProfile, as_column
@@ -154,13 +154,18 @@ def decide_column(
 ) -> CodeDecision:  # fmt: skip
     """Keep a steward's decision on what a column means, with what had been suggested; accepting also links the concept.
 
-    A decision against the link that stands (another concept, that one refused, no concept fits) takes it away; the decision remembers it.
+    A decision against the link that stands (another concept, that one refused, no concept fits) takes it away, and its code list with it: a list
+    without a meaning would have the column taken for codes. The decision remembers both.
 
     Raises DecisionRefused, ConceptUnknown, DatasetUnknown; then nothing is kept.
     """
     name = attribute(dataset.source, dataset.table, column)
     if verdict == decisions.NO_COUNTERPART and not reason.strip():
-        raise DecisionRefused(code_given=repr(column[:40]), crosswalk=COLUMNS, reason="no concept fits: say why")
+        raise DecisionNeedsReason(
+            code_given=repr(column[:40]), crosswalk=COLUMNS, why="where no concept fits, others need to know why"
+        )
+    if verdict != decisions.NO_COUNTERPART and not concept:
+        raise DecisionNeedsTarget(code_given=repr(column[:40]), crosswalk=COLUMNS)
     field = Field.objects.select_for_update().filter(dataset=dataset, name=column).first()
     if field is None:
         raise DatasetUnknown(what="attribute", name=f"{dataset}.{column[:40]}")
@@ -178,8 +183,14 @@ def decide_column(
         )
     elif link is not None and against:
         link.delete()
+        _lay(field, "")
         search_index.changed(f"dataset:{dataset.pk}")
     return made
+
+
+def _lay(field: Field, codelist: str) -> None:
+    field.codelist = codelist
+    field.save(update_fields=["codelist"])
 
 
 def _meaning(field: Field, link: ConceptLink | None) -> dict[str, str]:
@@ -221,7 +232,6 @@ def take_back_column(dataset: Dataset, decision_id: int, column: str, by: str, n
         )  # fmt: skip
     elif link is not None:
         link.delete()
-    if accepted and "codelist" in before:
-        field.codelist = before["codelist"]
-        field.save(update_fields=["codelist"])
+    if "codelist" in before:
+        _lay(field, before["codelist"])
     search_index.changed(f"dataset:{dataset.pk}")

@@ -234,12 +234,16 @@ def _field(source: str, table: str, column: str) -> Field:
 def link_concept(
     source: str, table: str, column: str, concept: str, said_by: str, now: datetime, codelist: str = ""
 ) -> ConceptLink:
-    """Say what an attribute means. A pack that ships concepts is asked whether it knows this one."""
+    """Say what an attribute means. A pack that ships concepts is asked whether it knows this one.
+
+    codelist   the list its codes come from. A list that stood under another meaning goes with it; under the same one it stays unless another is named
+    """
     concepts = load_concepts()
     if concepts and concept not in concepts:
         raise ConceptUnknown(concept=concept)
     field = _field(source, table, column)
-    if codelist:
+    before = ConceptLink.objects.filter(field=field).first()
+    if codelist or before is None or before.concept != concept:
         field.codelist = codelist
         field.save(update_fields=["codelist"])
     link, _ = ConceptLink.objects.update_or_create(

@@ -201,9 +201,9 @@ class Tally:
         self.types[BINARY] += times
 
 
-def reads_like_a_person(text: str) -> bool:
-    """Two to four capitalised words, one of which ends as surnames and patronymics here do. A column of them says it, no single value."""
+def reads_like_a_person(text: str, fewest: int = 2) -> bool:
+    """Two (or `fewest`) to four capitalised words, one of which ends as surnames and patronymics here do. A column of them says it."""
     words = text.split()
-    if not 2 <= len(words) <= 4 or not all(w[0].isupper() or w in _CHILD_OF for w in words):
+    if not fewest <= len(words) <= 4 or not all(w[0].isupper() or w in _CHILD_OF for w in words):
         return False
     return any(_NAME_END.search(w.casefold()) for w in words)
