@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import django
 
 COLUMNS = [f"column_{n:02d}" for n in range(20)]
-WALK = "t:raced"
+WALK, CONTESTED = "t:raced", "t:contested"
 NOW = datetime(2026, 10, 1, 9, tzinfo=UTC)
 
 
@@ -44,7 +45,7 @@ def race(organisation: str) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    tell = []
+    tell: list[dict[str, Any]] = []
     for name in COLUMNS:
         told = {"what": name, "won": True, "error": ""}
         try:
@@ -66,14 +67,22 @@ def race(organisation: str) -> None:
         except lost as error:
             told |= {"won": False, "error": error.text}
         tell.append(told)
-    decide(organisation)
+    decide(organisation, tell)
     sys.stdout.write("".join(json.dumps(t) + "\n" for t in tell))
 
 
-def decide(organisation: str) -> None:
-    """Decide on codes of a crosswalk, and write a version of what was decided, by both, every now and then."""
+def decide(organisation: str, tell: list[dict[str, Any]]) -> None:
+    """Decide on the same codes as the other, otherwise; then on codes of one's own, and write a version of what both decided now and then."""
     from kerege.catalogue.codes import crosswalk_desk, decisions
+    from kerege.catalogue.errors import DecisionRefused
 
+    for name in COLUMNS:
+        told = {"what": f"decided {name}", "won": True, "error": ""}
+        try:
+            decisions.decide(CONTESTED, name, "accepted", organisation, NOW, target=organisation)
+        except DecisionRefused as error:
+            told |= {"won": False, "error": error.text}
+        tell.append(told)
     for n, name in enumerate(COLUMNS):
         decisions.decide(WALK, f"{organisation}.{name}", "accepted", organisation, NOW, target="1")
         if n % 5 == 4:

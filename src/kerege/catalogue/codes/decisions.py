@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
@@ -25,6 +25,7 @@ from kerege.semantics.suggest.evidence import CandidateSet, without
 
 ACCEPTED, REFUSED, NO_COUNTERPART = CodeDecision.ACCEPTED, CodeDecision.REFUSED, CodeDecision.NO_COUNTERPART
 _LONGEST: Final = 200
+_LOCK: Final = 0x6B636F64  # PostgreSQL's advisory locks of this doing; SQLite has one writer at a time
 UNDO: Final = timedelta(minutes=15)
 
 
@@ -84,7 +85,8 @@ def decide(
     reason    needed only to overturn what somebody else decided on the same code
     replaced  what the decision took the place of outside of here (`codes.column_desk`)
 
-    Raises DecisionRefused: nobody decides, a target is missing or too much, or an earlier decision is overturned without a reason.
+    Raises DecisionRefused: nobody decides, a target is missing or too much, or an earlier decision is overturned without a reason; also one
+    that was taken at this very moment.
     """
 
     def refuse(why: str) -> DecisionRefused:
@@ -96,6 +98,7 @@ def decide(
         raise refuse(f"{verdict!r} is not accepted, refused or no-counterpart")
     if bool(target) == (verdict == NO_COUNTERPART):
         raise refuse("no-counterpart has no target" if target else f"{verdict} needs a target")
+    _one_at_a_time(crosswalk)
     earlier = _standing(crosswalk, code)
     against = (verdict == ACCEPTED and earlier and (earlier.verdict, earlier.target) != (ACCEPTED, target)) or (
         verdict != ACCEPTED and earlier is not None and earlier.verdict == ACCEPTED and target in ("", earlier.target)
@@ -115,6 +118,14 @@ def decide(
     )  # fmt: skip
 
 
+def _one_at_a_time(*crosswalks: str) -> None:
+    """Until the transaction ends nobody else decides on codes of these crosswalks: a code that nobody decided on has no row to hold."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for name in sorted(set(crosswalks)):  # in one order, so that two never wait for each other
+                cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK, name])
+
+
 @transaction.atomic
 def accept_sure(suggestions: Iterable[CodeSuggestion], by: str, now: datetime) -> int:
     """Accept the first candidate of suggestions nobody decided on, in one go, each as this person's decision; returns how many.
@@ -122,6 +133,7 @@ def accept_sure(suggestions: Iterable[CodeSuggestion], by: str, now: datetime) -
     suggestions   with their candidates fetched before; what somebody refused is left out: that is not overturned in bulk
     """
     asked = list(suggestions)
+    _one_at_a_time(*(s.crosswalk for s in asked))
     told = set(
         CodeDecision.objects.select_for_update()
         .filter(crosswalk__in={s.crosswalk for s in asked}, code__in=[s.code for s in asked])
@@ -150,6 +162,7 @@ def take_back(decision_id: int, by: str, now: datetime, *, crosswalk: str, code:
 
     A slip of the finger is no truth, so it is not kept; anything older stands and is overturned by another decision, with a reason.
     """
+    _one_at_a_time(crosswalk)
     row = CodeDecision.objects.select_for_update().filter(pk=decision_id).first()
     why = ""
     if row is None or (row.crosswalk, row.code) != (crosswalk, code):
