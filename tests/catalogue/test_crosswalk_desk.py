@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kerege.catalogue import errors
-from kerege.catalogue.codes import crosswalk_desk, decisions
+from kerege.catalogue.codes import crosswalk_desk, deciding, decisions
 from kerege.catalogue.codes import versions as codelists
 from kerege.catalogue.models import CodeDecision
 from kerege.semantics.crosswalks.sssom import Crosswalk, Row
@@ -75,3 +75,48 @@ def test_a_steward_who_finds_a_code_for_what_had_none_takes_that_row_away() -> N
     walk = crosswalk_desk.working(WALK)
     walk.require_single()
     assert (walk.table, [r.object for r in walk.rows if not r.subject]) == ({"a": "1"}, ["2"])
+
+
+def suggested(*pairs: tuple[str, float], code: str = "b") -> None:
+    found = tuple(Evidenced(target, score, score, 0, 0.0) for target, score in pairs)
+    decisions.keep_suggestions(WALK, decisions.new_run(), [CandidateSet(code, found, "unsure", "x")], {}, {}, NOW)
+
+
+def take(code: str, target: str, reason: str = "") -> CodeDecision:
+    return deciding.decide(WALK, code, "accepted", "a.steward", NOW, target=target, reason=reason)
+
+
+def test_a_second_code_is_led_to_a_target_with_a_reason_only() -> None:
+    codelists.import_crosswalk(Crosswalk(WALK, (Row("a", "1"), Row("c", "2")), version="1"), "unit", NOW)
+    accept("c", "3")  # decided anew since: 2 is free again, 3 is taken
+    assert deciding.taken(WALK, {"1", "2", "3", "4"}) == {"1": ("a",), "3": ("c",)}
+    for target in ("1", "3"):
+        with pytest.raises(errors.DecisionNeedsReason, match=f"{target} is already the target of [ac]"):
+            take("b", target)
+    assert take("a", "1").target == "1"  # its own
+    assert take("b", "1", "the register lists the village twice").reason
+    assert take("d", "2").target == "2"
+
+
+def test_in_a_crosswalk_of_wordings_many_lead_to_one_target() -> None:
+    codelists.import_crosswalk(Crosswalk(WALK, (Row("Osh sh.", "1", literal=True),), version="1"), "unit", NOW)
+    assert take("Osh shaary", "1").target == "1"
+
+
+def test_of_candidates_that_nothing_tells_apart_one_is_taken_with_a_reason_only() -> None:
+    suggested(("1", 1.0), ("2", 1.0), ("3", 0.4))
+    with pytest.raises(errors.DecisionNeedsReason, match="nothing tells 1 and 2 apart"):
+        take("b", "2")
+    with pytest.raises(errors.DecisionNeedsTarget):
+        take("b", "")
+    assert take("b", "3").target == "3"
+    decisions.decide(WALK, "b", "refused", "a.steward", NOW, target="1")  # then one is ahead
+    assert take("b", "2", "").target == "2"
+
+
+def test_accepting_all_that_is_sure_leaves_out_what_would_lead_two_codes_to_one_target() -> None:
+    codelists.import_crosswalk(Crosswalk(WALK, (Row("a", "1"),), version="1"), "unit", NOW)
+    for code, target in (("b", "1"), ("c", "2"), ("d", "3"), ("e", "3")):
+        suggested((target, 0.9), code=code)
+    assert deciding.accept_sure(WALK, crosswalk_desk.undecided(WALK), "a.steward", NOW) == 1
+    assert [d.code for d in CodeDecision.objects.all()] == ["c"]

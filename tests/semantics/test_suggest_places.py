@@ -77,3 +77,10 @@ def test_a_tree_that_turns_in_a_circle_ends():
         "A": ("none", None),
         "B": ("none", None),
     }
+
+
+def test_a_unit_named_twice_as_its_own_only_child_is_offered_its_parents_and_never_accepted():
+    city = Gazetteer([Place("03", "region", "г. Ош", None), Place("0301", "district", "Токойский район", "03")])
+    whole, child = suggest_places([CodeRow("O", "g. Osh"), CodeRow("O1", "Osh shaary", "O")], city)
+    assert (whole.decision, whole.best) == ("accept", "03")
+    assert (child.decision, child.reason, child.candidates[0].code) == ("unsure", "same-as-parent", "03")

@@ -18,6 +18,7 @@ from kerege.ground import clock
 from kerege.reconcile import desk_findings
 from kerege.reconcile import doings as reconcile
 from kerege.reconcile.models import Discrepancy
+from kerege.semantics.suggest.evidence import CandidateSet, Evidenced
 
 PATHS = (
     "",
@@ -370,3 +371,21 @@ def test_the_queue_stays_on_its_page_and_steps_back_where_that_is_empty(steward,
     answer = steward.post(address, {"code": "М", "choice": "1", "do": "accept"})
     assert answer.headers["Location"].endswith("?page=2")
     assert steward.get(address, follow=True).redirect_chain[0][0].endswith(f"/{desks.WALK}/")
+
+
+def test_a_code_whose_candidates_nothing_tells_apart_has_none_chosen_and_asks_why(steward, home, db):
+    found = tuple(Evidenced(target, 1.0, 1.0, 0, 0.0) for target in ("1", "2"))
+    sets = [CandidateSet("М", found, "unsure", "close"), CandidateSet("Ж", found[:1], "unsure", "close")]
+    decisions.keep_suggestions(desks.WALK, decisions.new_run(), sets, {}, {"1": "male"}, clock.now())
+    address = f"/en/desks/suggestions/codes/{desks.WALK}/"
+    before = check(steward.get(address), "en")
+    assert [a["id"] for a in before.all("input") if "checked" in a] == ["c1-1"]  # of Ж, which has one candidate
+    page = check(steward.post(address, {"code": "М", "do": "accept"}, follow=True), "en")
+    assert "no candidate is chosen" in page.text
+    page = check(steward.post(address, {"code": "М", "choice": "1", "do": "accept"}, follow=True), "en")
+    assert "the reason is missing" in page.text
+    assert [a["name"] for a in page.all("input") if "autofocus" in a] == ["reason"]
+    steward.post(address, {"code": "М", "choice": "1", "do": "accept", "reason": "the form's order"})
+    page = check(steward.get(address), "en")
+    assert "already the target of М" in page.text
+    assert not [a for a in page.all("input") if "checked" in a]

@@ -168,7 +168,7 @@ def _keep_decision(crosswalk_id: str, code: str, verdict: str, by: str, target: 
     from kerege.web.installation import open_database
 
     open_database()
-    from kerege.catalogue.codes.decisions import decide
+    from kerege.catalogue.codes.deciding import decide
 
     decide(crosswalk_id, code, verdict, by, clock.now(), target=target, reason=reason)
 

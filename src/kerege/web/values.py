@@ -72,6 +72,12 @@ def codelist_name(codelist: str) -> str:
     return labels.codelist(codelist, title)
 
 
+def known_place(code: str) -> str:
+    """A place with all above it, as `place`; "" for a code that is no place's."""
+    known = pack()
+    return ", ".join(_names(known, code)) if known is not None and known.gazetteer.get(code) is not None else ""
+
+
 def place(soate: str) -> str:
     """A place with the places above it, the smallest first. Where the gazetteer ends above it, the nearest place above and the code."""
     known = pack()

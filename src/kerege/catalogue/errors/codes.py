@@ -103,6 +103,18 @@ class DecisionRefused(CatalogueError):
     hint = "Say the target code, who decides (--by) and, against an earlier decision, why (--reason)."
 
 
+class DecisionNeedsReason(DecisionRefused):
+    code = "catalogue.decision_needs_reason"
+    message = "The decision on the code {code_given} of {crosswalk} needs a reason: {why}."
+    hint = "Say why in a sentence (--reason), without numbers or names of persons; or decide otherwise."
+
+
+class DecisionNeedsTarget(DecisionRefused):
+    code = "catalogue.decision_needs_target"
+    message = "The decision on the code {code_given} of {crosswalk} names no target."
+    hint = "Choose one of the candidates or name another code; where nothing fits, say that it has no counterpart."
+
+
 class ImpactUnknown(CatalogueError):
     code = "catalogue.impact_unknown"
     message = "There is no {kind} {key} that anything rests on; near it: {known}."

@@ -7,7 +7,8 @@ parent they hardly repeat. The walk starts at the roots and goes down through se
 2. What is left may differ by a spelling: accepted when alike enough, clearly ahead of the next, and best for each other.
 3. Everything else stays open, and so does everything below it. A kind that contradicts (district, city) excludes a pair.
 
-Never by elimination: the last two left over are not the same place because they are left over. Pure.
+Never by elimination: the last two left over are not the same place because they are left over. A tree may name a unit twice, as its own only
+child (a city of region rank as region and as district): such a child is never accepted, but the parent's unit is offered to whoever decides. Pure.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def _walk(
     gazetteer: Gazetteer,
     found: dict[str, Suggestion],
 ) -> None:
-    for suggestion in _siblings(below.get(parent, []), gazetteer.children(unit)):
+    own = gazetteer.get(unit) if unit is not None else None
+    for suggestion in _siblings(below.get(parent, []), gazetteer.children(unit), own):
         if suggestion.source_code in found:  # a loop in somebody's tree
             continue
         found[suggestion.source_code] = suggestion
@@ -54,7 +56,7 @@ def _walk(
             _walk(suggestion.source_code, suggestion.best, below, gazetteer, found)
 
 
-def _siblings(rows: Sequence[CodeRow], places: Sequence[Place]) -> list[Suggestion]:
+def _siblings(rows: Sequence[CodeRow], places: Sequence[Place], own: Place | None) -> list[Suggestion]:
     likeness = {
         (i, j): score
         for i, row in enumerate(rows)
@@ -66,6 +68,9 @@ def _siblings(rows: Sequence[CodeRow], places: Sequence[Place]) -> list[Suggesti
         ranked = sorted(((s, j) for (k, j), s in likeness.items() if k == i), key=lambda t: (-t[0], t[1]))
         candidates = tuple(Candidate(places[j].soate, round(score, 4)) for score, j in ranked[:5])
         decision, reason = _verdict(i, ranked, likeness)
+        if decision == "none" and own is not None and not _kinds_differ(row, own) and _alike(row, own) == 1.0:
+            candidates = (Candidate(own.soate, 1.0), *candidates[:4])
+            decision, reason = "unsure", "same-as-parent"
         suggestions.append(Suggestion(row.code, candidates, decision, reason))
     return suggestions
 

@@ -30,6 +30,7 @@ PAGE: Final = 25
 _TOLD: Final = "desk_told"
 _LONGEST: Final = 2000
 BY_STEWARD: Final = frozenset(
+_MISSING: Final = {"catalogue.decision_needs_reason": "reason", "catalogue.decision_needs_target": "target"}
     {Action.DRAFT, Action.SUBMIT, Action.WITHDRAW, Action.PUBLISH, Action.DEPRECATE, Action.REINSTATE, Action.RETIRE}
 )
 BY_REVIEWER: Final = frozenset({Action.APPROVE, Action.RETURN})
@@ -81,6 +82,10 @@ def refused(request: HttpRequest, error: KeregeError) -> None:
     """Remember what was refused, for the page that comes next; what was typed is kept."""
     kept = {name: request.POST.get(name, "")[:500] for name in ("reason", "target", "unit", "legal_basis")}
     request.session[_TOLD] = {
+    kept |= {
+        "item": request.POST.get("code", request.POST.get("column", ""))[:200],
+        "missing": _MISSING.get(error.code, ""),
+    }
         "look": "bad", "code": error.code, "detail": error.text[:_LONGEST], "next": error.next_step[:_LONGEST], "kept": kept,
     }  # fmt: skip
 

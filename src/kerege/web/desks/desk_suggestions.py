@@ -11,11 +11,12 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from kerege.catalogue.codes import column_desk, crosswalk_desk, decisions
+from kerege.catalogue.codes import column_desk, crosswalk_desk, deciding, decisions
 from kerege.catalogue.codes.concepts import load_concepts
 from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.models import CodeSuggestion, Dataset
 from kerege.ground import clock
+from kerege.web import values
 from kerege.web.access import Audience
 from kerege.web.desks.desk_common import PAGE, attempt, back, me, need, page_number, pages, posted, show, undoable
 from kerege.web.words import language, say
@@ -49,7 +50,7 @@ def codes(request: HttpRequest, crosswalk: str) -> HttpResponse:
         return back("desks-codes", crosswalk, page=_page(pages(request, waiting, AT_ONCE).number))
     of = crosswalk_desk.newest(crosswalk).count()
     context = {
-        "crosswalk": crosswalk, "items": [_item(one) for one in found], "waiting": waiting, "of": of, "done": of - waiting,
+        "crosswalk": crosswalk, "items": _items(crosswalk, found), "waiting": waiting, "of": of, "done": of - waiting,
         "share": (of - waiting) / of if of else 1.0, "pages": pages(request, waiting, AT_ONCE),
         "sure": crosswalk_desk.undecided(crosswalk).filter(said="accept").count(), "measured": decisions.measure(crosswalk),
     }  # fmt: skip
@@ -61,14 +62,28 @@ def _page(number: int) -> str:
     return str(number) if number > 1 else ""
 
 
-def _item(one: decisions.OpenSuggestion) -> dict[str, Any]:
+def _items(crosswalk: str, found: list[decisions.OpenSuggestion]) -> list[dict[str, Any]]:
+    """Codes with their candidates. None is chosen beforehand where nothing tells the first ones apart, or where another code leads there."""
+    there = deciding.taken(crosswalk, {c["target"] for one in found for c in one.candidates[:5]})
+    return [_item(one, there) for one in found]
+
+
+def _item(one: decisions.OpenSuggestion, there: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     found = []
     for c in one.candidates[:5]:
         links = c["evidence"].get("links") or {}
         found.append(
-            {**c, "alike": c["evidence"].get("label"), "records": links.get("records"), "share": links.get("share")}
-        )
-    return {"code": one.code, "label": one.label, "said": one.said, "reason": one.reason, "candidates": found}
+            {
+                **c, "alike": c["evidence"].get("label"), "records": links.get("records"), "share": links.get("share"),
+                "place": values.known_place(c["target"]), "taken": [code for code in there.get(c["target"], ()) if code != one.code][:3],
+            }
+        )  # fmt: skip
+    tie = deciding.tied(found)
+    chosen = found[0]["target"] if found and not tie and not found[0]["taken"] else ""
+    return {
+        "code": one.code, "label": one.label, "said": one.said, "reason": one.reason, "candidates": found, "chosen": chosen, "tie": tie,
+        "why": tie or any(c["taken"] for c in found),
+    }  # fmt: skip
 
 
 def _decide_code(request: HttpRequest, crosswalk: str) -> None:
@@ -81,7 +96,7 @@ def _decide_code(request: HttpRequest, crosswalk: str) -> None:
         return
     if do == "sure":
         sure = crosswalk_desk.undecided(crosswalk).filter(said="accept").prefetch_related("candidates").order_by("code")
-        attempt(request, lambda: decisions.accept_sure(sure[:MOST_SURE], by, now), "suggestions.sure_done")
+        attempt(request, lambda: deciding.accept_sure(crosswalk, sure[:MOST_SURE], by, now), "suggestions.sure_done")
         return
     target = posted(request, "target", 200) or posted(request, "choice", 200)
     verdict, told = {
@@ -91,7 +106,7 @@ def _decide_code(request: HttpRequest, crosswalk: str) -> None:
     target = "" if verdict == decisions.NO_COUNTERPART else target
     made = attempt(
         request,
-        lambda: decisions.decide(crosswalk, code, verdict, by, now, target=target, reason=posted(request, "reason", 500)),
+        lambda: deciding.decide(crosswalk, code, verdict, by, now, target=target, reason=posted(request, "reason", 500)),
         told, code=code, target=target,
     )  # fmt: skip
     if made is not None:

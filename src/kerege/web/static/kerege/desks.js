@@ -39,6 +39,10 @@
   };
   document.addEventListener("keydown", (e) => {
     const inside = here();
+    if (e.key === "?" && !typing(e) && !e.ctrlKey && !e.metaKey && !e.altKey && !e.repeat) { // it changes nothing, so it needs no item
+      if (act(document.body, "?")) e.preventDefault();
+      return;
+    }
     if (!inside || e.ctrlKey || e.metaKey || e.altKey || e.isComposing || typing(e)) return;
     if (e.key === "Enter") {
       const link = inside === document.activeElement && !inside.matches("form, #told") && inside.querySelector("a[href]");
@@ -53,7 +57,9 @@
   // After a decision the next one of a queue is under the fingers, described by what happened; elsewhere the line itself is read.
   const told = document.getElementById("told");
   const first = document.querySelector(".queue form[data-item]");
-  if (told && first && told.getAttribute("role") !== "alert") {
+  const missing = told && document.querySelector("[autofocus]");
+  if (missing) missing.focus();
+  else if (told && first && told.getAttribute("role") !== "alert") {
     first.setAttribute("aria-describedby", "told-line");
     first.focus({ preventScroll: told.getBoundingClientRect().top >= 0 });
   } else if (told) told.focus();
