@@ -125,7 +125,7 @@ def test_a_table_says_of_every_record_what_the_pure_function_says(seed: int) -> 
             views.append(view_of(register, "1", row, mapped.values, flagged, earlier))
         for spec in pair.fields:
             one = compare_views(views[0], views[1], spec, COUNTRY)
-            assert (got[f"c_{spec.name}"], got[f"w_{spec.name}"], got[f"s_{spec.name}"]) == (one.cls, one.written, one.stale_by), (
+            assert tuple(got[f"{part}_{spec.name}"] for part in "cwsu") == (one.cls, one.written, one.stale_by, one.unread), (
                 spec.name, a[spec.name], b[spec.name],
             )  # fmt: skip
 

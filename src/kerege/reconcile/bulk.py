@@ -4,7 +4,8 @@
 
 Both tables are mapped by `semantics.compile_duckdb`; `links` says which records are of one person (`linkage.bulk`, or a join by PIN). The
 result has a row per link: `left_id`, `right_id`, and for each field `c_<field>` (the class), `w_<field>` (what a careful script sees in the
-raw values) and `s_<field>` (how a stale copy was known). A property test holds every cell equal to `compare.compare_views`.
+raw values), `s_<field>` (how a stale copy was known) and `u_<field>` (whose value nobody could read). A property
+test holds every cell equal to `compare.compare_views`.
 Only a father's name in a surname's place needs Python; it runs once per distinct value.
 """
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from kerege.reconcile import compare
 from kerege.reconcile.compare import (
     ABSENT,
+    BOTH,
     BY_DATE,
     BY_HISTORY,
     CODE_GAP,
@@ -30,9 +32,11 @@ from kerege.reconcile.compare import (
     EQUAL,
     FORMATTING,
     HARMONISED,
+    LEFT,
     MISSING,
     NOT_COMPARABLE,
     PUNCTUATION,
+    RIGHT,
     SAME,
     STALE,
 )  # fmt: skip
@@ -238,7 +242,7 @@ class _Run:
         return f"LEFT JOIN {sql.identifier(table)} AS f_{place}{i} ON f_{place}{i}.k = {told}"
 
     def columns(self, spec: FieldSpec, left: TableSide, right: TableSide) -> str:
-        """The class of one field, what a script sees, and how a stale copy was known: `compare.compare_field` in SQL, in its order."""
+        """The class of one field, what a script sees, how a stale copy was known and whose value is unread: `compare` in SQL, in its order."""
         i = next(n for n, s in enumerate(self.pair.fields) if s is spec)
         there = [f"({p}.n_{i} <> '' OR {p}.m_{i} IS NOT NULL OR {p}.u_{i})" for p in "lr"]
         stale = "CAST('' AS VARCHAR)"
@@ -257,9 +261,14 @@ class _Run:
         )
         written = f"CASE WHEN l.n_{i} = '' OR r.n_{i} = '' THEN '{ABSENT}' WHEN l.n_{i} = r.n_{i} THEN '{SAME}' ELSE '{DIFFERENT}' END"
         told = f"CASE WHEN ({cls}) = '{STALE}' THEN {stale} ELSE '' END"
+        sides = [f"CASE WHEN ({cls}) = '{CODE_GAP}' THEN {p}.g_{i} ELSE {p}.m_{i} IS NULL END" for p in "lr"]
+        unread = (
+            f"CASE WHEN ({cls}) NOT IN ('{CODE_GAP}', '{NOT_COMPARABLE}') THEN '' WHEN {sides[0]} AND {sides[1]} THEN '{BOTH}' "
+            f"WHEN {sides[0]} THEN '{LEFT}' ELSE '{RIGHT}' END"
+        )
         return ", ".join(
             f"{text} AS {sql.quoted(f'{letter}_{spec.name}')}"
-            for letter, text in (("c", cls), ("w", written), ("s", told))
+            for letter, text in (("c", cls), ("w", written), ("s", told), ("u", unread))
         )
 
 

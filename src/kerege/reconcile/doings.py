@@ -17,8 +17,8 @@ from django.db import transaction
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import new_id
 from kerege.reconcile import findings as life
-from kerege.reconcile import workload
-from kerege.reconcile.compare import AGREE, CODE_GAP, TO_SETTLE, FieldComparison
+from kerege.reconcile import recording, workload
+from kerege.reconcile.compare import CODE_GAP, FieldComparison
 from kerege.reconcile.errors import ActRefused, DiscrepancySettled, DiscrepancyUnknown, FindingUnknown
 from kerege.reconcile.fields import ComparedFields
 from kerege.reconcile.models import Discrepancy, FieldTally, Finding, FindingAct, Workload
@@ -27,7 +27,6 @@ from kerege.reconcile.settle import of_country as rules_of_country
 
 _BATCH = 500
 SETTLED = ("corrected", "accepted")
-_Identity = tuple[str, str, str, str]  # case, field, left, right
 
 
 @transaction.atomic
@@ -47,25 +46,19 @@ def record_comparisons(
     """
     require_utc(now)
     kept = {case: list(items) for case, items in comparisons.items()}
-    tally: Counter[tuple[str, str, str, str]] = Counter()
-    waiting, accepted = _known(kept, ("open", "with_owner"), now), _known(kept, ("accepted",), now)
-    rows: list[Discrepancy] = []
-    for case_id, items in kept.items():
-        for item in items:
-            tally[(item.field, item.left_register, item.right_register, item.cls)] += 1
-            if item.left_register == "application":
-                continue
-            identity = (case_id, item.field, item.left_register, item.right_register)
-            open_row, kept_row = waiting.get(identity), accepted.get(identity)
-            if kept_row is not None and item.cls in (*AGREE, *TO_SETTLE) and item.cls != kept_row.cls:
-                _ended(kept_row, run)
-                kept_row = None
-            if item.cls in AGREE and open_row is not None:
-                _close(open_row, run, now)
-            elif item.cls in TO_SETTLE and open_row is not None:
-                _still(open_row, run, now)
-            elif item.cls in TO_SETTLE and kept_row is None:
-                rows.append(_discrepancy(case_id, item, compared, run, now))
+    tally: Counter[tuple[str, str, str, str]] = Counter(
+        (item.field, item.left_register, item.right_register, item.cls) for items in kept.values() for item in items
+    )
+    new = 0
+    for some in recording.in_batches(kept.items()):
+        new += recording.record_batch(dict(some), compared, run=run, now=now).new
+    keep_tallies(tally, run=run)
+    record_workload(workload.of_comparisons(kept), run=run, service=service, now=now)
+    return new
+
+
+def keep_tallies(tally: Mapping[tuple[str, str, str, str], int], *, run: str) -> None:
+    """Keep how many comparisons of a run ended in which class: (field, left, right, class) -> how many."""
     FieldTally.objects.bulk_create(
         [
             FieldTally(run=run, field=field, left_register=left, right_register=right, cls=cls, count=count)
@@ -73,10 +66,6 @@ def record_comparisons(
         ],
         batch_size=_BATCH,
     )
-    # a run beside this one may have queued the same in the meantime: then it is queued once
-    Discrepancy.objects.bulk_create(rows, batch_size=_BATCH, ignore_conflicts=True)
-    record_workload(workload.of_comparisons(kept), run=run, service=service, now=now)
-    return len(rows)
 
 
 def record_workload(measured: Iterable[workload.Measured], *, run: str, service: str, now: datetime) -> None:
@@ -136,9 +125,10 @@ def answer_finding(finding_id: str, *, act: str, by: str, reason: str = "", now:
 
 @transaction.atomic
 def withdraw_finding(finding_id: str, *, by: str, reason: str, now: datetime) -> life.Standing:
-    """The sender takes a finding back, with a reason; only who sent it may. The discrepancy is open again."""
+    """The sender takes a finding back, with a reason; only who sent it may, and of what a run sent whoever speaks for it (the desk lets a
+    steward). The discrepancy is open again."""
     finding = _finding(finding_id)
-    if by != finding.sent_by:
+    if finding.sent_by not in (by, recording.SENDER):
         told = _standing(finding, now).status
         raise ActRefused(finding=finding_id, status=told, act=life.WITHDRAWN, reason="only its sender may withdraw it")
     standing = _act(finding, life.WITHDRAWN, by, require_utc(now), reason=reason)
@@ -167,27 +157,6 @@ def settle(discrepancy_id: str, *, how: str, by: str, reason: str = "", now: dat
 # --- inside -----------------------------------------------------------------------------------------------------------------------
 
 
-def _known(
-    comparisons: Mapping[str, Iterable[FieldComparison]], statuses: tuple[str, ...], now: datetime
-) -> dict[_Identity, Discrepancy]:
-    """Discrepancies of these cases that stand so, by what they are about. What was found after `now` no earlier comparison speaks of, and
-    an acceptance that a run has ended is none."""
-    cases, found = sorted(comparisons), {}
-    for start in range(0, len(cases), _BATCH):
-        rows = Discrepancy.objects.select_for_update().filter(
-            status__in=statuses, case_id__in=cases[start : start + _BATCH], found_at__lte=now, settled_by_run=""
-        )
-        for row in rows.order_by("pk"):
-            found[row.case_id, row.field, row.left_register, row.right_register] = row
-    return found
-
-
-def _ended(row: Discrepancy, run: str) -> None:
-    """What was accepted is no longer so: this run found something else."""
-    row.settled_by_run = run
-    row.save(update_fields=["settled_by_run"])
-
-
 def _live(row: Discrepancy, now: datetime) -> list[Finding]:
     return [f for f in Finding.objects.filter(discrepancy=row).order_by("pk") if _standing(f, now).status in life.LIVE]
 
@@ -198,22 +167,6 @@ def _open_again(finding: Finding, now: datetime) -> None:
     if row.status == "with_owner" and not _live(row, now):
         row.status = "open"
         row.save(update_fields=["status"])
-
-
-def _close(row: Discrepancy, run: str, now: datetime) -> None:
-    """The registers agree now: the discrepancy is corrected, its findings are closed, by this run's evidence."""
-    row.status, row.settled_at, row.settled_by_run = "corrected", now, run
-    row.save(update_fields=["status", "settled_at", "settled_by_run"])
-    for finding in Finding.objects.filter(discrepancy=row):
-        if not life.refusal(life.CLOSED, _standing(finding, now).status, "", run):
-            _act(finding, life.CLOSED, f"run:{run}"[:64], now, run=run)
-
-
-def _still(row: Discrepancy, run: str, now: datetime) -> None:
-    """The registers still differ: a finding that was said to be corrected falls back to the owner."""
-    for finding in Finding.objects.filter(discrepancy=row):
-        if not life.refusal(life.STILL, _standing(finding, now).status, "", run):
-            _act(finding, life.STILL, f"run:{run}"[:64], now, run=run)
 
 
 def _act(finding: Finding, act: str, by: str, now: datetime, *, reason: str = "", run: str = "") -> life.Standing:
@@ -249,20 +202,3 @@ def _open(discrepancy_id: str) -> Discrepancy:
     if row.status in SETTLED:
         raise DiscrepancySettled(discrepancy=discrepancy_id, status=row.status)
     return row
-
-
-def _discrepancy(case_id: str, item: FieldComparison, compared: ComparedFields, run: str, now: datetime) -> Discrepancy:
-    spec = compared.fields.get(item.field)
-    return Discrepancy(
-        discrepancy_id=new_id("disc"),
-        run=run,
-        case_id=case_id,
-        field=item.field,
-        left_register=item.left_register,
-        right_register=item.right_register,
-        cls=item.cls,
-        owner=spec.owner if spec else item.left_register,
-        found_at=now,
-        stale_by=item.stale_by,
-        unread=item.unread,
-    )

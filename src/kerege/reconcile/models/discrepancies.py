@@ -36,6 +36,8 @@ class Discrepancy(models.Model):
     """One field of one case that differs, or cannot be compared, between two registers. `owner`: the source of truth's register.
 
     `unread`: whose value could not be read (`left`, `right`, `both`). Of one case, field and pair one at most is not settled.
+    `rule`, `rules_version`, `outcome`: what the stated rules made of it when a run settled it (`none`: no rule fits), `value_of` whose value
+    counts, on the `legal_basis` declared then; all empty where no run settled it.
     """
 
     STATUSES = ("open", "with_owner", "corrected", "accepted")
@@ -56,6 +58,11 @@ class Discrepancy(models.Model):
     settled_reason = models.CharField(max_length=400, default="", blank=True)
     settled_by = models.CharField(max_length=64, default="", blank=True)
     unread = models.CharField(max_length=8, default="", blank=True)
+    rule = models.CharField(max_length=64, default="", blank=True)
+    rules_version = models.CharField(max_length=32, default="", blank=True)
+    outcome = models.CharField(max_length=16, default="", blank=True)
+    value_of = models.CharField(max_length=64, default="", blank=True)
+    legal_basis = models.CharField(max_length=400, default="", blank=True)
 
     class Meta:
         constraints = (
