@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 
 from kerege.catalogue import errors
 from kerege.catalogue.inventory import doings
+from kerege.catalogue.inventory.drift import gone
 from kerege.catalogue.inventory.findings import NOBODY, findings
 from kerege.catalogue.inventory.harvest import Options, harvest_source
+from kerege.catalogue.inventory.profile import FieldProfile, TableProfile
+from kerege.catalogue.inventory.suspicions import SUSPECTED
 from kerege.catalogue.models import Dataset, Finding, Plan
 from kerege.catalogue.sources import Reading
 
@@ -79,6 +83,86 @@ def test_codes_that_only_fell_below_k_do_not_close_a_finding(write_csv: WriteCsv
     rows = [[i, "AB"[i % 2]] for i in range(40)] + [[99, "C"]]
     learn(write_csv("r.csv", ["id", "kind"], rows))
     assert ("codes-new", "kind") in open_kinds()
+
+
+NUMBERS = [[i, 100 + i] for i in range(200)]
+SHAPES = ("1/1", "1:1", "1;1", "1_1", "1*1", "1#1", "1x+1", "x1=1", "1%1")
+
+
+def test_a_shape_that_only_fell_out_of_those_told_closes_nothing_and_one_that_is_gone_does(write_csv: WriteCsv) -> None:
+    learn(write_csv("r.csv", ["id", "num"], NUMBERS))
+    learn(write_csv("r.csv", ["id", "num"], [[i, f"X-{i % 10}" if i % 10 == 0 else n] for i, n in NUMBERS]))
+    assert Finding.objects.get(kind="shape-changed").facts == {"masks": ["A-9"]}
+    rare = [[i, "X-1" if i < 8 else SHAPES[i % 9]] for i in range(200)]
+    learn(write_csv("r.csv", ["id", "num"], rare))
+    assert "A-9" not in {m for m, _ in Dataset.objects.get().fields.get(name="num").profile["masks"]}
+    shape = Finding.objects.get(facts={"masks": ["A-9"]})
+    assert shape.settled_at is None
+    learn(write_csv("r.csv", ["id", "num"], [[i, ""] for i in range(200)]))
+    shape.refresh_from_db()
+    assert shape.settled_at is None, "no value is there to look at"
+    plan = learn(write_csv("r.csv", ["id", "num"], NUMBERS))
+    shape.refresh_from_db()
+    assert shape.evidence == f"{plan}: no value has the new shape any more; all 1 shapes were looked at"
+
+
+def test_an_emptied_column_is_filled_again_when_all_of_it_was_read(write_csv: WriteCsv) -> None:
+    learn(write_csv("r.csv", ["id", "num"], NUMBERS))
+    learn(write_csv("r.csv", ["id", "num"], [[i, "" if i % 2 else n] for i, n in NUMBERS]))
+    assert ("emptied", "num") in open_kinds()
+    learn(write_csv("r.csv", ["id", "num"], [[i, "" if i % 5 == 0 else n] for i, n in NUMBERS]))
+    assert ("emptied", "num") in open_kinds(), "every fifth is more than before"
+    learn(write_csv("r.csv", ["id", "num"], NUMBERS))
+    assert closed()["emptied"].endswith("0 per mille are empty, as before")
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "bad", "good", "said"),
+    [
+        ("formula-cells", "note", "=A1", "a note", "no cell begins as a formula any more"),
+        ("serial-dates", "birth date", "33000", "1990-05-07", "no value is a number of five digits any more"),
+        ("lost-zeros", "code", "123", "00123", "all numbers have as many digits again"),
+    ],
+)
+def test_a_spreadsheets_doing_is_gone_when_no_value_shows_it_not_when_fewer_do(
+    write_csv: WriteCsv, kind: str, column: str, bad: str, good: str, said: str
+) -> None:
+    def rows(share: int, usual: str) -> list[list[object]]:
+        return [[i, bad if i % share == 0 else usual] for i in range(100)]
+
+    learn(write_csv("r.csv", ["id", column], rows(3, "41708") if kind == "lost-zeros" else rows(1, bad)))
+    assert (kind, column) in open_kinds()
+    learn(write_csv("r.csv", ["id", column], rows(50, good)))
+    assert (kind, column) in open_kinds()
+    learn(write_csv("r.csv", ["id", column], rows(1000, good)[1:]))
+    assert closed()[kind].endswith(said)
+
+
+def of_column(**told: object) -> FieldProfile:
+    usual = FieldProfile(
+        "c", 0, "text", "", 100, 0, 9, 1, 9, "text", "", "", personal=False, masks=(("99", 1000),), codes=(("a", 9),), codes_withheld=0
+    )  # fmt: skip
+    return replace(usual, **told)  # type: ignore[arg-type]
+
+
+FACTS = {
+    "type-changed": {"was": "text"}, "date-format-changed": {"was": ""}, "identifier-changed": {"was": ""}, "declared-type-changed": {"was": "text"},
+    "codes-new": {"codes": ["b"]}, "codes-gone": {"codes": ["a"]}, "shape-changed": {"masks": ["А"]}, "emptied": {"nulls": 0},
+    "formula-cells": {}, "serial-dates": {}, "lost-zeros": {},
+}  # fmt: skip
+
+
+def test_a_sample_shows_what_is_there_and_never_what_is_gone() -> None:
+    def showed(sampled: bool, **told: object) -> set[str]:
+        table = TableProfile("t", "", 1000, 100, sampled, (), (of_column(**told),))
+        return {kind for kind, facts in FACTS.items() if gone(kind, facts, table, "c")}
+
+    assert showed(sampled=False) == set(FACTS)
+    assert showed(sampled=True) == {"declared-type-changed", "codes-gone"}
+    by_values = {"shape-changed", *SUSPECTED}
+    assert set(FACTS) - showed(sampled=False, passed_over=True) == by_values
+    assert set(FACTS) - showed(sampled=False, masks_withheld=1) == by_values - {"formula-cells"}
+    assert {"codes-new", *by_values} <= set(FACTS) - showed(sampled=False, nulls=100)
 
 
 def test_the_attributes_owner_answers_else_the_organisation_else_nobody_yet(write_csv: WriteCsv) -> None:

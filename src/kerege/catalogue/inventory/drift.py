@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kerege.catalogue.inventory.plans import Change
 from kerege.catalogue.inventory.profile import FieldProfile, TableProfile
-from kerege.catalogue.inventory.suspicions import SUSPECTED, suspicions
+from kerege.catalogue.inventory.suspicions import SUSPECTED
 
 # change -> the word of a profile in which it shows
 _WORDS: Final = {
@@ -21,6 +21,8 @@ _WORDS: Final = {
     "date-format-changed": "date_format",
     "identifier-changed": "identifier",
 }
+_DECLARED: Final = frozenset({"declared-type-changed"})  # told by the source itself, however few records were read
+_SERIAL: Final = 5  # digits of a day as spreadsheets count them
 NOTED: Final = frozenset(
     {
         *_WORDS,
@@ -84,7 +86,8 @@ def _facts(kind: str, old: FieldProfile | None, new: FieldProfile | None) -> dic
 
 
 def gone(kind: str, facts: Mapping[str, Any], table: TableProfile | None, column: str, *, settled: bool = False) -> str:
-    """The evidence that a drift is no longer there, "" while it is, or while nobody can tell (an empty or vanished table).
+    """The evidence that a drift is no longer there, "" while it is, or while nobody can tell: an empty or vanished table, a sample, a profile that
+    does not tell all.
 
     settled   a new column has an owner and a meaning by now
     """
@@ -109,23 +112,46 @@ def gone(kind: str, facts: Mapping[str, Any], table: TableProfile | None, column
 def _column_gone(kind: str, facts: Mapping[str, Any], present: FieldProfile, *, sampled: bool) -> str:
     if kind in _WORDS and "was" in facts:
         now = getattr(present, _WORDS[kind])
-        return f"{_WORDS[kind].replace('_', ' ')} is {now or 'none'} again" if now == facts["was"] else ""
+        told = kind in _DECLARED or not sampled
+        return f"{_WORDS[kind].replace('_', ' ')} is {now or 'none'} again" if told and now == facts["was"] else ""
     codes = {c for c, _ in present.codes}
     wanted = facts.get("codes")
-    if kind == "codes-new" and wanted:
-        # a rare code may hide below k or miss the sample: only a list that is told whole can show that it is gone
-        whole = not present.codes_withheld and not sampled and codes
-        return f"none of {len(wanted)} codes is seen any more" if whole and not codes & set(wanted) else ""
-    if kind == "codes-gone" and wanted:
+    if kind == "codes-gone" and wanted:  # one record is enough to show that a code is there
         return f"all {len(wanted)} codes are seen again" if set(wanted) <= codes else ""
-    if kind == "shape-changed" and facts.get("masks"):
-        return "" if {m for m, _ in present.masks} & set(facts["masks"]) else "no value has the new shape any more"
+    if sampled or not present.rows:
+        return ""  # what is missing in a sample, or where no record was read, may be there all the same
     if kind == "emptied" and "nulls" in facts:
-        now = present.nulls * 1000 // max(1, present.rows)
+        now = present.nulls * 1000 // present.rows
         return f"{now} per mille are empty, as before" if now <= facts["nulls"] + 50 else ""
-    if kind in SUSPECTED:
-        return "" if kind in {k for k, _ in suspicions(present)} else "no value looks like that any more"
-    return ""
+    if present.nulls >= present.rows:
+        return ""  # no value is there to look at
+    if kind == "codes-new" and wanted:
+        # a rare code may hide below k: only a list that is told whole can show that it is gone
+        whole = not present.codes_withheld and codes
+        return f"none of {len(wanted)} codes is seen any more" if whole and not codes & set(wanted) else ""
+    if kind == "shape-changed" and facts.get("masks"):
+        shapes = {m for m, _ in present.masks}
+        unseen = present.masks_withheld or present.passed_over or not shapes
+        return (
+            ""
+            if unseen or shapes & set(facts["masks"])
+            else f"no value has the new shape any more; all {len(shapes)} shapes were looked at"
+        )
+    return _unsuspected(kind, present) if kind in SUSPECTED else ""
+
+
+def _unsuspected(kind: str, present: FieldProfile) -> str:
+    """The evidence that a spreadsheet's doing is undone in every value. That fewer look like it than raise the suspicion is none."""
+    if present.passed_over:
+        return ""
+    if kind == "formula-cells":
+        return "" if present.formulas else "no cell begins as a formula any more"
+    digits = {len(m) for m, _ in present.masks if not m.strip("9")}
+    if present.masks_withheld or not present.masks:
+        return ""
+    if kind == "serial-dates":
+        return "" if _SERIAL in digits else "no value is a number of five digits any more"
+    return "" if len(digits) > 1 else "all numbers have as many digits again"
 
 
 _OPPOSITES: Final = {

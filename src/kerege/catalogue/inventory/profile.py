@@ -57,10 +57,13 @@ class FieldProfile:
     distinct_about: bool = False  # `distinct` is an estimate, to two figures
     formulas: int = 0  # records whose value begins as a spreadsheet formula does
     serials: bool = False  # nearly all values are numbers of the size of a spreadsheet's days
+    masks_withheld: int = 0  # masks that are not among the few that are told
+    passed_over: bool = False  # what values look like was asked of a part of them
 
     def as_dict(self) -> dict[str, Any]:
         """For canonical JSON and storage; `from_dict` is the way back. What is seldom there is left out when it is not."""
         rare = {"distinct_about": self.distinct_about, "formulas": self.formulas, "serials": self.serials}
+        rare |= {"masks_withheld": self.masks_withheld, "passed_over": self.passed_over}
         return {key: value for key, value in rare.items() if value} | {
             "name": self.name, "position": self.position, "declared_type": self.declared_type,
             "description": self.description, "rows": self.rows, "nulls": self.nulls, "distinct": self.distinct,
@@ -125,6 +128,7 @@ def _field(tally: Tally, head: ColumnHead, position: int, rows: int, k: int, sha
     persons = tally.persons > 0 and tally.persons >= _PERSONS * tally.identifiers.total()
     personal = name_suggests_person(head.name) or identifier in PERSONAL or persons
     codes, withheld = _codes(tally, personal, kind, k, share)
+    masks = _per_mille(tally.masks, seen)[:_TOP_MASKS]
     common = tally.codes.most_common(50) if tally.codes else []
     distinct = int(tally.distinct)
     return FieldProfile(
@@ -132,7 +136,7 @@ def _field(tally: Tally, head: ColumnHead, position: int, rows: int, k: int, sha
         rows=rows, nulls=rows - tally.filled, distinct=distinct,
         min_length=tally.shortest if tally.filled else 0, max_length=tally.longest,
         type="date" if fmt else kind, date_format=fmt, identifier=identifier, personal=personal,
-        masks=tuple(_per_mille(tally.masks, seen)[:_TOP_MASKS]),
+        masks=tuple(masks), masks_withheld=len(tally.masks) - len(masks), passed_over=tally.passed_over,
         codes=codes, codes_withheld=withheld,
         frequency=tuple(n * 1000 // tally.filled for _, n in common) if distinct < 0.9 * tally.filled else (),
         distinct_about=not tally.distinct.exact, formulas=tally.formulas, serials=tally.serials >= 0.9 * seen,

@@ -133,6 +133,7 @@ class Tally:
     identifiers: Counter[str] = field(default_factory=Counter)
     persons: int = 0
     looked: int = 0
+    passed_over: bool = False  # some values were not looked at, or what they look like was not kept
     formulas: int = 0
     serials: int = 0
     codes: Counter[str] | None = field(default_factory=Counter)
@@ -170,11 +171,12 @@ class Tally:
                     self.codes = None
         self._examine(counts)
         if len(self.masks) > _MASKS:  # a free text column: keep what is common
-            self.masks = Counter(dict(self.masks.most_common(500)))
+            self.masks, self.passed_over = Counter(dict(self.masks.most_common(500))), True
 
     def _examine(self, counts: Counter[str]) -> None:
         room = max(_PER_BATCH, _FREE - self.examined)
         step = -(-len(counts) // room)
+        self.passed_over = self.passed_over or step > 1
         self.examined += -(-len(counts) // step)
         for text, times in islice(counts.items(), 0, None, step):
             self.weight += times
