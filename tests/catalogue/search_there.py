@@ -64,10 +64,27 @@ def picture() -> dict[str, Any]:
     return {"answers": answers | {"changed": told("hovercraft")}, "entries": entries}
 
 
+NUL = (
+    "/api/v1/datasets?organisation=%00",
+    "/en/catalogue/?organisation=%00",
+    "/en/catalogue/crosswalks/a%00/",
+    "/api/v1/codelists/a%00",
+)
+
+
+def refused() -> list[int]:
+    """What addresses with a NUL in them are answered: a server of PostgreSQL fails on every one that it is asked about."""
+    from django.test import Client
+
+    asker = Client(raise_request_exception=False, headers={"host": "127.0.0.1"})
+
+    return [asker.get(address).status_code for address in NUL]
+
+
 def main() -> None:
     for room in ("membership", "catalogue"):
         call_command("migrate", room, verbosity=0)
-    told = picture() | {"trigrams": trigrams_there(connection), "written_twice": written_twice(5)}
+    told = picture() | {"trigrams": trigrams_there(connection), "written_twice": written_twice(5), "nul": refused()}
     print(json.dumps(told))
 
 

@@ -93,6 +93,7 @@ def held_equal(there: dict[str, Any]) -> None:
     for question, answer in here["answers"].items():
         assert there["answers"][question] == answer, question
     assert there["entries"] == here["entries"]
+    assert there["nul"] == [400, 400, 404, 404], "a NUL is refused, not asked about"
     assert there["written_twice"] == here["entries"][0], "two who write at once leave each entry once"
 
 

@@ -348,6 +348,13 @@ def test_whatever_a_query_holds_the_answer_is_one_or_a_problem(country: Any) -> 
     assert set(told) == {200, 400}
 
 
+@pytest.mark.parametrize("asked", [{"query": "a\0"}, {"query": "a", "type": ["a\0"]}, {"query": "a", "\0": 1}])
+def test_a_question_with_a_nul_in_it_is_refused_before_a_database_sees_it(country: Any, asked: dict[str, Any]) -> None:
+    response = country.post("/api/reconcile/places", {"queries": json.dumps({"q": asked})})
+    assert response.status_code == 400
+    assert "a text in it holds a NUL character" in response.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "how",
     [

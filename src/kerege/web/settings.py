@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "kerege.web.middleware.LanguageFromPath",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "kerege.web.middleware.TextsOnly",
 ]
 
 ROOT_URLCONF = "kerege.web.urls"

@@ -192,7 +192,15 @@ def _read(raw: str | bytes) -> Any:
         raise ReconciliationInvalid(reason="a text in it has half a character (a lone surrogate)") from error
     except (ValueError, RecursionError) as error:
         raise ReconciliationInvalid(reason="it is not JSON") from error
+    if _nul(read):  # which no database keeps
+        raise ReconciliationInvalid(reason="a text in it holds a NUL character")
     return read
+
+
+def _nul(read: Any) -> bool:
+    if isinstance(read, dict):
+        return any("\0" in key or _nul(value) for key, value in read.items())
+    return any(map(_nul, read)) if isinstance(read, list) else isinstance(read, str) and "\0" in read
 
 
 def _finite(text: str) -> float:
