@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+sys.path.insert(0, str(Path(__file__).parent))
+from contract_support import contract
+
 from kerege.semantics.contracts import odcs, odcs_yaml
+from kerege.semantics.contracts.builder import rules_of
+from kerege.semantics.contracts.message import Checker, json_schema
 from kerege.semantics.errors import ContractInvalid, ContractRefused
 
 VECTORS = Path(__file__).parents[3] / "shared/vectors/odcs"
@@ -118,3 +124,29 @@ def test_a_key_that_stands_twice_is_two_words_and_names_its_line() -> None:
 def test_a_contract_that_is_none_says_where(change: dict[str, Any], where: str) -> None:
     with pytest.raises(ContractInvalid, match=where):
         odcs.parse({**MINIMAL, **change}, "c.yaml")
+
+
+@pytest.mark.parametrize("change", [
+    {"id": "!! \u043c\u043e\u0439"}, {"id": "kg:"}, {"id": "kg:a b"}, {"id": "kg:a/b"}, {"id": "k" * 201},
+    {"version": "abc"}, {"version": "1.0"}, {"version": "v1.0.0"},
+])  # fmt: skip
+def test_an_identifier_and_a_version_nobody_could_name_are_refused_with_what_is_expected(
+    change: dict[str, str],
+) -> None:
+    with pytest.raises(ContractInvalid, match=rf"contract: {next(iter(change))}: .* expected, such as"):
+        odcs.loads(json.dumps(MINIMAL | change), "a.yaml")
+    assert odcs.parse(MINIMAL | change), "what was kept before is read as it is"
+
+
+def test_a_property_that_is_a_path_has_a_place_in_the_schema_though_nothing_stands_above_it() -> None:
+    """As contracts drafted by an earlier release have them."""
+    kept = contract(
+        [{"name": name, "logicalType": "string", "required": True} for name in ("data[].code", "Birth[]", "a.b.c")]
+    )
+    made = json_schema(rules_of(kept))
+    assert made["properties"]["data"]["items"]["properties"]["code"]["type"] == ["string", "null"]
+    checker = Checker(rules_of(kept))
+    assert checker({"data": [{"code": "1"}], "Birth": ["x"], "a": {"b": {"c": "1"}}}) == ()
+    assert [b.field for b in checker({"data": [{"code": None}], "Birth": ["x"], "a": {"b": {"c": "1"}}})] == [
+        "data[].code"
+    ]

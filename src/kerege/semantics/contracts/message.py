@@ -105,19 +105,28 @@ def json_schema(rules: RuleSet, lists: Lists = no_lists) -> dict[str, Any]:
     }  # fmt: skip
     nodes: dict[str, dict[str, Any]] = {"": root}
     for path in rules.types:
-        parent, name = _parent(path)
-        made: dict[str, Any] = {}
-        if name == "[]":
-            nodes[parent]["items"] = made
-        else:
-            nodes[parent].setdefault("properties", {})[name] = made
-        nodes[path] = made
+        _node(nodes, path)
     rest: list[dict[str, Any]] = []
     for rule in rules.of_records:
         _write(rule, rules, codes, nodes, rest)
     if rest:
         root["x-kerege-rules"] = rest
     return root
+
+
+def _node(nodes: dict[str, dict[str, Any]], path: str) -> dict[str, Any]:
+    """The place of a path in the schema, made with all above it: a property may be called `data[].code` and have no property `data` above."""
+    missing = [path]
+    while (above := _parent(missing[-1])[0]) not in nodes:
+        missing.append(above)
+    for one in reversed(missing):
+        parent, name = _parent(one)
+        if one not in nodes:
+            held = nodes[parent]
+            nodes[one] = (
+                held.setdefault("items", {}) if name == "[]" else held.setdefault("properties", {}).setdefault(name, {})
+            )
+    return nodes[path]
 
 
 def _parent(path: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ Schema is held against what is written by the tests.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
@@ -34,19 +35,33 @@ OPERATORS: Final = (
     "mustBe", "mustNotBe", "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustBeLessThan", "mustBeLessOrEqualTo",
     "mustBeBetween", "mustNotBeBetween",
 )  # fmt: skip
+_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,198}[A-Za-z0-9])?")
+_VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){2}(?:-[0-9A-Za-z.-]{1,40})?")
 METRICS: Final = ("nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount")
 
 
 def read(path: Path) -> Contract:
-    """The contract in a file. Raises ContractRefused, ContractInvalid; OSError when it cannot be opened."""
+    """The contract in a file, as `loads` reads it. Raises ContractRefused, ContractInvalid; OSError when it cannot be opened."""
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     return loads(data, path.name)
 
 
 def loads(text: str | bytes, file: str = "(contract)") -> Contract:
-    """The contract in a text."""
-    return parse(load(text, file), file)
+    """The contract in a text, with an identifier and a version that can be kept."""
+    return named(parse(load(text, file), file))
+
+
+def named(contract: Contract) -> Contract:
+    """The contract, if others can call it by its identifier and version. Raises ContractInvalid; what was kept before is read without it."""
+    at = _At(contract.file)
+    if not _ID.fullmatch(contract.id):
+        raise (at / "id").wrong(
+            f"letters of the Latin alphabet, digits and . _ : - between them are expected, such as kg:births, not {contract.id[:60]!r}"
+        )
+    if not _VERSION.fullmatch(contract.version):
+        raise (at / "version").wrong(f"three numbers are expected, such as 1.0.0, not {contract.version[:60]!r}")
+    return contract
 
 
 def dumps(contract: Contract) -> str:
