@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kerege.cli.reasons import names_nobody
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
@@ -226,7 +227,7 @@ def hand_over(dataset: str, columns: tuple[str, ...], organisation: str, unit: s
 @click.argument("dataset")
 @click.option("--column", required=True, help="The attribute.")
 @click.option("--legal-basis", required=True, help="The act and article.")
-@click.option("--reason", required=True, help="Why; no personal data.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why; no personal data.")
 @click.option("--by", required=True, help="Who ends it.")
 def end(dataset: str, column: str, legal_basis: str, reason: str, by: str) -> None:
     """End an attribute's owner without a next one: it cannot be published any more."""
@@ -305,7 +306,7 @@ def declare(
 @truth.command("end")
 @click.argument("concept")
 @click.option("--legal-basis", required=True, help="The act and article.")
-@click.option("--reason", required=True, help="Why.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why.")
 @click.option("--by", required=True, help="Who ends it.")
 def end_truth(concept: str, legal_basis: str, reason: str, by: str) -> None:
     """End CONCEPT's source of truth without a next one."""
@@ -335,12 +336,17 @@ def show_lifecycle(kind: str, thing: str, version: str, state: str, as_json: boo
     if version:
         subject = cycle.Subject(kind, thing, version)
         done, stands = cycle.history(subject), cycle.status(subject)
+        ahead = {a.value: cycle.breaks(subject, a) for a in stands.allowed}
         if as_json:
-            told({**stands.as_dict(), "history": [a.as_dict() for a in done]})
+            broken = {action: [str(b) for b in breaks] for action, breaks in ahead.items() if breaks}
+            told({**stands.as_dict(), "history": [a.as_dict() for a in done], "breaks": broken})
             return
         for a in done:
             click.echo(f"{clock.iso(a.at)}  {a.action.value:10} {a.by}: {a.reason}")
         click.echo(f"{subject} is {stands.state.value}; allowed: {', '.join(stands.allowed) or 'nothing'}")
+        for action, breaks in ahead.items():
+            for one in breaks:
+                click.echo(f"  {action} would break: {one}")
         return
     if state and state not in set(cycle.State):
         raise click.BadParameter(f"states are {', '.join(cycle.State)}", param_hint="--state")
@@ -358,17 +364,34 @@ def show_lifecycle(kind: str, thing: str, version: str, state: str, as_json: boo
 @click.argument("thing")
 @click.argument("version")
 @click.option("--by", required=True, help="Who acts.")
-@click.option("--reason", required=True, help="Why; no personal data.")
-def act(action: str, kind: str, thing: str, version: str, by: str, reason: str) -> None:
+@click.option("--reason", callback=names_nobody, required=True, help="Why; no personal data.")
+@click.option("--accept", "accepting", default="", help="Why what the action breaks is accepted; kept with the action.")
+@click.option(
+    "--with", "after", nargs=3, multiple=True, metavar="KIND THING VERSION",
+    help="Publish this approved version too, after it and in one transaction, or none of them; may be given again.",
+)  # fmt: skip
+def act(
+    action: str, kind: str, thing: str, version: str, by: str, reason: str, accepting: str,
+    after: tuple[tuple[str, str, str], ...],
+) -> None:  # fmt: skip
     """Do ACTION (submit, approve, return, publish, deprecate ...) on a VERSION of a THING of a KIND."""
     from kerege.catalogue.lifecycle.rules import Subject
 
     try:
-        subject = Subject(kind, thing, version)
+        subject, *others = (Subject(*one) for one in ((kind, thing, version), *after))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if others and action != "publish":
+        raise click.UsageError("--with is for publish")
     with ledger() as log:
         from kerege.catalogue.lifecycle import doings as cycle
+        from kerege.catalogue.lifecycle import together
 
-        done = cycle.act(subject, action, by, reason, clock.now(), ledger=log)
+        now = clock.now()
+        if others:
+            together.publish([subject, *others], by, reason, now, accepting=accepting, ledger=log)
+            for one in (subject, *others):
+                click.echo(f"{one} is published.")
+            return
+        done = cycle.act(subject, action, by, reason, now, ledger=log, accepting=accepting)
     click.echo(f"{subject} is {done.leads_to.value}.")

@@ -65,6 +65,15 @@ class LifecycleBlocked(CatalogueError):
     hint = "Settle what is named, then do the same again; nothing was changed."
 
 
+class LifecycleBreaks(CatalogueError):
+    code = "catalogue.lifecycle_breaks"
+    message = "{subject}: the action {action} would break what rests on it: {reasons}."
+    hint = (
+        "Publish what follows it first, or together with it (--with), or accept what breaks and say why (--accept);"
+        " nothing was changed."
+    )
+
+
 class LifecycleRaced(CatalogueError):
     code = "catalogue.lifecycle_raced"
     message = "{subject}: at this moment {by} did {action}; it is {state} now, and nothing else was done."
@@ -129,6 +138,12 @@ class RequestUnknown(CatalogueError):
     code = "catalogue.request_unknown"
     message = "There is no request {request}."
     hint = "List the registers and their requests with: kerege register show."
+
+
+class ReasonNamesPerson(CatalogueError):
+    code = "catalogue.reason_names_person"
+    message = "The {field} is kept for ever and has {what} in it; nothing was kept."
+    hint = "Say why without numbers or names of persons."
 
 
 class BoardInvalid(CatalogueError):

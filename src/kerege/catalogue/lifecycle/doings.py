@@ -14,7 +14,7 @@ whoever may run it on this machine).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,14 @@ from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 
-from kerege.catalogue.errors import ActionIncomplete, FourEyes, LifecycleBlocked, LifecycleRaced, LifecycleRefused
+from kerege.catalogue.errors import (
+    ActionIncomplete,
+    FourEyes,
+    LifecycleBlocked,
+    LifecycleBreaks,
+    LifecycleRaced,
+    LifecycleRefused,
+)
 from kerege.catalogue.lifecycle import kinds as lifecycle_kinds
 from kerege.catalogue.lifecycle.rules import (
     IN_FORCE,
@@ -53,6 +60,7 @@ __all__ = [
     "Subject",
     "act",
     "as_seen",
+    "breaks",
     "history",
     "in_force",
     "own",
@@ -129,13 +137,17 @@ def act(
     *,
     evidence: Mapping[str, Any] | None = None,
     ledger: LedgerWriter | None = None,
+    accepting: str = "",
+    together: Collection[Subject] = (),
 ) -> ActionView:
     """Do `action` on `subject`, with who and why; returns it as written.
 
     evidence   what the action rests on, as canonical JSON allows it (no floats), at most 8 KiB: digests, references, counts
     ledger     where actions that bind are entered; without one the row alone remembers
+    accepting  why what the action breaks (`kinds.ACCEPTABLE`) is accepted; both are written into the evidence. Empty: nothing is
+    together   what is published in the same transaction after it (`lifecycle.together`)
 
-    Raises LifecycleRefused (naming what is allowed), FourEyes, LifecycleBlocked (the kind's own condition), ActionIncomplete, and
+    Raises LifecycleRefused (naming what is allowed), FourEyes, LifecycleBlocked (the kind's own condition), LifecycleBreaks, ActionIncomplete, and
     LifecycleRaced when somebody else acted on it at this moment. Nothing is written then.
     """
     wanted = _action(subject, action)
@@ -158,6 +170,14 @@ def act(
         against = reasons_against(subject, wanted, now)
         if against:
             raise LifecycleBlocked(subject=str(subject), action=wanted.value, reasons=Said.joined(against))
+        if breaks := lifecycle_kinds.acceptable(subject, wanted, together):
+            if not accepting.strip():
+                raise LifecycleBreaks(subject=str(subject), action=wanted.value, reasons=Said.joined(breaks))
+            accepted = {
+                "accepted": [str(b) for b in breaks],
+                "accepted_because": _filled(subject, wanted, "reason", accepting),
+            }
+            found = _evidence(subject, wanted, {**found, **accepted})
         body = {
             "kind": subject.kind, "id": subject.id, "version": subject.version, "number": len(rows) + 1,
             "action": wanted.value, "by": by, "reason": reason, "evidence": found, "at": iso(require_utc(now)),
@@ -235,15 +255,20 @@ def subjects(kind: str = "", state: State | str | None = None, thing: str = "") 
     return sorted(found, key=lambda s: (s.since is not None, s.since), reverse=True)
 
 
-def in_force(kind: str, thing: str, as_of: datetime | None = None) -> str | None:
-    """The version of `thing` that consumers get: of those published (or deprecated, when none is) the one published last; None for none."""
+def in_force(
+    kind: str, thing: str, as_of: datetime | None = None, *, instead: Mapping[str, State] | None = None
+) -> str | None:
+    """The version of `thing` that consumers get: of those published (or deprecated, when none is) the one published last; None for none.
+
+    instead   states that versions would have in place of their own, for whoever asks what would be in force then
+    """
     best: tuple[bool, datetime, str] | None = None
     rows: dict[str, list[LifecycleAction]] = {}
     for row in LifecycleAction.objects.filter(kind=kind, subject=thing).order_by("number"):
         if as_of is None or row.at <= as_of:
             rows.setdefault(row.version, []).append(row)
     for version, done in rows.items():
-        state = state_after(Step(Action(r.action), r.by) for r in done)
+        state = (instead or {}).get(version) or state_after(Step(Action(r.action), r.by) for r in done)
         if state in IN_FORCE:
             published = max(r.at for r in done if r.action == Action.PUBLISH)
             best = max(best or (False, published, version), (state is State.PUBLISHED, published, version))
@@ -253,6 +278,11 @@ def in_force(kind: str, thing: str, as_of: datetime | None = None) -> str | None
 def reasons_against(subject: Subject, action: Action | str, now: datetime) -> tuple[str, ...]:
     """Why the kind's own condition forbids `action` now; empty when nothing does (the state's rules are not asked here)."""
     return lifecycle_kinds.conditions(subject, Action(action), now)
+
+
+def breaks(subject: Subject, action: Action | str, together: Collection[Subject] = ()) -> tuple[str, ...]:
+    """What `action` would break now, which a steward may accept with a reason; empty when it breaks nothing."""
+    return lifecycle_kinds.acceptable(subject, Action(action), together)
 
 
 def _findable(subject: Subject) -> None:
@@ -350,12 +380,8 @@ def _action(subject: Subject, action: Action | str) -> Action:
 def _filled(subject: Subject, action: Action, field: str, value: str) -> str:
     text = value.strip()
     if not text or len(text) > _LONGEST[field] or (field == "by" and not text.isprintable()):
-        raise ActionIncomplete(
-            subject=str(subject),
-            action=action.value,
-            field=field,
-            expected=f"1 to {_LONGEST[field]} printable characters",
-        )
+        expected = f"1 to {_LONGEST[field]} printable characters"
+        raise ActionIncomplete(subject=str(subject), action=action.value, field=field, expected=expected)
     return text
 
 

@@ -6,7 +6,7 @@ Everything is named and not imported ("module:function"): the rooms' parts stay 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,6 +27,15 @@ CONDITIONS: Final[dict[tuple[str, str], str]] = {
     ("contract", "deprecate"): "kerege.catalogue.contracts.doings:deprecation_reasons",
     ("contract", "reinstate"): "kerege.catalogue.contracts.doings:reinstatement_reasons",
     ("contract", "retire"): "kerege.catalogue.contracts.doings:retirement_reasons",
+}
+
+# (kind, action) -> a function that takes (subject, action, what is published with it in one transaction) and returns what the action would break; a
+# steward may accept that with a reason, which is written with the action
+ACCEPTABLE: Final[dict[tuple[str, str], str]] = {
+    ("codelist", "publish"): "kerege.catalogue.codes.consequences:broken_by",
+    ("codelist", "deprecate"): "kerege.catalogue.codes.consequences:broken_by",
+    ("codelist", "reinstate"): "kerege.catalogue.codes.consequences:broken_by",
+    ("codelist", "retire"): "kerege.catalogue.codes.consequences:broken_by",
 }
 
 # kind -> a function that takes a subject and whether to hold it until the transaction ends, and returns (digest of what the version says, who
@@ -58,6 +67,12 @@ def conditions(subject: Subject, action: Action, now: datetime) -> tuple[str, ..
     """Why the kind's own condition forbids `action` now; empty when nothing does."""
     target = CONDITIONS.get((subject.kind, action.value))
     return tuple(_named(target)(subject, now)) if target is not None else ()
+
+
+def acceptable(subject: Subject, action: Action, together: Collection[Subject]) -> tuple[str, ...]:
+    """What `action` would break, which a steward may accept with a reason; empty when it breaks nothing."""
+    target = ACCEPTABLE.get((subject.kind, action.value))
+    return tuple(_named(target)(subject, action, together)) if target is not None else ()
 
 
 def content(subject: Subject, hold: bool) -> tuple[str, str]:
