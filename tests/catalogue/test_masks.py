@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerege.catalogue.inventory.masks import date_format, identifier_of, mask, name_suggests_person, personal, type_of
+from kerege.catalogue.inventory.masks import (
+    date_format,
+    identifier_of,
+    mask,
+    name_suggests_person,
+    person_in,
+    personal,
+    type_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +75,18 @@ def test_names_that_speak_of_things_are_not(name: str) -> None:
 def test_the_number_of_an_act_is_no_telephone(act: str) -> None:
     assert identifier_of(act) == ""
     assert not personal(act)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("the child 11509201900017 is registered twice", "pin"),
+        ("see 1150 9201 9000 17 in the act", "pin"),
+        ("called +996 555 12-34-56 and asked", "phone"),
+        ("written to a.asanova@example.kg.", "email"),
+        ("code 41705258804010 stands for two villages since 2019-09-15", ""),
+        ("Decision 7 of 12.03.2024, 12 linked records", ""),
+    ],
+)
+def test_a_sentence_that_names_a_person_by_a_number_or_an_address_is_seen(text: str, kind: str) -> None:
+    assert person_in(text) == kind

@@ -68,3 +68,11 @@ def test_concepts_are_found_by_words_in_any_of_the_three_languages() -> None:
     assert {c["concept"] for c in json.loads(run(["concept", "show", "school", "code", "--json"]))} == {"school.code"}
     refused = run(["concept", "link", DATASET, "--column", "code", "--concept", "ghost", "--by", "a"], expect=2)
     assert "catalogue.concept_unknown" in refused
+
+
+def test_a_reason_that_names_a_person_by_number_is_refused_before_anything_is_kept() -> None:
+    said = ["--by", "asanova", "--reason", "asked for by 11509201900017"]
+    out = run(["board", "start", *said], expect=2)
+    assert "catalogue.reason_names_person" in out
+    assert "11509201900017" not in out
+    assert "catalogue.board_invalid" in run(["board"], expect=2)

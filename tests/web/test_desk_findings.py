@@ -10,7 +10,7 @@ from web_pages import check, signed_in
 
 from kerege.catalogue.inventory import doings
 from kerege.catalogue.inventory.drift import NOTED
-from kerege.catalogue.models import Finding
+from kerege.catalogue.models import BoardStart, Finding
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.identity.models import PersonalDataRead
@@ -18,7 +18,7 @@ from kerege.membership.models import Member, Subsystem
 from kerege.reconcile import doings as reconcile
 from kerege.reconcile.desk_rows import GROUPS
 from kerege.reconcile.linkage import definition
-from kerege.reconcile.models import Discrepancy
+from kerege.reconcile.models import ClericalDecision, Discrepancy
 from kerege.web import words
 from kerege.web.access import Audience
 from kerege.web.desks import desk_findings_words
@@ -180,3 +180,31 @@ def test_every_code_that_can_reach_a_desk_has_words_and_no_word_is_for_a_code_th
     worded = {key.removeprefix("desk-error.") for key in words.catalogue() if key.startswith("desk-error.")} - {"other"}
     assert sorted(asked - worded) == []
     assert sorted(worded - known) == []
+
+
+def test_a_pair_is_decided_after_both_records_were_shown_and_its_reason_has_nothing_of_them(clerk, home, db):
+    address = f"/en/desks/pairs/{desks.pair(home)}/"
+    said = {"do": "decide", "verdict": "same", "reason": "both name the same act"}
+    assert "decide" not in {b.get("value") for b in check(clerk.get(address), "en").all("button")}
+    assert "open both records first" in check(clerk.post(address, said, follow=True), "en").text
+    assert "decide" in {b.get("value") for b in check(clerk.post(address, {"do": "open"}), "en").all("button")}
+    for told in (
+        "Асанованын кызы",
+        "asanova is one",
+        "born 15.09.2019",
+        "2019-09-15 in both",
+        "pin 115 092 019 000 17",
+    ):
+        page = check(clerk.post(address, said | {"reason": told}, follow=True), "en")
+        assert "without numbers or names of persons" in page.text, told
+        assert told not in page.text
+    assert "Асан" not in str(dict(clerk.session))
+    assert not ClericalDecision.objects.exists()
+    assert "The decision was taken down" in check(clerk.post(address, said, follow=True), "en").text
+
+
+def test_no_desk_keeps_a_reason_that_names_a_person(steward, home, db):
+    page = steward.post("/en/desks/board/", {"do": "start", "reason": "asked by 0555 12 34 56"}, follow=True)
+    assert "without numbers or names of persons" in check(page, "en").text
+    assert "0555" not in page.content.decode()
+    assert not BoardStart.objects.exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kerege.cli.ownership import DAY, dataset_of, told
+from kerege.cli.reasons import names_nobody
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -44,7 +45,7 @@ def board(ctx: click.Context, as_json: bool, file: Path | None, language: str) -
 
 @board.command()
 @click.option("--by", required=True, help="Who begins it.")
-@click.option("--reason", required=True, help="The decision it rests on.")
+@click.option("--reason", callback=names_nobody, required=True, help="The decision it rests on.")
 @click.option("--on", type=DAY, default=None, help="The first day; today when not given.")
 @click.option("--days", type=click.IntRange(1), default=None, help="How many days; 90 where the country pack says so.")
 def start(by: str, reason: str, on: datetime | None, days: int | None) -> None:
@@ -61,7 +62,7 @@ def start(by: str, reason: str, on: datetime | None, days: int | None) -> None:
 @board.command()
 @click.argument("dataset")
 @click.option("--by", required=True, help="Who says so.")
-@click.option("--reason", required=True, help="Why it is critical.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why it is critical.")
 def mark(dataset: str, by: str, reason: str) -> None:
     """Mark DATASET (SOURCE#TABLE) as critical."""
     source, table = dataset_of(dataset)
@@ -75,7 +76,7 @@ def mark(dataset: str, by: str, reason: str) -> None:
 @board.command()
 @click.argument("dataset")
 @click.option("--by", required=True, help="Who says so.")
-@click.option("--reason", required=True, help="Why it is not critical.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why it is not critical.")
 def unmark(dataset: str, by: str, reason: str) -> None:
     """Take DATASET off the board; the mark stays as history."""
     source, table = dataset_of(dataset)

@@ -16,6 +16,7 @@ import click
 
 from kerege.cli.ownership import DAY, ledger
 from kerege.cli.reading import reading_of, reading_options, split_source
+from kerege.cli.reasons import names_nobody
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON value instead of text.")
 _BY = click.option("--by", required=True, help="Who acts.")
-_REASON = click.option("--reason", required=True, help="Why; no personal data.")
+_REASON = click.option("--reason", callback=names_nobody, required=True, help="Why; no personal data.")
 
 
 @click.group()

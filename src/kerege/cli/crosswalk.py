@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from kerege.cli.reading import open_table, policy_of, reading_options
+from kerege.cli.reasons import names_nobody
 
 _KEEP = click.option("--keep/--no-keep", default=True, help="Keep what is said in the catalogue, for measuring later.")
 
@@ -109,7 +110,7 @@ def crosswalkopen_table(file: Path) -> None:
 @click.argument("target")
 @click.option("--by", required=True, help="Post or unit that decides.")
 @click.option("--new-target", is_flag=True, help="TARGET is meant although the file names it nowhere yet.")
-@click.option("--reason", default="", help="Why; needed to overturn what somebody else decided.")
+@click.option("--reason", callback=names_nobody, default="", help="Why; needed to overturn what somebody else decided.")
 @_KEEP
 def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bool, reason: str, keep: bool) -> None:
     """Say that CODE means TARGET."""
@@ -130,7 +131,7 @@ def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bo
 @click.argument("code")
 @click.argument("target", required=False)
 @click.option("--by", required=True, help="Post or unit that decides.")
-@click.option("--reason", default="", help="Why; needed to overturn what somebody else decided.")
+@click.option("--reason", callback=names_nobody, default="", help="Why; needed to overturn what somebody else decided.")
 @_KEEP
 def crosswalk_refuse(file: Path, code: str, target: str | None, by: str, reason: str, keep: bool) -> None:
     """Say that CODE does not mean TARGET; without TARGET, that it has no counterpart."""

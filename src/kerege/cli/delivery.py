@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kerege.cli.reasons import names_nobody
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
@@ -117,7 +118,7 @@ def open_(assessment: str, client: str, data_services: tuple[str, ...], days: in
 @gate.command()
 @click.argument("public_service", default=SERVICE)
 @click.option("--person", required=True, help="Which owner or deputy orders it.")
-@click.option("--reason", required=True, help="Why; goes into the ledger, so no personal data.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why; goes into the ledger, so no personal data.")
 def close(public_service: str, person: str, reason: str) -> None:
     """Withdraw the permit at once. The nodes obey it with the next publication."""
     with _ledger() as log:

@@ -13,6 +13,7 @@ import click
 
 from kerege.cli.membership import BY, network, opened_ledger
 from kerege.cli.network_rights import bind, grant, revoke, rights
+from kerege.cli.reasons import names_nobody
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
@@ -114,7 +115,7 @@ def _decide(number: int, by: str, reason: str, *, approve: bool) -> None:
     click.echo(f"{row.pk} {row.state}")
 
 
-_REASON = click.option("--reason", required=True, help="Why; kept with the request.")
+_REASON = click.option("--reason", callback=names_nobody, required=True, help="Why; kept with the request.")
 
 
 @network.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerege.cli.reasons import names_nobody
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -64,7 +65,7 @@ def _described(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--frequency", default="AS_NEEDED", show_default=True, help="How often it changes, a code of the EU frequency list."),
         click.option("--theme", default="GOVE", show_default=True, help="A code of the EU data theme list."),
         click.option("--by", default="", help="Who does it."),
-        click.option("--reason", default="", help="Why this version."),
+        click.option("--reason", callback=names_nobody, default="", help="Why this version."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -90,7 +91,7 @@ def propose(ref_id: str, version: str, by: str, reason: str, **told: Any) -> Non
 
 @reference.command()
 @_described
-@click.option("--note", default="", help="What consumers should know of this version.")
+@click.option("--note", callback=names_nobody, default="", help="What consumers should know of this version.")
 @click.option("--plan", is_flag=True, help="Show what would change; write nothing.")
 def publish(ref_id: str, version: str, by: str, reason: str, note: str, plan: bool, **told: Any) -> None:
     """Publish a version as it was put forward, submitted and approved (kerege lifecycle): as files and to the exchange."""

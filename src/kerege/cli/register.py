@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kerege.cli.ownership import ledger, told
+from kerege.cli.reasons import names_nobody
 from kerege.ground import clock
 from kerege.semantics.bounded_yaml import Bounds, YamlRefused, read_as_1_1
 from kerege.web.installation import open_database
@@ -29,7 +30,7 @@ def register() -> None:
 )  # fmt: skip
 @click.option("--organisation", required=True, help="Member code of the register's owner.")
 @click.option("--by", required=True, help="Who asks.")
-@click.option("--reason", required=True, help="Why; the act it rests on.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why; the act it rests on.")
 def ask(name: str, kind: str, file: Path | None, organisation: str, by: str, reason: str) -> None:
     """Ask for the register NAME to be established, taken into use, modified or closed."""
     description = _read(file) if file else None
@@ -47,8 +48,8 @@ def ask(name: str, kind: str, file: Path | None, organisation: str, by: str, rea
 @click.argument("role")
 @click.option("--decision", required=True, type=click.Choice(["positive", "negative", "dismissed"]))
 @click.option("--by", required=True, help="Who decides.")
-@click.option("--reason", required=True, help="Why.")
-@click.option("--terms", default="", help="What the approval is bound to.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why.")
+@click.option("--terms", callback=names_nobody, default="", help="What the approval is bound to.")
 def review(request: str, role: str, decision: str, by: str, reason: str, terms: str) -> None:
     """Decide on REQUEST for one reviewer's ROLE."""
     with ledger() as log:
@@ -65,7 +66,7 @@ def review(request: str, role: str, decision: str, by: str, reason: str, terms: 
 @register.command()
 @click.argument("request")
 @click.option("--by", required=True, help="Who made it.")
-@click.option("--reason", required=True, help="Why.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why.")
 def withdraw(request: str, by: str, reason: str) -> None:
     """Take an open REQUEST back."""
     with ledger() as log:

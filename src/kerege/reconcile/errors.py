@@ -95,6 +95,12 @@ class DecisionRefused(ReconcileError):
     hint = "Say same, different or cannot-tell with a reason; a second review needs a second person."
 
 
+class PairNotOpened(DecisionRefused):
+    code = "reconcile.pair_not_opened"
+    message = "{task} was decided by somebody who was not shown its two records; nothing was taken down."
+    hint = "Open both records at the desk first, then decide."
+
+
 class FindingUnknown(ReconcileError):
     code = "reconcile.finding_unknown"
     message = "There is no finding {finding}."

@@ -163,6 +163,21 @@ def _identifier_of(value: str) -> str:
     return ""
 
 
+_IN_TEXT: Final = (re.compile(r"[^\s@<>(),;]+@[^\s@<>(),;]+\.\w+"), re.compile(r"\+?\d(?:[\s()-]{0,2}\d){8,14}"))
+
+
+def person_in(text: str) -> str:
+    """`pin`, `phone` or `email` where a sentence has one in it; "" where it has none. A code of a place is none."""
+    for shape in _IN_TEXT:
+        for found in shape.finditer(text):
+            value = found[0]
+            digits = "".join(c for c in value if c.isdecimal())
+            for said in (value, digits) if "@" not in value else (value.rstrip("."),):
+                if (kind := identifier_of(said)) in PERSONAL:
+                    return kind
+    return ""
+
+
 def _day_exists(ddmmyyyy: str) -> bool:
     try:
         day = datetime.strptime(ddmmyyyy, "%d%m%Y").date()  # noqa: DTZ007 - a calendar day has no zone

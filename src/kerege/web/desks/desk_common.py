@@ -17,8 +17,10 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.errors import ReasonNamesPerson
 from kerege.catalogue.lifecycle.rules import Action, Subject
 from kerege.ground import clock
+from kerege.catalogue.reasons import without_persons
 from kerege.ground.errors import KeregeError
 from kerege.identity.models import Person as KnownPerson
 from kerege.ledger.log import Ledger
@@ -29,10 +31,11 @@ from kerege.web.signin import Person, who
 PAGE: Final = 25
 _TOLD: Final = "desk_told"
 _LONGEST: Final = 2000
-BY_STEWARD: Final = frozenset(
+_KEPT_FOR_EVER: Final = ("reason", "terms")
 _MISSING: Final = {"catalogue.decision_needs_reason": "reason", "catalogue.decision_needs_target": "target"}
     {Action.DRAFT, Action.SUBMIT, Action.WITHDRAW, Action.PUBLISH, Action.DEPRECATE, Action.REINSTATE, Action.RETIRE}
 )
+BY_STEWARD: Final = frozenset(
 BY_REVIEWER: Final = frozenset({Action.APPROVE, Action.RETURN})
 ACTIONS: Final = tuple(Action)
 
@@ -72,6 +75,8 @@ def attempt(request: HttpRequest, doing: Callable[[], Any], told: str, **values:
     try:
         done = doing()
     except KeregeError as error:
+        for field in _KEPT_FOR_EVER:
+            without_persons(posted(request, field), field)
         refused(request, error)
         return None
     request.session[_TOLD] = {"look": "good", "key": told, "values": {k: str(v) for k, v in values.items()}}
@@ -81,7 +86,8 @@ def attempt(request: HttpRequest, doing: Callable[[], Any], told: str, **values:
 def refused(request: HttpRequest, error: KeregeError) -> None:
     """Remember what was refused, for the page that comes next; what was typed is kept."""
     kept = {name: request.POST.get(name, "")[:500] for name in ("reason", "target", "unit", "legal_basis")}
-    request.session[_TOLD] = {
+    if isinstance(error, ReasonNamesPerson):
+        kept["reason"] = ""  # nor is it kept for the page that comes next
     kept |= {
         "item": request.POST.get("code", request.POST.get("column", ""))[:200],
         "missing": _MISSING.get(error.code, ""),

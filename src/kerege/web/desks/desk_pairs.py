@@ -6,25 +6,38 @@ class of each field, after both reads were committed to the ledger; they stand i
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.crypto import salted_hmac
 
+from kerege.catalogue.errors import ReasonNamesPerson
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.ledger.log import Ledger
 from kerege.reconcile import desk, desk_doings, desk_queries, registers
 from kerege.reconcile.compare import AGREE, RecordView, compare_views
 from kerege.reconcile.desk_queries import TaskRow
-from kerege.reconcile.errors import RecordUnavailable
+from kerege.reconcile.errors import PairNotOpened, RecordUnavailable
 from kerege.reconcile.fields import of_country
 from kerege.reconcile.linkage import definition
+from kerege.semantics.normalise.folding import latin_key
+from kerege.semantics.normalise.gazetteer import kind_of
 from kerege.services.as_written import beside
 from kerege.web import labels, reading, values
 from kerege.web.desks.desk_common import attempt, back, me, names, one_of, pages, posted, refused, show
 
+_SEEN: Final = "pairs_seen"
+MOST_SEEN: Final = 20  # pairs a session remembers as opened
+_COMMON: Final = frozenset(
+    {"sex", "status", "language", "region_soate", "region", "soate", "area_soate"}
+)  # they name nobody
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_NUMBER: Final = re.compile(r"\d(?:[\s./()-]{0,2}\d)+")
 STANDINGS = (desk.OPEN, desk.SECOND, desk.DISPUTED)
 
 
@@ -73,7 +86,9 @@ def _context(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
         "row": row, "left": labels.register(row.left_register), "right": labels.register(row.right_register), "opened": False,
         "mine": me(request).id in row.decided_by, "by": [called.get(b, b) for b in row.decided_by],
         "settled": row.standing in desk.VERDICTS, "steps": _waterfall(row.waterfall), "verdicts": desk.VERDICTS,
-        "readable": _readable(row), "reads_for": _subsystem(me(request).member), "weight": row.weight, "probability": row.probability,
+        "readable": _readable(row),
+        "may_decide": row.task_id in _seen(request) or not _readable(row), "reads_for": _subsystem(me(request).member), "weight": row.weight,
+        "probability": row.probability,
         "said": [_word(word, called) for word in row.words] if against or row.contested else [], "contested": row.contested,
         "against": [
             {"task": o.task_id, "left": labels.register(o.left_register), "right": labels.register(o.right_register), "standing": o.standing,
@@ -108,6 +123,7 @@ def _opened(request: HttpRequest, row: TaskRow) -> dict[str, Any]:
     with Ledger.open(reading.ledger_folder()) as ledger:
         desk_doings.open_task(row.task_id, reader, fetch, ledger, clock.now(), about_of=registers.about_of(home))
     left, right = (fetch.views[side] for side in sides)
+    _remember(request, row, (left, right))
     return {"opened": True, "fields": _fields(left, right), "legal_basis": basis}
 
 
@@ -171,10 +187,52 @@ def _waterfall(told: dict[str, Any]) -> list[dict[str, Any]]:
     return out
 
 
+def _remember(request: HttpRequest, row: TaskRow, views: Sequence[RecordView]) -> None:
+    """That this person was shown the two records, with keyed traces of what stood there: enough to see it in a reason, not to read it."""
+    said = [
+        str(value)
+        for view in views
+        for told in (view.canonical or {}, view.raw or {})
+        for name, value in told.items()
+        if value and name not in _COMMON
+    ]
+    traces = sorted(set(_traces(word for value in said for word in _words(value))))
+    kept = {**_seen(request), row.task_id: traces}
+    request.session[_SEEN] = dict(list(kept.items())[-MOST_SEEN:])
+
+
+def _seen(request: HttpRequest) -> dict[str, list[str]]:
+    found = request.session.get(_SEEN)
+    return found if isinstance(found, dict) else {}
+
+
+def _words(text: str) -> Iterator[str]:
+    """What a text may name a person by: names however spelt and bent (their beginning), and numbers and dates however they are cut."""
+    for word in _WORD.findall(text):
+        key = latin_key(word)
+        if len(key) >= 4 and kind_of(word) is None:
+            yield key[:5]
+    for number in _NUMBER.findall(text):
+        digits = "".join(c for c in number if c.isdecimal())
+        if len(digits) >= 5:
+            yield digits
+            if len(digits) == 8:
+                yield digits[4:] + digits[2:4] + digits[:2]  # a day written the other way round
+
+
+def _traces(words: Iterable[str]) -> Iterator[str]:
+    return (salted_hmac("kerege.pair", word).hexdigest()[:16] for word in words)
+
+
 def _decide(request: HttpRequest, row: TaskRow) -> HttpResponse:
     verdict, reason, by = posted(request, "verdict", 20), posted(request, "reason", 400), me(request).id
 
     def doing() -> str:
+        seen = _seen(request).get(row.task_id)
+        if seen is None and _readable(row):
+            raise PairNotOpened(task=row.task_id)
+        if seen and set(seen) & set(_traces(_words(reason))):
+            raise ReasonNamesPerson(field="reason", what="something that stands in the two records")
         with Ledger.open(reading.ledger_folder()) as ledger:
             return desk_doings.decide_and_join(
                 row.task_id, verdict=verdict, reason=reason, by=by, ledger=ledger, now=clock.now()
