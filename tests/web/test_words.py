@@ -10,7 +10,7 @@ from django.utils import translation
 import kerege.web
 from kerege.ground.text import Text
 from kerege.services import definitions
-from kerege.web import words
+from kerege.web import told, words
 from kerege.web.desks import desk_findings_words
 
 ROOM = Path(kerege.web.__file__).parent
@@ -38,9 +38,10 @@ def test_every_line_is_asked_for_by_a_page_or_the_code():
         file.read_text(encoding="utf-8") for kind in ("*.py", "*.html", "*.js") for file in sorted(ROOM.rglob(kind))
     )
     whole = set(re.findall(r"""["']([\w.:/-]+)["']""", written))
-    groups = set(re.findall(r'(?:%\s*term|\bterm\(|_from_english\()\s*"([^"]+)"', written)) | set(
-        desk_findings_words.NAMES
-    )
+    groups = set(re.findall(r'(?:%\s*term|\bterm\(|_from_english\()\s*"([^"]+)"', written)) | {
+        *desk_findings_words.NAMES,
+        *told.GROUPS.values(),
+    }
     begun = {f"{group}." for group in groups} | set(re.findall(r'f"([\w-]+(?:[.][\w-]+)*[.-])\{', written))
     left = [key for key in words.catalogue() if key not in whole and not key.startswith(tuple(begun))]
     assert left == []

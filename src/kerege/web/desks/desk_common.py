@@ -1,7 +1,8 @@
 """What all the stewards' desks share: who may do what on a page, doing something and saying how it went, the life cycle, pages of a list.
 
 A form posts to the page it stands on; the doing is called; the answer is a redirect to that page, where one line says what happened. What a
-doing refuses is said in words in the page's language with the error's code; the error's own text, which is English, stands below.
+doing refuses is said in words in the page's language with the error's code; below stand its facts, on an English page
+its own text.
 """
 
 from __future__ import annotations
@@ -16,26 +17,27 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 
-from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.errors import ReasonNamesPerson
+from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.lifecycle.rules import Action, Subject
-from kerege.ground import clock
 from kerege.catalogue.reasons import without_persons
+from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.identity.models import Person as KnownPerson
 from kerege.ledger.log import Ledger
 from kerege.web import reading, words
 from kerege.web.access import Audience, in_force
 from kerege.web.signin import Person, who
+from kerege.web.told import refusal
 
 PAGE: Final = 25
 _TOLD: Final = "desk_told"
 _LONGEST: Final = 2000
 _KEPT_FOR_EVER: Final = ("reason", "terms")
 _MISSING: Final = {"catalogue.decision_needs_reason": "reason", "catalogue.decision_needs_target": "target"}
+BY_STEWARD: Final = frozenset(
     {Action.DRAFT, Action.SUBMIT, Action.WITHDRAW, Action.PUBLISH, Action.DEPRECATE, Action.REINSTATE, Action.RETIRE}
 )
-BY_STEWARD: Final = frozenset(
 BY_REVIEWER: Final = frozenset({Action.APPROVE, Action.RETURN})
 ACTIONS: Final = tuple(Action)
 
@@ -73,10 +75,10 @@ def need(request: HttpRequest, *audiences: Audience) -> None:
 def attempt(request: HttpRequest, doing: Callable[[], Any], told: str, **values: object) -> Any:
     """Carry out `doing` and remember the line to show; None where it was refused (what it gives, or True, otherwise)."""
     try:
-        done = doing()
-    except KeregeError as error:
         for field in _KEPT_FOR_EVER:
             without_persons(posted(request, field), field)
+        done = doing()
+    except KeregeError as error:
         refused(request, error)
         return None
     request.session[_TOLD] = {"look": "good", "key": told, "values": {k: str(v) for k, v in values.items()}}
@@ -92,7 +94,9 @@ def refused(request: HttpRequest, error: KeregeError) -> None:
         "item": request.POST.get("code", request.POST.get("column", ""))[:200],
         "missing": _MISSING.get(error.code, ""),
     }
-        "look": "bad", "code": error.code, "detail": error.text[:_LONGEST], "next": error.next_step[:_LONGEST], "kept": kept,
+    request.session[_TOLD] = {
+        "look": "bad", "code": error.code, "detail": error.text[:_LONGEST], "next": error.next_step[:_LONGEST],
+        "facts": refusal(error), "kept": kept,
     }  # fmt: skip
 
 

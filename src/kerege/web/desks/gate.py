@@ -44,6 +44,7 @@ def gate(request: HttpRequest) -> HttpResponse:
         "carries": view.permit is not None and view.permit.state.carries,
         "state": view.permit.state.value if view.permit else "none",
         "passed": passed,
+        "eased": [eased(clause, view) for clause in view.eased],
         "owners": _owners(view),
         "criteria": [_criterion(criterion, filed) for criterion in view.criteria],
         "signatures": view.signatures,
@@ -104,6 +105,20 @@ def _reason(code: str) -> str:
     wording = term("verdict", kind)
     name = detail.split(" ", 1)[0]
     return f"{wording}: {fact_name(name)}" if has(f"fact.{name}") else wording
+
+
+def eased(clause: str, view: GateView) -> str:
+    """A clause of `delivery.criteria.loosened`, `G2-01 smaller sample`, with the criterion's title and in words; as it is where it has none."""
+    titles = {c.criterion.id: formats.text(c.criterion.title) for c in view.criteria}
+    first, _, rest = clause.partition(" ")
+    what, asks, condition = rest.partition("no longer asks ")
+    if asks:
+        told = word("eased.no longer asks", fact=fact_name(condition.split(" ", 1)[0]))
+    elif has(f"eased.{clause}"):
+        return word(f"eased.{clause}")
+    else:
+        told = word(f"eased.{what}") if has(f"eased.{what}") else what
+    return f"{titles.get(first, first)} – {told}"
 
 
 def _condition(criterion: Criterion, index: int) -> str:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from kerege.web import assets, charts, formats, labels, plan_words, words
+from kerege.web import told as sentences
 
 register = template.Library()
 
@@ -59,6 +60,18 @@ def class_bar(counts: dict[str, int], look: str = "") -> SafeString:
 def say(value: Any) -> str:
     """A text of the data in the page's language."""
     return words.say(value)
+
+
+@register.filter
+def told(value: Any) -> SafeString:
+    """A sentence of an engine in the page's language."""
+    return sentences.marked(value)
+
+
+@register.filter
+def rule_name(value: Any) -> str:
+    """A rule of a contract by its name (`required`, `unique.2`), in words; as the contract calls it where nobody worded it."""
+    return sentences.fact("rule", str(value).partition(".")[0])
 
 
 @register.filter
