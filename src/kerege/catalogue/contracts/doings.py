@@ -45,6 +45,7 @@ from kerege.catalogue.search.index import contracts_changed
 from kerege.exchange.ids import DataServiceId
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest
+from kerege.ground.text import Said
 from kerege.identity.receipts import LedgerWriter
 from kerege.membership import doings as membership
 from kerege.membership.picture import At
@@ -153,8 +154,15 @@ def _act(what: Subject, action: Action, *args: Any, **more: Any) -> None:
         lifecycle.act(what, action, *args, **more)
 
 
+_NOT_THERE: Final = Said("version_not_there", "the catalogue holds no such version; add it first")
+
+
 def _elsewhere(command: str) -> tuple[str, ...]:
-    return () if _ACTING.get() else (f"more than its state changes then: use kerege contract {command}",)
+    return (
+        ()
+        if _ACTING.get()
+        else (Said("by_command", "more than its state changes then: use kerege contract {command}", command=command),)
+    )
 
 
 def content(what: Subject, hold: bool) -> tuple[str, str]:
@@ -177,7 +185,7 @@ def authors(what: Subject) -> Sequence[str]:
 def submission_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
     """What is approved is what was submitted: the version is there, and held until the action is written, so that `add` sees it."""
     row = ContractVersion.objects.select_for_update().filter(contract=what.id, version=what.version).first()
-    return () if row is not None else ("the catalogue holds no such version; add it first",)
+    return () if row is not None else (_NOT_THERE,)
 
 
 def deprecation_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
@@ -194,11 +202,16 @@ def publication_reasons(what: Subject, now: datetime) -> tuple[str, ...]:
     """Why a version cannot be published now: findings that are errors, attributes without owner, a breaking change nobody was told of."""
     row = ContractVersion.objects.filter(contract=what.id, version=what.version).first()
     if row is None:
-        return ("the catalogue holds no such version; add it first",)
+        return (_NOT_THERE,)
     contract = contract_of(row)
-    out = [f"{f.where}: {f.message}" for f in findings(contract, codes) if f.severity == "error"]
+    out: list[str] = [
+        Said("at", "{where}: {what}", where=f.where, what=f.message)
+        for f in findings(contract, codes)
+        if f.severity == "error"
+    ]
     if row.dataset_id is None:
-        out.append("the catalogue does not know which dataset it is about; name it with --dataset")
+        words = "the catalogue does not know which dataset it is about; name it with --dataset"
+        out.append(Said("dataset_not_named", words))
     else:
         out += may_publish(row.dataset_id, now).reasons
     return (*_elsewhere("publish"), *out, *_succession(row, contract, now))
@@ -210,13 +223,21 @@ def _succession(row: ContractVersion, contract: Contract, now: datetime) -> list
         return []
     old = find(row.contract, before)
     found = judge(contract_of(old), contract)
-    out = [] if found.enough else [f"it follows {before}: {found.reason}"]
+    words = "it follows {before}: {reason}"
+    out: list[str] = [] if found.enough else [Said("follows", words, before=before, reason=found.reason)]
     if any("consumers" in change.breaks for change in found.changes):
         ruling = may_retire(*circumstances(old, now))
         if not ruling.allowed:
             breaking = [c for c in found.changes if "consumers" in c.breaks]
-            told = ", ".join(f"{c.where} {c.code}" for c in breaking[:5])
-            out.append(f"it breaks consumers of {before} ({told}), and {before} may not end yet: {ruling.reason}")
+            told = Said.joined(
+                [
+                    Said("change", "{where} {change}", where=c.where, change=c.code, message=c.message)
+                    for c in breaking[:5]
+                ],
+                ", ",
+            )
+            words = "it breaks consumers of {before} ({fields}), and {before} may not end yet: {reason}"
+            out.append(Said("breaks_consumers", words, before=before, fields=told, reason=ruling.reason))
     return out
 
 
