@@ -6,6 +6,7 @@ import csv
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -16,6 +17,7 @@ from kerege.demo.pairs.persons import people
 from kerege.reconcile import desk_doings, desk_queries, doings, queries
 from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.fields import of_country
+from kerege.reconcile.models import Discrepancy
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CIVIL = "ActNo,ActDate,Fam,Imya,Otch,DataRozhd,Pol,Pin,MatPin,MatFio,OtPin,OtFio,Oblast"
@@ -227,3 +229,57 @@ def test_a_wrong_column_an_empty_file_and_links_without_their_columns_are_told_w
     ):  # fmt: skip
         result = typed("run", str(left), str(files[1]), *common, *options)
         assert (result.exit_code, code in result.output, place in result.output) == (2, True, True), result.output
+
+
+@pytest.mark.django_db
+def test_what_differs_is_settled_by_a_rule_told_to_the_copys_owner_and_closed_when_the_registers_agree(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    civil, emis = files
+    cases, printed = tmp_path / "cases.csv", []
+
+    def stored(*more: str) -> dict[str, object]:
+        result = typed(
+            "run", str(civil), str(emis), *PAIR, "--by", "Pin~identity_number", "--store", "grade1-admission", "--json", *more
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        printed.append(result.output)
+        told: dict[str, object] = json.loads(result.output)["recorded"]
+        return told
+
+    def listed(command: str, *more: str) -> Any:
+        result = typed(command, *more, "--json")
+        printed.extend((result.output, typed(command, *more).output))
+        return json.loads(result.output)
+
+    assert stored("--cases", str(cases)) == {
+        "new": 1, "closed": 0, "still": 0, "told": 1, "asked": 0, "rules": {"kg:source-of-truth": 1}, "not_compared": 0,
+    }  # fmt: skip
+    [row] = listed("settlements", "--pair", "emis~civil")["settlements"]
+    assert (row["field"], row["class"], row["rule"], row["value_of"]) == (
+        "birth_date",
+        "conflict",
+        "kg:source-of-truth",
+        "civil",
+    )
+    [finding] = listed("findings")
+    assert (finding["register"], finding["rule"], finding["status"]) == ("emis", "kg:source-of-truth", "sent")
+    assert finding["due"]
+    assert list(csv.DictReader(cases.open(encoding="utf-8"))) == [
+        {"case": finding["case"], "left_id": "A2", "right_id": "P2"}
+    ]
+    assert cases.stat().st_mode & 0o777 == 0o600
+
+    typed("findings", "--finding", finding["finding"], "--act", "corrected", "--person", "school-1")
+    assert stored()["still"] == 1
+    assert [(f["finding"], f["status"]) for f in listed("findings")] == [(finding["finding"], "in_work")], "told once"
+
+    emis.write_text(emis.read_text("utf-8").replace("2019-05-05", "2019-05-04"), "utf-8")
+    assert stored()["closed"] == 1
+    [closed] = desk_queries.findings(datetime.now(UTC))
+    assert (closed.status, closed.acts[-1].run[:5]) == ("closed", "bulk-")
+    assert listed("settlements")["settlements"] == []
+    assert [one["status"] for one in listed("settlements", "--all")["settlements"]] == ["corrected"]
+    for text in (*printed, str(list(Discrepancy.objects.values()))):
+        assert not any(word in text for word in ("ӨМҮРОВ", "Omurov", "2019-05", "10405201900013", "A2", "P2"))
+    assert desk_queries.workload(service="grade1-admission", whole_only=True)

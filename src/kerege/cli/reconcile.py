@@ -14,12 +14,18 @@ import click
 
 from kerege.cli import reconcile_files as files
 from kerege.cli.reading import encoding_of
+from kerege.cli.reasons import names_nobody
+from kerege.cli.reconcile_findings import findings, settlements
 from kerege.ground import clock, settings
 from kerege.ground.ids import new_id
 from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
-    pass
+    import duckdb
+
+    from kerege.reconcile.bulk import BulkResult
+    from kerege.reconcile.fields import ComparedFields
+    from kerege.reconcile.recording import Recorded
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -33,6 +39,10 @@ _ENCODING = click.option(
 @click.group()
 def reconcile() -> None:
     """Compare two registers, link persons, settle what differs, measure the work."""
+
+
+reconcile.add_command(findings)
+reconcile.add_command(settlements)
 
 
 @reconcile.command()
@@ -59,11 +69,21 @@ def reconcile() -> None:
 )
 @click.option("--out", type=OUT, help="Write the class of every field of every linked pair here (CSV; no values).")
 @_ENCODING
-@click.option("--store", "service", help="Keep the workload in the hub, for this public service.")
+@click.option(
+    "--store",
+    "service",
+    help="Record it in the hub, for this public service: what differs is settled by the rules and told to owners, what agrees now is closed.",
+)
+@click.option(
+    "--cases",
+    type=OUT,
+    help="With --store: which records the names of links in findings stand for (CSV: case, left_id, right_id), for you alone.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 def run(
     left: Path, right: Path, pair: str, mappings: str, ids: str, links: Path | None, with_clerical: bool, by: str | None,
-    truth: Path | None, out: Path | None, encoding: str, service: str | None, as_json: bool,
+    truth: Path | None, out: Path | None, encoding: str, service: str | None, cases: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Compare two registers' files field by field, and tell the work before and after harmonising."""
     import duckdb
@@ -71,6 +91,8 @@ def run(
     from kerege.reconcile import bulk, fields, workload
     from kerege.semantics.engines import duck_words as sql
 
+    if cases is not None and service is None:
+        raise click.UsageError("--cases needs --store: only what is recorded has a name")
     (a, b), maps, numbers = files.two(pair, "--pair"), files.two(mappings, "--mappings"), files.two(ids, "--ids")
     compared = fields.of_country()
     declared = compared.pair(a, b)
@@ -116,12 +138,14 @@ def run(
         files.write(connection, f"SELECT left_id, right_id, {classes} FROM compared", out)  # noqa: S608  quoted names of the list
     elsewhere = workload.truth_elsewhere(connection, "compared", "truth") if truth is not None else None
     shared = {side.register: names for side in sides if (names := bulk.shared_cells(side.cells))}
-    run_id = new_id("bulk")
+    run_id, recorded, unseen = new_id("bulk"), None, 0
     if service is not None:
         open_database()
-        from kerege.reconcile import doings
+        from kerege.reconcile import doings, linked
 
+        recorded = _record(connection, result, (a, b), compared, run_id, cases)
         doings.record_workload(measured, run=run_id, service=service, now=clock.now())
+        unseen = linked.waiting((a, b), compared) - recorded.new - recorded.still
     if as_json:
         tallies = {name: {c: n for (f, c), n in sorted(result.tallies.items()) if f == name} for name in result.fields}
         found = {
@@ -135,6 +159,8 @@ def run(
             found["shared_cells"] = shared
         if elsewhere is not None:
             found["truth_not_compared"] = elsewhere
+        if recorded is not None:
+            found["recorded"] = {**recorded.as_dict(), "not_compared": unseen}
         click.echo(json.dumps({**found, "workload": [m.as_dict() for m in measured]}, ensure_ascii=False))
         return
     click.echo(f"{result.records} linked pairs compared, {result.unlinked} links without their records")
@@ -152,6 +178,42 @@ def run(
         click.echo(
             f"{elsewhere} real differences are of records that no link brought together; they are not counted above"
         )
+    if recorded is not None:
+        _say_recorded(recorded, unseen)
+
+
+def _record(
+    connection: duckdb.DuckDBPyConnection, result: BulkResult, registers: tuple[str, str], compared: ComparedFields,
+    run_id: str, cases: Path | None,
+) -> Recorded:  # fmt: skip
+    """Every linked pair recorded in the hub, settled and told."""
+    from kerege.identity.pseudonyms import open_key
+    from kerege.reconcile import desk_queries, linked, settle
+    from kerege.reconcile.errors import LinkageInvalid
+    from kerege.reconcile.linkage import definition as definitions
+    from kerege.reconcile.recording import Course
+
+    try:
+        definition = definitions.of_country("persons")
+    except LinkageInvalid:  # a country without it has no clerks' questions about persons
+        definition = None
+    course = Course(settle.of_country(), desk_queries.legal_bases(compared), definition)
+    key = open_key(Path(settings.get("home")))
+    with files.cases(cases) as named:
+        return linked.record_table(
+            connection, result, registers, compared, key, course, run=run_id, now=clock.now(), named=named
+        )
+
+
+def _say_recorded(recorded: Recorded, unseen: int) -> None:
+    click.echo(
+        f"recorded: {recorded.new} new discrepancies, {recorded.still} still there, {recorded.closed} closed by this run; "
+        f"{recorded.told} findings sent (kerege reconcile findings), {recorded.asked} pairs for the clerks (kerege reconcile queue)"
+    )
+    for rule, number in recorded.rules.most_common():
+        click.echo(f"  {number:>7} settled by {rule}" if rule != "none" else f"  {number:>7} settled by no rule")
+    if unseen:
+        click.echo(f"{unseen} discrepancies of these registers wait whose records this run did not compare")
 
 
 @reconcile.command()
@@ -283,7 +345,7 @@ def queue(standing: str | None, limit: int, as_json: bool) -> None:
 @reconcile.command()
 @click.argument("task")
 @click.option("--verdict", required=True, type=click.Choice(["same", "different", "cannot_tell"]), help="What you say.")
-@click.option("--reason", required=True, help="Why, in a sentence; kept for ever.")
+@click.option("--reason", callback=names_nobody, required=True, help="Why, in a sentence; kept for ever.")
 @click.option("--person", required=True, help="Who decides, by identifier.")
 def decide(task: str, verdict: str, reason: str, person: str) -> None:
     """Say of a pair of records: same, different, or cannot tell. What is settled as the same is joined with it."""
@@ -296,61 +358,6 @@ def decide(task: str, verdict: str, reason: str, person: str) -> None:
             task, verdict=verdict, reason=reason, by=person, ledger=ledger, now=clock.now()
         )
     click.echo(f"{task}  {standing}")
-
-
-@reconcile.command()
-@click.option("--register", help="Only findings sent to this register.")
-@click.option(
-    "--status", help="Only these: sent, acknowledged, in_work, corrected, refused, withdrawn, closed, overdue."
-)
-@click.option("--finding", help="Act on this one, with --act and --person.")
-@click.option(
-    "--act",
-    type=click.Choice(["acknowledged", "in_work", "corrected", "refused", "withdrawn"]),
-    help="The owner's answer, or the sender's withdrawal.",
-)
-@click.option("--person", help="Who acts, by identifier.")
-@click.option("--reason", default="", help="Why; needed to refuse or withdraw.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-def findings(
-    register: str | None,
-    status: str | None,
-    finding: str | None,
-    act: str | None,
-    person: str | None,
-    reason: str,
-    as_json: bool,
-) -> None:
-    """What was sent to registers' owners, where it stands, and what is overdue. Only a comparison closes one."""
-    open_database()
-    from kerege.reconcile import desk_queries, doings
-
-    now = clock.now()
-    if finding is not None:
-        if act is None or person is None:
-            raise click.UsageError("--finding needs --act and --person")
-        if act == "withdrawn":
-            standing = doings.withdraw_finding(finding, by=person, reason=reason, now=now)
-        else:
-            standing = doings.answer_finding(finding, act=act, by=person, reason=reason, now=now)
-        click.echo(f"{finding}  {standing.status}")
-        return
-    rows = desk_queries.findings(now, register=register, status=status)
-    if as_json:
-        told = [
-            {"finding": r.finding_id, "field": r.field, "register": r.register, "class": r.cls, "status": r.status,
-             "overdue": r.overdue, "due": clock.iso(r.due_at) if r.due_at else None}
-            for r in rows
-        ]  # fmt: skip
-        click.echo(json.dumps(told))
-        return
-    for row in rows:
-        due = clock.local_date(row.due_at).isoformat() if row.due_at else "-"
-        late = "  OVERDUE" if row.overdue else ""
-        click.echo(
-            f"{row.finding_id}  {row.field:<12} {row.register:<12} {row.cls:<15} {row.status:<12} due {due}{late}"
-        )
-    click.echo(f"{len(rows)} findings")
 
 
 @reconcile.command()

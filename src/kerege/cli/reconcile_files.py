@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -160,3 +163,26 @@ def write(connection: duckdb.DuckDBPyConnection, query: str, out: Path) -> None:
     aside = out.with_name(f".{out.name}.new")
     connection.execute(f"COPY ({query}) TO {sql.literal(str(aside))} (FORMAT csv, HEADER)")
     aside.replace(out)
+
+
+@contextmanager
+def cases(out: Path | None) -> Iterator[Callable[[str, str, str], None] | None]:
+    """Where the names of links and the numbers of their records go, whole or not at all, for its owner alone; None where nobody asked."""
+    if out is None:
+        yield None
+        return
+    aside = out.with_name(f".{out.name}.new")
+    aside.unlink(missing_ok=True)
+    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(("case", "left_id", "right_id"))
+
+            def named(case: str, left: str, right: str) -> None:
+                rows.writerow((case, left, right))
+
+            yield named
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -76,6 +76,27 @@ class FindingRow:
     since: datetime
     reason: str
     acts: tuple[Act, ...]
+    case_id: str = ""
+    rule: str = ""  # what sent it: the rule, or the note of a person
+
+
+@dataclass(frozen=True, slots=True)
+class SettledRow:
+    """What the stated rules made of a discrepancy when a run settled it, and where it stands. `rule`: `none` where no rule fits."""
+
+    discrepancy_id: str
+    case_id: str
+    field: str
+    left_register: str
+    right_register: str
+    cls: str
+    status: str
+    outcome: str
+    rule: str
+    rules_version: str
+    value_of: str
+    legal_basis: str
+    found_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +256,7 @@ def findings(
         found.append(
             FindingRow(
                 str(row.finding_id), row.discrepancy.discrepancy_id, row.discrepancy.field, row.register, row.discrepancy.cls, at.status,
-                at.overdue, row.sent_by, row.sent_at, row.due_at, at.since, at.reason, tuple(done),
+                at.overdue, row.sent_by, row.sent_at, row.due_at, at.since, at.reason, tuple(done), row.discrepancy.case_id, row.note_code,
             )
         )  # fmt: skip
     return found
@@ -273,3 +294,29 @@ def settlements(case_id: str, rules: Rules | None = None) -> tuple[Settlement, .
     rows = Discrepancy.objects.filter(case_id=case_id, status__in=("open", "with_owner")).order_by("pk")
     items = [FieldComparison(r.field, r.left_register, r.right_register, r.cls, r.stale_by, "", r.unread) for r in rows]
     return settle(items, compared, rules or rules_of_country(), legal_bases(compared))
+
+
+def settled(
+    *, pair: tuple[str, str] | None = None, outcome: str | None = None, every: bool = False, limit: int = 100
+) -> list[SettledRow]:  # fmt: skip
+    """The newest discrepancies that runs settled by the rules, oldest of them first. `every`: also what was corrected or accepted since."""
+    rows = list(_settled_rows(pair, outcome, every).order_by("-pk")[:limit])
+    names = SettledRow.__dataclass_fields__
+    return [SettledRow(**{name: getattr(row, name) for name in names}) for row in reversed(rows)]
+
+
+def settled_totals(
+    *, pair: tuple[str, str] | None = None, outcome: str | None = None, every: bool = False
+) -> dict[str, int]:
+    """Rule -> how many of those there are, the most first."""
+    counted = _settled_rows(pair, outcome, every).order_by().values_list("rule").annotate(n=CountRows("pk"))
+    return dict(counted.order_by("-n", "rule"))
+
+
+def _settled_rows(pair: tuple[str, str] | None, outcome: str | None, every: bool) -> QuerySet[Any]:
+    rows: QuerySet[Any] = Discrepancy.objects.exclude(rule="")
+    if pair is not None:
+        rows = rows.filter(left_register__in=pair, right_register__in=pair)
+    if outcome is not None:
+        rows = rows.filter(outcome=outcome)
+    return rows if every else rows.filter(status__in=("open", "with_owner"))

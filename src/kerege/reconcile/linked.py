@@ -12,8 +12,9 @@ ones `placing` names, so clerks can be asked about them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kerege.identity.pseudonyms import PseudonymKey
 from kerege.reconcile import doings
@@ -29,7 +30,8 @@ from kerege.semantics.engines import duck_words as sql
 if TYPE_CHECKING:
     import duckdb
 
-_PARTS = "csu"
+Named = Callable[[str, str, str], None]
+_PARTS: Final = "csu"  # class, how a copy was known to be stale, whose value is unread
 
 
 def case_of(key: PseudonymKey, left: RecordRef, right: RecordRef) -> str:
@@ -40,15 +42,18 @@ def case_of(key: PseudonymKey, left: RecordRef, right: RecordRef) -> str:
 
 def record_table(
     connection: duckdb.DuckDBPyConnection, result: BulkResult, registers: tuple[str, str], compared: ComparedFields,
-    key: PseudonymKey, course: Course, *, run: str, now: datetime,
+    key: PseudonymKey, course: Course, *, run: str, now: datetime, named: Named | None = None,
 ) -> Recorded:  # fmt: skip
-    """Record every linked pair of the table. `registers`: which stand left and right in it; they are kept in the order of the country's list."""
+    """Record every linked pair of the table.
+
+    registers  which stand left and right in it; they are kept in the order of the country's list
+    named      told the name of each link in which something is to be settled, and the numbers of its two records
+    """
     left, right = registers
     pair = compared.pair(left, right)
     turned = pair is not None and (pair.left, pair.right) != (left, right)
     doings.keep_tallies({(f, *_order(left, right, turned), cls): n for (f, cls), n in result.tallies.items()}, run=run)
     columns = ", ".join(sql.quoted(f"{part}_{name}") for name in result.fields for part in _PARTS)
-    # a cursor of its own: the batches are read while nothing else is asked of the connection
     reader = connection.execute(f"SELECT left_id, right_id, {columns} FROM {sql.identifier(result.table)}")
     done = Recorded()
     while rows := reader.fetchmany(BATCH):
@@ -63,6 +68,8 @@ def record_table(
                 for n, name in enumerate(result.fields)
                 if cells[n * len(_PARTS)] in AGREE or cells[n * len(_PARTS)] in TO_SETTLE
             ]
+            if named is not None and any(one.cls in TO_SETTLE for one in cases[case]):
+                named(case, str(left_id), str(right_id))
         done.add(record_batch(cases, compared, run=run, now=now, course=course, refs=refs))
     return done
 

@@ -1,6 +1,6 @@
 """Some hundreds of records of a run at a time: what differs is queued, what agrees is closed, what the rules say is kept and told.
 
-Queries are a fixed number for each batch, however many records are in it. With a `Course` each discrepancy is settled by the country's rules: which
+Queries are a few for each batch, never one for each record. With a `Course` each discrepancy is settled by the country's rules: which
 rule, whose value counts and on what legal basis is kept with it, and the register that has to answer is told at once, with the term. A conflict that
 no rule settles goes to the register that answers for the field; where the records may not be one person's, the pair goes to the clerks instead.
 What was refused or withdrawn is not told again by the next run.

@@ -16,6 +16,7 @@ from kerege.reconcile import findings as life
 from kerege.reconcile.desk_findings import DeskFinding
 from kerege.reconcile.desk_rows import DISCREPANCY, NOBODY, Which
 from kerege.reconcile.errors import FindingUnknown
+from kerege.reconcile.recording import SENDER
 from kerege.reconcile.settle import STEWARD
 from kerege.reconcile.settle import of_country as rules_of_country
 from kerege.web import labels
@@ -81,10 +82,11 @@ def one(request: HttpRequest, finding_id: str) -> HttpResponse:
         )  # fmt: skip
         return back("desks-finding", finding_id)
     rules = rules_of_country()
-    called = names([a.by for a in found.acts] + [found.sent_by])
+    called = names([a.by for a in (*found.acts, *found.before)] + [found.sent_by])
     days = rules.terms.days
     context = {
         "row": _row(found, labels.organisations(), now), "acts": [{"act": a, "name": _by(a.by, called)} for a in reversed(found.acts)],
+        "before": [{"act": a, "name": _by(a.by, called)} for a in reversed(found.before)],
         "answers": answers, "withdraws": bool(withdraws), "sent_by": _by(found.sent_by, called),
         "closed_by": desk_findings_words.evidence(found.group, found.evidence),
         "evidence": word(f"evidence.{found.kind}") if has(f"evidence.{found.kind}") else word("evidence.other"),
@@ -110,7 +112,8 @@ def _answers(request: HttpRequest, found: DeskFinding, mine: bool) -> tuple[str,
 def _withdraws(request: HttpRequest, found: DeskFinding) -> tuple[str, ...]:
     """Whether this person is the sender's side: who sent it, or a steward for what a machine found."""
     person, steward = me(request), rights(request).steward
-    sender = found.sent_by == person.id if found.group == "discrepancy" else steward
+    machine = found.group != DISCREPANCY or found.sent_by == SENDER
+    sender = steward if machine else found.sent_by == person.id
     return (life.WITHDRAWN,) if sender and found.status in life.FOLLOWS[life.WITHDRAWN] else ()
 
 
