@@ -14,6 +14,7 @@ from kerege.catalogue.contracts import doings as contracts
 from kerege.catalogue.contracts import drafts as contract_drafts
 from kerege.catalogue.contracts import queries as contract_queries
 from kerege.catalogue.contracts.clock import FRESH, QUIET, Clock, Use, may_retire
+from kerege.catalogue.contracts.ended import BY, end_what_is_over
 from kerege.catalogue.errors import (
     ContractPlaceTaken,
     ContractUnknown,
@@ -299,6 +300,33 @@ def test_a_contract_in_use_is_not_retired_before_its_last_second_is_over(dataset
     contracts.retire("kg:birth", "1.0.0", ME, "over", ENDS + timedelta(seconds=1))
     assert network_view(NOW).picture.contracts == ()
     assert contract_queries.contracts(NOW)[0].state == "retired"
+
+
+def test_the_clock_ends_a_version_whose_term_is_over_and_no_node_gets_it(dataset: Dataset, ledger: Any) -> None:
+    put(made())
+    put(made("1.1.0"), now=NOW + timedelta(hours=1))  # takes the place of the first, which has no term left
+    called(last=ENDS)
+    contracts.deprecate("kg:birth", "1.1.0", ENDS, ME, "old", NOW + timedelta(hours=2))
+    (first,) = end_what_is_over(ENDS + timedelta(microseconds=999_999), ledger=ledger)
+    assert first.version == "1.0.0"
+    assert len(network_view(NOW).picture.contracts) == 1, "up to its last second, all of it"
+    over = ENDS + timedelta(seconds=1)
+    assert [v.version for v in end_what_is_over(over, ledger=ledger)] == ["1.1.0"]
+    assert network_view(NOW).picture.contracts == ()
+    last = lifecycle.history(contracts.subject("kg:birth", "1.1.0"))[-1]
+    assert (last.action.value, last.by) == ("retire", BY)
+    assert last.reason == "its term ended 2027-06-30T17:59:59Z"
+    body = ledger.entries[last.ledger_index]
+    assert end_what_is_over(over + timedelta(days=1), ledger=ledger) == []
+    assert (body.kind, body.body["by"], body.body["action"]) == ("lifecycle", BY, "retire")
+
+
+def test_a_deprecation_taken_back_is_ended_by_no_clock(dataset: Dataset) -> None:
+    put(made())
+    contracts.deprecate("kg:birth", "1.0.0", ENDS, ME, "old", NOW)
+    contracts.reinstate("kg:birth", "1.0.0", ME, "needed", NOW)
+    assert end_what_is_over(ENDS + timedelta(days=1)) == []
+    assert len(network_view(NOW).picture.contracts) == 1
 
 
 def test_a_contract_nobody_uses_is_retired_at_once_if_that_is_known(dataset: Dataset) -> None:

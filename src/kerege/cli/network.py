@@ -156,13 +156,19 @@ def keys(instance: str, url: str) -> None:
 @network.command()
 @_INSTANCE
 def publish(instance: str) -> None:
-    """Sign the register in every version and put it where the hub serves it. Repeat well before it expires."""
+    """Sign the register in every version and put it where the hub serves it. Repeat well before it expires.
+
+    Contract versions whose term is over end first.
+    """
     home = Path(settings.get("home")).absolute()
     with opened_ledger() as ledger:
+        from kerege.catalogue.contracts.ended import end_what_is_over
         from kerege.membership import doings
         from kerege.membership.central_picture import central_publisher, signing_keys
 
         publisher = central_publisher(signing_keys(home / "keys" / "configuration"))
+        for version in end_what_is_over(clock.now(), ledger=ledger):
+            click.echo(f"contract {version} ended: its term is over")
         found = doings.publish_configuration(home / "globalconf", clock.now(), publisher, ledger, instance=instance)
     click.echo(f"version {found.version} of {instance} published")
 

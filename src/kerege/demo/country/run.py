@@ -17,6 +17,7 @@ from typing import Any, Final
 import urllib3
 
 import kerege.country
+from kerege.catalogue.contracts.ended import end_what_is_over
 from kerege.demo.agencies.running import Agency, start_all
 from kerege.demo.agencies.write import write_agencies
 from kerege.demo.country import network
@@ -80,6 +81,7 @@ class Country:
     def publish(self) -> None:
         """Sign the network as registered now, and have every node fetch it at once."""
         publisher = node_publisher(self.options.network, self.plan)
+        end_what_is_over(now(), ledger=self.ledger)
         publish_configuration(self.options.home / "globalconf", now(), publisher, self.ledger)
         self.refresh()
 
