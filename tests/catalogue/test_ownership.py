@@ -171,6 +171,18 @@ def test_an_interim_that_ran_out_is_a_finding_once_and_settled_when_the_lasting_
     assert (found.settled_at, found.evidence) == (day(32), "pin: owned by 70000002 Registry")
 
 
+def test_an_answer_does_not_make_what_is_wrong_with_ownership_right() -> None:
+    interim(until=30)
+    note_findings(day(30))
+    Finding.objects.update(ended_at=day(31))  # refused by its owner, or withdrawn
+    assert note_findings(day(32)) == (1, 0)
+    assert note_findings(day(33)) == (0, 0)
+    old, new = Finding.objects.order_by("pk")
+    assert (new.found_at, new.ended_at, new.facts) == (day(32), None, {"before": old.pk})
+    name(organisation="70000002", now=day(34))
+    assert not Finding.objects.filter(settled_at=None).exists()
+
+
 def test_an_ending_is_kept_with_who_why_and_by_what_law() -> None:
     name()
     ownership.end_owner(SOURCE, TABLE, "pin", "Decree 3", "the body was dissolved", day(2), by="70000001")

@@ -214,6 +214,29 @@ def test_a_finding_said_to_be_corrected_falls_back_when_it_is_seen_again(dataset
     assert (again.status, again.acts[-1].act) == ("in_work", "still_differs")
 
 
+def sight(at):
+    new = doings.NewFinding("codes-new", 2, "sex", "a detail", {"codes": ["9"]})
+    doings.record_findings("clinic.csv", "clinic", [new], at, found_by="harvest")
+    return Finding.objects.order_by("-pk").first()
+
+
+@pytest.mark.parametrize("act", ["refused", "withdrawn"])
+def test_what_is_seen_again_after_an_end_is_a_new_finding_that_tells_how_the_last_one_ended(steward, dataset, act):
+    now = clock.now()
+    old = sight(now - timedelta(days=40))
+    desk_findings.answer(f"catalogue-{old.pk}", act=act, by="owner-1", reason="it is meant so", now=now)
+    new = sight(now + timedelta(hours=1))
+    assert (new.pk != old.pk, new.records, new.facts) == (True, 2, {"codes": ["9"], "before": old.pk})
+    assert sight(now + timedelta(hours=2)).pk == new.pk, "one at a time"
+    again = desk_findings.finding(f"catalogue-{new.pk}", now + timedelta(hours=2))
+    assert (again.status, again.overdue, [a.act for a in again.before]) == ("sent", False, [act])
+    waiting = desk_findings.findings(now + timedelta(hours=2))
+    assert [f.id for f in waiting] == [again.id]
+    page = check(steward.get(f"/en/desks/findings/{again.id}/"), "en").text
+    assert f"{act} – owner-1" in page
+    assert "it is meant so" in page
+
+
 def test_the_term_runs_in_working_days_from_the_first_sight(dataset):
     mine = finding(dataset)
     first = desk_findings.finding(mine, clock.now())

@@ -2,7 +2,8 @@
 
 The life is `findings`' own: acknowledged, in work, corrected or refused by the owner, withdrawn by the sender's side, closed by evidence only.
 A finding of the catalogue is closed by what found it: the next harvest that no longer shows it, the naming of an owner. One that its owner
-said was corrected and that was seen again after that is in work again. The term runs in working days from the day it was first seen.
+said was corrected and that was seen again after that is in work again; one that was refused or withdrawn and seen again after that is a new finding,
+with a term of its own and the acts of the one before told with it. The term runs in working days from the day it was first seen.
 Which findings a list has, and in what order, the database says (`desk_rows`); who answers for a name is `answering`.
 Source: issue 4, parts 1 to 3 and 8; the Dutch Digimelding, as `findings`.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -61,6 +62,7 @@ class DeskFinding:
     overdue: bool
     evidence: str
     acts: tuple[life.Act, ...]
+    before: tuple[life.Act, ...] = ()  # of the finding of the same thing that ended before this one was seen
 
     @property
     def ended(self) -> bool:
@@ -146,6 +148,9 @@ def answer(finding_id: str, *, act: str, by: str, reason: str = "", now: datetim
     if why:
         raise ActRefused(finding=finding_id, status=present.status, act=act, reason=why)
     CatalogueFindingAct.objects.create(finding=row, act=act, by=by[:64], at=require_utc(now), reason=reason[:400])
+    if act in life.ENDS:
+        row.ended_at = require_utc(now)
+        row.save(update_fields=["ended_at"])
     return finding(finding_id, now).status
 
 
@@ -157,8 +162,10 @@ def _of_catalogue(pks: Sequence[int], now: datetime, rules: Rules) -> dict[int, 
     rows = list(catalogue.Finding.objects.filter(pk__in=pks).select_related("dataset", "field"))
     held = catalogue.Owner.objects.valid_at(now).filter(field__in=[r.field_id for r in rows if r.field_id])
     owners: Mapping[int, Tenure] = {o.field_id: tenure(o) for o in held.order_by("-number")}
-    acts = desk_rows.acts_of_catalogue(pks)
-    return {r.pk: _told(r, owners.get(r.field_id or 0), acts.get(r.pk, []), rules, now) for r in rows}
+    before = {r.pk: int(r.facts.get("before", 0)) for r in rows}
+    acts = desk_rows.acts_of_catalogue({*pks, *before.values()})
+    told = {r.pk: _told(r, owners.get(r.field_id or 0), acts.get(r.pk, []), rules, now) for r in rows}
+    return {pk: replace(one, before=tuple(acts.get(before[pk], ()))) for pk, one in told.items()}
 
 
 def _told(

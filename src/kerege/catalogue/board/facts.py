@@ -37,7 +37,7 @@ def critical_facts(now: datetime) -> list[DatasetFacts]:
         fields.setdefault(row.dataset_id, []).append(row)
     findings: dict[int, Counter[str]] = {}
     unsettled: set[int] = set()
-    for finding in Finding.objects.filter(dataset__in=ids, settled_at=None):
+    for finding in Finding.objects.filter(dataset__in=ids, settled_at=None, ended_at=None):
         findings.setdefault(finding.dataset_id, Counter())[finding.kind] += 1
         if finding.kind in _CODE_FINDINGS and finding.field_id is not None:
             unsettled.add(finding.field_id)

@@ -129,7 +129,7 @@ def shape(now: datetime) -> Shape:
     return Shape(
         _present().count(), fields.count(), _owned(now).count(),
         ConceptLink.objects.filter(field__vanished=False, field__dataset__vanished=False).count(),
-        Finding.objects.filter(settled_at=None).count(), tuple((str(code), int(n)) for code, n in by),
+        Finding.objects.filter(settled_at=None, ended_at=None).count(), tuple((str(code), int(n)) for code, n in by),
     )  # fmt: skip
 
 
@@ -157,7 +157,9 @@ def _cards(page: list[Dataset], now: datetime) -> list[Card]:
     counts: dict[int, tuple[int, int]] = {pk: (n, p) for pk, n, p in sums}
     owned = Counter(_owned(now, field__dataset__in=ids).values_list("field__dataset", flat=True))
     meant = Counter(fields.exclude(concept_link=None).values_list("dataset", flat=True))
-    findings = Counter(Finding.objects.filter(settled_at=None, dataset__in=ids).values_list("dataset", flat=True))
+    findings = Counter(
+        Finding.objects.filter(settled_at=None, ended_at=None, dataset__in=ids).values_list("dataset", flat=True)
+    )
     states = states_of("dataset", [str(d) for d in page])
     return [
         Card(
@@ -261,7 +263,7 @@ def holdings(organisation: str, now: datetime) -> Holdings:
     names = spellings(organisation)
     owned = _owned(now, organisation__in=names)
     mine = Owner.objects.valid_at(now).filter(field=OuterRef("field"))
-    open_ones = Finding.objects.filter(settled_at=None).filter(
+    open_ones = Finding.objects.filter(settled_at=None, ended_at=None).filter(
         Q(Exists(mine.filter(organisation__in=names))) | Q(~Exists(mine), dataset__organisation__in=names)
     )
     truths = SourceOfTruth.objects.valid_at(now).filter(Exists(owned.filter(field=OuterRef("field"))))

@@ -263,21 +263,27 @@ def set_organisation(source: str, organisation: str) -> int:
 
 @transaction.atomic
 def record_findings(source: str, table: str, findings: Iterable[NewFinding], now: datetime, *, found_by: str) -> int:
-    """Record findings on a dataset. An open finding of the same kind, column and detail is counted up, not repeated."""
+    """Record findings on a dataset. An open finding of the same kind, column and detail is counted up, not repeated.
+
+    One that its owner refused, or that was withdrawn, has ended: what is seen again is a new finding with a term of its own, whose facts name the one
+    `before`.
+    """
     dataset = _dataset(source, table)
     count = 0
     for new in findings:
         field = dataset.fields.filter(name=new.column).first() if new.column else None
-        same = Finding.objects.filter(
+        open_ones = Finding.objects.filter(
             dataset=dataset, field=field, kind=new.kind, detail=new.detail, found_by=found_by, settled_at=None
-        ).first()
+        )
+        same = open_ones.filter(ended_at=None).first()
         if same is not None:
             same.records, same.found_at = same.records + new.records, require_utc(now)
             same.save(update_fields=["records", "found_at"])
         else:
+            ended = open_ones.order_by("-pk").values_list("pk", flat=True).first()
             Finding.objects.create(
                 dataset=dataset, field=field, kind=new.kind, detail=new.detail, records=new.records, found_by=found_by,
-                found_at=require_utc(now), first_at=now, facts=new.facts,
+                found_at=require_utc(now), first_at=now, facts=new.facts if ended is None else {**new.facts, "before": ended},
             )  # fmt: skip
         count += 1
     return count

@@ -63,9 +63,13 @@ def findings(
 ) -> list[FindingTold]:  # fmt: skip
     """Open findings (with `settled`, those that were closed instead), newest first; of one source, of one owner. A fixed number of queries a page.
 
+    What was refused or withdrawn is neither: it waits for nobody, and nothing showed that it is gone.
+
     limit   how many at most, from `offset` on; all of them without it
     """
     rows = Finding.objects.filter(settled_at__isnull=not settled).select_related("dataset", "field")
+    if not settled:
+        rows = rows.filter(ended_at=None)
     if source:
         rows = rows.filter(dataset__source=source)
     if owner:

@@ -125,7 +125,7 @@ def overview() -> Overview:
         open_plans=tuple(plan_view(p) for p in Plan.objects.filter(status=Plan.OPEN).order_by("-made_at")),
         finding_counts={
             row["kind"]: row["n"]
-            for row in Finding.objects.filter(settled_at=None)
+            for row in Finding.objects.filter(settled_at=None, ended_at=None)
             .values("kind")
             .annotate(n=Sum("records"))
             .order_by("kind")
@@ -201,7 +201,7 @@ def _datasets(**only: Any) -> list[DatasetView]:
 def _findings(ids: Sequence[int]) -> Any:
     """Open findings counted by dataset, column and kind, in the database: a table may have thousands of them. Seen last first."""
     return (
-        Finding.objects.filter(settled_at=None, dataset__in=ids)
+        Finding.objects.filter(settled_at=None, ended_at=None, dataset__in=ids)
         .values("dataset", "field", "field__name", "kind")
         .annotate(n=Count("pk"), seen_in=Sum("records"), last=Max("found_at"))
         .order_by("-last", "field__position", "kind", "field")

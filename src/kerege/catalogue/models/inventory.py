@@ -93,6 +93,9 @@ class Finding(models.Model):
     found_at = models.DateTimeField()  # when it was seen last
     first_at = models.DateTimeField(null=True)  # when it was seen first: from then on the owner's term runs
     settled_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(
+        null=True
+    )  # when its owner refused it or its sender withdrew it: seen again after that, it is a new finding
     facts = models.JSONField(
         default=dict
     )  # what a later harvest looks for, to see whether it is gone; no values below k

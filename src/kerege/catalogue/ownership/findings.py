@@ -2,7 +2,8 @@
 
 A dataset is published only when every attribute has an owner; afterwards a harvest finds a new column, an owner ends, an interim term runs out.
 The publication stays (consumers rely on it) and the finding says what to mend. Each stands once while it is true, and is settled, with what showed
-it, when it no longer is. Meant to run daily: `kerege board snapshot` does.
+it, when it no longer is. One that was refused or withdrawn while it is true is followed by a new one: no answer makes it untrue.
+Meant to run daily: `kerege board snapshot` does.
 """
 
 from __future__ import annotations
@@ -33,15 +34,27 @@ def note_findings(now: datetime) -> tuple[int, int]:
             if view.dataset in published and not a.verdict.allowed:
                 there[a.field_id, PUBLISHED_UNOWNED] = view.dataset_id, f"published, and {a.verdict.text}"
     settled = 0
+    standing: set[tuple[int, str]] = set()
+    before: dict[tuple[int, str], int] = {}
     for row in Finding.objects.select_for_update().filter(kind__in=(RAN_OUT, PUBLISHED_UNOWNED), settled_at=None):
-        if there.pop((row.field_id or 0, row.kind), None) is None:
+        key = (row.field_id or 0, row.kind)
+        if key in there and row.ended_at is None:
+            standing.add(key)
+        elif key in there:
+            before[key] = max(row.pk, before.get(key, 0))
+        else:
             verdict = owned.get(row.field_id or 0)
             showed = verdict.text if verdict is not None and verdict.allowed else f"no longer so at {iso(now)}"
             row.settled_at, row.evidence = require_utc(now), showed[:500]
             row.save(update_fields=["settled_at", "evidence"])
             settled += 1
-    Finding.objects.bulk_create(
-        Finding(dataset_id=dataset, field_id=field, kind=kind, detail=detail[:500], found_by="ownership", found_at=now)
-        for (field, kind), (dataset, detail) in there.items()
-    )
-    return len(there), settled
+    made = [
+        Finding(
+            dataset_id=dataset, field_id=key[0], kind=key[1], detail=detail[:500], found_by="ownership", found_at=now,
+            facts={"before": before[key]} if key in before else {},
+        )
+        for key, (dataset, detail) in there.items()
+        if key not in standing
+    ]  # fmt: skip
+    Finding.objects.bulk_create(made)
+    return len(made), settled
