@@ -132,7 +132,7 @@ def _steward(
     say, ledger = country.report, country.ledger
     with say.step("Who used what, from both nodes; the board's first day; schools published for everybody"):
         with search_index.together():
-            uses = registers.harvest_nodes(country.laid_out, country.pack, now())
+            until = now()  # what was called up to here; nodes keep what they noted a second later
             open_codes = keeping.count_unmapped(unmapped, country.pack, now())
             requested = keeping.ask_for_registers(ledger, now())
             harmonised = country.options.folder / "harmonised"
@@ -140,6 +140,7 @@ def _steward(
             first = first_birth_date(steps.definition())
             runner = country.client(country.edu, str(network.RUNNER))
             asked = clerks.ask_clerks(runner, country.pack, first, country.options.home, ledger, now())
+            uses = registers.harvest_nodes(country.laid_out, country.pack, until)
             board = keeping.begin_board(now())
             keeping.leave_a_plan(country.agencies["health"].folder / health.NIGHTLY.strip("/"), now())
         findable = keeping.make_findable()
