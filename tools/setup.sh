@@ -2,7 +2,7 @@
 # Sets up a virtual environment in the checkout with every pinned, hashed dependency.
 # Debian packages are installed only where this runs as root; otherwise it says what to ask for.
 set -eu
-venv="$1"
+venv="${1:-.venv}" # where the documentation looks for the commands
 py="${PY:-python3.11}"
 
 say() { printf '%s\n' "kerege setup: $*" >&2; }

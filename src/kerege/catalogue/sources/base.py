@@ -183,16 +183,3 @@ def pick(source: Source, table: str | None = None) -> Table:
             return candidate
     known = "Tables: " + ", ".join(t.name for t in tables[:20]) + ". Name one as SOURCE#TABLE."
     raise SourceMissing(source=f"{source.name}#{table or '?'}", known=known)
-
-
-def likely_encoding(line: bytes) -> str:
-    """A likely encoding of bytes that are not UTF-8: the one that makes the most Cyrillic small letters of them."""
-    if b"\x00" in line:
-        return "utf-16"
-
-    def letters(encoding: str) -> int:
-        text = line.decode(encoding, errors="replace")
-        return sum(1 for c in text if "а" <= c <= "я") - 2 * sum(1 for c in text if c == "\ufffd")
-
-    best = max(("cp1251", "cp866", "koi8-r"), key=letters)
-    return best if letters(best) > 0 else "latin-1"

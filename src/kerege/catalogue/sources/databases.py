@@ -32,8 +32,9 @@ from kerege.catalogue.errors import (
     SourceSlow,
 )
 from kerege.catalogue.inventory.profile import Binary, Cell, ColumnHead
-from kerege.catalogue.sources.base import Reading, Table, likely_encoding, told_comment, told_type
+from kerege.catalogue.sources.base import Reading, Table, told_comment, told_type
 from kerege.catalogue.sources.cost import Cost
+from kerege.catalogue.sources.encodings import likely_encoding
 
 SEED: Final = 7  # of every sample: the same data gives the same sample, and a plan can be checked against it
 _FETCH: Final = 5000

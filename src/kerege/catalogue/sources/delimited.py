@@ -23,8 +23,9 @@ from kerege.catalogue.errors import (
     TableEmpty,
 )
 from kerege.catalogue.inventory.profile import Cell
-from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest, likely_encoding
+from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 from kerege.catalogue.sources.cost import Cost
+from kerege.catalogue.sources.encodings import likely_encoding
 
 _DELIMITERS: Final = ("\t", ";", ",", "|")
 _TRAILER: Final = "#ROWS"

@@ -20,9 +20,10 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 from kerege.catalogue.errors import CellTooLarge, EncodingWrong
 from kerege.catalogue.inventory.profile import Binary, Cell, ColumnHead
-from kerege.catalogue.sources.base import Reading, likely_encoding
+from kerege.catalogue.sources.base import Reading
 from kerege.catalogue.sources.cost import process_cpu, started
 from kerege.catalogue.sources.databases import SEED, Database, about, watched
+from kerege.catalogue.sources.encodings import likely_encoding
 
 _SYSTEM_SCHEMAS: Final = {"information_schema", "pg_catalog", "pg_toast"}
 _LOOPBACK: Final = ("", "localhost", "127.0.0.1", "::1")
