@@ -222,6 +222,16 @@ def test_a_board_runs_a_request_is_in_review_a_plan_waits_and_the_schools_are_pu
     assert [status for (status,) in asked(run, "select status from catalogue_plan where status != 'applied'")] == [
         "open"
     ]
+    ((changes,),) = asked(run, "select changes from catalogue_plan where status = 'open'")
+    assert [(c["sign"], c["kind"], c["column"]) for c in json.loads(changes)] == [
+        ("~", "codes-new", "STATUS"),
+        ("+", "column-new", "KOD_MO"),
+    ]
+    desk = asked(
+        run,
+        "select count(*) from reconcile_clericaltask t where not exists (select 1 from reconcile_clericaldecision d where d.task_id = t.id)",
+    )
+    assert catalogue["clerks"]["pairs"] == desk[0][0]
     rows, files = asked(run, "select rows, files from catalogue_referenceversion")[0]
     assert rows == len(json.loads((run[1] / "home/schools.json").read_text(encoding="utf-8")))
     assert {Path(f["name"]).suffix for f in json.loads(files)} >= {".csv", ".parquet"}

@@ -18,7 +18,7 @@ from kerege.demo.country.inventory import TABLES, rows_of, write_rows
 from kerege.demo.country.network import BIRTHS, RUNNER, VACCINATIONS
 from kerege.identity.pseudonyms import open_key
 from kerege.identity.receipts import LedgerWriter
-from kerege.reconcile import placing, registers
+from kerege.reconcile import desk_queries, placing, registers
 from kerege.reconcile.linkage import definition
 from kerege.semantics.pack import Pack
 from kerege.services.evidence import ExchangeClient
@@ -28,11 +28,12 @@ MOST: Final = 150  # records of one register in the extract
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Records placed, and how many of them a clerk is asked about."""
+    """Records placed, how many of them a clerk is asked about, and the pairs that wait at the desk: several may be asked of one record."""
 
     records: int
     together: int
     unsure: int
+    pairs: int
 
 
 def ask_clerks(
@@ -50,7 +51,7 @@ def ask_clerks(
         ("health", "vaccinations", certificates[:MOST], "N_SPR"),
     ):
         if not rows:
-            return Asked(0, 0, 0)
+            return Asked(0, 0, 0, desk_queries.desk_total())
         file = folder / f"{register}.csv"
         write_rows(file, rows)
         told[register] = {"source": str(file.relative_to(home)), "mapping": TABLES[table].mapping, "id": number}
@@ -59,7 +60,7 @@ def ask_clerks(
     placed = placing.place_registers(
         tables, pack, definition.of_country("persons"), open_key(home), home=home, ledger=ledger, now=now, member=str(RUNNER)
     )  # fmt: skip
-    return Asked(placed.read, placed.existing, placed.unsure)
+    return Asked(placed.read, placed.existing, placed.unsure, desk_queries.desk_total())
 
 
 def _iso(row: Mapping[str, str | None]) -> str:

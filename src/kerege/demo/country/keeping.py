@@ -40,6 +40,9 @@ CRITICAL: Final = {
     "spravki.sqlite3#spravki": "күбөлүктөр чыккан кеңсе программасы; ээси убактылуу",
 }
 
+CLINIC: Final = "KOD_MO"  # the column that the health service's next release adds: the clinic that vaccinated
+CALLED_BACK: Final = "В"  # and the status it adds: the certificate was called back
+
 REVIEWERS: Final = {  # who decides for each body that reviews a register's request; invented
     "coordinating-body": "Нурбек Алиев",
     "data-protection-authority": "Жамиля Исакова",
@@ -168,10 +171,32 @@ def begin_board(now: datetime) -> dict[str, Any]:
 
 
 def leave_a_plan(nightly: Path, now: datetime) -> str:
-    """The night's file of the health service looked at, and the plan left for the steward to apply."""
-    options = Options(Reading(delimiter=";", counted=True), key=("N_SPR",))
-    harvest = harvest_source(str(nightly), options)
-    return doings.make_plan(harvest, options, now, location=str(nightly)).plan_id
+    """The file that the health service's next release will write, looked at beforehand, and the plan left for the steward to apply.
+
+    The office sent a night's file as a sample: certificates name the clinic in a new column and may be called back, a status nobody mapped.
+    """
+    sample = next_release(nightly)
+    options = Options(Reading(delimiter=";", counted=True), key=("N_SPR",), share=("POL", "OBLAST", "STATUS"))
+    harvest = harvest_source(str(sample), options)
+    return doings.make_plan(harvest, options, now, location=str(sample)).plan_id
+
+
+def next_release(nightly: Path) -> Path:
+    """The night's file as the next release writes it, beside it in a folder of its own; the source's name, which is the file's, stays."""
+    sample = nightly.parent / "next-release" / nightly.name
+    sample.parent.mkdir(exist_ok=True)
+    head, *lines = nightly.read_text(encoding="utf-8-sig").splitlines()
+    status = head.split(";").index("STATUS")
+    out = [f"{head};{CLINIC}"]
+    for number, line in enumerate(lines):
+        cells = line.split(";")
+        if cells[0] != "#ROWS":
+            if number % 20 == 0:
+                cells[status] = CALLED_BACK
+            cells.append(f"MO-{number % 12 + 1:02}")
+        out.append(";".join(cells))
+    sample.write_text("\r\n".join(out) + "\r\n", encoding="utf-8-sig", newline="")
+    return sample
 
 
 def make_findable() -> int:
