@@ -148,7 +148,8 @@ def _steward(
     say.say(
         f"{uses.consumers} consumers called {uses.services} data services {uses.calls:,} times, {uses.fields} fields seen; "
         f"{version.rows} schools published; board: {board['done']} of {board['of']} done on day 1; {findable:,} things to find; "
-        f"{open_codes} codes nobody mapped, counted for their owners; {asked.pairs} pairs wait for a clerk, of {asked.unsure} of {asked.records} records placed"
+        f"{open_codes} codes nobody mapped, counted for their owners; "
+        f"{asked.pairs} pairs wait for a clerk, of {asked.unsure} of {asked.records} records placed"
     )
     return {
         "uses": asdict(uses),
