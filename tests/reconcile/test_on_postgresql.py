@@ -48,7 +48,14 @@ def environment(home: Path, url: str = "") -> dict[str, str]:
 
 @LONG
 def test_the_doings_do_on_postgresql_what_they_do_on_sqlite(server: str, tmp_path: Path) -> None:
-    names = ("test_doings.py", "test_desk_doings.py", "test_desk_findings.py", "test_placing.py")
+    names = (
+        "test_doings.py",
+        "test_desk_doings.py",
+        "test_desk_findings.py",
+        "test_placing.py",
+        "test_recording.py",
+        "test_upgrade.py",
+    )
     files = [HERE / name for name in names]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not learnt", *files],
