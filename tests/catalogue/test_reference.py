@@ -31,6 +31,7 @@ from kerege.catalogue.reference import make as reference_make
 from kerege.catalogue.reference import proposals as reference_proposals
 from kerege.catalogue.reference.doings import Owned
 from kerege.catalogue.reference.make import Content
+from kerege.ground.clock import iso
 from kerege.semantics.crosswalks.sssom import Condition, Crosswalk, Policy, Row
 
 pytestmark = pytest.mark.django_db
@@ -183,7 +184,10 @@ def test_a_withdrawn_version_is_no_longer_the_latest_and_stays_listed(tmp_path: 
     reference.withdraw("kg-sex", "2022", "a.steward", "wrong labels", world.NOW)
     with pytest.raises(errors.ReferenceUnknown):
         reference.open_file("kg-sex", "latest", "kg-sex.csv", tmp_path)
-    assert reference.dataset("kg-sex").versions[0].withdrawn == "wrong labels"
+    gone = reference.dataset("kg-sex").versions[0]
+    assert (gone.withdrawn, gone.withdrawn_at, gone.withdrawn_reason) == (True, world.NOW, "wrong labels")
+    assert "wrong labels" not in str(gone.as_dict()), "everybody is told when, and not what was typed"
+    assert gone.as_dict()["withdrawn"] == iso(world.NOW)
 
 
 def test_a_deprecation_withdraws_a_version_and_taking_it_back_offers_it_again(tmp_path: Path) -> None:
@@ -285,6 +289,18 @@ def test_a_crosswalk_keeps_its_days_conditions_and_predicates() -> None:
     ]  # fmt: skip
     assert len(content.keyed()) == len(content.rows), "a key names one row"
     assert content.digest != made(other).digest, "another day is another content"
+
+
+def test_a_crosswalk_tells_how_its_codes_are_compared() -> None:
+    walk = Crosswalk("t:w", (Row("М", "1"),), "t:s", "t:t", version="1")
+    folded, exact = (
+        reference_make.of_crosswalk(replace(current_pack(), crosswalks={"t:w": replace(walk, match=how)}), "t:w")
+        for how in ("folded", "exact")
+    )
+    assert folded.digest != exact.digest
+    assert (folded.provenance["match"], exact.provenance["match"]) == ("folded", "exact")
+    at = [c.name for c in folded.columns].index("match")
+    assert [row[at] for row in folded.rows] == ["folded"]
 
 
 def test_what_a_table_was_made_from_knows_days_conditions_and_policy() -> None:

@@ -39,7 +39,7 @@ def list_(as_json: bool) -> None:
     for view in views:
         click.echo(f"{view.ref_id}  {view.title['en']}  ({view.organisation}, {view.unit})")
         for version in view.versions:
-            gone = f"  withdrawn: {version.withdrawn}" if version.withdrawn else ""
+            gone = f"  withdrawn: {version.withdrawn_reason}" if version.withdrawn else ""
             click.echo(
                 f"    {version.version:12} {version.rows:7} rows  {clock.iso(version.published_at)}  {version.digest[:12]}{gone}"
             )

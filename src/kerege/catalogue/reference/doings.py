@@ -68,7 +68,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """A published version as pages and JSON have it."""
+    """A published version as pages and JSON have it. Why it was withdrawn was typed for the stewards, and is not told to everybody."""
 
     version: str
     digest: str
@@ -78,12 +78,17 @@ class VersionView:
     published_at: datetime
     published_by: str
     note: str
-    withdrawn: str
+    withdrawn_at: datetime | None
+    withdrawn_reason: str
+
+    @property
+    def withdrawn(self) -> bool:
+        return self.withdrawn_at is not None
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "version": self.version, "digest": self.digest, "rows": self.rows, "files": list(self.files), "provenance": self.provenance,
-            "published_at": iso(self.published_at), "note": self.note, "withdrawn": self.withdrawn,
+            "published_at": iso(self.published_at), "note": self.note, "withdrawn": iso(self.withdrawn_at) if self.withdrawn_at else "",
         }  # fmt: skip
 
 
@@ -296,7 +301,8 @@ def _difference(old: Content, new: Content) -> Difference:
 
 def _view(row: ReferenceVersion) -> VersionView:
     return VersionView(
-        row.version, row.digest, row.rows, tuple(row.files), row.provenance, row.published_at, row.published_by, row.note, row.withdrawn_reason,
+        row.version, row.digest, row.rows, tuple(row.files), row.provenance, row.published_at, row.published_by, row.note, row.withdrawn_at,
+        row.withdrawn_reason,
     )  # fmt: skip
 
 

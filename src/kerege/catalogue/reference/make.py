@@ -95,8 +95,9 @@ def of_codelist(pack: Pack, list_id: str) -> Content:
 def of_crosswalk(pack: Pack, crosswalk_id: str) -> Content:
     """A crosswalk as a table: one row per mapping that translates, with the days and conditions of the record under which it holds.
 
-    `holds` says both in words, `always` without any, so that the same two codes may stand in several rows. CrosswalkUnknown when the pack has
-    none of this id.
+    `match` says how a record's code is compared with the source's: `exact`, or `folded`, where "m" and " M " are "M" too. `holds` says days and
+    conditions in words, `always` without any, so that the same two codes may stand in several rows. CrosswalkUnknown when the pack has none of
+    this id.
     """
     found = pack.crosswalk(crosswalk_id)
     columns = (
@@ -105,6 +106,7 @@ def of_crosswalk(pack: Pack, crosswalk_id: str) -> Content:
         _column("source_label", "Баштапкы аталыш", "Исходное название", "Source label"),
         _column("target_label", "Максаттуу аталыш", "Целевое название", "Target label"),
         _column("predicate", "Байланыш", "Отношение", "Predicate"),
+        _column("match", "Кодду салыштыруу", "Сравнение кодов", "How codes are compared"),
         _column("holds", "Качан колдонулат", "Когда действует", "When it holds"),
         _column("valid_from", "Жазуунун күнү: баштап", "Дата записи: с", "Record's day: from", "date"),
         _column("valid_to", "Жазуунун күнү: чейин", "Дата записи: по", "Record's day: to", "date"),
@@ -114,7 +116,7 @@ def of_crosswalk(pack: Pack, crosswalk_id: str) -> Content:
     for r in found.rows:
         if r.translates and r.object is not None:
             row = (
-                r.subject, r.object, r.subject_label or None, r.object_label or None, r.predicate, r.when or ALWAYS,
+                r.subject, r.object, r.subject_label or None, r.object_label or None, r.predicate, found.match, r.when or ALWAYS,
                 r.valid_from.isoformat() if r.valid_from else None, r.valid_to.isoformat() if r.valid_to else None,
                 conditions_text(r.conditions) or None,
             )  # fmt: skip
@@ -125,6 +127,7 @@ def of_crosswalk(pack: Pack, crosswalk_id: str) -> Content:
     rows = tuple(made[key] for key in sorted(made))
     told = {
         "crosswalks": {crosswalk_id: found.version or digest([list(r) for r in rows])[:12]},
+        "match": found.match,
         "unmapped_policy": str(found.policy),
     }
     title = {"": found.title or crosswalk_id}

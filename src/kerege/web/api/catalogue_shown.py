@@ -96,7 +96,7 @@ def code(one: Code) -> dict[str, Any]:
 def crosswalk(one: Crosswalk) -> dict[str, Any]:
     return {
         "id": one.id, "title": one.title, "version": one.version, "from": one.subject_source, "to": one.object_source,
-        "unmapped_policy": str(one.policy), "rows": len(one.rows),
+        "match": one.match, "unmapped_policy": str(one.policy), "rows": len(one.rows),
     }  # fmt: skip
 
 
@@ -186,7 +186,8 @@ _ROW: Final = _object(
     }
 )  # fmt: skip
 _CROSSWALK: Final = {
-    "id": _STRING, "title": _STRING, "version": _STRING, "from": _STRING, "to": _STRING, "unmapped_policy": _STRING, "rows": _NUMBER,
+    "id": _STRING, "title": _STRING, "version": _STRING, "from": _STRING, "to": _STRING,
+    "match": {"type": "string", "enum": ["exact", "folded"]}, "unmapped_policy": _STRING, "rows": _NUMBER,
 }  # fmt: skip
 
 SCHEMAS: Final[dict[str, dict[str, Any]]] = {
