@@ -29,6 +29,7 @@ from kerege.catalogue.inventory.harvest import Options, harvest_source
 from kerege.catalogue.inventory.masks import mask
 from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import CodeDecision, CodeListVersion, ConceptLink, Field, Finding, UnmappedCode
+from kerege.catalogue.sources import Reading
 from kerege.cli import main
 from kerege.semantics.codelists.codelist import CodeList, Concept
 from kerege.semantics.codelists.files import write_codelist
@@ -41,6 +42,7 @@ from kerege.semantics.suggest.links import induce_from_links
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 LABELS = {"ky": "бир", "ru": "один", "en": "one"}
+HOW = Options()
 ONE = CodeList("t:l", (Concept("1", LABELS), Concept("2", {"ky": "эки", "ru": "два", "en": "two"})), {"en": "L"}, "1")
 
 
@@ -255,8 +257,7 @@ def test_a_code_that_a_row_answers_is_settled_and_open_again_when_it_comes_back(
     assert {v.code for v in unmapped(settled=True)} == {"X", "N", "Y"}
 
 
-def profiled(people: Path) -> None:
-    options = Options()
+def profiled(people: Path, options: Options = HOW) -> None:
     made = doings.make_plan(harvest_source(str(people), options), options, NOW, location=str(people))
     doings.apply_plan(made.plan_id, NOW)
 
@@ -426,6 +427,40 @@ def test_an_unmapped_code_becomes_a_finding_on_its_column(people: Path) -> None:
     assert (finding.records, finding.detail) == (5, "41799 has no target in t:w")
     assert finding.field is not None
     assert finding.field.name == "region"
+
+
+def test_a_recorded_run_of_a_mapping_keeps_its_unmapped_codes_and_a_clean_one_ends_them(tmp_path: Path) -> None:
+    path = tmp_path / "vaccinations.csv"
+    text = (
+        "N_SPR;FIO;DATA_R;POL;OBLAST;PIN;DATA_VYD;STATUS\n"
+        "V1;Асанов Бек Маратович;2019-03-14;муж;Чуй облусу;;2026-01-10;Д\n"
+        "V3;Сыдыков Эрлан Таалаевич;2019-02-03;Ж9;Сыдыков Эрлан;;2026-01-12;Д\n#ROWS;2\n"
+    )
+
+    def mapped(written: str, out: str) -> None:
+        path.write_text(written, "utf-8")
+        run("harmonise", path, "--mapping", "kg:health.vaccination", "--out", tmp_path / out, "--record")
+
+    path.write_text(text, "utf-8")
+    told = run(
+        "harmonise", path, "--mapping", "kg:health.vaccination", "--out", tmp_path / "no.csv", "--record", expect=2
+    )
+    assert "kerege harvest" in told.output
+    assert not (tmp_path / "no.csv").exists(), "asked before the run"
+    profiled(path, Options(Reading(counted=True)))
+    mapped(text, "a.csv")
+    place = "vaccinations.csv#vaccinations"
+    kept = {(v.crosswalk, v.place, v.code) for v in unmapped()}
+    assert kept == {
+        ("kg:health-sex--sex", f"{place}.POL", "Ж9"),
+        ("kg:health-region--soate", f"{place}.OBLAST", "(Аа Аа)"),
+    }
+    assert Finding.objects.filter(kind="code-unknown", settled_at=None).count() == 2
+    mapped(text.replace("Ж9", ""), "b.csv")
+    assert {v.code for v in unmapped()} == {"(Аа Аа)"}
+    mapped("\n".join([*text.splitlines()[:2], "#ROWS;1", ""]), "c.csv")
+    assert unmapped() == []
+    assert {f.evidence for f in Finding.objects.all()} == {"not met among the 1 values of a whole run"}
 
 
 def sets() -> list[CandidateSet]:

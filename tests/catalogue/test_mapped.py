@@ -50,6 +50,16 @@ def test_every_record_gets_a_verdict_and_every_unknown_code_a_count(tmp_path: Pa
     assert quarantine_path(tmp_path / "out.csv").exists() == (written < 3)
 
 
+def test_a_code_nobody_knew_is_told_with_the_crosswalk_and_the_sources_column_it_came_in(tmp_path: Path) -> None:
+    report = run(tmp_path, NIGHTLY)
+    assert report.recoded == {
+        ("kg:health-sex--sex", "POL"): {},
+        ("kg:health-region--soate", "OBLAST"): {"Атлантида": 1},
+        ("kg:health-status--vaccination-status", "STATUS"): {},
+    }
+    assert report.filled == {"POL": 3, "OBLAST": 3, "STATUS": 3}
+
+
 def test_a_cell_the_mapping_needs_that_vanished_stops_the_run_before_it_writes(tmp_path: Path) -> None:
     with pytest.raises(errors.ColumnVanished, match="OBLAST"):
         run(tmp_path, NIGHTLY.replace("OBLAST", "REGION"))

@@ -6,8 +6,9 @@ Works on files and registers alone; only `--record` opens the hub's database.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,10 @@ from kerege.cli.engines import engine_options, mapping_engine
 from kerege.cli.reading import open_table, policy_of, reading_options, show_remarks
 from kerege.ground import clock
 from kerege.web.installation import open_database
+
+if TYPE_CHECKING:
+    from kerege.catalogue.sources import Source, Table
+    from kerege.semantics.crosswalks.sssom import Crosswalk
 
 
 @click.command()
@@ -61,7 +66,7 @@ def harmonise(
     if mapping and (as_of or cells):
         raise click.UsageError("--as-of and --given are for --column; a mapping says itself which cells it reads.")
     if mapping:
-        _map(source, mapping, out, as_json, raw, (engine, database))
+        _map(source, mapping, out, as_json, raw, (engine, database), record)
         return
     if engine != "auto" or database:
         raise click.UsageError("--engine and --database are for --mapping; crosswalks have one engine.")
@@ -78,10 +83,13 @@ def harmonise(
         raise click.BadParameter("write NAME=COLUMN", param_hint="--given")
     given = crosswalking.Given(as_of, dict(pair.split("=", 1) for pair in cells))
     opened, table = open_table(source, raw)
+    if record:
+        _require_known(opened, table)
     report = crosswalking.harmonise(opened, table, steps, out, key=key, given=given)
     show_remarks(opened.name, opened.remarks.items())
     if record:
-        _record(opened.name, table.name, report)
+        for done, count in zip(steps, report.steps, strict=True):
+            _record(opened, table, done.column, done.crosswalk, count.unmapped, count.mapped + count.unmapped.total())
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
         return
@@ -92,13 +100,17 @@ def harmonise(
         click.echo(
             f"{step.column}: {step.mapped} mapped, {step.empty} empty, {step.unmapped.total()} unmapped (policy {step.policy})"
         )
+        for why, n in sorted(step.undecided.items()):
+            click.echo(f"    {n:8}  known code, {why}")
         for value, n in step.unmapped.most_common(20):
             click.echo(f"    {n:8}  {value[:40]}")
     if report.quarantined:
         click.echo(f"Put aside: {crosswalking.quarantine_path(out)}")
 
 
-def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any], by: tuple[str, str]) -> None:
+def _map(
+    source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any], by: tuple[str, str], record: bool
+) -> None:
     import kerege.country
     from kerege.catalogue.mappings.mapped import map_table
     from kerege.ground import settings
@@ -109,10 +121,15 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
     pack = load_pack(folder, data_dir=Path(data) if data else None)
     raw["counted"] = raw["counted"] or bool(pack.mapping(mapping).source.trailer)
     opened, table = open_table(source, raw)
+    if record:
+        _require_known(opened, table)
     with mapping_engine(*by, source) as made:
         batches = made(pack, mapping)
         report = map_table(opened, table, pack, mapping, out, batches)
     show_remarks(opened.name, opened.remarks.items())
+    if record:
+        for (crosswalk, column), codes in report.recoded.items():
+            _record(opened, table, column, pack.crosswalk(crosswalk), codes, report.filled[column])
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
         return
@@ -125,11 +142,22 @@ def _map(source: str, mapping: str, out: Path, as_json: bool, raw: dict[str, Any
         click.echo(f"    {n:8}  {name}: unmapped {code}")
 
 
-def _record(source: str, table: str, report: Any) -> None:
+def _require_known(source: Source, table: Table) -> None:
+    """Codes are recorded of what the catalogue knows; asked before a long run."""
     open_database()
-    from kerege.catalogue.codes.unmapped import keep_unmapped
     from kerege.catalogue.inventory import doings
 
-    doings.record_findings(source, table, (), clock.now(), found_by="harmonise")  # the dataset must be known
-    for step in report.steps:
-        keep_unmapped(step.crosswalk, "", f"{source}#{table}.{step.column}", step.unmapped, clock.now())
+    doings.record_findings(source.name, table.name, (), clock.now(), found_by="harmonise")
+
+
+def _record(
+    source: Source, table: Table, column: str, crosswalk: Crosswalk, codes: Mapping[str, int], values: int
+) -> None:
+    """Keep the codes that `crosswalk` did not know among `values` of `column`. A whole run of the one in force settles what it met no more."""
+    from kerege.catalogue.codes.unmapped import keep_unmapped, speaks
+
+    whole = values and not table.sampled and table.name not in source.cut and speaks(crosswalk)
+    keep_unmapped(
+        crosswalk.id, "", f"{source.name}#{table.name}.{column}", codes, clock.now(),
+        whole=f"not met among the {values} values of a whole run" if whole else "",
+    )  # fmt: skip

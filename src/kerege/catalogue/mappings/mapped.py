@@ -8,7 +8,8 @@ written with their problems named.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from kerege.catalogue.inventory.tables import column_index, free_name
 from kerege.catalogue.mappings.harmonise import PROBLEMS, ROW, quarantine_path
 from kerege.catalogue.sources import Source, Table
 from kerege.semantics.engines.batches import Batches
+from kerege.semantics.mappings import ir
+from kerege.semantics.mappings.documents import Mapping
 from kerege.semantics.pack import Pack
 
 
@@ -34,6 +37,10 @@ class MappedReport:
     problems: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, problem code)
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (field, the source's code)
     engines: Counter[str] = field(default_factory=Counter)  # records by the engine that mapped them
+    recoded: dict[tuple[str, str], Counter[str]] = field(
+        default_factory=dict
+    )  # (crosswalk, the source's column) -> code it does not know; empty for one that knew all
+    filled: Counter[str] = field(default_factory=Counter)  # values by such a column
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -63,6 +70,12 @@ def map_table(
         at[cell] = None if absent else column_index(source.name, table, column)
     batches = batches or Batches(mapping, pack)
     report = MappedReport(mapping_id, pack.version(mapping_id))
+    asked: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name, crosswalk, cell in recodes(mapping):
+        if at.get(cell) is not None:
+            asked[name].append((crosswalk, mapping.source.cells[cell]))
+            report.recoded[asked[name][-1]] = Counter()
+    looked = {column: column_index(source.name, table, column) for _, column in report.recoded}
     columns = [f.name for f in mapping.fields]
     with ExitStack() as files:
         main = SafeWriter(files.enter_context(written_whole(out)))
@@ -73,6 +86,8 @@ def map_table(
         for (number, cells), mapped in zip(rows, batches(records), strict=True):
             report.read += 1
             report.verdicts[mapped.verdict] += 1
+            for column, i in looked.items():
+                report.filled[column] += bool((cells[i] or "").strip())
             for problem in mapped.problems:
                 report.problems[problem.field, problem.code] += 1
                 if problem.source_code is not None:
@@ -87,5 +102,29 @@ def map_table(
             main.writerow([*(mapped.values[c] or "" for c in columns), told])
         if not report.read:
             raise TableEmpty(source=source.name, table=table.name, before="")
+    for (name, code), times in report.unmapped.items():
+        unknown = [a for a in asked[name] if pack.crosswalk(a[0]).key(code) not in pack.crosswalk(a[0]).table]
+        for made in (unknown or asked[name])[:1]:
+            report.recoded[made][code] += times
     report.engines.update(batches.used)
     return report
+
+
+def recodes(mapping: Mapping) -> Iterator[tuple[str, str, str]]:
+    """(canonical field, crosswalk, the source's cell whose codes it translates) of every crosswalk that the mapping asks."""
+    for target in mapping.fields:
+        for expr in target.expr.walk():
+            if isinstance(expr, ir.Recode | ir.RecodeAsOf):
+                of = expr.of.parts[0] if isinstance(expr, ir.RecodeAsOf) else expr.of
+                for cell in _cells(of, mapping)[:1]:
+                    yield target.name, expr.crosswalk, cell
+
+
+def _cells(expr: ir.Expr, mapping: Mapping) -> list[str]:
+    found: list[str] = []
+    for part in expr.walk():
+        if isinstance(part, ir.Field):
+            found.append(part.cell)
+        elif isinstance(part, ir.Target):
+            found.extend(mapping.sources_of(part.field))
+    return found
