@@ -14,11 +14,18 @@ from kerege.catalogue.models import BoardStart, Finding
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.identity.models import PersonalDataRead
+from kerege.ledger.log import Ledger
 from kerege.membership.models import Member, Subsystem
+from kerege.reconcile import desk_doings, desk_queries
 from kerege.reconcile import doings as reconcile
+from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.desk_rows import GROUPS
+from kerege.reconcile.fields import of_country
 from kerege.reconcile.linkage import definition
 from kerege.reconcile.models import ClericalDecision, Discrepancy
+from kerege.reconcile.persons import Placement
+from kerege.reconcile.recording import Course, record_batch
+from kerege.reconcile.settle import of_country as rules_of_country
 from kerege.web import words
 from kerege.web.access import Audience
 from kerege.web.desks import desk_findings_words
@@ -142,7 +149,7 @@ NOT_AT_A_DESK = {
     "catalogue.key_duplicate", "catalogue.manifest_invalid", "catalogue.output_column_taken", "catalogue.output_exists",
     "catalogue.reconciliation_invalid", "catalogue.reconciliation_slow", "catalogue.search_not_built", "catalogue.shapes_missing",
     "reconcile.bulk_table_invalid", "reconcile.linkage_table_invalid", "reconcile.model_invalid", "reconcile.placing_runs",
-    "reconcile.split_refused", "reconcile.table_unreadable", "reconcile.training_impossible",
+    "reconcile.column_missing", "reconcile.split_refused", "reconcile.table_unreadable", "reconcile.training_impossible",
     "identity.access_refused", "identity.grant_refused", "identity.not_known",
     "ledger.index_out_of_range", "ledger.note_invalid", "ledger.witness_refused",
     "semantics.codelist_too_large", "semantics.date_invalid", "semantics.engine_missing", "semantics.okpo_invalid", "semantics.phone_invalid",
@@ -208,3 +215,56 @@ def test_no_desk_keeps_a_reason_that_names_a_person(steward, home, db):
     assert "without numbers or names of persons" in check(page, "en").text
     assert "0555" not in page.content.decode()
     assert not BoardStart.objects.exists()
+
+
+def test_a_decision_that_contradicts_others_is_shown_with_both_and_nothing_is_joined(clerk, home, db):
+    civil, health, emis = (("civil", "a" * 64), ("health", "b" * 64), ("emis", "c" * 64))
+    now = clock.now()
+    for ref, key in ((civil, "person-a"), (health, "person-b"), (emis, "person-c")):
+        desk_doings.place_record(ref, Placement("new", key, (), ()), now)
+    apart, one, last = (
+        desk_doings.ask("kg:persons", "1", *refs, why="rival", now=now)
+        for refs in ((civil, emis), (civil, health), (health, emis))
+    )
+    desk_doings.decide(apart, verdict="different", reason="two passports", by="clerk-9", now=now)
+    with Ledger.open(home / "ledger") as ledger:
+        desk_doings.decide_and_join(one, verdict="same", reason="one mother", by="clerk-9", ledger=ledger, now=now)
+    answer = clerk.post(
+        f"/en/desks/pairs/{last}/", {"do": "decide", "verdict": "same", "reason": "one address"}, follow=True
+    )
+    page = check(answer, "en").text
+    assert "Nothing was joined" in page
+    assert "two passports" in page
+    assert "one address" in page
+    assert desk_doings.key_book().of(civil) != desk_doings.key_book().of(emis)
+    for language, said in (("ky", "карама-каршы"), ("ru", "противоречат"), ("en", "contradict")):
+        for task in (last, apart):
+            assert said in check(clerk.get(f"/{language}/desks/pairs/{task}/"), language).text
+    assert last in check(clerk.get("/en/desks/pairs/?standing=disputed"), "en").text
+    desks.grant(home, "clerk-2", Audience.CLERK)
+    other = signed_in("clerk-2")
+    ended = other.post(
+        f"/en/desks/pairs/{last}/", {"do": "decide", "verdict": "different", "reason": "looked again"}, follow=True
+    )
+    assert ended.status_code == 200
+    assert desk_queries.desk_queue() == []
+
+
+def test_what_a_run_sent_is_answered_by_the_registers_owner_and_withdrawn_by_a_steward(data_owner, steward, network):
+    found = [
+        FieldComparison("sex", "population", "civil", "conflict"),
+        FieldComparison("pin", "civil", "population", "conflict"),
+    ]
+    course = Course(rules_of_country(), {})
+    record_batch({"e" * 64: found}, of_country(), run="bulk-1", now=clock.now(), course=course)
+    told = {f.register: f for f in desk_queries.findings(clock.now())}
+    assert set(told) == {"population", "civil"}
+    mine, other = told["civil"].finding_id, told["population"].finding_id
+    page = check(data_owner.post(f"/en/desks/findings/{mine}/", {"act": "in_work"}, follow=True), "en")
+    assert "in work" in page.text
+    assert data_owner.get(f"/en/desks/findings/{other}/").status_code == 404
+    assert data_owner.post(f"/en/desks/findings/{mine}/", {"act": "withdrawn", "reason": "no"}).status_code == 403
+    page = steward.post(
+        f"/en/desks/findings/{other}/", {"act": "withdrawn", "reason": "the link was wrong"}, follow=True
+    )
+    assert "Withdrawn" in check(page, "en").text

@@ -239,7 +239,9 @@ def _decide(request: HttpRequest, row: TaskRow) -> HttpResponse:
             )
 
     standing = attempt(request, doing, "pairs.decided")
-    if standing is None or standing == desk.DISPUTED:  # what it contradicts stands on its own page
+    if standing == desk.DISPUTED:  # what it contradicts, or who said otherwise, stands on its own page
+        attempt(request, lambda: standing, "pairs.disputed")
+    if standing is None or standing == desk.DISPUTED:
         return back("desks-pair", row.task_id)
     following = desk_queries.desk_queue(not_by=by, limit=1)
     return back("desks-pair", following[0].task_id) if following else back("desks-pairs")
