@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kerege.catalogue import errors
-from kerege.catalogue.codes import crosswalk_desk, deciding, decisions
+from kerege.catalogue.codes import crosswalk_desk, crosswalk_page, deciding, decisions
 from kerege.catalogue.codes import versions as codelists
 from kerege.catalogue.models import CodeDecision
 from kerege.semantics.crosswalks.sssom import Crosswalk, Row
@@ -40,7 +40,7 @@ def test_a_decision_taken_beside_a_version_waits_for_the_next_one(monkeypatch: p
     monkeypatch.undo()
     assert codes("1") == {"a"}
     assert [d.code for d in CodeDecision.objects.filter(written_in=None)] == ["late"]
-    assert crosswalk_desk.table(WALK)[1]["accepted"] == 2
+    assert crosswalk_page.page(WALK).counts["accepted"] == 2
     crosswalk_desk.make_version(WALK, "2", "reject", "a.steward", NOW)
     assert codes("2") == {"a", "late"}
 
@@ -120,3 +120,35 @@ def test_accepting_all_that_is_sure_leaves_out_what_would_lead_two_codes_to_one_
         suggested((target, 0.9), code=code)
     assert deciding.accept_sure(WALK, crosswalk_desk.undecided(WALK), "a.steward", NOW) == 1
     assert [d.code for d in CodeDecision.objects.all()] == ["c"]
+
+
+def test_a_page_tells_of_each_code_what_the_whole_crosswalk_says_of_it_and_reads_no_more(
+    django_assert_max_num_queries: Any,
+) -> None:
+    exact, open_ = "skos:exactMatch", "skos:relatedMatch"
+    rows = (Row("a", "1"), Row("b", None, exact), Row("c", "1", open_), Row("d", "1"), Row("", "9"))
+    codelists.import_crosswalk(Crosswalk(WALK, rows, version="1"), "unit", NOW)
+    sets = [CandidateSet(f"s{n:02}", (Evidenced(str(n % 3), 0.5, 0.5, 0, 0.0),), "unsure", "x") for n in range(30)]
+    decisions.keep_suggestions(WALK, "r", sets, {}, {}, NOW)
+    taken = [
+        ("a", "refused", "1"), ("c", "accepted", "9"), ("d", "no-counterpart", ""), ("s00", "accepted", "0"), ("s01", "refused", "1"),
+        ("s02", "refused", "7"), ("s03", "no-counterpart", ""), ("s04", "accepted", "1"), ("s04", "refused", "2"), ("t", "refused", "2"),
+    ]  # fmt: skip
+    CodeDecision.objects.bulk_create(
+        CodeDecision(crosswalk=WALK, code=code, verdict=verdict, target=target, by="p", at=NOW)
+        for code, verdict, target in taken
+    )
+    whole: dict[str, list[Row]] = {}
+    for row in crosswalk_desk.working(WALK).rows:
+        whole.setdefault(row.subject, []).append(row)
+    expected = {code: crosswalk_desk.line(code, found) for code, found in whole.items() if code}
+    found = crosswalk_page.page(WALK)
+    assert {line.code: line for line in found.lines} == expected
+    assert [line.code for line in found.lines if line.state == "accepted"] == ["c", "s00", "s04"]
+    assert found.counts == {"open": 29, "accepted": 3, "refused": 3, "unmapped": 0}
+    with django_assert_max_num_queries(14):
+        part = crosswalk_page.page(WALK, "open", start=10, size=5)
+    assert (part.total, part.lines) == (29, tuple(line for line in found.lines if line.state == "open")[10:15])
+    assert found.changed
+    own = crosswalk_page.page(WALK, version="1")
+    assert ([line.code for line in own.lines], own.changed) == (["c", "a", "d", "b"], False)

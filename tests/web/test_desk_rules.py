@@ -8,16 +8,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from web_pages import check, signed_in
 
-from kerege.catalogue.codes import crosswalk_desk, decisions
+from kerege.catalogue.codes import crosswalk_desk, crosswalk_page, decisions
 from kerege.catalogue.codes import versions as codelists
 from kerege.catalogue.errors import DecisionRefused
 from kerege.catalogue.inventory import doings
 from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import CodeDecision, ConceptLink, Dataset, Finding, Owner, Plan
 from kerege.ground import clock
+from kerege.ledger.log import Ledger
 from kerege.reconcile import desk_findings
 from kerege.reconcile import doings as reconcile
 from kerege.reconcile.models import Discrepancy
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row
 from kerege.semantics.suggest.evidence import CandidateSet, Evidenced
 
 PATHS = (
@@ -164,7 +166,7 @@ def test_a_new_version_holds_the_decisions_and_leaves_the_old_one_as_it_was(home
     assert codelists.load_crosswalk(desks.WALK, "1.0.0").table == {"М": "1"}
     newest = codelists.load_crosswalk(desks.WALK)
     assert (newest.version, str(newest.policy), newest.table) == ("1.0.1", "default 9", {"М": "1"})
-    assert crosswalk_desk.table(desks.WALK)[1] == {"open": 0, "accepted": 1, "refused": 1, "unmapped": 0}
+    assert crosswalk_page.page(desks.WALK).counts == {"open": 0, "accepted": 1, "refused": 1, "unmapped": 0}
 
 
 def test_undoing_a_columns_meaning_takes_its_link_away(steward, dataset):
@@ -412,3 +414,42 @@ def test_a_code_whose_candidates_nothing_tells_apart_has_none_chosen_and_asks_wh
     page = check(steward.get(address), "en")
     assert "already the target of М" in page.text
     assert not [a for a in page.all("input") if "checked" in a]
+
+
+def test_a_code_that_no_crosswalk_knows_is_decided_where_its_finding_and_the_home_page_lead(steward, home, db):
+    rows = (Row("ЖАЛАЛ-АБАД", "417030", literal=True, object_label="Jalal-Abad"), Row("НАРЫН", "417040", literal=True))
+    codelists.import_crosswalk(Crosswalk(desks.WALK, rows, version="1"), "unit", clock.now())
+    desks.lay_work(home)
+    now = clock.now()
+    unmapped.keep_unmapped(desks.WALK, "1", "clinic2.csv#clinic2.sex", {"ЖАЛАЛ АБАД": 9, "Асанова Айпери": 1}, now)
+    address = f"/en/desks/suggestions/codes/{desks.WALK}/"
+    finding = Finding.objects.filter(kind="code-unknown").first()
+    assert {"href": address, "class": "button"} in check(
+        steward.get(f"/en/desks/findings/catalogue-{finding.pk}/"), "en"
+    ).all("a")
+    page = check(steward.get(address), "en")
+    assert "Codes that are not shown" in page.text
+    assert {a["value"] for a in page.all("input") if a.get("name") == "code" and "value" in a} >= {"X"}
+    met = unplaced.met(desks.WALK)
+    assert unplaced.count() == len(met)
+    near = {one.code: [c["target"] for c in one.candidates] for one in unplaced.tasks(desks.WALK)}
+    assert near.get("ЖАЛАЛ АБАД", ["417030"])[0] == "417030"
+    steward.post(address, {"code": "X", "target": "417040", "do": "accept", "reason": "the register's own shorthand"})
+    assert "X" not in {row["code"] for row in unplaced.met(desks.WALK)}
+    worked = crosswalk_desk.working(desks.WALK)
+    assert worked.table["X"] == "417040"
+    assert all(row.literal for row in worked.rows if row.subject == "X")
+
+
+def test_an_approved_version_waits_for_nobody_and_can_be_published(steward, people, home, db):
+    desks.grant(home, "reviewer-1", Audience.REVIEWER)
+    desks.suggest()
+    decisions.decide(desks.WALK, "М", "accepted", "one", clock.now(), target="1")
+    crosswalk_desk.make_version(desks.WALK, "1", "reject", "one", clock.now())
+    subject, address = lifecycle.Subject("crosswalk", desks.WALK, "1"), f"/en/desks/crosswalks/{desks.WALK}/?version=1"
+    with Ledger.open(home / "ledger") as ledger:
+        lifecycle.act(subject, "submit", "one", "ready", clock.now(), ledger=ledger)
+        assert "waits for" in check(steward.get(address), "en").text
+        lifecycle.act(subject, "approve", "reviewer-1", "read", clock.now(), ledger=ledger)
+    told = check(steward.get(address), "en").text
+    assert "waits for" not in told.replace("who waits for", "")

@@ -2,20 +2,21 @@
 
 The table is the newest version's rows, with what stewards decided after it was made and what was suggested for codes that it does not have.
 Nothing of a version changes: `make_version` writes the next one, which takes the way of every version (submitted, approved by a second
-person, published). Rows with days or conditions are kept as they are until somebody decides on their code.
+person, published). Rows with days or conditions are kept as they are until somebody decides on their code. A page of the table is cut by
+`codes.crosswalk_page`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from kerege.catalogue.codes import decisions
 from kerege.catalogue.codes.column_desk import COLUMNS
@@ -25,11 +26,25 @@ from kerege.catalogue.codes.versions import CROSSWALK, import_crosswalk, load_cr
 from kerege.catalogue.errors import CodeListVersionUnknown, DecisionRefused
 from kerege.catalogue.lifecycle.doings import State, Subject
 from kerege.catalogue.lifecycle.queries import states
-from kerege.catalogue.models import CodeDecision, CodeSuggestion, CrosswalkVersion, UnmappedCode
+from kerege.catalogue.models import CodeDecision, CodeSuggestion, CrosswalkVersion, SuggestedTarget, UnmappedCode
 from kerege.semantics.crosswalks.sssom import LEXICAL, MANUAL, Crosswalk, Policy, Row, parse_sssom
 
 STATES: Final = ("open", "accepted", "refused", "unmapped")
 _AUTHOR: Final = "kerege:suggest"
+_AT_ONCE: Final = 500
+
+
+class Decided(Protocol):
+    """What of a decision changes rows."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def by(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +142,26 @@ def works() -> list[CrosswalkWork]:
 
 def base_of(crosswalk: str, version: str = "") -> Crosswalk | None:
     """The newest version (or the one named) as it was imported; None when there is none. Parsed once."""
+    key = _key_of(crosswalk, version)
+    return _parsed(*key) if key is not None else None
+
+
+def rows_of(crosswalk: str, version: str = "") -> dict[str, list[Row]]:
+    """The rows of the newest version (or of the one named) by their code, put together once; not to be changed."""
+    key = _key_of(crosswalk, version)
+    return _by_code(*key) if key is not None else {}
+
+
+def states_of(crosswalk: str, version: str = "") -> dict[str, str]:
+    """How each code of that version stands, found out once; not to be changed."""
+    key = _key_of(crosswalk, version)
+    return _states(*key) if key is not None else {}
+
+
+def _key_of(crosswalk: str, version: str) -> tuple[str, str, str] | None:
     rows = CrosswalkVersion.objects.filter(crosswalk=crosswalk)
-    row = (rows.filter(version=version) if version else rows.order_by("-pk")).defer("content").first()
-    return _parsed(crosswalk, row.version, row.digest) if row is not None else None
+    row = (rows.filter(version=version) if version else rows.order_by("-pk")).values_list("version", "digest").first()
+    return (crosswalk, row[0], row[1]) if row is not None else None
 
 
 @lru_cache(maxsize=8)
@@ -138,39 +170,67 @@ def _parsed(crosswalk: str, version: str, _digest: str) -> Crosswalk:
     return parse_sssom(row.content, f"{crosswalk}@{version}")
 
 
+@lru_cache(maxsize=8)
+def _by_code(crosswalk: str, version: str, digest: str) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in _parsed(crosswalk, version, digest).rows:
+        found.setdefault(row.subject, []).append(row)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _states(crosswalk: str, version: str, digest: str) -> dict[str, str]:
+    return {code: line(code, rows).state for code, rows in _by_code(crosswalk, version, digest).items() if code}
+
+
 def working(crosswalk: str) -> Crosswalk:
     """The crosswalk as it stands with every decision: what the next version would hold. Its `version` is the newest one's, "" before."""
-    return _worked(crosswalk, _undone(crosswalk))
+    return _worked(crosswalk, undone(crosswalk))
 
 
-def _undone(crosswalk: str) -> QuerySet[CodeDecision]:
+def undone(crosswalk: str) -> QuerySet[CodeDecision]:
     """Decisions that stand in no version yet, as they were taken."""
     return CodeDecision.objects.filter(crosswalk=crosswalk, written_in=None).order_by("pk")
 
 
 def _worked(crosswalk: str, decided: Iterable[CodeDecision]) -> Crosswalk:
     """The newest version's rows with what was decided, and with what was suggested for codes that it does not have."""
-    base = base_of(crosswalk)
-    rows = base.rows if base is not None else ()
-    by_code: dict[str, list[Row]] = {}
-    for row in rows:
-        by_code.setdefault(row.subject, []).append(row)
-    for suggestion in newest(crosswalk).prefetch_related("candidates").order_by("code"):
-        if suggestion.code not in by_code:
-            by_code[suggestion.code] = list(_suggested(suggestion, base))
-    labels = {t: label for t, label in _target_labels(crosswalk) if label}
-    for decision in decided:
-        by_code[decision.code] = _decided(by_code.get(decision.code, []), decision, labels)
-        if decision.verdict == decisions.ACCEPTED and "" in by_code:  # somebody found a code for what had none
-            by_code[""] = [r for r in by_code[""] if r.object != decision.target]
-    walk = base or Crosswalk(crosswalk)
+    walk = base_of(crosswalk) or Crosswalk(crosswalk)
+    by_code = _work(crosswalk, dict(rows_of(crosswalk)), newest(crosswalk).order_by("code"), decided)
     return replace(walk, rows=tuple(row for found in by_code.values() for row in found), unmapped=Counter())
 
 
-def _target_labels(crosswalk: str) -> Iterator[tuple[str, str]]:
-    from kerege.catalogue.models import SuggestedTarget
+def worked_rows(crosswalk: str, codes: Sequence[str]) -> dict[str, list[Row]]:
+    """These codes' rows as they stand with every decision: only what is about them is read."""
+    base = rows_of(crosswalk)
+    suggested = newest(crosswalk).filter(code__in=codes).order_by("code")
+    decided = undone(crosswalk).filter(code__in=codes)
+    return _work(crosswalk, {code: base[code] for code in codes if code in base}, suggested, decided)
 
-    yield from SuggestedTarget.objects.filter(suggestion__crosswalk=crosswalk).values_list("target", "label").distinct()
+
+def _work(
+    crosswalk: str, by_code: dict[str, list[Row]], suggested: QuerySet[CodeSuggestion], decided: Iterable[CodeDecision]
+) -> dict[str, list[Row]]:
+    base, decided = base_of(crosswalk), list(decided)
+    for suggestion in suggested.prefetch_related("candidates"):
+        if suggestion.code not in by_code:
+            by_code[suggestion.code] = list(_suggested(suggestion, base))
+    labels = {t: label for t, label in _target_labels(crosswalk, {d.target for d in decided}) if label}
+    wordings = base is not None and bool(decided) and any(row.literal for row in base.rows)
+    for decision in decided:
+        rows = with_decision(by_code.get(decision.code, []), decision, labels)
+        by_code[decision.code] = [replace(row, literal=True) for row in rows] if wordings else rows
+        if decision.verdict == decisions.ACCEPTED and "" in by_code:  # somebody found a code for what had none
+            by_code[""] = [r for r in by_code[""] if r.object != decision.target]
+    return by_code
+
+
+def _target_labels(crosswalk: str, targets: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Targets with the labels they were suggested under; asked for some hundreds at a time, of many all are read."""
+    rows = SuggestedTarget.objects.filter(suggestion__crosswalk=crosswalk)
+    if len(targets) <= _AT_ONCE:
+        rows = rows.filter(target__in=targets)
+    yield from rows.values_list("target", "label").distinct()
 
 
 def _suggested(suggestion: CodeSuggestion, base: Crosswalk | None) -> Iterator[Row]:
@@ -186,7 +246,8 @@ def _suggested(suggestion: CodeSuggestion, base: Crosswalk | None) -> Iterator[R
     )  # fmt: skip
 
 
-def _decided(rows: list[Row], decision: CodeDecision, labels: dict[str, str]) -> list[Row]:
+def with_decision(rows: list[Row], decision: Decided, labels: dict[str, str]) -> list[Row]:
+    """A code's rows after a decision on it."""
     code, label = decision.code, next((r.subject_label for r in rows if r.subject_label), "")
     no = [r for r in rows if r.predicate_modifier == "Not"]
     row = Row(
@@ -202,42 +263,8 @@ def _decided(rows: list[Row], decision: CodeDecision, labels: dict[str, str]) ->
     return [*kept, replace(row, predicate_modifier="Not")]
 
 
-def table(crosswalk: str, state: str = "", version: str = "") -> tuple[list[TableRow], dict[str, int], Crosswalk]:
-    """The lines of one state (of all when none is named), the counters of every state, and the crosswalk as it stands.
-
-    version   that version's own rows, whatever was decided and suggested since
-    """
-    walk = (base_of(crosswalk, version) if version else None) or working(crosswalk)
-    lines = [_line(code, rows) for code, rows in _grouped(walk).items()]
-    answered = {line.code for line in lines if line.state != "open"}
-    seen = (
-        UnmappedCode.objects.filter(crosswalk=crosswalk, settled_at=None)
-        .values("code").annotate(n=Sum("records")).order_by("-n", "code")
-    )  # fmt: skip
-    places: Counter[str] = Counter(
-        UnmappedCode.objects.filter(crosswalk=crosswalk, settled_at=None).values_list("code", flat=True)
-    )
-    lines += [
-        TableRow(r["code"], "", "unmapped", records=r["n"], places=places[r["code"]])
-        for r in seen
-        if r["code"] not in answered
-    ]
-    counts = Counter(line.state for line in lines)
-    kept = [line for line in lines if not state or line.state == state]
-    order = {name: n for n, name in enumerate(("unmapped", "open", "accepted", "refused"))}
-    kept.sort(key=lambda line: (order[line.state], -line.records, line.code))
-    return kept, {name: counts[name] for name in STATES}, walk
-
-
-def _grouped(walk: Crosswalk) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in walk.rows:
-        if row.subject:
-            found.setdefault(row.subject, []).append(row)
-    return found
-
-
-def _line(code: str, rows: list[Row]) -> TableRow:
+def line(code: str, rows: list[Row]) -> TableRow:
+    """A code's line of the table, from its rows."""
     leading = [r for r in rows if r.translates]
     label = next((r.subject_label for r in rows if r.subject_label), "")
     if leading:
@@ -276,7 +303,7 @@ def make_version(crosswalk: str, version: str, policy: str, by: str, now: dateti
         raise refuse(str(error)) from error
     # one version after the other, and nobody takes back what is being written; what is decided meanwhile waits for the next version
     list(CrosswalkVersion.objects.select_for_update().filter(crosswalk=crosswalk).only("pk"))
-    decided = list(_undone(crosswalk).select_for_update())
+    decided = list(undone(crosswalk).select_for_update())
     walk = replace(_worked(crosswalk, decided), version=number, policy=wanted)
     if not walk.rows:
         raise refuse("there is nothing to make a version of")

@@ -5,12 +5,11 @@ A version's page shows that version's own rows, for they are what is approved; w
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue.codes import crosswalk_desk
 from kerege.catalogue.codes.column_desk import COLUMNS
+from kerege.catalogue.codes.crosswalk_page import page as table
 from kerege.catalogue.codes.versions import CROSSWALK
 from kerege.catalogue.errors import ImpactUnknown
 from kerege.catalogue.lifecycle.doings import Action, State, Subject, reasons_against, subjects
@@ -20,7 +19,20 @@ from kerege.ground import clock
 from kerege.semantics.mappings.impact import Impact
 from kerege.web import values
 from kerege.web.access import Audience
-from kerege.web.desks.desk_common import act_on, attempt, back, life_of, me, names, need, one_of, pages, posted, show
+from kerege.web.desks.desk_common import (
+    act_on,
+    attempt,
+    back,
+    life_of,
+    me,
+    names,
+    need,
+    one_of,
+    page_number,
+    pages,
+    posted,
+    show,
+)
 
 POLICIES = ("quarantine", "reject", "pass-and-flag", "null-and-flag", "default")
 ROWS = 50
@@ -48,13 +60,17 @@ def one(request: HttpRequest, crosswalk: str) -> HttpResponse:
     if version and not versions.filter(version=version).exists():
         raise Http404
     state = one_of(request.GET.get("state", ""), crosswalk_desk.STATES)
-    lines, counts, walk = crosswalk_desk.table(crosswalk, state, version)
-    if not walk.rows and not lines and not kept:
-        raise Http404
-    if not version and kept and not _changed(crosswalk, walk.rows):
+    found = table(crosswalk, state, version, start=(page_number(request) - 1) * ROWS, size=ROWS)
+    if not version and kept and not found.changed:
         version = kept[0]
-    page = pages(request, len(lines), ROWS, state=state, version=version)
-    shown = lines[page.start : page.start + ROWS]
+        found = table(crosswalk, state, version, start=(page_number(request) - 1) * ROWS, size=ROWS)
+    counts, walk = found.counts, found.walk
+    if not sum(counts.values()) and not kept:
+        raise Http404
+    page = pages(request, found.total, ROWS, state=state, version=version)
+    if page.number != page_number(request):  # past the last one
+        found = table(crosswalk, state, version, start=page.start, size=ROWS)
+    shown = found.lines
     subject = Subject(CROSSWALK, crosswalk, version) if version else None
     kind, _, default = str(walk.policy).partition(" ")
     states = {s.subject.version: s.state.value for s in subjects(CROSSWALK, thing=crosswalk)}
@@ -67,12 +83,6 @@ def one(request: HttpRequest, crosswalk: str) -> HttpResponse:
         "suggested": CodeSuggestion.objects.filter(crosswalk=crosswalk).exists(), "people": names([line.by for line in shown]),
     }  # fmt: skip
     return show(request, "desks/desk_crosswalk.html", context)
-
-
-def _changed(crosswalk: str, rows: tuple[Any, ...]) -> bool:
-    """Whether something was decided or suggested that the newest version does not have: then there is something to make a version of."""
-    base = crosswalk_desk.base_of(crosswalk)
-    return base is None or base.rows != rows
 
 
 def _impact(crosswalk: str) -> Impact | None:
