@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
+import pyoxigraph as ox
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerege.semantics.codelists import grouping, lines
 from kerege.semantics.codelists.codelist import CodeList, Concept, loops
-from kerege.semantics.codelists.integrity import AGREED, CODES, check_file, check_list
-from kerege.semantics.codelists.skos import read_rdf, write_turtle
+from kerege.semantics.codelists.integrity import AGREED, CHECKS, CODES, MOST, check_file, check_list
+from kerege.semantics.codelists.skos import DCTERMS, SCHEMA, SKOS, read_rdf, write_turtle
 
 from .support import country_pack
 
@@ -153,3 +157,164 @@ def test_a_written_list_shows_the_same_faults_as_the_list() -> None:
     broken = CodeList("t:b", (Concept("1", {"en": "a"}, broader="9"), Concept("2", {"en": "b"}, broader="1")))
     assert check_file(write_turtle(broken), "b.ttl") == check_list(broken)
     assert check_list(replace(broken, concepts=()), ("en",))[0].code == "empty_list"
+
+
+# --- grouped answers, held against the joins they stand for ---
+
+_UP = "(skos:broader|^skos:narrower)"
+_MANY_UP = "(skos:broader|^skos:narrower|skos:broaderTransitive|^skos:narrowerTransitive)+"
+_OTHERS = "?about skos:inScheme ?more ; {} ?other . FILTER NOT EXISTS {{ ?other skos:inScheme ?more }}"
+WITNESS = {
+    "label_language_twice": "?about skos:prefLabel ?a, ?b . FILTER(LANG(?a) = LANG(?b) && STR(?a) < STR(?b)) BIND(LANG(?a) AS ?other)",
+    "related_in_line": f"?about skos:related|^skos:related ?other . "
+    f"FILTER(EXISTS {{ ?about {_MANY_UP} ?other }} || EXISTS {{ ?other {_MANY_UP} ?about }})",
+    "notation_twice": "?about skos:notation ?n . ?x skos:notation ?n . ?about skos:inScheme ?s . ?x skos:inScheme ?s . "
+    "FILTER(STR(?about) < STR(?x))",
+    "validity_backwards": "?about schema:validFrom ?from ; schema:validThrough ?to . FILTER(STR(?to) < STR(?from))",
+    "broader_unknown": _OTHERS.format(_UP),
+    "related_unknown": _OTHERS.format("skos:related"),
+    "replacement_unknown": _OTHERS.format("dcterms:isReplacedBy"),
+    "broader_twice": f"?about {_UP} ?other . ?about {_UP} ?way . ?way {_UP}+ ?other . FILTER(?way != ?other && ?way != ?about)",
+    "top_below": f"?about skos:topConceptOf|^skos:hasTopConcept ?s ; {_UP} ?other",
+    "label_twice": "?x skos:prefLabel ?a ; skos:inScheme ?s . ?about skos:prefLabel ?a ; skos:inScheme ?s . "
+    "FILTER(STR(?x) < STR(?about)) BIND(LANG(?a) AS ?more) OPTIONAL { ?about skos:broader ?p } OPTIONAL { ?x skos:broader ?q } "
+    "FILTER((!BOUND(?p) && !BOUND(?q)) || ?p = ?q)",
+}
+NODES = [ox.NamedNode(f"http://e.org/s/{name}") for name in "abcdef"]
+PLACES = [ox.NamedNode(f"http://e.org/{name}") for name in "st"]
+ARROWS = ("broader", "narrower", "broaderTransitive", "related")
+STATEMENTS = st.one_of(
+    st.tuples(st.sampled_from(NODES), st.sampled_from([SKOS + arrow for arrow in ARROWS]), st.sampled_from(NODES)),
+    st.tuples(st.sampled_from(NODES), st.just(DCTERMS + "isReplacedBy"), st.sampled_from(NODES)),
+    st.tuples(
+        st.sampled_from(NODES), st.sampled_from([SKOS + "inScheme", SKOS + "topConceptOf"]), st.sampled_from(PLACES)
+    ),
+    st.tuples(st.sampled_from(NODES), st.just(SKOS + "notation"), st.sampled_from([ox.Literal("1"), ox.Literal("2")])),
+    st.tuples(
+        st.sampled_from(NODES),
+        st.just(SKOS + "prefLabel"),
+        st.sampled_from(
+            [ox.Literal("x", language="en"), ox.Literal("y", language="en"), ox.Literal("x", language="ky")]
+        ),
+    ),
+    st.tuples(
+        st.sampled_from(NODES),
+        st.sampled_from([SCHEMA + "validFrom", SCHEMA + "validThrough"]),
+        st.sampled_from([ox.Literal("2020-01-01"), ox.Literal("2021-01-01")]),
+    ),
+)
+
+
+@given(st.lists(STATEMENTS, max_size=40))
+@settings(max_examples=120, deadline=None)
+def test_what_is_grouped_is_what_the_graph_answers_when_it_is_joined(statements: list[tuple[Any, str, Any]]) -> None:
+    store = ox.Store()
+    store.extend(ox.Quad(about, ox.NamedNode(name), other) for about, name, other in statements)
+    graph = grouping.Graph(store)
+    grouped = {check.code: check for check in CHECKS if not isinstance(check.asked, str)}
+    assert grouped.keys() == WITNESS.keys()
+    for code, pattern in WITNESS.items():
+        prefixes = f"PREFIX skos: <{SKOS}> PREFIX dcterms: <{DCTERMS}> PREFIX schema: <{SCHEMA}> "
+        answer = store.query(f"{prefixes}SELECT DISTINCT ?about ?other ?more WHERE {{ {pattern} }}")
+        assert isinstance(answer, ox.QuerySolutions)
+        joined = {tuple(str(row[name]) for name in ("about", "other", "more")) for row in answer}
+        rows = list(grouped[code].rows(graph))
+        if code in ("notation_twice", "label_twice"):  # which other is told is the nearest, not every one
+            assert {row[0] for row in joined} == {str(row[0]) for row in rows}, code
+        else:
+            assert joined == {tuple(map(str, row)) for row in rows}, code
+            assert len(rows) == len(joined), code
+
+
+def steps(codelist: CodeList) -> int:
+    """Calls made in looking at a list, of Python and of what it is written in."""
+    count = 0
+
+    def counted(*event: Any) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(counted)
+    try:
+        codelist.check()
+        check_list(codelist)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def of(number: int, **also: Any) -> Concept:
+    return Concept(str(number), {"ky": f"а{number}", "ru": f"б{number}", "en": f"c{number}"}, **also)
+
+
+# as far as a list can be from a clean one: n codes, whose faults a join would look for in pairs
+TANGLED = {
+    "one label": lambda n: [Concept(str(i), {"ky": "а", "ru": "б", "en": "c"}) for i in range(n)],
+    "one chain": lambda n: [
+        of(i, broader=str(i - 1) if i else None, related=(str((i + n // 2) % n),)) for i in range(n)
+    ],
+    "many parents": lambda n: [
+        of(
+            i,
+            broader=str(i - 1) if i else None,
+            also_broader=(str(i // 2),) if i > 3 else (),
+            related=(str(n - 1 - i),),
+        )
+        for i in range(n)
+    ],
+    "one loop": lambda n: [of(i, broader=str((i + 1) % n)) for i in range(n)],
+    "all under one": lambda n: [of(i, broader="0" if i else None, related=("0",)) for i in range(n)],
+}
+
+
+@pytest.mark.parametrize("kind", TANGLED)
+def test_what_a_list_costs_grows_with_its_length_and_not_with_the_square_of_it(kind: str) -> None:
+    small, large = (CodeList("t:l", tuple(TANGLED[kind](n)), {"en": "x"}, "1") for n in (100, 400))
+    assert steps(large) < 5 * steps(small)  # the square would be sixteen
+
+
+def test_a_loop_is_told_once_in_words_that_are_bounded() -> None:
+    ring = CodeList("t:l", tuple(TANGLED["one loop"](5_000)), {"en": "x"}, "1")
+    for found in (ring.check(), check_list(ring)):
+        told = [f.message for f in found if f.code == "cycle"]
+        assert len(set(map(id, told))) == 1
+        assert len(told[0]) < 1_000
+        assert "... (5000)" in told[0]
+    assert len(told) == MOST
+
+
+def test_what_joins_itself_is_not_left_to_sparql() -> None:
+    """These go from concept to concept, each with few others; a question that needs two free concepts is to be grouped."""
+    assert {c.code for c in CHECKS if isinstance(c.asked, str)} == {
+        *("class_clash", "label_both_kinds", "mapping_clash", "notation_missing", "replaced_in_force")
+    }
+
+
+@given(
+    st.dictionaries(NAMES, st.lists(NAMES, max_size=3), max_size=6),
+    st.lists(st.tuples(NAMES, NAMES), max_size=8),
+    st.sampled_from([1, 4096]),
+)
+def test_lines_are_what_a_walk_upwards_meets(
+    above: dict[str, list[str]], asked: list[tuple[str, str]], at_once: int
+) -> None:
+    def over(start: str) -> set[str]:
+        seen: set[str] = set()
+        edge = [start]
+        while edge:
+            fresh = [n for n in above.get(edge.pop(), ()) if n not in seen]
+            seen.update(fresh)
+            edge += fresh
+        return seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_AT_ONCE", at_once)
+        found = lines.Lines(above)
+        assert found.reached(asked) == {(low, high) for low, high in asked if high in over(low)}
+        twice = {
+            (node, one)
+            for node, ups in above.items()
+            for one in ups
+            if any(one in over(way) for way in ups if way not in (one, node))
+        }
+        assert sorted(found.doubled()) == sorted(twice)

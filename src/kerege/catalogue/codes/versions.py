@@ -54,7 +54,6 @@ class Imported:
         }  # fmt: skip
 
 
-@transaction.atomic
 def import_codelist(
     codelist: CodeList, by: str, now: datetime, *, origin: str = "", findings: Sequence[Finding] = ()
 ) -> Imported:
@@ -75,28 +74,35 @@ def import_codelist(
     errors = [f for f in found if f.severity == "error"]
     if errors:
         raise CodeListRefused(list=codelist.id, version=version, errors=len(errors), first=str(errors[0]))
-    followed = _chain(kept)
     warnings = tuple(f for f in found if f.severity == "warning")
-    there = CodeListVersion.objects.filter(list_id=codelist.id, version=version).first()
+    with transaction.atomic():
+        return _keep(kept, warnings, by, now, origin)
+
+
+def _keep(kept: CodeList, warnings: tuple[Finding, ...], by: str, now: datetime, origin: str) -> Imported:
+    """The version written, inside a transaction: nothing that takes as long as the list is wrong."""
+    followed = _chain(kept)
+    version = kept.version
+    there = CodeListVersion.objects.filter(list_id=kept.id, version=version).first()
     if there is not None:
-        if differing := _differing(load_codelist(codelist.id, version), kept):
-            raise CodeListVersionTaken(list=codelist.id, version=version, changes=differing)
-        return Imported(codelist.id, version, False, len(kept), there.follows, (), warnings)
-    newest = _newest(CodeListVersion, list_id=codelist.id)
+        if differing := _differing(load_codelist(kept.id, version), kept):
+            raise CodeListVersionTaken(list=kept.id, version=version, changes=differing)
+        return Imported(kept.id, version, False, len(kept), there.follows, (), warnings)
+    newest = _newest(CodeListVersion, list_id=kept.id)
     if not kept.follows and newest is not None:
         kept, followed = replace(kept, follows=newest.version), True
-    changes = diff_codelists(load_codelist(codelist.id, kept.follows), kept) if followed else ()
+    changes = diff_codelists(load_codelist(kept.id, kept.follows), kept) if followed else ()
     content = write_turtle(kept)
     try:
         with transaction.atomic():
             CodeListVersion.objects.create(
-                list_id=codelist.id, version=version, follows=kept.follows, title=kept.title, codes=len(kept),
+                list_id=kept.id, version=version, follows=kept.follows, title=kept.title, codes=len(kept),
                 digest=digest(content.decode()), content=content.decode(), origin=origin[:300], imported_by=by,
                 imported_at=require_utc(now),
             )  # fmt: skip
     except IntegrityError as error:  # somebody imported this number at the same moment
-        raise CodeListVersionTaken(list=codelist.id, version=version, changes="unknown parts") from error
-    return Imported(codelist.id, version, True, len(kept), kept.follows, changes, warnings)
+        raise CodeListVersionTaken(list=kept.id, version=version, changes="unknown parts") from error
+    return Imported(kept.id, version, True, len(kept), kept.follows, changes, warnings)
 
 
 def _chain(codelist: CodeList) -> bool:

@@ -8,12 +8,15 @@ Which code of one list is which of another is `crosswalk`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal
 
 from kerege.ground.text import LANGUAGES, Said
+from kerege.semantics.codelists.lines import Lines
+from kerege.semantics.codelists.lines import Loop as Loop
+from kerege.semantics.codelists.lines import loops as loops
 from kerege.semantics.normalise.folding import fold, latin_key
 
 BASE: Final = "https://kerege.kg/id/"
@@ -181,16 +184,6 @@ class CodeList:
             above.setdefault(concept.notation, []).extend(n for n in concept.above() if n in self)
         return loops(above)
 
-    def _all_above(self, notation: str) -> set[str]:
-        seen: set[str] = set()
-        edge = [notation]
-        while edge:
-            concept = self.get(edge.pop())
-            fresh = [n for n in concept.above() if n not in seen] if concept is not None else []
-            seen.update(fresh)
-            edge += fresh
-        return seen
-
     def check(self, languages: Iterable[str] = LANGUAGES) -> tuple[Finding, ...]:
         """Everything wrong with the list, errors first; an empty tuple means a clean list."""
         found = [
@@ -252,9 +245,9 @@ class CodeList:
                     said = Said("broader_unknown", "{other} is not in the list", other=above)
                     yield Finding("broader_unknown", concept.notation, said, "error")
         for loop in self.loops():
-            way = " -> ".join((*loop.way, loop.way[0]))
+            said = round_words(loop.way[: MOST_STEPS + 1], len(loop.way))
             for notation in loop.members:
-                yield Finding("cycle", notation, Said("cycle", "it is above itself: {way}", way=way), "error")
+                yield Finding("cycle", notation, said, "error")
 
     def _check_relations(self) -> Iterator[Finding]:
         for concept in self.concepts:
@@ -272,79 +265,20 @@ class CodeList:
                     said = Said("replaced_in_force", "it is replaced by {other} and has no last day", other=other)
                     yield Finding("replaced_in_force", concept.notation, said, "warning")
         tied = {(c.notation, other) for c in self.concepts for other in c.related}
-        for notation, other in sorted(tied | {(b, a) for a, b in tied}):
-            if other in self._all_above(notation) or notation in self._all_above(other):
-                said = Said(
-                    "related_in_line", "it is related to {other}, which is above or below it (S27)", other=other
-                )
-                yield Finding("related_in_line", notation, said, "error")
+        tied |= {(b, a) for a, b in tied}
+        if not tied:
+            return
+        lines = Lines({c.notation: tuple(c.above()) for c in self._by_notation.values()})
+        found = lines.reached(tied)
+        for notation, other in sorted(found | {(b, a) for a, b in found}):
+            said = Said("related_in_line", "it is related to {other}, which is above or below it (S27)", other=other)
+            yield Finding("related_in_line", notation, said, "error")
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """A group of nodes that are all above themselves (each reaches each), and one shortest way round through the smallest of them."""
-
-    members: tuple[str, ...]
-    way: tuple[str, ...]
+MOST_STEPS: Final = 100  # of a loop that are named
 
 
-def loops(above: Mapping[str, Iterable[str]]) -> tuple[Loop, ...]:
-    """The loops of a "has above it" relation, by their smallest member.
-
-    Tarjan's strongly connected components, without recursion: time grows with nodes and arrows, and a list of any depth is safe.
-    """
-    ups = {node: tuple(dict.fromkeys(found)) for node, found in above.items()}
-    order: dict[str, int] = {}
-    low: dict[str, int] = {}
-    open_: dict[str, None] = {}
-    found: list[Loop] = []
-    for start in ups:
-        if start in order:
-            continue
-        walk: list[tuple[str, Iterator[str]]] = []
-        step: str | None = start
-        while step is not None or walk:
-            if step is not None:
-                order[step] = low[step] = len(order)
-                open_[step] = None
-                walk.append((step, iter(ups.get(step, ()))))
-            node, rest = walk[-1]
-            step = None
-            for other in rest:
-                if other not in order:
-                    step = other
-                    break
-                if other in open_:
-                    low[node] = min(low[node], order[other])
-            if step is not None:
-                continue
-            walk.pop()
-            if walk:
-                low[walk[-1][0]] = min(low[walk[-1][0]], low[node])
-            if low[node] == order[node]:
-                members: list[str] = []
-                while not members or members[-1] != node:
-                    members.append(open_.popitem()[0])
-                if len(members) > 1 or node in ups.get(node, ()):
-                    found.append(Loop(tuple(sorted(members)), _way_round(min(members), set(members), ups)))
-    return tuple(sorted(found, key=lambda loop: loop.members))
-
-
-def _way_round(start: str, inside: set[str], ups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """A shortest way from `start` back to itself through nodes of its group."""
-    came: dict[str, str] = {}
-    edge = [start]
-    while edge:
-        after = []
-        for node in edge:
-            for other in ups.get(node, ()):
-                if other == start:
-                    way = [node]
-                    while way[-1] != start:
-                        way.append(came[way[-1]])
-                    return tuple(reversed(way))
-                if other in inside and other not in came:
-                    came[other] = node
-                    after.append(other)
-        edge = after
-    raise AssertionError("a group of more than one node has a way round")
+def round_words(way: Sequence[str], length: int) -> Said:
+    """A loop in words, one for all who are in it: the whole `way` round, or the first `MOST_STEPS` of its `length` codes."""
+    told = [*way, way[0]] if length <= MOST_STEPS else [*way[:MOST_STEPS], f"... ({length})", way[0]]
+    return Said("cycle", "it is above itself: {way}", way=" -> ".join(told))

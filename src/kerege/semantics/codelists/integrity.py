@@ -1,24 +1,28 @@
-"""Integrity of code lists as graphs: twenty questions, asked in SPARQL and by one walk, of SKOS data on pyoxigraph.
+"""Integrity of code lists as graphs: twenty questions of SKOS data on pyoxigraph, each answered in a time that grows with the list.
 
 The conditions are those of the SKOS Reference (W3C, 2009) that a list in use depends on (S9, S13, S14, S27, S46) and the everyday faults that
 quality checkers for SKOS look for (qSKOS names about 26; the list was read, none of its code). `CodeList.check` asks the same of a list in memory;
 where both can see a fault their verdicts agree (`AGREED`), and `skosify`, a tool of others, agrees on cycles, S13, S14, S27 and redundant
 hierarchy (tests/outside). What only a graph can hold (S9, S46, two preferred labels in one language) is asked here alone.
 
-Every finding has a stable code, a severity and a sentence; the loops of a hierarchy are named whole. Findings per question are bounded by `MOST`.
+What SPARQL answers concept by concept is asked in SPARQL; what it would join with itself is grouped (`grouping`, `lines`).
+
+Every finding has a stable code, a severity and a sentence; a loop of a hierarchy is named whole up to `MOST_STEPS`.
+Findings per question are bounded by `MOST`.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, cast
 
 import pyoxigraph as ox
 
 from kerege.ground.text import LANGUAGES, Said
-from kerege.semantics.codelists.codelist import CodeList, Finding, Severity, loops
+from kerege.semantics.codelists import grouping
+from kerege.semantics.codelists.codelist import MOST_STEPS, CodeList, Finding, Severity, loops, round_words
 from kerege.semantics.codelists.skos import (
     DCTERMS,
     SCHEMA,
@@ -33,29 +37,29 @@ from kerege.semantics.codelists.skos import (
 
 MOST: Final = 1000  # findings of one code; a list with more of a kind is told by its first thousand
 _PREFIXES: Final = f"PREFIX skos: <{SKOS}> PREFIX dcterms: <{DCTERMS}> PREFIX schema: <{SCHEMA}> "
-_UP: Final = "(skos:broader|^skos:narrower)"
-_MANY_UP: Final = "(skos:broader|^skos:narrower|skos:broaderTransitive|^skos:narrowerTransitive)+"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question: `pattern` binds ?about (what is at fault), and where `message` says so ?other and ?more; `condition` its SKOS number."""
+    """One question: `asked` binds ?about (what is at fault), and where `message` says so ?other and ?more; `condition` its SKOS number."""
 
     code: str
     severity: Severity
     message: str
-    pattern: str
+    asked: str | grouping.Answer
     condition: str = ""
 
-    def query(self) -> str:
-        return (
-            f"{_PREFIXES}SELECT DISTINCT ?about ?other ?more WHERE {{ {self.pattern} }} "
-            f"ORDER BY ?about ?other ?more LIMIT {MOST}"
+    def rows(self, graph: grouping.Graph) -> Iterator[grouping.Row]:
+        """What the graph answers; no more than `MOST`."""
+        if not isinstance(self.asked, str):
+            yield from islice(self.asked(graph), MOST)
+            return
+        answer = graph.store.query(
+            f"{_PREFIXES}SELECT DISTINCT ?about ?other ?more WHERE {{ {self.asked} }} ORDER BY ?about ?other ?more LIMIT {MOST}"
         )
-
-
-def _outside(path: str) -> str:
-    return f"?about skos:inScheme ?more ; {path} ?other . FILTER NOT EXISTS {{ ?other skos:inScheme ?more }}"
+        assert isinstance(answer, ox.QuerySolutions), "every check is a SELECT"
+        for row in answer:
+            yield row["about"], row["other"], row["more"]
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -64,35 +68,23 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("label_both_kinds", "warning", "{other} is its preferred and an alternative or hidden label at once",
           "{ ?about skos:prefLabel ?other ; skos:altLabel|skos:hiddenLabel ?other } UNION { ?about skos:altLabel ?other ; skos:hiddenLabel ?other }",
           "S13"),
-    Check("label_language_twice", "error", "it has two preferred labels in {other}",
-          "?about skos:prefLabel ?a, ?b . FILTER(LANG(?a) = LANG(?b) && STR(?a) < STR(?b)) BIND(LANG(?a) AS ?other)", "S14"),
-    Check("related_in_line", "error", "it is related to {other}, which is above or below it",
-          f"?about skos:related|^skos:related ?other . "
-          f"FILTER(EXISTS {{ ?about {_MANY_UP} ?other }} || EXISTS {{ ?other {_MANY_UP} ?about }})", "S27"),
+    Check("label_language_twice", "error", "it has two preferred labels in {other}", grouping.labels_in_one_language, "S14"),
+    Check("related_in_line", "error", "it is related to {other}, which is above or below it", grouping.related_in_line, "S27"),
     Check("mapping_clash", "error", "it matches {other} exactly and is broader, narrower or related to it at once",
           "?about skos:exactMatch|^skos:exactMatch ?other ; "
           "skos:broadMatch|skos:narrowMatch|skos:relatedMatch|^skos:relatedMatch ?other", "S46"),
     Check("notation_missing", "error", "it has no notation",
           "?about a skos:Concept . FILTER NOT EXISTS { ?about skos:notation ?n . FILTER(STRLEN(REPLACE(STR(?n), '[ \\\\t]', '')) > 0) }"),
-    Check("notation_twice", "error", "the notation is given to {other} as well",
-          "?about skos:notation ?n . ?other skos:notation ?n . ?about skos:inScheme ?s . ?other skos:inScheme ?s . "
-          "FILTER(STR(?about) < STR(?other))"),
-    Check("validity_backwards", "error", "it ends before it begins",
-          "?about schema:validFrom ?from ; schema:validThrough ?to . FILTER(STR(?to) < STR(?from))"),
-    Check("broader_unknown", "error", "{other} is not in the list", _outside(_UP)),
-    Check("related_unknown", "error", "{other} is not in the list", _outside("skos:related")),
-    Check("replacement_unknown", "error", "it is replaced by {other}, which is not in the list", _outside("dcterms:isReplacedBy")),
+    Check("notation_twice", "error", "the notation is given to {other} as well", grouping.notations_twice),
+    Check("validity_backwards", "error", "it ends before it begins", grouping.validity_backwards),
+    Check("broader_unknown", "error", "{other} is not in the list", grouping.ABOVE),
+    Check("related_unknown", "error", "{other} is not in the list", grouping.RELATED),
+    Check("replacement_unknown", "error", "it is replaced by {other}, which is not in the list", grouping.REPLACED),
     Check("replaced_in_force", "warning", "it is replaced by {other} and has no last day",
           "?about a skos:Concept ; dcterms:isReplacedBy ?other . FILTER NOT EXISTS { ?about schema:validThrough ?to }"),
-    Check("broader_twice", "warning", "{other} is directly above it and above another of its parents",
-          f"?about {_UP} ?other . ?about {_UP} ?way . ?way {_UP}+ ?other . FILTER(?way != ?other && ?way != ?about)"),
-    Check("top_below", "warning", "it is a top concept and has {other} above it",
-          f"?about skos:topConceptOf|^skos:hasTopConcept ?s ; {_UP} ?other"),
-    Check("label_twice", "warning", "its {more} label is also that of {other}",
-          "?other skos:prefLabel ?a ; skos:inScheme ?s . ?about skos:prefLabel ?a ; skos:inScheme ?s . "
-          "FILTER(STR(?other) < STR(?about)) BIND(LANG(?a) AS ?more) "
-          "OPTIONAL { ?about skos:broader ?p } OPTIONAL { ?other skos:broader ?q } "
-          "FILTER((!BOUND(?p) && !BOUND(?q)) || ?p = ?q)"),
+    Check("broader_twice", "warning", "{other} is directly above it and above another of its parents", grouping.parents_twice),
+    Check("top_below", "warning", "it is a top concept and has {other} above it", grouping.tops_below),
+    Check("label_twice", "warning", "its {more} label is also that of {other}", grouping.labels_twice),
 )  # fmt: skip
 _OUTSIDE: Final = frozenset({"broader_unknown", "related_unknown", "replacement_unknown"})
 _LABEL: Final = "?about a skos:Concept . FILTER NOT EXISTS {{ ?about skos:prefLabel ?l . FILTER(LANG(?l) = '{language}' && STRLEN(STR(?l)) > 0) }}"
@@ -136,14 +128,15 @@ def check_file(
 
 def check_graph(store: ox.Store, languages: Iterable[str] = LANGUAGES) -> tuple[Finding, ...]:
     """Everything wrong with the SKOS data in `store`, errors first; an empty tuple means clean."""
-    found = [finding for check in CHECKS for finding in _asked(store, check)]
+    graph = grouping.Graph(store)
+    found = [finding for check in CHECKS for finding in _asked(graph, check)]
     for language in languages:
         pattern = _LABEL.format(language=language)
-        found += _asked(store, Check("label_missing", "warning", "no label in {language}", pattern), language=language)
+        found += _asked(graph, Check("label_missing", "warning", "no label in {language}", pattern), language=language)
     if store.query(_TREE):
         message = "it is neither above, below nor related to any other, and no top concept"
-        found += _asked(store, Check("orphan", "warning", message, _ORPHAN))
-    found += _cycles(store)
+        found += _asked(graph, Check("orphan", "warning", message, _ORPHAN))
+    found += _cycles(graph)
     if not any(True for _ in store.quads_for_pattern(None, None, ox.NamedNode(SKOS + "ConceptScheme"))):
         found.append(Finding("scheme_missing", "", Said("scheme_missing", "there is no skos:ConceptScheme"), "error"))
     if not any(True for _ in store.quads_for_pattern(None, None, ox.NamedNode(SKOS + "Concept"))):
@@ -151,38 +144,30 @@ def check_graph(store: ox.Store, languages: Iterable[str] = LANGUAGES) -> tuple[
     return tuple(sorted(dict.fromkeys(found), key=lambda f: (f.severity != "error", f.code, f.notation)))
 
 
-def _asked(store: ox.Store, check: Check, **facts: str) -> Iterator[Finding]:
-    answer = store.query(check.query())
-    assert isinstance(answer, ox.QuerySolutions), "every check is a SELECT"
-    for row in answer:
-        about = _named(store, row["about"])
-        other, more = (_named(store, row[name]) if row[name] is not None else "" for name in ("other", "more"))
-        if check.code in _OUTSIDE and isinstance(row["other"], ox.NamedNode | ox.BlankNode):
-            other = name_outside(row["other"], cast("ox.NamedNode | ox.BlankNode", row["more"]))
+def _asked(graph: grouping.Graph, check: Check, **facts: str) -> Iterator[Finding]:
+    for subject, object_, said_of in check.rows(graph):
+        about = _named(graph.store, subject)
+        other, more = (_named(graph.store, term) if term is not None else "" for term in (object_, said_of))
+        if check.code in _OUTSIDE and isinstance(object_, ox.NamedNode | ox.BlankNode):
+            other = name_outside(object_, cast("ox.NamedNode | ox.BlankNode", said_of))
         words = f"{check.message} ({check.condition})" if check.condition else check.message
         said = Said(check.code, words, other=other, more=more, **facts)
-        yield Finding(check.code, about, said, check.severity, _iri(row["about"]))
+        yield Finding(check.code, about, said, check.severity, _iri(subject))
 
 
-def _cycles(store: ox.Store) -> Iterator[Finding]:
+def _cycles(graph: grouping.Graph) -> Iterator[Finding]:
     """Loops by walking, not by a property path: a path query on a large tree costs the closure, a walk every arrow once."""
-    above: dict[str, list[str]] = defaultdict(list)
+    above: dict[str, list[str]] = {}
     names: dict[str, object] = {}
-    for predicate, turned in (("broader", False), ("narrower", True)):
-        for quad in store.quads_for_pattern(None, ox.NamedNode(SKOS + predicate), None):
-            low, high = (quad.object, quad.subject) if turned else (quad.subject, quad.object)
-            names[str(low)], names[str(high)] = low, high
-            above[str(low)].append(str(high))
+    for low, highs in graph.ups.items():
+        names |= {str(term): term for term in (low, *highs)}
+        above[str(low)] = [str(high) for high in highs]
+    told = 0
     for ring in loops(above):
-        way = " -> ".join(_named(store, names[node]) for node in (*ring.way, ring.way[0]))
-        for node in ring.members:
-            yield Finding(
-                "cycle",
-                _named(store, names[node]),
-                Said("cycle", "it is above itself: {way}", way=way),
-                "error",
-                _iri(names[node]),
-            )
+        said = round_words([_named(graph.store, names[node]) for node in ring.way[: MOST_STEPS + 1]], len(ring.way))
+        for node in ring.members[: MOST - told]:
+            told += 1
+            yield Finding("cycle", _named(graph.store, names[node]), said, "error", _iri(names[node]))
 
 
 def _iri(term: object) -> str:
