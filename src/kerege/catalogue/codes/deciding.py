@@ -99,7 +99,7 @@ def _equals(crosswalk: str, code: str) -> list[str]:
         )
     )
     base = base_of(crosswalk)
-    left = [
+    left: list[dict[str, Any]] = [
         {"target": c.target, "score": c.score}
         for c in newest.candidates.all()
         if c.target not in refused and not (base is not None and base.denies(code, c.target))

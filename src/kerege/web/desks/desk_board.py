@@ -11,10 +11,10 @@ from django.urls import reverse
 
 from kerege.catalogue.board import doings as plan
 from kerege.catalogue.board.report import pace_lines
-from kerege.catalogue.board.rules import DatasetLine, Measure, Step
+from kerege.catalogue.board.rules import DatasetFacts, DatasetLine, Measure, Step
 from kerege.catalogue.board.words import step_text
 from kerege.catalogue.errors import BoardInvalid
-from kerege.catalogue.models import CriticalDataset, Dataset
+from kerege.catalogue.models import CriticalDataset, Dataset, UnmappedCode
 from kerege.ground import clock
 from kerege.web import labels
 from kerege.web.access import Audience
@@ -53,6 +53,7 @@ def _context(request: HttpRequest, *, printed: bool) -> dict[str, Any]:
     page = pages(request, len(view.lines), len(view.lines) or 1 if printed else 15)
     known = labels.organisations()
     last = view.history[-30:]
+    walks = dict(UnmappedCode.objects.filter(settled_at=None).order_by("-pk").values_list("place", "crosswalk"))
     marked = CriticalDataset.objects.filter(dataset=OuterRef("pk"), ended_at=None)
     return context | {
         "choice": None if printed else choice(request, Dataset.objects.filter(~Exists(marked))),
@@ -62,12 +63,12 @@ def _context(request: HttpRequest, *, printed: bool) -> dict[str, Any]:
             for m in Measure
         ],
         "share": view.done / view.total if view.total else 0.0,
-        "lines": [_line(line, view, known) for line in view.lines[page.start : page.start + page.size]],
+        "lines": [_line(line, view, known, walks) for line in view.lines[page.start : page.start + page.size]],
         "history": [(p.day, p.done) for p in last],
     }  # fmt: skip
 
 
-def _line(line: DatasetLine, view: plan.Board, known: dict[str, Any]) -> dict[str, Any]:
+def _line(line: DatasetLine, view: plan.Board, known: dict[str, Any], walks: dict[str, str]) -> dict[str, Any]:
     facts = line.facts
     source, _, table = facts.dataset.rpartition("#")
     return {
@@ -77,11 +78,16 @@ def _line(line: DatasetLine, view: plan.Board, known: dict[str, Any]) -> dict[st
             {"rule": view.rules[m], "count": c, "share": c.done / c.total if c.total else float(c.complete)}
             for m, c in line.counts.items()
         ],
-        "steps": [{"text": step_text(s, language()), "address": _address(s, facts.dataset_id), "command": s.command} for s in line.steps],
+        "steps": [{"text": step_text(s, language()), "address": _address(s, facts, walks), "command": s.command} for s in line.steps],
     }  # fmt: skip
 
 
-def _address(step: Step, dataset_id: int) -> str:
+def _address(step: Step, facts: DatasetFacts, walks: dict[str, str]) -> str:
+    """Where the step is done; for codes without a place the desk of the crosswalk that did not know them."""
+    met = [walks[place] for column in step.columns if (place := f"{facts.dataset}.{column}") in walks]
+    if step.kind == "harmonise" and met:
+        return reverse("desks-codes", args=(language(), met[0]))
+    dataset_id = facts.dataset_id
     name, of_dataset = _DESK.get(step.kind, ("desks", False))
     return reverse(name, args=(language(), str(dataset_id)) if of_dataset else (language(),))
 

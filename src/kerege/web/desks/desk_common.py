@@ -19,7 +19,7 @@ from django.urls import reverse
 
 from kerege.catalogue.errors import ReasonNamesPerson
 from kerege.catalogue.lifecycle import doings as lifecycle
-from kerege.catalogue.lifecycle.rules import Action, Subject
+from kerege.catalogue.lifecycle.rules import Action, State, Subject
 from kerege.catalogue.reasons import without_persons
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
@@ -194,7 +194,8 @@ def life_of(request: HttpRequest, subject: Subject) -> dict[str, Any]:
         for a in state.allowed
         if a is not Action.DRAFT and ((a in BY_STEWARD and may.steward) or (a in BY_REVIEWER and may.reviewer))
     ]
-    waits = [a.value for a in state.allowed if a in BY_REVIEWER and not may.reviewer]
+    waits = Action.APPROVE in state.allowed and not may.reviewer
+    ready = Action.PUBLISH in state.allowed and state.state is State.APPROVED
     path = ["draft", "submitted", "approved", "published"]
     if state.state.value in ("returned",):
         path[1:1] = ["returned"]
@@ -206,7 +207,7 @@ def life_of(request: HttpRequest, subject: Subject) -> dict[str, Any]:
     mine = [a for a in mine if not (own and a is Action.APPROVE)]  # nobody is offered what would be refused
     return {
         "subject": subject, "seen": seen, "state": state.state.value, "since": state.since, "actions": [a.value for a in mine],
-        "history": [{"view": a, "name": known.get(a.by, a.by)} for a in reversed(done)], "waits": bool(waits), "own": own, "track": track,
+        "history": [{"view": a, "name": known.get(a.by, a.by)} for a in reversed(done)], "waits": waits, "ready": ready, "own": own, "track": track,
     }  # fmt: skip
 
 

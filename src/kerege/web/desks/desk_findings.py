@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue.browse.organisations import together
+from kerege.catalogue.models import UnmappedCode
 from kerege.ground import clock
 from kerege.reconcile import answering
 from kerege.reconcile import desk_findings as desk
@@ -90,9 +91,18 @@ def one(request: HttpRequest, finding_id: str) -> HttpResponse:
         "answers": answers, "withdraws": bool(withdraws), "sent_by": _by(found.sent_by, called),
         "closed_by": desk_findings_words.evidence(found.group, found.evidence),
         "evidence": word(f"evidence.{found.kind}") if has(f"evidence.{found.kind}") else word("evidence.other"),
+        "crosswalk": _crosswalk(found),
         "term": days.get(STEWARD if found.group == "unmapped" else "", days["default"]), "basis": rules.terms.legal_basis,
     }  # fmt: skip
     return show(request, "desks/desk_finding.html", context)
+
+
+def _crosswalk(found: DeskFinding) -> str:
+    """The crosswalk at whose desk a code without a place is decided; "" for another finding."""
+    if found.group != "unmapped":
+        return ""
+    named = str(found.facts.get("crosswalk", "")) or found.detail.rpartition(" has no target in ")[2]
+    return named if UnmappedCode.objects.filter(crosswalk=named).exists() else ""
 
 
 def _sees(request: HttpRequest, found: DeskFinding, mine: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from kerege.catalogue.codes import crosswalk_desk
+from kerege.catalogue.codes import crosswalk_desk, unplaced
 from kerege.catalogue.codes.column_desk import progress
 from kerege.catalogue.lifecycle import queries as lifecycle_queries
 from kerege.catalogue.lifecycle.rules import State
@@ -25,7 +25,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if may.steward or may.data_owner or may.reviewer:
         counts = {
             "harvests": Plan.objects.filter(status=Plan.OPEN).count(),
-            "suggestions": crosswalk_desk.undecided().count() + progress(most=1)[1],
+            "suggestions": crosswalk_desk.undecided().count() + unplaced.count() + progress(most=1)[1],
             "crosswalks": lifecycle_queries.count("crosswalk", State.SUBMITTED, State.APPROVED),
             "findings": desk_findings.total(clock.now(), findings_of(request)),
             "contracts": ContractVersion.objects.count(),

@@ -11,10 +11,10 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from kerege.catalogue.codes import column_desk, crosswalk_desk, deciding, decisions
+from kerege.catalogue.codes import column_desk, crosswalk_desk, deciding, decisions, unplaced
 from kerege.catalogue.codes.concepts import load_concepts
 from kerege.catalogue.errors import DatasetUnknown
-from kerege.catalogue.models import CodeSuggestion, Dataset
+from kerege.catalogue.models import CodeDecision, CodeSuggestion, Dataset
 from kerege.ground import clock
 from kerege.web import values
 from kerege.web.access import Audience
@@ -27,7 +27,8 @@ MOST_SURE = 500
 
 def overview(request: HttpRequest) -> HttpResponse:
     """Crosswalks and datasets with something to decide."""
-    walks = [w for w in crosswalk_desk.works() if w.waiting]
+    every = [(w, w.waiting + (unplaced.count([w.crosswalk]) if w.unmapped else 0)) for w in crosswalk_desk.works()]
+    walks = [(w, waiting) for w, waiting in every if waiting]
     first, total = column_desk.progress(most=PAGE)
     page = pages(request, max(total, len(walks)))
     datasets = first if page.number == 1 else column_desk.progress(start=page.start, most=page.size)[0]
@@ -39,22 +40,35 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 def codes(request: HttpRequest, crosswalk: str) -> HttpResponse:
     """One crosswalk's codes that wait."""
-    if crosswalk == column_desk.COLUMNS or not CodeSuggestion.objects.filter(crosswalk=crosswalk).exists():
+    met, masked = len(unplaced.met(crosswalk)), unplaced.masked(crosswalk)
+    suggested = CodeSuggestion.objects.filter(crosswalk=crosswalk).exists()
+    if crosswalk == column_desk.COLUMNS or not (suggested or met or masked or _decided_on(crosswalk)):
         raise Http404
     if request.method == "POST":
         need(request, Audience.STEWARD)
         _decide_code(request, crosswalk)
         return back("desks-codes", crosswalk, page=_page(page_number(request)))
-    found, waiting = crosswalk_desk.queue(crosswalk, start=(page_number(request) - 1) * AT_ONCE, most=AT_ONCE)
+    start = (page_number(request) - 1) * AT_ONCE
+    found = unplaced.tasks(
+        crosswalk, start=start, most=AT_ONCE
+    )  # what data has and nobody placed comes before what was suggested
+    more, waiting = crosswalk_desk.queue(crosswalk, start=max(0, start - met), most=AT_ONCE - len(found))
+    found, waiting = [*found, *more], waiting + met
     if not found and waiting:  # the last page's were decided: what is left is before
         return back("desks-codes", crosswalk, page=_page(pages(request, waiting, AT_ONCE).number))
-    of = crosswalk_desk.newest(crosswalk).count()
+    of = crosswalk_desk.newest(crosswalk).count() + met
     context = {
         "crosswalk": crosswalk, "items": _items(crosswalk, found), "waiting": waiting, "of": of, "done": of - waiting,
         "share": (of - waiting) / of if of else 1.0, "pages": pages(request, waiting, AT_ONCE),
         "sure": crosswalk_desk.undecided(crosswalk).filter(said="accept").count(), "measured": decisions.measure(crosswalk),
+        "masked": masked,
     }  # fmt: skip
     return show(request, "desks/desk_codes.html", context)
+
+
+def _decided_on(crosswalk: str) -> bool:
+    """Whether somebody decided here: the page is there when the last code was."""
+    return CodeDecision.objects.filter(crosswalk=crosswalk).exists()
 
 
 def _page(number: int) -> str:
