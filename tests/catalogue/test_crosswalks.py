@@ -52,7 +52,9 @@ def test_a_refused_candidate_is_not_asked_again_and_an_accepted_code_can_be_refu
 
 
 def test_who_finds_a_code_for_what_had_none_takes_away_what_said_so() -> None:
-    walk = crosswalks.accept(Crosswalk("w", (Row("", "1"), Row("", "2"), Row("b", None))), "a", "1", "unit")
+    walk = crosswalks.accept(
+        Crosswalk("w", (Row("", "1"), Row("", "2"), Row("b", None))), "a", "1", "unit", new_code=True
+    )
     walk.require_single()
     assert (walk.table, [r.object for r in walk.rows if not r.subject]) == ({"a": "1"}, ["2"])
 

@@ -82,10 +82,40 @@ def test_a_code_means_what_it_meant_on_the_records_day_and_under_its_other_cells
     report = harmonise(source, pick(source), [step], tmp_path / "out.csv", given=Given("opened", {"urban": "town"}))
     found = rows_of(tmp_path / "out.csv")
     assert [r["to"] for r in found] == ["primary", "basic", "basic", "", "", "city", "village", "village"]
-    assert [r["problems"] for r in found[3:5]] == ["opened: not a date; kind: unknown code", "kind: unknown code"]
-    assert report.steps[0].unmapped == {"5": 2}
+    assert [r["problems"] for r in found[3:5]] == ["opened: not a date; kind: no day", "kind: no day"]
+    assert (report.steps[0].unmapped, report.steps[0].undecided) == ({}, {"no day": 2}), "the code is known"
     harmonise(source, pick(source), [step], tmp_path / "then.csv", given=Given("2019-06-01", {"urban": "town"}))
     assert [r["to"] for r in rows_of(tmp_path / "then.csv")][:5] == ["primary"] * 5
+
+
+def test_a_known_code_of_which_no_row_holds_is_told_and_counted_apart_from_codes_nobody_knows(
+    write_csv: WriteCsv, tmp_path: Path
+) -> None:
+    walk = Crosswalk("school", (*DATED.rows[1:2], Row("7", "city", conditions=(Condition("urban", ("yes",)),))))
+    path, file = write_csv("s.csv", ["kind", "opened", "town"], [*SCHOOLS, ["8", "", ""]]), tmp_path / "w.sssom.tsv"
+    file.write_bytes(write_sssom(walk))
+    asked = [
+        "harmonise",
+        str(path),
+        "--column",
+        f"kind=to:{file}",
+        "--as-of",
+        "opened",
+        "--given",
+        "urban=town",
+        "--out",
+        str(tmp_path / "o.csv"),
+    ]
+    said = CliRunner().invoke(main, asked).output
+    assert "kind: 3 mapped, 0 empty, 1 unmapped" in said
+    assert [" ".join(line.split()) for line in said.splitlines()[2:5]] == [
+        "3 known code, no condition holds",
+        "2 known code, no day",
+        "1 8",
+    ]
+    aside = [r["problems"] for r in rows_of(quarantine_path(tmp_path / "o.csv"))]
+    assert aside[0] == "kind: no condition holds"
+    assert aside[-1] == "kind: unknown code"
 
 
 def test_a_crosswalk_that_depends_on_more_than_the_code_does_not_run_without_it(

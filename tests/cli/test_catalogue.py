@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kerege.cli import main
+from kerege.semantics.crosswalks.sssom import Crosswalk, Row, read_sssom, write_sssom
 
 PEOPLE = "code,name,area\n" + "".join(f"{i},School {i},{'ABC'[i % 3]}\n" for i in range(30))
 AREAS = "id,title\n1,Aaaland\n2,Bbbland\n"
@@ -106,8 +107,37 @@ def test_a_target_the_file_names_nowhere_is_refused_unless_it_is_meant(folder: P
     assert "--new-target" in said
     assert walk.read_bytes() == before
     assert "C -> 11" in run(["crosswalk", "accept", walk, "C", "11", "--by", "unit", "--new-target"]).output
-    assert "had no code" not in run(["crosswalk", "accept", walk, "C", "1", "--by", "unit"]).output
-    assert f"{walk} had no code Q before" in run(["crosswalk", "accept", walk, "Q", "1", "--by", "unit"]).stderr
+
+
+@pytest.mark.django_db
+def test_a_slip_is_corrected_to_a_candidate_the_file_no_longer_names(folder: Path) -> None:
+    walk = folder / "w.sssom.tsv"
+    walk.write_text(run_suggest(folder))
+    run(["crosswalk", "accept", walk, "A", "2", "--by", "unit", "--reason", "a slip to come"])
+    run(["crosswalk", "refuse", walk, "C", "--by", "unit"])
+    assert [(r.subject, r.object) for r in read_sssom(walk).rows] == [("B", "2"), ("A", "2"), ("C", None)]
+    assert (
+        "catalogue.target_unknown"
+        in run(["crosswalk", "accept", walk, "A", "1", "--by", "unit", "--no-keep"], expect=2).output
+    )
+    assert "A -> 1" in run(["crosswalk", "accept", walk, "A", "1", "--by", "unit", "--reason", "a slip"]).output
+
+
+@pytest.mark.django_db
+def test_a_source_code_nobody_knows_is_refused_unless_it_is_meant(folder: Path) -> None:
+    walk = folder / "w.sssom.tsv"
+    walk.write_text(run_suggest(folder))
+    before = walk.read_bytes()
+    for words in (["accept", walk, "A99", "1"], ["refuse", walk, "A99"], ["refuse", walk, "A99", "1"]):
+        said = run(["crosswalk", *words, "--by", "unit"], expect=2).output
+        assert ("catalogue.source_code_unknown" in said, "--new-code" in said) == (True, True)
+    assert walk.read_bytes() == before
+    assert "A99 has no counterpart" in run(["crosswalk", "refuse", walk, "A99", "--by", "unit", "--new-code"]).output
+    listed = folder / "sex.sssom.tsv"
+    listed.write_bytes(write_sssom(Crosswalk("s", (Row("M", "1"),), object_source="kg:sex")))
+    assert "M -> 2" in run(["crosswalk", "accept", listed, "M", "2", "--by", "unit", "--reason", "by its name"]).output, (
+        "a code of the list it leads to"
+    )
 
 
 @pytest.mark.django_db
@@ -122,7 +152,7 @@ def test_a_rejected_code_is_told_with_the_file_as_given_and_a_command_that_settl
     said = run(command, expect=2).output
     assert "catalogue.code_without_counterpart" in said
     assert "recorded as having no counterpart" in said
-    run(["crosswalk", "accept", walk, "C", "1", "--by", "unit"])
+    run(["crosswalk", "accept", walk, "C", "1", "--by", "unit", "--reason", "as the register says"])
     assert "30 rows read, 30 written" in run(command).output
 
 

@@ -17,6 +17,10 @@ from kerege.cli.reasons import names_nobody
 
 _KEEP = click.option("--keep/--no-keep", default=True, help="Keep what is said in the catalogue, for measuring later.")
 
+_NEW_CODE = click.option(
+    "--new-code", is_flag=True, help="CODE is meant although no row, list or decision names it yet."
+)
+
 
 @click.group()
 def crosswalk() -> None:
@@ -109,20 +113,22 @@ def crosswalkopen_table(file: Path) -> None:
 @click.argument("code")
 @click.argument("target")
 @click.option("--by", required=True, help="Post or unit that decides.")
-@click.option("--new-target", is_flag=True, help="TARGET is meant although the file names it nowhere yet.")
+@_NEW_CODE
+@click.option("--new-target", is_flag=True, help="TARGET is meant although no row, list or decision names it yet.")
 @click.option("--reason", callback=names_nobody, default="", help="Why; needed to overturn what somebody else decided.")
 @_KEEP
-def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bool, reason: str, keep: bool) -> None:
+def crosswalk_accept(
+    file: Path, code: str, target: str, by: str, new_code: bool, new_target: bool, reason: str, keep: bool
+) -> None:
     """Say that CODE means TARGET."""
     from kerege.catalogue.codes import crosswalks
 
     walk = crosswalks.read(file)
-    changed = crosswalks.accept(walk, code, target, by, new_target=new_target)
+    known = _known(walk, code, target, keep)
+    changed = crosswalks.accept(walk, code, target, by, known=known, new_code=new_code, new_target=new_target)
     if keep:
         _keep_decision(walk.id, code, "accepted", by, target, reason)
     crosswalks.write(changed, file, replace_file=True)
-    if not any(row.subject == code for row in walk.rows):
-        click.echo(f"note     {file} had no code {code} before.", err=True)
     click.echo(f"{code} -> {target}, said by {by}.")
 
 
@@ -131,18 +137,40 @@ def crosswalk_accept(file: Path, code: str, target: str, by: str, new_target: bo
 @click.argument("code")
 @click.argument("target", required=False)
 @click.option("--by", required=True, help="Post or unit that decides.")
+@_NEW_CODE
 @click.option("--reason", callback=names_nobody, default="", help="Why; needed to overturn what somebody else decided.")
 @_KEEP
-def crosswalk_refuse(file: Path, code: str, target: str | None, by: str, reason: str, keep: bool) -> None:
+def crosswalk_refuse(
+    file: Path, code: str, target: str | None, by: str, new_code: bool, reason: str, keep: bool
+) -> None:
     """Say that CODE does not mean TARGET; without TARGET, that it has no counterpart."""
     from kerege.catalogue.codes import crosswalks
 
     walk = crosswalks.read(file)
-    changed = crosswalks.refuse(walk, code, target, by)
+    changed = crosswalks.refuse(walk, code, target, by, known=_known(walk, code, "", keep), new_code=new_code)
     if keep:
         _keep_decision(walk.id, code, "refused" if target else "no-counterpart", by, target or "", reason)
     crosswalks.write(changed, file, replace_file=True)
     click.echo(f"{code} is not {target}, said by {by}." if target else f"{code} has no counterpart, said by {by}.")
+
+
+def _known(walk: Any, code: str, target: str, keep: bool) -> Any:
+    """What is known of a code or target that the file does not name: nothing is looked up for those it does."""
+    from kerege.catalogue.codes.crosswalks import Known, known_of_lists
+    from kerege.cli.reconcile_files import pack
+
+    if any(r.subject == code for r in walk.rows) and (not target or any(r.object == target for r in walk.rows)):
+        return Known()
+    lists = known_of_lists(walk, pack())
+    if not keep:
+        return lists
+    from kerege.web.installation import open_database
+
+    open_database()
+    from kerege.catalogue.codes.remembered import of_log
+
+    kept = of_log(walk.id)
+    return Known(lists.codes | kept.codes, lists.targets | kept.targets)
 
 
 def _not_denied(crosswalk_id: str, sets: Any) -> Any:

@@ -159,5 +159,5 @@ def _record(
     whole = values and not table.sampled and table.name not in source.cut and speaks(crosswalk)
     keep_unmapped(
         crosswalk.id, "", f"{source.name}#{table.name}.{column}", codes, clock.now(),
-        whole=f"not met among the {values} values of a whole run" if whole else "",
+        whole=f"not met among the {values} values of a whole run" if whole else "", ran=crosswalk,
     )  # fmt: skip

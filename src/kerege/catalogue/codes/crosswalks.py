@@ -9,16 +9,17 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from kerege.catalogue.errors import CodeTwice, CrosswalkBroken, TableEmpty, TargetUnknown
+from kerege.catalogue.errors import CodeTwice, CrosswalkBroken, SourceCodeUnknown, TableEmpty, TargetUnknown
 from kerege.catalogue.files import written_whole
 from kerege.catalogue.inventory.tables import column_index
 from kerege.catalogue.sources.base import Table
 from kerege.semantics.crosswalks.sssom import LEXICAL, MANUAL, Crosswalk, Policy, Row, read_sssom, write_sssom
 from kerege.semantics.errors import CrosswalkInvalid
+from kerege.semantics.pack import Pack
 from kerege.semantics.suggest.codes import CodeRow, Suggestion
 from kerege.semantics.suggest.links import Induced, induce_from_links
 
@@ -27,6 +28,26 @@ EXACT: Final = "skos:exactMatch"
 _AUTHOR: Final = "kerege:suggest"
 _NOT: Final = "Not"
 LINKED: Final = "semapv:InstanceBasedMatching"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Codes that are known beside the file's own rows: of the two code lists, or from what was suggested and decided before."""
+
+    codes: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
+
+
+_NOTHING_MORE: Final = Known()
+
+
+def known_of_lists(crosswalk: Crosswalk, pack: Pack) -> Known:
+    """The codes of the lists between which the crosswalk is, as far as the country pack has them."""
+
+    def codes(name: str) -> frozenset[str]:
+        return frozenset(c.notation for c in pack.codelists[name]) if name in pack.codelists else frozenset()
+
+    return Known(codes(crosswalk.subject_source), codes(crosswalk.object_source))
 
 
 def code_rows(
@@ -112,14 +133,25 @@ def _towards(base: Row, code: str, score: float, names: dict[str, str], predicat
     )
 
 
-def accept(crosswalk: Crosswalk, code: str, target: str, by: str, *, new_target: bool = False) -> Crosswalk:
+def accept(
+    crosswalk: Crosswalk,
+    code: str,
+    target: str,
+    by: str,
+    *,
+    known: Known = _NOTHING_MORE,
+    new_code: bool = False,
+    new_target: bool = False,
+) -> Crosswalk:
     """A person says `code` means `target`: every open candidate and older match of the code gives way; refusals of others stay.
 
-    Raises TargetUnknown for a target that no row of the crosswalk names, which is mostly a typing error, unless `new_target`.
+    Raises SourceCodeUnknown and TargetUnknown for what neither a row of the crosswalk names nor `known`, which is mostly a typing error,
+    unless `new_code`, `new_target`.
     """
-    known = {r.object for r in crosswalk.rows if r.object is not None}
-    if target not in known and not new_target:
-        raise TargetUnknown(target=repr(target), known=len(known), crosswalk=crosswalk.id, code_given=repr(code))
+    _require_code(crosswalk, code, known, new_code)
+    targets = {r.object for r in crosswalk.rows if r.object is not None} | known.targets
+    if target not in targets and not new_target:
+        raise TargetUnknown(target=repr(target), known=len(targets), crosswalk=crosswalk.id, code_given=repr(code))
     kept = [r for r in crosswalk.rows if r.subject != code or _refused(r)]
     if not any(r.subject == code for r in crosswalk.rows):
         label, target_label = "", ""
@@ -131,8 +163,17 @@ def accept(crosswalk: Crosswalk, code: str, target: str, by: str, *, new_target:
     return replace(crosswalk, rows=(*kept, row), unmapped=Counter())
 
 
-def refuse(crosswalk: Crosswalk, code: str, target: str | None, by: str) -> Crosswalk:
-    """A person says `code` does not mean `target`; with `target` None, that it has no counterpart at all."""
+def refuse(
+    crosswalk: Crosswalk,
+    code: str,
+    target: str | None,
+    by: str,
+    *,
+    known: Known = _NOTHING_MORE,
+    new_code: bool = False,
+) -> Crosswalk:
+    """A person says `code` does not mean `target`; with `target` None, that it has no counterpart at all. Raises SourceCodeUnknown."""
+    _require_code(crosswalk, code, known, new_code)
     label = next((r.subject_label for r in crosswalk.rows if r.subject == code and r.subject_label), "")
     if target is None:
         kept = [r for r in crosswalk.rows if r.subject != code]
@@ -143,6 +184,13 @@ def refuse(crosswalk: Crosswalk, code: str, target: str | None, by: str) -> Cros
     if not any(r.subject == code and not _refused(r) for r in kept):
         kept.append(Row(code, None, OPEN, MANUAL, label, comment="open: every candidate refused"))
     return replace(crosswalk, rows=(*kept, row), unmapped=Counter())
+
+
+def _require_code(crosswalk: Crosswalk, code: str, known: Known, new_code: bool) -> None:
+    key = crosswalk.key(code)
+    codes = {crosswalk.key(r.subject) for r in crosswalk.rows if r.subject} | {crosswalk.key(c) for c in known.codes}
+    if key not in codes and not new_code:
+        raise SourceCodeUnknown(code_given=repr(code[:40]), known=len(codes), crosswalk=crosswalk.id)
 
 
 def _refused(row: Row) -> bool:

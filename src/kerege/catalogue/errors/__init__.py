@@ -23,6 +23,7 @@ from kerege.catalogue.errors.codes import (
     ImpactUnknown,
     OutputColumnTaken,
     OutputExists,
+    SourceCodeUnknown,
     TargetUnknown,
 )
 from kerege.catalogue.errors.keeping import (
@@ -87,6 +88,7 @@ from kerege.catalogue.errors.sources import (
     KeyDuplicate,
     NodeUnreadable,
     NotText,
+    OptionRefused,
     PackageTooLarge,
     ReferenceRefused,
     RowRagged,
@@ -149,6 +151,7 @@ __all__ = [
     "ManifestInvalid",
     "NodeUnreadable",
     "NotText",
+    "OptionRefused",
     "OutputColumnTaken",
     "OutputExists",
     "OwnerTaken",
@@ -178,6 +181,7 @@ __all__ = [
     "ShapesMissing",
     "SheetBinary",
     "SheetTooWide",
+    "SourceCodeUnknown",
     "SourceDown",
     "SourceError",
     "SourceMissing",

@@ -9,7 +9,7 @@ class CodeUnknown(CatalogueError):
     code = "catalogue.code_unknown"
     message = "{source}, row {row}, column {column}: the code {value} {why} {crosswalk}."
     hint = (
-        "Settle it with: kerege crosswalk accept {file} {code_typed} TARGET --by NAME. "
+        "Settle it with: kerege crosswalk accept {file} {code_typed} TARGET --by NAME{more}. "
         "Or run with --policy quarantine (such rows are put aside) or --policy pass-and-flag (they pass, marked)."
     )
 
@@ -23,6 +23,12 @@ class CodeWithoutCounterpart(CodeUnknown):
         "Run with --policy quarantine (such rows are put aside), null-and-flag (no value, marked) or pass-and-flag. "
         "If it has a counterpart after all: kerege crosswalk accept {file} {code_typed} TARGET --by NAME."
     )
+
+
+class SourceCodeUnknown(CatalogueError):
+    code = "catalogue.source_code_unknown"
+    message = "{code_given} is none of the {known} source codes that the crosswalk {crosswalk} knows; the file was left as it was."
+    hint = "Look for a typing error. If the register has a new code, say so with --new-code."
 
 
 class TargetUnknown(CatalogueError):

@@ -3,7 +3,8 @@
 What happens to a code without a target is the crosswalk's policy: `reject` stops the run at the row and writes nothing; `quarantine` puts
 the row into a second file with its number and reason; `pass-and-flag`, `null-and-flag` and `default` write the row and name the column in
 a `problems` column (`problems_2` where the register has one of that name). A new column never takes the place of one that is there, unless
-it is the very column translated. Each unmapped code is counted. An empty cell is empty, not unknown.
+it is the very column translated. Each unmapped code is counted, and apart from them, under the same policy, a known code of which no row holds (the
+record has no day, or no condition is met). An empty cell is empty, not unknown.
 
 What a code means may depend on the record's day or on its other cells (`semantics.crosswalks.rules`). A crosswalk of that kind runs only when
 `Given` says where they are: a rule that is never asked would leave codes unmapped, or let a wider rule speak for them, and nobody would see it.
@@ -41,6 +42,9 @@ from kerege.semantics.normalise import dates
 DATES: Final = (*dates.DEFAULT, "timestamp")
 PROBLEMS: Final = "problems"
 ROW: Final = "row"
+UNKNOWN: Final = "unknown code"
+NO_DAY: Final = "no day"
+NO_ROW: Final = "no condition holds"  # of rows with days or conditions
 _LONGEST_CODE: Final = 40
 
 
@@ -99,11 +103,15 @@ class StepCount:
     mapped: int = 0
     empty: int = 0
     unmapped: Counter[str] = field(default_factory=Counter)
+    undecided: Counter[str] = field(
+        default_factory=Counter
+    )  # why no row of a known code holds (`NO_DAY`, `NO_ROW`) -> how many
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "column": self.column, "crosswalk": self.crosswalk, "policy": self.policy, "mapped": self.mapped,
-            "empty": self.empty, "unmapped": dict(sorted(self.unmapped.items(), key=lambda x: (-x[1], x[0]))),
+            "empty": self.empty, "undecided": dict(sorted(self.undecided.items())),
+            "unmapped": dict(sorted(self.unmapped.items(), key=lambda x: (-x[1], x[0]))),
         }  # fmt: skip
 
 
@@ -229,7 +237,7 @@ def _translate(
     source: Source, table: Table, row: Sequence[Cell], number: int, columns: Sequence[str], steps: Sequence[Step],
     at: Sequence[int], to: Sequence[int], counts: Sequence[StepCount], record: _Record, as_of: str,
 ) -> tuple[list[Cell], list[str], bool]:  # fmt: skip
-    """(cells, problems as "column: unknown code", whether the row is to be put aside)."""
+    """(cells, problems as "column: why", whether the row is to be put aside)."""
     cells: list[Cell] = [*row, *(None,) * (len(columns) - len(row))]
     day, unreadable = record.day_of(row)
     others = record.cells_of(row)
@@ -245,14 +253,26 @@ def _translate(
         if known:
             count.mapped += 1
         else:
-            count.unmapped[value] += 1
+            why = _why(step.crosswalk, value, day)
+            if why == UNKNOWN:
+                count.unmapped[value] += 1
+            else:
+                count.undecided[why] += 1
             severity = step.crosswalk.policy.severity
             if severity == "reject":
                 raise _unknown(f"{source.name}#{table.name}", number, step, value)
             severe = severe or severity == "quarantine"
-            problems.append(f"{step.column}: unknown code")
+            problems.append(f"{step.column}: {why}")
         cells[j] = found
     return cells, problems, severe
+
+
+def _why(walk: Crosswalk, value: str, day: date | None) -> str:
+    """Why no row translated the code: nobody knows it, the record says no day, or none of its rows holds for such a record."""
+    rules = walk.compiled.rules.get(walk.key(value), ())
+    if not rules or walk.key(value) in walk.ambiguous:
+        return UNKNOWN
+    return NO_DAY if day is None and any(r.valid_from or r.valid_to for r in rules) else NO_ROW
 
 
 def _unknown(source: str, row: int, step: Step, value: str) -> CodeUnknown:
@@ -272,6 +292,7 @@ def _unknown(source: str, row: int, step: Step, value: str) -> CodeUnknown:
         "source": source, "row": row, "column": step.column, "value": _shown(value), "why": why,
         "crosswalk": step.file or walk.id, "file": shlex.quote(step.file) if step.file else "FILE",
         "code_typed": shlex.quote(value) if len(value) <= _LONGEST_CODE else "CODE",
+        "more": "" if rows else " --new-code",
     }  # fmt: skip
     return CodeWithoutCounterpart(**told) if settled_as_none and key not in walk.ambiguous else CodeUnknown(**told)
 
