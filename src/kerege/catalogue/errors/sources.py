@@ -24,6 +24,12 @@ class FormatUnknown(SourceError):
     hint = "Rename the file to its true ending, or export it as CSV."
 
 
+class OptionRefused(SourceError):
+    code = "catalogue.option_refused"
+    message = "{source}: the option {option} of the address {why}; nothing was connected to."
+    hint = "Correct the address. What may stand after its question mark: {known}."
+
+
 class SourceDown(SourceError):
     code = "catalogue.source_down"
     message = "{source}: the register does not answer ({reason})."
