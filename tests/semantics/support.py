@@ -91,6 +91,8 @@ def small_pack() -> SmallPack:
             valid_to=date(2019, 12, 31),
             conditions=(Condition("b", ("1", "2")),),
         ),
+        Row("2", "wide"),
+        Row("2", "narrow", valid_from=date(2019, 1, 1), conditions=(Condition("b", ("1", "2")),)),
     )
     walks += [Crosswalk(f"t:dated-{m}", dated, policy=Policy.parse("default 9"), match=m) for m in ("exact", "folded")]
     return SmallPack({grades.id: grades}, {walk.id: walk for walk in walks})

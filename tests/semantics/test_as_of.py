@@ -34,6 +34,11 @@ DATED = {"recode": {"crosswalk": "t:dated-exact", "as_of": "day", "given": {"b":
         ({"a": "07", "b": "2", "day": "2019-06-30"}, "then"),
         ({"a": "07", "b": "3", "day": "2019-06-30"}, "9"),
         ({"b": "2", "day": "2019-06-30"}, None),
+        ({"a": "2", "b": "2", "day": "2019-06-30"}, "narrow"),
+        ({"a": "2", "b": "2", "day": "2018-06-30"}, "wide"),
+        ({"a": "2", "b": "2"}, "9"),  # the day would decide
+        ({"a": "2", "b": "2", "day": "spring"}, "9"),
+        ({"a": "2", "b": "3"}, "wide"),
     ],
 )
 def test_a_code_is_recoded_as_of_the_records_day_and_on_its_other_cells(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -224,6 +225,32 @@ def test_the_compiled_form_says_what_the_rows_say(rows: list[Row]) -> None:
             # a dateless record meets only what never ends or begins; pieces cut by a dated rival count as dated
             if day is not None or not any(r.valid_from or r.valid_to for r in rows):
                 assert ({rule.target} if rule else set()) == expected
+
+
+@given(st.lists(dated_rows(), max_size=5))
+@settings(max_examples=60)
+def test_what_is_said_without_a_day_is_so_on_every_day(rows: list[Row]) -> None:
+    compiled = compile_rows(rows, lambda code: code)
+    for code, k, m in itertools.product(compiled.rules, ("x", "y", None), ("x", "z", None)):
+        cells = {"k": k, "m": m}
+        given_values = [cells.get(cell) for cell in compiled.cells]
+        rule = compiled.find(code, None, given_values)
+        found = [compiled.find(code, D1 + timedelta(n), given_values) for n in range(-1, 8)]
+        if rule is not None:
+            assert {r.target if r else None for r in found} == {rule.target}
+
+
+def test_a_wider_rule_does_not_speak_for_a_record_whose_missing_day_would_decide() -> None:
+    narrow = Row("1", "X", valid_from=D1, valid_to=D2, conditions=(Condition("region", ("KG",)),))
+    walk = Crosswalk("x", (Row("1", "M"), narrow), policy=Policy("quarantine"))
+    walk.require_single()
+    kg, ru = {"region": "KG"}, {"region": "RU"}
+    assert [walk.translate("1", day, kg)[0] for day in (D1, D3)] == ["X", "M"]
+    assert walk.translate("1", None, kg) == (None, False), "it needs the day"
+    assert walk.unmapped["1"] == 1
+    assert [walk.translate("1", None, cells) for cells in (ru, {})] == [("M", True)] * 2
+    agreeing = Crosswalk("x", (Row("1", "M"), replace(narrow, object="M")))
+    assert agreeing.translate("1", None, kg) == ("M", True), "whatever the day was"
 
 
 @given(st.lists(dated_rows(), max_size=5))

@@ -154,6 +154,18 @@ def test_the_country_mappings_give_the_same_on_every_engine(session: PsycopgSess
     assert compare(frames).different == 0
 
 
+def test_a_code_whose_meaning_the_missing_day_would_decide_is_unmapped_on_every_engine(
+    session: PsycopgSession | None,
+) -> None:
+    day = ir.ParseDate(ir.Field("day"), ("yyyy-mm-dd",))
+    expr = ir.RecodeAsOf(ir.Together((ir.Field("a"), day, ir.Field("b"))), "t:dated-exact", ("b",))
+    days = ["2019-06-30", "2018-06-30", None, "spring", None]
+    frame = pl.DataFrame({"a": ["2"] * 5, "day": days, "b": ["2", "2", "2", "1", "3"]})
+    runs = on_all(mapping_of([TargetField("f", expr)]), frame, session)
+    for name, run in runs.items():
+        assert run.frame["f"].to_list() == ["narrow", "wide", "9", "9", "wide"], name
+
+
 def test_an_engine_answers_record_by_record_as_the_python_function_does() -> None:
     mapping = mapping_of([TargetField("f", ir.Number(ir.Field("a")), "reject"), TargetField("g", ir.Field("b"))])
     records: list[dict[str, str | None]] = [{"a": "007", "b": " x"}, {"a": "x", "b": None}, {"b": "only"}]

@@ -6,12 +6,15 @@
 
 A rule holds for a record when its day lies between `valid_from` and `valid_to` (inclusive, None is open) and each cell of
 `Compiled.cells` has the value that stands at the same place in `conditions` (None: any value, also none at all). A record without a
-day meets no dated end, and a missing cell meets no condition: a comparison with nothing is not true, as in SQL. No rule that holds:
-unmapped, the crosswalk's policy decides. Condition values are compared as codes are: folded where the set says so.
+day meets no dated end, and a missing cell meets no condition: a comparison with nothing is not true, as in SQL. Nor does a wider rule
+speak for a record without a day while one before it, whose conditions are met, would give another target on some day: such a code
+needs the day. No rule that holds, or one that needs the day: unmapped, the crosswalk's policy decides. Condition values are compared
+as codes are: folded where the set says so.
 
 `Compiled.relation()` is the same as a flat table of texts for SQL and data frames, one line per rule: key, rank (from 0), valid_from, valid_to
-("yyyy-mm-dd" or None), one column per cell, target. Join on key, day and cells; the smallest rank wins. `plain` says that no rule has a day or
-a condition, one rule per key: then `Crosswalk.table` (key to target) is all there is, and an engine may join that.
+("yyyy-mm-dd" or None), one column per cell, target. Join on key, day and cells; the smallest rank wins. For a record without a day it wins only
+where every smaller rank whose cells are met has the same target. `plain` says that no rule has a day or a condition, one rule per key: then
+`Crosswalk.table` (key to target) is all there is, and an engine may join that.
 
 **Which row speaks.** The narrower condition wins over the wider (every record the one holds for, the other holds for too); with equal
 conditions the stronger predicate wins (exact, close, broad). Two rows for one code that can hold for one record on one day and say different
@@ -54,12 +57,21 @@ class Rule:
     target: str
     row: int
 
+    @property
+    def dated(self) -> bool:
+        """Whether the rule holds on some days only."""
+        return self.valid_from is not None or self.valid_to is not None
+
     def holds(self, as_of: date | None, given: Sequence[str | None]) -> bool:
         """Whether the rule holds on `as_of` for cells whose values are `given`, in the order of `Compiled.cells`."""
         if self.valid_from is not None and (as_of is None or as_of < self.valid_from):
             return False
         if self.valid_to is not None and (as_of is None or as_of > self.valid_to):
             return False
+        return self.meets(given)
+
+    def meets(self, given: Sequence[str | None]) -> bool:
+        """Whether its conditions are met, whatever the day."""
         return all(wanted is None or wanted == has for wanted, has in zip(self.conditions, given, strict=True))
 
 
@@ -97,7 +109,12 @@ class Compiled:
 
     def find(self, key: str, as_of: date | None, given: Sequence[str | None]) -> Rule | None:
         """The rule that speaks for `key`, or None."""
-        return next((rule for rule in self.rules.get(key, ()) if rule.holds(as_of, given)), None)
+        rules = self.rules.get(key, ())
+        found = next((rule for rule in rules if rule.holds(as_of, given)), None)
+        if found is None or as_of is not None:
+            return found
+        before = (rule for rule in rules[: rules.index(found)] if rule.dated and rule.meets(given))
+        return found if all(rule.target == found.target for rule in before) else None
 
     def relation(self) -> Relation:
         """The flat form: (key, rank, valid_from, valid_to, one value per cell..., target), sorted by key and rank."""

@@ -1,7 +1,7 @@
 """Codes as of a record's day and on its other cells: what `recode_as_of` and `lookup_as_of` compute, over one text that holds all they read.
 
 A crosswalk's compiled rules (`crosswalks.rules`) and a code list's validity say what holds when. Days are compared as ISO texts; a record
-without a day meets no dated end.
+without a day meets no dated end, and finds nothing where the day would decide between two targets.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from kerege.semantics.codelists.codelist import CodeList
+from kerege.semantics.crosswalks.rules import Rule
 from kerege.semantics.crosswalks.sssom import Crosswalk
 from kerege.semantics.errors import RecodeIncomplete
 from kerege.semantics.mappings import ir
@@ -19,7 +20,7 @@ from kerege.semantics.normalise import folding
 SEPARATOR: Final = "\x1f"
 NULL: Final = "\x1e"
 _NEITHER: Final = str.maketrans("", "", SEPARATOR + NULL)
-_Rule = tuple[str, str, tuple[str | None, ...], str]  # from, to, conditions, target
+Dated = tuple[str, str, tuple[str | None, ...], str]  # from, to, conditions, target
 
 
 def together(parts: Sequence[str | None]) -> str | None:
@@ -46,24 +47,38 @@ def crosswalk_finder(expr: ir.RecodeAsOf, crosswalk: Crosswalk) -> Callable[[str
             crosswalk=crosswalk.id, reason=f"rows depend on {', '.join(lacking)}; `given` must name them"
         )
     places = [expr.cells.index(cell) for cell in compiled.cells]
-    rules: dict[str, list[_Rule]] = defaultdict(list)
-    for key, _, first, last, *conditions, target in compiled.relation():
-        rules[str(key)].append((str(first or ""), str(last or ""), tuple(map(_text, conditions)), str(target)))
+    rules = {key: as_texts(found) for key, found in compiled.rules.items()}
     size = 2 + len(expr.cells)
 
     def find(text: str) -> str | None:
         code, (day, *cells) = apart(text, size)
         given = [None if (value := cells[n]) is None else crosswalk.key(value) for n in places]
-        for first, last, conditions, target in rules.get(crosswalk.key(code), ()):
-            if holds(first, last, day) and all(c is None or c == g for c, g in zip(conditions, given, strict=True)):
-                return target
-        return None
+        known = rules.get(crosswalk.key(code), ())
+        number = speaking(known, day, given)
+        return None if number is None else known[number][3]
 
     return find
 
 
-def _text(value: str | int | None) -> str | None:
-    return None if value is None else str(value)
+def as_texts(rules: Sequence[Rule]) -> list[Dated]:
+    """Rules with their days as texts, an open end empty."""
+    return [
+        (r.valid_from.isoformat() if r.valid_from else "", r.valid_to.isoformat() if r.valid_to else "", r.conditions, r.target)
+        for r in rules
+    ]  # fmt: skip
+
+
+def speaking(rules: Sequence[Dated], day: str | None, given: Sequence[str | None]) -> int | None:
+    """The place of the rule that speaks, as `crosswalks.rules.Compiled.find` has it: the first that holds; none where the day is missing and one
+    before it, whose conditions are met, would say something else on some day."""
+    on_some_day: set[str] = set()
+    for number, (first, last, conditions, target) in enumerate(rules):
+        if all(c is None or c == g for c, g in zip(conditions, given, strict=True)):
+            if holds(first, last, day):
+                return number if on_some_day <= {target} else None
+            if day is None:
+                on_some_day.add(target)
+    return None
 
 
 def holds(first: str, last: str, day: str | None) -> bool:

@@ -216,12 +216,9 @@ def _row(expr: ir.Recode | ir.RecodeAsOf, walk: Crosswalk, text: str) -> int | N
     code, (day, *cells) = dated.apart(text, 2 + len(expr.cells))
     values = dict(zip(expr.cells, cells, strict=True))
     given = [None if (value := values.get(cell)) is None else walk.key(value) for cell in walk.compiled.cells]
-    for rule in walk.compiled.rules.get(walk.key(code), ()):
-        first, last = (d.isoformat() if d else "" for d in (rule.valid_from, rule.valid_to))
-        fits = all(wanted is None or wanted == has for wanted, has in zip(rule.conditions, given, strict=True))
-        if fits and dated.holds(first, last, day):
-            return rule.row
-    return None
+    rules = walk.compiled.rules.get(walk.key(code), ())
+    number = dated.speaking(dated.as_texts(rules), day, given)
+    return None if number is None else rules[number].row
 
 
 def _argument(expr: ir.Expr) -> str:
