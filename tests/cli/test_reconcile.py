@@ -18,6 +18,7 @@ from kerege.reconcile import desk_doings, desk_queries, doings, queries
 from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.fields import of_country
 from kerege.reconcile.models import Discrepancy
+from kerege.reconcile.persons import EXISTING, NEW, Placement
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CIVIL = "ActNo,ActDate,Fam,Imya,Otch,DataRozhd,Pol,Pin,MatPin,MatFio,OtPin,OtFio,Oblast"
@@ -131,6 +132,12 @@ def test_a_clerk_sees_the_queue_and_decides_with_a_reason() -> None:
     assert result.output.split() == [task, "different"]
     again = typed("decide", task, "--verdict", "same", "--reason", "x", "--person", "clerk-2")
     assert (again.exit_code, "reconcile.task_settled" in again.output) == (2, True)
+    parted = ("part", task, "--reason", "twins", "--person", "clerk-2")
+    assert "no key in common" in typed(*parted).output
+    for kind, ref in ((NEW, ("civil", "a" * 64)), (EXISTING, ("health", "b" * 64))):
+        desk_doings.place_record(ref, Placement(kind, "person-a", (), ()), NOW)
+    assert typed(*parted).output.split()[:2] == [task, "parted"]
+    assert desk_doings.key_book().of(("health", "b" * 64)) != "person-a"
 
 
 @pytest.mark.django_db

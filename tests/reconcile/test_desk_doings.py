@@ -11,7 +11,7 @@ import pytest
 
 from kerege.identity.errors import ReadIncomplete
 from kerege.identity.models import PersonalDataRead
-from kerege.reconcile import desk_doings, desk_queries, doings, persons
+from kerege.reconcile import desk_doings, desk_queries, doings, parting, persons
 from kerege.reconcile.compare import FieldComparison
 from kerege.reconcile.errors import (
     DecisionRefused,
@@ -19,6 +19,7 @@ from kerege.reconcile.errors import (
     MergeRefused,
     ReaderUnknown,
     RecordUnavailable,
+    SplitRefused,
     TaskSettled,
     TaskUnknown,
 )
@@ -356,3 +357,37 @@ def test_words_said_before_the_records_had_keys_contradict_each_other_once_they_
     assert desk_queries.contradictions(waiting.task_id) == ()
     desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW)
     assert len(desk_queries.desk_queue()) == 1
+
+
+@pytest.mark.parametrize("order", [("A~B", "B~C"), ("B~C", "A~B")], ids=" ".join)
+def test_who_confirms_that_two_records_of_one_key_are_different_may_part_them_and_the_third_stays_with_one(
+    order: tuple[str, ...], ledger: Any
+) -> None:
+    place_three()
+    for pair in order:
+        say(pair, "same", "clerk-1", ledger)
+    task, _ = say("A~C", "different", "clerk-1", ledger)
+    said = {"reason": "two passports", "by": "clerk-3", "ledger": ledger, "now": NOW}
+    with pytest.raises(SplitRefused, match="disputed, not different"):
+        parting.part(task, **said)
+    assert say("A~C", "different", "clerk-2", ledger)[1] == "different"
+    with pytest.raises(DecisionRefused, match="reason"):
+        parting.part(task, **{**said, "reason": " "})
+    parting.part(task, **said)
+    book = desk_doings.key_book()
+    assert book.of(A) != book.of(C)
+    assert book.of(B) in {book.of(A), book.of(C)}
+    assert book.of(B) == book.of(A if order[0] == "A~B" else C), "the newest joining is the one taken back"
+    assert desk_doings.join_waiting(by="process:x", ledger=ledger, now=NOW) == 0
+    with pytest.raises(SplitRefused, match="no key in common"):
+        parting.part(task, **said)
+
+
+def test_records_that_were_placed_with_one_key_are_parted_by_a_new_one(ledger: Any) -> None:
+    desk_doings.place_record(A, Placement(persons.NEW, "person-a", (), ()), NOW)
+    desk_doings.place_record(C, Placement(persons.EXISTING, "person-a", (), ()), NOW)
+    for clerk in ("clerk-1", "clerk-2"):
+        task, _ = say("A~C", "different", clerk, ledger)
+    new = parting.part(task, reason="twins", by="clerk-2", ledger=ledger, now=NOW)
+    assert (desk_doings.key_book().of(A), desk_doings.key_book().of(C)) == ("person-a", new)
+    assert [d.kind for d in KeyDecision.objects.all()] == ["split"]

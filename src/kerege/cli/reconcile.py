@@ -16,6 +16,7 @@ from kerege.cli import reconcile_files as files
 from kerege.cli.reading import encoding_of
 from kerege.cli.reasons import names_nobody
 from kerege.cli.reconcile_findings import findings, settlements
+from kerege.cli.reconcile_keys import part
 from kerege.ground import clock, settings
 from kerege.ground.ids import new_id
 from kerege.web.installation import open_database
@@ -43,6 +44,7 @@ def reconcile() -> None:
 
 reconcile.add_command(findings)
 reconcile.add_command(settlements)
+reconcile.add_command(part)
 
 
 @reconcile.command()
