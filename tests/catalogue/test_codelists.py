@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from django.db import connection
 
 from kerege.catalogue import errors
 from kerege.catalogue.codes import decisions
@@ -34,7 +33,6 @@ from kerege.catalogue.sources import Reading
 from kerege.cli import main
 from kerege.semantics.codelists.codelist import CodeList, Concept
 from kerege.semantics.codelists.files import write_codelist
-from kerege.semantics.codelists.integrity import check_list
 from kerege.semantics.crosswalks.sssom import OTHERS, Condition, Crosswalk, Policy, Row, write_sssom
 from kerege.semantics.errors import CrosswalkTwice
 from kerege.semantics.suggest.codes import Candidate, Suggestion
@@ -77,19 +75,6 @@ def test_the_same_content_again_writes_nothing_and_another_under_its_number_is_r
     with pytest.raises(errors.CodeListVersionTaken, match=r"t:l 1 is in the catalogue already .* \(1 codes differ\)"):
         codelists.import_codelist(replace(ONE, concepts=ONE.concepts[:1]), "unit", NOW)
     assert CodeListVersion.objects.count() == 1
-
-
-def test_a_list_is_looked_at_before_its_transaction_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    depth = []
-
-    def looked(found: CodeList) -> tuple[Any, ...]:
-        depth.append(len(connection.savepoint_ids))
-        return check_list(found)
-
-    monkeypatch.setattr(codelists, "check_list", looked)
-    outside = len(connection.savepoint_ids)
-    codelists.import_codelist(ONE, "unit", NOW)
-    assert depth == [outside]
 
 
 def test_a_code_list_with_cycles_is_refused_whole_naming_the_loop() -> None:

@@ -310,6 +310,22 @@ def test_a_certificate_named_in_the_url_is_what_the_server_is_held_to(monkeypatc
         assert (given.get("ssl_ca"), given.get("ssl_verify_identity")) == wanted
 
 
+@pytest.mark.parametrize(("query", "told"), [
+    ("ssl_cert=/etc/own.pem&ssl_key=/etc/own.key", "ssl_cert .* checks nobody without ssl_ca"),
+    ("ssl_key=/etc/own.key", "ssl_key .* checks nobody without ssl_ca"),
+    ("ssl_mode=VERIFY_IDENTITY", "ssl_mode .* is not known here"),
+    ("ssl_ca=/etc/ca.pem&ssl_disabled=true", "ssl_disabled .* is not known here"),
+    ("ssl_ca=/etc/ca.pem&ssl_ca=/etc/other.pem", "ssl_ca .* stands twice"),
+])  # fmt: skip
+def test_an_address_that_asks_for_more_than_is_checked_is_refused_before_anything_is_connected_to(
+    query: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pymysql, "connect", None)
+    with pytest.raises(errors.OptionRefused, match=told) as refused:
+        harvest_source(f"mysql://nobody:secret-word@db.example/reg?{query}", options())
+    assert "secret-word" not in refused.value.text + refused.value.next_step
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the driver mourns its connection
 def test_a_source_that_dies_mid_harvest_is_told(server: Server) -> None:
     """The last test here: the server does not come back."""

@@ -89,6 +89,23 @@ def test_csv_csvw_parquet_and_json_hold_the_same_rows(tmp_path: Path) -> None:
     assert meta["tableSchema"]["primaryKey"] == ["code"]
 
 
+def test_csv_of_reference_data_says_what_its_other_forms_say_also_of_a_text_that_a_spreadsheet_would_run() -> None:
+    """Programs read it, under CSVW: an apostrophe before a text would be another text (decision 0119)."""
+    rows = tuple(
+        (f"{text}{n}", text, *row[2:])
+        for n, text in enumerate(("=cmd|' /C calc'!A0", "-1", "@x", "+996"))
+        for row in sex().rows[:1]
+    )
+    run = replace(sex(), rows=rows)
+    plain = list(csv.reader(io.StringIO(reference_files.csv_bytes(run).decode(), newline="")))
+    told = reference_files.as_json("kg-sex", "1", run, {"title": {}})["items"]
+    assert (
+        [cells[:2] for cells in plain[1:]]
+        == [list(item.values())[:2] for item in told]
+        == [list(row[:2]) for row in rows]
+    )
+
+
 def test_nothing_is_published_that_was_not_approved_by_somebody_else(tmp_path: Path) -> None:
     subject = Subject("reference", "kg-sex", "2022")
     with pytest.raises(errors.LifecycleBlocked, match="nobody put its content forward"):

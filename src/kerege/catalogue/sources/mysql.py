@@ -5,7 +5,8 @@ whole number, which costs the server as much as the sample is large. A table wit
 in a remark. Large tables are not counted: InnoDB's own estimate decides, asked for fresh where MySQL would give yesterday's. What the families
 say differently (time-outs, threads) is said in both families' words, and a type that only one of them has is known by its name.
 The cost is the CPU time of the server's thread where it runs on this machine and tells its number, else the time answers took.
-Connections use TLS where the server offers it; `ssl_ca`, `ssl_cert` and `ssl_key` in the URL make it a condition and check who answers.
+Connections use TLS where the server offers it; `ssl_ca` in the URL makes it a condition and checks who answers, `ssl_cert` and `ssl_key` beside it
+say who asks. An address with these but without `ssl_ca`, or with anything else it would be held to and is not, is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy.dialects.mysql import INTEGER
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from kerege.catalogue.errors import SourceDown, SourceRefused, SourceSlow
+from kerege.catalogue.errors import OptionRefused, SourceDown, SourceRefused, SourceSlow
 from kerege.catalogue.inventory.profile import ColumnHead
 from kerege.catalogue.sources.base import Reading
 from kerege.catalogue.sources.cost import process_cpu, process_of_thread
@@ -33,6 +34,7 @@ _THREAD: Final = (
     "SELECT THREAD_OS_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = CONNECTION_ID()",
 )
 _TLS: Final = ("ssl_ca", "ssl_cert", "ssl_key")
+_KNOWN: Final = (*_TLS, "unix_socket")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 # numbers as both families have them, MySQL's from the server error reference of its manual
 _SLOW: Final = {1205, 1969, 3024}  # lock wait, MariaDB's and MySQL's statement time-out
@@ -89,6 +91,13 @@ class MySQL(Database):
         """The register at `url`; nothing is connected to yet."""
         seconds = reading.limits.seconds
         name = f"mysql://{url.host or 'local'}:{url.port or 3306}/{url.database or ''}"
+        for option, value in url.query.items():
+            if option not in _KNOWN or not isinstance(value, str) or not value:
+                why = "stands twice or is empty" if option in _KNOWN else "is not known here"
+                raise OptionRefused(source=name, option=option, why=why, known=", ".join(_KNOWN))
+            if option in _TLS and "ssl_ca" not in url.query:
+                why = "checks nobody without ssl_ca, the authority that the server's certificate is held to"
+                raise OptionRefused(source=name, option=option, why=why, known=", ".join(_KNOWN))
         socket = url.query.get("unix_socket")
         tls: dict[str, Any] = {part: str(url.query[part]) for part in _TLS if part in url.query}
         tls |= {"ssl_verify_cert": True, "ssl_verify_identity": True} if "ssl_ca" in tls else {}
