@@ -165,7 +165,7 @@ def act(
         if rows and require_utc(now) < rows[-1].at:
             raise LifecycleRefused(
                 subject=str(subject), state=state_after(steps).value, action=wanted.value, allowed="the same, later",
-                why=f"it would be at {iso(now)}, before the last action at {iso(rows[-1].at)}",
+                why=Said("before_the_last", "it would be at {is_at}, before the last action at {last_at}", is_at=iso(now), last_at=iso(rows[-1].at)),
             )  # fmt: skip
         against = reasons_against(subject, wanted, now)
         if against:
@@ -350,12 +350,11 @@ def _refusal(
     mine = ", ".join(a.value for a in allowed(steps, by)) or "nothing"
     if reason == "own-submission":
         return _four_eyes(subject, steps, by, "submitted")
-    why = (
-        f"only {submitter(steps)}, who submitted it, may do that" if reason == "not-the-submitter" else "not from here"
-    )
-    return LifecycleRefused(
-        subject=str(subject), state=state_after(steps).value, action=action.value, why=why, allowed=mine
-    )
+    why = Said("not_from_here", "not from here")
+    if reason == "not-the-submitter":
+        why = Said("not_the_submitter", "only {who}, who submitted it, may do that", who=submitter(steps))
+    state = state_after(steps).value
+    return LifecycleRefused(subject=str(subject), state=state, action=action.value, why=why, allowed=mine)
 
 
 def _four_eyes(subject: Subject, steps: Sequence[Step], by: str, did: str) -> FourEyes:
