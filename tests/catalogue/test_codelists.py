@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from django.db import connection
 
 from kerege.catalogue import errors
 from kerege.catalogue.codes import decisions
@@ -33,6 +34,7 @@ from kerege.catalogue.sources import Reading
 from kerege.cli import main
 from kerege.semantics.codelists.codelist import CodeList, Concept
 from kerege.semantics.codelists.files import write_codelist
+from kerege.semantics.codelists.integrity import check_list
 from kerege.semantics.crosswalks.sssom import OTHERS, Condition, Crosswalk, Policy, Row, write_sssom
 from kerege.semantics.errors import CrosswalkTwice
 from kerege.semantics.suggest.codes import Candidate, Suggestion
@@ -75,6 +77,19 @@ def test_the_same_content_again_writes_nothing_and_another_under_its_number_is_r
     with pytest.raises(errors.CodeListVersionTaken, match=r"t:l 1 is in the catalogue already .* \(1 codes differ\)"):
         codelists.import_codelist(replace(ONE, concepts=ONE.concepts[:1]), "unit", NOW)
     assert CodeListVersion.objects.count() == 1
+
+
+def test_a_list_is_looked_at_before_its_transaction_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    depth = []
+
+    def looked(found: CodeList) -> tuple[Any, ...]:
+        depth.append(len(connection.savepoint_ids))
+        return check_list(found)
+
+    monkeypatch.setattr(codelists, "check_list", looked)
+    outside = len(connection.savepoint_ids)
+    codelists.import_codelist(ONE, "unit", NOW)
+    assert depth == [outside]
 
 
 def test_a_code_list_with_cycles_is_refused_whole_naming_the_loop() -> None:
@@ -348,10 +363,13 @@ def test_what_k_records_share_is_kept_when_it_is_shaped_as_the_crosswalks_codes_
         assert (shown_code(code, records=5), shown_code(code, records=4)) == (code, f"({mask(code)})")
     for code in ("Ысык-Көл облусу", "Асанова Айгуль Бакытовна", "Асанова", "Конституциялык"):
         assert shown_code(code, records=50) == f"({mask(code)})"
-    wordings = Shape.of(Crosswalk("t:w", (Row("Чүй облусу", "1"), Row("Ош ш.", None, "skos:relatedMatch"))))
+    wordings = Shape.of(
+        Crosswalk("t:w", (Row("Чүй облусу", "1"), Row("Ош ш.", None), Row("Бир эки", None, "skos:relatedMatch")))
+    )
     assert shown_code("Ысык-Көл облусу", records=5, shape=wordings) == "Ысык-Көл облусу"
     assert shown_code("Асанова Айгуль", records=50, shape=wordings) == "(Аа Аа)"
-    assert shown_code("Ош ш.", records=1, shape=wordings) == "Ош ш.", "the crosswalk itself names it"
+    assert shown_code("Ош ш.", records=1, shape=wordings) == "Ош ш.", "somebody decided on it"
+    assert shown_code("Бир эки", records=1, shape=wordings) == "(Аа а)", "suggested from the register, and open"
     profiled(people)
     keep_unmapped("t:w", "", REGION, {"KGA-04": 5}, NOW)
     keep_unmapped("t:w", "", REGION, {"KGA-04": 1}, NOW)

@@ -49,7 +49,7 @@ _NOBODYS: Final = re.compile(r"(?!.*[^\W\d_]{2})\S{1,6}\Z")
 class Shape:
     """What the codes of one crosswalk look like, so that a wording is a code where wordings are what is translated.
 
-    said   the codes it names itself, placed or open: no secret of a register
+    said   the codes that somebody placed in it, or found to have no counterpart: no secret of a register
     """
 
     blanks: bool = False
@@ -58,9 +58,8 @@ class Shape:
 
     @classmethod
     def of(cls, crosswalk: Crosswalk | None) -> Shape:
-        codes = (
-            frozenset(row.subject for row in crosswalk.rows if row.subject) if crosswalk is not None else frozenset()
-        )
+        rows = crosswalk.rows if crosswalk is not None else ()
+        codes = frozenset(row.subject for row in rows if row.subject and (row.translates or row.denies))
         blanks = any(" " in c for c in codes)
         return cls(blanks, LONGEST if blanks else max((LETTERS, *map(_letters, codes))), codes)
 
@@ -114,7 +113,7 @@ def about_people(place: str) -> bool:
 @transaction.atomic
 def keep_unmapped(
     crosswalk: str, version: str, place: str, counts: Mapping[str, int], now: datetime, *, finding: bool = True, found_by: str = "harmonise",
-    whole: str = "",
+    whole: str = "", ran: Crosswalk | None = None,
 ) -> int:  # fmt: skip
     """Add `counts` (code to records) to what is kept for `crosswalk` at `place`; returns how many codes were touched.
 
@@ -122,6 +121,7 @@ def keep_unmapped(
     finding   also record a finding on that column, for its owner, when the catalogue knows it
     whole     in words, what was looked at, where it was all of `place` by the crosswalk in force (`speaks`): what is kept here and was not met is
               settled with it as evidence. "" where a part was looked at, or by something else
+    ran       the crosswalk that did not know them, where it is at hand; else the one in force tells which shape its codes have
 
     A code that comes again after it was settled is open again: somebody took the row away, or the source changed.
     """
@@ -129,10 +129,8 @@ def keep_unmapped(
     masked = about_people(place)
     here = UnmappedCode.objects.filter(crosswalk=crosswalk, place=place)
     told = frozenset(here.values_list("code", flat=True))
-    rows = (
-        crosswalk_in_force(crosswalk) if any(shown_code(c, masked, records=n) != c for c, n in counts.items()) else None
-    )
-    shape = Shape.of(rows)
+    doubtful = not masked and any(shown_code(code, records=records) != code for code, records in counts.items())
+    shape = Shape.of(ran or crosswalk_in_force(crosswalk)) if doubtful else CODES
     for code, records in counts.items():
         # what stands here already is told already
         safe[shown_code(code, masked, records=K_THRESHOLD if code in told else records, shape=shape)] += records
