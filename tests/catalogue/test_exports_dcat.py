@@ -52,6 +52,15 @@ def objects(graph: dcat.Graph, predicate: str) -> list[str]:
     return [str(getattr(t.object, "value", t.object)) for t in graph.triples if t.predicate.value == predicate]
 
 
+def test_a_dataset_of_which_nobody_said_who_runs_it_is_published_by_the_owner_of_its_attributes(
+    filled: tuple[Dataset, Dataset],
+) -> None:
+    Dataset.objects.filter(pk=filled[0].pk).update(organisation="")
+    graph = dcat.export(addresses=world.ADDRESSES)
+    assert "Ministry of Education" in objects(graph, "http://xmlns.com/foaf/0.1/name")
+    assert not any(one.endswith("organisation/unknown") for one in objects(graph, DCT + "publisher"))
+
+
 @pytest.mark.usefixtures("filled")
 def test_only_published_datasets_leave_and_of_them_only_attributes_that_may() -> None:
     graph = dcat.export(addresses=world.ADDRESSES)

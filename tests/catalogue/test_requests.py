@@ -35,7 +35,7 @@ REVIEWERS = {
 CARD: dict[str, Any] = {
     "name": {"ky": "Калк реестри", "ru": "Реестр населения", "en": "Population register"},
     "purpose": {"ky": "Калкты эсепке алуу", "ru": "Учёт населения", "en": "Keeping account of residents"},
-    "legislations": [{"name": "Law 5", "url": "https://example.org/law5"}],
+    "legislations": [{"name": "Law 5", "url": "https://example.org/law5"}, {"name": "Order 7"}],
     "sources": ["people.csv"],
     "stored_data": ["Names of residents"],
 }
@@ -334,6 +334,9 @@ def test_a_register_in_every_state_is_a_valid_card_of_riha() -> None:
         view = requests.register("people", NOW)
         card = riha_card(view.standing, view.requests, "ru")
         assert [e.message for e in schema.iter_errors(card)] == []
+        assert [act["name"] for act in card["legislations"]] == [act["name"] for act in CARD["legislations"]], (
+            "with an address or without"
+        )
         status.append((card["meta"]["system_status"]["status"], card["meta"]["approval_status"]["status"]))
     assert status == [
         ("asutamisel", "mitte kooskõlastatud"), ("asutamisel", "kooskõlastatud"), ("kasutusel", "kooskõlastatud"),

@@ -21,8 +21,9 @@ from typing import Any, Final
 
 from kerege.catalogue.requests.rules import Outcome, RegisterState, Request, Standing
 from kerege.ground.clock import iso
-from kerege.ground.ids import canonical_json
+from kerege.ground.ids import canonical_json, digest
 from kerege.ground.text import LANGUAGES
+from kerege.semantics.codelists.codelist import BASE
 
 _SHORT: Final = re.compile(r"[a-zA-Z0-9.-]{1,100}\Z")
 _MOST: Final = 64 * 1024  # bytes of canonical JSON
@@ -85,7 +86,10 @@ def described_faults(told: Mapping[str, Any], *, closing: bool = False) -> list[
 
 
 def riha_card(stands: Standing, requests: tuple[Request, ...], language: str = "en") -> dict[str, Any]:
-    """The register in RIHA's properties, valid against its schema. Acts without an address are left out: RIHA wants one."""
+    """The register in RIHA's properties, valid against its schema.
+
+    RIHA wants a reference for every act: one without an address has the lasting name that the DCAT export gives it.
+    """
     told = stands.description or (requests[0].description if requests else {})
     approved = [r for r in requests if r.outcome is Outcome.APPROVED]
     times = sorted(r.at for r in requests)
@@ -99,9 +103,12 @@ def riha_card(stands: Standing, requests: tuple[Request, ...], language: str = "
         "stored_data": [str(s) for s in told.get("stored_data", ())],
         "topics": [str(t) for t in told.get("topics", ())],
         "legislations": [
-            {"url": act["url"], "name": act["name"], "type": "LEGAL_TYPE_OTHER"}
+            {
+                "url": act.get("url") or f"{BASE}law/{digest(act['name'])[:16]}",
+                "name": act["name"],
+                "type": "LEGAL_TYPE_OTHER",
+            }
             for act in told.get("legislations", ())
-            if act.get("url")
         ],
         "meta": {
             "creation_timestamp": iso(times[0]),
