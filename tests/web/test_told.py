@@ -13,6 +13,7 @@ from django.utils import translation
 import kerege
 from kerege.catalogue.contracts.clock import may_retire
 from kerege.catalogue.errors import CodeTwice
+from kerege.delivery import criteria
 from kerege.ground import clock
 from kerege.ground.text import Said
 from kerege.semantics.codelists.integrity import CHECKS
@@ -92,3 +93,10 @@ def test_a_refusal_tells_its_facts_by_name_and_an_english_sentence_as_english():
         }  # fmt: skip
     with translation.override("en"):
         assert told.refusal(error) == []
+
+
+def test_every_clause_of_a_looser_gate_has_words():
+    source = Path(criteria.__file__).read_text(encoding="utf-8")
+    clauses = set(re.findall(r'found\.append\(f?"(?:\{before\.id\} )?([a-z ]+?)(?: \{condition\})?"\)', source))
+    assert clauses == {key.removeprefix("eased.") for key in words.catalogue() if key.startswith("eased.")}
+    assert len(clauses) > 6
