@@ -333,6 +333,15 @@ def test_a_whole_clean_run_of_the_crosswalk_in_force_settles_what_nobody_can_ans
     assert told == {"41798": "", **dict.fromkeys(("(Аа Аа)", "41799", OTHERS), "60 values were looked at")}
 
 
+def test_a_code_known_for_other_records_is_not_gone_while_such_records_are_met() -> None:
+    imported("1", Row("1", "M", valid_to=date(2010, 1, 1)), Row("2", "F"))
+    keep_unmapped("t:w", "", "here", {"1": 1, "9": 1}, NOW)
+    keep_unmapped("t:w", "", "here", {}, NOW, whole="all", undecided=True)
+    assert {v.code for v in unmapped()} == {"1"}
+    keep_unmapped("t:w", "", "here", {}, NOW, whole="all")
+    assert unmapped() == []
+
+
 def test_only_a_run_that_translates_as_the_crosswalk_in_force_shows_that_a_code_is_gone() -> None:
     walk = Crosswalk("t:w", (Row("X", "1"),), version="1")
     assert not speaks(walk), "a draft"

@@ -89,7 +89,8 @@ def harmonise(
     show_remarks(opened.name, opened.remarks.items())
     if record:
         for done, count in zip(steps, report.steps, strict=True):
-            _record(opened, table, done.column, done.crosswalk, count.unmapped, count.mapped + count.unmapped.total())
+            values = count.mapped + count.unmapped.total() + count.undecided.total()
+            _record(opened, table, done.column, done.crosswalk, count.unmapped, values, bool(count.undecided))
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
         return
@@ -151,13 +152,13 @@ def _require_known(source: Source, table: Table) -> None:
 
 
 def _record(
-    source: Source, table: Table, column: str, crosswalk: Crosswalk, codes: Mapping[str, int], values: int
-) -> None:
+    source: Source, table: Table, column: str, crosswalk: Crosswalk, codes: Mapping[str, int], values: int, undecided: bool = False,
+) -> None:  # fmt: skip
     """Keep the codes that `crosswalk` did not know among `values` of `column`. A whole run of the one in force settles what it met no more."""
     from kerege.catalogue.codes.unmapped import keep_unmapped, speaks
 
     whole = values and not table.sampled and table.name not in source.cut and speaks(crosswalk)
     keep_unmapped(
         crosswalk.id, "", f"{source.name}#{table.name}.{column}", codes, clock.now(),
-        whole=f"not met among the {values} values of a whole run" if whole else "", ran=crosswalk,
+        whole=f"not met among the {values} values of a whole run" if whole else "", ran=crosswalk, undecided=undecided,
     )  # fmt: skip

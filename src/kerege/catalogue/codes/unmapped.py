@@ -113,7 +113,7 @@ def about_people(place: str) -> bool:
 @transaction.atomic
 def keep_unmapped(
     crosswalk: str, version: str, place: str, counts: Mapping[str, int], now: datetime, *, finding: bool = True, found_by: str = "harmonise",
-    whole: str = "", ran: Crosswalk | None = None,
+    whole: str = "", ran: Crosswalk | None = None, undecided: bool = False,
 ) -> int:  # fmt: skip
     """Add `counts` (code to records) to what is kept for `crosswalk` at `place`; returns how many codes were touched.
 
@@ -122,6 +122,7 @@ def keep_unmapped(
     whole     in words, what was looked at, where it was all of `place` by the crosswalk in force (`speaks`): what is kept here and was not met is
               settled with it as evidence. "" where a part was looked at, or by something else
     ran       the crosswalk that did not know them, where it is at hand; else the one in force tells which shape its codes have
+    undecided the run met codes that it knows, but not for such records, and did not say which: none of those is shown to be gone
 
     A code that comes again after it was settled is open again: somebody took the row away, or the source changed.
     """
@@ -153,9 +154,14 @@ def keep_unmapped(
     if finding:
         _tell_owner(crosswalk, place, touched, now, found_by)
     if whole and OTHERS not in counts:  # those may be any
-        met = {*counts, *touched}
-        here.filter(settled_at=None).exclude(code__in=met).update(settled_at=now)
-        _close(crosswalk, lambda code: "" if code in met else whole, now, place=place)
+        met, walk = {*counts, *touched}, (ran or crosswalk_in_force(crosswalk)) if undecided else None
+
+        def evidence(code: str) -> str:
+            return "" if code in met or (walk is not None and walk.key(code) in walk.compiled.rules) else whole
+
+        gone = [row.pk for row in here.filter(settled_at=None) if evidence(row.code)]
+        UnmappedCode.objects.filter(pk__in=gone).update(settled_at=now)
+        _close(crosswalk, evidence, now, place=place)
     return len(touched)
 
 
