@@ -262,6 +262,14 @@ def test_what_a_run_sent_is_answered_by_the_registers_owner_and_withdrawn_by_a_s
     mine, other = told["civil"].finding_id, told["population"].finding_id
     page = check(data_owner.post(f"/en/desks/findings/{mine}/", {"act": "in_work"}, follow=True), "en")
     assert "in work" in page.text
+    assert "e" * 64 in page.text, "the pair of records, as the file of cases names it"
+    assert "No rule settles it" not in page.text
+    for language, rule in (
+        ("ky", "көчүрмөнү жүргүзгөнгө"),
+        ("ru", "источника истины"),
+        ("en", "The source of truth's value counts"),
+    ):
+        assert rule in check(data_owner.get(f"/{language}/desks/findings/{mine}/"), language).text
     assert data_owner.get(f"/en/desks/findings/{other}/").status_code == 404
     assert data_owner.post(f"/en/desks/findings/{mine}/", {"act": "withdrawn", "reason": "no"}).status_code == 403
     page = steward.post(

@@ -195,11 +195,20 @@ def _of_discrepancies(pks: Sequence[int], now: datetime) -> dict[int, DeskFindin
         at = life.standing(row.sent_at, row.due_at, done, now)
         found[row.pk] = DeskFinding(
             id=str(row.finding_id), group=DISCREPANCY, kind=row.discrepancy.cls, place=row.discrepancy.field, dataset_id=None,
-            detail=row.discrepancy.discrepancy_id, facts={}, records=1, owner=row.register, owner_unit="", sent_by=row.sent_by,
+            detail=row.discrepancy.discrepancy_id, facts=_facts(row), records=1, owner=row.register, owner_unit="", sent_by=row.sent_by,
             sent_at=row.sent_at, due_at=row.due_at, status=at.status, overdue=at.overdue,
             evidence=next((a.run for a in reversed(done) if a.act == life.CLOSED), ""), acts=tuple(done),
         )  # fmt: skip
     return found
+
+
+def _facts(row: Finding) -> dict[str, str]:
+    """Which two registers, which link or case, and what the rules made of it when a run settled it; no value of a person."""
+    about = row.discrepancy
+    told = {"left": about.left_register, "right": about.right_register, "case": about.case_id}
+    return told | (
+        {"rule": about.rule, "value_of": about.value_of, "legal_basis": about.legal_basis} if about.rule else {}
+    )
 
 
 def working_days_left(due: datetime, now: datetime, rules: Rules | None = None) -> int:

@@ -85,6 +85,7 @@ def one(request: HttpRequest, finding_id: str) -> HttpResponse:
     rules = rules_of_country()
     called = names([a.by for a in (*found.acts, *found.before)] + [found.sent_by])
     days = rules.terms.days
+    by_rule = next((rule.titles for rule in rules.rules if rule.id == found.facts.get("rule")), None)
     context = {
         "row": _row(found, labels.organisations(), now), "acts": [{"act": a, "name": _by(a.by, called)} for a in reversed(found.acts)],
         "before": [{"act": a, "name": _by(a.by, called)} for a in reversed(found.before)],
@@ -93,6 +94,7 @@ def one(request: HttpRequest, finding_id: str) -> HttpResponse:
         "evidence": word(f"evidence.{found.kind}") if has(f"evidence.{found.kind}") else word("evidence.other"),
         "crosswalk": _crosswalk(found),
         "term": days.get(STEWARD if found.group == "unmapped" else "", days["default"]), "basis": rules.terms.legal_basis,
+        "ours": found.facts if found.group == DISCREPANCY else None, "by_rule": by_rule,
     }  # fmt: skip
     return show(request, "desks/desk_finding.html", context)
 
