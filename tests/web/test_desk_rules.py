@@ -454,3 +454,26 @@ def test_an_approved_version_waits_for_nobody_and_can_be_published(steward, peop
         lifecycle.act(subject, "approve", "reviewer-1", "read", clock.now(), ledger=ledger)
     told = check(steward.get(address), "en").text
     assert "It waits for a reviewer" not in told
+
+
+def test_a_reviewer_is_led_to_the_version_that_waits_with_the_form_and_the_labels(reviewer, home, db):
+    rows = (Row("М", "1"), Row("z", "41721000000000", justification="semapv:LexicalMatching"))
+    codelists.import_crosswalk(Crosswalk(desks.WALK, rows, version="1", object_source="kg:sex"), "unit", clock.now())
+    desks.suggest()
+    address = f"/ru/desks/crosswalks/{desks.WALK}/"
+    with Ledger.open(home / "ledger") as ledger:
+        lifecycle.act(
+            lifecycle.Subject("crosswalk", desks.WALK, "1"), "submit", "one", "ready", clock.now(), ledger=ledger
+        )
+    page = check(reviewer.get(address), "ru")
+    assert "approve" in {b.get("value") for b in page.all("button")}
+    assert {"class": "button button--quiet", "href": "#life"} in page.all("a")
+    assert "мужской" in page.text.lower()
+    assert "Ош" in page.text
+    assert "машина" in page.text
+    assert "approve" not in {b.get("value") for b in check(reviewer.get(f"{address}?version="), "ru").all("button")}
+
+
+def test_a_data_owner_is_led_to_the_own_fields(data_owner, home, db, network):
+    (card,) = [a for a in check(data_owner.get("/en/desks/"), "en").all("a") if "organisations/" in a.get("href", "")]
+    assert check(data_owner.get(card["href"]), "en").text

@@ -120,17 +120,18 @@ def test_every_fact_and_reason_of_a_gate_is_worded(visitor, gate):
     assert sorted(f for f in facts if not has(f"fact.{f}")) == []
 
 
-def _events(synthetic):
-    """Twelve cases of yesterday: nine decided at once, two refused, one handled by a person."""
+def _events(synthetic, cases=12, undecided=0):
+    """Cases of yesterday: all decided but the first `undecided`, two refused, one handled by a person; at once where some are undecided."""
     events = []
     start = clock.now() - timedelta(days=1)
-    for i in range(12):
+    for i in range(cases):
         ref = f"{i:064x}"
         outcome, reason = ("refused", "outside_catchment") if i < 2 else ("granted", "")
         steps = [(EventType.STARTED, ActorKind.CITIZEN, "", ""), (EventType.SUBMITTED, ActorKind.CITIZEN, "", "")]
         if i == 11:
             steps.append((EventType.RECONCILED, ActorKind.OFFICIAL, "", "civil:population:surname"))
-        steps.append((EventType.DECIDED, ActorKind.SYSTEM, outcome, reason))
+        if i >= undecided:
+            steps.append((EventType.DECIDED, ActorKind.SYSTEM, outcome, reason))
         for n, (kind, actor, qualifier, code) in enumerate(steps):
             events.append(
                 EventFacts(
@@ -138,7 +139,7 @@ def _events(synthetic):
                     case_ref=ref,
                     public_service="grade1-admission",
                     type=kind,
-                    occurred_at=start + timedelta(minutes=n),
+                    occurred_at=start + timedelta(minutes=0 if undecided else n),
                     actor_kind=actor,
                     qualifier=qualifier,
                     reason_code=code,
@@ -265,3 +266,12 @@ def test_what_was_searched_for_is_shown_as_text_only(visitor, dataset, query):
     assert "<img src=x>" not in html
     field = check(visitor.get("/en/catalogue/", {"q": query}), "en").all("input")
     assert [i.get("value") for i in field if i.get("name") == "q"] == [query]
+
+
+def test_a_quantile_says_whether_too_few_are_counted_or_too_many_are_open(visitor, db):
+    _events(False, cases=104, undecided=12)
+    text = check(visitor.get("/en/measures/"), "en").text
+    assert "more than 10 % are still open" in text
+    assert "fewer than 100" not in text
+    assert "under a second" in text
+    assert "0.0 ms" not in text

@@ -30,7 +30,7 @@ from kerege.catalogue.models import CodeDecision, CodeSuggestion, CrosswalkVersi
 from kerege.semantics.crosswalks.sssom import LEXICAL, MANUAL, Crosswalk, Policy, Row, parse_sssom
 
 STATES: Final = ("open", "accepted", "refused", "unmapped")
-_AUTHOR: Final = "kerege:suggest"
+MACHINE: Final = "kerege:suggest"  # who says what no person said
 _AT_ONCE: Final = 500
 
 
@@ -236,7 +236,7 @@ def _target_labels(crosswalk: str, targets: Collection[str]) -> Iterator[tuple[s
 def _suggested(suggestion: CodeSuggestion, base: Crosswalk | None) -> Iterator[Row]:
     """Open rows: what the engine was sure of too, for here a person decides."""
     blank = Row(
-        suggestion.code, None, OPEN, LEXICAL, suggestion.label, author=_AUTHOR, comment=f"open: {suggestion.reason}"
+        suggestion.code, None, OPEN, LEXICAL, suggestion.label, author=MACHINE, comment=f"open: {suggestion.reason}"
     )
     every = suggestion.candidates.all()
     found = [c for c in every if base is None or not base.denies(suggestion.code, c.target)][:3]
@@ -273,7 +273,7 @@ def line(code: str, rows: list[Row]) -> TableRow:
         target = ", ".join(dict.fromkeys(str(r.object) for r in leading))
         return TableRow(
             code, label, "accepted", target, first.object_label, first.predicate, first.confidence,
-            first.reviewer or first.author, when,
+            first.reviewer or first.author or ("" if first.justification == MANUAL else MACHINE), when,
         )  # fmt: skip
     absent = next((r for r in rows if r.object is None and r.predicate == EXACT), None)
     if absent is not None:

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from kerege.catalogue.codes import crosswalk_desk
 from kerege.catalogue.codes.column_desk import COLUMNS
+from kerege.catalogue.codes.crosswalk_desk import TableRow
 from kerege.catalogue.codes.crosswalk_page import page as table
 from kerege.catalogue.codes.versions import CROSSWALK
 from kerege.catalogue.errors import ImpactUnknown
@@ -16,6 +17,7 @@ from kerege.catalogue.lifecycle.doings import Action, State, Subject, reasons_ag
 from kerege.catalogue.mappings.impact import asked
 from kerege.catalogue.models import CodeSuggestion, CrosswalkVersion
 from kerege.ground import clock
+from kerege.semantics.crosswalks.sssom import Crosswalk
 from kerege.semantics.mappings.impact import Impact
 from kerege.web import values
 from kerege.web.access import Audience
@@ -31,8 +33,10 @@ from kerege.web.desks.desk_common import (
     page_number,
     pages,
     posted,
+    rights,
     show,
 )
+from kerege.web.words import word
 
 POLICIES = ("quarantine", "reject", "pass-and-flag", "null-and-flag", "default")
 ROWS = 50
@@ -59,6 +63,11 @@ def one(request: HttpRequest, crosswalk: str) -> HttpResponse:
     version = request.GET.get("version", "")[:100]
     if version and not versions.filter(version=version).exists():
         raise Http404
+    states = {s.subject.version: s.state.value for s in subjects(CROSSWALK, thing=crosswalk)}
+    if (
+        "version" not in request.GET and not rights(request).steward
+    ):  # what waits for a second person comes before what is in work
+        version = next((v for v in kept if states.get(v) == State.SUBMITTED.value), "")
     state = one_of(request.GET.get("state", ""), crosswalk_desk.STATES)
     found = table(crosswalk, state, version, start=(page_number(request) - 1) * ROWS, size=ROWS)
     if not version and kept and not found.changed:
@@ -73,16 +82,25 @@ def one(request: HttpRequest, crosswalk: str) -> HttpResponse:
     shown = found.lines
     subject = Subject(CROSSWALK, crosswalk, version) if version else None
     kind, _, default = str(walk.policy).partition(" ")
-    states = {s.subject.version: s.state.value for s in subjects(CROSSWALK, thing=crosswalk)}
     context = {
         "crosswalk": crosswalk, "lines": shown, "pages": page, "counts": counts, "state": state, "states": crosswalk_desk.STATES,
         "total": sum(counts.values()), "walk": walk, "policy": kind, "default": default, "policies": POLICIES,
         "next": crosswalk_desk.next_version(crosswalk), "versions": [(v, states.get(v, State.DRAFT.value)) for v in kept],
         "version": version, "life": life_of(request, subject) if subject else None,
         "against": reasons_against(subject, Action.PUBLISH, clock.now()) if subject else (), "impact": _impact(crosswalk),
-        "suggested": CodeSuggestion.objects.filter(crosswalk=crosswalk).exists(), "people": names([line.by for line in shown]),
+        "suggested": CodeSuggestion.objects.filter(crosswalk=crosswalk).exists(),
+        "people": names([line.by for line in shown]) | {crosswalk_desk.MACHINE: word("crosswalks.machine")},
+        "meant": {line.target: _meant(walk, line) for line in shown if line.target},
     }  # fmt: skip
     return show(request, "desks/desk_crosswalk.html", context)
+
+
+def _meant(walk: Crosswalk, line: TableRow) -> str:
+    """What a target is called in the page's language: a place with what it lies in, a code of a list, else the label of the row."""
+    found = values.known_place(line.target) or (
+        values.code(walk.object_source, line.target) if walk.object_source else ""
+    )
+    return found if found and found != line.target else line.target_label
 
 
 def _impact(crosswalk: str) -> Impact | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from kerege.catalogue.browse import lists as browse
 from kerege.catalogue.codes import crosswalk_desk, unplaced
 from kerege.catalogue.codes.column_desk import progress
 from kerege.catalogue.lifecycle import queries as lifecycle_queries
@@ -13,7 +14,7 @@ from kerege.catalogue.models import ContractVersion, Plan
 from kerege.catalogue.requests.doings import open_registers
 from kerege.ground import clock
 from kerege.reconcile import desk_findings, desk_queries
-from kerege.web.desks.desk_common import rights, show
+from kerege.web.desks.desk_common import me, rights, show
 from kerege.web.desks.desk_findings import findings_of
 from kerege.web.words import language
 
@@ -38,4 +39,10 @@ def home(request: HttpRequest) -> HttpResponse:
         {"name": name, "address": reverse(f"desks-{name}", args=(language(),)), "count": count}
         for name, count in counts.items()
     ]
+    member = "/".join(me(request).member.split("/")[:3])
+    if (
+        may.data_owner and member.count("/") == 2
+    ):  # whose fields they are, and until when, stands on the organisation's own page
+        mine = reverse("catalogue-owner", args=(language(), member))
+        cards.insert(0, {"name": "mine", "address": mine, "count": browse.holdings(member, clock.now()).attributes})
     return show(request, "desks/desk_home.html", {"cards": cards})

@@ -53,6 +53,7 @@ def listing(request: HttpRequest) -> HttpResponse:
             {"row": r, "mine": person in r.decided_by, "left": labels.register(r.left_register), "right": labels.register(r.right_register)}
             for r in shown
         ],
+        "weighed": any(r.weight is not None for r in shown),
         "pages": page, "total": total, "standings": (*STANDINGS, *desk.VERDICTS), "chosen": standing,
     }  # fmt: skip
     return show(request, "desks/desk_pairs.html", context)

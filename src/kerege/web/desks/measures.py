@@ -78,6 +78,7 @@ def _show(measurement: Measurement, definition: definitions.AdmissionDefinition)
         "is_share": measurement.definition.kind == "share",
         "median": values.get("median_seconds"),
         "p90": values.get("p90_seconds"),
+        "few": "too-few-for-p90" in measurement.warnings,
         "still_open": values.get("still_open"),
         "causes": _causes(measurement.breakdown, definition),
         "excluded": sorted(measurement.excluded.items()),

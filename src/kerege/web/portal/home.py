@@ -10,8 +10,10 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 
 from kerege.ground.text import LANGUAGES
 from kerege.web import summary
+from kerege.web.access import Audience, in_force
 from kerege.web.charts import CLASSES
 from kerege.web.errors import SummaryInvalid
+from kerege.web.signin import who
 
 _LINKS = ("catalogue", "discrepancies", "network", "gate", "measures", "verify")
 
@@ -60,6 +62,8 @@ def home(request: HttpRequest) -> HttpResponse:
         "shares": {way: run.ways[way].straight_through / run.applications for way in summary.WAYS} if run else {},
         "measures": measures,
         "classes": CLASSES,
+        # to whom it would be refused, the way to one application is not offered; who is not signed in is asked to sign in
+        "case": who(request) is None or in_force(request, Audience.OFFICER),
         "links": [(name, f"nav.{name}", f"home.look_{name}") for name in _LINKS],
     }
     return render(request, "portal/home.html", context)
