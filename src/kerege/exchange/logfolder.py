@@ -24,6 +24,8 @@ from kerege.exchange.logframes import NO_LINK, Frame, Start, Stopped
 
 _TRIES: Final = 5  # looks at a stop in the last segment, where a node may be in the middle of a write
 _PAUSE: Final = 0.02
+_WINDOW: Final = 1024 * 1024  # of a segment in memory at once; whole sectors
+_ZEROS: Final = bytes(64 * 1024)
 _ANCHOR: Final = "anchor.json"
 _SEGMENT: Final = re.compile(r"segment-(\d{8,})\.log\Z")
 
@@ -209,8 +211,7 @@ def follow(folder: Path, stopped: list[tuple[Path, Stopped]], place: Place | Non
             try:
                 if start is None:
                     start, link, count = _start_of(path, at, link, count)
-                base, data = _rest(path, start, at)
-                for frame in logframes.frames(data, start, at, link, number, base):
+                for frame in _frames_of(path, start, at, link, number):
                     yield Placed(path, start, frame, count)
                     at, link, number, tries = frame.end, frame.link, frame.number + 1, 0
                     count += frame.records
@@ -228,6 +229,48 @@ def follow(folder: Path, stopped: list[tuple[Path, Stopped]], place: Place | Non
         at = number = 0
 
 
+def _frames_of(path: Path, start: Start, at: int, link: bytes | None, number: int) -> Iterator[Frame]:
+    """The whole frames of a segment from `at` on, a window of it in memory at a time, as `logframes.frames` gives them of all of it.
+
+    What is read in one piece is freed in one piece, and a node that reads tens of megabytes every few seconds keeps them: the C library
+    takes such sizes for usual from then on and leaves that much of its heap where it is.
+    """
+    if start.version == 1:
+        yield from logframes.frames(path.read_bytes(), start, at, link, number)
+        return
+    at = at or logframes.FIRST_FRAME
+    with path.open("rb") as file:
+        end, size = _solid_end(file, at), _WINDOW
+        while at < end:
+            file.seek(at)
+            data, begin = file.read(min(size, end - at)), at
+            last = len(data) < size or at + len(data) >= end
+            try:
+                for frame in logframes.frames(data, start, at, link, number, at):
+                    at, link, number = frame.end, frame.link, frame.number + 1
+                    yield frame
+            except Stopped:
+                if last:
+                    raise  # only whoever sees all that follows can tell a crash from damage
+            if last:
+                return
+            size = _WINDOW if at > begin else size * 2  # a frame may be larger than a window
+
+
+def _solid_end(file: IO[bytes], begin: int) -> int:
+    """Where the zeros filled ahead begin, up to a whole sector; `begin` where there is nothing else from there on."""
+    end = file.seek(0, os.SEEK_END)
+    while end > begin:
+        at = max(begin, end - len(_ZEROS))
+        file.seek(at)
+        data = file.read(end - at)
+        if not _ZEROS.startswith(data):
+            solid = at + logframes.solid_end(data)
+            return solid + -solid % logframes.SECTOR
+        end = at
+    return begin
+
+
 def _start_of(path: Path, at: int, link: bytes | None, count: int) -> tuple[Start, bytes | None, int]:
     """A segment's header; the link and the count of records there, unless the reader stands further on already."""
     with path.open("rb") as file:
@@ -240,18 +283,19 @@ def _start_of(path: Path, at: int, link: bytes | None, count: int) -> tuple[Star
     return start, start.link, count if start.version == 1 else start.records
 
 
-def _rest(path: Path, start: Start, at: int, end: int | None = None) -> tuple[int, bytes]:
+def _piece(path: Path, start: Start, at: int, size: int) -> tuple[int, bytes]:
+    """So much of a segment from `at` on, or the first format's whole; and where it begins."""
     base = at if start.version == 2 else 0
     with path.open("rb") as file:
         file.seek(base)
-        return base, file.read(-1 if end is None else max(0, end - base))
+        return base, file.read(at + size - base)
 
 
 def frame_at(path: Path, offset: int, number: int, before: bytes, first: int, size: int) -> Placed:
     """One frame of a segment, as an index remembers it; no more than its `size` is read. Raises LogDamaged when it is not there."""
     try:
         start = _start_of(path, 0, None, 0)[0]
-        base, data = _rest(path, start, offset, offset + size)
+        base, data = _piece(path, start, offset, size)
         for frame in logframes.frames(data, start, offset, before, number, base):
             return Placed(path, start, frame, first)
     except (OSError, Stopped):
