@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Final
 
 import pyoxigraph as ox
@@ -20,6 +20,7 @@ from kerege.semantics.codelists.skos import DCTERMS, SCHEMA, SKOS
 
 Row = tuple[Any, Any, Any]  # terms; None where there is nothing to say
 Answer = Callable[["Graph"], Iterator[Row]]
+MOST: Final = 1000  # findings of one code; a list with more of a kind is told by its first thousand
 _MOST_OF_ONE: Final = (
     60  # labels, notations, parents or schemes of one concept that are compared; none in use has as many
 )
@@ -87,7 +88,7 @@ def parents_twice(graph: Graph) -> Iterator[Row]:
     terms = {str(term): term for about, ups in graph.ups.items() if len(ups) > 1 for term in (about, *ups)}
     if not terms:
         return
-    found = Lines(_by_text(graph.ups)).doubled()
+    found = islice(Lines(_by_text(graph.ups)).doubled(), MOST)  # what is told is not looked for further
     for about, other in sorted(found):
         yield terms[about], terms[other], None
 

@@ -23,6 +23,7 @@ import pyoxigraph as ox
 from kerege.ground.text import LANGUAGES, Said
 from kerege.semantics.codelists import grouping
 from kerege.semantics.codelists.codelist import MOST_STEPS, CodeList, Finding, Severity, loops, round_words
+from kerege.semantics.codelists.grouping import MOST as MOST
 from kerege.semantics.codelists.skos import (
     DCTERMS,
     SCHEMA,
@@ -35,7 +36,6 @@ from kerege.semantics.codelists.skos import (
     triples,
 )
 
-MOST: Final = 1000  # findings of one code; a list with more of a kind is told by its first thousand
 _PREFIXES: Final = f"PREFIX skos: <{SKOS}> PREFIX dcterms: <{DCTERMS}> PREFIX schema: <{SCHEMA}> "
 
 
