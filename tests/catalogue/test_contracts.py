@@ -26,6 +26,8 @@ from kerege.catalogue.errors import (
 )
 from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.models import Dataset, LifecycleAction, NodeReading, Owner, ServiceUse
+from kerege.catalogue.packs import current_pack
+from kerege.catalogue.search.items import contract_items
 from kerege.catalogue.sources.described import Leaf, described_table
 from kerege.exchange.ids import MemberId, SubsystemId
 from kerege.exchange.rules import PROVIDER, QUARANTINE
@@ -319,6 +321,29 @@ def test_the_clock_ends_a_version_whose_term_is_over_and_no_node_gets_it(dataset
     body = ledger.entries[last.ledger_index]
     assert end_what_is_over(over + timedelta(days=1), ledger=ledger) == []
     assert (body.kind, body.body["by"], body.body["action"]) == ("lifecycle", BY, "retire")
+
+
+def test_of_two_deprecated_versions_the_one_published_last_is_in_force_everywhere(dataset: Dataset) -> None:
+    """Whichever was added or deprecated last: the life cycle, the desk's list and the search say the same."""
+
+    def written(version: str, *actions: str, day: int) -> None:
+        done = LifecycleAction.objects.filter(kind="contract", subject="kg:birth", version=version).count()
+        for number, action in enumerate(actions, start=done + 1):
+            LifecycleAction.objects.create(
+                kind="contract", subject="kg:birth", version=version, number=number, action=action, by=ME, reason="r",
+                at=NOW + timedelta(days=day), digest="0" * 64,
+            )  # fmt: skip
+
+    contracts.add(made("2.0.0", name="Second"), ME, NOW, dataset=str(dataset))
+    contracts.add(made("1.1.0", name="First"), ME, NOW + timedelta(days=1), dataset=str(dataset))
+    written("1.1.0", "submit", "approve", "publish", day=2)
+    written("2.0.0", "submit", "approve", "publish", "deprecate", day=5)
+    written("1.1.0", "deprecate", day=9)
+    assert lifecycle.in_force("contract", "kg:birth") == "2.0.0"
+    (line,) = contract_queries.lines(0, 10)
+    assert (line.in_force, line.in_force_state) == ("2.0.0", "deprecated")
+    found = {i.key: i.names for i in contract_items(current_pack())}
+    assert found["kg:birth"] == ("kg:birth", "Second")
 
 
 def test_a_deprecation_taken_back_is_ended_by_no_clock(dataset: Dataset) -> None:

@@ -36,7 +36,7 @@ LABELS = {"ky": "жаңы", "ru": "новый", "en": "new"}
 def act(kind: str, thing: str, version: str, *actions: str, at: datetime = NOW) -> None:
     for action in actions:
         by = "b.reviewer" if action == "approve" else "a.steward"
-        lifecycle.act(Subject(kind, thing, version), action, by, "reason", at)
+        lifecycle.act(Subject(kind, thing, version), action, by, "reason", at, accepting="tried here")
 
 
 def sex(version: str = "2030") -> CodeList:

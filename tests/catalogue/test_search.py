@@ -25,7 +25,7 @@ from kerege.catalogue.search import index as search_index
 from kerege.catalogue.search.ids import Facet, facet_of
 from kerege.catalogue.search.questions import KINDS, Filters, Found, search
 from kerege.catalogue.search.words import EXACT, key_of, keys, likeness, words
-from kerege.membership.models import Contract, Subsystem
+from kerege.membership.models import Contract, Member, Subsystem
 from kerege.semantics.codelists.codelist import CodeList, Concept
 from kerege.semantics.contracts import odcs
 from kerege.semantics.crosswalks.mapping_set import Crosswalk
@@ -96,6 +96,20 @@ def test_facets_count_everything_found_and_narrow_it() -> None:
     assert {h.name("en") for h in search("director code budget shift", Filters(("field",), owned=False)).hits} == {
         "budget"
     }
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_organisation_is_found_by_its_number_and_by_its_whole_code() -> None:
+    whole, number = "KG/GOV/70000002", "70000002"
+    before = search("pin").facets["organisation"]
+    Dataset.objects.filter(organisation=whole).update(organisation=number)
+    search_index.rebuild()
+    assert search("pin").facets["organisation"] == before
+    for spelled in (whole, number):
+        assert [h.name("en") for h in search("pin", Filters(("field",), organisation=spelled)).hits] == ["pin"]
+    name = Member.objects.get(code=whole).name_en
+    run = set(Dataset.objects.filter(organisation=number).values_list("table", flat=True))
+    assert run <= names(search(name, Filters(("dataset",))), "dataset"), "by the name of who runs it"
 
 
 @pytest.mark.usefixtures("filled")
@@ -228,7 +242,7 @@ def test_a_published_version_of_a_code_list_is_found_in_place_of_the_packs() -> 
         Subject("crosswalk", walk.id, "1"),
     ):
         for action, by in (("submit", "a"), ("approve", "b"), ("publish", "a")):
-            lifecycle.act(subject, action, by, "ready", world.NOW)
+            lifecycle.act(subject, action, by, "ready", world.NOW, accepting="codes of its own")
     assert {(h.kind, h.key) for h in search("hovercraft").hits} == {
         ("code", "kg:sex#H"), ("code", "kg:vessels#H"), ("crosswalk", walk.id),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from kerege.catalogue.contracts.doings import KIND, contract_of, find, subject
 from kerege.catalogue.contracts.uses import deprecation
 from kerege.catalogue.contracts.words import RuleView, codes, not_run, rules_in_words
 from kerege.catalogue.lifecycle import doings as lifecycle
-from kerege.catalogue.lifecycle.queries import states
+from kerege.catalogue.lifecycle.queries import standing, states
 from kerege.catalogue.lifecycle.rules import Action, State
 from kerege.catalogue.models import ContractVersion, Deprecation, LifecycleAction
 from kerege.ground.clock import iso
@@ -165,13 +165,13 @@ def lines(start: int, most: int) -> list[ContractLine]:
     rows: dict[str, list[ContractVersion]] = {name: [] for name in ids}
     for row in ContractVersion.objects.filter(contract__in=rows).defer("document").order_by("-added_at", "-pk"):
         rows[row.contract].append(row)
-    stand = states(KIND, rows)
+    stand, in_force = standing(KIND, rows)
     newest = {r[0].pk: r[0] for r in rows.values()}
     owners = {row.pk: _owner(row) for row in ContractVersion.objects.filter(pk__in=newest)}
     out = []
     for name, versions in rows.items():
         told = [(v.version, stand.get(subject(name, v.version), State.DRAFT)) for v in versions]
-        force = next((t for s in (State.PUBLISHED, State.DEPRECATED) for t in told if t[1] is s), ("", ""))
+        force = next((t for t in told if t[0] == in_force.get(name)), ("", ""))
         head = versions[0]
         out.append(
             ContractLine(name, head.name or name, len(told), *told[0], force[0], str(force[1]), owners.get(head.pk, ""))

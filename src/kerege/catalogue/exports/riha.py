@@ -12,6 +12,7 @@ import re
 import uuid
 from typing import Any, Final
 
+from kerege.catalogue.browse.organisations import spellings
 from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.exports.dcat_graph import Addresses
 from kerege.catalogue.exports.publication import Outgoing, outgoing
@@ -24,25 +25,26 @@ _NAMESPACE: Final = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # of addr
 
 
 def card(organisation: str, addresses: Addresses | None = None) -> dict[str, Any]:
-    """The card of what `organisation` (a member code) runs and published; DatasetUnknown when that is nothing.
+    """The card of what `organisation` (a member code, or its number alone) runs and published; DatasetUnknown when that is nothing.
 
     addresses   of the hub that shows it; a law is linked by the page of a dataset kept by it, which names it
     """
-    leaving = [o for o in outgoing() if o.view.organisation == organisation]
+    spelled = spellings(organisation)
+    leaving = [o for o in outgoing() if o.view.organisation in spelled]
     if not leaving:
         raise DatasetUnknown(what="published dataset of", name=organisation)
-    member = Member.objects.filter(code=organisation).first()
-    name = member.name_en if member else organisation
+    member = Member.objects.filter(code__in=spelled).first()
+    name, code = (member.name_en, member.code) if member else (organisation, organisation)
     laws = {f.owner.legal_basis: o.view.id for o in reversed(leaving) for f in o.fields if f.owner} if addresses else {}
     published = [o.published_at for o in leaving if o.published_at]
-    on_exchange = Contract.objects.filter(provider__member__code=organisation).order_by("set_at").first()
+    on_exchange = Contract.objects.filter(provider__member__code__in=spelled).order_by("set_at").first()
     status: dict[str, Any] = {"status": "IN_USE", "timestamp": iso(min(published)) if published else None}
     return {
         "name": name,
-        "short_name": re.sub(r"[^a-zA-Z0-9.-]+", "-", organisation).strip("-").lower() or "register",
-        "uuid": str(uuid.uuid5(_NAMESPACE, f"{BASE}organisation/{organisation}")),
+        "short_name": re.sub(r"[^a-zA-Z0-9.-]+", "-", code).strip("-").lower() or "register",
+        "uuid": str(uuid.uuid5(_NAMESPACE, f"{BASE}organisation/{code}")),
         "purpose": _purpose(name, leaving),
-        "owner": {"code": organisation, "name": name},
+        "owner": {"code": code, "name": name},
         "stored_data": [_stored(o) for o in leaving[:MOST_STORED]],
         "data_files": [{"url": addresses.dataset(o.view.id), "name": o.view.table} for o in leaving]
         if addresses

@@ -36,7 +36,7 @@ from kerege.catalogue.search.items import (
     contract_items,
     crosswalk_items,
     dataset_items,
-    names,
+    names_spelled,
     owner_items,
     reference_items,
 )
@@ -112,7 +112,7 @@ def _reindex_datasets(index: Engine, subject: str, pack: Pack) -> int:
 
 
 def _write_datasets(index: Engine, which: QuerySet[Dataset], pack: Pack, learn: bool = True) -> int:
-    wordings, members, published = Wordings.of(pack), names(), publication.published_since()
+    wordings, members, published = Wordings.of(pack), names_spelled(), publication.published_since()
     written = 0
     for some in batched(which.order_by("pk").values_list("pk", flat=True), _BATCH):
         views = (item for view in datasets(some) for item in dataset_items(view, wordings, members, published))

@@ -5,14 +5,14 @@ Names, descriptions, meanings, owners and codes of code lists: never a value, ma
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 
 from kerege.catalogue.exports import publication
 from kerege.catalogue.inventory.queries import DatasetView, FieldView
-from kerege.catalogue.lifecycle import doings as lifecycle
-from kerege.catalogue.lifecycle.rules import IN_FORCE, State
+from kerege.catalogue.lifecycle.queries import standing
 from kerege.catalogue.models import ContractVersion, ReferenceDataset, SearchEntry
 from kerege.catalogue.search.words import joined, keys
 from kerege.membership.models import Contract, Member
@@ -82,6 +82,14 @@ class Wordings:
 
 def names() -> dict[str, dict[str, str]]:
     return {m.code: {"ky": m.name_ky, "ru": m.name_ru, "en": m.name_en} for m in Member.objects.all()}
+
+
+def names_spelled() -> dict[str, dict[str, str]]:
+    """The same under the bare number too, where it is one member's only."""
+    whole = names()
+    numbers = Counter(code.rsplit("/", 1)[-1] for code in whole)
+    bare = {code.rsplit("/", 1)[-1]: told for code, told in whole.items()}
+    return {number: told for number, told in bare.items() if numbers[number] == 1} | whole
 
 
 def dataset_items(
@@ -169,14 +177,11 @@ def contract_items(pack: Pack) -> Iterator[Item]:
 def _unrouted_items(pack: Pack, routed: Collection[str]) -> Iterator[Item]:
     """Data contracts that no data service is held against: the country pack's and the hub's own, by their ids; those of the hub's that were
     never published are found as other drafts are, by who does not ask for what is public."""
-    members = names()
+    members = names_spelled()
     documents: dict[str, tuple[DataContract, bool]] = {
         made.id: (made, True) for made in map(odcs.read, sorted((pack.folder / "contracts").glob("*.odcs.yaml")))
     }
-    # oldest first, those published last: what is left for a contract is what `lifecycle.in_force` says, in one query for all
-    standing = lifecycle.subjects("contract")[::-1]
-    standing.sort(key=lambda s: s.state is State.PUBLISHED)
-    in_force = {s.subject.id: s.subject.version for s in standing if s.state in IN_FORCE}
+    in_force = standing("contract")[1]
     for row in ContractVersion.objects.order_by("added_at", "pk"):
         if in_force.get(row.contract, row.version) == row.version:
             known = row.contract in documents and documents[row.contract][1]

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, cast
 
+from kerege.catalogue.browse.organisations import spellings, together
 from kerege.catalogue.errors import SearchNotBuilt
 from kerege.catalogue.models import SearchEntry
 from kerege.catalogue.search.engines import Engine, Wanted, engine
@@ -20,6 +22,7 @@ from kerege.catalogue.search.ids import Facet, facet_of, likely
 from kerege.catalogue.search.index import rebuild, small
 from kerege.catalogue.search.items import KINDS, Kind
 from kerege.catalogue.search.words import EXACT, likeness, words
+from kerege.membership.models import Member
 
 LONGEST: Final = 200  # characters of a question that are read
 MOST_WORDS: Final = 8
@@ -33,9 +36,9 @@ __all__ = ["KINDS", "Filters", "Found", "Hit", "Kind", "search"]
 Meant = Mapping[str, Mapping[str, float]]  # typed word -> words of the index it may mean, with how well
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Filters:
-    """What hits are narrowed to; empty means any."""
+    """What hits are narrowed to; empty means any. An organisation is meant in whatever way it is written (`browse.organisations`)."""
 
     kinds: tuple[str, ...] = ()
     organisation: str = ""
@@ -43,11 +46,16 @@ class Filters:
     owned: bool | None = None
     public: bool = False  # only what may leave
 
+    @cached_property
+    def spelled(self) -> frozenset[str]:
+        """Every way in which the organisation may be written; asked once."""
+        return frozenset(spellings(self.organisation))
+
     def allow(self, facet: Facet) -> bool:
         """Whether entries with this facet are wanted."""
         return (
             (not self.kinds or facet.kind in self.kinds)
-            and (not self.organisation or facet.organisation == self.organisation)
+            and (not self.organisation or facet.organisation in self.spelled)
             and (self.personal is None or facet.personal is self.personal)
             and (self.owned is None or facet.owned is self.owned)
             and (facet.public or not self.public)
@@ -253,6 +261,13 @@ def _hit(entry: SearchEntry, score: float, meant: Meant) -> Hit:
     )  # fmt: skip
 
 
+def _whole(counts: Mapping[str, int]) -> Mapping[str, int]:
+    """An organisation's number and its whole code counted as one."""
+    if all("/" in code for code in counts):
+        return counts
+    return together(counts, Member.objects.values_list("code", flat=True))
+
+
 def _counted(counts: Mapping[int, int], facets: Mapping[int, Facet]) -> dict[str, dict[str, int]]:
     kinds: Counter[str] = Counter()
     organisations: Counter[str] = Counter()
@@ -268,5 +283,5 @@ def _counted(counts: Mapping[int, int], facets: Mapping[int, Facet]) -> dict[str
         for counter, value in ((personal, facet.personal), (owned, facet.owned)):
             if value is not None:
                 counter["yes" if value else "no"] += n
-    told = {"kind": kinds, "organisation": organisations, "personal": personal, "owned": owned}
+    told = {"kind": kinds, "organisation": Counter(_whole(organisations)), "personal": personal, "owned": owned}
     return {name: dict(counter.most_common()) for name, counter in told.items()}
