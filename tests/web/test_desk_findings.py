@@ -148,6 +148,7 @@ NOT_AT_A_DESK = {
     "catalogue.crosswalk_needs_cells", "catalogue.crosswalk_needs_day", "catalogue.export_invalid", "catalogue.impact_unknown",
     "catalogue.key_duplicate", "catalogue.manifest_invalid", "catalogue.output_column_taken", "catalogue.output_exists",
     "catalogue.reconciliation_invalid", "catalogue.reconciliation_slow", "catalogue.search_not_built", "catalogue.shapes_missing",
+    "catalogue.source_code_unknown",
     "reconcile.bulk_table_invalid", "reconcile.linkage_table_invalid", "reconcile.model_invalid", "reconcile.placing_runs",
     "reconcile.column_missing", "reconcile.split_refused", "reconcile.table_unreadable", "reconcile.training_impossible",
     "identity.access_refused", "identity.grant_refused", "identity.not_known",
