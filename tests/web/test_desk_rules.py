@@ -1,6 +1,7 @@
 """The desks' rules: deny by default, two people, the owner's own findings, evidence only, slips undone, lists that stay cheap."""
 
 from datetime import timedelta
+from html import escape
 
 import pytest
 import web_desks as desks
@@ -477,3 +478,15 @@ def test_a_reviewer_is_led_to_the_version_that_waits_with_the_form_and_the_label
 def test_a_data_owner_is_led_to_the_own_fields(data_owner, home, db, network):
     (card,) = [a for a in check(data_owner.get("/en/desks/"), "en").all("a") if "organisations/" in a.get("href", "")]
     assert check(data_owner.get(card["href"]), "en").text
+
+
+def test_a_pasted_contract_that_is_refused_stays_where_it_was_typed_and_the_line_is_named(steward, dataset):
+    text = "kind: DataContract\nid: [a\nversion: <1>\n"
+    page = steward.post("/en/desks/contracts/", {"do": "paste", "document": text, "about": "clinic.csv#clinic"})
+    told = check(page, "en")
+    assert page.status_code == 200
+    assert "line 3" in told.text
+    assert escape(text) in page.content.decode()
+    assert [a["value"] for a in told.all("input") if a.get("name") == "about"] == ["clinic.csv#clinic"]
+    assert "line 3" not in check(steward.get("/en/desks/contracts/"), "en").text
+    assert [a["label"] for a in told.all("optgroup")] == ["clinic.csv"]

@@ -106,9 +106,14 @@ def undoable(request: HttpRequest, address: str, number: int, what: str) -> None
     request.session[_TOLD] = {**kept, "undo": {"address": address, "number": number, "what": what}}
 
 
-def show(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """The page, with what happened last and what may be done."""
-    told = request.session.pop(_TOLD, None) if request.method == "GET" else None
+def show(
+    request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200, at_once: bool = False
+) -> HttpResponse:
+    """The page, with what happened last and what may be done.
+
+    at_once   this page answers a form itself, because it shows again what was typed: what happened is told on it, not on the next one
+    """
+    told = request.session.pop(_TOLD, None) if request.method == "GET" or at_once else None
     if told is not None:
         if told.get("code"):
             told["text"] = words.term("desk-error", told["code"], words.word("desk-error.other"))

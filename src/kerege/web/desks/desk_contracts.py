@@ -36,14 +36,20 @@ def listing(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         need(request, Audience.STEWARD)
         return _draft(request)
+    return _listed(request)
+
+
+def _listed(request: HttpRequest, typed: str = "", about: str = "") -> HttpResponse:
+    """The desk's page; with what was pasted and not kept, so that it is mended where it stands."""
     page = pages(request, ContractVersion.objects.values("contract").distinct().count(), 15)
     running, all_running = contract_queries.clocks(clock.now())
     context = {
         "rows": [(named(line.contract, line.name), line) for line in contract_queries.lines(page.start, page.size)], "pages": page,
         "clocks": running, "more_clocks": all_running - len(running),
         "most": settings.DATA_UPLOAD_MAX_MEMORY_SIZE, "choice": choice(request),
+        "typed": typed, "about": about,
     }  # fmt: skip
-    return show(request, "desks/desk_contracts.html", context)
+    return show(request, "desks/desk_contracts.html", context, at_once=bool(typed))
 
 
 def _draft(request: HttpRequest) -> HttpResponse:
@@ -53,6 +59,8 @@ def _draft(request: HttpRequest) -> HttpResponse:
             request, lambda: contract_drafts.pasted(text, me(request).id, clock.now(), dataset=posted(request, "about", 500)),
             "contracts.kept",
         )  # fmt: skip
+        if made is None and text:
+            return _listed(request, text, posted(request, "about", 500))
     else:
         number = posted(request, "dataset", 17)
         made = attempt(
