@@ -161,7 +161,7 @@ def test_check_ends_with_1_when_the_contract_refuses_and_0_when_it_only_observes
     data = as_csv(tmp_path / "p.csv")
     refused = CliRunner().invoke(main, ["contract", "check", str(file), data])
     assert refused.exit_code == 1
-    assert "Refused." in refused.output
+    assert "Refused: the contract is broken." in refused.output
     assert "by hand: type: sql" in refused.output
     observed = CliRunner().invoke(main, ["contract", "check", str(file), data, "--mode", "observe", "--json"])
     assert observed.exit_code == 0

@@ -201,6 +201,9 @@ def test_the_commands_write_what_the_rooms_give(tmp_path: Path, settings: object
     assert run.invoke(main, ["export", "dcat", "--hub", "hub.example/en"]).exit_code == 2
     found = json.loads(run.invoke(main, ["search", "school", "code", "--json"]).stdout)
     assert found["hits"][0]["kind"] in ("concept", "field")
+    told = {h["name"] for h in found["hits"] if h["kind"] in ("dataset", "field")}
+    assert f"{world.SOURCE}#school.code" in told, "as commands take it, not the database's number"
+    assert f"{world.SOURCE}#school.code" in run.invoke(main, ["search", "school", "code"]).stdout
     assert run.invoke(main, ["search", "--kind", "nonsense", "x"]).exit_code == 2
     manifest = tmp_path / "m.csv"
     assert run.invoke(main, ["export", "dsa", "--out", str(manifest)]).exit_code == 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from kerege.cli import main
+from kerege.ground import clock
 from kerege.ledger import audit
 from kerege.ledger.installation import ledger_folder
 
@@ -69,6 +71,9 @@ def test_an_interim_owner_has_a_last_day_and_a_namer(home: Path) -> None:
     assert "expected a day such as" in run(
         ["owner", "interim", DATASET, *WHO, "--until", "soon", "--names-lasting", "x"], expect=2
     )
+    soon = clock.local_date(clock.now() + timedelta(days=30)).isoformat()
+    named = run(["owner", "interim", DATASET, *WHO, "--until", soon, "--names-lasting", "70000009"])
+    assert f"up to and including {soon}; 70000009 names the lasting owner" in named
 
 
 def test_the_roles_say_what_nobody_confirmed() -> None:

@@ -23,6 +23,7 @@ from kerege.catalogue.inventory.plans import Change, describe
 from kerege.catalogue.inventory.profile import as_column, profile_table, sketch
 from kerege.catalogue.sources import Reading, open_source
 from kerege.cli.reading import (
+    counted,
     printable,
     reading_of,
     reading_options,
@@ -36,7 +37,7 @@ from kerege.web.installation import open_database
 def _show_harvest(found: Harvest, seconds: float) -> None:
     show_remarks(found.source, found.remarks)
     click.echo(
-        f"{len(found.tables)} tables, {found.columns} columns read, {found.values_told} code values told, "
+        f"{counted(len(found.tables), 'table')}, {counted(found.columns, 'column')} read, {counted(found.values_told, 'code value')} told, "
         f"no other values copied ({seconds:.1f} s)"
     )
     click.echo(f"cost to the source: {found.cost.text}")
@@ -91,7 +92,7 @@ def harvest(
     if mode == "list":
         for plan in Plan.objects.filter(status=Plan.OPEN).order_by("made_at"):
             view = queries.plan_view(plan)
-            click.echo(f"{view.plan_id}  {clock.iso(view.made_at)}  {view.source}  {len(view.changes)} changes")
+            click.echo(f"{view.plan_id}  {clock.local_text(view.made_at)}  {view.source}  {len(view.changes)} changes")
         return
     if not source:
         raise click.UsageError(
@@ -153,7 +154,9 @@ def usage(consumer: str, service: str, field: str, as_json: bool) -> None:
     for use in found:
         failed = f", {use.failed} failed" if use.failed else ""
         click.echo(f"{use.consumer} -> {use.service} {use.endpoint}".rstrip())
-        click.echo(f"    {use.calls} calls{failed}, {clock.iso(use.first_at)} to {clock.iso(use.last_at)}")
+        click.echo(
+            f"    {use.calls} calls{failed}, {clock.local_text(use.first_at)} to {clock.local_text(use.last_at)}"
+        )
         if use.fields:
             click.echo("    fields: " + ", ".join(f"{f.name} ({f.answers})" for f in use.fields))
         if use.withheld:

@@ -47,7 +47,7 @@ def list_contracts(as_json: bool) -> None:
     for view in found:
         ends = ""
         if view.deprecation is not None and view.state == "deprecated":
-            ends = f", ends {clock.iso(view.deprecation.ends_at)} ({view.deprecation.days_left} days)"
+            ends = f", ends {clock.local_text(view.deprecation.ends_at)} ({view.deprecation.days_left} days)"
         click.echo(f"{view.contract} {view.version}  {view.state}, {view.mode}{ends}  {view.owner}")
         for route in view.routes:
             click.echo(f"    {route}")
@@ -168,7 +168,13 @@ def _shown(report: Any) -> None:
             click.echo(f"  not run {one.field or '(whole)':24} {one.what}: {one.reason}")
     if report.aside:
         click.echo(f"Put aside: {report.aside}")
-    click.echo("Kept." if report.kept else "Refused." if report.refused else "Not kept.")
+    click.echo(
+        "The contract is kept."
+        if report.kept
+        else "Refused: the contract is broken."
+        if report.refused
+        else "The contract is broken."
+    )
 
 
 def _look(made: Contract, as_json: bool) -> None:
@@ -261,7 +267,7 @@ def deprecate(name: str, version: str, ends: datetime, successor: str, by: str, 
 
         last = ends + timedelta(days=1, seconds=-1) if ends == _midnight(ends) else ends
         made = contracts.deprecate(name, version, last, by, reason, clock.now(), successor=successor, ledger=log)
-    click.echo(f"{name} {version} is in force up to {clock.iso(last)}.")
+    click.echo(f"{name} {version} is in force up to {clock.local_text(last)}.")
     for notice in made.notices.order_by("consumer"):
         told = f"{notice.calls} calls" if notice.why == "calls" else "may call, was not seen to"
         click.echo(f"  concerns {notice.consumer}: {notice.data_service} ({told})")

@@ -112,7 +112,7 @@ def open_(assessment: str, client: str, data_services: tuple[str, ...], days: in
             log,
             now,
         )
-    click.echo(f"{permit.state.value} until {clock.iso(permit.until)}, ledger entry {permit.verdict_index}")
+    click.echo(f"{permit.state.value} until {clock.local_text(permit.until)}, ledger entry {permit.verdict_index}")
 
 
 @gate.command()
@@ -167,7 +167,7 @@ def _print(view: GateView) -> None:
         click.echo(f"Nothing is up for signing. To write it down: kerege gate assess {view.public_service}")
     if view.permit is not None:
         click.echo(
-            f"permit {view.permit.state.value} until {clock.iso(view.permit.until)}, ledger entry {view.permit.verdict_index}"
+            f"permit {view.permit.state.value} until {clock.local_text(view.permit.until)}, ledger entry {view.permit.verdict_index}"
         )
     else:
         click.echo("no permit")

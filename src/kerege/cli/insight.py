@@ -63,7 +63,7 @@ def _check(services: list[str], as_json: bool) -> None:
     else:
         click.echo(f"{len(checks)} stored measurements taken again, {len(bad)} differ")
         for one in bad:
-            click.echo(f"  {one.public_service} {one.measure} of {clock.iso(one.taken_at)}: {one.reason}")
+            click.echo(f"  {one.public_service} {one.measure} of {clock.local_text(one.taken_at)}: {one.reason}")
     if bad:
         sys.exit(1)
 

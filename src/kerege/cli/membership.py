@@ -72,5 +72,5 @@ def network(context: click.Context, as_json: bool) -> None:
         )
     for permit in picture.permits:
         click.echo(
-            f"  permit {permit.public_service} {permit.state.value} until {clock.iso(permit.until)}, ledger entry {permit.verdict_index}"
+            f"  permit {permit.public_service} {permit.state.value} until {clock.local_text(permit.until)}, ledger entry {permit.verdict_index}"
         )

@@ -154,10 +154,12 @@ def _history(history: Any, as_json: bool) -> None:
         return
     for t in history:
         period = t.tenure.period
-        until = clock.iso(period.until) if period.until else "now"
+        until = clock.local_text(period.until) if period.until else "now"
         ended = f"; ended by {t.ended_by}: {t.ended_reason} ({t.ended_basis})" if t.ended_by else ""
         interim = f" (interim; {t.tenure.names_lasting} names the lasting one)" if t.tenure.interim else ""
-        click.echo(f"{clock.iso(period.since)} to {until}  {t.tenure.who}{interim}, {t.tenure.legal_basis}{ended}")
+        click.echo(
+            f"{clock.local_text(period.since)} to {until}  {t.tenure.who}{interim}, {t.tenure.legal_basis}{ended}"
+        )
 
 
 @owner.command()
@@ -204,7 +206,8 @@ def interim(
             columns=columns, by=by, ledger=log,
         )  # fmt: skip
     click.echo(
-        f"{organisation} {unit} owns {len(named)} attributes of {dataset} until {clock.iso(last)}; {names_lasting} names the lasting owner."
+        f"{organisation} {unit} owns {len(named)} attributes of {dataset} up to and including {clock.last_day(last)}; "
+        f"{names_lasting} names the lasting owner."
     )
 
 
@@ -300,7 +303,7 @@ def declare(
         row = ownership.declare_source_of_truth(
             concept, source, table, column, legal_basis, clock.now(), since=since, replace=replace, by=by, ledger=log
         )
-    click.echo(f"{dataset}.{column} decides for {concept} from {clock.iso(row.since)} on.")
+    click.echo(f"{dataset}.{column} decides for {concept} from {clock.local_text(row.since)} on.")
 
 
 @truth.command("end")
@@ -342,7 +345,7 @@ def show_lifecycle(kind: str, thing: str, version: str, state: str, as_json: boo
             told({**stands.as_dict(), "history": [a.as_dict() for a in done], "breaks": broken})
             return
         for a in done:
-            click.echo(f"{clock.iso(a.at)}  {a.action.value:10} {a.by}: {a.reason}")
+            click.echo(f"{clock.local_text(a.at)}  {a.action.value:10} {a.by}: {a.reason}")
         click.echo(f"{subject} is {stands.state.value}; allowed: {', '.join(stands.allowed) or 'nothing'}")
         for action, breaks in ahead.items():
             for one in breaks:

@@ -120,6 +120,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "�" for c in text)
 
 
+def counted(number: int, what: str) -> str:
+    """`1 table`, `2 tables`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def show_remarks(source: str, remarks: Iterable[tuple[str, str]]) -> None:
     """What people should know of what was read though nothing is wrong for sure."""
     for table, remark in remarks:

@@ -41,7 +41,7 @@ def list_(as_json: bool) -> None:
         for version in view.versions:
             gone = f"  withdrawn: {version.withdrawn_reason}" if version.withdrawn else ""
             click.echo(
-                f"    {version.version:12} {version.rows:7} rows  {clock.iso(version.published_at)}  {version.digest[:12]}{gone}"
+                f"    {version.version:12} {version.rows:7} rows  {clock.local_text(version.published_at)}  {version.digest[:12]}{gone}"
             )
 
 

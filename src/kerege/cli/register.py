@@ -40,7 +40,7 @@ def ask(name: str, kind: str, file: Path | None, organisation: str, by: str, rea
         made = requests.ask(
             name, kind, description, organisation=organisation, by=by, reason=reason, now=clock.now(), ledger=log
         )
-    click.echo(f"{made.request_id}: to be reviewed by {', '.join(made.reviewers)} until {clock.iso(made.due)}.")
+    click.echo(f"{made.request_id}: to be reviewed by {', '.join(made.reviewers)} until {clock.local_text(made.due)}.")
 
 
 @register.command()
@@ -101,7 +101,9 @@ def show(name: str, as_json: bool, riha: bool, language: str) -> None:
         )
         for r in view.requests if name else ():
             late = "  OVERDUE" if r.overdue(now) else ""
-            click.echo(f"  {clock.iso(r.at)}  {r.kind.value:14} {r.request_id}  {r.outcome.value}{late}: {r.reason}")
+            click.echo(
+                f"  {clock.local_text(r.at)}  {r.kind.value:14} {r.request_id}  {r.outcome.value}{late}: {r.reason}"
+            )
             for v in r.reviews:
                 terms = f"; terms: {v.terms}" if v.terms else ""
                 click.echo(

@@ -36,7 +36,11 @@ def search(words: tuple[str, ...], kind: str, organisation: str, limit: int, reb
         raise click.BadParameter(f"one of {', '.join(finder.KINDS)}", param_hint="--kind")
     found = finder.search(" ".join(words), finder.Filters((kind,) if kind else (), organisation), limit=limit)
     if as_json:
-        hits = [{"kind": h.kind, "key": h.key, "title": h.title, "note": h.note, "score": h.score} for h in found.hits]
+        names = finder.places(found.hits)
+        hits = [
+            {"kind": h.kind, "key": h.key, "name": names.get((h.kind, h.key), h.key), "title": h.title, "note": h.note, "score": h.score}
+            for h in found.hits
+        ]  # fmt: skip
         told = {"total": found.total, "every_word": found.every, "facets": found.facets, "hits": hits}
         click.echo(json.dumps(told, ensure_ascii=False, indent=1))
         return
@@ -45,7 +49,8 @@ def search(words: tuple[str, ...], kind: str, organisation: str, limit: int, reb
         return
     if not found.every:
         click.echo("Nothing has all of these words; with some of them:")
+    places = finder.places(found.hits)
     for hit in found.hits:
         marked = "".join(f"[{piece}]" if answers else piece for piece, answers in hit.marked("en"))
-        click.echo(f"{hit.kind:10} {hit.key:40} {marked}")
+        click.echo(f"{hit.kind:10} {places.get((hit.kind, hit.key), hit.key):40} {marked}")
     click.echo(f"{found.total} in all: " + ", ".join(f"{k} {n}" for k, n in found.facets["kind"].items()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -29,3 +29,14 @@ def iso(moment: datetime) -> str:
 def local_date(moment: datetime) -> date:
     """The calendar day people in Kyrgyzstan would write for `moment`."""
     return require_utc(moment, "moment").astimezone(BISHKEK).date()
+
+
+def local_text(moment: datetime) -> str:
+    """What people in Kyrgyzstan read for `moment`: its day, and the time of day with seconds unless it is the day's first instant."""
+    local = require_utc(moment, "moment").astimezone(BISHKEK)
+    return local.strftime("%Y-%m-%d") if local.time() == time.min else local.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def last_day(end: datetime) -> date:
+    """The last day people count as before `end`: the day before, where `end` is a day's first instant."""
+    return local_date(end - timedelta(microseconds=1))

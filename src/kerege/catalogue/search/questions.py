@@ -16,7 +16,7 @@ from typing import Final, cast
 
 from kerege.catalogue.browse.organisations import spellings, together
 from kerege.catalogue.errors import SearchNotBuilt
-from kerege.catalogue.models import SearchEntry
+from kerege.catalogue.models import Dataset, Field, SearchEntry
 from kerege.catalogue.search.engines import Engine, Wanted, engine
 from kerege.catalogue.search.ids import Facet, facet_of, likely
 from kerege.catalogue.search.index import rebuild, small
@@ -31,7 +31,7 @@ REACH: Final = 200  # candidates that are ranked; pages beyond them would be emp
 _WIDE: Final = 24  # words of the index that one typed word is widened to
 _NEAR: Final = 0.75  # at least this like: the same word, a beginning, one with an ending taken off
 
-__all__ = ["KINDS", "Filters", "Found", "Hit", "Kind", "search"]
+__all__ = ["KINDS", "Filters", "Found", "Hit", "Kind", "places", "search"]
 
 Meant = Mapping[str, Mapping[str, float]]  # typed word -> words of the index it may mean, with how well
 
@@ -285,3 +285,14 @@ def _counted(counts: Mapping[int, int], facets: Mapping[int, Facet]) -> dict[str
                 counter["yes" if value else "no"] += n
     told = {"kind": kinds, "organisation": Counter(_whole(organisations)), "personal": personal, "owned": owned}
     return {name: dict(counter.most_common()) for name, counter in told.items()}
+
+
+def places(hits: Sequence[Hit]) -> dict[tuple[Kind, str], str]:
+    """What commands call the datasets and attributes found, by (kind, key): `SOURCE#TABLE` and `SOURCE#TABLE.COLUMN`; two queries."""
+    of = {kind: [int(h.key) for h in hits if h.kind == kind] for kind in ("dataset", "field")}
+    named: dict[tuple[Kind, str], str] = {
+        ("dataset", str(d.pk)): str(d) for d in Dataset.objects.filter(pk__in=of["dataset"])
+    }
+    for row in Field.objects.filter(pk__in=of["field"]).select_related("dataset"):
+        named["field", str(row.pk)] = f"{row.dataset}.{row.name}"
+    return named
