@@ -35,6 +35,7 @@ from kerege.ground import clock
 from kerege.ground.text import Text
 from kerege.membership import doings as membership
 from kerege.membership.queries import network_view
+from kerege.semantics.contracts import odcs
 from kerege.semantics.contracts.contract import Contract
 from kerege.semantics.contracts.message import compile_message
 from kerege.semantics.contracts.odcs import parse
@@ -344,6 +345,20 @@ def test_of_two_deprecated_versions_the_one_published_last_is_in_force_everywher
     assert (line.in_force, line.in_force_state) == ("2.0.0", "deprecated")
     found = {i.key: i.names for i in contract_items(current_pack())}
     assert found["kg:birth"] == ("kg:birth", "Second")
+
+
+def test_a_contract_that_changes_has_no_other_parsed_again(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        contracts.add(made(id=f"t:c{n}"), ME, NOW)
+        contracts.add(made("1.1.0", id=f"t:c{n}"), ME, NOW + timedelta(days=1))
+    list(contract_items(current_pack()))
+    parsed: list[str] = []
+    real = odcs.parse
+    monkeypatch.setattr(odcs, "parse", lambda document, name: parsed.append(name) or real(document, name))
+    contracts.add(made("1.1.0", id="t:c1", name="Other"), ME, NOW + timedelta(days=2))
+    found = {i.key: i.names for i in contract_items(current_pack())}
+    assert [name for name in parsed if name.startswith("t:")] == ["t:c1 1.1.0"]
+    assert [found[f"t:c{n}"][1] for n in range(3)] == ["Births", "Other", "Births"]
 
 
 def test_a_deprecation_taken_back_is_ended_by_no_clock(dataset: Dataset) -> None:

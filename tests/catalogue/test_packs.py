@@ -16,12 +16,13 @@ from kerege.catalogue.codes import versions as codelists
 from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.lifecycle.rules import Subject
 from kerege.catalogue.models import SearchEntry
-from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, current_pack, pack_in_force
+from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, current_pack, pack_folder, pack_in_force
 from kerege.catalogue.search import index as search_index
 from kerege.catalogue.search.reconciliation import service
 from kerege.cli import main
 from kerege.semantics.codelists.codelist import CodeList, Concept
 from kerege.semantics.crosswalks.sssom import NOT, Condition, Crosswalk, Row
+from kerege.semantics.pack import SOATE
 from kerege.web.desks.catalogue import codelists as pages
 from kerege.web.desks.catalogue import crosswalks as crosswalk_pages
 
@@ -154,3 +155,16 @@ def test_a_crosswalk_is_told_with_its_days_and_conditions_and_what_it_denies_apa
     assert [(r["code"], r["target"]) for r in told["denied"]] == [("1", "3")]
     assert (page := crosswalk_pages.find("t:w")) is not None
     assert page == crosswalk_in_force("t:w")
+
+
+def test_a_crosswalk_into_the_places_is_held_to_the_whole_list_where_the_installation_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = Crosswalk("t:w", (Row("x", "41799999999999"),), object_source=SOATE, version="1")
+    codelists.import_crosswalk(walk, "unit", NOW)
+    subject = Subject("crosswalk", "t:w", "1")
+    assert codelists.crosswalk_reasons(subject, NOW) == [], "of the top levels alone nothing follows"
+    (tmp_path / "soate.csv").write_bytes((pack_folder() / "soate-top.csv").read_bytes())
+    monkeypatch.setenv("KEREGE_COUNTRY_DATA", str(tmp_path))
+    told = codelists.crosswalk_reasons(subject, NOW)
+    assert told[0].startswith("it leads to 41799999999999, which kg:soate")

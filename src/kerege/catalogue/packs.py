@@ -44,9 +44,15 @@ def pack_state() -> tuple[int, int]:
         *folder.glob("*.*"),
         *(f for part in ("codelists", "crosswalks", "mappings") for f in folder.glob(f"{part}/*")),
     ]
-    if data and (Path(data) / "soate.csv").is_file():
+    if has_full_places():
         files.append(Path(data) / "soate.csv")
     return max((f.stat().st_mtime_ns for f in files), default=0), len(files)
+
+
+def has_full_places() -> bool:
+    """Whether the pack's SOATE is the country's whole list; its folder alone has the top levels."""
+    data = settings.get("country_data")
+    return bool(data) and (Path(data) / "soate.csv").is_file()
 
 
 @lru_cache(maxsize=2)

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from kerege.catalogue.errors import CodeListRefused, CodeListVersionTaken, CodeListVersionUnknown, CrosswalkBroken
 from kerege.catalogue.lifecycle.rules import Subject
 from kerege.catalogue.models import CodeDecision, CodeListVersion, CrosswalkVersion
-from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, read_crosswalk
+from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, has_full_places, read_crosswalk
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest
 from kerege.ground.text import Said
@@ -281,8 +281,8 @@ def crosswalk_reasons(subject: Subject, now: datetime) -> Sequence[str]:
     if target is None and drafts.exists():
         words = "no version of the list it leads to, {codelist}, is in force: publish that one first"
         told.append(Said("list_not_in_force", words, codelist=found.object_source))
-    # of SOATE, an installation that keeps no version of it may have the top levels only
-    elif target is not None and (target.id != SOATE or drafts.exists()):
+    # of SOATE, an installation without the country's whole list has the top levels only
+    elif target is not None and (target.id != SOATE or drafts.exists() or has_full_places()):
         led = {rule.target for rules in found.compiled.rules.values() for rule in rules}
         led |= {found.policy.default} if found.policy.default else set()
         gone = sorted(code for code in led if code not in target)

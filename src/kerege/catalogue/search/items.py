@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, TypeVar
 
 from kerege.catalogue.exports import publication
@@ -174,6 +175,13 @@ def contract_items(pack: Pack) -> Iterator[Item]:
     yield from _unrouted_items(pack, set(Contract.objects.values_list("mapping", flat=True)))
 
 
+@lru_cache(maxsize=2048)
+def _read(contract: str, version: str, _fingerprint: str) -> DataContract:
+    """A version as it was added, parsed once per process while it says the same."""
+    row = ContractVersion.objects.get(contract=contract, version=version)
+    return odcs.parse(row.document, str(row))
+
+
 def _unrouted_items(pack: Pack, routed: Collection[str]) -> Iterator[Item]:
     """Data contracts that no data service is held against: the country pack's and the hub's own, by their ids; those of the hub's that were
     never published are found as other drafts are, by who does not ask for what is public."""
@@ -182,14 +190,17 @@ def _unrouted_items(pack: Pack, routed: Collection[str]) -> Iterator[Item]:
         made.id: (made, True) for made in map(odcs.read, sorted((pack.folder / "contracts").glob("*.odcs.yaml")))
     }
     in_force = standing("contract")[1]
-    for row in ContractVersion.objects.order_by("added_at", "pk"):
-        if in_force.get(row.contract, row.version) == row.version:
-            known = row.contract in documents and documents[row.contract][1]
-            documents[row.contract] = (odcs.parse(row.document, str(row)), known or row.contract in in_force)
+    chosen: dict[str, tuple[str, str, str]] = {}  # of each contract the version in force, else the newest
+    for told in ContractVersion.objects.order_by("added_at", "pk").values_list("contract", "version", "fingerprint"):
+        if in_force.get(told[0], told[1]) == told[1]:
+            chosen[told[0]] = told
+    for contract, told in chosen.items():
+        known = contract in documents and documents[contract][1]
+        documents[contract] = (_read(*told), known or contract in in_force)
     for contract, (made, public) in documents.items():
         if contract not in routed:
-            told = made.custom.get("title")
-            title = {str(k): str(v) for k, v in told.items()} if isinstance(told, dict) else {}
+            titles = made.custom.get("title")
+            title = {str(k): str(v) for k, v in titles.items()} if isinstance(titles, dict) else {}
             yield Item(
                 "contract", contract, title or {"": made.name or contract}, (contract, made.name), (made.owner, made.owner_unit, made.legal_basis),
                 contract, organisation=made.owner if made.owner in members else "", public=public,
