@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import struct
 import tracemalloc
+import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -404,6 +406,36 @@ def test_trailers_have_a_limit_too(piece: bytes) -> None:
 
     assert served(ServerLimits(1000), talk) == b"HTTP/1.1 431"
     assert seen == []
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GARBAGE\r\n\r\n", b"GET /half HT", b""])
+def test_of_a_connection_that_is_over_nothing_waits_for_the_collector(run: Callable[..., object], data: bytes) -> None:
+    """A node's collector runs seldom, and callers that come anew for every call would leave megabytes in between."""
+
+    async def main() -> None:
+        listener = Listener(echo, LIMITS)
+        await listener.open(Address("127.0.0.1", 0))
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.ports[0])
+        writer.write(data)
+        if data.endswith(b"\n"):
+            assert await reader.read(4) == b"HTTP"
+        while not listener.connections:
+            await asyncio.sleep(0.001)
+        (gone,) = map(weakref.ref, listener.connections)
+        writer.close()
+        async with asyncio.timeout(2):
+            while listener.connections:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+        listener.close()
+        assert gone() is None
+
+    gc.disable()
+    try:
+        run(main())
+    finally:
+        gc.enable()
 
 
 def test_whether_a_request_came_over_tls_is_told() -> None:

@@ -102,6 +102,8 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             self._out.stop()
         if self._response is not None:
             self._answered()  # nobody takes the rest of it
+        # it holds this object's methods: a circle, which would stay until the collector, seldom as it runs, has thousands of them
+        del self._parser
         self._lost(self)
 
     def pause_writing(self) -> None:
