@@ -286,6 +286,8 @@ def test_hits_are_typed_marked_narrowed_and_a_slip_is_offered_mended(visitor, fi
     assert "/en/catalogue/?q=sex" in {a.get("href") for a in narrowed.all("a")}
     mended = visitor.get("/en/catalogue/", {"q": "surnmae"}).content.decode()
     assert re.search(r'class="meant">Did you mean <a href="[^"]*q=surname[^"]*">surname', mended)
+    form = visitor.get("/en/catalogue/", {"q": "surnaming"}).content.decode()  # it answers, so it is no guess
+    assert 'class="meant"' not in form
     nothing = check(visitor.get("/ky/catalogue/", {"q": "qqqqzzzz"}), "ky").text
     assert "Эмне кылса болот" in nothing
     other = visitor.get("/ru/catalogue/", {"q": "жынысы"}).content.decode()

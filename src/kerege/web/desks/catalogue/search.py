@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from math import ceil
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -134,7 +135,7 @@ def _answer(request: HttpRequest, asked: str, chosen: Mapping[str, str], known: 
     total = max(found.total, len(shown))
     return {
         "hits": shown, "total": total, "every": found.every or bool(named), "cut": cut,
-        "meant": _meant(request, asked, found if shown else _nearest(asked)),
+        "meant": _meant(request, asked, found if shown else _nearest(asked), answered=bool(shown)),
         "facets": _facets(request, found, chosen, known), "narrowed": any(chosen.values()),
         "wider": _with(request, kind="", organisation="", personal="", owned=""), "beyond": found.total > REACH,
     }  # fmt: skip
@@ -253,8 +254,11 @@ def _names(hit: Hit) -> str:
     return ", ".join(dict.fromkeys(others))
 
 
-def _meant(request: HttpRequest, asked: str, found: Found) -> dict[str, str] | None:
-    """The question with guessed words written as the catalogue has them; None when nothing was guessed."""
+def _meant(request: HttpRequest, asked: str, found: Found, *, answered: bool) -> dict[str, str] | None:
+    """The question with guessed words written as the catalogue has them; None when nothing was guessed.
+
+    answered   the question itself found something: then another form of the same word is no guess
+    """
     seen: dict[str, str] = {}
     for hit in found.hits[:10]:
         title = hit.name(language())
@@ -266,8 +270,12 @@ def _meant(request: HttpRequest, asked: str, found: Found) -> dict[str, str] | N
     for w in words(asked):
         best = max(((likeness(w.key, key), key) for key in seen), default=(0.0, ""))
         out += asked[at : w.start]
-        out += seen[best[1]].lower() if 0 < best[0] < STEM and len(w.key) > 3 else asked[w.start : w.end]
-        guessed = guessed or (0 < best[0] < STEM and len(w.key) > 3)
+        shorter = min(len(w.key), len(best[1]))
+        begun = max(4, ceil(0.6 * shorter))
+        form = answered and shorter >= begun and w.key[:begun] == best[1][:begun]
+        slip = 0 < best[0] < STEM and len(w.key) > 3 and not form
+        out += seen[best[1]].lower() if slip else asked[w.start : w.end]
+        guessed = guessed or slip
         at = w.end
     out += asked[at:]
     if not guessed or out.casefold() == asked.casefold():
