@@ -126,6 +126,7 @@ def test_what_else_rests_on_a_code_is_named(standing: None) -> None:
 def test_the_command_shows_what_a_step_would_break_and_takes_it_with_a_reason(standing: None) -> None:
     shown = CliRunner().invoke(main, ["lifecycle", "show", "codelist", "t:l", "2"])
     assert "publish would break: the crosswalk t:w 1, in force, leads to 2" in shown.output
+    assert "    breaks   crosswalk t:w: row 1 leads to it" in shown.output
     as_json = CliRunner().invoke(main, ["lifecycle", "show", "codelist", "t:l", "2", "--json"])
     assert "leads to 2" in json.loads(as_json.output)["breaks"]["publish"][0]
     command = ["lifecycle", "act", "publish", "codelist", "t:l", "2", "--by", "a", "--reason", "go"]

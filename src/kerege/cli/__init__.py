@@ -35,7 +35,7 @@ COMMANDS: Final[dict[str, str]] = {
     "measures": "kerege.cli.insight:measures",
     "network": "kerege.cli.network:network",
     "node": "kerege.cli.node:node",
-    "lifecycle": "kerege.cli.ownership:lifecycle",
+    "lifecycle": "kerege.cli.lifecycle:lifecycle",
     "owner": "kerege.cli.ownership:owner",
     "import": "kerege.cli.export:import_",
     "profile": "kerege.cli.catalogue:profile",

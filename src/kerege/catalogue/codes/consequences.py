@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from kerege.catalogue.codes.versions import CODELIST, CROSSWALK, load_codelist, load_crosswalk
+from kerege.catalogue.codes.versions import CODELIST as CODELIST
+from kerege.catalogue.codes.versions import CROSSWALK, load_codelist, load_crosswalk
 from kerege.catalogue.errors import CodeListVersionUnknown
 from kerege.catalogue.lifecycle import doings as lifecycle
 from kerege.catalogue.lifecycle.queries import LEADS_TO
