@@ -12,10 +12,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from kerege.catalogue.codes import column_desk, decisions
+from kerege.catalogue.codes.concepts import likely_concepts, load_concepts
 from kerege.catalogue.errors import DatasetUnknown, DecisionRefused
 from kerege.catalogue.inventory import doings
 from kerege.catalogue.models import CodeDecision, ConceptLink, Dataset, Field
 from kerege.catalogue.search.questions import search
+from kerege.semantics.suggest.columns import ColumnProfile
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -156,3 +158,14 @@ def test_a_column_that_is_not_there_takes_no_decision() -> None:
     with pytest.raises(DatasetUnknown):
         decide(of, "gone", decisions.NO_COUNTERPART)
     assert not CodeDecision.objects.exists()
+
+
+def test_a_hint_shares_whole_words_with_what_it_names() -> None:
+    """`first_name` was hinted to be the first house number, for one word."""
+    columns = [ColumnProfile(name, table="t") for name in ("first_name", "Fam", "date_of_birth", "Imya", "Pol")]
+    found = likely_concepts(columns, load_concepts())
+    assert found == {
+        ("t", "date_of_birth"): "person.birth_date",
+        ("t", "Imya"): "person.given_name",
+        ("t", "Pol"): "person.sex",
+    }

@@ -57,3 +57,10 @@ def test_the_order_of_columns_has_no_say() -> None:
 
 def test_an_empty_target_gives_no_candidates() -> None:
     assert suggest_columns([ColumnProfile("a")], [])[0].candidates == ()
+
+
+def test_what_one_faint_witness_says_is_no_suggestion() -> None:
+    targets = [ColumnProfile("founded"), ColumnProfile("director_name")]
+    [found] = suggest_columns([ColumnProfile("director")], targets)
+    assert [c.column for c in found.candidates] == ["director_name"]
+    assert suggest_columns([ColumnProfile("zzz")], targets)[0].candidates == ()

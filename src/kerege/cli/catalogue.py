@@ -267,7 +267,7 @@ def suggest(source: str, target: str, top: int, as_json: bool, **raw: Any) -> No
         click.echo(json.dumps(lines, ensure_ascii=False, indent=1))
         return
     for s in found:
-        click.echo(f"{s.table}.{s.column}")
+        click.echo(f"{s.table}.{s.column}" + ("" if s.candidates else "  (nothing alike)"))
         for c in s.candidates:
             why = ", ".join(f"{w} {v:.2f}" for w, v in c.witnesses[:3])
             click.echo(f"    {c.score:.2f}  {c.table}.{c.column}  ({why})")

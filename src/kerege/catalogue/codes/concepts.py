@@ -13,7 +13,7 @@ import yaml
 import kerege.country
 from kerege.ground import settings
 from kerege.ground.text import Text
-from kerege.semantics.suggest.columns import ColumnProfile, suggest_columns
+from kerege.semantics.suggest.columns import ColumnProfile, name_words, suggest_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ def _entries(raw: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((str(e.get("id", "")), e) for e in raw if isinstance(e, dict))
 
 
+_TRIED: Final = 5
+_LEAST_BEGINNING: Final = 4  # letters
 LIKELY: Final = 0.45  # below this a hint would only be noise
 
 
@@ -87,8 +89,21 @@ def likely_concepts(columns: Sequence[ColumnProfile], concepts: Mapping[str, Con
         for name in dict.fromkeys((concept.id.rsplit(".", 1)[-1], *concept.text.as_dict().values()))
     ]
     bare = [ColumnProfile(c.name, table=c.table, description=c.description) for c in columns]
-    return {
-        (s.table, s.column): s.candidates[0].table
-        for s in suggest_columns(bare, wordings, top=1)
-        if s.candidates and s.candidates[0].score >= LIKELY
-    }
+    found = {}
+    for s in suggest_columns(bare, wordings, top=_TRIED):
+        fits = (c.table for c in s.candidates if c.score >= LIKELY and _same_words(s.column, c.column))
+        if (concept := next(fits, None)) is not None:
+            found[s.table, s.column] = concept
+    return found
+
+
+def _same_words(name: str, wording: str) -> bool:
+    """Whether at least half of the words of both are shared, whole or begun: `first_name` is no first house number."""
+    left, right = name_words(name), name_words(wording)
+    shared = sum(any(_begins(a, b) for b in right) for a in left)
+    return 2 * shared >= len(left) + len(right) - shared
+
+
+def _begins(a: str, b: str) -> bool:
+    short, long = sorted((a, b), key=len)
+    return a == b or (len(short) >= _LEAST_BEGINNING and long.startswith(short))
