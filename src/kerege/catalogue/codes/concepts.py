@@ -98,10 +98,10 @@ def likely_concepts(columns: Sequence[ColumnProfile], concepts: Mapping[str, Con
 
 
 def _same_words(name: str, wording: str) -> bool:
-    """Whether at least half of the words of both are shared, whole or begun: `first_name` is no first house number."""
+    """Whether the wording has every word of the name, whole or begun, and not many more: `first_name` is neither a first house number nor a name."""
     left, right = name_words(name), name_words(wording)
     shared = sum(any(_begins(a, b) for b in right) for a in left)
-    return 2 * shared >= len(left) + len(right) - shared
+    return shared == len(left) and 2 * shared >= len(right)
 
 
 def _begins(a: str, b: str) -> bool:
