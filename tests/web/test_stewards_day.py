@@ -226,8 +226,10 @@ def test_the_stewards_day_from_a_harvested_register_to_a_published_contract(hub,
     steward.click(".another summary")  # a region's number: another concept than those suggested
     steward.fill("form.item input[name=target]", "person.region_soate")
     click(steward, 'form.item button[value="accept"]')
-    assert "catalogue.concept_unknown" in told(steward)  # there is no such concept; nothing was kept
-    steward.click(".another summary")
+    assert "catalogue.concept_unknown" in told(
+        steward
+    )  # there is no such concept; nothing was kept, and what was typed stands open
+    assert steward.input_value("form.item input[name=target]") == "person.region_soate"
     steward.fill("form.item input[name=reason]", "the clinic's own district number, used nowhere else")
     steward.keyboard.press("Escape")
     click(steward, 'form.item button[value="none"]')
@@ -249,6 +251,10 @@ def test_the_stewards_day_from_a_harvested_register_to_a_published_contract(hub,
     steward.goto(f"{base}/en/desks/suggestions/codes/{WALK}/")
     assert "31 records" in steward.inner_text("main")
     shot(steward, "05-codes")
+    assert "X" in steward.inner_text("form.item h3")  # met in data, in no crosswalk: it comes first
+    steward.focus("form.item button")
+    key(steward, "n")
+    assert "X: has no counterpart" in told(steward)
     for code, target in (("Ж", "2"), ("М", "1")):
         assert code in steward.inner_text("form.item h3")
         steward.focus("form.item button")
@@ -294,7 +300,11 @@ def test_the_stewards_day_from_a_harvested_register_to_a_published_contract(hub,
         assert "clinic" in steward.inner_text(f"main a[href*='/catalogue/{found}']")
     assert dict(hub.ask(MEANT)) == MEANINGS
     assert hub.ask(OWNED) == [("70000004", "Department of registers", 5)]
-    assert hub.ask(DECIDED, WALK) == [("Ж", "accepted", "2", "steward-1"), ("М", "accepted", "1", "steward-1")]
+    assert hub.ask(DECIDED, WALK) == [
+        ("X", "no-counterpart", "", "steward-1"),
+        ("Ж", "accepted", "2", "steward-1"),
+        ("М", "accepted", "1", "steward-1"),
+    ]
     [(content,)] = hub.ask("SELECT content FROM catalogue_crosswalkversion WHERE crosswalk = ?", WALK)
     walk = parse_sssom(content, WALK)
     assert walk.table == {"М": "1", "Ж": "2"}
@@ -362,7 +372,7 @@ def test_the_desks_work_without_scripts(hub, windows):
     assert "The plan has begun" in told(page)
     assert "Day 1 of 90" in page.inner_text("main")
     page.fill("#reason", "vaccination certificates for admission to school")
-    page.select_option("#dataset", label="clinic2 – clinic2.csv")
+    page.select_option("#dataset", label="clinic2")
     click(page, 'button[value="mark"]')
     assert "is marked critical" in told(page)
     assert "What to do next" in page.inner_text("main")
