@@ -135,9 +135,9 @@ def test_a_source_code_nobody_knows_is_refused_unless_it_is_meant(folder: Path) 
     assert "A99 has no counterpart" in run(["crosswalk", "refuse", walk, "A99", "--by", "unit", "--new-code"]).output
     listed = folder / "sex.sssom.tsv"
     listed.write_bytes(write_sssom(Crosswalk("s", (Row("M", "1"),), object_source="kg:sex")))
-    assert "M -> 2" in run(["crosswalk", "accept", listed, "M", "2", "--by", "unit", "--reason", "by its name"]).output, (
-        "a code of the list it leads to"
-    )
+    assert (
+        "M -> 2" in run(["crosswalk", "accept", listed, "M", "2", "--by", "unit", "--reason", "by its name"]).output
+    ), "a code of the list it leads to"
 
 
 @pytest.mark.django_db

@@ -61,7 +61,13 @@ def show_lifecycle(kind: str, thing: str, version: str, state: str, as_json: boo
 @click.argument("version")
 @click.option("--by", required=True, help="Who acts.")
 @click.option("--reason", callback=names_nobody, required=True, help="Why; no personal data.")
-@click.option("--accept", "accepting", default="", help="Why what the action breaks is accepted; kept with the action.")
+@click.option(
+    "--accept",
+    "accepting",
+    callback=names_nobody,
+    default="",
+    help="Why what the action breaks is accepted; kept with the action.",
+)
 @click.option(
     "--with", "after", nargs=3, multiple=True, metavar="KIND THING VERSION",
     help="Publish this approved version too, after it and in one transaction, or none of them; may be given again.",

@@ -35,7 +35,11 @@ class Choice:
 
 def choice(request: HttpRequest, among: QuerySet[Dataset] | None = None) -> Choice:
     """The datasets to offer of `among` (of all that are there), best first where something is searched for; at most `MOST`."""
-    rows = (Dataset.objects.all() if among is None else among).filter(vanished=False).only("pk", "source", "table", "description")
+    rows = (
+        (Dataset.objects.all() if among is None else among)
+        .filter(vanished=False)
+        .only("pk", "source", "table", "description")
+    )
     find, raw = request.GET.get("find", "").strip()[:200], request.GET.get("dataset", "")
     chosen = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 18 else 0
     if find:
