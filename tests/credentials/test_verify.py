@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerege.credentials import StatusRef, create_issuer, jws, verify
+from kerege.credentials import StatusRef, chain, create_issuer, jws, verify
+from kerege.credentials.errors import CredentialRefused
 from kerege.credentials.jws import b64url, un_b64url
 from kerege.credentials.reasons import REASONS, STATES
 
@@ -216,6 +219,14 @@ def test_what_is_no_document_is_refused_not_crashed_on(world: Any, text: str | b
         "credentials.malformed",
         "credentials.alg_refused",
     }
+
+
+def test_a_certificate_with_a_key_of_no_known_kind_is_refused_not_crashed_on(world: Any) -> None:
+    der = world.edu.chain[0].public_bytes(Encoding.DER)
+    known, unknown = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a4648ce3d0201")
+    leaf = x509.load_der_x509_certificate(der.replace(known, unknown, 1))
+    with pytest.raises(CredentialRefused):
+        chain.public_key(leaf)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

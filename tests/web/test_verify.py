@@ -48,12 +48,18 @@ def test_without_a_status_list_nothing_is_called_valid(visitor, cases, home):
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "KRG1:", "KRG1:%%%", "a.b.c~", "\x00" * 100, "я" * 70_000, "<script>alert(1)</script>"]
+    "text", ["x", "KRG1:", "KRG1:%%%", "a.b.c~", "\x01" * 100, "я" * 70_000, "<script>alert(1)</script>"]
 )
 def test_any_text_gets_an_answer(visitor, cases, home, text):
     country.lay_document(home, cases)
     page = check(visitor.post("/en/verify/", {"document": text}), "en")
     assert TITLE["refused"] in page.text
+
+
+def test_what_is_no_text_at_all_is_told_so(visitor, cases, home):
+    country.lay_document(home, cases)
+    page = visitor.post("/en/verify/", {"document": "\x00" * 100})
+    assert (page.status_code, "could not be read" in page.content.decode()) == (400, True)
 
 
 def test_a_broken_trust_list_checks_nothing(visitor, cases, home):

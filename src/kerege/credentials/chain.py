@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
@@ -28,6 +28,15 @@ _UNDERSTOOD: Final = {
     ExtensionOID.EXTENDED_KEY_USAGE,
 }
 _REFUSED: Final = "credentials.certificate_refused"
+# what the library raises, early or late, from a certificate that loads but cannot be read in every field
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def der(certificate: x509.Certificate) -> bytes:
@@ -45,7 +54,7 @@ def read_x5c(value: object) -> tuple[x509.Certificate, ...]:
         raise CredentialRefused(_REFUSED)
     try:
         return tuple(x509.load_der_x509_certificate(base64.b64decode(item, validate=True)) for item in value)
-    except (ValueError, TypeError, x509.InvalidVersion):
+    except UNREADABLE:
         raise CredentialRefused(_REFUSED) from None
 
 
@@ -63,7 +72,7 @@ def public_key(leaf: x509.Certificate) -> ec.EllipticCurvePublicKey:
     """The leaf's key, which must be on P-256: the only curve of ES256."""
     try:
         key = leaf.public_key()
-    except ValueError:
+    except UNREADABLE:  # a key of an algorithm nobody knows loads with its certificate and is refused only here
         raise CredentialRefused(_REFUSED) from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise CredentialRefused(_REFUSED)
@@ -74,7 +83,7 @@ def speaks_for(leaf: x509.Certificate, issuer_id: str) -> bool:
     """Whether `leaf` names `issuer_id` as a URI (SD-JWT VC: the `iss` of an x5c-signed credential stands in the certificate)."""
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return False
     return issuer_id in names.get_values_for_type(x509.UniformResourceIdentifier)
 
@@ -83,7 +92,7 @@ def check_chain(chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certif
     """Refuse unless `chain` (leaf first, anchor left out) leads to one of `anchors` and all of it is valid at `now`."""
     try:
         ok = _leads_to_anchor(chain, anchors, now)
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (InvalidSignature, x509.ExtensionNotFound, *UNREADABLE):
         ok = False
     if not ok:
         raise CredentialRefused(_REFUSED)
@@ -105,7 +114,7 @@ def _leads_to_anchor(chain: Sequence[x509.Certificate], anchors: Sequence[x509.C
 def _anchored(last: x509.Certificate, anchor: x509.Certificate, depth: int, now: datetime) -> bool:
     try:
         last.verify_directly_issued_by(anchor)
-    except (ValueError, TypeError, InvalidSignature):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return _in_force(anchor, now) and _is_authority(anchor, depth)
 

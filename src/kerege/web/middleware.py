@@ -65,7 +65,9 @@ class TextsOnly:
         machine = request.path_info.startswith(_API)
         if _broken((request.path_info,)):
             if machine:
-                return _open(problem(404, "Not found", "There is nothing at this address."))
+                return _open(
+                    problem(404, "Not found", "There is nothing at this address.", "web.not_here", "Look at /api/v1/.")
+                )
             raise Http404
         if _holds(request.GET):
             if machine:
