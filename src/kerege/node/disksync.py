@@ -57,7 +57,7 @@ class DiskSync:
             return None
         try:
             return cls(asyncio.get_running_loop(), numbers)
-        except (OSError, NotImplementedError):
+        except (OSError, NotImplementedError):  # not allowed here, or a loop that watches no descriptors: a thread syncs then
             return None
 
     def begin(self, descriptor: int, done: Callable[[int], None]) -> bool:
