@@ -57,7 +57,7 @@ class DiskSync:
             return None
         try:
             return cls(asyncio.get_running_loop(), numbers)
-        except (OSError, NotImplementedError):  # not allowed here, or a loop that watches no descriptors: a thread syncs then
+        except (OSError, NotImplementedError):  # not allowed, or a loop without readers: a thread syncs
             return None
 
     def begin(self, descriptor: int, done: Callable[[int], None]) -> bool:
