@@ -1,0 +1,19 @@
+"""The native path of small REST messages over the Kerege link: the same bytes as the modules of this room make, many messages at a time.
+
+What nearly all messages of a busy node are (a REST call with a body of at most 64 KiB, by a way that was decided on a moment ago) is
+read, hashed, recorded and framed here by compiled code, a batch in one go. Everything else, and every refusal, is the Python modules'
+affair: a function here says that it does not take a message, and never refuses one. So the Python modules stay the law, and the tests
+hold every function here to them (tests/exchange/lane). Where nothing is compiled (`BUILT` is False) all messages go their way.
+Compiled by `tools/native.py`, which `make setup` runs; docs/decisions/0150 says why.
+"""
+
+from __future__ import annotations
+
+try:
+    from kerege.exchange.lane import call as call
+
+    BUILT = True
+except ImportError:
+    BUILT = False
+
+__all__ = ["BUILT"]
