@@ -34,12 +34,18 @@ from kerege.exchange.linkmessages import (
     Goaway,
     Group,
     Hello,
+    LaneMessages,
     LinkLimits,
     LinkMessage,
     Messages,
     OcspAnswers,
     Ping,
 )
+
+try:
+    from kerege.exchange.lane import frames as lane_frames
+except ImportError:  # nothing is compiled
+    lane_frames = None  # type: ignore[assignment]
 
 MAGIC: Final = b"KL"
 _HEAD: Final = Struct(">2sBBHHI")  # magic, version, kind, flags (none yet), count, length
@@ -175,10 +181,15 @@ def _halves(group: Group) -> list[Group]:
 
 
 class Decoder:
-    """Takes a connection's bytes as they come; gives the frames that are complete. Raises LinkMalformed, and is of no use after it."""
+    """Takes a connection's bytes as they come; gives the frames that are complete. Raises LinkMalformed, and is of no use after it.
 
-    def __init__(self, limits: LinkLimits | None = None) -> None:
+    lane   messages frames that hold nothing but small REST messages are read natively, and come out as `LaneMessages`; may be
+           changed between two pieces. Without effect where nothing is compiled.
+    """
+
+    def __init__(self, limits: LinkLimits | None = None, *, lane: bool = False) -> None:
         self._limits = limits or LinkLimits()
+        self.lane = lane
         self._pieces: list[bytes] = []
         self._have = self._need = 0
 
@@ -202,7 +213,14 @@ class Decoder:
             if end > size:
                 self._need = end - at
                 break
-            frames.append(_read(kind, count, data, start, end, self._limits))
+            if kind == MESSAGES and self.lane and lane_frames is not None:
+                simple = lane_frames.decode(data, start, end, count, self._limits.messages)
+            else:
+                simple = None
+            if simple is None:
+                frames.append(_read(kind, count, data, start, end, self._limits))
+            else:
+                frames.append(LaneMessages(tuple(simple)))
             at = end
         if at < size:
             self._pieces, self._have = [data[at:]], size - at

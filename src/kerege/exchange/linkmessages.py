@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kerege.exchange.batch import Batch, HashChain, Parts, batch, of_message, parts_digest
 from kerege.exchange.bodies import Attachment
+
+if TYPE_CHECKING:
+    from kerege.exchange.lane.frames import LaneGroup
 
 VERSION: Final = 1
 SHA512_SIZE: Final = 64
@@ -151,6 +154,13 @@ class Messages:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneMessages:
+    """`Messages` of which all are small REST messages, read natively; only from a decoder that was asked for them."""
+
+    groups: tuple[LaneGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FaultFrame:
     """What ends a stream instead of a response: a SOAP fault, as on X-Road's wire."""
 
@@ -204,4 +214,4 @@ class OcspAnswers:
     answers: tuple[tuple[int, bytes], ...]
 
 
-Frame = Hello | Messages | FaultFrame | BodyData | Credit | Cancel | Ping | Goaway | OcspAnswers
+Frame = Hello | Messages | LaneMessages | FaultFrame | BodyData | Credit | Cancel | Ping | Goaway | OcspAnswers
