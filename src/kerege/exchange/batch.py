@@ -20,6 +20,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+_native_grow: Callable[[Sequence[bytes]], list[bytes] | None] | None
+try:
+    from kerege.exchange.lane.digest import grow as _native_grow
+except ImportError:  # nothing is compiled here
+    _native_grow = None
+
 SHA512: Final = "http://www.w3.org/2001/04/xmlenc#sha512"
 MOST_LEAVES: Final = 1024  # messages under one signature; ten steps deep
 Parts = tuple[bytes, Sequence[bytes]]  # SHA-512 of a message, SHA-512 of each of its attachments
@@ -229,7 +235,8 @@ class Batch:
     @property
     def _all(self) -> list[bytes]:
         if self._nodes is None:
-            self._nodes = _grow(self._leaves)
+            nodes = None if _native_grow is None else _native_grow(self._leaves)
+            self._nodes = _grow(self._leaves) if nodes is None else nodes
         return self._nodes
 
     @property
