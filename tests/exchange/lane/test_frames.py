@@ -12,8 +12,15 @@ from kerege.exchange import linkframes as lf
 from kerege.exchange import multipart
 from kerege.exchange.batch import parts_digest
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.errors import LinkMalformed
+from kerege.exchange.errors import LinkMalformed, SignatureInvalid
+from kerege.exchange.globalconf import SharedParameters
+from kerege.exchange.ids import MemberId
 from kerege.exchange.linkmessages import Announced, Group, LaneMessages, LinkLimits, LinkMessage, Messages
+from kerege.exchange.pki import TestAuthority
+from kerege.exchange.trust import Trust
+from kerege.exchange.xades import Signer
+
+from ..conftest import NOW
 
 pytest.importorskip(
     "kerege.exchange.lane.frames", reason="not there: make setup compiles the native modules where a C compiler is"
@@ -21,6 +28,7 @@ pytest.importorskip(
 from kerege.exchange.lane import frames
 from kerege.exchange.lane.call import Part
 
+EDU = MemberId("KG", "GOV", "70000003")
 CONTENT_TYPE = b"x-original-content-type"
 KINDS = (multipart.REST_REQUEST, multipart.REST_RESPONSE)
 LIMITS = LinkLimits()
@@ -266,6 +274,30 @@ def test_a_groups_tree_is_the_python_groups(frame: bytes, digests: bool, python_
                 assert (ours.result, ours.chain) == (theirs.result, theirs.chain)
             if not made.plain:
                 assert made.chain(message.leaf) == expected.chain(message.leaf)
+
+
+@pytest.mark.parametrize(("count", "body"), [(1, None), (1, b"body"), (3, b"body")])
+def test_a_group_is_checked_as_the_python_group_is(
+    authority: TestAuthority, shared: SharedParameters, count: int, body: bytes | None
+) -> None:
+    """One message whose signature is over itself, one with a chain of its own, and three under one signature."""
+    pair = authority.sign_certificate(EDU, "Education", "node-edu", NOW)
+    signer = Signer(pair.key, pair.certificate)
+    signer.with_ocsp([authority.ocsp_response(pair.certificate, NOW)])
+    made = hashed([Part(b"content %d" % at, body, at, at) for at in range(count)])
+    signed = signer.sign_batch([part.digests for part in made], NOW)[0]
+    data = frames.encode(signed.xml, made, frames.ANSWERS, count, b"", signed.chain is not None, 1 << 20, 1024)
+    assert data is not None
+    for changed in (False, True):
+        (group,) = read_natively(data[0]) or ()
+        parts_read = hashed(group.parts)
+        if changed:
+            parts_read[0].content += b" "
+            hashed(parts_read)
+            with pytest.raises(SignatureInvalid):
+                Trust(shared).check_group(group.python_signed(), EDU, NOW)
+        else:
+            assert Trust(shared).check_group(group.python_signed(), EDU, NOW).certificate == pair.certificate
 
 
 def test_digests_that_are_known_are_handed_to_python() -> None:

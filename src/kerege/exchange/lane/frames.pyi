@@ -1,8 +1,13 @@
 """Types of the native module `frames`."""
 
+from typing import Final
+
 from kerege.exchange.batch import Batch
 from kerege.exchange.lane.call import Part
 from kerege.exchange.linkmessages import Group
+
+REQUESTS: Final = 0
+ANSWERS: Final = 1
 
 class LaneGroup:
     signature: bytes
@@ -14,6 +19,7 @@ class LaneGroup:
     @property
     def messages(self) -> list[Part]: ...
     def batch(self) -> Batch: ...
+    def python_signed(self) -> Group: ...
     def python(self) -> Group: ...
 
 def encode(
