@@ -1,0 +1,3 @@
+"""Types of the native module `restfields`."""
+
+def flags_of(name: bytes) -> int | None: ...
