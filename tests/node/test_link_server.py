@@ -33,7 +33,7 @@ class Node:
         exchange = SimpleNamespace()
         core = SimpleNamespace(
             config=SimpleNamespace(server="KG/GOV/70000002/node-reg", limits=LimitSettings(folder, bodies=bodies, memory=SIZE)),
-            requests_room=self.room, clock=utc_now, keeper=SimpleNamespace(current=lambda _: picture),
+            lane=None, requests_room=self.room, clock=utc_now, keeper=SimpleNamespace(current=lambda _: picture),
             recorder=SimpleNamespace(received=lambda *_: None), log=SimpleNamespace(append_many=self.append),
             monitor=SimpleNamespace(note=lambda _: None), milliseconds=lambda: 0, fault=self.fault,
             sealing=SimpleNamespace(submit=lambda item: self.link.failed([item], LogFailed(reason="x"))),

@@ -45,6 +45,16 @@ def _client_of(raw: bytes) -> ClientId:
     return ClientId.parse(raw.decode("ascii"))
 
 
+def client_of(raw: bytes) -> ClientId:
+    """The client that `raw`, a value of X-Road-Client, names; the same object each time. Raises HeaderInvalid, IdentifierInvalid."""
+    return _client(raw)
+
+
+def service_of(raw: bytes) -> DataServiceId:
+    """The data service that a target names with `raw` after /r1/; the same object each time. Raises TargetInvalid, IdentifierInvalid."""
+    return parts_of(f"/r1/{raw.decode('ascii')}")[0]
+
+
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The last value of header `name` (lower case), as X-Road reads repeated headers; its own are never repeated here."""
     for key, value in reversed(headers):

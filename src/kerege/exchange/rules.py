@@ -168,6 +168,10 @@ class Rules:
         }
         return {service: tuple(contracts) for service, contracts in order.items()}
 
+    def has_contracts(self, service: DataServiceId) -> bool:
+        """Whether any call of this service may be under a contract."""
+        return service in self._contracts_by_service
+
     def contract_for(self, service: DataServiceId, path: str, method: str) -> WireContract | None:
         """The contract whose path prefix fits longest, or None. A service without contracts costs one look-up."""
         contracts = self._contracts_by_service.get(service)

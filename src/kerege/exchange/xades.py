@@ -173,6 +173,12 @@ class Signer:
         xml = self._chain_xml(tree.result, now)
         return [Signed(xml, tree, index) for index in range(len(parts))]
 
+    def sign_tree(self, tree: Batch, now: datetime) -> bytes:
+        """The one signature over a batch, with hash chains (`style` "chain"): what `sign_batch` gives each of its messages."""
+        if tree.plain:
+            return self._xml(b"/message.xml", tree.root, b"text/xml", now)
+        return self._chain_xml(tree.result, now)
+
     def _chain_xml(self, result: bytes, now: datetime) -> bytes:
         digest = hashlib.sha512(result).digest()
         return self._xml(b"/sig-hashchainresult.xml", digest, b"application/hash-chain-result", now)

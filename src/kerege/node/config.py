@@ -91,6 +91,7 @@ def read(content: object, file: Path) -> NodeConfig:
         peer_ocsp_port=int(top.number("peer_ocsp_port", 5577, 1)),
         peer_tls=top.flag("tls", True),
         link=top.flag("link", True),
+        lane=top.flag("lane", True),
         replay_window_seconds=top.number("replay_window_seconds", 0, 0),
         fault_spelling=Spelling(top.one_of("fault_spelling", Spelling.SNAKE.value, tuple(s.value for s in Spelling))),
         translation=_translation(top),

@@ -216,6 +216,7 @@ class NodeConfig:
     peer_ocsp_port: int = 5577
     peer_tls: bool = True
     link: bool = True
+    lane: bool = True
     replay_window_seconds: float = 0.0
     fault_spelling: Spelling = Spelling.SNAKE
     translation: Translation | None = None

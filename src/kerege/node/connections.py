@@ -94,6 +94,11 @@ class Connections:
         if rule is not None:
             check_connection(rule, http, client)
 
+    def plain(self, client: SubsystemId | MemberId) -> bool:
+        """Whether `client` may come over plain HTTP."""
+        rule = self.rules.get(client)
+        return rule is None or rule.connection == HTTP
+
     def clients_context(self) -> ssl.SSLContext:
         """For the HTTPS listener: a certificate is asked for where any client has one, and may be left out."""
         context = tls.modern(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))

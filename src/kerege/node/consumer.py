@@ -39,7 +39,7 @@ class Consumer:
             quick = self._rest.quick(http)
             if quick is not None:
                 return quick
-        return self._handle(http)
+        return self.long(http)
 
     def refusal(self, status: int, reason: str, target: str, headers: Sequence[tuple[bytes, bytes]]) -> HttpResponse:
         """For a request that is not read to its end: a body beyond the limit is told as other faults are, the rest in a line of text."""
@@ -52,7 +52,8 @@ class Consumer:
         accept = next((value for name, value in headers if name.lower() == b"accept"), b"")
         return replace(fault_response(fault, accept.decode("latin-1"), problem), status=status)
 
-    async def _handle(self, http: HttpRequest) -> HttpResponse:
+    async def long(self, http: HttpRequest) -> HttpResponse:
+        """Every step for this request alone."""
         if http.method == "GET" and self._local and not http.target.startswith("/r1/"):
             service = self._local.get(http.target.partition("?")[0])
             if service is not None:

@@ -118,6 +118,10 @@ class Contracts:
         """The contract that answers to this call are under, or None."""
         return self._translation().contract_for(service, path, method, rules)
 
+    def none_for(self, service: DataServiceId, rules: Rules) -> bool:
+        """Whether no call of this service is under a contract, whatever its path; cheap, where `find` looks at each path."""
+        return self._translation().none_for(service, rules)
+
     async def examine(self, contract: WireContract, body: Body, content_type: str) -> Examined:
         """Every value held against the contract, and counted. Never raises for what the answer holds."""
         size = body_size(body)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kerege.exchange.faults import Fault, fault_of, internal_fault
 from kerege.exchange.opmon import Exchange
@@ -32,6 +32,9 @@ from kerege.node.rights import Rights
 from kerege.node.routes import Routes
 from kerege.node.sealing import Sealing
 from kerege.node.translate import WireTranslation
+
+if TYPE_CHECKING:
+    from kerege.node.lane.whole import Lane
 
 _LOG: Final = logging.getLogger("kerege.node")
 
@@ -82,6 +85,7 @@ class Core:
 
     milliseconds = staticmethod(milliseconds)
     plans: Plans = field(default_factory=Plans)
+    lane: Lane | None = None  # the native path, where it was built and is wanted
     requests_room: Room = field(default_factory=Room)  # of links others made
     answers_room: Room = field(default_factory=Room)  # of links this node made
     _registered: tuple[Picture | None, str] = (None, "")

@@ -92,6 +92,7 @@ class Connection(asyncio.Protocol):
         self.used = False
         self.alive = False
         self._ended = False  # in an orderly way
+        self._before = b""  # of an answer that somebody else began to read
         self._begin(head=False)
 
     def _begin(self, *, head: bool) -> None:
@@ -112,6 +113,9 @@ class Connection(asyncio.Protocol):
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self.certificate = tls.getpeercert(True)
+        if self._before:
+            data, self._before = self._before, b""
+            self.data_received(data)
 
     def eof_received(self) -> None:
         self._ended = True
@@ -197,6 +201,17 @@ class Connection(asyncio.Protocol):
             self._out = Outflow(self._loop, transport, pieces, self._sent, self._moved)
             self._out.paused = self._blocked
             self._out.resume()
+        return waiter
+
+    def read_on(self, data: bytes, timeout: float) -> asyncio.Future[ClientResponse]:
+        """The answer to a request that somebody else sent, of which `data` came already. Before the connection is made."""
+        self.used, self._before = True, data
+        self._timeout, self._last = timeout, NEVER
+        waiter: asyncio.Future[ClientResponse] = self._loop.create_future()
+        self._waiter = waiter
+        self.deadline = self._loop.time() + timeout
+        if self.deadline < self._sweep.next:
+            self._sweep.sooner(self.deadline)
         return waiter
 
     def _moved(self) -> None:

@@ -75,6 +75,9 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         self._blocked = False  # the transport has more to write than it likes
         self.deadline = NEVER
         self.quiet_since = self._loop.time()
+        self.connected_then: Callable[[], None] | None = (
+            None  # to begin with, of a connection that was another's before
+        )
 
     # --- connection ---
 
@@ -89,6 +92,9 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         self.quiet_since = self._loop.time()
         self.deadline = self.quiet_since + min(self._limits.head_seconds, self._limits.request_seconds)
         self._sweep.add(self)
+        if self.connected_then is not None:
+            then, self.connected_then = self.connected_then, None
+            then()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = self._stopped = True
@@ -271,6 +277,11 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         except Exception:  # noqa: BLE001 - as above
             response = _failed()
         self._task = None
+        self._respond(work, response)
+
+    def answer(self, work: Work, response: HttpResponse) -> None:
+        """Give this answer to a request that was read elsewhere."""
+        self._work, self.deadline = work, NEVER
         self._respond(work, response)
 
     def _respond(self, work: Work, response: HttpResponse) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Final, cast
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Final, cast
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
@@ -24,6 +24,9 @@ from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
 from kerege.node.link_bodies import CREDIT, INLINE, Arrivals, Departures, Room, check_size
 from kerege.node.message import Extras, Message
+
+if TYPE_CHECKING:
+    from kerege.exchange.lane.frames import LaneGroup
 
 _LOG: Final = logging.getLogger("kerege.node.link")
 ALPN: Final = "kerege-link/1"
@@ -144,6 +147,9 @@ class LinkProtocol(asyncio.Protocol, ABC):
             raise LinkMalformed(where="hello", reason="something came before it")
         if isinstance(frame, lm.Messages):
             self._messages(frame)
+        elif isinstance(frame, lm.LaneMessages):
+            for group in frame.groups:
+                self.take_lane(group)
         elif isinstance(frame, lm.BodyData):
             self._arrivals.piece(frame)
         elif isinstance(frame, lm.Credit):
@@ -182,19 +188,23 @@ class LinkProtocol(asyncio.Protocol, ABC):
 
     def _messages(self, frame: lm.Messages) -> None:
         for group in frame.groups:
-            now = []
-            for message in group.messages:
-                try:
-                    whole = check_size(message, self._limits)
-                except KeregeError as problem:
-                    self.refuse(message.stream, problem)
-                    continue
-                if whole:
-                    now.append(message)
-                else:
-                    self._expect(group, message)
-            if now:
-                self.take(group, now)
+            self.take_messages(group, group.messages)
+
+    def take_messages(self, group: lm.Group, messages: Sequence[lm.LinkMessage]) -> None:
+        """Messages of one signature, whole or with bodies that are yet to come."""
+        now = []
+        for message in messages:
+            try:
+                whole = check_size(message, self._limits)
+            except KeregeError as problem:
+                self.refuse(message.stream, problem)
+                continue
+            if whole:
+                now.append(message)
+            else:
+                self._expect(group, message)
+        if now:
+            self.take(group, now)
 
     # --- large bodies ---
 
@@ -230,6 +240,20 @@ class LinkProtocol(asyncio.Protocol, ABC):
     @abstractmethod
     def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
         """Messages of one signature that are whole."""
+
+    def take_lane(self, group: LaneGroup) -> None:
+        """Small REST messages of one signature, read by the native path; only where `use_lane` was called."""
+        raise NotImplementedError  # an end that asks for them takes them
+
+    def use_lane(self) -> None:
+        """Small REST messages come to `take_lane` from now on."""
+        self._decoder.lane = True
+
+    def keep(self, work: Coroutine[None, None, None]) -> None:
+        """Do this to its end, although the connection ends: log records."""
+        task = self._loop.create_task(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     def wants(self, message: lm.LinkMessage) -> bool:
         """Whether bodies of this message may come at all. Raises what stands against it, to be told on its stream."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
+from kerege.exchange.batch import Batch
 from kerege.exchange.errors import MessageMalformed, PeerUnreachable
 from kerege.exchange.ids import DataServiceId
 from kerege.exchange.logrecord import LogRecord
@@ -22,10 +23,12 @@ from kerege.node.config_types import Address
 from kerege.node.httpclient import NotConnected
 from kerege.node.link import ALPN, LinkProtocol, LinkRefused, incoming, outgoing
 from kerege.node.message import Asked, Extras, Message
-from kerege.node.sealing import Item
+from kerege.node.sealing import Item, Parcel
 from kerege.node.wire import check_kind, raise_fault
 
 if TYPE_CHECKING:
+    from kerege.exchange.lane.call import Call as NativeCall
+    from kerege.exchange.lane.frames import LaneGroup
     from kerege.node.core import Core
 
 _LOG: Final = logging.getLogger("kerege.node.link")
@@ -33,6 +36,7 @@ _SWEEP_SECONDS: Final = 1.0
 _PING_AFTER: Final = 5  # sweeps
 _SILENT: Final = 15
 _MOST_STREAMS: Final = 2**32 - 1
+_MOST_AT_ONCE: Final = 65536  # streams taken together
 
 
 class Call:
@@ -73,10 +77,14 @@ class Link(LinkProtocol):
     def __init__(self, core: Core, address: Address) -> None:
         super().__init__(str(core.config.server), core.config.limits, core.answers_room)
         self._core, self.address = core, address
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, Any] = {}  # Call, or one of the native path
         self._next = 1
         self._silent = 0
         self._sweeper: asyncio.TimerHandle | None = None
+        # small REST messages by the native path, where the node has one
+        self._lane = None if core.lane is None else core.lane.calling(self)
+        if self._lane is not None:
+            self.use_lane()
         # under which picture it was found to be which server's, until when it need not be checked again: a note of `peers`
         self.checked: tuple[object, object, float] | None = None
 
@@ -112,6 +120,64 @@ class Link(LinkProtocol):
             self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
         self._core.sealing.submit(Item(signer, call.message, call.asked, self._record, self, call))
 
+    # --- what the native path asks of it ---
+
+    @property
+    def calls(self) -> dict[int, Any]:
+        return self._calls
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether calls of the native path may go by this link."""
+        return self._lane is not None
+
+    def begin_calls(self, calls: list[NativeCall], signer: Signer) -> None:
+        """As `begin`, for calls of the native path."""
+        assert self._lane is not None
+        self._lane.begin(calls, signer)
+
+    def streams(self, count: int) -> int:
+        """The first of so many streams, now taken."""
+        first = self._next
+        self._next = first + count
+        if self._next >= _MOST_STREAMS - _MOST_AT_ONCE:
+            self.alive = False
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+        return first
+
+    def deadline(self) -> float:
+        """Until when a call that begins now must be answered."""
+        return self._loop.time() + self._core.config.limits.peer_seconds
+
+    def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
+        assert self._lane is not None
+        self._lane.sealed(parcel, signature, tree)
+
+    def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None:
+        assert self._lane is not None
+        self._lane.failed(parcel, problem)
+
+    def take_lane(self, group: LaneGroup) -> None:
+        assert self._lane is not None
+        self._lane.take(group)
+
+    def fail_call(self, call: Any, problem: Exception) -> None:
+        self._fail(call, problem)
+
+    def unreachable(self, reason: str) -> PeerUnreachable:
+        return self._unreachable(reason)
+
+    def perhaps_drained(self) -> None:
+        if not self.alive:
+            self._drained()
+
+    def say_ocsp(self) -> None:
+        if self.alive:  # of a link that is left the certificate may be an older one than the answers are about
+            self.tell_ocsp(self._core.revocation.auth_answer)
+
+    # --- records ---
+
     def _record(self, item: Item, now: datetime) -> LogRecord:
         signed = item.signed
         assert signed is not None
@@ -125,8 +191,7 @@ class Link(LinkProtocol):
         if not self.open:
             self.failed(items, self._unreachable("the connection closed before anything was sent"))
             return
-        if self.alive:  # of a link that is left the certificate may be an older one than the answers are about
-            self.tell_ocsp(core.revocation.auth_answer)
+        self.say_ocsp()
         groups, large = groups_of(items)
         moment = core.milliseconds()
         for item in items:
@@ -155,6 +220,8 @@ class Link(LinkProtocol):
             call = calls.get(came.stream)
             if call is None or call.answered:
                 continue  # nobody waits for it any more, or it was answered already
+            if self._lane is not None and not isinstance(call, Call):
+                call = self._lane.python(call)
             try:
                 answer, _ = incoming(came)
                 exchange, asked = call.exchange, call.asked
@@ -173,9 +240,7 @@ class Link(LinkProtocol):
                 call.answered = True
                 good.append((call, answer, result))
         if good:
-            task = self._loop.create_task(self._keep(good, made))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self.keep(self._keep(good, made))
 
     async def _keep(self, good: list[tuple[Call, Message, Any]], made: list[LogRecord]) -> None:
         try:
@@ -194,9 +259,11 @@ class Link(LinkProtocol):
         if not self.alive:
             self._drained()
 
-    def _fail(self, call: Call, problem: Exception) -> None:
+    def _fail(self, call: Any, problem: Exception) -> None:
         if self._calls.pop(call.stream, None) is not None:
             self.drop_bodies(call.stream)
+            if self._lane is not None and not isinstance(call, Call):
+                call = self._lane.python(call)
             call.fail(problem)
             if not self.alive:
                 self._drained()
@@ -208,8 +275,8 @@ class Link(LinkProtocol):
         if not self.alive:
             self._drained()
 
-    def _waiting(self, stream: int) -> Call | None:
-        """The call whose answer has not come yet."""
+    def _waiting(self, stream: int) -> Any:
+        """The call whose answer has not come yet, or None."""
         call = self._calls.get(stream)
         return None if call is None or call.answered else call
 

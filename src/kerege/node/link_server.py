@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kerege.exchange import faults
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
+from kerege.exchange.batch import Batch
 from kerege.exchange.errors import LinkMalformed
 from kerege.exchange.ids import ClientId
 from kerege.exchange.logrecord import LogRecord
@@ -25,12 +26,14 @@ from kerege.node.link_client import groups_of
 from kerege.node.message import Extras, Message, Signature
 from kerege.node.picture import Picture
 from kerege.node.provider import Accepted, Peer, Provider
-from kerege.node.sealing import Item
+from kerege.node.sealing import Item, Parcel
 
 if TYPE_CHECKING:
+    from kerege.exchange.lane.frames import LaneGroup
     from kerege.node.core import Core
 
 _MOST_UNDER_WAY: Final = 4096
+_MOST_TOGETHER: Final = 1024  # messages of one frame
 _ALL: Final = 2**32 - 1
 _GRACE_SECONDS: Final = 1.0  # after the farewell: what was sent before it was heard is carried out
 _LEAVE_SECONDS: Final = 0.1
@@ -56,6 +59,10 @@ class LinkServer(LinkProtocol):
         self._unwanted: set[int] = set()  # streams under way whose caller gave up
         self._stopping = False
         self._grace = 0.0
+        # small REST messages by the native path, where the node has one
+        self._lane = None if core.lane is None else core.lane.answering(self)
+        if self._lane is not None:
+            self.use_lane()
 
     # --- requests in ---
 
@@ -68,7 +75,7 @@ class LinkServer(LinkProtocol):
         signed_by: ClientId | None = None
         try:
             picture = core.keeper.current(now)
-            peer = self._peer_now(picture, now)
+            peer = self.peer_now(picture, now)
         except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
             for came in messages:
                 self._refuse(came.stream, provider.new_exchange(self.peer_address), problem)
@@ -105,15 +112,61 @@ class LinkServer(LinkProtocol):
                 good.append(_Stream(stream, accepted, exchange))
                 under_way[stream] = None
         if good:
-            task = self._loop.create_task(self._carry_out(good, made))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self.keep(self._carry_out(good, made))
+
+    # --- what the native path asks of it ---
+
+    @property
+    def under_way(self) -> dict[int, Any]:
+        return self._under_way
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether a call that comes now is carried out."""
+        return not self._closed_to_calls and len(self._under_way) < _MOST_UNDER_WAY - _MOST_TOGETHER
+
+    def take_lane(self, group: LaneGroup) -> None:
+        assert self._lane is not None
+        self._lane.take(group)
+
+    def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
+        assert self._lane is not None
+        self._lane.sealed(parcel, signature, tree)
+
+    def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None:
+        assert self._lane is not None
+        self._lane.failed(parcel, problem)
+
+    def room_for(self, stream: int, size: int) -> None:
+        """Raises MessageTooLarge where a request of this size does not go into memory beside the others."""
+        self._room.take(size, self._limits)
+        self._held[stream] = size
+
+    def let_go(self, stream: int) -> None:
+        self._let_go(stream)
+
+    def done(self, stream: int) -> None:
+        """The answer is sent."""
+        self._let_go(stream)
+        self._unwanted.discard(stream)
+
+    def refuse_call(self, stream: int, exchange: Exchange, problem: Exception) -> None:
+        self._refuse(stream, exchange, problem)
+
+    def answer_call(self, stream: int, accepted: Accepted, exchange: Exchange, answer: Message) -> None:
+        """Seal and send an answer by the Python way to a call that came by the native one."""
+        self._answer(_Stream(stream, accepted, exchange), answer)
+
+    def rest(self) -> None:
+        self._rest()
+
+    # ---
 
     def wants(self, message: lm.LinkMessage) -> bool:
         """Nobody but a server that may call at all fills the disk."""
         core = self._core
         now = core.clock()
-        self._peer_now(core.keeper.current(now), now)
+        self.peer_now(core.keeper.current(now), now)
         if self._closed_to_calls:
             self.write(lf.encode(lm.Cancel(message.stream)))
         return not self._closed_to_calls
@@ -122,7 +175,7 @@ class LinkServer(LinkProtocol):
     def _closed_to_calls(self) -> bool:
         return self._stopping and self._loop.time() > self._grace
 
-    def _peer_now(self, picture: Picture, now: datetime) -> Peer:
+    def peer_now(self, picture: Picture, now: datetime) -> Peer:
         """Who the other end is, looked at anew for every frame: its certificate may have been taken out of the configuration."""
         peer = self._provider.peer(self.certificate, self.peer_address, picture)
         self._provider.check_peer(peer, self.peer_ocsp, picture.trust, now)

@@ -14,11 +14,16 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kerege.node.config import Address
 from kerege.node.entrance import Entrance, Factory
-from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, ServerLimits, SinkFactory
+from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, HttpResponse, ServerLimits, SinkFactory
+
+if TYPE_CHECKING:
+    from kerege.node.httpreading import Work
+    from kerege.node.lane.clients import Clients
+    from kerege.node.lane.ports import ClientConnection
 
 _LOG: Final = logging.getLogger("kerege.node.listener")
 _BACKLOG: Final = 1024
@@ -29,7 +34,7 @@ _QUIET_SECONDS: Final = 10.0
 @dataclass(slots=True)
 class _Caller:
     address: str
-    socket: socket.socket
+    socket: socket.socket | None  # None: its connection is the native path's
     since: float
     task: asyncio.Task[None] | None = None
 
@@ -44,10 +49,13 @@ class Listener:
         tls: ssl.SSLContext | None = None,
         sinks: SinkFactory | None = None,
         link: Factory | None = None,
+        lane: Clients | None = None,
     ) -> None:
+        """lane   takes the connections in first, and hands over those that are not for the native path"""
         self._handler, self._limits, self._tls, self._sinks, self._link = handler, limits, tls, sinks, link
+        self._lane = lane
         self._loop = asyncio.get_running_loop()
-        self._callers: dict[HttpProtocol | Entrance, _Caller] = {}
+        self._callers: dict[HttpProtocol | Entrance | ClientConnection, _Caller] = {}
         self._count: dict[str, int] = {}
         self._certificates_refused, self._quiet_until = 0, 0.0
         self._sockets: list[socket.socket] = []
@@ -56,7 +64,7 @@ class Listener:
         self.budget = BodyBudget(limits.bodies)
 
     @property
-    def connections(self) -> list[HttpProtocol | Entrance]:
+    def connections(self) -> list[HttpProtocol | Entrance | ClientConnection]:
         return list(self._callers)
 
     @property
@@ -129,6 +137,16 @@ class Listener:
             return
         with contextlib.suppress(OSError):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._lane is not None:
+            try:
+                connection = self._lane.adopt(accepted.fileno(), address, self)
+            except OSError:
+                accepted.close()
+                return
+            accepted.detach()
+            self._callers[connection] = _Caller(address, None, self._loop.time())
+            self._count[address] = self._count.get(address, 0) + 1
+            return
         protocol: HttpProtocol | Entrance
         if self._link is None:
             protocol = HttpProtocol(self._handler, self._limits, self.budget, self._forget, self._sinks)
@@ -136,6 +154,9 @@ class Listener:
             protocol = Entrance(self._http, self._link, self._forget)
         self._callers[protocol] = _Caller(address, accepted, self._loop.time())
         self._count[address] = self._count.get(address, 0) + 1
+        self._begin(protocol, accepted)
+
+    def _begin(self, protocol: HttpProtocol | Entrance, accepted: socket.socket) -> None:
         task = self._loop.create_task(self._connect(protocol, accepted))
         self._callers[protocol].task = task
         self._opening.add(task)
@@ -173,7 +194,7 @@ class Listener:
     def _http(self, lost: Callable[[HttpProtocol], None]) -> HttpProtocol:
         return HttpProtocol(self._handler, self._limits, self.budget, lost, self._sinks)
 
-    def _forget(self, protocol: HttpProtocol | Entrance) -> None:
+    def _forget(self, protocol: HttpProtocol | Entrance | ClientConnection) -> None:
         caller = self._callers.pop(protocol, None)
         if caller is None:
             return
@@ -201,8 +222,44 @@ class Listener:
             return False
         protocol, caller = min(opening, key=lambda pair: pair[1].since)
         self._forget(protocol)
-        with contextlib.suppress(OSError):
-            caller.socket.shutdown(socket.SHUT_RDWR)
+        if caller.socket is not None:
+            with contextlib.suppress(OSError):
+                caller.socket.shutdown(socket.SHUT_RDWR)
         if caller.task is not None:
             caller.task.cancel()
         return True
+
+    # --- connections of the native path ---
+
+    def forget_connection(self, connection: ClientConnection) -> None:
+        """It is closed."""
+        self._forget(connection)
+
+    def hand_over(self, connection: ClientConnection, descriptor: int, data: bytes) -> None:
+        """It is the HTTP server's from now on; `data` is what was read and not carried out."""
+        protocol = self._http(self._forget)
+        self._go_on(connection, protocol, descriptor, lambda: protocol.data_received(data))
+
+    def carry_on(
+        self, connection: ClientConnection, descriptor: int, work: Work, response: HttpResponse, ahead: bytes
+    ) -> None:
+        """The same, with an answer that is yet to be sent; `ahead` was read after its request."""
+        protocol = self._http(self._forget)
+
+        def then() -> None:
+            protocol.answer(work, response)
+            if ahead:
+                protocol.data_received(ahead)
+
+        self._go_on(connection, protocol, descriptor, then)
+
+    def _go_on(
+        self, connection: ClientConnection, protocol: HttpProtocol, descriptor: int, then: Callable[[], None]
+    ) -> None:
+        taken = socket.socket(fileno=descriptor)
+        caller = self._callers.pop(connection)
+        self._callers[protocol] = _Caller(caller.address, taken, caller.since)
+        protocol.connected_then = then
+        self._begin(protocol, taken)
+        if connection.stopping:
+            protocol.stop()

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kerege.node import wire
 from kerege.node.acme_client import Challenges
@@ -24,6 +24,9 @@ from kerege.node.httpbodies import SinkFactory
 from kerege.node.httpserver import Handler, HttpProtocol, ServerLimits
 from kerege.node.link_server import LinkServer
 from kerege.node.listener import Listener
+
+if TYPE_CHECKING:
+    from kerege.node.lane.clientport import ClientConnection
 
 _GRACE_SECONDS: Final = 3.0
 _SMALL: Final = ServerLimits(65536, 64, 64, 1024 * 1024)
@@ -90,7 +93,8 @@ class Listening:
         sinks: SinkFactory | None = None
         if purpose == "servers":
             sinks = lambda headers: wire.sink_of(headers, wire.decoder_limits(core.config.limits))  # noqa: E731
-        listener = Listener(how.handler, how.limits, how.tls, sinks, how.link)
+        lane = core.lane.clients if purpose == "clients" and core.lane is not None else None
+        listener = Listener(how.handler, how.limits, how.tls, sinks, how.link, lane)
         try:
             await listener.open(address)
         except OSError as problem:
@@ -130,7 +134,7 @@ class Listening:
     def busy(self) -> bool:
         return any(connection.busy for connection in self._connections())
 
-    def _connections(self) -> list[HttpProtocol | Entrance]:
+    def _connections(self) -> list[HttpProtocol | Entrance | ClientConnection]:
         return [one for listener in (*self._open.values(), *self._leaving) for one in listener.connections]
 
 

@@ -67,7 +67,7 @@ class Peer:
     address: str
 
 
-class _Admission:
+class Admission:
     """What was decided about calls of one client to one service from one server, good for at most a second."""
 
     __slots__ = ("any_path", "asked", "config", "meta", "peer", "picture", "service", "signer", "until")
@@ -111,7 +111,7 @@ class Provider:
         self._core, self._handlers, self._meta = core, handlers, metaservices
         self._replays = ReplayWindow(core.config.replay_window_seconds)
         self._known: dict[bytes, tuple[Picture, SecurityServer]] = {}
-        self._admissions: dict[tuple[str, int, int, str, int], _Admission] = {}
+        self._admissions: dict[tuple[str, int, int, str, int], Admission] = {}
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """A message over X-Road's own wire."""
@@ -207,16 +207,18 @@ class Provider:
         """Everything that is decided before the signature is looked at. Raises the check that failed."""
         self._core.log.check_open_now()  # before the signature is verified: it could not be logged
         message = incoming.message
-        handler = self._handlers.get(message.kind)
-        if handler is None:
-            raise MessageMalformed(where="message", reason="it is neither a REST nor a SOAP request")
         exchange.request_size = message.size
         if peer.server is not None and peer.server.address:
             exchange.client_address = peer.server.address  # as the other side's own record names it
-        asked = handler.read(message, extras, exchange)
-        config, server = self._core.config, peer.server
-        if asked.server is not None and asked.server != config.server:
+        handler, asked = self.read(message, extras, exchange)
+        if asked.server is not None and asked.server != self._core.config.server:
             raise MessageMalformed(where="security server", reason="the message is for another server")
+        admission = self.admission(asked, peer, picture, now)
+        return Accepted(asked, message, extras, handler, admission.service, admission.signer, exchange)
+
+    def admission(self, asked: Asked, peer: Peer, picture: Picture, now: datetime) -> Admission:
+        """What is decided about such calls, anew or a moment ago; it holds for `asked`. Raises the check that failed."""
+        config, server = self._core.config, peer.server
         key = (asked.protocol, id(asked.client), id(asked.service), asked.method, id(server))
         admission = self._admissions.get(key)
         if admission is None or not admission.holds(asked, server, picture, config):
@@ -226,11 +228,18 @@ class Provider:
             self._admissions[key] = admission
         elif not admission.any_path and admission.service is not None:
             self._core.rights.check(asked, picture, now)
-        return Accepted(asked, message, extras, handler, admission.service, admission.signer, exchange)
+        return admission
+
+    def read(self, message: Message, extras: Extras, exchange: Exchange) -> tuple[Handler, Asked]:
+        """Who reads such messages, and what this one asks for. Raises what is wrong with it."""
+        handler = self._handlers.get(message.kind)
+        if handler is None:
+            raise MessageMalformed(where="message", reason="it is neither a REST nor a SOAP request")
+        return handler, handler.read(message, extras, exchange)
 
     def _admit(
         self, asked: Asked, server: SecurityServer | None, picture: Picture, config: NodeConfig, now: datetime
-    ) -> _Admission:
+    ) -> Admission:
         """Whether the call may be made. Raises the check that failed."""
         if server is not None and not _is_client_of(asked, server):
             raise PeerUntrusted(peer=server.id, reason=f"{asked.client} is not registered at it")
@@ -238,7 +247,7 @@ class Provider:
         service = None if meta else self._service(asked)
         if not any(s.id == config.server for s in registered_servers(picture.shared, asked.service.provider_client)):
             raise ServiceUnknown(service=asked.service, reason="its provider is not registered at this node")
-        found = _Admission(asked, server, picture, config, service)
+        found = Admission(asked, server, picture, config, service)
         ends = [picture.directory.expires]
         if service is not None:
             check_permit(asked.client, picture, now)
@@ -269,8 +278,12 @@ class Provider:
 
     def check_first_time(self, message: Message) -> None:
         """After the signature, so that only what was truly signed is remembered."""
-        if not self._replays.first_time(message.digests[0]):
+        if not self.first_time(message.digests[0]):
             raise MessageMalformed(where="message", reason="this very message was carried out already")
+
+    def first_time(self, digest: bytes) -> bool:
+        """Whether the message with this digest was not carried out before; from now on it was."""
+        return self._replays.first_time(digest)
 
     # --- carrying it out ---
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kerege.exchange.bodies import body_bytes, body_size
 from kerege.exchange.hashchain import HashChain
-from kerege.exchange.ids import ClientId
+from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.linkmessages import Group, LinkMessage
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.xades import Signed
@@ -33,19 +33,22 @@ class Policy:
         A subsystem whose bodies are by hash only is heeded on either side of the exchange: what the owner of the data does not want
         in a log must not stand there because the other side's entry says so.
         """
-        if size > self._largest:
-            return False
-        if not self._of:
-            return self._keep
-        named = [self._of[party] for party in (asked.service.provider_client, asked.client) if party in self._of]
-        return all(named) if named else self._keep
+        return size <= self.largest(asked.service, asked.client)
+
+    def largest(self, service: DataServiceId, client: ClientId) -> int:
+        """Bodies of up to so many bytes are kept of calls of `client` to `service`; -1: of none."""
+        keep = self._keep
+        if self._of:
+            named = [self._of[party] for party in (service.provider_client, client) if party in self._of]
+            keep = all(named) if named else keep
+        return self._largest if keep else -1
 
 
 class Recorder:
     """Makes records by one node's log settings."""
 
     def __init__(self, settings: LogSettings) -> None:
-        self._policy = Policy(settings)
+        self.policy = Policy(settings)
 
     def record(
         self,
@@ -90,4 +93,4 @@ class Recorder:
         if asked.protocol != REST:
             return None
         body = message.attachments[0].body
-        return body_bytes(body) if self._policy.keeps(asked, body_size(body)) else None
+        return body_bytes(body) if self.policy.keeps(asked, body_size(body)) else None

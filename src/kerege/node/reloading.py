@@ -43,6 +43,7 @@ RESTART: Final[tuple[tuple[str, _Of], ...]] = (
     ("timestamps.off", lambda c: c.timestamps.enabled),
     ("timestamps.acceptable_seconds", lambda c: c.timestamps.acceptable_seconds),
     ("monitoring, monitoring_days or traces", lambda c: c.monitoring),
+    ("lane", lambda c: c.lane),
     ("replay_window_seconds", lambda c: c.replay_window_seconds),
 )
 

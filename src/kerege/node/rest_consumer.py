@@ -31,7 +31,7 @@ from kerege.node.wire import rest_content_type
 _JSON: Final = b"application/json; charset=utf-8"
 
 
-class _Quick(Call):
+class Quick(Call):
     """A call that goes by a plan: its answer is made where it ends, no task waits for it."""
 
     __slots__ = ("accept", "core", "expected", "request")
@@ -114,7 +114,7 @@ class RestConsumer:
         later = Later()
         # the content type is one of the headers that go on; so it is not looked for among those that stay
         extras = Extras("" if shape.content_type < 0 else headers[shape.content_type][1].decode("latin-1"))
-        plan.link.begin(_Quick(core, asked, message, extras, exchange, later, accept), plan.signer)
+        plan.link.begin(Quick(core, asked, message, extras, exchange, later, accept), plan.signer)
         return later
 
     async def answer(self, http: HttpRequest, exchange: Exchange) -> HttpResponse:

@@ -22,10 +22,10 @@ from kerege.node.httpclient import AnswerTooLarge, ClientResponse, Connection, H
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.rest_consumer import asked_of
 
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class _Place:
+class Place:
     """A data service's address taken apart."""
 
     __slots__ = ("host", "netloc", "path", "port", "secure")
@@ -42,7 +42,7 @@ class Agency:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     def forget(self) -> None:
@@ -50,11 +50,13 @@ class Agency:
         self._places.clear()
         self._contexts.clear()
         self._core.agencies.close()
+        if self._core.lane is not None:
+            self._core.lane.agencies.forget()
 
-    def place(self, service: Service) -> _Place:
+    def place(self, service: Service) -> Place:
         found = self._places.get(service.url)
         if found is None:
-            found = self._places[service.url] = _Place(service.url)
+            found = self._places[service.url] = Place(service.url)
         return found
 
     async def call(
@@ -72,7 +74,7 @@ class Agency:
                 answer = await connection.exchange(data, head=verb == "HEAD", timeout=service.timeout_seconds)
             except HttpFailed as problem:
                 # a kept connection the agency closed meanwhile; asking again harms nothing for these methods
-                if attempt == 1 and kept and problem.unanswered and verb in _SAFE:
+                if attempt == 1 and kept and problem.unanswered and verb in SAFE:
                     continue
                 raise self.problem(service, problem) from None
             if secure and self._contexts.get(str(service.id)) is not context:
@@ -197,7 +199,7 @@ class RestProvider:
                 self._agency.kept(service, connection)
                 made = reply(asked, message, answer.status, answer.reason, answer.headers, answer.body, exchange)
             except HttpFailed as problem:
-                if problem.unanswered and request.verb in _SAFE:  # as `Agency.call`: the agency closed it meanwhile
+                if problem.unanswered and request.verb in SAFE:  # as `Agency.call`: the agency closed it meanwhile
                     self._begin_again(self.call(asked, message, Extras(), service, exchange), done, failed)
                 else:
                     failed(self._agency.problem(service, problem))

@@ -11,8 +11,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from kerege.exchange.batch import Batch
 from kerege.exchange.errors import ExchangeError, LogFailed
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.xades import Signed, Signer
@@ -20,8 +21,12 @@ from kerege.ground.errors import KeregeError
 from kerege.node.commit import CommitLog
 from kerege.node.message import Asked, Message
 
+if TYPE_CHECKING:
+    from kerege.exchange.lane.call import Call, Part
+
 _LOG = logging.getLogger("kerege.node.sealing")
 MOST_BYTES = 16 * 1024 * 1024  # of one round: records of big bodies are in memory while they are written
+MOST_SMALL = 80 * 1024  # a message of the native path with its body is smaller
 MOST_TOGETHER = 256  # messages under one signature: a proof then has eight siblings
 
 
@@ -58,6 +63,34 @@ class Item:
         self.signed: Signed | None = None
 
 
+class ParcelSink(Protocol):
+    """As `Sink`, for messages of the native path."""
+
+    def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None: ...
+    def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None: ...
+
+
+class Parcel:
+    """Messages of the native path (`node.lane`) that came together: hashed, of one signer, for one sink.
+
+    calls, parts   the exchanges, and of each the message that is to be sealed, in the same order
+    """
+
+    __slots__ = ("calls", "direction", "parts", "side", "signer", "sink")
+
+    def __init__(
+        self,
+        signer: Signer,
+        sink: ParcelSink,
+        direction: str,
+        side: str,
+        calls: list[Call],
+        parts: list[Part],
+    ) -> None:
+        self.signer, self.sink, self.direction, self.side = signer, sink, direction, side
+        self.calls, self.parts = calls, parts
+
+
 class _Waiting:
     """The sink of those who wait one by one: each item's tag is a future."""
 
@@ -76,6 +109,21 @@ class _Waiting:
                 future.set_exception(problem)
 
 
+class _Work:
+    """What one signature, or several of one kind of message, brought into a round: records, and who is told how it ended."""
+
+    __slots__ = ("failed", "records", "sealed", "signatures")
+
+    def __init__(
+        self,
+        records: Sequence[LogRecord],
+        signatures: int,
+        sealed: Callable[[], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self.records, self.signatures, self.sealed, self.failed = records, signatures, sealed, failed
+
+
 class Sealing:
     """One per node. `seal` waits for one message; `submit` hands many to a sink that wants them together."""
 
@@ -83,6 +131,7 @@ class Sealing:
         self._log, self._clock = log, clock
         self._most = MOST_TOGETHER if batch else 1
         self._waiting: list[Item] = []
+        self._parcels: list[Parcel] = []
         self._task: asyncio.Task[None] | None = None
         self._one_by_one = _Waiting()
         self._loop = asyncio.get_running_loop()
@@ -93,6 +142,11 @@ class Sealing:
     def use(self, *, batch: bool) -> None:
         """One signature for messages that wait together, or one for each, from the next round on."""
         self._most = MOST_TOGETHER if batch else 1
+
+    @property
+    def together(self) -> bool:
+        """Whether messages that wait together share a signature; without that there are no parcels."""
+        return self._most > 1
 
     async def seal(
         self, signer: Signer, message: Message, asked: Asked, record: Callable[[Item, datetime], LogRecord]
@@ -107,16 +161,22 @@ class Sealing:
         if self._task is None:
             self._task = self._loop.create_task(self._work())
 
+    def submit_parcel(self, parcel: Parcel) -> None:
+        self._parcels.append(parcel)
+        if self._task is None:
+            self._task = self._loop.create_task(self._work())
+
     async def _work(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting or self._parcels:
                 items, self._waiting = self._waiting, []
+                parcels, self._parcels = self._parcels, []
                 if len(items) > 1:
                     items = self._within_bounds(items)
-                await self._round(items)
+                await self._round(items, parcels)
         finally:
             self._task = None
-            if self._waiting:  # only after a failure nobody foresaw
+            if self._waiting or self._parcels:  # only after a failure nobody foresaw
                 self._task = self._loop.create_task(self._work())
 
     def _within_bounds(self, items: list[Item]) -> list[Item]:
@@ -129,7 +189,35 @@ class Sealing:
                 return items[:at]
         return items
 
-    async def _round(self, items: list[Item]) -> None:
+    async def _round(self, items: list[Item], parcels: list[Parcel]) -> None:
+        work: list[_Work] = []
+        if items:
+            await self._sign_items(items, work)
+        for parcel in self._joined(parcels):
+            await self._sign_parcel(parcel, work)
+        if not work:
+            return
+        if len(work) == 1:
+            outcome = [await self._logged(work[0])]
+        else:  # begun together, they become durable together
+            outcome = await asyncio.gather(*map(self._logged, work))
+        self.rounds += 1
+        for one, problem in zip(work, outcome, strict=True):
+            if problem is not None:
+                one.failed(problem)
+                continue
+            self.messages += len(one.records)
+            self.signatures += one.signatures
+            one.sealed()
+
+    async def _logged(self, one: _Work) -> Exception | None:
+        try:
+            await self._log.append_many(one.records)
+        except Exception as problem:  # noqa: BLE001 - whatever it was, nothing may leave
+            return problem
+        return None
+
+    async def _sign_items(self, items: list[Item], work: list[_Work]) -> None:
         groups: dict[tuple[int, int], list[Item]] = {}
         for item in items:
             key = (id(item.signer), id(item.sink))
@@ -154,20 +242,19 @@ class Sealing:
                     records += made
         if not records:
             return
-        try:
-            await self._log.append_many(records)
-        except Exception as problem:  # noqa: BLE001 - whatever it was, nothing may leave
+
+        def sealed() -> None:
+            for group in done:
+                try:
+                    group[0].sink.sealed(group)
+                except Exception as problem:  # noqa: BLE001 - one connection's trouble is not the others'
+                    _fail(group, problem)
+
+        def failed(problem: Exception) -> None:
             for group in done:
                 _fail(group, problem)
-            return
-        self.rounds += 1
-        self.messages += len(records)
-        self.signatures += len(done)
-        for group in done:
-            try:
-                group[0].sink.sealed(group)
-            except Exception as problem:  # noqa: BLE001 - one connection's trouble is not the others'
-                _fail(group, problem)
+
+        work.append(_Work(records, len(done), sealed, failed))
 
     async def _sign(self, group: list[Item], now: datetime) -> None:
         signer = group[0].signer
@@ -179,13 +266,88 @@ class Sealing:
         for item, one in zip(group, signed, strict=True):
             item.signed = one
 
+    # --- the native path ---
+
+    def _joined(self, parcels: list[Parcel]) -> list[Parcel]:
+        """Those of one signer and sink as one, divided where they are too many for one signature or one frame of the log."""
+        joined: dict[tuple[int, int, str], Parcel] = {}
+        for parcel in parcels:
+            key = (id(parcel.signer), id(parcel.sink), parcel.direction)
+            known = joined.setdefault(key, parcel)
+            if known is not parcel:
+                known.calls += parcel.calls
+                known.parts += parcel.parts
+        return [part for parcel in joined.values() for part in _divided(parcel)]
+
+    async def _sign_parcel(self, parcel: Parcel, work: list[_Work]) -> None:
+        from kerege.exchange.lane.records import RecordGroup
+
+        now, parts, signer = self._clock(), parcel.parts, parcel.signer
+        try:
+            for index, part in enumerate(parts):
+                part.index = index
+            tree = Batch(
+                [part.leaf for part in parts],
+                [(part.digest,) if part.body_digest is None else (part.digest, part.body_digest) for part in parts],
+            )
+            if signer.slow:
+                signature = await asyncio.to_thread(signer.sign_tree, tree, now)
+            else:
+                signature = signer.sign_tree(tree, now)
+            records = RecordGroup(
+                now, parcel.direction, parcel.side, signature, None if tree.plain else tree, parts, parcel.calls
+            )
+        except Exception as problem:  # noqa: BLE001 - one key's trouble is not the others'
+            _fail_parcel(parcel, problem)
+            return
+
+        def sealed() -> None:
+            try:
+                parcel.sink.parcel_sealed(parcel, signature, tree)
+            except Exception as problem:  # noqa: BLE001 - one connection's trouble is not the others'
+                _fail_parcel(parcel, problem)
+
+        work.append(_Work(records, 1, sealed, lambda problem: _fail_parcel(parcel, problem)))
+
+
+def _divided(parcel: Parcel) -> list[Parcel]:
+    count, size = len(parcel.parts), 0
+    if count <= MOST_TOGETHER and count * MOST_SMALL <= MOST_BYTES:
+        return [parcel]
+    found: list[Parcel] = []
+    begin = 0
+    for at, part in enumerate(parcel.parts):
+        size += part.size
+        if at - begin == MOST_TOGETHER or (size > MOST_BYTES and at > begin):
+            found.append(_slice(parcel, begin, at))
+            begin, size = at, part.size
+    found.append(_slice(parcel, begin, count))
+    return found
+
+
+def _slice(parcel: Parcel, begin: int, end: int) -> Parcel:
+    return Parcel(
+        parcel.signer, parcel.sink, parcel.direction, parcel.side, parcel.calls[begin:end], parcel.parts[begin:end]
+    )
+
+
+def _fail_parcel(parcel: Parcel, problem: Exception) -> None:
+    try:
+        parcel.sink.parcel_failed(parcel, _known(problem))
+    except Exception:  # noqa: BLE001 - the others of the round are still to be told
+        _LOG.exception("a connection could not be told that its messages were not sealed")
+
 
 def _fail(group: Sequence[Item], problem: Exception) -> None:
+    try:
+        group[0].sink.failed(group, _known(problem))
+    except Exception:  # noqa: BLE001 - the others of the round are still to be told
+        _LOG.exception("a connection could not be told that its messages were not sealed")
+
+
+def _known(problem: Exception) -> KeregeError:
     if not isinstance(problem, KeregeError):
         _LOG.error("messages could not be sealed", exc_info=problem)
         problem = LogFailed(reason=f"an internal error ({type(problem).__name__})")
     assert isinstance(problem, KeregeError | ExchangeError)
-    try:
-        group[0].sink.failed(group, problem)
-    except Exception:  # noqa: BLE001 - the others of the round are still to be told
-        _LOG.exception("a connection could not be told that its messages were not sealed")
+    return problem

@@ -16,6 +16,7 @@ from typing import Final
 import uvloop
 
 from kerege.exchange.ids import MemberId
+from kerege.exchange.lane import BUILT
 from kerege.exchange.pki import KeyPair
 from kerege.ground.errors import KeregeError
 from kerege.node import keys as node_keys
@@ -92,6 +93,10 @@ class Node:
             await asyncio.to_thread(core.translation.reload)
             await core.keeper.start()
             await parts.keeping.start()
+            if config.lane and BUILT:
+                from kerege.node.lane.whole import Lane
+
+                core.lane = Lane(core, parts.consumer, parts.provider, parts.agency)
             self._listening = Listening(parts, self._challenges)
             self._listening.take(await self._listening.prepare(config, core.connections), config)
         except BaseException:
@@ -181,6 +186,8 @@ class Node:
         await parts.keeping.close()
         core.peers.close()
         core.agencies.close()
+        if core.lane is not None:
+            core.lane.close()
         core.revocation.close()
         await asyncio.to_thread(core.log.close)
         await core.contracting.close()

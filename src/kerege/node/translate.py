@@ -128,6 +128,10 @@ class WireTranslation:
             found = self._local.contract_for(service, path, method)
         return found
 
+    def none_for(self, service: DataServiceId, rules: Rules) -> bool:
+        """Whether there is no contract for any call of this service."""
+        return not rules.has_contracts(service) and not self._local.has_contracts(service)
+
     def translate(self, mapping: str, payload: bytes, content_type: str) -> Translated:
         """The payload in canonical records. Raises what the semantics engine raises, and TranslationUnavailable."""
         if self._translator is None:

@@ -9,11 +9,9 @@ Compiled by `tools/native.py`, which `make setup` runs; docs/decisions/0150 says
 
 from __future__ import annotations
 
-try:
-    from kerege.exchange.lane import call as call
+import importlib.util
+from typing import Final
 
-    BUILT = True
-except ImportError:
-    BUILT = False
-
-__all__ = ["BUILT"]
+_MODULES: Final = ("call", "digest", "frames", "lines", "records", "restlines")
+BUILT: Final = all(importlib.util.find_spec(f"{__name__}.{one}") is not None for one in _MODULES)
+"""Whether the native modules are there, all of them."""

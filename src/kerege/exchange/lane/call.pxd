@@ -19,7 +19,7 @@ cdef class Way:
     cdef public object service         # DataServiceId
     cdef public bytes client_written   # as headers carry them (`rest.written`)
     cdef public bytes service_written
-    cdef public Py_ssize_t kept        # bodies of up to so many bytes are kept in the log, of larger ones the digest; -1: of all
+    cdef public Py_ssize_t kept        # bodies of up to so many bytes are kept in the log, of larger ones the digest; -1: of none
     cdef public bytes base             # provider: the path of the agency's address, as it stands there
     cdef public bytes netloc           # provider: its host and port, as the Host header says them
     cdef public object decided         # consumer: the Plan; provider: the _Admission

@@ -1,0 +1,179 @@
+"""Agencies asked for many calls at once, over kept connections with plain HTTP; a call that needs more goes the Python way.
+
+One `AgencyPort` per node. Where no connection is idle one is made for the call that waits. What an agency answers that is not a small
+answer of known length is read on by the Python client (`httpconnection`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from kerege.exchange.errors import ProviderFailed
+from kerege.exchange.lane.call import Call
+from kerege.node.config_types import Service
+from kerege.node.httpconnection import Connection, HttpFailed
+from kerege.node.lane.agencyport import AgencyPort
+from kerege.node.link_bodies import INLINE
+from kerege.node.provider import Accepted
+from kerege.node.rest_provider import SAFE, Agency, Place, reply
+
+if TYPE_CHECKING:
+    from kerege.node.core import Core
+    from kerege.node.provider import Provider
+
+_SWEEP_SECONDS: Final = 0.25
+_HEAD: Final = 16 * 1024
+
+
+class Agencies:
+    """One per node; `open` in its loop."""
+
+    def __init__(self, core: Core, provider: Provider, agency: Agency) -> None:
+        self._core, self._provider, self._agency = core, provider, agency
+        self._loop = asyncio.get_running_loop()
+        self._port = AgencyPort(self._answered, self._failed, self._odd, INLINE + _HEAD)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop.add_reader(self._port.fileno(), self._port.drain)
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def close(self) -> None:
+        self._sweeper.cancel()
+        self._loop.remove_reader(self._port.fileno())
+        self._port.close()
+
+    def forget(self) -> None:
+        """Addresses are read anew: connections that are idle are closed."""
+        self._port.forget_idle()
+
+    def _sweep(self) -> None:
+        self._port.sweep(time.monotonic())
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def place(self, service: Service) -> Place | None:
+        """Where the native path asks for it; None where it does not."""
+        place = self._agency.place(service)
+        return None if place.secure else place
+
+    def ask(self, calls: list[Call]) -> None:
+        """Calls whose requests are logged; each call's end is told of its answer, or of what failed."""
+        places: dict[str, list[Call]] = {}
+        for call in calls:
+            places.setdefault(call.way.decided.service.url, []).append(call)
+        now = time.monotonic()
+        for some in places.values():
+            service: Service = some[0].way.decided.service
+            place = self._agency.place(service)
+            where = place.host, place.port
+            # services at one address may differ in how long they are waited for
+            for call in self._port.ask(where, some, now + service.timeout_seconds, service.timeout_seconds):
+                self._do(self._connect(place, call))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, place: Place, call: Call) -> None:
+        """A connection for a call that found none idle."""
+        service: Service = call.way.decided.service
+        seconds = self._core.config.limits.connect_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                connected = await _connected(self._loop, place.host, place.port)
+        except TimeoutError:
+            call.end.refused(call, self._unreached(service, f"no connection within {seconds:g} s"))
+            return
+        except OSError as problem:
+            call.end.refused(call, self._unreached(service, problem.strerror or "the connection failed"))
+            return
+        where, wait = (place.host, place.port), service.timeout_seconds
+        try:
+            self._port.adopt(where, connected.fileno())
+        except OSError as problem:
+            connected.close()
+            call.end.refused(call, self._unreached(service, problem.strerror or "the connection failed"))
+            return
+        connected.detach()
+        for left in self._port.ask(where, [call], time.monotonic() + wait, wait):
+            self._again(left)  # somebody else took it
+
+    @staticmethod
+    def _unreached(service: Service, reason: str) -> ProviderFailed:
+        return ProviderFailed(service=service.id, reason=f"could not be reached ({reason})")
+
+    # --- what the port says ---
+
+    def _answered(self, calls: list[Call]) -> None:
+        ends: dict[int, list[Call]] = {}
+        for call in calls:
+            ends.setdefault(id(call.end), []).append(call)
+        for some in ends.values():
+            some[0].end.answered(some)
+
+    def _failed(self, call: Call, reason: str, unanswered: bool) -> None:
+        if unanswered and call.verb in SAFE:
+            self._again(call)  # the agency closed a kept connection meanwhile; asking again harms nothing
+            return
+        call.end.refused(call, self._agency.problem(call.way.decided.service, HttpFailed(reason)))
+
+    def _again(self, call: Call) -> None:
+        self._do(self._python(call))
+
+    async def _python(self, call: Call) -> None:
+        try:
+            accepted = call.end.accepted(call)
+            answer = await self._provider.call(accepted)
+        except Exception as problem:  # noqa: BLE001 - whoever waits is told
+            call.end.refused(call, problem)
+        else:
+            call.end.answered_python(call, accepted, answer)
+
+    def _odd(self, call: Call, descriptor: int, data: bytes) -> None:
+        """Another kind of answer: the Python client reads on."""
+        self._do(self._read_on(call, descriptor, data))
+
+    async def _read_on(self, call: Call, descriptor: int, data: bytes) -> None:
+        config, service = self._core.config, call.way.decided.service
+        limits, connected = config.limits, socket.socket(fileno=descriptor)
+        connected.setblocking(False)
+        connection = Connection(limits.body, limits.memory, limits.spool)
+        waiter = connection.read_on(data, service.timeout_seconds)
+        try:
+            await self._loop.create_connection(lambda: connection, sock=connected)
+            answer = await waiter
+            accepted: Accepted = call.end.accepted(call)
+            asked, exchange = accepted.asked, accepted.exchange
+            made = reply(asked, accepted.message, answer.status, answer.reason, answer.headers, answer.body, exchange)
+        except HttpFailed as problem:
+            call.end.refused(call, self._agency.problem(service, problem))
+        except Exception as problem:  # noqa: BLE001 - whoever waits is told
+            call.end.refused(call, problem)
+        else:
+            exchange.response_in, exchange.response_size = self._core.milliseconds(), made.size
+            call.end.answered_python(call, accepted, made)
+        finally:
+            connection.close()
+
+
+async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+    """Raises OSError with the last address's reason."""
+    problem = OSError("its name has no address")
+    for family, kind, protocol, _, place in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        try:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(made, place)
+        except OSError as refused:
+            made.close()
+            problem = refused
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise problem

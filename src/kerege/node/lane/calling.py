@@ -1,0 +1,160 @@
+"""The calling end of a Kerege link, for calls of the native path: begun, sealed, sent, answered and logged a batch at a time.
+
+What is decided about an answer is the same as in `link_client`, and in the same order: it is somebody's that waits, it answers what was
+asked, its signature is the provider's member's. Whatever does not pass here, or is not a small REST answer, is given to the link's own
+way, which words the refusal; a call that goes there becomes a Python one (`python`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from kerege.exchange import linkmessages as lm
+from kerege.exchange.batch import Batch
+from kerege.exchange.lane import digest, restlines
+from kerege.exchange.lane.call import Call, Part
+from kerege.exchange.lane.frames import LaneGroup
+from kerege.exchange.lane.records import RecordGroup
+from kerege.exchange.xades import Signer
+from kerege.ground.errors import KeregeError
+from kerege.node import records
+from kerege.node.lane.framing import ANSWERS, REQUESTS, encoded
+from kerege.node.sealing import Parcel
+
+if TYPE_CHECKING:
+    from kerege.node.core import Core
+    from kerege.node.lane.clients import Clients
+    from kerege.node.link_client import Link
+
+_LOG: Final = logging.getLogger("kerege.node.link")
+
+
+class Calling:
+    """Stands beside one `Link`; its calls are among the link's own, by stream."""
+
+    def __init__(self, core: Core, clients: Clients, link: Link) -> None:
+        self._core, self._clients, self._link = core, clients, link
+
+    # --- out ---
+
+    def begin(self, calls: list[Call], signer: Signer) -> None:
+        """Send calls whose requests are hashed; each is answered to its client, once."""
+        link = self._link
+        first, deadline, waiting = link.streams(len(calls)), link.deadline(), link.calls
+        parts: list[Part] = []
+        for stream, call in enumerate(calls, first):
+            part = call.request
+            call.stream = part.stream = stream
+            call.deadline = deadline
+            waiting[stream] = call
+            parts.append(part)
+        self._core.sealing.submit_parcel(Parcel(signer, link, records.REQUEST, records.CLIENT, calls, parts))
+
+    def sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
+        """Signed and durable: one frame for all of them."""
+        link, core = self._link, self._core
+        if not link.open:
+            self.failed(parcel, link.unreachable("the connection closed before anything was sent"))
+            return
+        link.say_ocsp()
+        moment = core.milliseconds()
+        for call in parcel.calls:
+            call.request_out = moment
+        for data in encoded(signature, parcel.parts, REQUESTS, tree, link.frame_limits):
+            link.write(data)
+
+    def failed(self, parcel: Parcel, problem: KeregeError) -> None:
+        for call in parcel.calls:
+            self._link.fail_call(call, problem)
+
+    # --- in ---
+
+    def take(self, group: LaneGroup) -> None:
+        """Answers under one signature."""
+        link, core = self._link, self._core
+        digest.digest_parts(group.parts)
+        waiting, calls, found = link.calls, [], []
+        for part in group.parts:
+            call = waiting.get(part.stream)
+            if call.__class__ is Call and not call.answered:
+                calls.append(call)
+                found.append(part)
+        digest.request_hashes(calls)
+        good: list[Call] = []
+        read = restlines.read_answer
+        for call, part in zip(calls, found, strict=True):
+            if read(part, call):
+                good.append(call)
+        if group.kind != ANSWERS:
+            good = []
+        if len(good) != len(group.parts):
+            streams = {call.stream for call in good}
+            self._slowly(group, [part.stream for part in group.parts if part.stream not in streams])
+        if good:
+            self._answered(group, self._signed(group, good, core.clock()))
+
+    def _slowly(self, group: LaneGroup, streams: Sequence[int]) -> None:
+        """These of its messages go the link's own way."""
+        wanted, whole = set(streams), group.python()
+        self._link.take_messages(whole, [message for message in whole.messages if message.stream in wanted])
+
+    def _signed(self, group: LaneGroup, calls: list[Call], now: datetime) -> list[Call]:
+        """Those whose provider's member signed the group; the others have failed."""
+        core, held = self._core, {}
+        for service in {id(call.way.service): call.way.service for call in calls}.values():
+            try:
+                core.keeper.current(now).trust.check_group(cast(lm.Group, group), service.member, now)
+            except Exception as problem:  # noqa: BLE001 - the affair of the calls of this service
+                held[id(service)] = problem
+        if not held:
+            return calls
+        good = []
+        for call in calls:
+            against = held.get(id(call.way.service))
+            if against is None:
+                good.append(call)
+            else:
+                self._link.fail_call(call, against)
+        return good
+
+    def _answered(self, group: LaneGroup, calls: list[Call]) -> None:
+        if not calls:
+            return
+        core = self._core
+        now, moment = core.clock(), core.milliseconds()
+        for call in calls:
+            call.answered, call.response_in = True, moment
+        made = RecordGroup(
+            now,
+            records.RESPONSE,
+            records.CLIENT,
+            group.signature,
+            group.batch() if group.chained else None,
+            [call.answer for call in calls],
+            calls,
+        )
+        self._link.keep(self._keep(calls, made))
+
+    async def _keep(self, calls: list[Call], made: RecordGroup) -> None:
+        link = self._link
+        try:
+            await self._core.log.append_many(made)
+        except Exception as problem:  # noqa: BLE001 - no answer without its record
+            for call in calls:
+                link.fail_call(call, problem)
+            return
+        drop = link.calls.pop
+        self._clients.answer([call for call in calls if drop(call.stream, None) is call])
+        link.perhaps_drained()
+
+    # --- out of the native path ---
+
+    def python(self, call: Call) -> Any:
+        """The same call as a Python one, in its place among the link's calls."""
+        made = self._clients.python(call)
+        if self._link.calls.get(call.stream) is call:
+            self._link.calls[call.stream] = made
+        return made

@@ -1,0 +1,270 @@
+"""The consumer's side of the native path: clients' calls by plans that hold, a batch at a time; every other call goes the long way.
+
+What a plan is, and when it ends, is `plans`'; here calls are matched with theirs. A request that has none, or that is no small REST call,
+is handed to `consumer` as the HTTP server would hand it over, and its answer written on the same connection. Connections that
+do not speak the simplest HTTP are given to the HTTP server for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from kerege.exchange import multipart, rest
+from kerege.exchange.bodies import Attachment
+from kerege.exchange.lane import digest
+from kerege.exchange.lane.call import Call, Way
+from kerege.exchange.opmon import CLIENT, exchange_of
+from kerege.exchange.resttarget import decision_path
+from kerege.exchange.rules import CONSUMER
+from kerege.ground.errors import KeregeError
+from kerege.node.httpbodies import PROGRESS, close_all
+from kerege.node.httpmessages import BodyBudget, HttpRequest, HttpResponse, Later, checked, encode_head, has_body
+from kerege.node.httpreading import Work
+from kerege.node.lane.clientport import ClientConnection, ClientPort
+from kerege.node.link_bodies import INLINE
+from kerege.node.message import Extras, Message
+from kerege.node.rest_consumer import Quick, asked_of
+
+if TYPE_CHECKING:
+    from kerege.node.consumer import Consumer
+    from kerege.node.core import Core
+    from kerege.node.plans import Plan
+
+_LOG: Final = logging.getLogger("kerege.node.http")
+_MOST_WAYS: Final = 4096
+_SWEEP_SECONDS: Final = 0.5
+_HEAD: Final = 16 * 1024  # of a request of the native path
+
+
+class Guest(Protocol):
+    """A listener that gave its connections to the port, as far as the port's affairs need it."""
+
+    budget: BodyBudget
+
+    def forget_connection(self, connection: ClientConnection) -> None: ...
+    def hand_over(self, connection: ClientConnection, descriptor: int, data: bytes) -> None: ...
+    def carry_on(
+        self, connection: ClientConnection, descriptor: int, work: Work, response: HttpResponse, ahead: bytes
+    ) -> None: ...
+
+
+class Clients:
+    """One per node; `open` in its loop."""
+
+    def __init__(self, core: Core, consumer: Consumer) -> None:
+        self._core, self._consumer = core, consumer
+        self._loop = asyncio.get_running_loop()
+        self._port = ClientPort(self._take, self._odd, INLINE + _HEAD)
+        self._ways: dict[tuple[bytes, bytes], Way] = {}
+        self._guests: dict[ClientConnection, Guest] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop.add_reader(self._port.fileno(), self._port.drain)
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def adopt(self, descriptor: int, address: str, guest: Guest) -> ClientConnection:
+        """Take over a connected socket of a plain HTTP client."""
+        self._port.most_held = guest.budget.limit - guest.budget.used
+        connection = self._port.adopt(descriptor, address, self._lost)
+        self._guests[connection] = guest
+        return connection
+
+    def close(self) -> None:
+        self._sweeper.cancel()
+        self._loop.remove_reader(self._port.fileno())
+        self._port.close()
+
+    def _sweep(self) -> None:
+        self._port.sweep(time.monotonic())
+        for guest in set(self._guests.values()):
+            self._port.most_held = guest.budget.limit - guest.budget.used
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _lost(self, connection: ClientConnection) -> None:
+        guest = self._guests.pop(connection, None)
+        if guest is not None:
+            guest.forget_connection(connection)
+
+    def _odd(self, connection: ClientConnection, descriptor: int, data: bytes) -> None:
+        """Not the simplest HTTP: the HTTP server reads on."""
+        self._guests.pop(connection).hand_over(connection, descriptor, data)
+
+    # --- calls ---
+
+    def _take(self, calls: list[Call], others: list[Call]) -> None:
+        for call in others:
+            self._long(call, self._consumer.handle)
+        if not calls:
+            return
+        core = self._core
+        core_open = core.sealing.together and core.plans and core.keeper.picture is not None
+        try:
+            core.log.check_open_now()
+        except KeregeError:
+            core_open = False
+        ways: dict[tuple[bytes, bytes], Way | None] = {}
+        batches: dict[int, list[Call]] = {}
+        for call in calls:
+            key = call.service_raw, call.client_raw
+            way = ways.get(key)
+            if way is None and core_open:
+                way = ways[key] = self._way(key)
+            if way is None or (way.more and not self._no_contract(way, call)):
+                self._long(call, self._consumer.long)
+                continue
+            call.way = way
+            batches.setdefault(id(way.decided.link), []).append(call)
+        for batch in batches.values():
+            plan = batch[0].way.decided
+            digest.digest_parts([call.request for call in batch])
+            plan.link.begin_calls(batch, plan.signer)
+
+    def _way(self, key: tuple[bytes, bytes]) -> Way | None:
+        """How calls of this client to this service go now; None for the long way, which also makes the next plan."""
+        core = self._core
+        way = self._ways.get(key)
+        if way is None:
+            way = _new_way(*key)
+            if way is None:
+                return None
+        picture = core.keeper.picture
+        plan = core.plans.of(way.client, way.service, picture, core.config)
+        if plan is None or picture is None or not self._takes(plan):
+            self._ways.pop(key, None)
+            return None
+        if way.decided is not plan:  # another way: calls under way keep the one they began by
+            if way.decided is not None:
+                way = Way(way.client, way.service, way.client_written, way.service_written)
+            if len(self._ways) >= _MOST_WAYS:
+                self._ways.clear()
+            self._ways[key] = way
+            way.decided = plan
+            way.kept = core.recorder.policy.largest(way.service, way.client)
+        way.more = not core.contracting.contracts.none_for(way.service, picture.rules)
+        return way
+
+    def _takes(self, plan: Plan) -> bool:
+        return plan.signer.style == "chain" and plan.link.takes_calls and self._core.connections.plain(plan.local)
+
+    def _no_contract(self, way: Way, call: Call) -> bool:
+        """Whether this node, the consumer's, holds the answer against nothing."""
+        picture = self._core.keeper.picture
+        assert picture is not None
+        path = call.path.decode("ascii") or "/"
+        found = self._core.contracting.contracts.find(way.service, call.verb, path, picture.rules)
+        return found is None or found.at != CONSUMER
+
+    # --- answers ---
+
+    def answer(self, calls: list[Call]) -> None:
+        """Give the clients answers that are verified and logged."""
+        core = self._core
+        self._port.answer(calls)
+        moment = core.milliseconds()
+        by_server: dict[int, list[Call]] = {}
+        for call in calls:
+            call.response_out = moment
+            by_server.setdefault(id(call.way.decided.server), []).append(call)
+        own, registered = core.config.clients_address.host, core.registered_address
+        for some in by_server.values():
+            core.monitor.note_calls(some, CLIENT, own, registered, _server_of(some[0]))
+
+    def python(self, call: Call) -> Quick:
+        """The same call for the Python path, from here on."""
+        core = self._core
+        part = call.request
+        request = rest.decode_request(part.content)
+        attachments = () if part.body is None else (Attachment((), part.body),)
+        message = Message(multipart.REST_REQUEST, part.content, attachments)
+        message._digests = part.digests
+        exchange = exchange_of(
+            call, CLIENT, core.config.clients_address.host, core.registered_address, _server_of(call)
+        )
+        later = Later()
+        later.then(lambda response: self._give(call, response))
+        accept = (call.accept or b"").decode("latin-1")
+        extras = Extras((part.content_type or b"").decode("latin-1"))
+        made = Quick(core, asked_of(request, decision_path(request.path)), message, extras, exchange, later, accept)
+        made.stream, made.deadline, made.answered = call.stream, call.deadline, call.answered
+        return made
+
+    def _long(self, call: Call, handler: Callable[[HttpRequest], Any]) -> None:
+        """As the HTTP server would hand the request over."""
+        body = call.more if call.request is None else call.request.body
+        lines = call.head[:-4].split(b"\r\n")[1:]
+        pairs = [line.split(b":", 1) for line in lines]
+        headers = tuple([(name, value.strip(b" \t")) for name, value in pairs])
+        http = HttpRequest(call.verb, call.target.decode("latin-1"), headers, body or b"", None, call.end.address)
+        try:
+            result = handler(http)
+        except Exception:  # noqa: BLE001 - logged with its trace; the connection must not die with it
+            self._give(call, _failed())
+            return
+        if isinstance(result, HttpResponse):
+            self._give(call, result)
+        elif isinstance(result, Later):
+            result.then(lambda response: self._give(call, response))
+        else:
+            task = self._loop.create_task(self._wait(call, result))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _wait(self, call: Call, result: Awaitable[HttpResponse]) -> None:
+        try:
+            response = await result
+        except asyncio.CancelledError:
+            self._give(call, _failed())
+            raise
+        except Exception:  # noqa: BLE001 - as above
+            response = _failed()
+        self._give(call, response)
+
+    def _give(self, call: Call, response: HttpResponse) -> None:
+        connection, head = call.end, call.verb == "HEAD"
+        keep = not connection.stopping
+        body = response.body
+        if not isinstance(body, bytes) or len(body) > PROGRESS:
+            self._give_large(call, response)
+            return
+        try:
+            data = encode_head(response, keep=keep, head=head)
+        except ValueError:
+            response = checked()
+            data = encode_head(response, keep=keep, head=head)
+        if has_body(response, head):
+            assert isinstance(response.body, bytes)
+            data += response.body
+        self._port.respond(connection, data, keep)
+
+    def _give_large(self, call: Call, response: HttpResponse) -> None:
+        """The HTTP server sends it piece by piece, and keeps the connection."""
+        connection: ClientConnection = call.end
+        try:
+            ahead, descriptor = connection.ahead, connection.take_over()
+        except ValueError:  # it is gone
+            close_all(response.body)
+            return
+        work = Work(call.verb, call.target.decode("latin-1"), (), b"", None, connection.address)
+        self._guests.pop(connection).carry_on(connection, descriptor, work, response, ahead)
+
+
+def _new_way(service_raw: bytes, client_raw: bytes) -> Way | None:
+    try:
+        service, client = rest.service_of(service_raw), rest.client_of(client_raw)
+    except (KeregeError, UnicodeDecodeError):
+        return None
+    return Way(client, service, rest.written(client), rest.written(service))
+
+
+def _server_of(call: Call) -> str:
+    plan = call.way.decided
+    address: str = plan.server.address or plan.link.address.host
+    return address
+
+
+def _failed() -> HttpResponse:
+    _LOG.exception("a handler failed")
+    return HttpResponse(500, ((b"content-type", b"text/plain; charset=utf-8"),), b"internal error\n")
