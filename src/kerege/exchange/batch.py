@@ -23,7 +23,7 @@ from typing import Final
 _native_grow: Callable[[Sequence[bytes]], list[bytes] | None] | None
 try:
     from kerege.exchange.lane.digest import grow as _native_grow
-except ImportError:  # nothing is compiled here
+except (ImportError, ValueError):  # nothing is compiled here; or not anew, since what the native modules share changed
     _native_grow = None
 
 SHA512: Final = "http://www.w3.org/2001/04/xmlenc#sha512"

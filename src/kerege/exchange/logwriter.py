@@ -19,13 +19,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kerege.exchange import logfolder, logframes
 from kerege.exchange.errors import ExchangeError, LogBusy, LogFailed
 from kerege.exchange.logcrypt import NO_KEY, SEAL_BYTES, LogKey, SegmentCipher
 from kerege.exchange.logframes import FIRST_FRAME, LARGEST, Start, Stopped
 from kerege.exchange.logrecord import LogRecord, StampRecord, count_records, encode_records
+
+if TYPE_CHECKING:
+    from kerege.exchange.lane.records import RecordGroup
 
 _FILL: Final = 4 * 1024 * 1024
 _FILL_STEP: Final = 512 * 1024  # at once while messages may come any moment
@@ -225,20 +228,21 @@ class LogWriter:
             self._write(payload, records)
         return Appended(first, self._records - first)
 
-    def append_records(self, records: Sequence[LogRecord]) -> Appended:
-        """Write one batch as one frame, all or nothing. Raises LogFailed; nothing of the batch counts then."""
+    def append_records(self, records: Sequence[LogRecord | RecordGroup]) -> Appended:
+        """Write one batch as one frame, all or nothing; a group is all of its records. Raises LogFailed; nothing of it counts then."""
         first = self._records
-        self._write(encode_records(records), len(records))
-        return Appended(first, len(records))
+        payload, count = _encoded(records)
+        self._write(payload, count)
+        return Appended(first, count)
 
-    def place(self, records: Sequence[LogRecord]) -> Appended | None:
+    def place(self, records: Sequence[LogRecord | RecordGroup]) -> Appended | None:
         """Write one batch as one frame, for the caller to sync `descriptor` and then to say how that went: `durable` or `not_durable`,
         before anything else is asked of the writer. None, and nothing written, where that would take long: the end is to be made
         certain, a segment to be begun, zeros to be filled in, or the batch is large. Raises LogFailed as `append_records` does.
         """
         if self._uncertain or self._begun or self._file < 0:
             return None
-        payload = encode_records(records)
+        payload, count = _encoded(records)
         size = len(payload)
         needed = logframes.room(size + (0 if self._cipher is None else SEAL_BYTES))
         if (
@@ -247,8 +251,8 @@ class LogWriter:
             or self._at + needed > self._filled
         ):
             return None
-        self._place(payload, len(records))
-        return Appended(self._records, len(records))
+        self._place(payload, count)
+        return Appended(self._records, count)
 
     @property
     def descriptor(self) -> int:
@@ -367,6 +371,15 @@ class LogWriter:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _encoded(records: Sequence[LogRecord | RecordGroup]) -> tuple[bytes, int]:
+    """A batch, and how many records it has."""
+    if all(isinstance(one, LogRecord) for one in records):
+        return encode_records(records), len(records)  # type: ignore[arg-type]
+    from kerege.exchange.lane.records import encode_mixed  # there, because a group is
+
+    return encode_mixed(records)
 
 
 def _write_all(descriptor: int, data: bytes | memoryview) -> None:

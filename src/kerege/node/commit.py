@@ -20,12 +20,23 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kerege.exchange.errors import ExchangeError, LogFailed
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.node.disksync import DiskSync
+
+if TYPE_CHECKING:
+    from kerege.exchange.lane.records import RecordGroup
+else:
+    try:
+        from kerege.exchange.lane.records import RecordGroup
+    except (ImportError, ValueError):  # as in `exchange.batch`
+
+        class RecordGroup:
+            """Nobody makes one."""
+
 
 _LONE: Final = 16
 _PROBE: Final = 32
@@ -92,9 +103,9 @@ class CommitLog:
         await self._commit((record,))
 
     async def append_many(self, records: Sequence[LogRecord]) -> None:
-        """One durable write for all of them, or for none."""
+        """One durable write for all of them, or for none. A `RecordGroup` is written without a record being made."""
         if records:
-            await self._commit(tuple(records))
+            await self._commit(records if isinstance(records, RecordGroup) else tuple(records))
 
     async def append_stamp(self, stamp: StampRecord) -> None:
         await self._put(stamp)
@@ -102,7 +113,7 @@ class CommitLog:
     async def _commit(self, records: Sequence[LogRecord]) -> None:
         # an answer to a request under way is logged whatever the guards say, and so is a batch in which one stands
         if self.guards:
-            for record in records:
+            for record in (records,) if isinstance(records, RecordGroup) else records:
                 if record.direction != "request":
                     break
             else:
@@ -163,7 +174,7 @@ class CommitLog:
             return False
         group = groups[0]
         try:
-            placed = self._writer.place([record for what, _ in group for record in _records(what)])
+            placed = self._writer.place([one for what, _ in group for one in _written(what)])
         except ExchangeError as refused:
             self._using.release()
             self._gathered = []
@@ -245,7 +256,7 @@ class CommitLog:
             if stamps:
                 first = self._writer.append_stamp(stamps[0]).first
                 return [(group[0], first, None)]
-            first = self._writer.append_records([record for what, _ in group for record in _records(what)]).first
+            first = self._writer.append_records([one for what, _ in group for one in _written(what)]).first
         except ExchangeError as refused:
             return [(item, 0, refused) for item in group]
         except Exception as unexpected:  # noqa: BLE001 - a waiting message must be answered whatever happened
@@ -350,6 +361,17 @@ def _records(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord]:
     return () if isinstance(what, StampRecord) else what
 
 
+def _written(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord | RecordGroup]:
+    """What the writer is given for an item."""
+    return (what,) if isinstance(what, RecordGroup) else _records(what)
+
+
+def _weight(what: Sequence[LogRecord]) -> int:
+    if isinstance(what, RecordGroup):
+        return what.weight
+    return sum(len(one.message) + len(one.body or b"") + len(one.signature) for one in what)
+
+
 def _groups(batch: list[_Item]) -> list[list[_Item]]:
     """Items that go into one frame each: a stamp alone, messages together up to a size."""
     if len(batch) == 1:
@@ -362,7 +384,7 @@ def _groups(batch: list[_Item]) -> list[list[_Item]]:
             groups.append([item])
             alone = True
             continue
-        weight = sum(len(one.message) + len(one.body or b"") + len(one.signature) for one in what)
+        weight = _weight(what)
         if alone or size + weight > _MOST_BYTES:
             groups.append([])
             size, alone = 0, False
