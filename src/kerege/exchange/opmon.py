@@ -10,13 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from kerege.exchange.ids import ClientId, DataServiceId
-from kerege.exchange.rest import RestRequest
+from kerege.exchange.rest import RestRequest, decode_request
 from kerege.exchange.resttarget import masked_path
+
+if TYPE_CHECKING:
+    from kerege.exchange.lane.call import Call
 
 VERSION: Final = "7.8.0"
 CLIENT: Final = "Client"
@@ -100,6 +103,31 @@ class Exchange:
     @property
     def kind(self) -> str:
         return self.service_type or (WSDL if self.soap is not None else REST)
+
+
+def exchange_of(
+    call: Call, side: str, own_address: str, client_address: str, service_address: str, service_type: str | None = None
+) -> Exchange:
+    """What was noted of a call of the native path, as an `Exchange`; the one it has already, where it had to be made."""
+    if call.exchange is not None:
+        assert isinstance(call.exchange, Exchange)
+        return call.exchange
+    request, answer = call.request, call.answer
+    return Exchange(
+        side,
+        call.request_in,
+        None if request is None else decode_request(request.content),
+        call.request_out or None,
+        call.response_in or None,
+        call.response_out or None,
+        None if request is None else request.size,
+        None if answer is None else answer.size,
+        client_address,
+        service_address,
+        call.status or None,
+        own_address=own_address,
+        service_type=service_type,
+    )
 
 
 def record(exchange: Exchange) -> dict[str, Any]:
@@ -203,17 +231,18 @@ _OWN: Final = (
 
 def _remember(kind: tuple[object, ...], x: Exchange, request: RestRequest) -> _Kind:
     """The end of the line of every exchange that differs from this one only in `_OWN` and in what the caller says about itself."""
+    if len(_KINDS) >= _MOST_KINDS:
+        _KINDS.clear()
+    made = _KINDS[kind] = (request.client, request.service, line_end(x, request))  # kept, so identities stay theirs
+    return made
+
+
+def line_end(x: Exchange, request: RestRequest) -> str:
+    """What follows, in the line of an answered REST call, what is its own (`_OWN`) and what the caller says about itself."""
     fields = record(x)
     for name in (*_OWN, *_said(request)):
         del fields[name]
-    if len(_KINDS) >= _MOST_KINDS:
-        _KINDS.clear()
-    made = _KINDS[kind] = (
-        request.client,
-        request.service,
-        orjson.dumps(fields).decode()[1:],
-    )  # kept, so identities stay theirs
-    return made
+    return orjson.dumps(fields).decode()[1:]
 
 
 @lru_cache(maxsize=1024)

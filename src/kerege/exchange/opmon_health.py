@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
 from kerege.exchange.ids import ClientId, DataServiceId
-from kerege.exchange.opmon import PRODUCER, Exchange
+from kerege.exchange.opmon import PRODUCER, REST, Exchange
 from kerege.exchange.opmon_query import HEALTH, ID_NS, NS
 
+if TYPE_CHECKING:
+    from kerege.exchange.lane.lines import Spread, Sum
+
 PERIOD_SECONDS: Final = 600
-_SLOT_SECONDS: Final = 10
-_SLOTS: Final = PERIOD_SECONDS // _SLOT_SECONDS
+SLOT_SECONDS: Final = 10  # `lane.lines` adds calls up by it
+_SLOTS: Final = PERIOD_SECONDS // SLOT_SECONDS
 _MOST_SERVICES: Final = 5_000  # calls of services that do not exist are not counted, and this is the last word
 
 
@@ -39,7 +42,7 @@ class _Spread:
         self.total += value
         self.squares += value * value
 
-    def merge(self, other: _Spread) -> None:
+    def merge(self, other: _Spread | Spread) -> None:
         if other.count:
             self.least = other.least if self.count == 0 else min(self.least, other.least)
             self.greatest = max(self.greatest, other.greatest)
@@ -100,7 +103,7 @@ class Health:
                     continue
                 known = self._services[service] = _Service()
             known.kind = x.kind
-            slot = known.slot(x.response_out // 1000 // _SLOT_SECONDS)
+            slot = known.slot(x.response_out // 1000 // SLOT_SECONDS)
             if x.succeeded:
                 known.last_good = max(x.response_out, known.last_good or 0)
                 slot.succeeded += 1
@@ -113,6 +116,26 @@ class Health:
                 known.last_bad = max(x.response_out, known.last_bad or 0)
                 slot.failed += 1
 
+    def add_sums(self, sums: Iterable[Sum], service_type: str | None) -> None:
+        """Calls of the native path that were answered, added up where their lines were made; all have called the service."""
+        for one in sums:
+            known = self._services.get(one.service)
+            if known is None:
+                if len(self._services) >= _MOST_SERVICES:
+                    continue
+                known = self._services[one.service] = _Service()
+            known.kind = service_type or REST
+            slot = known.slot(one.slot)
+            if one.succeeded:
+                known.last_good = max(one.last_good, known.last_good or 0)
+                slot.succeeded += one.succeeded
+                slot.durations.merge(one.durations)
+                slot.requests.merge(one.requests)
+                slot.responses.merge(one.responses)
+            if one.failed:
+                known.last_bad = max(one.last_bad, known.last_bad or 0)
+                slot.failed += one.failed
+
     def response(self, now_ms: int, provider: ClientId | None) -> etree._Element:
         """The body of the answer at `now_ms`, with the services of `provider` or of everyone."""
         root = etree.Element(f"{{{NS}}}{HEALTH}Response", nsmap={"om": NS, "id": ID_NS})
@@ -121,7 +144,7 @@ class Health:
         events = etree.SubElement(root, f"{{{NS}}}servicesEvents")
         for service, known in sorted(self._services.items(), key=lambda item: str(item[0])):
             if provider is None or provider == service.provider_client:
-                _events(events, service, known, now_ms // 1000 // _SLOT_SECONDS)
+                _events(events, service, known, now_ms // 1000 // SLOT_SECONDS)
         return root
 
 

@@ -116,7 +116,11 @@ def assemble(
         log=log,
         recorder=Recorder(config.log),
         sealing=Sealing(log, clock, batch=config.signatures.batch),
-        monitor=Monitor(config.monitoring.file, together(store.keep, tracing.keep if tracing else None)),
+        monitor=Monitor(
+            config.monitoring.file,
+            together(store.keep, tracing.keep if tracing else None),
+            exchanges=tracing is not None,
+        ),
         rights=Rights(config),
         routes=routes,
         peers=Peers(

@@ -1,6 +1,7 @@
 """Operational monitoring of a node, as the exchanges see it: `note` takes what was noted and returns; all the rest happens aside.
 
 Noted exchanges are made into records a slice at a time, so that a burst holds the event loop up for less than a millisecond at once.
+Calls of the native path come a batch at a time and are lines and sums at once (`exchange.lane.lines`): their messages are not held on to.
 Each record becomes one JSON line in the file, stays among the newest in memory for GET /monitoring, is counted in the totals that
 `telemetry` shows, and goes in batches to whoever keeps records for the protocol (`opmonitor.Store`). Monitoring is not the message
 log: when its disk is full, exchanges go on and the lines lost are counted.
@@ -15,17 +16,27 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from kerege.exchange.opmon import Exchange, line
+from kerege.exchange.opmon import Exchange, exchange_of, line
+
+try:
+    from kerege.exchange.lane import lines as native
+except ImportError:  # nothing is compiled
+    native = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from kerege.exchange.lane.call import Call
+    from kerege.exchange.lane.lines import Taken
 
 _KEPT: Final = 10_000
 _FLUSH_SECONDS: Final = 0.1
 _SLICE: Final = 64
 _MOST_CODES: Final = 256  # fault codes come from other servers as well: a stranger must not fill the memory
 BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0)  # seconds
+_BOUNDS: Final = tuple([round(seconds * 1000) for seconds in BUCKETS])
 OUTCOMES: Final = {True: "succeeded", False: "failed"}
 
 
@@ -37,14 +48,33 @@ class Noted(NamedTuple):
     line: bytes
 
 
-Keeper = Callable[[Sequence[Noted]], None]
+class NotedCalls(NamedTuple):
+    """Finished calls of the native path: their records as JSON lines, and what they add up to."""
+
+    side: str
+    service_type: str | None
+    taken: Taken
+
+
+Keeper = Callable[[Sequence[Noted | NotedCalls]], None]
+
+
+def lines_of(noted: Sequence[Noted | NotedCalls]) -> list[bytes]:
+    """The records, one line each."""
+    lines: list[bytes] = []
+    for one in noted:
+        if isinstance(one, NotedCalls):
+            lines += one.taken.lines
+        else:
+            lines.append(one.line)
+    return lines
 
 
 def together(*keepers: Keeper | None) -> Keeper:
     """One keeper that hands every batch to each of several."""
     present = [keeper for keeper in keepers if keeper is not None]
 
-    def keep(noted: Sequence[Noted]) -> None:
+    def keep(noted: Sequence[Noted | NotedCalls]) -> None:
         for keeper in present:
             keeper(noted)
 
@@ -69,9 +99,7 @@ class Totals:
         self.by_fault: dict[tuple[str, str], int] = {}
 
     def add(self, exchange: Exchange, succeeded: bool) -> None:
-        total = self.by_outcome.get((exchange.side, succeeded))
-        if total is None:
-            total = self.by_outcome[(exchange.side, succeeded)] = Total()
+        total = self._total(exchange.side, succeeded)
         begun = exchange.request_in
         seconds = ((exchange.response_out or begun) - begun) / 1000
         if seconds < 0:
@@ -86,17 +114,38 @@ class Totals:
                 key = (exchange.side, "other")
             self.by_fault[key] = self.by_fault.get(key, 0) + 1
 
+    def add_calls(self, side: str, taken: Taken) -> None:
+        for succeeded, count in ((True, taken.succeeded), (False, taken.failed)):
+            if not count:
+                continue
+            total = self._total(side, succeeded)
+            counts, milliseconds, bytes_in, bytes_out = taken.total(succeeded)
+            for at, more in enumerate(counts):
+                total.buckets[at] += more
+            total.seconds += milliseconds / 1000
+            total.bytes_in += bytes_in
+            total.bytes_out += bytes_out
+
+    def _total(self, side: str, succeeded: bool) -> Total:
+        total = self.by_outcome.get((side, succeeded))
+        if total is None:
+            total = self.by_outcome[(side, succeeded)] = Total()
+        return total
+
 
 class Monitor:
-    """Collects exchanges. `keep` gets every batch of records, oldest first, and must not block."""
+    """Collects exchanges. `keep` gets every batch of records, oldest first, and must not block.
 
-    def __init__(self, file: Path, keep: Keeper | None = None) -> None:
-        self._keep = keep
+    exchanges   `keep` looks at the exchange of each record (traces are made of them): none is then given as one of many calls
+    """
+
+    def __init__(self, file: Path, keep: Keeper | None = None, *, exchanges: bool = False) -> None:
+        self._keep, self._exchanges = keep, exchanges
         # as bytes: the garbage collector does not have to look through ten thousand dicts again and again
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=_KEPT)
-        self._pending: list[Exchange] = []
-        self._waiting: deque[Exchange] = deque()  # taken from pending, not yet made into records
-        self._made: list[Noted] = []
+        self._pending: list[Exchange | NotedCalls] = []
+        self._waiting: deque[Exchange | NotedCalls] = deque()  # taken from pending, not yet made into records
+        self._made: list[Noted | NotedCalls] = []
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.fchmod(descriptor, 0o600)  # also a file that an older version left readable
@@ -111,6 +160,32 @@ class Monitor:
     def note(self, exchange: Exchange) -> None:
         """Take a finished exchange. The caller does not touch it afterwards."""
         self._pending.append(exchange)
+        self._soon()
+
+    def note_calls(
+        self,
+        calls: list[Call],
+        side: str,
+        own_address: str,
+        client_address: str,
+        service_address: str,
+        service_type: str | None = None,
+    ) -> None:
+        """Take finished calls of the native path, as `note` takes the exchange of each."""
+        said = (side, own_address, client_address, service_address, service_type)
+        at = 0
+        while at < len(calls):
+            if native is not None and not self._exchanges:
+                taken = native.take(calls, at, *said, _BOUNDS)
+                if taken:
+                    self._pending.append(NotedCalls(side, service_type, taken))
+                    at += len(taken)
+                    continue
+            self._pending.append(exchange_of(calls[at], *said))
+            at += 1
+        self._soon()
+
+    def _soon(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._some)
@@ -136,26 +211,35 @@ class Monitor:
     def _make(self, most: int) -> None:
         waiting, made, recent, add = self._waiting, self._made, self._recent, self.totals.add
         for _ in range(min(most, len(waiting))):
-            exchange = waiting.popleft()
-            succeeded = exchange.succeeded
+            one = waiting.popleft()
+            if isinstance(one, NotedCalls):
+                taken = one.taken
+                self.succeeded += taken.succeeded
+                self.failed += taken.failed
+                self.totals.add_calls(one.side, taken)
+                recent.extend(taken.ended)
+                made.append(one)
+                continue
+            succeeded = one.succeeded
             if succeeded:
                 self.succeeded += 1
             else:
                 self.failed += 1
-            add(exchange, succeeded)
-            entry = line(exchange)
-            recent.append((exchange.response_out or exchange.request_in, entry))
-            made.append(Noted(exchange, succeeded, entry))
+            add(one, succeeded)
+            entry = line(one)
+            recent.append((one.response_out or one.request_in, entry))
+            made.append(Noted(one, succeeded, entry))
 
     def _write(self) -> None:
         made, self._made = self._made, []
         if not made:
             return
+        lines = lines_of(made)
         try:
-            self._file.write(b"".join([noted.line for noted in made]))
+            self._file.write(b"".join(lines))
             self._file.flush()
         except OSError:  # a full disk must not stop exchanges that the message log could still take
-            self.failed_writes += len(made)
+            self.failed_writes += len(lines)
         if self._keep is not None:
             self._keep(made)
 

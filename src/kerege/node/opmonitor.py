@@ -23,7 +23,7 @@ import orjson
 
 from kerege.exchange.opmon_health import Health
 from kerege.exchange.opmon_query import MOST_RECORDS, WITHHELD_SECONDS, OperationalQuery, Sight
-from kerege.node.monitoring import Noted
+from kerege.node.monitoring import Noted, NotedCalls, lines_of
 
 _LOG: Final = logging.getLogger("kerege.node.monitoring")
 _WRITE_SECONDS: Final = 1.0
@@ -80,13 +80,18 @@ class Store:
 
     # --- on the event loop ---
 
-    def keep(self, noted: Sequence[Noted]) -> None:
+    def keep(self, noted: Sequence[Noted | NotedCalls]) -> None:
         """Take a batch of records; they are on disk about a second later."""
-        self.health.add(one.exchange for one in noted)
+        for one in noted:
+            if isinstance(one, NotedCalls):
+                self.health.add_sums(one.taken.sums, one.service_type)
+            else:
+                self.health.add((one.exchange,))
+        lines = lines_of(noted)
         with self._lock:
-            room = _MOST_WAITING - len(self._waiting)
-            self._waiting += [one.line for one in noted[: max(0, room)]]
-            self.dropped += max(0, len(noted) - max(0, room))
+            room = max(0, _MOST_WAITING - len(self._waiting))
+            self._waiting += lines[:room]
+            self.dropped += max(0, len(lines) - room)
 
     # --- in the thread ---
 

@@ -22,7 +22,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from kerege.exchange.ids import ServerId
 from kerege.exchange.opmon import CLIENT, Exchange
 from kerege.exchange.rest import header
-from kerege.node.monitoring import OUTCOMES, Noted
+from kerege.node.monitoring import OUTCOMES, Noted, NotedCalls
 
 _TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?\Z")
 _SEND_SECONDS: Final = 5
@@ -41,9 +41,10 @@ class Tracing:
         )
         self._tracer = self._provider.get_tracer("kerege.node")
 
-    def keep(self, noted: Sequence[Noted]) -> None:
+    def keep(self, noted: Sequence[Noted | NotedCalls]) -> None:
+        """Of each with its exchange: a `Monitor` that gives its records to this is told to (`exchanges`)."""
         for one in noted:
-            if random.random() < self._ratio:  # noqa: S311 - a sample, not a secret
+            if isinstance(one, Noted) and random.random() < self._ratio:  # noqa: S311 - a sample, not a secret
                 self._trace(one.exchange, one.succeeded)
 
     def _trace(self, x: Exchange, succeeded: bool) -> None:
