@@ -77,7 +77,7 @@ cdef class AgencyPort(Watch):
     # --- asking ---
 
     def ask(self, place, list calls, double deadline, double seconds=-1):
-        """Send calls on idle connections, the last used first. Gives back those for which there was none.
+        """Send calls on idle connections, the last used first. Gives back those for which there was none, or that are not this path's.
 
         deadline   seconds of the port's clock until which the whole answer must be there
         seconds    how long that is, for whoever reads that it was not
@@ -91,12 +91,15 @@ cdef class AgencyPort(Watch):
         cdef int done
         if not idle:
             return list(calls)
-        written = [http_request_of(<Call?>calls[i]) for i in range(min(n, len(idle)))]
+        written = []
+        for i in range(min(n, len(idle))):
+            call = <Call?>calls[i]
+            written.append(http_request_of(call) if call.request is not None and call.way is not None else None)
         now, now_ms, left = self.now(), milliseconds(), []
         for i in range(n):
             call = <Call?>calls[i]
             while True:
-                one = self.young(idle, now) if i < len(written) else None
+                one = self.young(idle, now) if i < len(written) and written[i] is not None else None
                 if one is None:
                     left.append(call)
                     break

@@ -286,10 +286,14 @@ cdef class ClientPort(Watch):
     # --- answering ---
 
     def answer(self, list calls):
-        """Write the answers (`call.answer`) of requests that `take` was given. Those of connections that are gone are dropped."""
+        """Write the answers (`call.answer`) of requests that `take` was given. Those of connections that are gone are dropped.
+
+        An answer that cannot be written closes its connection; ValueError says so when the others are written.
+        """
         cdef double now = self.now()
         cdef Call call
         cdef ClientConnection one
+        cdef bytes data
         problem = None
         for item in calls:
             call = <Call?>item
@@ -297,14 +301,15 @@ cdef class ClientPort(Watch):
             if one is None:
                 continue
             try:
-                one.out = http_answer_of(call)
-            except Exception as raised:  # noqa: BLE001 - a fault of this node's: told when the others have their answers
-                problem = raised
+                data = http_answer_of(call) if call.answer is not None else None
+            except Exception as raised:  # noqa: BLE001 - raised again below
+                data, problem = None, raised
+            if data is None:
+                problem = problem or ValueError("an answer is not there, or is not one of this path")
                 self.lose(one)
                 continue
             one.keep = True
-            if one.stopping:
-                one.out = said_to_close(one.out)
+            one.out = said_to_close(data) if one.stopping else data
             self.pour(one, now)
         self.tell()
         if problem is not None:
