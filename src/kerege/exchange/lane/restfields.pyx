@@ -134,7 +134,7 @@ cdef int fields_of(Bytes start, Bytes at, Bytes end, bint http, Field* fields, B
             if not http:
                 return -1
             # a carriage return that ends what came may be the first half of a line's end
-            if line < end and kerege_controls(line, end - line) > (1 if end[-1] == c"\r" else 0):
+            if kerege_controls(start, end - start) != 2 * (count + 1) + (1 if line < end and end[-1] == c"\r" else 0):
                 return -1
             return -2
         if line_end == line or line_end[-1] != c"\r":
