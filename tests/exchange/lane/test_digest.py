@@ -90,6 +90,15 @@ def test_only_bytes_are_hashed() -> None:
             digest.digest_many([b"right", wrong])
     with pytest.raises(TypeError):
         digest.digest_parts([Part(None, b"a body")])
+    for nothing in (None, b"bytes", Call()):
+        with pytest.raises((TypeError, AttributeError)):
+            digest.digest_parts([Part(b"content"), nothing])
+        with pytest.raises((TypeError, AttributeError)):
+            digest.request_hashes([call(b"content", None), nothing])
+    for strange in (None, b"bytes", (), 1):
+        for function in (digest.digest_parts, digest.request_hashes, digest.digest_many):
+            with pytest.raises((TypeError, AttributeError)):
+                function(strange)
 
 
 BYTES = st.binary(max_size=400)

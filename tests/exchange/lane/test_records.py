@@ -261,6 +261,26 @@ def test_nothing_and_something_else_than_groups_are_not_encoded_natively() -> No
     for wrong in (None, 1, [group(messages_of(1))[0]]):
         with pytest.raises(TypeError):
             records.encode_groups([wrong])
+    for strange in (None, (group(messages_of(1)),)):
+        with pytest.raises(TypeError):
+            records.encode_groups(strange)
+
+
+def test_a_record_of_what_was_taken_away_meanwhile_is_an_error_and_no_crash() -> None:
+    for taken in ("way", "message_id", "request_id"):
+        made = group(messages_of(2))
+        setattr(made.calls[1], taken, None)
+        assert made[0].message_id == "m-0"
+        with pytest.raises(AttributeError):
+            made[1]
+        with pytest.raises(AttributeError):
+            records.encode_groups([made])
+    made = group(messages_of(2))
+    made.parts[1].body = None
+    assert records.encode_groups([made]) == encode_records(list(made))
+    made.parts[1].content = None  # type: ignore[assignment]
+    with pytest.raises(TypeError):
+        records.encode_groups([made])
 
 
 # --- in the log ---

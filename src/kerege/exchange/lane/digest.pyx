@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, nonecheck=True
 """SHA-512 of many inputs at once: of messages and bodies, of the steps and trees over them, and of request hashes.
 
 The native form of `hashlib.sha512` in a loop, of `batch.pair_digest` and `batch._grow`, and of `rest.request_hash`. With AVX-512 eight

@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, nonecheck=True
 """Records of many messages that share a signature, and their bytes in the message log.
 
 The native form of `logrecord.encode_records` over what `node.records.Recorder.record` makes: the same payload, byte for byte, without a
