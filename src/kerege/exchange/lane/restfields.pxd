@@ -1,6 +1,6 @@
 # Header lines of a REST message, found and told apart, for the native path (`exchange.restheaders`); and bytes put together.
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.string cimport memcpy
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcmp, memcpy
 
 ctypedef const unsigned char* Bytes
 
@@ -78,3 +78,13 @@ cdef inline bint equal_low(Bytes at, Py_ssize_t size, const char* low, Py_ssize_
         if at[i] != wanted and not (c"A" <= at[i] <= c"Z" and at[i] + 32 == wanted):
             return False
     return True
+
+
+cdef inline unsigned char* put_line(unsigned char* to, const char* name, Py_ssize_t name_size, bytes value) noexcept:
+    to = put_text(to, name, name_size)
+    to = put(to, text(value), PyBytes_GET_SIZE(value))
+    return put_text(to, b"\r\n", 2)
+
+
+cdef inline bint equal(Bytes at, Py_ssize_t size, const char* other, Py_ssize_t other_size) noexcept nogil:
+    return size == other_size and memcmp(at, other, size) == 0
