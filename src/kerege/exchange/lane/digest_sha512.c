@@ -38,20 +38,26 @@ static const uint64_t FIRST[8] = {
 #define WIDEST 8
 #define SWAP_128 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07
 
+/* Loops over a block's words are unrolled, so that the words stay in registers. */
+
 /* --- eight lanes, AVX-512 --- */
 
 __attribute__((target("avx512f,avx512bw,avx512vl"), always_inline)) static inline void
 load_8(__m512i *w, const unsigned char **at)
 {
     const __m512i swap = _mm512_broadcast_i32x4(_mm_set_epi8(SWAP_128));
+#pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
         __m512i r[8], t[8];
+#pragma GCC unroll 8
         for (int lane = 0; lane < 8; lane++)
             r[lane] = _mm512_shuffle_epi8(_mm512_loadu_si512((const void *)(at[lane] + 64 * half)), swap);
+#pragma GCC unroll 4
         for (int pair = 0; pair < 4; pair++) { /* even words of two lanes, odd words of the two */
             t[pair] = _mm512_unpacklo_epi64(r[2 * pair], r[2 * pair + 1]);
             t[4 + pair] = _mm512_unpackhi_epi64(r[2 * pair], r[2 * pair + 1]);
         }
+#pragma GCC unroll 2
         for (int odd = 0; odd < 2; odd++) {
             const __m512i *s = t + 4 * odd;
             const __m512i low = _mm512_shuffle_i64x2(s[0], s[1], 0x44), high = _mm512_shuffle_i64x2(s[0], s[1], 0xee);
@@ -84,8 +90,10 @@ load_8(__m512i *w, const unsigned char **at)
     __attribute__((target(TARGET), always_inline)) static inline void NAME(__m256i *w, const unsigned char **at)     \
     {                                                                                                                \
         const __m256i swap = _mm256_broadcastsi128_si256(_mm_set_epi8(SWAP_128));                                    \
+_Pragma("GCC unroll 4")                                                                                              \
         for (int part = 0; part < 4; part++) {                                                                       \
             __m256i r[4];                                                                                            \
+_Pragma("GCC unroll 4")                                                                                              \
             for (int lane = 0; lane < 4; lane++)                                                                     \
                 r[lane] = _mm256_shuffle_epi8(_mm256_loadu_si256((const __m256i *)(at[lane] + 32 * part)), swap);    \
             const __m256i even = _mm256_unpacklo_epi64(r[0], r[1]), odd = _mm256_unpackhi_epi64(r[0], r[1]);         \
