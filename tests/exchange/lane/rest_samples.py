@@ -20,8 +20,8 @@ ANSWER = (
 )
 
 verbs = st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "get", "CONNECT", "GETS"])
-_PARTS = ["KG", "GOV", "70000002", "registry", "people", "..", "", ".", "a%20b", "a b", "x:y", "x;y", "(a)", "k@", "a" * 256]
-_PATHS = ["", "/", "/by/1234", "/a.b~c_d-e/", "//", "/.", "/..", "/a/../b", "/a;b", "/%41", "/.well", "/a//b", "/(x)", "x", '/"']
+_PARTS = ["KG", "GOV", "70000002", "registry", "people", "..", "", ".", "a%20b", "a b", "x:y", "x;y", "(a)", "k@", "a" * 256]  # fmt: skip
+_PATHS = ["", "/", "/by/1234", "/a.b~c_d-e/", "//", "/.", "/..", "/a/../b", "/a;b", "/%41", "/.well", "/a//b", "/(x)", "x", '/"']  # fmt: skip
 _QUERIES = ["", "?", "?a=1&b=%C3%A4", "?a/b?c", "?#", "?[x]", "?\x7f"]
 plain_parts = ["KG", "GOV", "70000002", "registry", "people"]
 targets = st.one_of(
@@ -107,8 +107,9 @@ def requests(draw: st.DrawFn) -> bytes:
 def answers(draw: st.DrawFn) -> bytes:
     """HTTP answers of all kinds, most of them for the native path."""
     body = draw(st.sampled_from([b"", b"{}", b"\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"]))
-    status = draw(st.sampled_from([b"200", b"200", b"404", b"500", b"599", b"204", b"304", b"100", b"199", b"600", b"20", b"2000"]))
-    reason = draw(st.sampled_from([b" OK", b" OK", b" Not Found", b"", b" ", b"  two ", b" a\tb", b" \xe9", b" \x01", b"\tOK"]))
+    status = draw(st.sampled_from(b"200 200 404 500 599 204 304 100 199 600 20 2000".split()))
+    reasons = [b" OK", b" OK", b" Not Found", b"", b" ", b"  two ", b" a\tb", b" \xe9", b" \x01", b"\tOK"]
+    reason = draw(st.sampled_from(reasons))
     fields = [*draw(headers), *draw(framing)]
     if draw(st.sampled_from([True, True, True, False])) and status not in (b"204", b"304"):
         fields.insert(draw(st.integers(0, len(fields))), (b"Content-Length", b"%d" % len(body)))
@@ -138,7 +139,10 @@ def signed_answers(draw: st.DrawFn) -> bytes:
     change = draw(st.sampled_from(["", "", "", "value", "name", "order", "gone", "after"]))
     if change == "value":
         at = draw(st.integers(0, 4))
-        five[at] = (five[at][0], draw(st.sampled_from([five[at][1] + b" ", b"", b"KG/GOV/70000001/%64esk", five[at][1][1:]])))
+        five[at] = (
+            five[at][0],
+            draw(st.sampled_from([five[at][1] + b" ", b"", b"KG/GOV/70000001/%64esk", five[at][1][1:]])),
+        )
     elif change == "name":
         at = draw(st.integers(0, 4))
         five[at] = (five[at][0].upper(), five[at][1])
@@ -148,9 +152,17 @@ def signed_answers(draw: st.DrawFn) -> bytes:
         five.pop(draw(st.integers(0, 4)))
     elif change == "after":
         five.append((b"x-more", b"1"))
-    status = draw(st.sampled_from([b"200", b"404", b"599", b"204", b"304", b"199", b"600", b"20", b"2x0", b"\xd9\xa2\xd9\xa0\xd9\xa0"]))
+    status = draw(
+        st.sampled_from(
+            [b"200", b"404", b"599", b"204", b"304", b"199", b"600", b"20", b"2x0", b"\xd9\xa2\xd9\xa0\xd9\xa0"]
+        )
+    )
     reason = draw(st.sampled_from([b"OK", b"OK", b"", b" two ", b"a\tb", b"\xe9"]))
-    plain = [one for one in draw(headers) if not one[0].lower().startswith((b"x-road-client", b"x-road-id", b"x-road-request"))]
+    plain = [
+        one
+        for one in draw(headers)
+        if not one[0].lower().startswith((b"x-road-client", b"x-road-id", b"x-road-request"))
+    ]
     more = draw(st.one_of(st.just(plain), st.just(plain), headers))
     if draw(st.sampled_from([False, False, True])):
         more.append(draw(st.sampled_from(_FRAMING)))

@@ -2,20 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from kerege.exchange import multipart, rest
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.errors import ExchangeError
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.resttarget import decision_path
-from kerege.node import httpmessages, link_bodies, translate
+from kerege.node import link_bodies, translate
 from kerege.node.httpclient import ClientResponse, Connection, HttpFailed
 from kerege.node.httpmessages import BodyBudget, ServerLimits
 from kerege.node.httpreading import RequestReader, Work
@@ -291,7 +288,9 @@ def same_answer(loop: asyncio.AbstractEventLoop, data: bytes, call: Call) -> int
     request = rest.decode_request(call.request.content)
     asked = Asked("rest", request.client, request.service, None, "", "", request.verb, request.path, request)
     message = Message(multipart.REST_REQUEST, call.request.content, (Attachment((), call.request.body or b""),))
-    made = reply(asked, message, response.status, response.reason, response.headers, response.body, Exchange(PRODUCER, 0))
+    made = reply(
+        asked, message, response.status, response.reason, response.headers, response.body, Exchange(PRODUCER, 0)
+    )
     assert call.status == response.status
     assert call.answer.content == made.content
     assert call.answer.body == made.body
