@@ -11,8 +11,7 @@ from libc.stdint cimport uint32_t
 from kerege.exchange.lane.call cimport Call
 from kerege.exchange.lane.restlines cimport OTHER, PARTIAL, WHOLE, http_request_of, read_http_answer
 from kerege.node.lane.sockets cimport (
-    BROKEN, ENDED, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EVENTS, NOTHING,
-    Socket, Watch, epoll_event, milliseconds,
+    BROKEN, ENDED, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, NOTHING, Socket, Watch, milliseconds,
 )
 
 cdef double NEVER = float("inf")
@@ -49,13 +48,13 @@ cdef class AgencyPort(Watch):
     cdef public double idle_seconds
     cdef dict places           # place -> idle connections, the last used at the end
     cdef readonly Py_ssize_t busy
-    cdef list strange, broken  # to be told: (call, fd, data), and (call, reason, unanswered)
+    cdef list calls            # answered in this turn
 
     def __init__(self, answered, failed, odd, Py_ssize_t largest, double idle_seconds=20.0, clock=None):
         self.clock = clock
         self.answered, self.failed, self.odd = answered, failed, odd
         self.largest, self.idle_seconds = largest, idle_seconds
-        self.places, self.strange, self.broken = {}, [], []
+        self.places, self.calls = {}, []
 
     @property
     def connections(self):
@@ -149,65 +148,39 @@ cdef class AgencyPort(Watch):
 
     # --- reading ---
 
-    def drain(self):
-        """Read what is ready, give whole answers to `answered`; how many they were.
+    cdef int begin(self) except -1:
+        self.calls = []
+        return 0
 
-        Nothing an agency does raises here. What a callback raises is raised when all callbacks were called.
-        """
-        cdef epoll_event events[EVENTS]
-        cdef list calls = []
-        cdef AgencyConnection one
-        cdef Socket found
-        cdef uint32_t what
-        cdef long long now_ms
-        cdef double now
-        cdef int n, i, done
-        cdef Py_ssize_t whole = 0
-        if self.draining or self.epoll < 0:
+    cdef int ready(self, Socket found, uint32_t what) except -1:
+        cdef AgencyConnection one = <AgencyConnection>found
+        cdef int done
+        if one.call is None:  # bytes nobody asked for, or its end
+            self.leave(one)
             return 0
-        self.draining = True
-        problem = None
-        try:
-            n = self.events(events)
-            now, now_ms = self.now(), milliseconds()
-            for i in range(n):
-                found = self.of_event(events[i].data.u64)
-                if found is None:
-                    continue
-                one = <AgencyConnection>found
-                what = events[i].events
-                if one.call is None:
-                    self.leave(one)
-                    continue
-                if what & EPOLLOUT and one.out is not None:
-                    done = self.write(one)
-                    if done < 0:
-                        one.out, one.forgotten = None, True  # what it answered before may still be read
-                    if done != 0 and not self.arm(one, EPOLLIN):
-                        self.fail(one, _CLOSED, not one.begun)
-                        continue
-                if what & (EPOLLIN | EPOLLERR | EPOLLHUP):
-                    try:
-                        self.readable(one, now, now_ms, calls)
-                    except BaseException:  # noqa: BLE001 - memory does not suffice for this answer
-                        self.fail(one, _CLOSED, False)
-            whole = len(calls)
-            if whole > 0:
-                try:
-                    self.answered(calls)
-                except BaseException as raised:  # noqa: BLE001 - raised again below
-                    problem = raised
-        finally:
-            self.draining = False
-        try:
-            self.tell()
-        except BaseException as raised:  # noqa: BLE001
-            problem = problem or raised
-        if problem is not None:
-            raise problem
+        if what & EPOLLOUT and one.out is not None:
+            done = self.write(one)
+            if done < 0:
+                one.out, one.forgotten = None, True  # what it answered before may still be read
+            if done != 0 and not self.arm(one, EPOLLIN):
+                self.fail(one, _CLOSED, not one.begun)
+                return 0
+        if what & (EPOLLIN | EPOLLERR | EPOLLHUP):
+            self.readable(one)
+        return 0
+
+    cdef void give_up(self, Socket one) noexcept:
+        self.fail(<AgencyConnection>one, _CLOSED, False)
+
+    cdef Py_ssize_t deliver(self) except -1:
+        cdef list calls = self.calls
+        cdef Py_ssize_t whole = len(calls)
+        self.calls = None
+        if whole > 0:
+            self.answered(calls)
         return whole
 
-    cdef int readable(self, AgencyConnection one, double now, long long now_ms, list calls) except -1:
+    cdef int readable(self, AgencyConnection one) except -1:
         cdef const unsigned char* data
         cdef Py_ssize_t size, got, used = 0
         cdef Call call = one.call
@@ -227,8 +200,8 @@ cdef class AgencyPort(Watch):
         if one.fd < 0:
             return 0
         if outcome == WHOLE and used == size:
-            call.response_in = now_ms
-            calls.append(call)
+            call.response_in = self.moment_ms
+            self.calls.append(call)
             self.keep(one, NULL, 0)
             one.wanted = one.looked = 0
             one.call = None
@@ -236,7 +209,7 @@ cdef class AgencyPort(Watch):
             if one.out is not None:
                 self.shut(one)  # it answered before it had the whole request: what it reads next is the rest of that
             else:
-                self.rest(one, now)
+                self.rest(one, self.moment)
             return 0
         if outcome != PARTIAL or size > self.largest + MOST_HEAD:
             if one.out is not None:
@@ -246,7 +219,7 @@ cdef class AgencyPort(Watch):
             fd = self.part(one)
             one.call = None
             self.busy -= 1
-            self.strange.append((call, fd, read))
+            self.told.append((self.odd, (call, fd, read)))
             return 0
         if used > size:
             one.wanted = used
@@ -265,25 +238,7 @@ cdef class AgencyPort(Watch):
         if call is not None:
             one.call = None
             self.busy -= 1
-            self.broken.append((call, reason, unanswered))
-
-    cdef int tell(self) except -1:
-        """Tell of calls handed over and failed, when nothing is being read."""
-        cdef list strange, broken
-        if self.draining or not (self.strange or self.broken):
-            return 0
-        strange, broken = self.strange, self.broken
-        self.strange, self.broken = [], []
-        problem = None
-        for callback, told in ((self.odd, strange), (self.failed, broken)):
-            for item in told:
-                try:
-                    callback(*item)
-                except BaseException as raised:  # noqa: BLE001 - raised again when all were told
-                    problem = problem or raised
-        if problem is not None:
-            raise problem
-        return 0
+            self.told.append((self.failed, (call, reason, unanswered)))
 
     def sweep(self, double now):
         """Fail calls whose time is over (`now`: seconds of the port's clock), and close what nobody uses."""

@@ -11,8 +11,7 @@ from libc.stdint cimport uint32_t
 from kerege.exchange.lane.call cimport Call
 from kerege.exchange.lane.restlines cimport OTHER, PARTIAL, WHOLE, http_answer_of, read_http_request
 from kerege.node.lane.sockets cimport (
-    BROKEN, ENDED, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EVENTS, NOTHING, PROGRESS,
-    Socket, Watch, epoll_event, milliseconds, peer_ended,
+    BROKEN, ENDED, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, NOTHING, PROGRESS, Socket, Watch, peer_ended,
 )
 
 cdef double NEVER = float("inf")
@@ -105,7 +104,7 @@ cdef class ClientPort(Watch):
     cdef public Py_ssize_t most_held
     cdef Py_ssize_t bodies
     cdef list queue          # connections with kept bytes to be looked at
-    cdef list strange, ended # to be told: (connection, fd, data), and connections
+    cdef list calls, others  # read in this turn
 
     def __init__(
         self, take, odd, Py_ssize_t largest, double idle_seconds=75.0, double head_seconds=10.0, double request_seconds=60.0,
@@ -114,7 +113,7 @@ cdef class ClientPort(Watch):
         self.clock = clock
         self.take, self.odd, self.largest, self.most_held = take, odd, largest, most_held
         self.idle_seconds, self.head_seconds, self.request_seconds = idle_seconds, head_seconds, request_seconds
-        self.queue, self.strange, self.ended = [], [], []
+        self.queue, self.calls, self.others = [], [], []
 
     @property
     def connections(self):
@@ -139,81 +138,56 @@ cdef class ClientPort(Watch):
 
     # --- reading ---
 
-    def drain(self):
-        """Read what is ready, give whole requests to `take`; how many they were.
-
-        Nothing a client does raises here. What a callback raises is raised when all callbacks were called; requests that `take` did
-        not take to an answer are then closed.
-        """
-        cdef epoll_event events[EVENTS]
-        cdef list calls = [], others = [], waiting
-        cdef Call call
+    cdef int begin(self) except -1:
+        """Requests that were sent ahead, and read with the one before."""
+        cdef list waiting = self.queue
         cdef ClientConnection one
-        cdef Socket found
-        cdef uint32_t what
-        cdef long long now_ms
-        cdef double now
-        cdef int n, i
-        cdef Py_ssize_t whole = 0
-        if self.draining or self.epoll < 0:
+        self.woke()
+        self.calls, self.others = [], []
+        if waiting:
+            self.queue = []
+            for one in waiting:
+                one.queued = False
+                if one.fd >= 0 and one.call is None and one.size > 0:
+                    try:
+                        self.look(one, one.data, one.size)
+                    except BaseException:  # noqa: BLE001 - memory does not suffice for it
+                        self.lose(one)
+        return 0
+
+    cdef int ready(self, Socket found, uint32_t what) except -1:
+        cdef ClientConnection one = <ClientConnection>found
+        if what & (EPOLLERR | EPOLLHUP):
+            self.lose(one)
             return 0
-        self.draining = True
-        problem = None
+        if what & EPOLLOUT and one.out is not None:
+            self.pour(one, self.moment)
+        if what & EPOLLIN and one.fd >= 0:
+            if one.call is None:
+                self.readable(one)
+            else:
+                self.sent_early(one)
+        return 0
+
+    cdef Py_ssize_t deliver(self) except -1:
+        """Give the requests to `take`; those it raises over are closed, for nobody may be left waiting for good."""
+        cdef list calls = self.calls, others = self.others
+        cdef Py_ssize_t whole = len(calls) + len(others)
+        cdef ClientConnection one
+        self.calls = self.others = None
+        if whole == 0:
+            return 0
         try:
-            n = self.events(events)
-            now, now_ms = self.now(), milliseconds()
-            self.woke()
-            if self.queue:
-                waiting, self.queue = self.queue, []
-                for one in waiting:
-                    one.queued = False
-                    if one.fd >= 0 and one.call is None and one.size > 0:
-                        self.guarded(one, 0, now, now_ms, calls, others)
-            for i in range(n):
-                found = self.of_event(events[i].data.u64)
-                if found is None:
-                    continue
-                one = <ClientConnection>found
-                what = events[i].events
-                if what & (EPOLLERR | EPOLLHUP):
+            self.take(calls, others)
+        except BaseException:
+            for item in (*calls, *others):
+                one = self.asker(<Call>item) if isinstance(item, Call) else None
+                if one is not None:
                     self.lose(one)
-                    continue
-                if what & EPOLLOUT and one.out is not None:
-                    self.pour(one, now)
-                if what & EPOLLIN and one.fd >= 0:
-                    if one.call is None:
-                        self.guarded(one, 1, now, now_ms, calls, others)
-                    else:
-                        self.sent_early(one)
-            whole = len(calls) + len(others)
-            if whole > 0:
-                try:
-                    self.take(calls, others)
-                except BaseException as raised:  # noqa: BLE001 - raised again below
-                    problem = raised
-                    self.unanswered(calls)
-                    self.unanswered(others)
-        finally:
-            self.draining = False
-        try:
-            self.tell()
-        except BaseException as raised:  # noqa: BLE001
-            problem = problem or raised
-        if problem is not None:
-            raise problem
+            raise
         return whole
 
-    cdef void guarded(self, ClientConnection one, int fresh, double now, long long now_ms, list calls, list others) noexcept:
-        """Read a request; where memory does not suffice for it the connection is closed."""
-        try:
-            if fresh:
-                self.readable(one, now, now_ms, calls, others)
-            else:
-                self.look(one, one.data, one.size, now, now_ms, calls, others)
-        except BaseException:  # noqa: BLE001
-            self.lose(one)
-
-    cdef int readable(self, ClientConnection one, double now, long long now_ms, list calls, list others) except -1:
+    cdef int readable(self, ClientConnection one) except -1:
         cdef const unsigned char* data
         cdef Py_ssize_t size, got
         got = self.read(one, &data, &size)
@@ -227,11 +201,9 @@ cdef class ClientPort(Watch):
             if self.bodies + self.bytes_kept > self.most_held:
                 self.stray(one, data, size)
             return 0
-        return self.look(one, data, size, now, now_ms, calls, others)
+        return self.look(one, data, size)
 
-    cdef int look(
-        self, ClientConnection one, const unsigned char* data, Py_ssize_t size, double now, long long now_ms, list calls, list others
-    ) except -1:
+    cdef int look(self, ClientConnection one, const unsigned char* data, Py_ssize_t size) except -1:
         """See whether a whole request stands at the beginning of what was read."""
         cdef Call call = Call.__new__(Call)
         cdef Py_ssize_t used = 0, body
@@ -247,17 +219,17 @@ cdef class ClientPort(Watch):
             one.wanted = one.looked = 0
             one.call, one.body, one.deadline = call, body, NEVER
             self.bodies += body
-            call.end, call.request_in = one, now_ms
-            (calls if call.request is not None else others).append(call)
+            call.end, call.request_in = one, self.moment_ms
+            (self.calls if call.request is not None else self.others).append(call)
             return 0
         if outcome != PARTIAL or size > self.largest + MOST_HEAD or self.bodies + self.bytes_kept + size - one.size > self.most_held:
             self.stray(one, data, size)
             return 0
         if one.looked == 0:
-            one.deadline = now + min(self.head_seconds, self.request_seconds)
+            one.deadline = self.moment + min(self.head_seconds, self.request_seconds)
         if used > size and one.wanted == 0:  # the head is there
             one.wanted = used
-            one.deadline = now + self.request_seconds
+            one.deadline = self.moment + self.request_seconds
         self.keep(one, data, size)
         one.looked = size
         return 0
@@ -276,7 +248,7 @@ cdef class ClientPort(Watch):
         """Not this port's affair."""
         cdef bytes read = data[:size]
         cdef int fd = self.hand_over(one)
-        self.strange.append((one, fd, read))
+        self.told.append((self.odd, (one, fd, read)))
 
     cdef int hand_over(self, ClientConnection one) noexcept:
         cdef int fd = self.part(one)
@@ -369,15 +341,10 @@ cdef class ClientPort(Watch):
         one.body = 0
         one.call = None
 
-    cdef void unanswered(self, list calls) noexcept:
-        cdef Call call
-        cdef ClientConnection one
-        for item in calls:
-            one = self.asker(<Call>item) if isinstance(item, Call) else None
-            if one is not None:
-                self.lose(one)
-
     # --- ending ---
+
+    cdef void give_up(self, Socket one) noexcept:
+        self.lose(<ClientConnection>one)
 
     cdef void lose(self, ClientConnection one) noexcept:
         """Close it; its listener is told by `tell`."""
@@ -385,31 +352,8 @@ cdef class ClientPort(Watch):
             return
         self.shut(one)
         self.settle(one)
-        self.ended.append(one)
-
-    cdef int tell(self) except -1:
-        """Tell of connections handed over and closed, when nothing is being read."""
-        if self.draining or not (self.strange or self.ended):
-            return 0
-        cdef list strange = self.strange, ended = self.ended
-        cdef ClientConnection one
-        self.strange, self.ended = [], []
-        problem = None
-        for item in strange:
-            try:
-                self.odd(*item)
-            except BaseException as raised:  # noqa: BLE001 - raised again when all were told
-                problem = problem or raised
-                ended.append(item[0])
-        for one in ended:
-            try:
-                if one.lost is not None:
-                    one.lost(one)
-            except BaseException as raised:  # noqa: BLE001
-                problem = problem or raised
-        if problem is not None:
-            raise problem
-        return 0
+        if one.lost is not None:
+            self.told.append((one.lost, (one,)))
 
     def sweep(self, double now):
         """Close connections whose time is over (`now`: seconds of the port's clock)."""

@@ -41,7 +41,7 @@ cdef class Socket:
     cdef bytes out                  # to be written; None: nothing is
     cdef Py_ssize_t sent, marked    # of `out`: bytes written, and bytes when the deadline last moved
     cdef double deadline            # seconds of the watch's clock
-    cdef bytes kept(self)
+    cdef bytes kept(self)           # `data`
 
 cdef class Watch:
     cdef int epoll, waker
@@ -51,6 +51,9 @@ cdef class Watch:
     cdef uint32_t serial
     cdef unsigned char* scratch
     cdef Py_ssize_t count, bytes_kept
+    cdef double moment              # of this turn: the clock's seconds
+    cdef long long moment_ms        # and the milliseconds since 1970
+    cdef list told                  # (callback, arguments) for when nothing is being read
     cdef Socket of_event(self, uint64_t data)
     cdef int add(self, Socket one, int fd) except -1
     cdef bint arm(self, Socket one, uint32_t events) noexcept
@@ -64,7 +67,12 @@ cdef class Watch:
     cdef int keep(self, Socket one, const unsigned char* data, Py_ssize_t size) except -1
     cdef int write(self, Socket one) noexcept
     cdef double now(self)
+    cdef int begin(self) except -1                          # of a turn: an heir's
+    cdef int ready(self, Socket one, uint32_t what) except -1
+    cdef void give_up(self, Socket one) noexcept
+    cdef Py_ssize_t deliver(self) except -1
+    cdef int tell(self) except -1
     cdef void end(self) noexcept
 
 cdef bint peer_ended(int fd) noexcept
-cdef long long milliseconds() noexcept
+cdef long long milliseconds() noexcept  # since 1970

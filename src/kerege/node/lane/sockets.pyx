@@ -73,7 +73,7 @@ cdef class Watch:
     def __cinit__(self):
         cdef epoll_event event
         self.epoll = self.waker = -1
-        self.table = []
+        self.table, self.told = [], []
         self.scratch = <unsigned char*>malloc(SCRATCH)
         if self.scratch is NULL:
             raise MemoryError
@@ -104,7 +104,75 @@ cdef class Watch:
         return moment.tv_sec + moment.tv_nsec * 1e-9
 
     def fileno(self):
+        """The epoll descriptor, for a loop's `add_reader`; -1 after the end."""
         return self.epoll
+
+    def drain(self):
+        """Look at all sockets that are ready, then give the whole messages on in one go; how many there were.
+
+        Nothing that another end does raises here. What a callback raises is raised when all callbacks were called.
+        """
+        cdef epoll_event events[EVENTS]
+        cdef Socket one
+        cdef Py_ssize_t whole = 0
+        cdef int n, i
+        if self.draining or self.epoll < 0:
+            return 0
+        self.draining = True
+        problem = None
+        try:
+            n = self.events(events)
+            self.moment, self.moment_ms = self.now(), milliseconds()
+            self.begin()
+            for i in range(n):
+                one = self.of_event(events[i].data.u64)
+                if one is not None:
+                    try:
+                        self.ready(one, events[i].events)
+                    except BaseException:  # noqa: BLE001 - memory does not suffice for its message
+                        self.give_up(one)
+            whole = self.deliver()
+        except BaseException as raised:  # noqa: BLE001 - raised again below
+            problem = raised
+        self.draining = False
+        try:
+            self.tell()
+        except BaseException as raised:  # noqa: BLE001
+            problem = problem or raised
+        if problem is not None:
+            raise problem
+        return whole
+
+    cdef int begin(self) except -1:
+        return 0
+
+    cdef int ready(self, Socket one, uint32_t what) except -1:
+        """A socket has these events."""
+        return 0
+
+    cdef void give_up(self, Socket one) noexcept:
+        """Close it, and have it told."""
+        self.shut(one)
+
+    cdef Py_ssize_t deliver(self) except -1:
+        """Give on what was read in this turn; how many messages."""
+        return 0
+
+    cdef int tell(self) except -1:
+        """Call what is to be called, when nothing is being read. The first problem is raised when all were called."""
+        cdef list told = self.told
+        if self.draining or not told:
+            return 0
+        self.told = []
+        problem = None
+        for callback, arguments in told:
+            try:
+                callback(*arguments)
+            except BaseException as raised:  # noqa: BLE001 - raised again below
+                problem = problem or raised
+        if problem is not None:
+            raise problem
+        return 0
 
     cdef Socket of_event(self, uint64_t data):
         cdef uint64_t fd = data & 0xFFFFFFFF
