@@ -12,10 +12,11 @@ from lxml import etree
 
 from kerege.exchange import opmon
 from kerege.exchange.ids import ClientId
+from kerege.exchange.opmon_query import OperationalQuery, Sight
 from kerege.exchange.resttarget import parts_of
-from kerege.node import monitoring
+from kerege.node import monitoring, opmonitor
 from kerege.node.monitoring import Monitor, Noted, NotedCalls
-from kerege.node.opmonitor import Store
+from kerege.node.opmonitor import Packer, Store
 
 pytest.importorskip(
     "kerege.exchange.lane.lines", reason="not there: make setup compiles the native modules where a C compiler is"
@@ -156,5 +157,40 @@ def test_lines_for_which_there_is_no_room_are_counted(tmp_path: Path, monkeypatc
         note_all(kept, [call_of(number, chance) for number in range(25)], 25)
         found = kept.end()
         assert (kept.store.dropped, found["records"]) == (15, 10)
+
+    asyncio.run(main())
+
+
+def test_blocks_of_lines_that_are_alike_are_packed_natively_and_others_by_zlib() -> None:
+    chance = random.Random(4)
+    calls = [call_of(number, chance) for number in range(0, 3000, 3)]
+    alike = [opmon.line(opmon.exchange_of(call, *SAID)) for call in calls if call.exchange is None]
+    unlike = [chance.randbytes(200).hex().encode() + b"\n" for _ in range(100)]
+    packer, by_zlib = Packer(), zlib.compress(b"".join(alike), 1)
+    packed = packer.pack(alike)
+    assert zlib.decompress(packed) == b"".join(alike)
+    assert packed != by_zlib
+    assert len(packed) < 1.2 * len(by_zlib)
+    assert packer.pack(alike[:10]) == zlib.compress(b"".join(alike[:10]), 1)  # too few
+    assert packer.pack(unlike) == zlib.compress(b"".join(unlike), 1)
+    for _ in range(opmonitor._PAUSE):  # it is not tried again for a while
+        assert packer.pack(alike) == by_zlib
+    assert packer.pack(alike) == packed
+
+
+def test_records_are_found_however_their_block_was_packed(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    calls = [call_of(number, chance) for number in range(0, 600, 3)]
+
+    async def main() -> None:
+        kept = Kept(tmp_path)
+        note_all(kept, calls, 24)
+        found = kept.end()
+        store = Store(kept.records, 7, lambda: NOW + 100)
+        lines = store.find(OperationalQuery(NOW, NOW + 50), Sight(None)).lines
+        assert store.find(OperationalQuery(NOW - 50, NOW - 1), Sight(None)).lines == []
+        store.close()
+        assert sorted(lines) == sorted(found["stored"].splitlines())
+        assert len(lines) == len(calls)
 
     asyncio.run(main())

@@ -1,0 +1,3 @@
+"""Types of the native module `packing`."""
+
+def pack(data: bytes) -> bytes: ...
