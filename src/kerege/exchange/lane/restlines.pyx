@@ -133,12 +133,15 @@ cdef int read_http_answer(const unsigned char* data, Py_ssize_t size, Py_ssize_t
     used[0] = 0
     if memcmp(data, b"HTTP/1.1 ", min(end - data, 9)) != 0:
         return OTHER
-    line = NULL if size < 14 else <Bytes>memchr(data, c"\n", end - data)
+    line = NULL
+    if data < end:
+        line = <Bytes>memchr(data, c"\n", end - data)
     if line is NULL:
         return more
-    # at least three bytes of a status, and the line's end
+    if line < data + 13 or line[-1] != c"\r":  # at least three digits of a status before its end
+        return OTHER
     status = status_of(data + 9, line - 1 - (data + 9))
-    if line < data + 13 or line[-1] != c"\r" or status == 0:
+    if status == 0:
         return OTHER
     count = fields_of(data, line + 1, end, True, fields, &body)
     if count < 0:
