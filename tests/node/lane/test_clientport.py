@@ -678,3 +678,67 @@ def test_every_byte_is_of_a_request_or_handed_over_wherever_the_pieces_end(
     taken = b"".join(whole)
     for remaining in (left, left_of_pieces):
         assert taken + (stream[-remaining:] if isinstance(remaining, int) and remaining else remaining or b"") == stream
+
+
+DOINGS = st.sampled_from(
+    [
+        "whole",
+        "two",
+        "part",
+        "odd",
+        "close",
+        "reset",
+        "answer",
+        "respond",
+        "last",
+        "drop",
+        "stop",
+        "take",
+        "late",
+        "drain",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(DOINGS, st.integers(0, 3)), max_size=40))
+def test_each_connection_ends_once_whatever_is_done_in_whatever_order(doings: list[tuple[str, int]]) -> None:
+    made = World()
+    pairs = [made.connect() for _ in range(4)]
+    taken: list[ClientConnection] = []
+    said = {"whole": get(), "two": post(b"one") + get(), "part": post(b"half")[:-2], "odd": NOT_SIMPLE[0]}
+    try:
+        for doing, which in doings:
+            client, connection = pairs[which]
+            waiting = [call for call in (*made.calls, *made.others) if call.end is connection]
+            if doing in said and client.fileno() >= 0:
+                with contextlib.suppress(ConnectionError):
+                    client.sendall(said[doing])
+            elif doing == "close":
+                client.close()
+            elif doing == "reset" and client.fileno() >= 0:
+                reset(client)
+            elif doing == "answer":
+                made.port.answer([answered(call, b"ok") for call in waiting])
+            elif doing in {"respond", "last"}:
+                made.port.respond(connection, PLAIN, doing == "respond")
+            elif doing == "drop":
+                connection.drop()
+            elif doing == "stop":
+                connection.stop()
+            elif doing == "take":
+                descriptor = connection.take_over()
+                if descriptor >= 0:
+                    taken.append(connection)
+                    os.close(descriptor)
+            elif doing == "late":
+                made.now += 30
+                made.port.sweep(made.now)
+            made.port.drain()
+        made.port.close()
+        ends = [*made.lost, *taken, *(one for one, _, _ in made.odd)]
+        assert sorted(map(id, ends)) == sorted(id(connection) for _, connection in pairs)
+        assert (made.port.connections, made.port.held) == (0, 0)
+        assert not any(connection.connected or connection.busy or connection.idle for _, connection in pairs)
+    finally:
+        made.close()

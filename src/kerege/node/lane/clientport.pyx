@@ -248,6 +248,7 @@ cdef class ClientPort(Watch):
         """Not this port's affair."""
         cdef bytes read = data[:size]
         cdef int fd = self.hand_over(one)
+        one.size = 0
         self.told.append((self.odd, (one, fd, read)))
 
     cdef int hand_over(self, ClientConnection one) noexcept:
