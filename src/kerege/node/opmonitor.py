@@ -26,10 +26,9 @@ from kerege.exchange.opmon_query import MOST_RECORDS, WITHHELD_SECONDS, Operatio
 from kerege.node.monitoring import Noted, NotedCalls, lines_of
 
 try:
-    from kerege.exchange.lane import lines as native
     from kerege.exchange.lane import packing
 except ImportError:  # nothing is compiled
-    native = packing = None  # type: ignore[assignment]
+    packing = None  # type: ignore[assignment]
 
 _LOG: Final = logging.getLogger("kerege.node.monitoring")
 _WRITE_SECONDS: Final = 1.0
@@ -73,7 +72,7 @@ def _second(line: bytes) -> int:
 
 def _seconds(lines: list[bytes]) -> tuple[int, int]:
     """When the oldest and the newest of some records were taken."""
-    found = None if native is None else native.span(lines)
+    found = None if packing is None else packing.span(lines)
     if found is not None:
         return found
     seconds = [_second(line) for line in lines]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip(
     "kerege.exchange.lane.packing", reason="not there: make setup compiles the native modules where a C compiler is"
 )
-from kerege.exchange.lane import lines, packing
+from kerege.exchange.lane import packing
 
 LABELS = ("ts", "messageId", "xRequestId", "userId", "status", "client", "service", "path", "a", "ab")
 CHANCE = random.Random(3)
@@ -100,9 +100,9 @@ def test_lines_with_more_labels_than_are_sought_come_back() -> None:
 
 def test_the_span_of_lines_is_that_of_their_seconds() -> None:
     made = [b'{"monitoringDataTs":%d,"x":1}\n' % second for second in (1_795_000_007, 1_795_000_001, 9, 1_795_000_009)]
-    assert lines.span(made[:1]) == (1_795_000_007, 1_795_000_007)
-    assert lines.span(made[:2]) == (1_795_000_001, 1_795_000_007)
-    assert lines.span(made) == (9, 1_795_000_009)
+    assert packing.span(made[:1]) == (1_795_000_007, 1_795_000_007)
+    assert packing.span(made[:2]) == (1_795_000_001, 1_795_000_007)
+    assert packing.span(made) == (9, 1_795_000_009)
 
 
 @pytest.mark.parametrize("other", [b"", b"{}", b'{"monitoringDataTs":', b'{"monitoringDataTs":12', b'{"monitoringDataTs":,',
@@ -110,5 +110,5 @@ def test_the_span_of_lines_is_that_of_their_seconds() -> None:
                                    b'{"monitoringDataTs":99999999999999999,', None])  # fmt: skip
 def test_lines_that_begin_otherwise_have_no_span_here(other: bytes | None) -> None:
     good = b'{"monitoringDataTs":12,'
-    assert lines.span([good, other, good]) is None  # type: ignore[list-item]
-    assert lines.span([]) is None
+    assert packing.span([good, other, good]) is None  # type: ignore[list-item]
+    assert packing.span([]) is None

@@ -11,14 +11,12 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.string cimport memchr, memcmp, memcpy
 
 from kerege.exchange.lane.call cimport Call, Part, Way
+from kerege.exchange.lane.linepieces cimport MOST_MASKED, is_named, is_plain, is_plain_id, put_mask, put_number, put_text
 
 from kerege.exchange import opmon
 from kerege.exchange.opmon_health import SLOT_SECONDS
 
 cdef enum:
-    MOST_TEXT = 255    # opmon.LONGEST_TEXT: longer ones are cut, by the Python module
-    MOST_MASKED = 48   # a slash, a resource's name of at most 40 characters, and "/*"
-    MOST_NAME = 40
     MOST_HEAD = 2048   # labels, ten numbers of at most 20 digits, and at most four texts of MOST_TEXT
     MOST_ENDS = 32     # of one way; a stranger's paths must not fill the memory
     MOST_TAKEN = 512   # calls added up together: what may be summed below fits 64 bits
@@ -227,32 +225,6 @@ cdef inline void _spread(Spread spread, long long value) noexcept:
     spread.squares += value * value
 
 
-def span(list lines not None):
-    """The least and the greatest second of lines that begin with it, as `record` does; None where one does not, or there are none."""
-    cdef long long least = 0, greatest = 0, value
-    cdef Py_ssize_t at, index, size, count = PyList_GET_SIZE(lines)
-    cdef const unsigned char* text
-    cdef object one
-    for at in range(count):
-        one = <object>PyList_GET_ITEM(lines, at)
-        if type(one) is not bytes:
-            return None
-        text, size = <const unsigned char*>PyBytes_AS_STRING(one), PyBytes_GET_SIZE(one)
-        if size < 20 or memcmp(text, b'{"monitoringDataTs":', 20):
-            return None
-        value, index = 0, 20
-        while index < size and index < 32 and 48 <= text[index] <= 57:
-            value = value * 10 + text[index] - 48
-            index += 1
-        if index == 20 or index >= size or text[index] != 44:
-            return None
-        if value < least or not at:
-            least = value
-        if value > greatest or not at:
-            greatest = value
-    return (least, greatest) if count else None
-
-
 # --- lines ---
 
 
@@ -274,7 +246,7 @@ cdef Endings _endings(Way way, tuple key):
 cdef Ending _ending(Call call, Endings endings, str side, str own, str client, str service, service_type):
     """The end of the call's line: the one that is remembered, or what the Python module makes of it."""
     cdef unsigned char masked[MOST_MASKED]
-    cdef Py_ssize_t size = _mask(call.path, masked) if side == PRODUCER else 0
+    cdef Py_ssize_t size = put_mask(call.path, masked) if side == PRODUCER else 0
     cdef Ending known
     cdef Py_ssize_t at
     for at in range(PyList_GET_SIZE(endings.known)):
@@ -299,104 +271,6 @@ cdef Ending _ending(Call call, Endings endings, str side, str own, str client, s
     return known
 
 
-cdef inline bint _resource(const unsigned char* at, Py_ssize_t size) noexcept:
-    """`resttarget._RESOURCE`: a small letter, then small letters, _, - and digits of which no two stand together."""
-    cdef Py_ssize_t index
-    if size < 1 or size > MOST_NAME or not 97 <= at[0] <= 122:
-        return False
-    for index in range(1, size):
-        if 97 <= at[index] <= 122 or at[index] == 95 or at[index] == 45:
-            continue
-        if not 48 <= at[index] <= 57:
-            return False
-        if index + 1 < size and 48 <= at[index + 1] <= 57:
-            return False
-    return True
-
-
-cdef Py_ssize_t _mask(bytes path, unsigned char* out) noexcept:
-    """`resttarget.masked_path`, into `out` of MOST_MASKED bytes; how many it is."""
-    cdef const unsigned char* at = <const unsigned char*>PyBytes_AS_STRING(path)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(path), first, made = 1
-    cdef const unsigned char* slash
-    if size and at[0] == 47:
-        at, size = at + 1, size - 1
-    slash = <const unsigned char*>memchr(at, 47, size)
-    first = size if slash == NULL else slash - at
-    out[0] = 47
-    if first:
-        if _resource(at, first):
-            memcpy(out + 1, at, first)
-            made += first
-        else:
-            out[1] = 42
-            made = 2
-    if slash != NULL:
-        out[made] = 47
-        made += 1
-        if first + 1 < size:
-            out[made] = 42
-            made += 1
-    return made
-
-
-cdef inline unsigned char* _text(unsigned char* out, const char* text) noexcept:
-    while text[0]:
-        out[0] = <unsigned char>text[0]
-        out += 1
-        text += 1
-    return out
-
-
-cdef inline unsigned char* _number(unsigned char* out, unsigned long long value) noexcept:
-    cdef unsigned char digits[20]
-    cdef int count = 0
-    while True:
-        digits[count] = <unsigned char>(48 + value % 10)
-        count += 1
-        value //= 10
-        if not value:
-            break
-    while count:
-        count -= 1
-        out[0] = digits[count]
-        out += 1
-    return out
-
-
-cdef inline bint _plain(const unsigned char* at, Py_ssize_t size) noexcept:
-    """Whether a text stands in JSON as it is, and whole: printable ASCII without quotation marks and backslashes."""
-    cdef Py_ssize_t index
-    if size > MOST_TEXT:
-        return False
-    for index in range(size):
-        if not 32 <= at[index] <= 126 or at[index] == 34 or at[index] == 92:
-            return False
-    return True
-
-
-cdef inline bint _plain_id(bytes value) noexcept:
-    """The same of an identifier, which the Python module takes without spaces around it."""
-    cdef const unsigned char* at = <const unsigned char*>PyBytes_AS_STRING(value)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
-    return _plain(at, size) and (not size or (at[0] != 32 and at[size - 1] != 32))
-
-
-cdef inline bint _named(const unsigned char* at, Py_ssize_t size, const char* name, Py_ssize_t length) noexcept:
-    """Whether a header's line has this name, in whatever letters."""
-    cdef Py_ssize_t index
-    cdef unsigned char one
-    if size <= length or at[length] != 58:
-        return False
-    for index in range(length):
-        one = at[index]
-        if 65 <= one <= 90:
-            one |= 32
-        if one != <unsigned char>name[index]:
-            return False
-    return True
-
-
 cdef unsigned char* _said(bytes content, unsigned char* out) noexcept:
     """What the caller says about itself in the signed bytes, written at `out`; NULL when that is for the Python module."""
     cdef const unsigned char* at = <const unsigned char*>PyBytes_AS_STRING(content)
@@ -409,24 +283,24 @@ cdef unsigned char* _said(bytes content, unsigned char* out) noexcept:
         if stop == NULL:
             return NULL
         if (at[0] | 32) == 120 and stop - at > 12:  # an x, and room for the shortest of the names
-            is_user = _named(at, stop - at, "x-road-userid", 13)
-            if is_user or _named(at, stop - at, "x-road-issue", 12):
+            is_user = is_named(at, stop - at, "x-road-userid", 13)
+            if is_user or is_named(at, stop - at, "x-road-issue", 12):
                 value = at + (14 if is_user else 13)
                 if value >= stop or stop[-1] != 13 or (user if is_user else issue):
                     return NULL
-                if not _plain(value, stop - 1 - value):
+                if not is_plain(value, stop - 1 - value):
                     return NULL
                 if is_user:
                     user = True
                 else:
                     issue = True
                 if stop - 1 > value:
-                    out = _text(out, ',"messageUserId":"' if is_user else ',"messageIssue":"')
+                    out = put_text(out, ',"messageUserId":"' if is_user else ',"messageIssue":"')
                     memcpy(out, value, stop - 1 - value)
                     out += stop - 1 - value
                     out[0] = 34
                     out += 1
-            elif _named(at, stop - at, "x-road-represented-party", 24):
+            elif is_named(at, stop - at, "x-road-represented-party", 24):
                 return NULL
         at = stop + 1
     return out
@@ -439,19 +313,19 @@ cdef bytes _line(Call call, Endings endings, str side, str own, str client, str 
     cdef Ending ending
     cdef Py_ssize_t size, rest
     cdef bytes made
-    if not _plain_id(call.message_id) or not _plain_id(call.request_id):
+    if not is_plain_id(call.message_id) or not is_plain_id(call.request_id):
         return None
-    out = _number(_text(out, '{"monitoringDataTs":'), call.response_out // 1000)
-    out = _number(_text(out, ',"requestInTs":'), call.request_in)
-    out = _number(_text(out, ',"requestOutTs":'), call.request_out)
-    out = _number(_text(out, ',"responseInTs":'), call.response_in)
-    out = _number(_text(out, ',"responseOutTs":'), call.response_out)
-    out = _number(_text(out, ',"requestSize":'), _size(call.request))
-    out = _number(_text(out, ',"responseSize":'), _size(call.answer))
-    out = _text(out, ',"messageId":"')
+    out = put_number(put_text(out, '{"monitoringDataTs":'), call.response_out // 1000)
+    out = put_number(put_text(out, ',"requestInTs":'), call.request_in)
+    out = put_number(put_text(out, ',"requestOutTs":'), call.request_out)
+    out = put_number(put_text(out, ',"responseInTs":'), call.response_in)
+    out = put_number(put_text(out, ',"responseOutTs":'), call.response_out)
+    out = put_number(put_text(out, ',"requestSize":'), _size(call.request))
+    out = put_number(put_text(out, ',"responseSize":'), _size(call.answer))
+    out = put_text(out, ',"messageId":"')
     size = PyBytes_GET_SIZE(call.message_id)
     memcpy(out, PyBytes_AS_STRING(call.message_id), size)
-    out = _text(out + size, '","xRequestId":"')
+    out = put_text(out + size, '","xRequestId":"')
     size = PyBytes_GET_SIZE(call.request_id)
     memcpy(out, PyBytes_AS_STRING(call.request_id), size)
     out += size

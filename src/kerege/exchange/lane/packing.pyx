@@ -7,6 +7,7 @@ are made for such lines once, when the module is loaded.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
@@ -212,6 +213,32 @@ def pack(bytes data not None):
         return PyBytes_FromStringAndSize(<const char*>out, made)
     finally:
         free(out)
+
+
+def span(list lines not None):
+    """The least and the greatest second of lines that begin with it, as `opmon.record` does; None where one does not, or there are none."""
+    cdef long long least = 0, greatest = 0, value
+    cdef Py_ssize_t at, index, size, count = PyList_GET_SIZE(lines)
+    cdef const unsigned char* text
+    cdef object one
+    for at in range(count):
+        one = <object>PyList_GET_ITEM(lines, at)
+        if type(one) is not bytes:
+            return None
+        text, size = <const unsigned char*>PyBytes_AS_STRING(one), PyBytes_GET_SIZE(one)
+        if size < 20 or memcmp(text, b'{"monitoringDataTs":', 20):
+            return None
+        value, index = 0, 20
+        while index < size and index < 32 and 48 <= text[index] <= 57:
+            value = value * 10 + text[index] - 48
+            index += 1
+        if index == 20 or index >= size or text[index] != 44:
+            return None
+        if value < least or not at:
+            least = value
+        if value > greatest or not at:
+            greatest = value
+    return (least, greatest) if count else None
 
 
 # --- the codes ---
