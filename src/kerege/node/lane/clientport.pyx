@@ -77,12 +77,13 @@ cdef class ClientConnection(Socket):
             self.port.tell()
 
     def take_over(self):
-        """Give away the descriptor of a connection whose request is under way and not answered yet; -1 where there is none such.
+        """Give away the descriptor of a connection whose request is under way and not answered yet.
 
         The port forgets the connection, and `lost` is not told; `ahead` are the bytes it had read beyond the request.
+        Raises ValueError where there is no such request: the connection is gone.
         """
         if self.fd < 0 or self.call is None or self.out is not None:
-            return -1
+            raise ValueError("no request of this connection waits for its answer")
         return self.port.hand_over(self)
 
 
