@@ -150,6 +150,10 @@ class Link(LinkProtocol):
         """Until when a call that begins now must be answered."""
         return self._loop.time() + self._core.config.limits.peer_seconds
 
+    @property
+    def under_way_count(self) -> int:
+        return len(self._calls)
+
     def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
         assert self._lane is not None
         self._lane.sealed(parcel, signature, tree)

@@ -129,6 +129,10 @@ class LinkServer(LinkProtocol):
         assert self._lane is not None
         self._lane.take(group)
 
+    @property
+    def under_way_count(self) -> int:
+        return len(self._under_way)
+
     def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
         assert self._lane is not None
         self._lane.sealed(parcel, signature, tree)

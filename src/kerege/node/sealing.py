@@ -1,7 +1,8 @@
 """Signing and logging what waits together: one signature per key, one durable write for all, then everyone goes on.
 
 While one round (sign, write) is under way, what comes next gathers for the round after it; under load rounds grow, alone a message
-has a round of its own. Nothing leaves here before its log record is durable. Signatures over several messages are X-Road's batch
+has a round of its own. Of the native path, whose messages cost less than a signature, a round waits a moment while fewer wait than are
+under way elsewhere: those will be here soon. Nothing leaves here before its log record is durable. Signatures over several messages are X-Road's batch
 signatures (`exchange.hashchain.batch`); with batches switched off every message has a signature of its own.
 """
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("kerege.node.sealing")
 MOST_BYTES = 16 * 1024 * 1024  # of one round: records of big bodies are in memory while they are written
+GATHER_SECONDS = 0.001  # at most, for messages that are about to come
 MOST_SMALL = 80 * 1024  # a message of the native path with its body is smaller
 MOST_TOGETHER = 256  # messages under one signature: a proof then has eight siblings
 
@@ -65,6 +67,11 @@ class Item:
 
 class ParcelSink(Protocol):
     """As `Sink`, for messages of the native path."""
+
+    @property
+    def under_way_count(self) -> int:
+        """How many calls there are at this end, those that wait to be sealed included."""
+        ...
 
     def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None: ...
     def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None: ...
@@ -136,6 +143,7 @@ class Sealing:
         self._one_by_one = _Waiting()
         self._loop = asyncio.get_running_loop()
         self.rounds = 0
+        self._more: asyncio.Future[None] | None = None  # somebody waits for more messages
         self.signatures = 0
         self.messages = 0
 
@@ -158,17 +166,48 @@ class Sealing:
 
     def submit(self, item: Item) -> None:
         self._waiting.append(item)
-        if self._task is None:
-            self._task = self._loop.create_task(self._work())
+        self._come()
 
     def submit_parcel(self, parcel: Parcel) -> None:
         self._parcels.append(parcel)
+        self._come()
+
+    def _come(self) -> None:
         if self._task is None:
             self._task = self._loop.create_task(self._work())
+        elif self._more is not None and self._enough():
+            self._go_on()
+
+    def _enough(self) -> bool:
+        """Whether as many messages of the native path wait as are under way elsewhere, at every end of a link that has any."""
+        if self._waiting:
+            return True
+        waiting: dict[int, int] = {}
+        for parcel in self._parcels:
+            sink = parcel.sink
+            waiting[id(sink)] = count = waiting.get(id(sink), 0) + len(parcel.parts)
+            if 2 * count >= sink.under_way_count:
+                return True
+        return False
+
+    async def _gather(self) -> None:
+        self._more = self._loop.create_future()
+        timer = self._loop.call_later(GATHER_SECONDS, self._go_on)
+        try:
+            await self._more
+        finally:
+            timer.cancel()
+            self._more = None
+
+    def _go_on(self) -> None:
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
 
     async def _work(self) -> None:
         try:
             while self._waiting or self._parcels:
+                if not self._enough():
+                    await self._gather()
                 items, self._waiting = self._waiting, []
                 parcels, self._parcels = self._parcels, []
                 if len(items) > 1:

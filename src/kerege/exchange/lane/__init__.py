@@ -12,6 +12,9 @@ from __future__ import annotations
 import importlib.util
 from typing import Final
 
-_MODULES: Final = ("call", "digest", "frames", "lines", "records", "restlines")
+_MODULES: Final = (
+    *("call", "digest", "frames", "lines", "packing", "records"),
+    *("restfields", "restlines", "restsigned", "resttargets"),
+)
 BUILT: Final = all(importlib.util.find_spec(f"{__name__}.{one}") is not None for one in _MODULES)
 """Whether the native modules are there, all of them."""

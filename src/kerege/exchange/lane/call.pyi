@@ -11,7 +11,9 @@ class Part:
     content_type: bytes | None
     stream: int
     index: int
-    def __init__(self, content: bytes | None = None, body: bytes | None = None, stream: int = 0, index: int = 0) -> None: ...
+    def __init__(
+        self, content: bytes | None = None, body: bytes | None = None, stream: int = 0, index: int = 0
+    ) -> None: ...
     @property
     def size(self) -> int: ...
     @property

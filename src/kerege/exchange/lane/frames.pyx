@@ -21,6 +21,7 @@ cdef enum:
     GROUP = 9         # _GROUP: signature, leaves of its tree, messages here, flags
     MESSAGE = 15      # _MESSAGE: stream, kind, leaf, content, headers, attachments
     ATTACHMENT = 11   # _ATTACHMENT: flags, headers, body
+    LARGEST_BODY = 64 * 1024   # a larger one is announced (`node.link_bodies`), or the Python reader refuses it
     FIELD = 6         # _FIELD: name, value
     NAME = 23         # x-original-content-type
     SHA512 = 64
@@ -289,7 +290,7 @@ cdef Py_ssize_t _messages(LaneGroup group, int here, const unsigned char* start,
                 return -1
             body_size = _four(head + 7)
             at += ATTACHMENT
-            if end - at < body_size:
+            if body_size > LARGEST_BODY or end - at < body_size:
                 return -1
             part.body = PyBytes_FromStringAndSize(<const char*>start + at, body_size)
             at += body_size

@@ -12,7 +12,7 @@ import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from kerege.exchange.errors import ProviderFailed
+from kerege.exchange.errors import MessageTooLarge, ProviderFailed
 from kerege.exchange.lane.call import Call
 from kerege.node.config_types import Service
 from kerege.node.httpconnection import Connection, HttpFailed
@@ -108,11 +108,22 @@ class Agencies:
     # --- what the port says ---
 
     def _answered(self, calls: list[Call]) -> None:
+        most = self._core.config.limits.body
+        if most < INLINE:
+            calls = [call for call in calls if self._within(call, most)]
         ends: dict[int, list[Call]] = {}
         for call in calls:
             ends.setdefault(id(call.end), []).append(call)
         for some in ends.values():
             some[0].end.answered(some)
+
+    @staticmethod
+    def _within(call: Call, most: int) -> bool:
+        body = call.answer.body
+        if body is None or len(body) <= most:
+            return True
+        call.end.refused(call, MessageTooLarge(what="agency's answer", limit=most))
+        return False
 
     def _failed(self, call: Call, reason: str, unanswered: bool) -> None:
         if unanswered and call.verb in SAFE:
@@ -156,6 +167,7 @@ class Agencies:
             exchange.response_in, exchange.response_size = self._core.milliseconds(), made.size
             call.end.answered_python(call, accepted, made)
         finally:
+            connection.answered()  # nothing holds on to its answer
             connection.close()
 
 

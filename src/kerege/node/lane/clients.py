@@ -95,6 +95,10 @@ class Clients:
     # --- calls ---
 
     def _take(self, calls: list[Call], others: list[Call]) -> None:
+        most = self._core.config.limits.body
+        if most < INLINE:
+            calls = [call for call in calls if self._within(call, call.request.body, most)]
+            others = [call for call in others if self._within(call, call.more, most)]
         for call in others:
             self._long(call, self._consumer.handle)
         if not calls:
@@ -121,6 +125,15 @@ class Clients:
             plan = batch[0].way.decided
             digest.digest_parts([call.request for call in batch])
             plan.link.begin_calls(batch, plan.signer)
+
+    def _within(self, call: Call, body: bytes | None, most: int) -> bool:
+        """Whether a body is within a limit that is lower than what the port takes; told where it is not, as the HTTP server tells it."""
+        if body is None or len(body) <= most:
+            return True
+        reason = f"the body is larger than the limit of {most} bytes"
+        headers = () if call.accept is None else ((b"accept", call.accept),)
+        self._give(call, self._consumer.refusal(413, reason, call.target.decode("latin-1"), headers), keep=False)
+        return False
 
     def _way(self, key: tuple[bytes, bytes]) -> Way | None:
         """How calls of this client to this service go now; None for the long way, which also makes the next plan."""
@@ -222,9 +235,9 @@ class Clients:
             response = _failed()
         self._give(call, response)
 
-    def _give(self, call: Call, response: HttpResponse) -> None:
+    def _give(self, call: Call, response: HttpResponse, *, keep: bool = True) -> None:
         connection, head = call.end, call.verb == "HEAD"
-        keep = not connection.stopping
+        keep = keep and not connection.stopping
         body = response.body
         if not isinstance(body, bytes) or len(body) > PROGRESS:
             self._give_large(call, response)
