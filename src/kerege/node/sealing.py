@@ -1,8 +1,8 @@
 """Signing and logging what waits together: one signature per key, one durable write for all, then everyone goes on.
 
 While one round (sign, write) is under way, what comes next gathers for the round after it; under load rounds grow, alone a message
-has a round of its own. Of the native path, whose messages cost less than a signature, a round waits a moment while fewer wait than are
-under way elsewhere: those will be here soon. Nothing leaves here before its log record is durable. Signatures over several messages are X-Road's batch
+has a round of its own. Of the native path, whose messages cost less than a signature, a round waits a moment while fewer wait than
+are under way elsewhere: those will be here soon. Nothing leaves here before its log record is durable. Signatures over several messages are X-Road's batch
 signatures (`exchange.hashchain.batch`); with batches switched off every message has a signature of its own.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("kerege.node.sealing")
 MOST_BYTES = 16 * 1024 * 1024  # of one round: records of big bodies are in memory while they are written
-GATHER_SECONDS = 0.001  # at most, for messages that are about to come
+GATHER_SECONDS = 0.002  # at most, for messages that are about to come
 MOST_SMALL = 80 * 1024  # a message of the native path with its body is smaller
 MOST_TOGETHER = 256  # messages under one signature: a proof then has eight siblings
 
