@@ -3,6 +3,7 @@ PY ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.kerege-ready
+NATIVE := $(shell find src -name '*.pyx' -o -name '*.pxd' -o -path '*/lane/*.c' -o -path '*/lane/*.h')
 
 .DEFAULT_GOAL := help
 
@@ -11,7 +12,7 @@ help: ## this list
 
 setup: $(STAMP) ## a virtual environment in this checkout, with every pinned dependency
 
-$(STAMP): requirements/lock.txt pyproject.toml tools/setup.sh
+$(STAMP): requirements/lock.txt pyproject.toml tools/setup.sh tools/native.py $(NATIVE)
 	@PY="$(PY)" sh tools/setup.sh $(VENV)
 	@touch $(STAMP)
 

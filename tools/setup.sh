@@ -30,6 +30,12 @@ fi
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/lock.txt
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 
+# Small messages over the Kerege link go through compiled code (docs/decisions/0150); without a compiler everything runs, those slower.
+if ! "$venv/bin/python" tools/native.py --quiet 2>"$venv/native.log"; then
+    if ! debian_packages gcc libc6-dev python3-dev || ! "$venv/bin/python" tools/native.py --quiet 2>"$venv/native.log"; then
+        say "the native modules were not compiled ($venv/native.log says why; apt-get install gcc libc6-dev python3-dev): messages take the Python path"
+    fi
+fi
 # The browser journeys need Chromium and a font with Kyrgyz letters; without them those tests say so and are skipped.
 if ! command -v chromium >/dev/null 2>&1; then
     debian_packages chromium fonts-noto-core || say "no chromium here: browser journeys will be skipped (apt-get install chromium fonts-noto-core)"

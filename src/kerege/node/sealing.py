@@ -2,8 +2,8 @@
 
 While one round (sign, write) is under way, what comes next gathers for the round after it; under load rounds grow, alone a message
 has a round of its own. Of the native path, whose messages cost less than a signature, a round waits a moment while fewer wait than
-are under way elsewhere: those will be here soon. Nothing leaves here before its log record is durable. Signatures over several messages are X-Road's batch
-signatures (`exchange.hashchain.batch`); with batches switched off every message has a signature of its own.
+are under way elsewhere: those will be here soon. Nothing leaves here before its log record is durable. Signatures over several messages
+are X-Road's batch signatures (`exchange.hashchain.batch`); with batches switched off every message has a signature of its own.
 """
 
 from __future__ import annotations
