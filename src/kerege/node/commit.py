@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kerege.exchange.errors import ExchangeError, LogFailed
 from kerege.exchange.logrecord import LogRecord, StampRecord
@@ -38,14 +39,39 @@ else:
             """Nobody makes one."""
 
 
+_LOG: Final = logging.getLogger("kerege.node.log")
 _LONE: Final = 16
 _PROBE: Final = 32
 _SLOW_SECONDS: Final = 0.03  # longer than this the loop is not held up again soon
 _AFTER_SLOW: Final = 1000
 _MOST_BYTES: Final = 16 * 1024 * 1024  # of one frame, beyond its first item
-_Item = tuple[Sequence[LogRecord] | StampRecord, "asyncio.Future[None] | None"]
+_Item = tuple[Sequence[LogRecord] | StampRecord, "asyncio.Future[None] | _Told | None"]
 _Outcome = tuple[_Item, int, ExchangeError | None]
 Guard = Callable[[], ExchangeError | None]
+
+
+class _Told:
+    """Stands where a future stands, and calls somebody at once when it is done."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[Exception | None], None]) -> None:
+        self._call = call
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, _: None) -> None:
+        self._tell(None)
+
+    def set_exception(self, problem: Exception) -> None:
+        self._tell(problem)
+
+    def _tell(self, problem: Exception | None) -> None:
+        try:
+            self._call(problem)
+        except Exception:  # noqa: BLE001 - the others of the frame are still to be told
+            _LOG.exception("what was logged could not be gone on with")
 
 
 class CommitLog:
@@ -107,6 +133,24 @@ class CommitLog:
         if records:
             await self._commit(records if isinstance(records, RecordGroup) else tuple(records))
 
+    def append_group(self, records: RecordGroup, told: Callable[[Exception | None], None]) -> None:
+        """As `append_many`, for whoever does not wait: `told` is called in the loop, once, with None or what the writing raised.
+
+        Raises what `check_open` raises; `told` is not called then.
+        """
+        if self.guards and records.direction == "request":
+            self.check_open()
+        if self._lone >= _LONE and len(records) == 1:
+            try:
+                written = self._write_here(records)
+            except ExchangeError as problem:
+                told(problem)
+                return
+            if written:
+                told(None)
+                return
+        self._put(records, _Told(told))
+
     async def append_stamp(self, stamp: StampRecord) -> None:
         await self._put(stamp)
 
@@ -144,10 +188,10 @@ class CommitLog:
         self._durable(records, first)
         return True
 
-    def _put(self, what: Sequence[LogRecord] | StampRecord) -> asyncio.Future[None]:
+    def _put(self, what: Sequence[LogRecord] | StampRecord, told: _Told | None = None) -> Any:
         if self._stopping:
             raise LogFailed(reason="the node is stopping")
-        future: asyncio.Future[None] = self._loop.create_future()
+        future: Any = told or self._loop.create_future()
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
         self._gathered.append((what, future))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from kerege.exchange import linkmessages as lm
@@ -153,7 +154,7 @@ class Answering:
 
     def _accepted(self, group: LaneGroup, calls: list[Call], peer: Peer, picture: Picture, now: datetime) -> None:
         """Signed by whom they name, asked for the first time, logged, then carried out."""
-        link, good = self._link, []
+        core, link, good = self._core, self._link, []
         held = self._signed(group, calls, picture, now)
         client_address = self._client_address(peer)
         for call in calls:
@@ -183,7 +184,10 @@ class Answering:
             [call.request for call in good],
             good,
         )
-        link.keep(self._carry_out(good, made))
+        try:
+            core.log.append_group(made, partial(self._carry_out, good))
+        except Exception as refused:  # noqa: BLE001 - nothing is carried out without its record
+            self._carry_out(good, refused)
 
     def _signed(self, group: LaneGroup, calls: list[Call], picture: Picture, now: datetime) -> dict[int, Exception]:
         """What stands against the signature, by client."""
@@ -197,11 +201,9 @@ class Answering:
 
     # --- carrying out ---
 
-    async def _carry_out(self, calls: list[Call], made: RecordGroup) -> None:
+    def _carry_out(self, calls: list[Call], problem: Exception | None) -> None:
         link = self._link
-        try:
-            await self._core.log.append_many(made)
-        except Exception as problem:  # noqa: BLE001 - nothing is carried out without its record
+        if problem is not None:  # nothing is carried out without its record
             for call in calls:
                 self.refused(call, problem)
             return

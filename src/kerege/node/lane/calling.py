@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from kerege.exchange import linkmessages as lm
@@ -136,13 +137,14 @@ class Calling:
             [call.answer for call in calls],
             calls,
         )
-        self._link.keep(self._keep(calls, made))
-
-    async def _keep(self, calls: list[Call], made: RecordGroup) -> None:
-        link = self._link
         try:
-            await self._core.log.append_many(made)
+            core.log.append_group(made, partial(self._kept, calls))
         except Exception as problem:  # noqa: BLE001 - no answer without its record
+            self._kept(calls, problem)
+
+    def _kept(self, calls: list[Call], problem: Exception | None) -> None:
+        link = self._link
+        if problem is not None:  # no answer without its record
             for call in calls:
                 link.fail_call(call, problem)
             return
