@@ -21,6 +21,7 @@ from kerege.exchange import multipart
 from kerege.exchange.batch import MOST_LEAVES
 from kerege.exchange.bodies import Attachment
 from kerege.exchange.errors import LinkMalformed
+from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.linkmessages import (
     SHA512_SIZE,
     VERSION,
@@ -44,7 +45,7 @@ from kerege.exchange.linkmessages import (
 
 try:
     from kerege.exchange.lane import frames as lane_frames
-except ImportError:  # nothing is compiled
+except NOT_THERE:
     lane_frames = None  # type: ignore[assignment]
 
 MAGIC: Final = b"KL"

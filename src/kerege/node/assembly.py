@@ -33,7 +33,8 @@ from kerege.node.keeper import Keeper, Picture, RefreshResult
 from kerege.node.keeping import KeepingSettings, LogKeeping
 from kerege.node.keyfiles import private_bytes
 from kerege.node.keys import load_keys
-from kerege.node.link_client import Link, dial
+from kerege.node.link_client import Link
+from kerege.node.link_dial import dial
 from kerege.node.localpages import LocalPages, from_log
 from kerege.node.metaservices import Metaservices
 from kerege.node.monitoring import Monitor, together

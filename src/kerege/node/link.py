@@ -27,6 +27,7 @@ from kerege.node.message import Extras, Message
 
 if TYPE_CHECKING:
     from kerege.exchange.lane.frames import LaneGroup
+    from kerege.node.sealing import Item
 
 _LOG: Final = logging.getLogger("kerege.node.link")
 ALPN: Final = "kerege-link/1"
@@ -306,6 +307,28 @@ def outgoing(stream: int, message: Message, extras: Extras, leaf: int) -> tuple[
     return lm.LinkMessage(
         stream, message.kind, message.content, attachments, tuple(headers), leaf, message.digests
     ), large
+
+
+def groups_of(items: Sequence[Item]) -> tuple[list[lm.Group], list[tuple[int, list[tuple[int, Body]]]]]:
+    """Items sealed together as frames carry them: those of one tree in one group. And the bodies that go in pieces."""
+    large: list[tuple[int, list[tuple[int, Body]]]] = []
+    messages: list[lm.LinkMessage] = []
+    for item in items:
+        signed, call = item.signed, item.tag
+        assert signed is not None
+        message, bodies = outgoing(call.stream, item.message, call.extras, signed.index)  # type: ignore[attr-defined]
+        messages.append(message)
+        if bodies:
+            large.append((message.stream, bodies))
+    first = items[0].signed
+    assert first is not None
+    if first.batch is not None:
+        return [lm.Group.of(first.xml, messages, first.batch, chained=True)], large
+    groups = []
+    for item, message in zip(items, messages, strict=True):
+        assert item.signed is not None
+        groups.append(lm.Group.of(item.signed.xml, (message,), None, chained=item.signed.chain is not None))
+    return groups, large
 
 
 def incoming(message: lm.LinkMessage) -> tuple[Message, Extras]:

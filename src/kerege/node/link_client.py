@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +19,7 @@ from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
 from kerege.node import records
 from kerege.node.config_types import Address
-from kerege.node.httpclient import NotConnected
-from kerege.node.link import ALPN, LinkProtocol, LinkRefused, incoming, outgoing
+from kerege.node.link import LinkProtocol, groups_of, incoming
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.sealing import Item, Parcel
 from kerege.node.wire import check_kind, raise_fault
@@ -372,59 +370,3 @@ class Link(LinkProtocol):
     @property
     def busy(self) -> bool:
         return bool(self._calls)
-
-
-def groups_of(items: Sequence[Item]) -> tuple[list[lm.Group], list[tuple[int, list[Any]]]]:
-    """Items sealed together as frames carry them: those of one tree in one group. And the bodies that go in pieces."""
-    large: list[tuple[int, list[Any]]] = []
-    messages: list[lm.LinkMessage] = []
-    for item in items:
-        signed, call = item.signed, item.tag
-        assert signed is not None
-        message, bodies = outgoing(call.stream, item.message, call.extras, signed.index)  # type: ignore[attr-defined]
-        messages.append(message)
-        if bodies:
-            large.append((message.stream, bodies))
-    first = items[0].signed
-    assert first is not None
-    if first.batch is not None:
-        return [lm.Group.of(first.xml, messages, first.batch, chained=True)], large
-    groups = []
-    for item, message in zip(items, messages, strict=True):
-        assert item.signed is not None
-        groups.append(lm.Group.of(item.signed.xml, (message,), None, chained=item.signed.chain is not None))
-    return groups, large
-
-
-async def dial(core: Core, address: Address, tls: ssl.SSLContext, seconds: float) -> Link:
-    """A link to the node at `address`. Raises LinkRefused when it speaks X-Road's wire only, NotConnected when it is not there."""
-    loop = asyncio.get_running_loop()
-    link: Link | None = None
-    try:
-        async with asyncio.timeout(seconds):
-            transport, link = await loop.create_connection(
-                lambda: Link(core, address), address.host, address.port, ssl=tls, server_hostname=address.host
-            )
-            chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
-            if chosen != ALPN:
-                raise LinkRefused
-            await link.greeted
-    except BaseException as problem:  # noqa: BLE001 - raised again, in the terms of the caller
-        if link is not None:
-            link.close()
-        raise _not_connected(problem, link is not None, seconds) from None
-    return link
-
-
-def _not_connected(problem: BaseException, connected: bool, seconds: float) -> BaseException:
-    if isinstance(problem, TimeoutError):
-        reason = f"it did not greet within {seconds:g} s" if connected else f"no connection within {seconds:g} s"
-    elif connected and isinstance(problem, ConnectionError):
-        reason = "it closed the connection before its greeting"
-    elif isinstance(problem, ssl.SSLError):
-        reason = f"the TLS handshake failed ({problem.reason or 'no reason given'})"
-    elif isinstance(problem, OSError):
-        reason = problem.strerror or "the connection failed"
-    else:
-        return problem
-    return NotConnected(reason, unanswered=True)

@@ -21,8 +21,7 @@ from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import Exchange
 from kerege.ground.errors import KeregeError
 from kerege.node import records, wire
-from kerege.node.link import LinkProtocol, incoming
-from kerege.node.link_client import groups_of
+from kerege.node.link import LinkProtocol, groups_of, incoming
 from kerege.node.message import Extras, Message, Signature
 from kerege.node.picture import Picture
 from kerege.node.provider import Accepted, Peer, Provider

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.opmon import Exchange, exchange_of, line
 
 try:
     from kerege.exchange.lane import lines as native
-except ImportError:  # nothing is compiled
+except NOT_THERE:
     native = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:

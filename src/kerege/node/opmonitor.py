@@ -21,13 +21,14 @@ from typing import Final
 
 import orjson
 
+from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.opmon_health import Health
 from kerege.exchange.opmon_query import MOST_RECORDS, WITHHELD_SECONDS, OperationalQuery, Sight
 from kerege.node.monitoring import Noted, NotedCalls, lines_of
 
 try:
     from kerege.exchange.lane import packing
-except ImportError:  # nothing is compiled
+except NOT_THERE:
     packing = None  # type: ignore[assignment]
 
 _LOG: Final = logging.getLogger("kerege.node.monitoring")

@@ -11,12 +11,12 @@ import resource
 import signal
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 
+from kerege.exchange import lane
 from kerege.exchange.ids import MemberId
-from kerege.exchange.lane import BUILT
 from kerege.exchange.pki import KeyPair
 from kerege.ground.errors import KeregeError
 from kerege.node import keys as node_keys
@@ -31,6 +31,9 @@ from kerege.node.core import Core, utc_now
 from kerege.node.keeper import Picture, RefreshResult
 from kerege.node.listening import Listening
 from kerege.node.translate import TranslatorLoader, load_semantics
+
+if TYPE_CHECKING:
+    from kerege.node.lane.whole import Lane
 
 _LOG: Final = logging.getLogger("kerege.node")
 _LEAVE_SECONDS: Final = 10.0
@@ -93,10 +96,7 @@ class Node:
             await asyncio.to_thread(core.translation.reload)
             await core.keeper.start()
             await parts.keeping.start()
-            if config.lane and BUILT:
-                from kerege.node.lane.whole import Lane
-
-                core.lane = Lane(core, parts.consumer, parts.provider, parts.agency)
+            core.lane = native_path(parts) if config.lane else None
             self._listening = Listening(parts, self._challenges)
             self._listening.take(await self._listening.prepare(config, core.connections), config)
         except BaseException:
@@ -226,6 +226,20 @@ class Node:
         except Exception:  # noqa: BLE001 - logged with its trace; the node goes on as it was
             _LOG.exception("the configuration file was not taken up")
         await self.refresh()
+
+
+def native_path(parts: Parts) -> Lane | None:
+    """The native path of small messages; None, and a line in the log, where it is not compiled, or not anew after a change."""
+    problem = lane.problem()
+    if problem is None:
+        try:
+            from kerege.node.lane.whole import Lane
+        except lane.NOT_THERE as found:
+            problem = str(found)
+        else:
+            return Lane(parts.core, parts.consumer, parts.provider, parts.agency)
+    _LOG.warning("all messages go the longer way, for the native modules cannot be used: %s", problem)
+    return None
 
 
 def _raise_descriptor_limit(config: NodeConfig) -> None:

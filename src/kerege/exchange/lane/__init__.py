@@ -9,12 +9,33 @@ Compiled by `tools/native.py`, which `make setup` runs; docs/decisions/0150 says
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+from functools import lru_cache
 from typing import Final
+
+NOT_THERE: Final = (ImportError, ValueError, TypeError)
+"""What importing a native module raises that is not compiled, or was compiled for another form of what the modules share."""
+BUILT: bool
+"""Whether the native modules are there, all of them, and of one make: `problem` says what is wrong."""
 
 _MODULES: Final = (
     *("call", "digest", "frames", "lines", "packing", "records"),
     *("restfields", "restlines", "restsigned", "resttargets"),
 )
-BUILT: Final = all(importlib.util.find_spec(f"{__name__}.{one}") is not None for one in _MODULES)
-"""Whether the native modules are there, all of them."""
+
+
+@lru_cache(maxsize=1)
+def problem() -> str | None:
+    """Why there is no native path; None where there is one."""
+    for one in _MODULES:
+        try:
+            importlib.import_module(f"{__name__}.{one}")
+        except NOT_THERE as found:
+            return f"{one}: {found}"
+    return None
+
+
+def __getattr__(name: str) -> bool:
+    if name != "BUILT":  # not known before it is asked: the modules need others of this room, which need this one
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return problem() is None
