@@ -22,7 +22,6 @@ cdef enum:
     HEAD = 16 * 1024      # bytes of a head; a longer one is read by the Python server
     INLINE = 64 * 1024    # bytes of a body that travels in one piece (`node.link_bodies.INLINE`)
     FIELDS = 60           # header lines of an HTTP message
-    NO_LENGTH = -1
 
 # what an answer is called whose provider gave it no reason: `node.httpmessages`
 _REASONS = {
