@@ -21,7 +21,7 @@ from kerege.exchange import logfolder, timestamps, tschain
 from kerege.exchange.errors import ExchangeError, LogDamaged, LogKeyWrong
 from kerege.exchange.logcrypt import LogKey as LogKey
 from kerege.exchange.logframes import Stopped
-from kerege.exchange.logoutline import Outline, outlines
+from kerege.exchange.logoutline import Copies, Marked, marks
 from kerege.exchange.logrecord import LogRecord as LogRecord
 from kerege.exchange.logrecord import Record, StampRecord, decode
 from kerege.exchange.logwriter import LogWriter as LogWriter
@@ -65,16 +65,16 @@ def entries_of(placed: logfolder.Placed, key: LogKey | None) -> Iterator[Entry]:
         yield Entry(placed.path, offset, number, record)
 
 
-def outlines_of(placed: logfolder.Placed, key: LogKey | None) -> list[Outline | StampRecord]:
-    """The records of one frame in outline, in order. Raises as `entries_of`."""
+def marks_of(placed: logfolder.Placed, key: LogKey | None, secret: bytes, copies: Copies) -> Marked:
+    """The records of one frame as an index keeps them (`logoutline`). Raises as `entries_of`."""
     offset = placed.frame.offset
     try:
-        found = outlines(placed.payload(key))
+        found = marks(placed.payload(key), placed.first, secret, copies)
     except (LogKeyWrong, LogDamaged):
         raise
     except _UNREADABLE:
         raise LogDamaged(file=placed.path.name, offset=offset, reason="a record cannot be read") from None
-    if len(found) != placed.frame.records:
+    if found.records != placed.frame.records:
         raise LogDamaged(file=placed.path.name, offset=offset, reason="a frame holds another number of records")
     return found
 

@@ -2,17 +2,22 @@
 
 The log is the truth and the index a convenience: it may be deleted at any time and is made again from the segments, and a record
 that the index does not point to rightly is found missing, never mistaken. Used from one thread at a time.
+
+Of a record nothing is kept but its mark (`logoutline`). A segment's marks stand in a few sorted runs, each cut into pages that a row of
+SQLite holds: what is taken up at once is a run, joined with the newest ones of its segment as long as they are not larger, and all of a
+segment's are one run when the next segment begins. So a record costs no row of its own, and however large the index has grown, what is
+added is written in order.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -23,21 +28,34 @@ from kerege.exchange.asic import BatchStamp
 from kerege.exchange.errors import LogDamaged
 from kerege.exchange.ids import ClientId
 from kerege.exchange.logcrypt import LogKey
+from kerege.exchange.logoutline import MARK, SECRET, Copies, in_order, key_of
 from kerege.exchange.logrecord import LogRecord, StampRecord
-from kerege.exchange.messagelog import Entry, entries_of, outlines_of
+from kerege.exchange.messagelog import Entry, entries_of, marks_of
 from kerege.exchange.tschain import Tree
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _SCHEMA: Final = """
+CREATE TABLE secret (value BLOB);
 CREATE TABLE frame (first INTEGER PRIMARY KEY, segment INTEGER, offset INTEGER, number INTEGER, before BLOB,
   size INTEGER);
-CREATE TABLE record (number INTEGER PRIMARY KEY, frame INTEGER, message_id TEXT, own TEXT, direction TEXT,
-  size INTEGER);
-CREATE INDEX record_by_message ON record (message_id, own, direction);
+CREATE TABLE copy (number INTEGER PRIMARY KEY, own TEXT, direction TEXT);
+CREATE TABLE run (number INTEGER PRIMARY KEY, segment INTEGER, marks INTEGER);
+CREATE TABLE page (run INTEGER, least BLOB, marks BLOB, PRIMARY KEY (run, least)) WITHOUT ROWID;
 CREATE TABLE stamp (first INTEGER PRIMARY KEY, last INTEGER, frame INTEGER);
 CREATE TABLE place (segment INTEGER, at INTEGER, link BLOB, number INTEGER, records INTEGER);
 """
+_OF_LOG: Final = ("frame", "copy", "run", "page", "stamp", "place")
 _STEP: Final = 500  # frames between two commits
+_PAGE: Final = (
+    40 * MARK.size
+)  # what SQLite keeps of a row within its tree, so that a look-up is one page of the file a run
+_PLACE: Final = 16  # bytes a mark is ordered by: key and number
+# of every run the pages in which marks from `least` to `most` may stand, oldest first
+_LOOK: Final = """
+SELECT page.marks FROM run JOIN page ON page.run = run.number WHERE page.least <= :most AND page.least >=
+  ifnull((SELECT max(least) FROM page WHERE page.run = run.number AND least <= :least), :least)
+ORDER BY page.run, page.least
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +65,6 @@ class Found:
     number: int
     record: LogRecord
     stamp: BatchStamp | None
-
-
-@lru_cache(maxsize=1024)
-def written(own: ClientId) -> str:
-    return str(own)
 
 
 class TooMuch(Exception):
@@ -88,6 +101,7 @@ class LogIndex:
                 for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                     database.execute(f'DROP TABLE "{name}"')
                 database.executescript(_SCHEMA)
+                database.execute("INSERT INTO secret VALUES (?)", (os.urandom(SECRET),))
                 database.execute(f"PRAGMA user_version = {_VERSION}")
                 database.commit()
         except sqlite3.DatabaseError:
@@ -128,45 +142,26 @@ class LogIndex:
         return None
 
     def _forget(self, database: sqlite3.Connection) -> None:
-        for table in ("frame", "record", "stamp", "place"):
+        for table in _OF_LOG:
             database.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
         database.commit()
 
     def _take(self, database: sqlite3.Connection, place: logfolder.Place | None) -> int:
-        taken = 0
-        for count, placed in enumerate(logfolder.follow(self._folder, [], place), 1):
-            frame = placed.frame
-            segment = logfolder.number_of(placed.path)
-            database.execute(
-                "INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?)",
-                (placed.first, segment, frame.offset, frame.number, frame.before, frame.end - frame.offset),
-            )
-            rows: list[tuple[int, int, str, str, str, int]] = []
-            for number, one in enumerate(outlines_of(placed, self._key), placed.first):
-                if isinstance(one, StampRecord):
-                    database.execute(
-                        "INSERT OR REPLACE INTO stamp VALUES (?, ?, ?)", (one.first, one.last, placed.first)
-                    )
-                else:
-                    rows.append((number, placed.first, one.message_id, written(one.own), one.direction, one.size))
-            database.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
-            taken += len(rows)
-            database.execute("DELETE FROM place")
-            after = placed.after
-            database.execute(
-                "INSERT INTO place VALUES (?, ?, ?, ?, ?)",
-                (after.segment, after.offset, after.link, after.number, after.records),
-            )
-            if count % _STEP == 0:
-                database.commit()
+        taken, step = 0, _Step(database)
+        for placed in logfolder.follow(self._folder, [], place):
+            if len(step.frames) >= _STEP or placed.path != step.path:
+                step.keep()
+            taken += step.take(placed, self._key)
+        step.keep()
         self._drop_cleaned(database)
         database.commit()
         return taken
 
     def _drop_cleaned(self, database: sqlite3.Connection) -> None:
-        begins = logfolder.read_anchor(self._folder).records
-        database.execute("DELETE FROM record WHERE number < ?", (begins,))
-        database.execute("DELETE FROM frame WHERE first < ?", (begins,))
+        anchor = logfolder.read_anchor(self._folder)
+        gone = [run for (run,) in database.execute("SELECT number FROM run WHERE segment < ?", (anchor.segment,))]
+        _drop_runs(database, gone)
+        database.execute("DELETE FROM frame WHERE first < ?", (anchor.records,))
 
     def find(
         self,
@@ -184,22 +179,22 @@ class LogIndex:
         most, most_bytes   of what there is: raises TooMuch beyond them, before a record is loaded
         """
         self.catch_up()
-        condition, values = "message_id = ?", [message_id]
-        if own is not None:
-            condition, values = f"{condition} AND own = ?", [*values, str(own)]
-        if directions is not None:
-            condition = f"{condition} AND direction IN ({', '.join('?' * len(directions))})"
-            values += directions
         with self._using, closing(self._open()) as database:
-            rows = database.execute(
-                f"SELECT number, frame, size FROM record WHERE {condition} ORDER BY number LIMIT ?",  # noqa: S608 - of our own words
-                (*values, -1 if most is None else most + 1),
-            ).fetchall()
-            if most is not None and len(rows) > most:
-                raise TooMuch
-            if most_bytes is not None and sum(size for _, _, size in rows) > most_bytes:
-                raise TooMuch
-            found = self._load(database, [(number, frame) for number, frame, _ in rows])
+            of = "SELECT number, own, direction FROM copy"
+            wanted = {
+                number
+                for number, whose, direction in database.execute(of)
+                if (own is None or whose == str(own)) and (directions is None or direction in directions)
+            }
+            numbers, total = [], 0
+            for number, size, copy in _marked(database, message_id):
+                if copy not in wanted:
+                    continue
+                numbers.append(number)
+                total += size
+                if (most is not None and len(numbers) > most) or (most_bytes is not None and total > most_bytes):
+                    raise TooMuch
+            found = self._load(database, [(number, self._frame_of(database, number)) for number in numbers])
         return [  # the log is the truth: what the index says otherwise does not count
             one
             for one in found
@@ -207,6 +202,11 @@ class LogIndex:
             and (own is None or own_of(one.record) == own)
             and (directions is None or one.record.direction in directions)
         ]
+
+    def _frame_of(self, database: sqlite3.Connection, number: int) -> int:
+        """The first record of the frame in which this one stands; -1 where none is known."""
+        row = database.execute("SELECT max(first) FROM frame WHERE first <= ?", (number,)).fetchone()
+        return -1 if row[0] is None else int(row[0])
 
     def _load(self, database: sqlite3.Connection, places: Sequence[tuple[int, int]]) -> list[Found]:
         """The records with these numbers in these frames, each frame and each time-stamp read once."""
@@ -228,6 +228,113 @@ class LogIndex:
             segment, offset, number, before, size = row
             path = self._folder / logfolder.name(segment)
             yield from entries_of(logfolder.frame_at(path, offset, number, before, first, size), self._key)
+
+
+class _Step:
+    """What is taken up between two commits: frames of one segment."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        (self._secret,) = database.execute("SELECT value FROM secret").fetchone()
+        known = database.execute("SELECT own, direction, number FROM copy")
+        self._copies: Copies = {(own, direction): number for own, direction, number in known}
+        self._known = len(self._copies)  # of them, in the file
+        self._marks: list[bytes] = []
+        self._stamps: list[tuple[int, int, int]] = []
+        self._last: logfolder.Placed | None = None
+        self._segment = self._settled = 0
+        self.path: Path | None = None
+        self.frames: list[tuple[int, int, int, int, bytes, int]] = []
+
+    def take(self, placed: logfolder.Placed, key: LogKey | None) -> int:
+        """The number of message records in it."""
+        if placed.path != self.path:
+            self.path, self._segment = placed.path, logfolder.number_of(placed.path)
+        _, marks, stamps = marks_of(placed, key, self._secret, self._copies)
+        frame, first = placed.frame, placed.first
+        self.frames.append((first, self._segment, frame.offset, frame.number, frame.before, frame.end - frame.offset))
+        self._marks.append(marks)
+        self._stamps += [(one.first, one.last, first) for one in stamps]
+        self._last = placed
+        return len(marks) // MARK.size
+
+    def keep(self) -> None:
+        """Into the file, and no more of it."""
+        if self._last is None or not self.frames:
+            return
+        database = self._database
+        database.executemany("INSERT OR REPLACE INTO frame VALUES (?, ?, ?, ?, ?, ?)", self.frames)
+        database.executemany("INSERT OR REPLACE INTO stamp VALUES (?, ?, ?)", self._stamps)
+        new = list(self._copies.items())[self._known :]
+        database.executemany("INSERT INTO copy VALUES (?, ?, ?)", [(number, *whose) for whose, number in new])
+        self._known += len(new)
+        self._keep_marks()
+        after = self._last.after
+        database.execute("DELETE FROM place")
+        database.execute(
+            "INSERT INTO place VALUES (?, ?, ?, ?, ?)",
+            (after.segment, after.offset, after.link, after.number, after.records),
+        )
+        database.commit()
+        self.frames.clear()
+        self._marks.clear()
+        self._stamps.clear()
+
+    def _keep_marks(self) -> None:
+        """As a run, together with those runs of the segment that are not larger; of earlier segments one run is left."""
+        database, marks, joined = self._database, b"".join(self._marks), []
+        runs = "SELECT number, marks FROM run WHERE segment = ? ORDER BY number DESC"
+        for run, count in database.execute(runs, (self._segment,)).fetchall():
+            if count * MARK.size > len(marks):
+                break
+            marks = _marks_of(database, run) + marks
+            joined.append(run)
+        self._put_run(self._segment, marks, joined)
+        if self._settled == self._segment:
+            return
+        several = "SELECT segment FROM run WHERE segment < ? GROUP BY segment HAVING count(*) > 1"
+        for (segment,) in database.execute(several, (self._segment,)).fetchall():
+            joined = [run for run, _ in database.execute(runs, (segment,))]
+            self._put_run(segment, b"".join([_marks_of(database, run) for run in reversed(joined)]), joined)
+        self._settled = self._segment
+
+    def _put_run(self, segment: int, marks: bytes, instead_of: Sequence[int]) -> None:
+        """A run of these marks, not sorted yet, in place of those it was joined with."""
+        database = self._database
+        _drop_runs(database, instead_of)
+        if not marks:
+            return
+        ordered = in_order(marks)
+        count = len(ordered) // MARK.size
+        # in the place of the newest run: what `find` brings is in the order of runs
+        run = instead_of[0] if instead_of else None
+        run = database.execute("INSERT INTO run VALUES (?, ?, ?)", (run, segment, count)).lastrowid
+        pages = [ordered[at : at + _PAGE] for at in range(0, len(ordered), _PAGE)]
+        database.executemany("INSERT INTO page VALUES (?, ?, ?)", [(run, page[:_PLACE], page) for page in pages])
+
+
+def _marks_of(database: sqlite3.Connection, run: int) -> bytes:
+    return b"".join(
+        [page for (page,) in database.execute("SELECT marks FROM page WHERE run = ? ORDER BY least", (run,))]
+    )
+
+
+def _drop_runs(database: sqlite3.Connection, runs: Sequence[int]) -> None:
+    which = [(run,) for run in runs]
+    database.executemany("DELETE FROM page WHERE run = ?", which)
+    database.executemany("DELETE FROM run WHERE number = ?", which)
+
+
+def _marked(database: sqlite3.Connection, message_id: str) -> Iterator[tuple[int, int, int]]:
+    """Number, size and copy of each record that seems to have this identifier, oldest first."""
+    (secret,) = database.execute("SELECT value FROM secret").fetchone()
+    key = key_of(message_id, secret)
+    wanted = int.from_bytes(key)
+    least, most = key.ljust(_PLACE, b"\0"), key.ljust(_PLACE, b"\xff")
+    for (page,) in database.execute(_LOOK, {"least": least, "most": most}):
+        for found, number, size, copy in MARK.iter_unpack(page):
+            if found == wanted:
+                yield number, size, copy
 
 
 class _Stamps:

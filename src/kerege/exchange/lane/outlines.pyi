@@ -1,0 +1,6 @@
+"""Types of the native module `outlines`."""
+
+def marks(
+    payload: bytes, rows: int, texts: int, end: int, contexts: list[tuple[int, int]], first: int, secret: bytes
+) -> bytes | None: ...
+def in_order(marks: bytes) -> bytes | None: ...
