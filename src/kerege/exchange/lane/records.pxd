@@ -10,5 +10,7 @@ cdef class RecordGroup:
     cdef readonly tuple parts       # Part
     cdef readonly tuple calls       # Call, in the same order
     cdef readonly Py_ssize_t weight # bytes of the signature, the messages and the bodies that are kept
+    cdef readonly bytes result      # in place of a tree: the result file that came
+    cdef readonly tuple chains      # and a chain file of each message
 
 cpdef bytes encode_groups(list groups)

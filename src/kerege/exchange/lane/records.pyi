@@ -17,6 +17,8 @@ class RecordGroup(Sequence[LogRecord]):
     parts: tuple[Part, ...]
     calls: tuple[Call, ...]
     weight: int
+    result: bytes | None
+    chains: tuple[bytes, ...] | None
     def __init__(
         self,
         time: datetime,
@@ -26,6 +28,8 @@ class RecordGroup(Sequence[LogRecord]):
         tree: Batch | None,
         parts: Sequence[Part],
         calls: Sequence[Call],
+        result: bytes | None = None,
+        chains: Sequence[bytes] | None = None,
     ) -> None: ...
     def __len__(self) -> int: ...
     @overload

@@ -20,7 +20,7 @@ from functools import partial
 
 import orjson
 
-from kerege.exchange.batch import TreeChain
+from kerege.exchange.batch import HashChain, TreeChain
 from kerege.exchange.logrecord import COLUMNS, REST, LogRecord, encode_records, microseconds
 from kerege.exchange.logrecord import _LEAVES_PER_CHAIN, ROW
 
@@ -34,7 +34,7 @@ assert ROW.size == ROW_SIZE and ROW.format == "<8I"
 
 cdef Py_ssize_t _LARGEST = 0xFFFFFFFE  # what a row can say of a size
 cdef Py_ssize_t _PER_CHAIN = _LEAVES_PER_CHAIN
-cdef object _dumps = orjson.dumps, _record = LogRecord, _chain = TreeChain, _microseconds = microseconds
+cdef object _dumps = orjson.dumps, _record = LogRecord, _chain = TreeChain, _files = HashChain, _microseconds = microseconds
 cdef int _version = COLUMNS
 cdef str _kind = REST
 
@@ -45,12 +45,16 @@ cdef class RecordGroup:
     tree    a batch.Batch, or None for a signature over one message alone (a tree that is `plain` is the same)
     parts   a Part for each message: `index` is its leaf in the tree; `body_digest` is there where a body is
     calls   a Call for each message, in the same order, with its ids and its way
+    result, chains   in place of a tree: its result file, and a chain file for each message, as they came
 
     Nobody changes the parts, and of the calls what is named here, until the records are durable. Raises ValueError for parts and calls
     that do not go together, and TypeError for something else than these.
     """
 
-    def __init__(self, time, str direction not None, str side not None, bytes signature not None, tree, parts, calls):
+    def __init__(
+        self, time, str direction not None, str side not None, bytes signature not None, tree, parts, calls,
+        bytes result=None, chains=None,
+    ):
         cdef Py_ssize_t at, leaves, weight = PyBytes_GET_SIZE(signature)
         cdef Part part
         cdef Call call
@@ -60,6 +64,11 @@ cdef class RecordGroup:
         self.parts, self.calls = tuple(parts), tuple(calls)
         if PyTuple_GET_SIZE(self.parts) != PyTuple_GET_SIZE(self.calls) or not self.parts:
             raise ValueError("a group of records has one call for each message, and at least one")
+        self.result, self.chains = result, None if chains is None else tuple(chains)
+        if (result is None) != (chains is None) or (chains is not None and tree is not None):
+            raise ValueError("chain files go with their result, and without a tree")
+        if chains is not None and PyTuple_GET_SIZE(self.chains) != PyTuple_GET_SIZE(self.parts):
+            raise ValueError("every message has its chain file")
         leaves = 0 if tree is None else len(tree)
         for at in range(PyTuple_GET_SIZE(self.parts)):
             part, call = self.parts[at], self.calls[at]  # the only place that looks whether they are what they are taken for
@@ -70,6 +79,10 @@ cdef class RecordGroup:
             if tree is not None and part.index >= <size_t>leaves:
                 raise ValueError("a message is no leaf of its tree")
             weight += PyBytes_GET_SIZE(part.content)
+            if chains is not None:
+                if type(self.chains[at]) is not bytes:
+                    raise TypeError("a chain file is bytes")
+                weight += PyBytes_GET_SIZE(<bytes>self.chains[at])
             if _kept(part, call.way):
                 weight += PyBytes_GET_SIZE(part.body)
         self.weight = weight
@@ -106,6 +119,11 @@ cdef class RecordGroup:
     def __repr__(self):
         return f"RecordGroup({self.direction}, {self.side}, {len(self)} records)"
 
+    def _chain_of(self, Py_ssize_t at, Part part):
+        if self.chains is not None:
+            return _files(self.result, self.chains[at])
+        return None if self.tree is None else _chain(self.tree, part.index, partial(_digests, part))
+
     def _one(self, Py_ssize_t at):
         """The record of message `at`, which is there."""
         cdef Part part = <Part>PyTuple_GET_ITEM(self.parts, at)
@@ -121,7 +139,7 @@ cdef class RecordGroup:
             part.content,
             part.body if _kept(part, call.way) else None,
             self.signature,
-            None if self.tree is None else _chain(self.tree, part.index, partial(_digests, part)),
+            self._chain_of(at, part),
             _kind,
             () if part.body is None else (_body_digest(part),),
         )
@@ -176,7 +194,8 @@ cdef class _Heads:
     cdef Py_ssize_t context(self, RecordGroup group, Way way) except -1:
         """The number of the context of a group's messages that go this way."""
         client, service = way.client, way.service
-        key = (id(group.signature), id(group.tree), id(service), id(client), id(group.time), group.direction, group.side)
+        shared = group.tree if group.chains is None else group.result
+        key = (id(group.signature), id(shared), id(service), id(client), id(group.time), group.direction, group.side)
         known = self.contexts.get(key)
         if known is not None:
             return known
@@ -187,11 +206,11 @@ cdef class _Heads:
                 self.trees.append(group.tree)
                 self.here.append(0)
         self.alive.append((client, service))  # as long as their identities stand for them
-        number = len(self.said)
+        number, result = len(self.said), -1 if group.chains is None else self.file(group.result)
         self.said.append(
             (
                 _microseconds(group.time), group.direction, group.side, str(client), str(service), _kind,
-                self.file(group.signature), -1, tree,
+                self.file(group.signature), result, tree,
             )
         )
         self.contexts[key] = number
@@ -244,6 +263,8 @@ cdef bytes _encoded(list groups):
             row += 1
             texts += PyBytes_GET_SIZE(call.message_id) + PyBytes_GET_SIZE(call.request_id)
             blobs += PyBytes_GET_SIZE(part.content)
+            if group.chains is not None:
+                blobs += PyBytes_GET_SIZE(<bytes>PyTuple_GET_ITEM(group.chains, at))
             if part.body is not None:
                 blobs += DIGEST
                 if _kept(part, way):
@@ -287,7 +308,10 @@ cdef bytes _encoded(list groups):
     for group in groups:
         for at in range(PyTuple_GET_SIZE(group.parts)):
             part, call = <Part>PyTuple_GET_ITEM(group.parts, at), <Call>PyTuple_GET_ITEM(group.calls, at)
-            if row >= records or not _put_record(&rows, &text, &blob, of[row], part, call, group.tree is not None):
+            if row >= records or not _put_record(
+                &rows, &text, &blob, of[row], part, call, group.tree is not None,
+                None if group.chains is None else <bytes>PyTuple_GET_ITEM(group.chains, at),
+            ):
                 return None
             row += 1
     if row != records or text.left or blob.left:
@@ -327,7 +351,9 @@ cdef inline bint _ascii(bytes text) noexcept:
     return high < 0x80
 
 
-cdef bint _put_record(_Room* rows, _Room* text, _Room* blob, uint32_t context, Part part, Call call, bint in_tree) noexcept:
+cdef bint _put_record(
+    _Room* rows, _Room* text, _Room* blob, uint32_t context, Part part, Call call, bint in_tree, bytes chain
+) noexcept:
     """One row, its texts and its blobs; False where this is not for a row of this kind."""
     cdef Way way = call.way
     cdef int at
@@ -335,15 +361,16 @@ cdef bint _put_record(_Room* rows, _Room* text, _Room* blob, uint32_t context, P
         return False
     cdef bint kept = _kept(part, way)
     cdef Py_ssize_t content = PyBytes_GET_SIZE(part.content), body = PyBytes_GET_SIZE(part.body) if kept else 0
+    cdef Py_ssize_t file = 0 if chain is None else PyBytes_GET_SIZE(chain)
     if not _ascii(call.message_id) or not _ascii(call.request_id):
         return False  # a row counts characters
-    if content > _LARGEST or body > _LARGEST - 1 or text.left > _LARGEST:
+    if content > _LARGEST or body > _LARGEST - 1 or file > _LARGEST or text.left > _LARGEST:
         return False
     cdef uint32_t numbers[FIELDS]
     numbers[0], numbers[1] = context, part.index if in_tree else 0
     numbers[2], numbers[3] = <uint32_t>PyBytes_GET_SIZE(call.message_id), <uint32_t>PyBytes_GET_SIZE(call.request_id)
     numbers[4], numbers[5] = <uint32_t>content, <uint32_t>(body + 1) if kept else 0
-    numbers[6], numbers[7] = 0, 0 if part.body is None else 1
+    numbers[6], numbers[7] = <uint32_t>file, 0 if part.body is None else 1
     for at in range(FIELDS):
         _put_number(rows.at + 4 * at, numbers[at])
     rows.at += ROW_SIZE
@@ -351,6 +378,8 @@ cdef bint _put_record(_Room* rows, _Room* text, _Room* blob, uint32_t context, P
     if not _put(text, call.message_id) or not _put(text, call.request_id) or not _put(blob, part.content):
         return False
     if kept and not _put(blob, part.body):
+        return False
+    if file and not _put(blob, chain):
         return False
     return part.body is None or (
         part.body_digest is not None and PyBytes_GET_SIZE(part.body_digest) == DIGEST and _put(blob, part.body_digest)
