@@ -21,6 +21,8 @@ from kerege.exchange.ids import MemberId
 from kerege.exchange.linkmessages import Group
 from kerege.exchange.xades_verify import SignatureFacts, verify, verify_batch
 
+# OCSP answers, certificate and extra certificates, as the very objects; the member, and from when until when that holds
+_Recent = tuple[tuple[bytes, ...], x509.Certificate, tuple[x509.Certificate, ...], MemberId, datetime, datetime]
 _MOST_REMEMBERED = 4096
 _MOST_RECENT = 512
 
@@ -31,7 +33,7 @@ class Trust:
 
     shared: SharedParameters
     verify_next_update: bool = True
-    _recent: dict[int, tuple[SignatureFacts, MemberId, datetime, datetime]] = field(default_factory=dict)
+    _recent: dict[int, _Recent] = field(default_factory=dict)
     _signers: dict[tuple[bytes, tuple[bytes, ...]], tuple[MemberId, datetime, datetime]] = field(default_factory=dict)
     _auth: dict[tuple[bytes, bytes], tuple[datetime, datetime]] = field(default_factory=dict)
 
@@ -89,13 +91,21 @@ class Trust:
 
         now   the moment that counts: of a signature with a time-stamp, the stamp's
         """
-        recent = self._recent.get(id(facts))  # the messages of one batch share one object
-        if recent is not None and recent[0] is facts and recent[2] <= now <= recent[3]:
-            return recent[1]
+        # the messages of one batch share their facts, and the batches of one signer what is known of its documents
+        answers, certificate, extra = facts.ocsp_responses, facts.certificate, facts.extra_certificates
+        recent = self._recent.get(id(answers))
+        if (
+            recent is not None
+            and recent[0] is answers
+            and recent[1] is certificate
+            and recent[2] is extra
+            and recent[4] <= now <= recent[5]
+        ):
+            return recent[3]
         member, since, until = self._signer(facts, now)
         if len(self._recent) >= _MOST_RECENT:
             self._recent.clear()
-        self._recent[id(facts)] = (facts, member, since, until)
+        self._recent[id(answers)] = (answers, certificate, extra, member, since, until)
         return member
 
     def _signer(self, facts: SignatureFacts, now: datetime) -> tuple[MemberId, datetime, datetime]:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
 from cryptography import x509
@@ -93,6 +94,25 @@ INFO_START: Final = b"<ds:SignedInfo" + NAMESPACES
 PROPERTIES_START: Final = b"<xades:SignedProperties" + NAMESPACES
 
 
+class _Pieces(NamedTuple):
+    """What one signer's documents over one kind of file have in common: all but four fields.
+
+    The canonical SignedInfo is `info`, a digest, `between`, the digest of the signed properties, `info_end`; the canonical
+    SignedProperties are `properties`, the signing time, `properties_end`; the document is `head`, a digest, `between`, the other,
+    `to_value`, the signature value, `to_time`, the signing time, `tail`.
+    """
+
+    info: bytes
+    between: bytes
+    info_end: bytes
+    properties: bytes
+    properties_end: bytes
+    head: bytes
+    to_value: bytes
+    to_time: bytes
+    tail: bytes
+
+
 class Signed:
     """A signature over one message: the XML, and the hash chain when there is one (attachments, or a batch), made when looked at.
 
@@ -143,11 +163,12 @@ class Signer:
         self._intermediates = _certificate_values(intermediates)
         self._parts = PartsStyle(certificate) if style == "parts" else None
         self._ocsp: bytes | None = None
+        self._pieces: dict[bytes, _Pieces] = {}  # by what the signature covers; as long as the answers stay
 
     def with_ocsp(self, responses: Sequence[bytes]) -> None:
         """Use these DER OCSP answers from now on."""
         values = (OCSP_VALUE % (i, base64.b64encode(der)) for i, der in enumerate(responses, 1))
-        self._ocsp = b"".join(values) or None
+        self._ocsp, self._pieces = b"".join(values) or None, {}
 
     @property
     def ready(self) -> bool:
@@ -184,13 +205,36 @@ class Signer:
         return self._xml(b"/sig-hashchainresult.xml", digest, b"application/hash-chain-result", now)
 
     def _xml(self, uri: bytes, digest: bytes, media_type: bytes, now: datetime) -> bytes:
-        ocsp = self._answers()
-        time = now.strftime("%Y-%m-%dT%H:%M:%S.").encode() + b"%03dZ" % (now.microsecond // 1000)
-        properties = SIGNED_PROPERTIES % (time, self._certificate_digest, self._issuer, self._serial, media_type)
-        properties_digest = base64.b64encode(hashlib.sha512(PROPERTIES_START + properties).digest())
-        info = SIGNED_INFO % (self.method.encode(), uri, base64.b64encode(digest), properties_digest)
-        value = base64.b64encode(self.sign_bytes(INFO_START + info))
-        return DOCUMENT % (info, value, self._certificate, properties, self._intermediates, ocsp)
+        own = self._pieces.get(uri) or self._prepare(uri, media_type)
+        time = now.isoformat(timespec="milliseconds")[:23].encode() + b"Z"
+        properties = hashlib.sha512(b"".join((own.properties, time, own.properties_end))).digest()
+        written, over = b2a_base64(digest, newline=False), b2a_base64(properties, newline=False)
+        info = b"".join((own.info, written, own.between, over, own.info_end))
+        value = b2a_base64(self._key.sign_bytes(info), newline=False)
+        return b"".join((own.head, written, own.between, over, own.to_value, value, own.to_time, time, own.tail))
+
+    def _prepare(self, uri: bytes, media_type: bytes) -> _Pieces:
+        """The templates taken apart, with all filled in but the digests, the signature value and the time."""
+        kept, ocsp = self._pieces, self._answers()  # in this order: answers that come meanwhile begin another dict
+        before_time, *names, last = SIGNED_PROPERTIES.split(b"%b")
+        filled = (self._certificate_digest, self._issuer, self._serial, media_type)
+        after_time = b"".join([piece + name for piece, name in zip(names, filled, strict=True)]) + last
+        before_method, before_uri, before_digest, between, after_info = SIGNED_INFO.split(b"%b")
+        before_digest = before_method + self.method.encode() + before_uri + uri + before_digest
+        head, to_value, to_certificate, to_properties, to_more, to_ocsp, end = DOCUMENT.split(b"%b")
+        made = _Pieces(
+            info=INFO_START + before_digest,
+            between=between,
+            info_end=after_info,
+            properties=PROPERTIES_START + before_time,
+            properties_end=after_time,
+            head=head + before_digest,
+            to_value=after_info + to_value,
+            to_time=to_certificate + self._certificate + to_properties + before_time,
+            tail=b"".join((after_time, to_more, self._intermediates, to_ocsp, ocsp, end)),
+        )
+        kept[uri] = made
+        return made
 
     def _parts_xml(self, style: PartsStyle, digests: Sequence[bytes], now: datetime) -> bytes:
         ocsp = self._answers()

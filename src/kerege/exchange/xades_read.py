@@ -44,6 +44,7 @@ _HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {
     "384": hashes.SHA384(),
     "512": hashes.SHA512(),
 }
+_PKCS1: Final = padding.PKCS1v15()
 _METHOD: Final = re.compile(
     r"http://www\.w3\.org/(?:2001/04/xmldsig-more#(?P<kind>rsa|ecdsa)-sha(?P<size>256|384|512)"
     r"|2007/05/xmldsig-more#sha(?P<pss>256|384|512)-rsa-MGF1)\Z"
@@ -126,23 +127,29 @@ def signing_time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def check_value(certificate: x509.Certificate, method: str, data: bytes, value: bytes) -> None:
+@lru_cache(maxsize=64)
+def _method(method: str) -> tuple[str, hashes.HashAlgorithm]:
+    """The kind of signature ("rsa", "pss" or "ecdsa") and its digest. Raises SignatureInvalid."""
     match = _METHOD.match(method)
     if match is None:
         raise SignatureInvalid(check="algorithm", reason="the signature method is not one that is accepted")
+    return ("pss", _HASHES[match["pss"]]) if match["pss"] else (match["kind"], _HASHES[match["size"]])
+
+
+def check_value(certificate: x509.Certificate, method: str, data: bytes, value: bytes) -> None:
+    kind, algorithm = _method(method)
     key = certificate.public_key()
     try:
-        if match["pss"] and isinstance(key, rsa.RSAPublicKey):
-            algorithm = _HASHES[match["pss"]]
+        if kind == "rsa" and isinstance(key, rsa.RSAPublicKey):
+            key.verify(value, data, _PKCS1, algorithm)
+        elif kind == "pss" and isinstance(key, rsa.RSAPublicKey):
             key.verify(value, data, padding.PSS(padding.MGF1(algorithm), algorithm.digest_size), algorithm)
-        elif match["kind"] == "rsa" and isinstance(key, rsa.RSAPublicKey):
-            key.verify(value, data, padding.PKCS1v15(), _HASHES[match["size"]])
-        elif match["kind"] == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
+        elif kind == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
             half = (key.curve.key_size + 7) // 8
             if len(value) != 2 * half:
                 raise InvalidSignature
             pair = encode_dss_signature(int.from_bytes(value[:half], "big"), int.from_bytes(value[half:], "big"))
-            key.verify(pair, data, ec.ECDSA(_HASHES[match["size"]]))
+            key.verify(pair, data, ec.ECDSA(algorithm))
         else:
             raise SignatureInvalid(check="algorithm", reason="the signature method does not fit the certificate's key")
     except InvalidSignature:

@@ -1,7 +1,8 @@
 """Signatures, the checking: who signed which bytes, from the XML alone. Whether the signer may be believed is `certs`' affair.
 
-Two readers with one result. The quick one recognises the exact form `xades` writes, to the last byte that is not base64, and
-needs no XML parser; anything else goes through `xades_read`.
+Readers with one result. The quick one recognises the exact form `xades` writes, to the last byte that is not base64, and
+needs no XML parser; anything else goes through `xades_read`. What differs from a document that held in nothing but the fields that
+always differ is read by `xades_forms`.
 
 What a signature that holds says does not depend on the message it came with, so it is remembered by the signature's very bytes: the
 messages of a batch cost one public-key operation together. Whether the signature covers *this* message is checked each time.
@@ -19,7 +20,7 @@ from xml.sax.saxutils import escape
 
 from cryptography import x509
 
-from kerege.exchange import hashchain, xades
+from kerege.exchange import hashchain, xades, xades_forms
 from kerege.exchange.batch import Batch
 from kerege.exchange.errors import SignatureInvalid, SignatureMalformed
 from kerege.exchange.hashchain import Digest, HashChain
@@ -117,6 +118,32 @@ def _parse_ours(match: re.Match[bytes]) -> Parsed | None:
     return Parsed(((match["uri"].decode(), hashchain.SHA512, plain_base64(match["digest"])),), facts)
 
 
+_FORMS: Final = xades_forms.Forms()
+
+
+def _like_one_before(xml: bytes) -> Parsed | None:
+    """What a document says that differs from one that held in the fields that must; None when it has to be read."""
+    form = _FORMS.find(xml)
+    return None if form is None else form.read(xml, xades.INFO_START, xades.PROPERTIES_START, check_value)
+
+
+def _keep_form(xml: bytes, match: re.Match[bytes], parsed: Parsed) -> None:
+    """Remember a document that held, for those that will be like it."""
+    digest, properties_digest, time = match.span("digest"), match.span("properties_digest"), match.span("time")
+    if xades_forms.usual(digest, properties_digest, time):
+        form = xades_forms.Form(
+            xml,
+            parsed,
+            info=match.span("info"),
+            digest=digest,
+            properties_digest=properties_digest,
+            value=match.span("value"),
+            properties=match.span("properties"),
+            time=time,
+        )
+        _FORMS.keep(xml, form)
+
+
 def verify(
     xml: bytes,
     message: bytes | Digest,
@@ -162,7 +189,7 @@ def verify_batch(xml: bytes, batch: Batch) -> SignatureFacts:
     if held is not None and held[0] is xml:
         assert isinstance(held[1], SignatureFacts)
         return held[1]
-    parsed = _read(xml)
+    parsed = _like_one_before(xml) or _read(xml)  # hardly ever the very same again: `held` has it then
     uri, algorithm, digest = parsed.references[0]
     if len(parsed.references) != 1 or uri != hashchain.RESULT_URI or batch.plain:
         raise SignatureInvalid(check="reference", reason="it does not cover a hash chain")
@@ -174,8 +201,15 @@ def verify_batch(xml: bytes, batch: Batch) -> SignatureFacts:
 @remembered(256, 32 * 1024)
 def _read(xml: bytes) -> Parsed:
     """What a signature says, once it has been seen to hold; one that does not hold raises, and is not remembered."""
+    known = _like_one_before(xml)
+    if known is not None:
+        return known
     match = _OURS.fullmatch(xml)
-    return (_parse_ours(match) if match else None) or parse_full(xml)
+    parsed = None if match is None else _parse_ours(match)
+    if match is None or parsed is None:
+        return parse_full(xml)
+    _keep_form(xml, match, parsed)
+    return parsed
 
 
 def _inputs(message: bytes | Digest, attachments: Sequence[bytes | Digest]) -> dict[str, bytes | Digest]:
