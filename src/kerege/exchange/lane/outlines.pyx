@@ -14,6 +14,8 @@ cdef extern from "outlines_marks.h":
         MARK_BYTES
         SECRET_BYTES
     uint64_t marks_key(const uint8_t* secret, const uint8_t* data, size_t size) noexcept nogil
+    bint marks_ascii(const uint8_t* data, size_t size) noexcept nogil
+    void marks_put(uint8_t* to, uint64_t key, uint64_t number, uint32_t size, uint32_t copy) noexcept nogil
     int marks_sort(const uint8_t* source, uint8_t* to, size_t count) noexcept nogil
 
 cdef enum:
@@ -29,21 +31,6 @@ cdef struct _Shared:
 
 cdef inline uint32_t _number(const uint8_t* at) noexcept nogil:
     return at[0] | <uint32_t>at[1] << 8 | <uint32_t>at[2] << 16 | <uint32_t>at[3] << 24
-
-
-cdef inline void _put(uint8_t* to, uint64_t value, int size) noexcept nogil:
-    """Big-endian."""
-    cdef int at
-    for at in range(size):
-        to[at] = <uint8_t>(value >> (8 * (size - 1 - at)))
-
-
-cdef inline bint _ascii(const uint8_t* data, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t at
-    cdef uint8_t high = 0
-    for at in range(size):
-        high |= data[at]
-    return high < 0x80
 
 
 def marks(
@@ -68,7 +55,7 @@ def marks(
         return None
     cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(payload)
     cdef const uint8_t* key = <const uint8_t*>PyBytes_AS_STRING(secret)
-    if not _ascii(data + texts, end - texts):
+    if not marks_ascii(data + texts, end - texts):
         return None
     cdef _Shared* shared = <_Shared*>PyMem_Malloc(known * sizeof(_Shared))
     if shared == NULL:
@@ -101,10 +88,8 @@ cdef bint _fill(
             return False
         body = _number(row + 20)
         size = <uint64_t>_number(row + 16) + (body - 1 if body else 0) + shared[context].signature
-        _put(to, marks_key(secret, text, identifier), 8)
-        _put(to + 8, first + at, 8)
-        _put(to + 16, size if size < _LARGEST else _LARGEST, 4)
-        _put(to + 20, shared[context].copy, 4)
+        size = size if size < _LARGEST else _LARGEST
+        marks_put(to, marks_key(secret, text, identifier), first + at, <uint32_t>size, shared[context].copy)
         text += both
         left -= both
         row += ROW_SIZE

@@ -1,6 +1,7 @@
 /* Keys of message identifiers and the sorting of marks: see outlines.pyx. */
 #include "outlines_marks.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,15 +25,15 @@ static const uint8_t ORDER[12][16] = {
 };
 
 static inline uint64_t little(const uint8_t *at) {
-    uint64_t value = 0;
-    for (int byte = 7; byte >= 0; byte--) value = value << 8 | at[byte];
-    return value;
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return le64toh(value);
 }
 
 static inline uint64_t big(const uint8_t *at) {
-    uint64_t value = 0;
-    for (int byte = 0; byte < 8; byte++) value = value << 8 | at[byte];
-    return value;
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return be64toh(value);
 }
 
 static inline uint64_t right(uint64_t value, int bits) { return value >> bits | value << (64 - bits); }
@@ -71,7 +72,7 @@ static void compress(uint64_t h[8], const uint8_t block[BLOCK], uint64_t so_far,
 }
 
 uint64_t marks_key(const uint8_t secret[SECRET_BYTES], const uint8_t *data, size_t size) {
-    uint64_t h[8], so_far = 0, key = 0;
+    uint64_t h[8], so_far = 0;
     uint8_t block[BLOCK];
     memcpy(h, START, sizeof h);
     h[0] ^= 0x01010008u; /* 8 bytes of digest, no key, one node */
@@ -85,8 +86,25 @@ uint64_t marks_key(const uint8_t secret[SECRET_BYTES], const uint8_t *data, size
     memset(block, 0, sizeof block);
     if (size) memcpy(block, data, size);
     compress(h, block, so_far + size, 1);
-    for (int byte = 0; byte < 8; byte++) key = key << 8 | ((h[0] >> (8 * byte)) & 255);
-    return key;
+    return __builtin_bswap64(h[0]);
+}
+
+int marks_ascii(const uint8_t *data, size_t size) {
+    uint64_t high = 0, word;
+    for (; size >= sizeof word; data += sizeof word, size -= sizeof word) {
+        memcpy(&word, data, sizeof word);
+        high |= word;
+    }
+    for (; size; size--) high |= *data++;
+    return (high & 0x8080808080808080u) == 0;
+}
+
+void marks_put(uint8_t to[MARK_BYTES], uint64_t key, uint64_t number, uint32_t size, uint32_t copy) {
+    key = htobe64(key), number = htobe64(number), size = htobe32(size), copy = htobe32(copy);
+    memcpy(to, &key, 8);
+    memcpy(to + 8, &number, 8);
+    memcpy(to + 16, &size, 4);
+    memcpy(to + 20, &copy, 4);
 }
 
 static int by_place(const void *one, const void *other) { return memcmp(one, other, MARK_BYTES); }
