@@ -76,6 +76,9 @@ def core_of(folder: Path, monitor: Monitor, certificate: Any, **changes: Any) ->
         "revocation": SimpleNamespace(auth_until=NOW + timedelta(seconds=200), problem=None),
         "background": {},
         "translation": SimpleNamespace(problem=None),
+        "lane": SimpleNamespace(
+            clients=SimpleNamespace(calls=40, batches=4), agencies=SimpleNamespace(calls=30, batches=2)
+        ),
         "contracting": SimpleNamespace(counts=None, originals=SimpleNamespace(problem=None)),
     }
     return SimpleNamespace(**(parts | changes))
@@ -118,6 +121,7 @@ def test_what_ends_and_what_waits_is_scraped_in_seconds_and_counts(tmp_path: Pat
     assert told[("kerege_ocsp_expires_seconds", str(EDU), "signing")] == 300
     assert told[("kerege_ocsp_expires_seconds", str(EDU), "authentication")] == 200
     assert told[("kerege_certificate_expires_seconds", str(EDU), "signing")] > 0
+    assert (told[("kerege_lane_calls_total", "client")], told[("kerege_lane_batches_total", "producer")]) == (40, 2)
     assert (told[("kerege_log_records_total",)], told[("kerege_log_waiting",)]) == (7, 2)
     assert told[("kerege_disk_free_bytes", "log")] > 0
     assert ("kerege_log_oldest_unstamped_seconds",) not in told

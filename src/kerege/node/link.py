@@ -247,8 +247,8 @@ class LinkProtocol(asyncio.Protocol, ABC):
         raise NotImplementedError  # an end that asks for them takes them
 
     def use_lane(self) -> None:
-        """Small REST messages come to `take_lane` from now on."""
-        self._decoder.lane = True
+        """Small REST messages come to `take_lane` from now on; not where the limits may refuse one (`check_size`)."""
+        self._decoder.lane = self._limits.body >= INLINE
 
     def keep(self, work: Coroutine[None, None, None]) -> None:
         """Do this to its end, although the connection ends: log records."""

@@ -265,8 +265,9 @@ class Link(LinkProtocol):
         if self._calls.pop(call.stream, None) is not None:
             self.drop_bodies(call.stream)
             if self._lane is not None and not isinstance(call, Call):
-                call = self._lane.python(call)
-            call.fail(problem)
+                self._lane.fail(call, problem)
+            else:
+                call.fail(problem)
             if not self.alive:
                 self._drained()
 

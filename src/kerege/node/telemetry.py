@@ -55,6 +55,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._exchanges()
+        yield from self._native()
         yield from self._log()
         yield from self._ends()
         yield from self._contracts()
@@ -100,6 +101,22 @@ class Metrics(Collector):
         for (side, code), count in sorted(totals.by_fault.items()):
             faults.add_metric((side.lower(), code), count)
         yield faults
+
+    def _native(self) -> Iterator[Metric]:
+        lane = self._core.lane
+        if lane is None:
+            return
+        calls = CounterMetricFamily(
+            "kerege_lane_calls", "Calls answered by the native path from beginning to end.", labels=("side",)
+        )
+        batches = CounterMetricFamily(
+            "kerege_lane_batches", "Batches they went in; calls by batches is how large those are.", labels=("side",)
+        )
+        for side, port in (("client", lane.clients), ("producer", lane.agencies)):
+            calls.add_metric((side,), port.calls)
+            batches.add_metric((side,), port.batches)
+        yield calls
+        yield batches
 
     def _log(self) -> Iterator[Metric]:
         log, now = self._core.log, self._core.clock()

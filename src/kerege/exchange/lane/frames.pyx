@@ -22,6 +22,7 @@ cdef enum:
     MESSAGE = 15      # _MESSAGE: stream, kind, leaf, content, headers, attachments
     ATTACHMENT = 11   # _ATTACHMENT: flags, headers, body
     LARGEST_BODY = 64 * 1024   # a larger one is announced (`node.link_bodies`), or the Python reader refuses it
+    LARGEST_CONTENT = 64 * 1024  # so is a larger signed content, which may be beyond a node's limit
     FIELD = 6         # _FIELD: name, value
     NAME = 23         # x-original-content-type
     SHA512 = 64
@@ -265,6 +266,8 @@ cdef Py_ssize_t _messages(LaneGroup group, int here, const unsigned char* start,
         if kind > 1 or kind != first or attachments > 1 or not before < leaf < group.size:
             return -1
         before = leaf
+        if content_size > LARGEST_CONTENT:
+            return -1
         if end - at < headers_size or end - at - headers_size < content_size:
             return -1
         part = Part.__new__(Part)

@@ -37,6 +37,7 @@ class Agencies:
         self._loop = asyncio.get_running_loop()
         self._port = AgencyPort(self._answered, self._failed, self._odd, INLINE + _HEAD)
         self._tasks: set[asyncio.Task[None]] = set()
+        self.calls = self.batches = 0  # answered by the native path, and in how many goes
         self._loop.add_reader(self._port.fileno(), self._port.drain)
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
@@ -50,13 +51,13 @@ class Agencies:
         self._port.forget_idle()
 
     def _sweep(self) -> None:
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)  # whatever happens now
         self._port.sweep(time.monotonic())
-        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def place(self, service: Service) -> Place | None:
         """Where the native path asks for it; None where it does not."""
         place = self._agency.place(service)
-        return None if place.secure else place
+        return None if place.secure or not (place.path.isascii() and place.netloc.isascii()) else place
 
     def ask(self, calls: list[Call]) -> None:
         """Calls whose requests are logged; each call's end is told of its answer, or of what failed."""
@@ -89,6 +90,9 @@ class Agencies:
             return
         except OSError as problem:
             call.end.refused(call, self._unreached(service, problem.strerror or "the connection failed"))
+            return
+        except Exception as problem:  # noqa: BLE001 - whoever waits is told
+            call.end.refused(call, problem)
             return
         where, wait = (place.host, place.port), service.timeout_seconds
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("kerege.node.link")
 _MOST_WAYS: Final = 4096
+_LONGEST_WAY: Final = timedelta(seconds=2)  # more than an admission holds
 
 
 class Answering:
@@ -59,15 +60,18 @@ class Answering:
         if picture is None or peer is None or group.kind != REQUESTS or not link.takes_calls:
             self._slowly(group, [part.stream for part in group.parts])
             return
+        streams = {part.stream for part in group.parts}
+        if len(streams) != len(group.parts) or not link.under_way.keys().isdisjoint(streams):
+            self._slowly(group, list(streams))  # a stream is used for two calls at once: the end of the link
+            return
         digest.digest_parts(group.parts)
-        under_way, read = link.under_way, restlines.read_request
+        read = restlines.read_request
         ways: dict[tuple[bytes, bytes, str], Way | None] = {}
         calls: list[Call] = []
         others: list[int] = []
-        seen: set[int] = set()
         for part in group.parts:
             stream, call = part.stream, Call()
-            if stream in under_way or stream in seen or not read(part, call):
+            if not read(part, call):
                 others.append(stream)
                 continue
             key = call.service_raw, call.client_raw, call.verb
@@ -77,12 +81,11 @@ class Answering:
             if way is None or (way.more is not None and not self._may(way, call, picture, now)):
                 others.append(stream)
                 continue
-            seen.add(stream)
             call.way, call.stream, call.end, call.request_in = way, stream, self, moment
             calls.append(call)
         if others:
             self._slowly(group, others)
-        if calls and link.open:
+        if calls and link.open:  # the others may have ended it
             self._accepted(group, calls, peer, picture, now)
 
     def _peer(self, now: datetime) -> tuple[Picture | None, Peer | None]:
@@ -146,7 +149,11 @@ class Answering:
             contract = picture.rules.contract_for(asked.service, asked.path, asked.method)
             known = contract is None or contract.at != PROVIDER
             if known and not way.decided.any_path:
-                known = self._core.rights.decide(asked, picture, now).allowed
+                decision = self._core.rights.decide(asked, picture, now)
+                known = decision.allowed
+                ends = None if decision.right is None else decision.right.valid_until
+                if ends is not None and ends - now < _LONGEST_WAY:
+                    return known
             if len(way.more) >= _MOST_WAYS:
                 way.more.clear()
             way.more[call.path] = known
@@ -237,6 +244,8 @@ class Answering:
 
     def sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
         link, core = self._link, self._core
+        self._agencies.calls += len(parcel.calls)
+        self._agencies.batches += 1
         for data in encoded(signature, parcel.parts, ANSWERS, tree, link.frame_limits):
             link.write(data)
         moment = core.milliseconds()

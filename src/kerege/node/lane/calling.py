@@ -71,23 +71,29 @@ class Calling:
         for call in parcel.calls:
             self._link.fail_call(call, problem)
 
+    def fail(self, call: Call, problem: Exception) -> None:
+        """A call of the link's that is no longer among them."""
+        self._clients.fail(call, problem)
+
     # --- in ---
 
     def take(self, group: LaneGroup) -> None:
         """Answers under one signature."""
         link, core = self._link, self._core
         digest.digest_parts(group.parts)
-        waiting, calls, found = link.calls, [], []
+        waiting = link.calls
+        calls: list[Call] = []
+        found: list[Part] = []
         for part in group.parts:
             call = waiting.get(part.stream)
-            if call.__class__ is Call and not call.answered:
+            if call.__class__ is Call and not call.answered and call.answer is None:
                 calls.append(call)
                 found.append(part)
         digest.request_hashes(calls)
         good: list[Call] = []
         read = restlines.read_answer
         for call, part in zip(calls, found, strict=True):
-            if read(part, call):
+            if call.answer is None and read(part, call):  # a second answer in the group is no answer
                 good.append(call)
         if group.kind != ANSWERS:
             good = []

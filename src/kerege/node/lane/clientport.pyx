@@ -289,6 +289,10 @@ cdef class ClientPort(Watch):
         if problem is not None:
             raise problem
 
+    def waits(self, Call call not None):
+        """Whether this very request is under way on its connection and has no answer yet."""
+        return self.asker(call) is not None
+
     def respond(self, ClientConnection connection not None, bytes data not None, bint keep):
         """Write a whole HTTP response for the request under way, and close after it where it is not to be kept.
 

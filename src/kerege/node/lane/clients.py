@@ -62,26 +62,41 @@ class Clients:
         self._ways: dict[tuple[bytes, bytes], Way] = {}
         self._guests: dict[ClientConnection, Guest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._budget: BodyBudget | None = None  # of the listener that came last
+        self._counted = 0  # bytes of it that stand for what the port holds
+        self.calls = self.batches = 0  # answered by the native path, and in how many goes
         self._loop.add_reader(self._port.fileno(), self._port.drain)
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def adopt(self, descriptor: int, address: str, guest: Guest) -> ClientConnection:
         """Take over a connected socket of a plain HTTP client."""
-        self._port.most_held = guest.budget.limit - guest.budget.used
+        self._share(guest.budget)
         connection = self._port.adopt(descriptor, address, self._lost)
         self._guests[connection] = guest
         return connection
+
+    def _share(self, budget: BodyBudget | None) -> None:
+        """What the port holds and what the HTTP server holds of bodies come out of one budget."""
+        if budget is not self._budget:
+            if self._budget is not None:
+                self._budget.used -= self._counted
+            self._budget, self._counted = budget, 0
+        if budget is not None:
+            held = self._port.held
+            others = budget.used - self._counted
+            budget.used, self._counted = others + held, held
+            self._port.most_held = budget.limit - others
 
     def close(self) -> None:
         self._sweeper.cancel()
         self._loop.remove_reader(self._port.fileno())
         self._port.close()
+        self._share(None)
 
     def _sweep(self) -> None:
-        self._port.sweep(time.monotonic())
-        for guest in set(self._guests.values()):
-            self._port.most_held = guest.budget.limit - guest.budget.used
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+        self._share(self._budget)
+        self._port.sweep(time.monotonic())
 
     def _lost(self, connection: ClientConnection) -> None:
         guest = self._guests.pop(connection, None)
@@ -90,13 +105,14 @@ class Clients:
 
     def _odd(self, connection: ClientConnection, descriptor: int, data: bytes) -> None:
         """Not the simplest HTTP: the HTTP server reads on."""
+        self._share(self._budget)
         self._guests.pop(connection).hand_over(connection, descriptor, data)
 
     # --- calls ---
 
     def _take(self, calls: list[Call], others: list[Call]) -> None:
         most = self._core.config.limits.body
-        if most < INLINE:
+        if most < self._port.largest:
             calls = [call for call in calls if self._within(call, call.request.body, most)]
             others = [call for call in others if self._within(call, call.more, most)]
         for call in others:
@@ -104,7 +120,11 @@ class Clients:
         if not calls:
             return
         core = self._core
-        core_open = core.sealing.together and core.plans and core.keeper.picture is not None
+        if not core.sealing.together or not core.plans:
+            for call in calls:
+                self._long(call, self._consumer.handle)
+            return
+        core_open = core.keeper.picture is not None
         try:
             core.log.check_open_now()
         except KeregeError:
@@ -118,6 +138,9 @@ class Clients:
                 way = ways[key] = self._way(key)
             if way is None or (way.more and not self._no_contract(way, call)):
                 self._long(call, self._consumer.long)
+                continue
+            if not self._takes(way.decided):
+                self._long(call, self._consumer.handle)
                 continue
             call.way = way
             batches.setdefault(id(way.decided.link), []).append(call)
@@ -145,7 +168,7 @@ class Clients:
                 return None
         picture = core.keeper.picture
         plan = core.plans.of(way.client, way.service, picture, core.config)
-        if plan is None or picture is None or not self._takes(plan):
+        if plan is None or picture is None:
             self._ways.pop(key, None)
             return None
         if way.decided is not plan:  # another way: calls under way keep the one they began by
@@ -175,7 +198,12 @@ class Clients:
     def answer(self, calls: list[Call]) -> None:
         """Give the clients answers that are verified and logged."""
         core = self._core
-        self._port.answer(calls)
+        try:
+            self._port.answer(calls)
+        except Exception:  # noqa: BLE001 - one connection's trouble; the others' answers are out, and all are noted
+            _LOG.exception("an answer could not be given")
+        self.calls += len(calls)
+        self.batches += 1
         moment = core.milliseconds()
         by_server: dict[int, list[Call]] = {}
         for call in calls:
@@ -203,6 +231,14 @@ class Clients:
         made = Quick(core, asked_of(request, decision_path(request.path)), message, extras, exchange, later, accept)
         made.stream, made.deadline, made.answered = call.stream, call.deadline, call.answered
         return made
+
+    def fail(self, call: Call, problem: Exception) -> None:
+        """Give its client the refusal, as the Python path words it; a client that cannot be told loses its connection."""
+        try:
+            self.python(call).fail(problem)
+        except Exception:  # noqa: BLE001 - nobody may be left waiting, and the others are still to be told
+            _LOG.exception("a refusal could not be given")
+            call.end.drop()
 
     def _long(self, call: Call, handler: Callable[[HttpRequest], Any]) -> None:
         """As the HTTP server would hand the request over."""
@@ -237,6 +273,9 @@ class Clients:
 
     def _give(self, call: Call, response: HttpResponse, *, keep: bool = True) -> None:
         connection, head = call.end, call.verb == "HEAD"
+        if not self._port.waits(call):  # the client is gone
+            close_all(response.body)
+            return
         keep = keep and not connection.stopping
         body = response.body
         if not isinstance(body, bytes) or len(body) > PROGRESS:
