@@ -4,6 +4,7 @@ import hashlib
 import struct
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from kerege.exchange.batch import batch
 from kerege.exchange.ids import ClientId, DataServiceId
-from kerege.exchange.logoutline import Outline, outlines
+from kerege.exchange.logoutline import Outline, outlines, signed
 from kerege.exchange.logrecord import LogRecord, StampRecord, decode, encode_records
 
 CLIENTS = [ClientId.parse(f"KG/GOV/70000003/{name}") for name in ("admission", "emis")]
@@ -52,6 +53,23 @@ def test_outlines_are_what_decoding_gives(records: list[LogRecord], together: bo
         records = [replace(r, chain=tree.hash_chain(at)) for at, r in enumerate(records)]
     payload = encode_records(records)
     assert outlines(payload) == [of(r) for r in decode(payload) if isinstance(r, LogRecord)] == [of(r) for r in records]
+
+
+@settings(max_examples=60, deadline=None)
+@given(records=st.lists(plain, min_size=1, max_size=12), first=st.integers(0, 2**40))
+def test_what_signs_the_records_is_what_decoding_gives(records: list[LogRecord], first: int) -> None:
+    payload = encode_records(records)
+    count, found = signed(payload, first)
+    assert count == len(records)
+    each = [(number, one.signature) for one in found for number in range(one.first, one.last + 1)]
+    assert each == [(n, r.signature) for n, r in enumerate(decode(payload), first) if isinstance(r, LogRecord)]
+    shared = sum(one.signature is not other.signature for one, other in pairwise(records))
+    assert len(found) <= 1 + shared
+
+
+def test_a_time_stamp_is_signed_by_nobody_here() -> None:
+    stamp = StampRecord(NOW, "tsa", 0, 3, b"token", b"<result/>", (bytes(64),))
+    assert signed(stamp.encode(), 7) == (1, [])
 
 
 def test_a_time_stamp_is_itself() -> None:

@@ -29,6 +29,23 @@ def test_records_of_one_signature_are_one_leaf() -> None:
     assert batch.result == tschain.Tree(batch.leaves).result
 
 
+def test_what_the_log_says_of_its_signatures_gives_the_batch_its_records_give(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path)
+    signatures = [b"<signature %d/>" % n for n in range(4)]
+    records = [entry(n, signatures[n // 3]).record for n in range(12)]
+    writer.append_records([one for one in records[:5] if isinstance(one, LogRecord)])
+    first = stamping.next_batch(messagelog.entries(tmp_path))
+    assert first is not None
+    writer.append_stamp(first.record(b"token", Stamp(NOW, "TSA")))
+    writer.append_records([one for one in records[5:] if isinstance(one, LogRecord)])
+    writer.close()
+    for begin in range(14):
+        for most in (1, 2, 3, 100):
+            made = stamping.next_batch(messagelog.signed(tmp_path, None, begin), most)
+            assert made == stamping.next_batch(messagelog.entries(tmp_path, None, begin), most), (begin, most)
+    assert len(list(messagelog.signed(tmp_path))) == 5
+
+
 def test_a_batch_ends_before_the_signature_that_is_too_many() -> None:
     batch = stamping.next_batch([entry(n, b"%d" % (n // 2)) for n in range(10)], most=3)
     assert batch is not None

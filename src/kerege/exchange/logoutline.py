@@ -16,6 +16,7 @@ import hashlib
 import struct
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -33,6 +34,7 @@ _CLIENT: Final = "client"
 MARK: Final = struct.Struct(">QQII")  # key, number of the record, size (or the most that can be said), copy
 SECRET: Final = 32
 _MOST: Final = 2**32 - 1
+_CONTEXT: Final = struct.Struct(f"<I{ROW.size - 4}x")  # of a row
 
 
 class Outline(NamedTuple):
@@ -50,6 +52,14 @@ class Marked(NamedTuple):
     records: int
     marks: bytes
     stamps: list[StampRecord]
+
+
+class Signed(NamedTuple):
+    """Neighbouring records, from number `first` to `last`, with the bytes of the one signature they share."""
+
+    first: int
+    last: int
+    signature: bytes
 
 
 Copies = dict[tuple[str, str], int]
@@ -86,6 +96,28 @@ def outlines(payload: bytes) -> list[Outline | StampRecord]:
     if head.get("v") == COLUMNS:
         return list(_columns(payload, _laid_out(head, payload, at)))
     return [one if isinstance(one, StampRecord) else _of(one) for one in decode(payload)]
+
+
+def signed(payload: bytes, first: int) -> tuple[int, list[Signed]]:
+    """How many records a frame has, the first of number `first`, and what signs the messages. Raises as `outlines`."""
+    head, at = _head(payload)
+    if head.get("v") != COLUMNS:
+        found = decode(payload)
+        numbered = [(number, one) for number, one in enumerate(found, first) if isinstance(one, LogRecord)]
+        return len(found), [Signed(number, number, one.signature) for number, one in numbered]
+    place = _laid_out(head, payload, at)
+    files = list(accumulate(head["f"], initial=at))
+    of = [context[6] for context in head["c"]]
+    out: list[Signed] = []
+    number, last = first, -1
+    for (context,) in _CONTEXT.iter_unpack(payload[place.rows : place.texts]):
+        signature = of[context]
+        if signature == last:
+            out[-1] = out[-1]._replace(last=number)
+        else:
+            out.append(Signed(number, number, payload[files[signature] : files[signature + 1]]))
+        number, last = number + 1, signature
+    return number - first, out
 
 
 def marks(payload: bytes, first: int, secret: bytes, copies: Copies) -> Marked:

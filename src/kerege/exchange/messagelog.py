@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from kerege.exchange import logfolder, timestamps, tschain
+from kerege.exchange import logfolder, logoutline, timestamps, tschain
 from kerege.exchange.errors import ExchangeError, LogDamaged, LogKeyWrong
 from kerege.exchange.logcrypt import LogKey as LogKey
 from kerege.exchange.logframes import Stopped
-from kerege.exchange.logoutline import Copies, Marked, marks
+from kerege.exchange.logoutline import Copies, Marked, Signed
 from kerege.exchange.logrecord import LogRecord as LogRecord
 from kerege.exchange.logrecord import Record, StampRecord, decode
 from kerege.exchange.logwriter import LogWriter as LogWriter
 from kerege.exchange.trust import Trust
 
+_Read = TypeVar("_Read")
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, IndexError, struct.error, OverflowError, ExchangeError)
 
 
@@ -43,40 +45,58 @@ class Entry:
 def _entries(
     folder: Path, key: LogKey | None, torn: list[tuple[Path, Stopped]], from_record: int = 0
 ) -> Iterator[Entry]:
+    for placed in _placed(folder, torn, from_record):
+        yield from (entry for entry in entries_of(placed, key) if entry.number >= from_record)
+
+
+def _placed(folder: Path, torn: list[tuple[Path, Stopped]], from_record: int) -> Iterator[logfolder.Placed]:
+    """The frames in which records from this number on stand."""
     place = logfolder.place_of(folder, from_record) if from_record else None
     for placed in logfolder.follow(folder, torn, place):
-        if placed.first + placed.frame.records <= from_record:
-            continue
-        yield from (entry for entry in entries_of(placed, key) if entry.number >= from_record)
+        if placed.first + placed.frame.records > from_record:
+            yield placed
 
 
 def entries_of(placed: logfolder.Placed, key: LogKey | None) -> Iterator[Entry]:
     """The records of one frame. Raises LogKeyWrong, and LogDamaged when they cannot be read."""
     offset = placed.frame.offset
-    try:
-        records = decode(placed.payload(key))
-    except (LogKeyWrong, LogDamaged):
-        raise
-    except _UNREADABLE:
-        raise LogDamaged(file=placed.path.name, offset=offset, reason="a record cannot be read") from None
-    if len(records) != placed.frame.records:
-        raise LogDamaged(file=placed.path.name, offset=offset, reason="a frame holds another number of records")
+    records = _read(placed, key, decode)
+    _check_count(placed, len(records))
     for number, record in enumerate(records, placed.first):
         yield Entry(placed.path, offset, number, record)
 
 
 def marks_of(placed: logfolder.Placed, key: LogKey | None, secret: bytes, copies: Copies) -> Marked:
     """The records of one frame as an index keeps them (`logoutline`). Raises as `entries_of`."""
-    offset = placed.frame.offset
+    found = _read(placed, key, lambda payload: logoutline.marks(payload, placed.first, secret, copies))
+    _check_count(placed, found.records)
+    return found
+
+
+def _read(placed: logfolder.Placed, key: LogKey | None, how: Callable[[bytes], _Read]) -> _Read:
     try:
-        found = marks(placed.payload(key), placed.first, secret, copies)
+        return how(placed.payload(key))
     except (LogKeyWrong, LogDamaged):
         raise
     except _UNREADABLE:
+        offset = placed.frame.offset
         raise LogDamaged(file=placed.path.name, offset=offset, reason="a record cannot be read") from None
-    if found.records != placed.frame.records:
+
+
+def _check_count(placed: logfolder.Placed, records: int) -> None:
+    if records != placed.frame.records:
+        offset = placed.frame.offset
         raise LogDamaged(file=placed.path.name, offset=offset, reason="a frame holds another number of records")
-    return found
+
+
+def signed(folder: Path, key: LogKey | None = None, from_record: int = 0) -> Iterator[Signed]:
+    """What signs the message records from number `from_record` on, in order, no record being made. Raises as `entries`."""
+    for placed in _placed(folder, [], from_record):
+        records, found = _read(placed, key, partial(logoutline.signed, first=placed.first))
+        _check_count(placed, records)
+        for one in found:
+            if one.last >= from_record:
+                yield one if one.first >= from_record else one._replace(first=from_record)
 
 
 def entries(folder: Path, key: LogKey | None = None, from_record: int = 0) -> Iterator[Entry]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kerege.exchange.errors import TimestampingFailed
+from kerege.exchange.logoutline import Signed
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import Entry
 from kerege.exchange.timestamps import Stamp
@@ -33,20 +34,23 @@ class StampBatch:
         return StampRecord(stamp.time, stamp.authority, self.first, self.last, token, self.result, self.leaves)
 
 
-def next_batch(entries: Iterable[Entry], most: int = MOST_LEAVES) -> StampBatch | None:
-    """The next records to stamp, from entries that begin with the first without a stamp; None when there is no message."""
+def next_batch(entries: Iterable[Entry | Signed], most: int = MOST_LEAVES) -> StampBatch | None:
+    """The next records to stamp, from what begins with the first without a stamp (`messagelog.signed`, or entries of the log); None
+    when there is no message."""
     first = last = -1
     leaves: dict[bytes, None] = {}
-    for entry in entries:
-        if not isinstance(entry.record, LogRecord):
-            continue
-        digest = hashlib.sha512(entry.record.signature).digest()
+    for one in entries:
+        if not isinstance(one, Signed):
+            if not isinstance(one.record, LogRecord):
+                continue
+            one = Signed(one.number, one.number, one.record.signature)
+        digest = hashlib.sha512(one.signature).digest()
         if digest not in leaves:
             if len(leaves) == most:
                 break
             leaves[digest] = None
-        first = entry.number if first < 0 else first
-        last = entry.number
+        first = one.first if first < 0 else first
+        last = one.last
     if first < 0:
         return None
     return StampBatch(first, last, tuple(leaves), Tree(tuple(leaves)).result)

@@ -277,7 +277,7 @@ class LogKeeping:
     def _next_batch(self) -> StampBatch | None:
         folder = self._settings.log.folder
         begin = max(self._stamped, read_anchor(folder).records)  # without an authority, records are cleaned unstamped
-        return stamping.next_batch(messagelog.entries(folder, self._settings.key, begin))
+        return stamping.next_batch(messagelog.signed(folder, self._settings.key, begin))
 
     async def _stamp(self, batch: StampBatch) -> None:
         stamp = await self._ask(batch)
