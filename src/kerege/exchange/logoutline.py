@@ -16,7 +16,7 @@ import hashlib
 import struct
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -108,15 +108,11 @@ def signed(payload: bytes, first: int) -> tuple[int, list[Signed]]:
     place = _laid_out(head, payload, at)
     files = list(accumulate(head["f"], initial=at))
     of = [context[6] for context in head["c"]]
-    out: list[Signed] = []
-    number, last = first, -1
-    for (context,) in _CONTEXT.iter_unpack(payload[place.rows : place.texts]):
-        signature = of[context]
-        if signature == last:
-            out[-1] = out[-1]._replace(last=number)
-        else:
-            out.append(Signed(number, number, payload[files[signature] : files[signature + 1]]))
-        number, last = number + 1, signature
+    rows = _CONTEXT.iter_unpack(payload[place.rows : place.texts])
+    out, number = [], first
+    for signature, same in groupby([of[context] for (context,) in rows]):
+        begins, number = number, number + len(list(same))
+        out.append(Signed(begins, number - 1, payload[files[signature] : files[signature + 1]]))
     return number - first, out
 
 
