@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -316,6 +317,14 @@ class Network:
 
     def health(self, side: str) -> Any:
         return ask("GET", f"http://127.0.0.1:{self.ports[side][2]}/health").json
+
+    def native(self, side: str) -> tuple[int, int]:
+        """Calls that the native path answered at a node since it was started, and in how many batches; zeros where it has none."""
+        text = ask("GET", f"http://127.0.0.1:{self.ports[side][2]}/metrics").body.decode()
+        name = {"asker": "client", "owner": "producer"}[side]
+        found = [re.search(rf'kerege_lane_{what}_total{{side="{name}"}} (\S+)', text) for what in ("calls", "batches")]
+        calls, batches = (0 if one is None else int(float(one[1])) for one in found)
+        return calls, batches
 
     def refresh(self, *sides: str) -> None:
         for side in sides or tuple(SIDES):

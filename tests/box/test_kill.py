@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from independent import Network
+from independent import CLIENT, SERVICE, Network
 
 from kerege.exchange import rest
+from kerege.exchange.lane import BUILT
 from kerege.exchange.logrecord import LogRecord
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("independent-box")]
@@ -28,8 +29,9 @@ pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("independent-box")]
 SOAK = float(os.environ.get("KEREGE_SOAK_SECONDS", "0"))
 # each wire and each log once in the tests, all four ways in the soak: (link, encrypted)
 WAYS = [(False, False), (True, True)] + ([(False, True), (True, False)] if SOAK else [])
-CLIENTS = 6
+CLIENTS = {False: 6, True: 24}  # over the link many at once, so that batches of the native path are large
 MOST_CALLS = 200_000
+HEADERS = {"X-Road-Client": str(CLIENT), "Accept": "application/json"}
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Load:
 
     box: Network
     name: str
+    clients: int
     answered: dict[str, bytes] = field(default_factory=dict)
     refused: int = 0
     lost: int = 0
@@ -45,30 +48,35 @@ class Load:
 
     def __post_init__(self) -> None:
         self._stop, self._lock = threading.Event(), threading.Lock()
-        self._threads = [threading.Thread(target=self._call, args=(n,), daemon=True) for n in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._call, args=(n,), daemon=True) for n in range(self.clients)]
 
     def _call(self, number: int) -> None:
-        for turn in range(MOST_CALLS // CLIENTS):
+        connection = http.client.HTTPConnection("127.0.0.1", self.box.ports["asker"][0], timeout=20)
+        for turn in range(MOST_CALLS // self.clients):
             if self._stop.is_set():
-                return
+                break
             message_id = f"{self.name}-{number}-{turn}"
             body = f'{{"id":"{message_id}"}}'.encode()
             with self._lock:
                 self.asked += 1
             try:
-                answer = self.box.call("/soak", method="POST", body=body, message_id=message_id)
+                connection.request("POST", f"/r1/{SERVICE}/soak", body, {**HEADERS, "X-Road-Id": message_id})
+                answer = connection.getresponse()
+                content = answer.read()
             except (OSError, http.client.HTTPException):
                 with self._lock:
                     self.lost += 1  # the node went away before the whole answer came
+                connection.close()  # the next request makes another
                 time.sleep(0.05)
                 continue
             with self._lock:
                 if answer.status == 200:
-                    self.answered[message_id] = answer.body
+                    self.answered[message_id] = content
                 else:
                     self.refused += 1
             if answer.status != 200:
                 time.sleep(0.02)
+        connection.close()
 
     def __enter__(self) -> Load:
         for thread in self._threads:
@@ -122,14 +130,17 @@ def check(box: Network, load: Load) -> dict[str, int]:
     return {"asker": len(asker), "owner": len(owner)}
 
 
-def batter(box: Network, load: Load, seconds: float, dice: random.Random) -> list[str]:
-    """Kill a node, start it again, for `seconds`; which were killed."""
+def batter(box: Network, load: Load, seconds: float, dice: random.Random) -> tuple[list[str], Counter[str]]:
+    """Kill a node, start it again, for `seconds`; which were killed, and what the native path had done until then."""
     killed: list[str] = []
+    native: Counter[str] = Counter()
     end = time.monotonic() + seconds
     while time.monotonic() < end or len(killed) < 2:
         time.sleep(dice.uniform(0.3, 1.8))
         victims = dice.choice([("asker",), ("owner",), ("asker", "owner")])
         for side in victims:
+            calls, batches = box.native(side)
+            native += Counter({"calls": calls, "batches": batches})
             box.stop(side, signal.SIGKILL)
         killed += victims
         if dice.random() < 0.3:
@@ -141,7 +152,7 @@ def batter(box: Network, load: Load, seconds: float, dice: random.Random) -> lis
         while len(load.answered) == before and time.monotonic() < deadline:
             time.sleep(0.05)
         assert len(load.answered) > before, "after the restart calls pass again"
-    return killed
+    return killed, native
 
 
 @pytest.mark.timeout(int(SOAK * 3) + 300)
@@ -159,16 +170,20 @@ def test_nodes_killed_at_random_moments_answer_nothing_that_both_logs_do_not_hol
         key_file.chmod(0o600)
         also["log"] = {"key_file": str(key_file)}
     box = network(also=also)
-    with Load(box, f"soak-{seed}") as load:
-        killed = batter(box, load, SOAK or 3.0, random.Random(seed))
+    with Load(box, f"soak-{seed}", CLIENTS[link]) as load:
+        killed, native = batter(box, load, SOAK or 3.0, random.Random(seed))
     for side in ("asker", "owner"):
         box.stop(side)
     records = check(box, load)
     assert len(killed) >= 2
     assert len(load.answered) >= 10
+    if link and BUILT:
+        assert native["calls"] > 2 * native["batches"] > 0, (
+            "what was killed was the native path, with batches under way"
+        )
     print(
         f"seed {seed}: {load.asked} asked, {len(load.answered)} answered, {load.refused} refused, {load.lost} lost with a node; "
-        f"{len(killed)} kills; records {records}"
+        f"{len(killed)} kills; records {records}; native {dict(native)}"
     )
 
 

@@ -20,6 +20,8 @@ pytest.importorskip(
     "kerege.node.lane.clientport", reason="not there: make setup compiles the native modules where a C compiler is"
 )
 
+pytestmark = pytest.mark.journey
+
 OPENED = str(PERSONS).replace("persons", "opened")
 UNKNOWN = str(PERSONS).replace("persons", "nothing")
 ASKED: dict[str, bytes] = {
