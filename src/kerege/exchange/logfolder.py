@@ -22,6 +22,11 @@ from kerege.exchange.errors import LogDamaged, LogKeyWrong
 from kerege.exchange.logcrypt import LogKey, SegmentCipher
 from kerege.exchange.logframes import NO_LINK, Frame, Start, Stopped
 
+try:
+    from kerege.exchange.lane import segments as native
+except ImportError:  # nothing is compiled
+    native = None  # type: ignore[assignment]
+
 _TRIES: Final = 5  # looks at a stop in the last segment, where a node may be in the middle of a write
 _PAUSE: Final = 0.02
 _WINDOW: Final = 1024 * 1024  # of a segment in memory at once; whole sectors
@@ -245,8 +250,14 @@ def _frames_of(path: Path, start: Start, at: int, link: bytes | None, number: in
             file.seek(at)
             data, begin = file.read(min(size, end - at)), at
             last = len(data) < size or at + len(data) >= end
+            if native is not None:
+                before = start.link if link is None else link
+                for offset, after, link_after, records, payload in native.walk(data, 0, before, number, start.marker):
+                    frame = Frame(begin + offset, begin + after, link_after, before, records, number, payload)
+                    at, link, before, number = frame.end, link_after, link_after, number + 1
+                    yield frame
             try:
-                for frame in logframes.frames(data, start, at, link, number, at):
+                for frame in logframes.frames(data, start, at, link, number, begin):
                     at, link, number = frame.end, frame.link, frame.number + 1
                     yield frame
             except Stopped:
