@@ -55,10 +55,20 @@ def quick_signer(authority: TestAuthority) -> Signer:
     return made(authority, EDU, "ec")
 
 
-@pytest.fixture(autouse=True)
-def forms(monkeypatch: pytest.MonkeyPatch) -> Iterator[xades_forms.Forms]:
-    """Nothing is known at first."""
+try:
+    from kerege.exchange.lane import signatures as native
+except (ImportError, ValueError):
+    native = None  # type: ignore[assignment]
+NOT_THERE = pytest.mark.skipif(native is None, reason="not there: make setup compiles the native modules")
+
+
+@pytest.fixture(autouse=True, params=["python", pytest.param("native", marks=NOT_THERE)])
+def forms(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[xades_forms.Forms]:
+    """Nothing is known at first. Everything is tried with the native code and without."""
     fresh = xades_forms.Forms()
+    by_python = request.param == "python"
+    monkeypatch.setattr(xades_forms, "_layout", xades_forms.Layout if by_python else native.Layout)
+    monkeypatch.setattr(xades, "_pieces", xades.Pieces if by_python else native.Pieces)
     monkeypatch.setattr(xades_verify, "_FORMS", fresh)
     xades_verify._read.cache_clear()
     yield fresh
@@ -229,6 +239,7 @@ def test_fields_swapped_repeated_or_of_another_document_have_the_verdict_they_ha
         if name != "time":
             tried.append(xml[: end - 4] + xml[end - 4 : end - 2] + b"==" + xml[end:])
             tried.append(xml[: start + 4] + b"\n" + xml[start + 5 :])
+            tried.append(xml[: end - 4] + b"====" + xml[end:])
     (a, b), (c, d) = spans["digest"], spans["properties"]
     tried.append(xml[:a] + xml[c:d] + xml[b:c] + xml[a:b] + xml[d:])  # swapped
     tried += [xml + xml, xml + b"\n", b"\n" + xml, xml[:-1]]
@@ -242,6 +253,21 @@ def test_fields_swapped_repeated_or_of_another_document_have_the_verdict_they_ha
             assert checked(one) == by_form
         refused += isinstance(by_form, tuple)
     assert refused >= len(tried) - 4  # all but the document itself and what the XML parser overlooks around it
+
+
+def signed_anew(signer: Signer, xml: bytes, name: str, put: bytes) -> bytes:
+    """`xml` with another field, and the digest of the properties and the value as they are with that."""
+
+    def replaced(xml: bytes, name: str, put: bytes) -> bytes:
+        start, end = fields(xml)[name]
+        assert end - start == len(put)
+        return xml[:start] + put + xml[end:]
+
+    xml = replaced(xml, name, put)
+    start, end = xml.index(b"<xades:SignedProperties") + 23, xml.index(b"<xades:UnsignedProperties")
+    xml = replaced(xml, "properties", base64.b64encode(sha(xades.PROPERTIES_START + xml[start:end])))
+    start, end = xml.index(b"<ds:SignedInfo") + 14, xml.index(b"<ds:SignatureValue")
+    return replaced(xml, "value", base64.b64encode(signer.sign_bytes(xades.INFO_START + xml[start:end])))
 
 
 @pytest.mark.parametrize(
@@ -262,15 +288,24 @@ def test_a_signed_time_that_is_none_has_the_verdict_it_had(quick_signer: Signer,
     """Signed as it should be, so that nothing but the time is wrong."""
     known(quick_signer)
     xml = quick_signer.sign_tree(tree(3), NOW)
-    pieces = quick_signer._pieces[b"/sig-hashchainresult.xml"]
-    over = base64.b64encode(sha(pieces.properties + time + pieces.properties_end))
-    digest = xml[slice(*fields(xml)["digest"])]
-    info = pieces.info + digest + pieces.between + over + pieces.info_end
-    value = base64.b64encode(quick_signer.sign_bytes(info))
-    changed = b"".join(
-        (pieces.head, digest, pieces.between, over, pieces.to_value, value, pieces.to_time, time, pieces.tail)
-    )
-    assert len(changed) == len(xml)
+    changed = signed_anew(quick_signer, xml, "time", time)
+    hold_to_the_law(changed)
+    assert verdict(xades_verify._read, changed) == verdict(knowing_nothing, changed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda d: d[:85] + b"B==", lambda d: d[:84] + b"\n" * 4, lambda d: d[:84] + b"====", lambda d: b"=" * 88],
+)
+def test_a_signed_digest_written_otherwise_has_the_verdict_it_had(
+    quick_signer: Signer, change: Callable[[bytes], bytes]
+) -> None:
+    """Signed as it stands; the first says the digest in base64 that nobody writes."""
+    known(quick_signer)
+    here = next(one for one in map(tree, range(100)) if base64.b64encode(sha(one.result))[85:86] == b"A")
+    xml = quick_signer.sign_tree(here, NOW)
+    start, end = fields(xml)["digest"]
+    changed = signed_anew(quick_signer, xml, "digest", change(xml[start:end]))
     hold_to_the_law(changed)
     assert verdict(xades_verify._read, changed) == verdict(knowing_nothing, changed)
 
@@ -370,10 +405,21 @@ def test_the_same_answers_under_another_certificate_are_not_believed(
 # --- bounds ---
 
 
+class Itself:
+    """A layout of one document only."""
+
+    def __init__(self, xml: bytes) -> None:
+        self.xml = xml
+
+    def matches(self, xml: bytes) -> bool:
+        return xml == self.xml
+
+    def fields(self, xml: bytes) -> None:
+        return None
+
+
 def a_form(xml: bytes, parsed: Parsed) -> xades_forms.Form:
-    return xades_forms.Form(
-        xml, parsed, info=(0, 1), digest=(1, 2), properties_digest=(3, 4), value=(5, 6), properties=(7, 8), time=(8, 9)
-    )
+    return xades_forms.Form(Itself(xml), parsed)
 
 
 def test_what_is_remembered_has_a_bound(quick_signer: Signer) -> None:
@@ -393,9 +439,15 @@ def test_what_is_remembered_has_a_bound(quick_signer: Signer) -> None:
     assert forms.find(bytes(999)) is not None
     before = len(forms)
     forms.keep(bytes(999), a_form(bytes(999), parsed))
-    forms.keep(bytes(17 * 1024), a_form(bytes(17 * 1024), parsed))
     assert len(forms) == before
-    assert forms.find(bytes(17 * 1024)) is None
+
+
+def test_a_document_that_is_long_leaves_no_form(authority: TestAuthority, forms: xades_forms.Forms) -> None:
+    one = made(authority, EDU, "ec")
+    one.with_ocsp([bytes(13 * 1024)])
+    here = tree(1)
+    verify_batch(one.sign_tree(here, NOW), here)
+    assert len(forms) == 0
 
 
 def test_the_form_used_last_stays(quick_signer: Signer) -> None:
@@ -455,7 +507,7 @@ def test_what_is_prepared_gives_the_bytes_of_the_templates(
         assert signer.sign_tree(grown, moment) == from_the_templates(signer, uri, digest, media_type, moment)
 
 
-def test_new_answers_are_in_the_next_document(quick_signer: Signer, authority: TestAuthority) -> None:
+def test_new_answers_are_in_the_next_document(authority: TestAuthority) -> None:
     here = tree(1)
     one = made(authority, EDU, "ec")
     first = one.sign_tree(here, NOW)

@@ -8,7 +8,7 @@ bodies       bodies of any size: bytes, or an unnamed file beyond memory
 multipart    the message transport between security servers, read as it arrives; `parts` writes it in pieces
 batch        hash chains over a message and its attachments, and over batches, made; `hashchain` checks ours and foreign ones
 xades        signatures: made from a canonical template (`xades_parts` the newer style, `signingkeys` the keys); `xades_verify` checks
-             ours, `xades_read` reads foreign ones; `trust` whether the signer is to be believed
+             ours, `xades_forms` those like one before, `xades_read` reads foreign ones; `trust` whether the signer is to be believed
 linkframes   frames of the link between two Kerege nodes; `linkmessages` what they carry
 certs, ocsp  chains, signing rights of a certificate, revocation and its freshness; `profiles` which member a subject names
 globalconf   shared, private and optional parameters, read (`confmodel` the values, `confwrite` writes every version); `confdir` the signed

@@ -14,9 +14,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 from xml.sax.saxutils import escape
 
 from cryptography import x509
@@ -94,7 +95,14 @@ INFO_START: Final = b"<ds:SignedInfo" + NAMESPACES
 PROPERTIES_START: Final = b"<xades:SignedProperties" + NAMESPACES
 
 
-class _Pieces(NamedTuple):
+class AnyPieces(Protocol):
+    """`Pieces`, or the native form of it."""
+
+    def document(self, digest: bytes, now: datetime, sign: Callable[[bytes], bytes]) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
     """What one signer's documents over one kind of file have in common: all but four fields.
 
     The canonical SignedInfo is `info`, a digest, `between`, the digest of the signed properties, `info_end`; the canonical
@@ -111,6 +119,22 @@ class _Pieces(NamedTuple):
     to_value: bytes
     to_time: bytes
     tail: bytes
+
+    def document(self, digest: bytes, now: datetime, sign: Callable[[bytes], bytes]) -> bytes:
+        """The document over `digest`, signed at `now` by `sign`, which gives the signature value over bytes."""
+        time = now.isoformat(timespec="milliseconds")[:23].encode() + b"Z"
+        properties = hashlib.sha512(b"".join((self.properties, time, self.properties_end))).digest()
+        written, over = b2a_base64(digest, newline=False), b2a_base64(properties, newline=False)
+        value = sign(b"".join((self.info, written, self.between, over, self.info_end)))
+        signed = b2a_base64(value, newline=False)
+        return b"".join((self.head, written, self.between, over, self.to_value, signed, self.to_time, time, self.tail))
+
+
+_pieces: Callable[..., AnyPieces]
+try:
+    from kerege.exchange.lane.signatures import Pieces as _pieces
+except (ImportError, ValueError):  # nothing is compiled here; or not anew, since what the native modules share changed
+    _pieces = Pieces
 
 
 class Signed:
@@ -163,7 +187,7 @@ class Signer:
         self._intermediates = _certificate_values(intermediates)
         self._parts = PartsStyle(certificate) if style == "parts" else None
         self._ocsp: bytes | None = None
-        self._pieces: dict[bytes, _Pieces] = {}  # by what the signature covers; as long as the answers stay
+        self._pieces: dict[bytes, AnyPieces] = {}  # by what the signature covers; as long as the answers stay
 
     def with_ocsp(self, responses: Sequence[bytes]) -> None:
         """Use these DER OCSP answers from now on."""
@@ -206,14 +230,9 @@ class Signer:
 
     def _xml(self, uri: bytes, digest: bytes, media_type: bytes, now: datetime) -> bytes:
         own = self._pieces.get(uri) or self._prepare(uri, media_type)
-        time = now.isoformat(timespec="milliseconds")[:23].encode() + b"Z"
-        properties = hashlib.sha512(b"".join((own.properties, time, own.properties_end))).digest()
-        written, over = b2a_base64(digest, newline=False), b2a_base64(properties, newline=False)
-        info = b"".join((own.info, written, own.between, over, own.info_end))
-        value = b2a_base64(self._key.sign_bytes(info), newline=False)
-        return b"".join((own.head, written, own.between, over, own.to_value, value, own.to_time, time, own.tail))
+        return own.document(digest, now, self._key.sign_bytes)
 
-    def _prepare(self, uri: bytes, media_type: bytes) -> _Pieces:
+    def _prepare(self, uri: bytes, media_type: bytes) -> AnyPieces:
         """The templates taken apart, with all filled in but the digests, the signature value and the time."""
         kept, ocsp = self._pieces, self._answers()  # in this order: answers that come meanwhile begin another dict
         before_time, *names, last = SIGNED_PROPERTIES.split(b"%b")
@@ -222,7 +241,7 @@ class Signer:
         before_method, before_uri, before_digest, between, after_info = SIGNED_INFO.split(b"%b")
         before_digest = before_method + self.method.encode() + before_uri + uri + before_digest
         head, to_value, to_certificate, to_properties, to_more, to_ocsp, end = DOCUMENT.split(b"%b")
-        made = _Pieces(
+        made = _pieces(
             info=INFO_START + before_digest,
             between=between,
             info_end=after_info,

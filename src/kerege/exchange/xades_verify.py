@@ -124,23 +124,24 @@ _FORMS: Final = xades_forms.Forms()
 def _like_one_before(xml: bytes) -> Parsed | None:
     """What a document says that differs from one that held in the fields that must; None when it has to be read."""
     form = _FORMS.find(xml)
-    return None if form is None else form.read(xml, xades.INFO_START, xades.PROPERTIES_START, check_value)
+    return None if form is None else form.read(xml, check_value)
 
 
 def _keep_form(xml: bytes, match: re.Match[bytes], parsed: Parsed) -> None:
     """Remember a document that held, for those that will be like it."""
-    digest, properties_digest, time = match.span("digest"), match.span("properties_digest"), match.span("time")
-    if xades_forms.usual(digest, properties_digest, time):
-        form = xades_forms.Form(
-            xml,
-            parsed,
-            info=match.span("info"),
-            digest=digest,
-            properties_digest=properties_digest,
-            value=match.span("value"),
-            properties=match.span("properties"),
-            time=time,
-        )
+    form = xades_forms.form_of(
+        xml,
+        parsed,
+        digest=match.span("digest"),
+        over=match.span("properties_digest"),
+        value=match.span("value"),
+        time=match.span("time"),
+        info=match.span("info"),
+        properties=match.span("properties"),
+        info_start=xades.INFO_START,
+        properties_start=xades.PROPERTIES_START,
+    )
+    if form is not None:
         _FORMS.keep(xml, form)
 
 
