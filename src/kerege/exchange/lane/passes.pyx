@@ -1,0 +1,193 @@
+# cython: language_level=3, nonecheck=True
+"""What is done to every call of a batch at each end of a link (`node.lane.calling`, `node.lane.answering`), without Python in the loop.
+
+Nothing is decided here: who waits for which answer, and by which way a request goes, is in the dictionaries that are given.
+"""
+
+from kerege.exchange.lane.call cimport Call, Part, Way
+from kerege.exchange.lane.restlines cimport read_answer, read_request
+
+from kerege.exchange.lane.digest import request_hashes
+
+
+def begin(list calls, dict waiting, long long first, double deadline):
+    """Give requests their streams, from `first` on, and put them among those that wait; their messages."""
+    cdef Call call
+    cdef list parts = []
+    cdef long long stream = first
+    for item in calls:
+        call = <Call?>item
+        call.stream = call.request.stream = <unsigned int>stream
+        call.deadline = deadline
+        waiting[stream] = call
+        parts.append(call.request)
+        stream += 1
+    return parts
+
+
+def sent(list calls, long long moment):
+    """When their requests left, in milliseconds since 1970."""
+    for item in calls:
+        (<Call?>item).request_out = moment
+
+
+def given(list calls, long long moment):
+    """When their answers left."""
+    for item in calls:
+        (<Call?>item).response_out = moment
+
+
+def answers(dict waiting, list parts):
+    """Of answers whose messages are hashed: the calls that wait for them and that they truly answer, and the streams of all others."""
+    cdef Call call
+    cdef Part part
+    cdef list calls = [], found = [], good = [], others = []
+    cdef Py_ssize_t at
+    for item in parts:
+        part = <Part?>item
+        known = waiting.get(part.stream)
+        if type(known) is Call and not (<Call>known).answered:
+            calls.append(known)
+            found.append(part)
+        else:
+            others.append(part.stream)
+    request_hashes(calls)
+    for at in range(len(calls)):
+        call, part = <Call>calls[at], <Part>found[at]
+        if not call.answered and read_answer(part, call):
+            call.answered = True  # a second answer in the same frame is none
+            good.append(call)
+        else:
+            others.append(part.stream)
+    return good, others
+
+
+def answered(list calls, long long moment):
+    """The messages of their answers, which came at `moment`."""
+    cdef list parts = []
+    cdef Call call
+    for item in calls:
+        call = <Call?>item
+        call.response_in = moment
+        parts.append(call.answer)
+    return parts
+
+
+def drop(dict waiting, list calls):
+    """Those that still wait, which they do no more."""
+    cdef list still = []
+    for item in calls:
+        if waiting.get((<Call?>item).stream) is item:
+            del waiting[(<Call>item).stream]
+            still.append(item)
+    return still
+
+
+def requests(list parts, dict under_way, object end, long long moment, object way_of, object may):
+    """Of requests whose messages are hashed: calls with the way they go, and the streams of all others.
+
+    way_of   (service, client, verb), call -> Way or None; asked once for each key
+    may      way, call -> whether a call may go by a way that does not let every path pass (`way.more` is not None)
+    """
+    cdef Call call
+    cdef Part part
+    cdef Way way
+    cdef list calls = [], others = []
+    cdef dict ways = {}
+    cdef set seen = set()
+    for item in parts:
+        part = <Part?>item
+        call = Call.__new__(Call)
+        if part.stream in seen:  # two calls on one stream: nothing of this frame is carried out, and the link's own way says why
+            return [], [(<Part?>one).stream for one in parts]
+        if part.stream in under_way or not read_request(part, call):
+            others.append(part.stream)
+            continue
+        key = (call.service_raw, call.client_raw, call.verb)
+        if key in ways:
+            found = ways[key]
+        else:
+            found = ways[key] = way_of(key, call)
+        if found is None:
+            others.append(part.stream)
+            continue
+        way = <Way?>found
+        if way.more is not None and not may(way, call):
+            others.append(part.stream)
+            continue
+        seen.add(part.stream)
+        call.way, call.stream, call.end, call.request_in = way, part.stream, end, moment
+        calls.append(call)
+    return calls, others
+
+
+def accepted(list calls, dict under_way, dict held):
+    """Calls that are carried out now: among those under way, with the bytes they hold; their messages."""
+    cdef Call call
+    cdef Part part
+    cdef list parts = []
+    for item in calls:
+        call = <Call?>item
+        part = call.request
+        under_way[call.stream] = None
+        held[call.stream] = len(part.content) + (len(part.body) if part.body is not None else 0)
+        parts.append(part)
+    return parts
+
+
+def size_of(list calls):
+    """Bytes of their requests, all together."""
+    cdef Py_ssize_t size = 0
+    cdef Part part
+    for item in calls:
+        part = (<Call?>item).request
+        size += len(part.content) + (len(part.body) if part.body is not None else 0)
+    return size
+
+
+def replies(list calls):
+    """The messages of their answers, on the streams of their requests."""
+    cdef Call call
+    cdef list parts = []
+    for item in calls:
+        call = <Call?>item
+        call.answer.stream = call.stream
+        parts.append(call.answer)
+    return parts
+
+
+def done(list calls, dict under_way, dict held, set unwanted, long long moment):
+    """Their answers left at `moment`: they are under way no more; the bytes they held."""
+    cdef Call call
+    cdef Py_ssize_t size = 0
+    for item in calls:
+        call = <Call?>item
+        call.response_out = moment
+        under_way.pop(call.stream, None)
+        released = held.pop(call.stream, None)
+        if released is not None:
+            size += <Py_ssize_t>released
+    if unwanted:
+        for item in calls:
+            unwanted.discard((<Call>item).stream)
+    return size
+
+
+def by(list calls, object of):
+    """The calls in groups of those about whose way `of` gives the same object; ways are asked once each."""
+    cdef Call call
+    cdef dict ways = {}, groups = {}
+    cdef Way before = None
+    cdef list last = None
+    for item in calls:
+        call = <Call?>item
+        if call.way is before and last is not None:
+            last.append(call)
+            continue
+        before = call.way
+        key = ways.get(id(before))
+        if key is None:
+            key = ways[id(before)] = (of(before),)
+        last = groups.setdefault(id(key[0]), [])
+        last.append(call)
+    return list(groups.values())
