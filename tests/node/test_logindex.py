@@ -1,6 +1,7 @@
 """The index of the message log: whose records are found, each frame read once, and nothing loaded that is beyond what may be."""
 
 import hashlib
+import random
 import sqlite3
 import tracemalloc
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kerege.exchange import logfolder
+from kerege.exchange import logfolder, logoutline
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import LogWriter
@@ -148,3 +149,73 @@ def test_an_index_of_an_earlier_form_is_made_again(tmp_path: Path, log: LogWrite
         database.execute("CREATE INDEX record_by_message ON record (message_id)")
         database.execute("PRAGMA user_version = 1")
     assert [one.number for one in index.find("m", own=ADMISSION)] == [0]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_whatever_the_steps_pages_and_segments_every_record_is_found_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    monkeypatch.setattr(logindex, "_STEP", 3)
+    monkeypatch.setattr(logindex, "_PAGE", 2 * logoutline.MARK.size)
+    if not compiled:
+        monkeypatch.setattr(logoutline, "native", None)
+    chance = random.Random(3)
+    log, file = LogWriter(tmp_path / "log", segment_bytes=16 * 1024), tmp_path / "index.sqlite"
+    ids = [f"m-{number}" for number in range(12)] + ["m-й", ""]
+    expected: dict[tuple[str, ClientId], list[str]] = {}
+    numbers: list[int] = []
+    for count in range(60):
+        frame = []
+        for _ in range(chance.randrange(1, 6)):
+            message_id, client = chance.choice(ids), chance.choice([ADMISSION, EMIS])
+            numbers.append(len(numbers))
+            frame.append(record(numbers[-1], client, message_id=message_id, size=chance.randrange(300)))
+            expected.setdefault((message_id, client), []).append(f"r-{numbers[-1]}")
+        log.append_records(frame)
+        if chance.random() < 0.4:
+            assert LogIndex(file, tmp_path / "log").catch_up() >= 1
+        if count % 20 == 19:
+            index = LogIndex(file, tmp_path / "log")
+            for (message_id, client), requests in expected.items():
+                assert [one.record.request_id for one in index.find(message_id, own=client)] == requests
+    with sqlite3.connect(file) as database:
+        runs = database.execute("SELECT count(*) FROM run GROUP BY segment ORDER BY segment").fetchall()
+        (marks,) = database.execute("SELECT sum(length(marks)) FROM page").fetchone()
+    assert len(runs) > 2
+    assert {one for (one,) in runs[:-1]} == {1}
+    assert marks == len(numbers) * logoutline.MARK.size
+
+
+def test_identifiers_whose_keys_meet_are_told_apart_by_the_records(
+    log: LogWriter, index: LogIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append_records([record(0), record(1, message_id="other"), record(2)])
+    index.catch_up()
+    with sqlite3.connect(index._file) as database:
+        (marks,) = database.execute("SELECT marks FROM page").fetchone()
+    whole = logoutline.MARK
+    (meeting, *_), *_ = whole.iter_unpack(marks)
+    met = b"".join(whole.pack(meeting, number, 8, 0) for number in range(3))
+    with sqlite3.connect(index._file) as database:
+        database.execute("UPDATE page SET marks = ?, least = ?", (met, met[:16]))
+    monkeypatch.setattr(logindex, "key_of", lambda message_id, secret: meeting.to_bytes(8))
+    assert [one.number for one in index.find("m")] == [0, 2]
+    assert [one.number for one in index.find("other")] == [1]
+
+
+def test_what_was_cleaned_away_leaves_the_index(tmp_path: Path) -> None:
+    folder, file = tmp_path / "log", tmp_path / "index.sqlite"
+    log = LogWriter(folder, segment_bytes=16 * 1024)
+    for number in range(40):
+        log.append_records([record(number, size=1000)])
+    index = LogIndex(file, folder)
+    assert len(index.find("m")) == 40
+    *_, last = logfolder.follow(folder, [])
+    kept = logfolder.number_of(last.path)
+    (begins, *_) = [placed for placed in logfolder.follow(folder, []) if placed.path == last.path]
+    logfolder.write_anchor(folder, logfolder.Anchor(kept, begins.first, begins.frame.before))
+    assert [one.number for one in index.find("m")] == list(range(begins.first, 40))
+    with sqlite3.connect(file) as database:
+        assert database.execute("SELECT DISTINCT segment FROM run").fetchall() == [(kept,)]
+        (marks,) = database.execute("SELECT sum(length(marks)) FROM page").fetchone()
+    assert marks == (40 - begins.first) * logoutline.MARK.size

@@ -46,15 +46,13 @@ CREATE TABLE place (segment INTEGER, at INTEGER, link BLOB, number INTEGER, reco
 """
 _OF_LOG: Final = ("frame", "copy", "run", "page", "stamp", "place")
 _STEP: Final = 500  # frames between two commits
-_PAGE: Final = (
-    40 * MARK.size
-)  # what SQLite keeps of a row within its tree, so that a look-up is one page of the file a run
+_PAGE: Final = 160 * MARK.size  # about a page of the file
 _PLACE: Final = 16  # bytes a mark is ordered by: key and number
 # of every run the pages in which marks from `least` to `most` may stand, oldest first
 _LOOK: Final = """
-SELECT page.marks FROM run JOIN page ON page.run = run.number WHERE page.least <= :most AND page.least >=
-  ifnull((SELECT max(least) FROM page WHERE page.run = run.number AND least <= :least), :least)
-ORDER BY page.run, page.least
+SELECT page.marks FROM run CROSS JOIN page WHERE page.run = run.number AND page.least BETWEEN
+  ifnull((SELECT max(p.least) FROM page AS p WHERE p.run = run.number AND p.least <= :least), :least) AND :most
+ORDER BY run.number, page.least
 """
 
 
