@@ -15,7 +15,7 @@ from kerege.exchange import faults
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
 from kerege.exchange.batch import Batch
-from kerege.exchange.errors import LinkMalformed
+from kerege.exchange.errors import LinkMalformed, MessageTooLarge
 from kerege.exchange.ids import ClientId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import Exchange
@@ -148,10 +148,25 @@ class LinkServer(LinkProtocol):
     def let_go(self, stream: int) -> None:
         self._let_go(stream)
 
-    def done(self, stream: int) -> None:
-        """The answer is sent."""
-        self._let_go(stream)
-        self._unwanted.discard(stream)
+    def room_for_all(self, size: int) -> bool:
+        """Take memory for requests of this size together; False, and nothing taken, where there is not enough."""
+        try:
+            self._room.take(size, self._limits)
+        except MessageTooLarge:
+            return False
+        return True
+
+    @property
+    def held(self) -> dict[int, int]:
+        return self._held
+
+    @property
+    def unwanted(self) -> set[int]:
+        return self._unwanted
+
+    def release(self, size: int) -> None:
+        """Bytes that calls held which are under way no more."""
+        self._room.held -= size
 
     def refuse_call(self, stream: int, exchange: Exchange, problem: Exception) -> None:
         self._refuse(stream, exchange, problem)

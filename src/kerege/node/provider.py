@@ -281,6 +281,11 @@ class Provider:
         if not self.first_time(message.digests[0]):
             raise MessageMalformed(where="message", reason="this very message was carried out already")
 
+    @property
+    def watches_replays(self) -> bool:
+        """Whether a message is refused that was carried out before."""
+        return self._core.config.replay_window_seconds > 0
+
     def first_time(self, digest: bytes) -> bool:
         """Whether the message with this digest was not carried out before; from now on it was."""
         return self._replays.first_time(digest)

@@ -30,7 +30,7 @@ def request(number: int, stream: int = 0) -> Part:
 
 def call_of(part: Part, stream: int) -> Call:
     way = Way(CLIENT, SERVICE, rest.written(CLIENT), rest.written(SERVICE))
-    calls, others = passes.requests([part], {}, None, 5, lambda *_: way, lambda *_: False)
+    calls, others = passes.requests([part], {}, None, None, 5, lambda *_: way, lambda *_: False)
     assert others == []
     (call,) = calls
     call.stream = stream
@@ -74,10 +74,12 @@ def test_an_answer_ends_the_call_that_waits_for_it_and_only_once(calls: list[Cal
     good, others = passes.answers(waiting, [parts[0], twice, parts[1], foreign, wrong])
     assert good == [calls[0], calls[1]]
     assert sorted(others) == [1, 4, 99]
-    assert [call.answered for call in calls] == [True, True, False, False, False]
     assert good[0].status == 200
     assert good[0].answer is parts[0]
+    assert passes.answers(waiting, [parts[0]]) == ([], [1]), "it has its answer"
+    assert not any(call.answered for call in calls), "whether it is signed is not known here"
     assert passes.answered(good, 77) == parts[:2]
+    assert [call.answered for call in calls] == [True, True, False, False, False]
     assert {call.response_in for call in good} == {77}
     assert passes.answers(waiting, [parts[0]]) == ([], [1]), "it was answered before"
 
@@ -115,7 +117,7 @@ def test_each_way_is_asked_for_once_and_each_path_where_that_counts() -> None:
 
     end = object()
     parts = [request(number, number + 1) for number in range(4)]
-    calls, others = passes.requests(parts, {1: None}, end, 123, way_of, may)
+    calls, others = passes.requests(parts, {1: None}, end, "10.0.0.7", 123, way_of, may)
     assert asked == [(b"KG/GOV/2/b/persons", b"KG/GOV/1/a", "POST")]
     assert allowed == [b"KG-1", b"KG-2", b"KG-3"]
     assert others == [1, 3]
@@ -123,13 +125,14 @@ def test_each_way_is_asked_for_once_and_each_path_where_that_counts() -> None:
         (2, end, 123, way),
         (4, end, 123, way),
     ]
-    assert passes.requests(parts, {}, end, 1, lambda *_: None, may) == ([], [1, 2, 3, 4])
+    assert {call.more for call in calls} == {"10.0.0.7"}
+    assert passes.requests(parts, {}, end, None, 1, lambda *_: None, may) == ([], [1, 2, 3, 4])
 
 
 def test_two_calls_on_one_stream_leave_the_whole_frame_to_python() -> None:
     way = Way(CLIENT, SERVICE, b"", b"")
     parts = [request(0, 1), request(1, 2), request(2, 1)]
-    assert passes.requests(parts, {}, None, 1, lambda *_: way, lambda *_: True) == ([], [1, 2, 1])
+    assert passes.requests(parts, {}, None, None, 1, lambda *_: way, lambda *_: True) == ([], [1, 2, 1])
 
 
 def test_what_calls_hold_is_counted_and_let_go(calls: list[Call]) -> None:
@@ -154,12 +157,14 @@ def test_answers_go_on_the_streams_of_their_requests(calls: list[Call]) -> None:
     assert [part.stream for part in passes.replies(calls)] == [3, 4, 5, 6, 7]
 
 
-def test_calls_are_told_apart_by_what_their_ways_have(calls: list[Call]) -> None:
+def test_calls_are_told_apart_by_what_their_ways_and_they_themselves_have(calls: list[Call]) -> None:
     one, other = object(), object()
     for at, call in enumerate(calls):
         call.way = Way(CLIENT, SERVICE, b"", b"")
         call.way.decided = one if at % 2 else other
     assert passes.by(calls, lambda way: way.decided) == [calls[0::2], calls[1::2]]
+    calls[3].more = "10.0.0.7"
+    assert passes.by(calls, lambda way: way.decided) == [calls[0::2], [calls[1]], [calls[3]]]
     assert passes.by([], lambda way: way.decided) == []
 
 

@@ -17,6 +17,7 @@ def requests(
     parts: list[Part],
     under_way: dict[int, Any],
     end: object,
+    more: object,
     moment: int,
     way_of: Callable[[Key, Call], Way | None],
     may: Callable[[Way, Call], bool],

@@ -46,7 +46,7 @@ def answers(dict waiting, list parts):
     for item in parts:
         part = <Part?>item
         known = waiting.get(part.stream)
-        if type(known) is Call and not (<Call>known).answered:
+        if type(known) is Call and not (<Call>known).answered and (<Call>known).answer is None:
             calls.append(known)
             found.append(part)
         else:
@@ -54,8 +54,7 @@ def answers(dict waiting, list parts):
     request_hashes(calls)
     for at in range(len(calls)):
         call, part = <Call>calls[at], <Part>found[at]
-        if not call.answered and read_answer(part, call):
-            call.answered = True  # a second answer in the same frame is none
+        if call.answer is None and read_answer(part, call):  # a second answer in the group is no answer
             good.append(call)
         else:
             others.append(part.stream)
@@ -63,11 +62,12 @@ def answers(dict waiting, list parts):
 
 
 def answered(list calls, long long moment):
-    """The messages of their answers, which came at `moment`."""
+    """They are answered, at `moment`; the messages of the answers."""
     cdef list parts = []
     cdef Call call
     for item in calls:
         call = <Call?>item
+        call.answered = True
         call.response_in = moment
         parts.append(call.answer)
     return parts
@@ -83,9 +83,10 @@ def drop(dict waiting, list calls):
     return still
 
 
-def requests(list parts, dict under_way, object end, long long moment, object way_of, object may):
+def requests(list parts, dict under_way, object end, object more, long long moment, object way_of, object may):
     """Of requests whose messages are hashed: calls with the way they go, and the streams of all others.
 
+    more     what each call has as its own
     way_of   (service, client, verb), call -> Way or None; asked once for each key
     may      way, call -> whether a call may go by a way that does not let every path pass (`way.more` is not None)
     """
@@ -116,7 +117,7 @@ def requests(list parts, dict under_way, object end, long long moment, object wa
             others.append(part.stream)
             continue
         seen.add(part.stream)
-        call.way, call.stream, call.end, call.request_in = way, part.stream, end, moment
+        call.way, call.stream, call.end, call.more, call.request_in = way, part.stream, end, more, moment
         calls.append(call)
     return calls, others
 
@@ -174,20 +175,19 @@ def done(list calls, dict under_way, dict held, set unwanted, long long moment):
 
 
 def by(list calls, object of):
-    """The calls in groups of those about whose way `of` gives the same object; ways are asked once each."""
+    """The calls in groups of those that have the same of their own (`more`), and about whose way `of` gives the same; one object each."""
     cdef Call call
     cdef dict ways = {}, groups = {}
     cdef Way before = None
+    cdef object more = None
     cdef list last = None
     for item in calls:
         call = <Call?>item
-        if call.way is before and last is not None:
-            last.append(call)
-            continue
-        before = call.way
-        key = ways.get(id(before))
-        if key is None:
-            key = ways[id(before)] = (of(before),)
-        last = groups.setdefault(id(key[0]), [])
+        if last is None or call.way is not before or call.more is not more:
+            before, more = call.way, call.more
+            key = ways.get(id(before))
+            if key is None:
+                key = ways[id(before)] = (of(before),)
+            last = groups.setdefault((id(key[0]), id(more)), [])
         last.append(call)
     return list(groups.values())

@@ -17,14 +17,16 @@ from kerege.exchange import multipart, rest
 from kerege.exchange.batch import Batch
 from kerege.exchange.bodies import Attachment
 from kerege.exchange.errors import MessageMalformed
-from kerege.exchange.lane import digest, restlines
+from kerege.exchange.lane import digest, passes
 from kerege.exchange.lane.call import Call, Way
 from kerege.exchange.lane.frames import LaneGroup
 from kerege.exchange.lane.records import RecordGroup
 from kerege.exchange.opmon import OPENAPI, PRODUCER, Exchange, exchange_of
 from kerege.exchange.rules import PROVIDER
+from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
 from kerege.node import records
+from kerege.node.config_types import Service
 from kerege.node.lane.framing import ANSWERS, REQUESTS, encoded
 from kerege.node.link import incoming
 from kerege.node.message import Asked, Message
@@ -41,6 +43,17 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("kerege.node.link")
 _MOST_WAYS: Final = 4096
 _LONGEST_WAY: Final = timedelta(seconds=2)  # more than an admission holds
+
+
+def _signer(way: Way) -> Signer:
+    admission: Admission = way.decided
+    return admission.signer
+
+
+def _service(way: Way) -> Service:
+    admission: Admission = way.decided
+    assert admission.service is not None
+    return admission.service
 
 
 class Answering:
@@ -60,33 +73,20 @@ class Answering:
         if picture is None or peer is None or group.kind != REQUESTS or not link.takes_calls:
             self._slowly(group, [part.stream for part in group.parts])
             return
-        streams = {part.stream for part in group.parts}
-        if len(streams) != len(group.parts) or not link.under_way.keys().isdisjoint(streams):
-            self._slowly(group, list(streams))  # a stream is used for two calls at once: the end of the link
-            return
         digest.digest_parts(group.parts)
-        read = restlines.read_request
-        ways: dict[tuple[bytes, bytes, str], Way | None] = {}
-        calls: list[Call] = []
-        others: list[int] = []
-        for part in group.parts:
-            stream, call = part.stream, Call()
-            if not read(part, call):
-                others.append(stream)
-                continue
-            key = call.service_raw, call.client_raw, call.verb
-            way = ways.get(key)
-            if way is None:
-                way = ways[key] = self._way(key, call, peer, picture, now)
-            if way is None or (way.more is not None and not self._may(way, call, picture, now)):
-                others.append(stream)
-                continue
-            call.way, call.stream, call.end, call.request_in = way, stream, self, moment
-            calls.append(call)
+        calls, others = passes.requests(
+            group.parts,
+            link.under_way,
+            self,
+            self._client_address(peer),
+            moment,
+            lambda key, call: self._way(key, call, peer, picture, now),
+            lambda way, call: self._may(way, call, picture, now),
+        )
         if others:
             self._slowly(group, others)
         if calls and link.open:  # the others may have ended it
-            self._accepted(group, calls, peer, picture, now)
+            self._accepted(group, calls, picture, now)
 
     def _peer(self, now: datetime) -> tuple[Picture | None, Peer | None]:
         try:
@@ -159,13 +159,32 @@ class Answering:
             way.more[call.path] = known
         return known
 
-    def _accepted(self, group: LaneGroup, calls: list[Call], peer: Peer, picture: Picture, now: datetime) -> None:
+    def _accepted(self, group: LaneGroup, calls: list[Call], picture: Picture, now: datetime) -> None:
         """Signed by whom they name, asked for the first time, logged, then carried out."""
-        core, link, good = self._core, self._link, []
+        core, link = self._core, self._link
         held = self._signed(group, calls, picture, now)
-        client_address = self._client_address(peer)
+        if held or self._provider.watches_replays or not link.room_for_all(passes.size_of(calls)):
+            calls = self._one_by_one(calls, held)
+            if not calls:
+                return
+        made = RecordGroup(
+            now,
+            records.REQUEST,
+            records.PROVIDER,
+            group.signature,
+            group.batch() if group.chained else None,
+            passes.accepted(calls, link.under_way, link.held),
+            calls,
+        )
+        try:
+            core.log.append_group(made, partial(self._carry_out, calls))
+        except Exception as refused:  # noqa: BLE001 - nothing is carried out without its record
+            self._carry_out(calls, refused)
+
+    def _one_by_one(self, calls: list[Call], held: dict[int, Exception]) -> list[Call]:
+        """Those that nothing stands against; the others are refused."""
+        link, good = self._link, []
         for call in calls:
-            call.more = client_address
             problem = held.get(id(call.way.client)) if held else None
             try:
                 if problem is not None:
@@ -178,23 +197,7 @@ class Answering:
                 link.refuse_call(call.stream, self.exchange(call), refused)
             else:
                 good.append(call)
-        if not good:
-            return
-        for call in good:
-            link.under_way[call.stream] = None
-        made = RecordGroup(
-            now,
-            records.REQUEST,
-            records.PROVIDER,
-            group.signature,
-            group.batch() if group.chained else None,
-            [call.request for call in good],
-            good,
-        )
-        try:
-            core.log.append_group(made, partial(self._carry_out, good))
-        except Exception as refused:  # noqa: BLE001 - nothing is carried out without its record
-            self._carry_out(good, refused)
+        return good
 
     def _signed(self, group: LaneGroup, calls: list[Call], picture: Picture, now: datetime) -> dict[int, Exception]:
         """What stands against the signature, by client."""
@@ -220,16 +223,11 @@ class Answering:
 
     def answered(self, calls: list[Call]) -> None:
         """The agencies' answers are there: sign and log them, send them back."""
-        batches: dict[int, list[Call]] = {}
-        for call in calls:
-            call.answer.stream = call.stream
-            batches.setdefault(id(call.way.decided.signer), []).append(call)
-        digest.digest_parts([call.answer for call in calls])
-        for some in batches.values():
-            parts = [call.answer for call in some]
-            signer = some[0].way.decided.signer
+        for some in passes.by(calls, _signer):
+            parts = passes.replies(some)
+            digest.digest_parts(parts)
             self._core.sealing.submit_parcel(
-                Parcel(signer, self._link, records.RESPONSE, records.PROVIDER, some, parts)
+                Parcel(_signer(some[0].way), self._link, records.RESPONSE, records.PROVIDER, some, parts)
             )
 
     def answered_python(self, call: Call, accepted: Accepted, answer: Message) -> None:
@@ -248,16 +246,11 @@ class Answering:
         self._agencies.batches += 1
         for data in encoded(signature, parcel.parts, ANSWERS, tree, link.frame_limits):
             link.write(data)
-        moment = core.milliseconds()
-        by_kind: dict[tuple[str, str | None], list[Call]] = {}
-        for call in parcel.calls:
-            link.done(call.stream)
-            call.response_out = moment
-            kind = OPENAPI if call.way.decided.service.kind == "openapi" else None
-            by_kind.setdefault((call.more, kind), []).append(call)
+        link.release(passes.done(parcel.calls, link.under_way, link.held, link.unwanted, core.milliseconds()))
         own, registered = core.config.servers_address.host, core.registered_address
-        for (client_address, kind), calls in by_kind.items():
-            core.monitor.note_calls(calls, PRODUCER, own, client_address, registered, kind)
+        for calls in passes.by(parcel.calls, _service):
+            kind = OPENAPI if _service(calls[0].way).kind == "openapi" else None
+            core.monitor.note_calls(calls, PRODUCER, own, calls[0].more, registered, kind)
         link.rest()
 
     def failed(self, parcel: Parcel, problem: KeregeError) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from kerege.exchange import linkmessages as lm
 from kerege.exchange.batch import Batch
-from kerege.exchange.lane import digest, restlines
-from kerege.exchange.lane.call import Call, Part
+from kerege.exchange.lane import digest, passes
+from kerege.exchange.lane.call import Call
 from kerege.exchange.lane.frames import LaneGroup
 from kerege.exchange.lane.records import RecordGroup
 from kerege.exchange.xades import Signer
@@ -45,13 +45,7 @@ class Calling:
         """Send calls whose requests are hashed; each is answered to its client, once."""
         link = self._link
         first, deadline, waiting = link.streams(len(calls)), link.deadline(), link.calls
-        parts: list[Part] = []
-        for stream, call in enumerate(calls, first):
-            part = call.request
-            call.stream = part.stream = stream
-            call.deadline = deadline
-            waiting[stream] = call
-            parts.append(part)
+        parts = passes.begin(calls, waiting, first, deadline)
         self._core.sealing.submit_parcel(Parcel(signer, link, records.REQUEST, records.CLIENT, calls, parts))
 
     def sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
@@ -61,9 +55,7 @@ class Calling:
             self.failed(parcel, link.unreachable("the connection closed before anything was sent"))
             return
         link.say_ocsp()
-        moment = core.milliseconds()
-        for call in parcel.calls:
-            call.request_out = moment
+        passes.sent(parcel.calls, core.milliseconds())
         for data in encoded(signature, parcel.parts, REQUESTS, tree, link.frame_limits):
             link.write(data)
 
@@ -80,26 +72,13 @@ class Calling:
     def take(self, group: LaneGroup) -> None:
         """Answers under one signature."""
         link, core = self._link, self._core
-        digest.digest_parts(group.parts)
-        waiting = link.calls
-        calls: list[Call] = []
-        found: list[Part] = []
-        for part in group.parts:
-            call = waiting.get(part.stream)
-            if call.__class__ is Call and not call.answered and call.answer is None:
-                calls.append(call)
-                found.append(part)
-        digest.request_hashes(calls)
-        good: list[Call] = []
-        read = restlines.read_answer
-        for call, part in zip(calls, found, strict=True):
-            if call.answer is None and read(part, call):  # a second answer in the group is no answer
-                good.append(call)
         if group.kind != ANSWERS:
-            good = []
-        if len(good) != len(group.parts):
-            streams = {call.stream for call in good}
-            self._slowly(group, [part.stream for part in group.parts if part.stream not in streams])
+            self._slowly(group, [part.stream for part in group.parts])
+            return
+        digest.digest_parts(group.parts)
+        good, others = passes.answers(link.calls, group.parts)
+        if others:
+            self._slowly(group, others)
         if good:
             self._answered(group, self._signed(group, good, core.clock()))
 
@@ -132,15 +111,14 @@ class Calling:
             return
         core = self._core
         now, moment = core.clock(), core.milliseconds()
-        for call in calls:
-            call.answered, call.response_in = True, moment
+        parts = passes.answered(calls, moment)
         made = RecordGroup(
             now,
             records.RESPONSE,
             records.CLIENT,
             group.signature,
             group.batch() if group.chained else None,
-            [call.answer for call in calls],
+            parts,
             calls,
         )
         try:
@@ -154,8 +132,7 @@ class Calling:
             for call in calls:
                 link.fail_call(call, problem)
             return
-        drop = link.calls.pop
-        self._clients.answer([call for call in calls if drop(call.stream, None) is call])
+        self._clients.answer(passes.drop(link.calls, calls))
         link.perhaps_drained()
 
     # --- out of the native path ---
