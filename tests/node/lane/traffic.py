@@ -161,6 +161,7 @@ class Office:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []  # target and message id
         self.release = threading.Event()  # what /hold waits for
+        self.weary = 0
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
         self.open: set[socket.socket] = set()
@@ -221,9 +222,9 @@ class Office:
             return False
         elif name == "deaf":
             return False
-        elif name == "tired":  # closes kept connections without a word before
-            if number % 2 == 0:
-                return False
+        elif name == "tired" and number > 1 and self.weary:  # closes so many kept connections without a word
+            self.weary -= 1
+            return False
         elif name == "crumbs":
             wire = f"HTTP/1.1 {first}\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
             for at in range(0, len(wire), 7):
