@@ -24,6 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kerege.exchange.batch import Batch, HashChain, Parts, batch
+from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.signingkeys import ECDSA_SHA512 as ECDSA_SHA512
 from kerege.exchange.signingkeys import PSS_SHA512 as PSS_SHA512
 from kerege.exchange.signingkeys import RSA_SHA512 as RSA_SHA512
@@ -133,7 +134,7 @@ class Pieces:
 _pieces: Callable[..., AnyPieces]
 try:
     from kerege.exchange.lane.signatures import Pieces as _pieces
-except (ImportError, ValueError):  # nothing is compiled here; or not anew, since what the native modules share changed
+except NOT_THERE:
     _pieces = Pieces
 
 

@@ -21,6 +21,7 @@ from typing import Final, Protocol
 from cryptography import x509
 
 from kerege.exchange.batch import SHA512
+from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.xades_read import Parsed, SignatureFacts
 
 Span = tuple[int, int]
@@ -128,7 +129,7 @@ def _decoded(xml: bytes, span: Span) -> bytes | None:
 _layout: Callable[..., AnyLayout]
 try:
     from kerege.exchange.lane.signatures import Layout as _layout
-except (ImportError, ValueError):  # nothing is compiled here; or not anew, since what the native modules share changed
+except NOT_THERE:
     _layout = Layout
 
 
