@@ -23,8 +23,9 @@ from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.xades import Signed
 from kerege.node import records, wire
+from kerege.node.config_types import LimitSettings
 from kerege.node.core import Core, milliseconds
-from kerege.node.httpclient import AnswerTooLarge, HttpFailed, encode_request
+from kerege.node.httpclient import AnswerTooLarge, ClientResponse, HttpFailed, encode_request
 from kerege.node.keeper import Picture
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.peers import Reached
@@ -69,6 +70,8 @@ class Carrier:
         except BaseException:
             core.peers.release(reached)
             raise
+        if core.lane is not None:
+            core.lane.wire.remember(asked, picture, signer, reached, core.keys.good_until[asked.client.member])
         exchange.request_out = milliseconds()
         incoming = await self._send(asked, message, signed, extras, reached)
         exchange.response_in = milliseconds()
@@ -103,26 +106,36 @@ class Carrier:
         try:
             pieces = encode_request("POST", "/", str(reached.address), headers, content)
             answer = await connection.exchange(pieces, head=False, timeout=limits.peer_seconds, sinks=self._sinks)
-        except AnswerTooLarge:
-            raise MessageTooLarge(what="answer", limit=limits.body) from None
         except HttpFailed as problem:
-            raise PeerUnreachable(server=reached.server.id, address=reached.address, reason=problem.reason) from None
+            raise failed(problem, reached, limits) from None
         except BaseException:
             connection.close()
             raise
         core.peers.release(reached)
-        if answer.status != 200:  # messages and faults alike come with 200: this is the listener's own refusal
-            reason = f"it answered HTTP {answer.status}"
-            raise PeerUnreachable(server=reached.server.id, address=reached.address, reason=reason)
-        if answer.refused is not None:
-            raise answer.refused
-        if isinstance(answer.sink, multipart.Decoder):
-            incoming = wire.from_transport(answer.sink.finish(), limits)
-        else:
-            incoming = wire.decode(answer.header(b"content-type"), answer.body or b"", limits)
-        wire.check_kind(incoming.message, message)
-        incoming.message.content_type = answer.header(b"x-original-content-type")
-        return incoming
+        return received(answer, message, reached, limits)
+
+
+def failed(problem: HttpFailed, reached: Reached, limits: LimitSettings) -> MessageTooLarge | PeerUnreachable:
+    """What it means that another server gave no answer."""
+    if isinstance(problem, AnswerTooLarge):
+        return MessageTooLarge(what="answer", limit=limits.body)
+    return PeerUnreachable(server=reached.server.id, address=reached.address, reason=problem.reason)
+
+
+def received(answer: ClientResponse, message: Message, reached: Reached, limits: LimitSettings) -> wire.Incoming:
+    """The message in another server's HTTP answer to `message`. Raises the fault it says, or what is wrong with it."""
+    if answer.status != 200:  # messages and faults alike come with 200: this is the listener's own refusal
+        reason = f"it answered HTTP {answer.status}"
+        raise PeerUnreachable(server=reached.server.id, address=reached.address, reason=reason)
+    if answer.refused is not None:
+        raise answer.refused
+    if isinstance(answer.sink, multipart.Decoder):
+        incoming = wire.from_transport(answer.sink.finish(), limits)
+    else:
+        incoming = wire.decode(answer.header(b"content-type"), answer.body or b"", limits)
+    wire.check_kind(incoming.message, message)
+    incoming.message.content_type = answer.header(b"x-original-content-type")
+    return incoming
 
 
 def verify_answer(core: Core, asked: Asked, incoming: wire.Incoming, now: datetime, sent_under: Picture) -> None:

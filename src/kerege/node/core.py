@@ -35,6 +35,7 @@ from kerege.node.translate import WireTranslation
 
 if TYPE_CHECKING:
     from kerege.node.lane.whole import Lane
+    from kerege.node.link_client import Link
 
 _LOG: Final = logging.getLogger("kerege.node")
 
@@ -84,7 +85,7 @@ class Core:
     background: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # what must run as long as the node does
 
     milliseconds = staticmethod(milliseconds)
-    plans: Plans = field(default_factory=Plans)
+    plans: Plans[Link] = field(default_factory=Plans)
     lane: Lane | None = None  # the native path, where it was built and is wanted
     requests_room: Room = field(default_factory=Room)  # of links others made
     answers_room: Room = field(default_factory=Room)  # of links this node made

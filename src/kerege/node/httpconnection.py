@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -24,6 +24,14 @@ _FRAMING: Final = frozenset({len(b"content-length"), len(b"transfer-encoding")})
 
 # from an answer's status and headers, what takes its body; None: it is collected
 AnswerSinks = Callable[[int, Sequence[tuple[bytes, bytes]]], "Sink | None"]
+
+
+class Waiter(Protocol):
+    """What is told of an answer: a future, or something cheaper."""
+
+    def done(self) -> bool: ...
+    def set_result(self, answer: ClientResponse) -> None: ...
+    def set_exception(self, problem: HttpFailed) -> None: ...
 
 
 class HttpFailed(Exception):
@@ -78,7 +86,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._sweep = Sweep.of(self._loop)
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[ClientResponse] | None = None
+        self._waiter: Waiter | None = None
+        self._whole_answer: Callable[[bytes], bool] | None = None  # reads an answer that came in one piece
         self._parser = httptools.HttpResponseParser(self)
         self._out: Outflow | None = None
         self._sinks: AnswerSinks | None = None
@@ -171,7 +180,7 @@ class Connection(asyncio.Protocol):
 
     def answered(self) -> None:
         """The answer was taken; the connection is free for the next request."""
-        self._waiter = None
+        self._waiter = self._whole_answer = None
         self.deadline = NEVER
 
     def ask(
@@ -202,6 +211,25 @@ class Connection(asyncio.Protocol):
             self._out.paused = self._blocked
             self._out.resume()
         return waiter
+
+    def ask_whole(
+        self, data: bytes, waiter: Waiter, take: Callable[[bytes], bool], *, timeout: float, sinks: AnswerSinks
+    ) -> None:
+        """As `ask` with one small piece. Where the first bytes that come are a whole answer that `take` takes (True), that is all.
+
+        waiter   told of an answer that `take` did not take, or of the failure; call `answered` then
+        """
+        transport = self._transport
+        assert transport is not None
+        if self.used:
+            self._begin(head=False)
+        self._head, self._sinks, self.used = False, sinks, True
+        self._timeout, self._last = timeout, NEVER
+        self._waiter, self._whole_answer = waiter, take
+        self.deadline = deadline = self._loop.time() + timeout
+        if deadline < self._sweep.next:
+            self._sweep.sooner(deadline)
+        transport.write(data)
 
     def read_on(self, data: bytes, timeout: float) -> asyncio.Future[ClientResponse]:
         """The answer to a request that somebody else sent, of which `data` came already. Before the connection is made."""
@@ -260,6 +288,11 @@ class Connection(asyncio.Protocol):
         if self._waiter is None or self._waiter.done():
             self.close()  # nobody asked: the other side is confused, do not reuse
             return
+        if self._whole_answer is not None:
+            take, self._whole_answer = self._whole_answer, None
+            if take(data):
+                self.answered()
+                return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:

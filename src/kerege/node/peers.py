@@ -29,6 +29,7 @@ from kerege.node.routes import Routes
 
 _ASK_AGAIN_SECONDS: Final = 3600.0
 _CHECKED_SECONDS: Final = 1.0
+_MOST_CHECKED: Final = 256
 
 Dial = Callable[[Address], Awaitable[Link]]
 _Where = tuple[ServerId, Address]  # several servers may stand behind one address: a link is one server's
@@ -63,6 +64,9 @@ class Peers:
         self._links: dict[_Where, Link] = {}
         self._dialling: dict[_Where, asyncio.Task[Link | None]] = {}
         self._no_link_until: dict[Address, float] = {}
+        self._checked: dict[
+            bytes, tuple[Picture, SecurityServer, float]
+        ] = {}  # by certificate, as `Connection.checked`
         self._key = 0  # counts this node's authentication keys
         self.forget: Callable[[], None] = lambda: None  # what TLS remembers of other servers
 
@@ -177,6 +181,22 @@ class Peers:
             ocsp = self._revocation.auth_answer or ocsp  # they may have been renewed meanwhile
         return Reached(server, address, connection, None, ocsp, under)
 
+    def kept(self, server: SecurityServer, picture: Picture) -> Reached | None:
+        """A kept connection to `server` over X-Road's wire, found trusted a moment ago; None where `reach` must be waited for."""
+        address = self._routes.address(server)
+        connection = self._pool.idle(address.host, address.port)
+        if connection is None:
+            return None
+        if self._tls:
+            known, now = connection.checked, time.monotonic()
+            if known is None or known[0] is not picture or known[1] is not server or known[2] < now:
+                found = self._checked.get(connection.certificate or b"")
+                if found is None or found[0] is not picture or found[1] is not server or found[2] < now:
+                    self._pool.release(address.host, address.port, connection)
+                    return None
+                connection.checked = found
+        return Reached(server, address, connection, None, self._revocation.auth_answer, self._key)
+
     def release(self, reached: Reached) -> None:
         if reached.connection is None:
             return
@@ -229,7 +249,10 @@ class Peers:
         now, known = time.monotonic(), connection.checked
         if known is None or known[0] is not picture or known[1] is not server or known[2] < now:
             await self.check(connection.certificate, server, picture)
-            connection.checked = (picture, server, now + _CHECKED_SECONDS)
+            if len(self._checked) >= _MOST_CHECKED:
+                self._checked.clear()
+            found = connection.checked = (picture, server, now + _CHECKED_SECONDS)
+            self._checked[connection.certificate or b""] = found
 
     async def check_link(self, link: Link, server: SecurityServer, picture: Picture) -> None:
         """As `check`, once a second and anew under every configuration: a link carries many calls."""

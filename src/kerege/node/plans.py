@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
 from kerege.exchange.xades import Signer
-from kerege.node.config_types import NodeConfig
-from kerege.node.link_client import Link
+from kerege.node.config_types import Address, NodeConfig
 from kerege.node.message import Asked
 from kerege.node.picture import Picture
 
@@ -26,7 +25,24 @@ _RENEWED_AT: Final = 0.75  # of a plan's time
 _MOST: Final = 4096
 
 
-class Plan:
+class Carrier(Protocol):
+    """What calls go by: a Kerege link, or the kept connections of X-Road's wire to one server (`node.lane`).
+
+    checked   under which configuration it was found to be which server's
+    """
+
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def address(self) -> Address: ...
+    @property
+    def checked(self) -> tuple[object, object, float] | None: ...
+
+
+L = TypeVar("L", bound=Carrier)
+
+
+class Plan(Generic[L]):
     """How calls of `client` to `service` go just now."""
 
     __slots__ = ("client", "config", "link", "local", "picture", "renew", "server", "service", "signer", "until")
@@ -39,7 +55,7 @@ class Plan:
         config: NodeConfig,
         signer: Signer,
         server: SecurityServer,
-        link: Link,
+        link: L,
         until: float,
         renew: float,
     ) -> None:
@@ -50,17 +66,19 @@ class Plan:
         self.local = SubsystemId(client.instance, client.member_class, client.member_code, client.subsystem)
 
 
-class Plans:
+class Plans(Generic[L]):
     """The plans of one node, by the identifiers a message names (those are the same objects from one message to the next)."""
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[int, int], Plan] = {}
+        self._plans: dict[tuple[int, int], Plan[L]] = {}
 
     def __bool__(self) -> bool:
         """Whether there are any: a node without links never reads a request twice to find that it has none."""
         return bool(self._plans)
 
-    def of(self, client: ClientId, service: DataServiceId, picture: Picture | None, config: NodeConfig) -> Plan | None:
+    def of(
+        self, client: ClientId, service: DataServiceId, picture: Picture | None, config: NodeConfig
+    ) -> Plan[L] | None:
         """The plan that holds now, or None."""
         plan, moment = self._plans.get((id(client), id(service))), time.monotonic()
         if (
@@ -85,7 +103,7 @@ class Plans:
         config: NodeConfig,
         signer: Signer,
         server: SecurityServer,
-        link: Link,
+        link: L,
         now: datetime,
         signs_until: datetime,
     ) -> None:

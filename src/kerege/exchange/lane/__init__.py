@@ -19,8 +19,8 @@ BUILT: bool
 """Whether the native modules are there, all of them, and of one make: `problem` says what is wrong."""
 
 _MODULES: Final = (
-    *("call", "digest", "frames", "lines", "packing", "records"),
-    *("restfields", "restlines", "restsigned", "resttargets"),
+    *("call", "digest", "frames", "lines", "packing", "passes", "records"),
+    *("restfields", "restlines", "restsigned", "resttargets", "chains", "multiparts"),
 )
 
 

@@ -317,7 +317,7 @@ def hold(list parts not None, list chains not None, list results not None):
         raise MemoryError()
     try:
         for at in range(count):
-            part, chain = <Part?>parts[at], <bytes?>chains[at]
+            part, chain = <Part?>parts[at], chains[at]
             if chain is None or results[at] is None or not is_digest(part.digest) or not is_digest(part.leaf):
                 continue
             if part.body is not None and not is_digest(part.body_digest):
@@ -348,7 +348,7 @@ def hold(list parts not None, list chains not None, list results not None):
         for at in range(count):
             root = reached[at]
             if root is not None:
-                result = <bytes?>results[at]
+                result = results[at]
                 out[at] = result_names(result, root)
     finally:
         PyMem_Free(climbs)

@@ -32,7 +32,8 @@ from kerege.node.rest_consumer import Quick, asked_of
 if TYPE_CHECKING:
     from kerege.node.consumer import Consumer
     from kerege.node.core import Core
-    from kerege.node.plans import Plan
+    from kerege.node.lane.wirecalling import Route
+    from kerege.node.plans import Plan, Plans
 
 _LOG: Final = logging.getLogger("kerege.node.http")
 _MOST_WAYS: Final = 4096
@@ -64,6 +65,7 @@ class Clients:
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget: BodyBudget | None = None  # of the listener that came last
         self._counted = 0  # bytes of it that stand for what the port holds
+        self.wire_plans: Plans[Route] | None = None  # of calls over X-Road's wire
         self.calls = self.batches = 0  # answered by the native path, and in how many goes
         self._loop.add_reader(self._port.fileno(), self._port.drain)
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
@@ -110,6 +112,10 @@ class Clients:
 
     # --- calls ---
 
+    def long(self, call: Call) -> None:
+        """Every step for this call alone."""
+        self._long(call, self._consumer.long)
+
     def _take(self, calls: list[Call], others: list[Call]) -> None:
         most = self._core.config.limits.body
         if most < self._port.largest:
@@ -120,7 +126,7 @@ class Clients:
         if not calls:
             return
         core = self._core
-        if not core.sealing.together or not core.plans:
+        if not core.sealing.together or not (core.plans or self.wire_plans):
             for call in calls:
                 self._long(call, self._consumer.handle)
             return
@@ -130,7 +136,7 @@ class Clients:
         except KeregeError:
             core_open = False
         ways: dict[tuple[bytes, bytes], Way | None] = {}
-        batches: dict[int, list[Call]] = {}
+        batches: dict[tuple[int, int], list[Call]] = {}
         for call in calls:
             key = call.service_raw, call.client_raw
             way = ways.get(key)
@@ -143,7 +149,7 @@ class Clients:
                 self._long(call, self._consumer.handle)
                 continue
             call.way = way
-            batches.setdefault(id(way.decided.link), []).append(call)
+            batches.setdefault((id(way.decided.link), id(way.decided.signer)), []).append(call)
         for batch in batches.values():
             plan = batch[0].way.decided
             digest.digest_parts([call.request for call in batch])
@@ -167,7 +173,9 @@ class Clients:
             if way is None:
                 return None
         picture = core.keeper.picture
-        plan = core.plans.of(way.client, way.service, picture, core.config)
+        plan: Plan[Any] | None = core.plans.of(way.client, way.service, picture, core.config)
+        if plan is None and self.wire_plans is not None:
+            plan = self.wire_plans.of(way.client, way.service, picture, core.config)
         if plan is None or picture is None:
             self._ways.pop(key, None)
             return None
@@ -182,7 +190,7 @@ class Clients:
         way.more = not core.contracting.contracts.none_for(way.service, picture.rules)
         return way
 
-    def _takes(self, plan: Plan) -> bool:
+    def _takes(self, plan: Plan[Any]) -> bool:
         return plan.signer.style == "chain" and plan.link.takes_calls and self._core.connections.plain(plan.local)
 
     def _no_contract(self, way: Way, call: Call) -> bool:

@@ -8,6 +8,7 @@ from kerege.node.lane.agencies import Agencies
 from kerege.node.lane.answering import Answering
 from kerege.node.lane.calling import Calling
 from kerege.node.lane.clients import Clients
+from kerege.node.lane.wirecalling import WireCalling
 
 if TYPE_CHECKING:
     from kerege.node.consumer import Consumer
@@ -24,6 +25,8 @@ class Lane:
     def __init__(self, core: Core, consumer: Consumer, provider: Provider, agency: Agency) -> None:
         self._core, self._provider = core, provider
         self.clients, self.agencies = Clients(core, consumer), Agencies(core, provider, agency)
+        self.wire = WireCalling(core, self.clients)
+        self.clients.wire_plans = self.wire.plans
 
     def calling(self, link: Link) -> Calling:
         return Calling(self._core, self.clients, link)
