@@ -8,11 +8,15 @@ goes on after the piece, is said by `logframes`. Nothing is taken on a processor
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 
 cdef extern from "segments_sha256.h":
     int segments_able() noexcept nogil
-    void segments_sha256(const uint8_t* first, const uint8_t* data, size_t size, uint8_t* digest) noexcept nogil
+    struct segments_job:
+        const uint8_t* first
+        const uint8_t* data
+        size_t size
+    void segments_sha256(const segments_job* one, const segments_job* other, uint8_t (*digests)[32]) noexcept nogil
     uint32_t segments_crc32(const uint8_t* data, size_t size) noexcept nogil
 
 cdef enum:
@@ -45,34 +49,54 @@ cdef bint _zeros(const uint8_t* at, Py_ssize_t size) noexcept nogil:
     return True
 
 
+cdef bint _one(
+    const uint8_t* data, Py_ssize_t size, Py_ssize_t at, uint64_t number, const uint8_t* marker, _Found* found,
+) noexcept nogil:
+    """Whether a frame stands at `at`, which is not negative, whole but for its link."""
+    cdef Py_ssize_t end, after
+    cdef const uint8_t* head = data + at
+    if at > size - HEAD:
+        return False
+    found.at, found.size, found.records = at, _number(head + 8), _number(head + 12)
+    if memcmp(head, marker, MARKER) or not found.size or segments_crc32(head, FIXED) != _number(head + FIXED):
+        return False
+    if (_number(head + 48) | <uint64_t>_number(head + 52) << 32) != number:
+        return False
+    if <Py_ssize_t>found.size > size - at - HEAD - 4:
+        return False
+    end, after = at + HEAD + found.size + 4, _after(found)
+    return memcmp(data + end - 4, b"\nKRG", 4) == 0 and _zeros(data + end, (after if after < size else size) - end)
+
+
+cdef inline Py_ssize_t _after(const _Found* found) noexcept nogil:
+    """Where the sector begins after a frame's end."""
+    cdef Py_ssize_t end = found.at + HEAD + found.size + 4
+    return end + (SECTOR - end % SECTOR) % SECTOR
+
+
 cdef Py_ssize_t _walk(
     const uint8_t* data, Py_ssize_t size, Py_ssize_t at, uint64_t number, const uint8_t* before, const uint8_t* marker,
     _Found* found, Py_ssize_t most,
 ) noexcept nogil:
-    """How many whole frames there are from `at` on, which is not negative."""
-    cdef Py_ssize_t count = 0, end, after
-    cdef uint32_t length
-    cdef uint8_t digest[LINK]
-    cdef const uint8_t* head
-    while count < most and at <= size - HEAD:
-        head = data + at
-        length = _number(head + 8)
-        if memcmp(head, marker, MARKER) or not length or segments_crc32(head, FIXED) != _number(head + FIXED):
+    """How many whole frames there are from `at` on. Two links are computed at a time: a frame's head says the link the next goes on from."""
+    cdef Py_ssize_t count = 0, here, one
+    cdef segments_job jobs[2]
+    cdef uint8_t digests[2][32]
+    while count < most:
+        here = 0
+        while here < 2 and count + here < most and _one(data, size, at, number, marker, &found[count + here]):
+            jobs[here].first, jobs[here].data, jobs[here].size = before, data + at + HEAD, found[count + here].size
+            before = data + at + 16
+            at, number, here = _after(&found[count + here]), number + 1, here + 1
+        if not here:
             break
-        if (_number(head + 48) | <uint64_t>_number(head + 52) << 32) != number:
+        segments_sha256(&jobs[0], &jobs[1] if here == 2 else NULL, digests)
+        for one in range(here):
+            if memcmp(digests[one], data + found[count].at + 16, LINK):
+                return count
+            count += 1
+        if here < 2:
             break
-        if <Py_ssize_t>length > size - at - HEAD - 4:
-            break
-        end = at + HEAD + length + 4
-        after = end + (SECTOR - end % SECTOR) % SECTOR
-        if memcmp(data + end - 4, b"\nKRG", 4) or not _zeros(data + end, (after if after < size else size) - end):
-            break
-        segments_sha256(before, head + HEAD, length, digest)
-        if memcmp(digest, head + 16, LINK):
-            break
-        found[count].at, found[count].size, found[count].records = at, length, _number(head + 12)
-        before = head + 16
-        at, number, count = after, number + 1, count + 1
     return count
 
 
@@ -80,7 +104,7 @@ def walk(bytes data not None, Py_ssize_t at, bytes link not None, uint64_t numbe
     """The frames from `at` on, where `link` is the link before and `number` the next frame's number: of each where it begins and ends in the
     data, the link after it, how many records it says it has, and its payload. A few thousand at the most. Others may use the
     interpreter meanwhile."""
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), most = size // SECTOR + 1, count, one, end
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), most = size // SECTOR + 1, count, one
     cdef const uint8_t* bytes_of = <const uint8_t*>PyBytes_AS_STRING(data)
     cdef const uint8_t* before = <const uint8_t*>PyBytes_AS_STRING(link)
     cdef const uint8_t* mark = <const uint8_t*>PyBytes_AS_STRING(marker)
@@ -96,10 +120,9 @@ def walk(bytes data not None, Py_ssize_t at, bytes link not None, uint64_t numbe
             count = _walk(bytes_of, size, at, number, before, mark, found, most)
         for one in range(count):
             at = found[one].at
-            end = at + HEAD + found[one].size + 4
             made.append((
                 at,
-                end + (SECTOR - end % SECTOR) % SECTOR,
+                _after(&found[one]),
                 PyBytes_FromStringAndSize(<char*>(bytes_of + at + 16), LINK),
                 found[one].records,
                 PyBytes_FromStringAndSize(<char*>(bytes_of + at + HEAD), found[one].size),

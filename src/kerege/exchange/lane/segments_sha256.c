@@ -45,78 +45,134 @@ int segments_able(void) {
     return b >> 29 & 1;
 }
 
-/* Two registers hold the state as the instructions want it: ABEF and CDGH. Four rounds at a time; the schedule is made on the way. */
-__attribute__((target("sha,sse4.1,ssse3"))) static void blocks(__m128i state[2], const uint8_t *data, size_t count) {
+#define TARGET __attribute__((target("sha,sse4.1,ssse3")))
+
+/* One input: two registers hold the state as the instructions want it (ABEF and CDGH), then the whole blocks that follow the first. */
+struct input {
+    __m128i abef, cdgh;
+    const uint8_t *data;
+    size_t blocks, size;
+};
+
+/* Four rounds; the schedule is made on the way. */
+#define ROUNDS(IN, W, FOUR)                                                                                              \
+    do {                                                                                                                 \
+        if ((FOUR) >= 4) {                                                                                               \
+            const __m128i seven = _mm_alignr_epi8(W[((FOUR) + 3) & 3], W[((FOUR) + 2) & 3], 4); /* words 7 before */     \
+            const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(W[(FOUR) & 3], W[((FOUR) + 1) & 3]), seven);          \
+            W[(FOUR) & 3] = _mm_sha256msg2_epu32(sum, W[((FOUR) + 3) & 3]);                                              \
+        }                                                                                                                \
+        __m128i added = _mm_add_epi32(W[(FOUR) & 3], _mm_loadu_si128((const __m128i *)(CONSTANTS + 4 * (FOUR))));        \
+        IN.cdgh = _mm_sha256rnds2_epu32(IN.cdgh, IN.abef, added);                                                        \
+        added = _mm_shuffle_epi32(added, 0x0E);                                                                          \
+        IN.abef = _mm_sha256rnds2_epu32(IN.abef, IN.cdgh, added);                                                        \
+    } while (0)
+
+TARGET static inline void load(__m128i w[4], const uint8_t *data) {
     const __m128i turned = _mm_set_epi64x(0x0C0D0E0F08090A0BLL, 0x0405060700010203LL);
-    __m128i abef = state[0], cdgh = state[1];
-    for (; count; count--, data += BLOCK) {
-        const __m128i abef_before = abef, cdgh_before = cdgh;
-        __m128i w[4];
 #pragma GCC unroll 4
-        for (int at = 0; at < 4; at++)
-            w[at] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(data + 16 * at)), turned);
-#pragma GCC unroll 16
-        for (int four = 0; four < 16; four++) {
-            const int now = four & 3;
-            if (four >= 4) {
-                const __m128i seven = _mm_alignr_epi8(w[(four + 3) & 3], w[(four + 2) & 3], 4); /* words 7 before */
-                const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[now], w[(four + 1) & 3]), seven);
-                w[now] = _mm_sha256msg2_epu32(sum, w[(four + 3) & 3]);
-            }
-            __m128i added = _mm_add_epi32(w[now], _mm_loadu_si128((const __m128i *)(CONSTANTS + 4 * four)));
-            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, added);
-            added = _mm_shuffle_epi32(added, 0x0E);
-            abef = _mm_sha256rnds2_epu32(abef, cdgh, added);
-        }
-        abef = _mm_add_epi32(abef, abef_before);
-        cdgh = _mm_add_epi32(cdgh, cdgh_before);
-    }
-    state[0] = abef, state[1] = cdgh;
+    for (int at = 0; at < 4; at++)
+        w[at] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(data + 16 * at)), turned);
 }
 
-__attribute__((target("sha,sse4.1,ssse3"))) void segments_sha256(
-    const uint8_t first[32], const uint8_t *data, size_t size, uint8_t digest[32]) {
+TARGET static void blocks(struct input *input, const uint8_t *data, size_t count) {
+    struct input in = *input;
+    for (; count; count--, data += BLOCK) {
+        const __m128i abef = in.abef, cdgh = in.cdgh;
+        __m128i w[4];
+        load(w, data);
+#pragma GCC unroll 16
+        for (int four = 0; four < 16; four++) ROUNDS(in, w, four);
+        in.abef = _mm_add_epi32(in.abef, abef);
+        in.cdgh = _mm_add_epi32(in.cdgh, cdgh);
+    }
+    input->abef = in.abef, input->cdgh = in.cdgh;
+}
+
+/* As many blocks of both: an instruction of one is under way while the other's begins. */
+TARGET static void blocks_of_both(struct input *one, struct input *other) {
+    struct input a = *one, b = *other;
+    const size_t count = a.blocks < b.blocks ? a.blocks : b.blocks;
+    for (size_t block = 0; block < count; block++) {
+        const __m128i a_abef = a.abef, a_cdgh = a.cdgh, b_abef = b.abef, b_cdgh = b.cdgh;
+        __m128i v[4], w[4];
+        load(v, a.data + block * BLOCK);
+        load(w, b.data + block * BLOCK);
+#pragma GCC unroll 16
+        for (int four = 0; four < 16; four++) {
+            ROUNDS(a, v, four);
+            ROUNDS(b, w, four);
+        }
+        a.abef = _mm_add_epi32(a.abef, a_abef);
+        a.cdgh = _mm_add_epi32(a.cdgh, a_cdgh);
+        b.abef = _mm_add_epi32(b.abef, b_abef);
+        b.cdgh = _mm_add_epi32(b.cdgh, b_cdgh);
+    }
+    a.data += count * BLOCK, a.blocks -= count;
+    b.data += count * BLOCK, b.blocks -= count;
+    *one = a, *other = b;
+}
+
+/* The 32 bytes before the data and, where that makes a block, the first of the data. */
+TARGET static void begin(struct input *in, const struct segments_job *job) {
     /* a b e f and c d g h of the initial value, highest word first */
-    __m128i state[2] = {
-        _mm_set_epi32(0x6A09E667, (int)0xBB67AE85u, 0x510E527F, (int)0x9B05688Cu),
-        _mm_set_epi32(0x3C6EF372, (int)0xA54FF53Au, 0x1F83D9AB, 0x5BE0CD19),
-    };
-    const uint64_t bits = ((uint64_t)size + 32) * 8;
+    in->abef = _mm_set_epi32(0x6A09E667, (int)0xBB67AE85u, 0x510E527F, (int)0x9B05688Cu);
+    in->cdgh = _mm_set_epi32(0x3C6EF372, (int)0xA54FF53Au, 0x1F83D9AB, 0x5BE0CD19);
+    in->data = job->data, in->size = job->size, in->blocks = 0;
+    if (in->size >= BLOCK - 32) {
+        uint8_t first[BLOCK];
+        memcpy(first, job->first, 32);
+        memcpy(first + 32, in->data, BLOCK - 32);
+        blocks(in, first, 1);
+        in->data += BLOCK - 32, in->size -= BLOCK - 32;
+        in->blocks = in->size / BLOCK, in->size %= BLOCK;
+    }
+}
+
+TARGET static void finish(struct input *in, const struct segments_job *job, uint8_t digest[32]) {
+    const uint64_t bits = ((uint64_t)job->size + 32) * 8;
     uint8_t last[2 * BLOCK];
     uint32_t words[8];
-    size_t left = 32;
+    size_t left = 0;
+    blocks(in, in->data, in->blocks);
+    in->data += in->blocks * BLOCK;
     memset(last, 0, sizeof last);
-    memcpy(last, first, 32);
-    if (size >= BLOCK - 32) {
-        memcpy(last + 32, data, BLOCK - 32);
-        blocks(state, last, 1);
-        data += BLOCK - 32, size -= BLOCK - 32;
-        blocks(state, data, size / BLOCK);
-        data += size / BLOCK * BLOCK, size %= BLOCK;
-        memset(last, 0, sizeof last);
-        left = 0;
+    if (job->size < BLOCK - 32) {
+        memcpy(last, job->first, 32);
+        left = 32;
     }
-    if (size) memcpy(last + left, data, size);
-    left += size;
+    if (in->size) memcpy(last + left, in->data, in->size);
+    left += in->size;
     last[left] = 0x80;
     const size_t room = left + 9 <= BLOCK ? BLOCK : 2 * BLOCK;
     for (int at = 0; at < 8; at++) last[room - 1 - at] = (uint8_t)(bits >> (8 * at));
-    blocks(state, last, room / BLOCK);
-    words[0] = (uint32_t)_mm_extract_epi32(state[0], 3), words[1] = (uint32_t)_mm_extract_epi32(state[0], 2);
-    words[2] = (uint32_t)_mm_extract_epi32(state[1], 3), words[3] = (uint32_t)_mm_extract_epi32(state[1], 2);
-    words[4] = (uint32_t)_mm_extract_epi32(state[0], 1), words[5] = (uint32_t)_mm_extract_epi32(state[0], 0);
-    words[6] = (uint32_t)_mm_extract_epi32(state[1], 1), words[7] = (uint32_t)_mm_extract_epi32(state[1], 0);
+    blocks(in, last, room / BLOCK);
+    words[0] = (uint32_t)_mm_extract_epi32(in->abef, 3), words[1] = (uint32_t)_mm_extract_epi32(in->abef, 2);
+    words[2] = (uint32_t)_mm_extract_epi32(in->cdgh, 3), words[3] = (uint32_t)_mm_extract_epi32(in->cdgh, 2);
+    words[4] = (uint32_t)_mm_extract_epi32(in->abef, 1), words[5] = (uint32_t)_mm_extract_epi32(in->abef, 0);
+    words[6] = (uint32_t)_mm_extract_epi32(in->cdgh, 1), words[7] = (uint32_t)_mm_extract_epi32(in->cdgh, 0);
     for (int at = 0; at < 8; at++)
         for (int byte = 0; byte < 4; byte++) digest[4 * at + byte] = (uint8_t)(words[at] >> (24 - 8 * byte));
+}
+
+TARGET void segments_sha256(const struct segments_job *one, const struct segments_job *other, uint8_t digests[2][32]) {
+    struct input a, b;
+    begin(&a, one);
+    if (other != NULL) {
+        begin(&b, other);
+        blocks_of_both(&a, &b);
+        finish(&b, other, digests[1]);
+    }
+    finish(&a, one, digests[0]);
 }
 
 #else
 
 int segments_able(void) { return 0; }
 
-void segments_sha256(const uint8_t first[32], const uint8_t *data, size_t size, uint8_t digest[32]) {
-    (void)first, (void)data, (void)size;
-    memset(digest, 0, 32);
+void segments_sha256(const struct segments_job *one, const struct segments_job *other, uint8_t digests[2][32]) {
+    (void)one, (void)other;
+    memset(digests, 0, 64);
 }
 
 #endif

@@ -7,8 +7,14 @@
 /* Whether this processor has instructions for SHA-256; without them nothing here may be called. */
 int segments_able(void);
 
-/* SHA-256 (FIPS 180-4) of 32 bytes and then `size` bytes. */
-void segments_sha256(const uint8_t first[32], const uint8_t *data, size_t size, uint8_t digest[32]);
+/* 32 bytes, and the data after them. */
+struct segments_job {
+    const uint8_t *first, *data;
+    size_t size;
+};
+
+/* SHA-256 (FIPS 180-4) of one or (`other` not NULL) of two inputs, which together take little longer than one. */
+void segments_sha256(const struct segments_job *one, const struct segments_job *other, uint8_t digests[2][32]);
 
 /* The CRC-32 that zlib has, of a few bytes. */
 uint32_t segments_crc32(const uint8_t *data, size_t size);
