@@ -188,8 +188,9 @@ def test_every_changed_byte_gives_the_verdict_it_had(quick_signer: Signer) -> No
         for other in {byte ^ 1, ord("A"), ord("0"), ord("=")} - {byte}:
             if hold_to_the_law(xml[:at] + bytes((other,)) + xml[at + 1 :]):
                 mine.add(at)
-    # only in the digest and the value is anything left to say, and that is a refusal
+    # only in the digest and the value is anything left to say, and that is a refusal; the last sign of a digest has bits that say nothing
     spans = fields(xml)
+    mine.discard(spans["properties"][1] - len(b"?=="))
     assert mine <= {at for name in ("digest", "value") for at in range(*spans[name])}
     assert len(mine) > 160
 
