@@ -169,7 +169,8 @@ class LogKeeping:
         self._log.noted = self._note
 
     def _note(self, first: int, records: Sequence[LogRecord]) -> None:
-        self._fail_safe.note(first + len(records) - 1, records[0].time)
+        time = getattr(records, "time", None)  # of a group: no record is made for it
+        self._fail_safe.note(first + len(records) - 1, records[0].time if time is None else time)
 
     def _scan(self) -> int:
         folder = self._settings.log.folder

@@ -147,7 +147,7 @@ class LogIndex:
     def _take(self, database: sqlite3.Connection, place: logfolder.Place | None) -> int:
         taken, step = 0, _Step(database)
         for placed in logfolder.follow(self._folder, [], place):
-            if len(step.frames) >= _STEP or placed.path != step.path:
+            if len(step.frames) >= _STEP or placed.path is not step.path:
                 step.keep()
             taken += step.take(placed, self._key)
         step.keep()
@@ -246,7 +246,7 @@ class _Step:
 
     def take(self, placed: logfolder.Placed, key: LogKey | None) -> int:
         """The number of message records in it."""
-        if placed.path != self.path:
+        if placed.path is not self.path:
             self.path, self._segment = placed.path, logfolder.number_of(placed.path)
         _, marks, stamps = marks_of(placed, key, self._secret, self._copies)
         frame, first = placed.frame, placed.first
