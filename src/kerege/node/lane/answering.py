@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from kerege.exchange import linkmessages as lm
-from kerege.exchange import multipart, rest
+from kerege.exchange import multipart
 from kerege.exchange.batch import Batch
 from kerege.exchange.bodies import Attachment
 from kerege.exchange.errors import MessageMalformed
 from kerege.exchange.lane import digest, passes
-from kerege.exchange.lane.call import Call, Way
+from kerege.exchange.lane.call import Call
 from kerege.exchange.lane.frames import LaneGroup
 from kerege.exchange.lane.records import RecordGroup
-from kerege.exchange.opmon import OPENAPI, PRODUCER, Exchange, exchange_of
-from kerege.exchange.rules import PROVIDER
-from kerege.exchange.xades import Signer
+from kerege.exchange.opmon import OPENAPI, PRODUCER
 from kerege.ground.errors import KeregeError
 from kerege.node import records
-from kerege.node.config_types import Service
+from kerege.node.lane.admitting import Admitting, service_of, signer_of
 from kerege.node.lane.framing import ANSWERS, REQUESTS, encoded
 from kerege.node.link import incoming
-from kerege.node.message import Asked, Message
-from kerege.node.provider import Accepted, Admission, Peer
+from kerege.node.message import Message
+from kerege.node.provider import Accepted, Peer
 from kerege.node.sealing import Parcel
 
 if TYPE_CHECKING:
@@ -41,27 +39,14 @@ if TYPE_CHECKING:
     from kerege.node.provider import Provider
 
 _LOG: Final = logging.getLogger("kerege.node.link")
-_MOST_WAYS: Final = 4096
-_LONGEST_WAY: Final = timedelta(seconds=2)  # more than an admission holds
 
 
-def _signer(way: Way) -> Signer:
-    admission: Admission = way.decided
-    return admission.signer
-
-
-def _service(way: Way) -> Service:
-    admission: Admission = way.decided
-    assert admission.service is not None
-    return admission.service
-
-
-class Answering:
+class Answering(Admitting):
     """Stands beside one `LinkServer`; its calls are among those under way there, by stream."""
 
     def __init__(self, core: Core, agencies: Agencies, provider: Provider, link: LinkServer) -> None:
-        self._core, self._agencies, self._provider, self._link = core, agencies, provider, link
-        self._ways: dict[tuple[bytes, bytes, str], Way] = {}
+        super().__init__(core, agencies, provider)
+        self._link = link
 
     # --- in ---
 
@@ -80,8 +65,8 @@ class Answering:
             self,
             self._client_address(peer),
             moment,
-            lambda key, call: self._way(key, call, peer, picture, now),
-            lambda way, call: self._may(way, call, picture, now),
+            lambda key, call: self.way(key, call, peer, picture, now),
+            lambda way, call: self.may(way, call, picture, now),
         )
         if others:
             self._slowly(group, others)
@@ -99,65 +84,6 @@ class Answering:
     def _slowly(self, group: LaneGroup, streams: Sequence[int]) -> None:
         wanted, whole = set(streams), group.python()
         self._link.take_messages(whole, [message for message in whole.messages if message.stream in wanted])
-
-    # --- decisions ---
-
-    def _way(
-        self, key: tuple[bytes, bytes, str], call: Call, peer: Peer, picture: Picture, now: datetime
-    ) -> Way | None:
-        """What was decided about calls of this client to this service with this method; None: nothing that holds."""
-        core = self._core
-        way = self._ways.get(key)
-        if way is not None:
-            admission: Admission = way.decided
-            if admission.holds(admission.asked, peer.server, picture, core.config):
-                return way
-            del self._ways[key]
-        try:
-            made = self._provider.admission(self._asked(call), peer, picture, now)
-        except Exception:  # noqa: BLE001 - the link's own way finds the same, and says it
-            return None
-        service = made.service
-        if service is None or made.signer.style != "chain" or not core.sealing.together:
-            return None
-        place = self._agencies.place(service)
-        if place is None:
-            return None
-        asked = made.asked
-        way = Way(asked.client, asked.service, rest.written(asked.client), rest.written(asked.service))
-        way.decided, way.base, way.netloc = made, place.path.encode("ascii"), place.netloc.encode("ascii")
-        way.kept = core.recorder.policy.largest(asked.service, asked.client)
-        contracts = picture.rules.has_contracts(asked.service)
-        way.more = None if made.any_path and not contracts else {}
-        if len(self._ways) >= _MOST_WAYS:
-            self._ways.clear()
-        self._ways[key] = way
-        return way
-
-    def _asked(self, call: Call) -> Asked:
-        """Without what the protocol itself says: what decisions need."""
-        client = rest.client_of(call.client_raw)
-        service = rest.service_of(call.service_raw)
-        path = call.path.decode("ascii") or "/"
-        return Asked("REST", client, service, None, call.message_id.decode(), call.request_id.decode(), call.verb, path)
-
-    def _may(self, way: Way, call: Call, picture: Picture, now: datetime) -> bool:
-        """Where access is decided path by path, or a path may be under a contract; remembered as long as the way."""
-        known: bool | None = way.more.get(call.path)
-        if known is None:
-            asked = self._asked(call)
-            contract = picture.rules.contract_for(asked.service, asked.path, asked.method)
-            known = contract is None or contract.at != PROVIDER
-            if known and not way.decided.any_path:
-                decision = self._core.rights.decide(asked, picture, now)
-                known = decision.allowed
-                ends = None if decision.right is None else decision.right.valid_until
-                if ends is not None and ends - now < _LONGEST_WAY:
-                    return known
-            if len(way.more) >= _MOST_WAYS:
-                way.more.clear()
-            way.more[call.path] = known
-        return known
 
     def _accepted(self, group: LaneGroup, calls: list[Call], picture: Picture, now: datetime) -> None:
         """Signed by whom they name, asked for the first time, logged, then carried out."""
@@ -223,11 +149,11 @@ class Answering:
 
     def answered(self, calls: list[Call]) -> None:
         """The agencies' answers are there: sign and log them, send them back."""
-        for some in passes.by(calls, _signer):
+        for some in passes.by(calls, signer_of):
             parts = passes.replies(some)
             digest.digest_parts(parts)
             self._core.sealing.submit_parcel(
-                Parcel(_signer(some[0].way), self._link, records.RESPONSE, records.PROVIDER, some, parts)
+                Parcel(signer_of(some[0].way), self._link, records.RESPONSE, records.PROVIDER, some, parts)
             )
 
     def answered_python(self, call: Call, accepted: Accepted, answer: Message) -> None:
@@ -248,8 +174,8 @@ class Answering:
             link.write(data)
         link.release(passes.done(parcel.calls, link.under_way, link.held, link.unwanted, core.milliseconds()))
         own, registered = core.config.servers_address.host, core.registered_address
-        for calls in passes.by(parcel.calls, _service):
-            kind = OPENAPI if _service(calls[0].way).kind == "openapi" else None
+        for calls in passes.by(parcel.calls, service_of):
+            kind = OPENAPI if service_of(calls[0].way).kind == "openapi" else None
             core.monitor.note_calls(calls, PRODUCER, own, calls[0].more, registered, kind)
         link.rest()
 
@@ -263,14 +189,6 @@ class Answering:
         if peer.server is not None and peer.server.address:
             return peer.server.address  # as the other side's own record names it
         return self._link.peer_address
-
-    def exchange(self, call: Call) -> Exchange:
-        """What was noted of the call so far."""
-        core = self._core
-        made = exchange_of(call, PRODUCER, core.config.servers_address.host, call.more or "", core.registered_address)
-        if call.way is not None and call.way.decided.service.kind == "openapi":
-            made.service_type = OPENAPI
-        return made
 
     def accepted(self, call: Call) -> Accepted:
         """The call as the Python path carries it out."""
