@@ -19,12 +19,13 @@ import orjson
 
 from kerege.exchange import logframes
 from kerege.exchange.errors import LogDamaged, LogKeyWrong
+from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.logcrypt import LogKey, SegmentCipher
 from kerege.exchange.logframes import NO_LINK, Frame, Start, Stopped
 
 try:
     from kerege.exchange.lane import segments as native
-except ImportError:  # nothing is compiled
+except NOT_THERE:
     native = None  # type: ignore[assignment]
 
 _TRIES: Final = 5  # looks at a stop in the last segment, where a node may be in the middle of a write

@@ -22,12 +22,13 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from kerege.exchange.ids import ClientId, DataServiceId
+from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.logframes1 import COUNT
 from kerege.exchange.logrecord import COLUMNS, DIGEST, ROW, LogRecord, StampRecord, decode
 
 try:
     from kerege.exchange.lane import outlines as native
-except ImportError:  # nothing is compiled
+except NOT_THERE:
     native = None  # type: ignore[assignment]
 
 _CLIENT: Final = "client"
