@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from hostile import Caller
 from traffic import Asked, Connection, Crowd, Office, lane_calls, log_of, request
 
 from box import ADMISSION, PERSONS, Box, base_rules, closed_permit, far, free_ports, make_box, open_permit
+from kerege.exchange import linkmessages as lm
 from kerege.exchange.rules import Right
 
 pytest.importorskip(
@@ -284,6 +286,38 @@ def test_a_node_that_stops_answers_what_is_under_way_first(
     del running.processes[code]
     for one in NODES:
         assert kept(running, one, name) == both(name, 16)
+
+
+def test_a_stream_used_twice_in_a_frame_carries_out_no_message_twice(
+    crowd: Crowd, office: Office, running: Box
+) -> None:
+    caller = Caller(running)
+    wire = caller.connect()
+    nobodys = str(PERSONS).replace("persons", "nothing")
+    pairs = [
+        [
+            caller.request(1, b"x", path="/one", message_id="one"),
+            caller.request(1, b"x", path="/two", message_id="two"),
+        ],
+        [
+            caller.request(1, b"x", service=nobodys, message_id="no"),
+            caller.request(1, b"x", path="/ok", message_id="ok"),
+        ],
+        [caller.request(1, b"x", path="/kept", message_id="kept"), caller.request(1, b"x", service=nobodys)],
+    ]
+    for pair in pairs:
+        for leaf, one in enumerate(pair):
+            one.leaf = leaf
+        wire.send(lm.Messages((caller.group(pair),)))
+        wire.closes(0.5)
+        if wire.closed:
+            wire = caller.connect()
+    caller.close()
+    time.sleep(0.1)
+    asked = [target for target, _ in office.seen if "warm" not in target]
+    assert len(asked) == len(set(asked)), asked
+    ids = [(one.message_id, one.direction) for one in log_of(running, "node-reg")]
+    assert len(ids) == len(set(ids))
 
 
 # --- configurations ---

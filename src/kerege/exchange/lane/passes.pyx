@@ -101,6 +101,7 @@ def requests(list parts, dict under_way, object end, object more, long long mome
         call = Call.__new__(Call)
         if part.stream in seen:  # two calls on one stream: nothing of this frame is carried out, and the link's own way says why
             return [], [(<Part?>one).stream for one in parts]
+        seen.add(part.stream)
         if part.stream in under_way or not read_request(part, call):
             others.append(part.stream)
             continue
@@ -116,7 +117,6 @@ def requests(list parts, dict under_way, object end, object more, long long mome
         if way.more is not None and not may(way, call):
             others.append(part.stream)
             continue
-        seen.add(part.stream)
         call.way, call.stream, call.end, call.more, call.request_in = way, part.stream, end, more, moment
         calls.append(call)
     return calls, others
