@@ -48,6 +48,7 @@ _LINGER_SECONDS: Final = 2.0
 _JOINED: Final = 64 * 1024
 
 
+_WRITTEN: Final = HttpResponse(200)
 _DISK: Final = "the node could not put the body on disk; nothing was carried out, try again"
 
 
@@ -61,8 +62,11 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         budget: BodyBudget,
         lost: Callable[[HttpProtocol], None] = lambda _: None,
         sinks: SinkFactory | None = None,
+        whole: Callable[[HttpProtocol, bytes], bool] | None = None,
     ) -> None:
+        """whole   takes (True) a request that came in one piece, and answers it by `answer` or `answer_whole`"""
         super().__init__(limits, budget, sinks)
+        self._whole = whole
         self._handler, self._lost = handler, lost
         self._sweep = Sweep.of(self._loop)
         self._task: asyncio.Task[None] | None = None
@@ -167,6 +171,11 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             assert self._transport is not None
             self._transport.pause_reading()
             return
+        if self._whole is not None and not self._reading and self._whole(self, data):
+            return
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
         self._large = self._slow or len(data) > MAX_HEAD
         try:
             self._parser.feed_data(data)
@@ -283,6 +292,51 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         """Give this answer to a request that was read elsewhere."""
         self._work, self.deadline = work, NEVER
         self._respond(work, response)
+
+    # --- requests that are read elsewhere as they come ---
+
+    @property
+    def certificate(self) -> bytes | None:
+        return self._certificate
+
+    @property
+    def peer_address(self) -> str:
+        return self._peer
+
+    def begin_whole(self, size: int) -> Work | None:
+        """A request of `size` bytes is under way; None where there is no room for it, or the connection is about to close."""
+        if self._closing or not self._budget.has(size) or size > self._limits.body:
+            return None
+        self._budget.used += size
+        self._work = work = Work("POST", "/", (), b"", self._certificate, self._peer, self._secure, held=size)
+        self.deadline = NEVER
+        return work
+
+    def read_again(self, work: Work, data: bytes) -> None:
+        """It is read here after all."""
+        assert self._work is work
+        self._work = None
+        self._budget.used -= work.held
+        if self._stopped or self._transport is None or self._transport.is_closing():
+            return
+        self._read(data)
+
+    def answer_whole(self, work: Work, data: bytes) -> None:
+        """Give an answer that is written already, and says that the connection is kept."""
+        assert self._work is work
+        transport = self._transport
+        self._response = _WRITTEN
+        if transport is None or transport.is_closing():
+            self._answered()
+            return
+        if self._closing:  # and so it says
+            work.keep = False
+            data = data.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
+        transport.write(data)
+        if self._blocked:
+            self._moved()
+        else:
+            self._answered()
 
     def _respond(self, work: Work, response: HttpResponse) -> None:
         transport = self._transport

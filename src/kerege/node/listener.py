@@ -50,8 +50,13 @@ class Listener:
         sinks: SinkFactory | None = None,
         link: Factory | None = None,
         lane: Clients | None = None,
+        whole: Callable[[HttpProtocol, bytes], bool] | None = None,
     ) -> None:
-        """lane   takes the connections in first, and hands over those that are not for the native path"""
+        """lane   takes the connections in first, and hands over those that are not for the native path
+
+        whole   as `HttpProtocol` has it
+        """
+        self._whole = whole
         self._handler, self._limits, self._tls, self._sinks, self._link = handler, limits, tls, sinks, link
         self._lane = lane
         self._loop = asyncio.get_running_loop()
@@ -149,7 +154,7 @@ class Listener:
             return
         protocol: HttpProtocol | Entrance
         if self._link is None:
-            protocol = HttpProtocol(self._handler, self._limits, self.budget, self._forget, self._sinks)
+            protocol = self._http(self._forget)
         else:
             protocol = Entrance(self._http, self._link, self._forget)
         self._callers[protocol] = _Caller(address, accepted, self._loop.time())
@@ -192,7 +197,7 @@ class Listener:
         self._quiet_until = now + _QUIET_SECONDS
 
     def _http(self, lost: Callable[[HttpProtocol], None]) -> HttpProtocol:
-        return HttpProtocol(self._handler, self._limits, self.budget, lost, self._sinks)
+        return HttpProtocol(self._handler, self._limits, self.budget, lost, self._sinks, self._whole)
 
     def _forget(self, protocol: HttpProtocol | Entrance | ClientConnection) -> None:
         caller = self._callers.pop(protocol, None)

@@ -94,7 +94,8 @@ class Listening:
         if purpose == "servers":
             sinks = lambda headers: wire.sink_of(headers, wire.decoder_limits(core.config.limits))  # noqa: E731
         lane = core.lane.clients if purpose == "clients" and core.lane is not None else None
-        listener = Listener(how.handler, how.limits, how.tls, sinks, how.link, lane)
+        whole = core.lane.wired.take if purpose == "servers" and core.lane is not None else None
+        listener = Listener(how.handler, how.limits, how.tls, sinks, how.link, lane, whole)
         try:
             await listener.open(address)
         except OSError as problem:

@@ -115,17 +115,25 @@ class Provider:
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """A message over X-Road's own wire."""
-        core = self._core
         exchange = self.new_exchange(http.peer_address)
         try:
             response = await self._serve(http, exchange)
         except Exception as problem:  # noqa: BLE001 - every failure is answered as a fault
-            fault = core.fault(problem, faults.SERVER_PROXY, exchange)
-            exchange.fault_code, exchange.fault_string = fault.code, fault.message
-            response = HttpResponse(200, ((b"content-type", wire.FAULT_TYPE),), faults.to_soap(fault))
-        exchange.response_out = milliseconds()
-        core.monitor.note(exchange)
+            return self.fault(problem, exchange)
+        self.note(exchange)
         return response
+
+    def fault(self, problem: Exception, exchange: Exchange) -> HttpResponse:
+        """The answer that says why there is none; noted as the end of its exchange."""
+        fault = self._core.fault(problem, faults.SERVER_PROXY, exchange)
+        exchange.fault_code, exchange.fault_string = fault.code, fault.message
+        self.note(exchange)
+        return HttpResponse(200, ((b"content-type", wire.FAULT_TYPE),), faults.to_soap(fault))
+
+    def note(self, exchange: Exchange) -> None:
+        """It ends now."""
+        exchange.response_out = milliseconds()
+        self._core.monitor.note(exchange)
 
     def new_exchange(self, peer_address: str, moment: int = 0) -> Exchange:
         """moment   when it came, in milliseconds; now where it is not given"""
@@ -166,7 +174,11 @@ class Provider:
         self.check_first_time(incoming.message)
         await core.log.append(self.request_record(accepted, incoming.signature, now))
 
-        answer = await self.call(accepted)
+        return await self.sealed(accepted, await self.call(accepted))
+
+    async def sealed(self, accepted: Accepted, answer: Message) -> HttpResponse:
+        """An agency's answer as it goes back over X-Road's own wire: signed and logged."""
+        core = self._core
         signed = await core.sealing.seal(accepted.signer, answer, accepted.asked, self.answer_record)
         boundary = multipart.new_boundary()
         headers = (

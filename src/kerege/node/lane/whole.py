@@ -8,6 +8,7 @@ from kerege.node.lane.agencies import Agencies
 from kerege.node.lane.answering import Answering
 from kerege.node.lane.calling import Calling
 from kerege.node.lane.clients import Clients
+from kerege.node.lane.wireanswering import WireAnswering
 from kerege.node.lane.wirecalling import WireCalling
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Lane:
         self.clients, self.agencies = Clients(core, consumer), Agencies(core, provider, agency)
         self.wire = WireCalling(core, self.clients)
         self.clients.wire_plans = self.wire.plans
+        self.wired = WireAnswering(core, self.agencies, provider)
 
     def calling(self, link: Link) -> Calling:
         return Calling(self._core, self.clients, link)
