@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from traffic import BODY, Asked, Crowd, Office, lane_calls, log_of, request
+from traffic import BODY, Asked, Crowd, Office, lane_calls, log_of, request, told_of
 
 from box import ADMISSION, EMIS, PERSONS, Box, base_rules, far, make_box
 from kerege.exchange import asic
+from kerege.exchange.ids import DataServiceId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.rules import Right
 
@@ -24,6 +25,9 @@ pytestmark = pytest.mark.journey
 
 OPENED = str(PERSONS).replace("persons", "opened")
 UNKNOWN = str(PERSONS).replace("persons", "nothing")
+# services whose agency cannot be asked, by what their address is made of
+ADDRESSES = {"gone": "http://127.0.0.1:1/x", "nowhere": "http://nowhere.invalid/x", "odd": "http://a..b/x"}
+OTHERS = {name: str(PERSONS).replace("persons", name) for name in ADDRESSES}
 ASKED: dict[str, bytes] = {
     "post": request("/a"),
     "get": request("/a", method="GET", body=None),
@@ -77,6 +81,8 @@ ASKED: dict[str, bytes] = {
     "deaf": request("/deaf"),
     "deaf-get": request("/deaf", method="GET", body=None),
     "never": request("/never"),
+    "hash-only": request("/a", service=OPENED, client=str(EMIS)),
+    **{f"{name}-{n}": request("/a", service=service) for name, service in OTHERS.items() for n in range(2)},
     # refusals
     "dots": request("/a/../b"),
     "double-slash": request("/a//b"),
@@ -110,7 +116,7 @@ ASKED: dict[str, bytes] = {
 # what the native path must have answered of them, both ways; more may be
 NATIVE = {
     *("post", "get", "get-query", "put", "delete", "patch", "options", "post-empty", "post-none", "post-60k", "typed"),
-    *("userid", "many-headers", "nothing", "missing", "broken", "empty", "edge", "opened", "crumbs"),
+    *("hash-only", "userid", "many-headers", "nothing", "missing", "broken", "empty", "edge", "opened", "crumbs"),
 }
 _OURS = re.compile(rb"(?i)(x-road-request-id|x-road-request-hash):[^\r]*")
 
@@ -125,10 +131,19 @@ def named(name: str, wire: bytes) -> bytes:
 def make(folder: Any, office: Office, *, lane: bool) -> Box:
     box = make_box(folder)
     service = {"url": office.url, "timeout_seconds": 1.0}
-    box.change("node-reg", services={str(PERSONS): service, OPENED: service}, lane=lane, limits={"body_megabytes": 1})
+    services = {str(PERSONS): service, OPENED: service, **{OTHERS[name]: {"url": ADDRESSES[name]} for name in OTHERS}}
+    box.change("node-reg", services=services, lane=lane, limits={"body_megabytes": 1})
     box.change("node-edu", lane=lane, limits={"body_megabytes": 1})
-    rights = (*base_rules().rights, Right("right-2", ADMISSION, type(PERSONS).parse(OPENED), "POST", "/a*", far()))
-    box.publish(replace(base_rules(), rights=rights, contracts=()))
+    for code in ("node-edu", "node-reg"):
+        box.change(code, log={"bodies_of": {str(EMIS): "hash"}})
+    opened = [
+        Right(f"opened-{n}", one, DataServiceId.parse(OPENED), "POST", "/a*", far())
+        for n, one in enumerate((ADMISSION, EMIS))
+    ]
+    more = [
+        Right(f"other-{name}", ADMISSION, DataServiceId.parse(one), "*", "/**", far()) for name, one in OTHERS.items()
+    ]
+    box.publish(replace(base_rules(), rights=(*base_rules().rights, *opened, *more), contracts=()))
     return box
 
 
@@ -146,7 +161,10 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, tuple[
                 answers: dict[str, Asked] = {}
                 for at in range(0, len(names), 24):
                     some = names[at : at + 24]
-                    (known,) = crowd.ask(request("/a", service=OPENED))  # the way is known again
+                    (known,) = crowd.ask(request("/a", service=OPENED))  # the ways are known again
+                    crowd.ask(request("/a", service=OPENED, client=str(EMIS)))
+                    for other in OTHERS.values():
+                        crowd.ask(request("/a", service=other))
                     crowd.warm()
                     answers |= zip(some, crowd.ask(*[named(one, ASKED[one]) for one in some]), strict=True)
                     assert known.status == 200
@@ -157,20 +175,6 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, tuple[
         yield done  # type: ignore[misc]
     finally:
         office.close()
-
-
-def told_of(answer: Asked) -> Any:
-    headers = {
-        k: v
-        for k, v in answer.headers.items()
-        if k not in {"x-road-request-id", "x-road-request-hash", "x-kerege-fault"}
-    }
-    body = answer.body.decode("latin-1")
-    reference = answer.headers.get("x-kerege-fault")
-    if reference:
-        body = body.replace(reference, "REFERENCE")
-    body = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID", body)
-    return answer.status, answer.reason, headers, body
 
 
 def test_the_native_path_took_what_is_plain_and_nothing_where_it_is_off(both: Any) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from traffic import Crowd, Office, lane_calls, log_of, request
+from traffic import Crowd, Office, lane_calls, log_of, request, told_of
 
 from box import EMIS, PERSONS, POPULATION, Box, base_rules, far, make_box
 from kerege.exchange import asic, lane
@@ -85,6 +85,23 @@ def test_calls_of_two_members_that_come_together_are_each_signed_by_their_own(tm
         facts = asic.read(asic.container(record)).verify()
         if record.direction == "request":
             assert record.client.member_code in facts.certificate.subject.rfc4514_string(), record.message_id
+
+
+def test_limits_below_what_the_native_path_takes_are_told_as_without_it(tmp_path: Path, office: Office) -> None:
+    bodies = (("/a", 10_000), ("/a", 30_000), ("/a", 50_000), ("/edge", 10), ("/a", 70_000), ("/b", 20_000))
+    asked = [request(path, body=b"x" * size, message_id=f"size-{n}") for n, (path, size) in enumerate(bodies)]
+    told = {}
+    for native in (True, False):
+        box = make_box(tmp_path / str(native))
+        services = {str(PERSONS): {"url": office.url}}
+        box.change("node-reg", services=services, limits={"body_megabytes": 0.02}, lane=native)
+        box.change("node-edu", limits={"body_megabytes": 0.04}, lane=native)
+        box.publish(RULES)
+        with box.running(), Crowd(box) as crowd:
+            crowd.warm()
+            told[native] = [told_of(one) for one in crowd.ask(*asked)]
+    assert told[True] == told[False]
+    assert [one[0] for one in told[True]] == [200, 500, 413, 500, 413, 200]
 
 
 FINDER = """

@@ -291,3 +291,18 @@ def lane_calls(box: Box, code: str) -> tuple[int, int]:
 
 def log_of(box: Box, code: str) -> list[LogRecord]:
     return [found[2] for found in read(Path(box.laid.nodes[code].folder) / "log")]
+
+
+def told_of(answer: Asked) -> Any:
+    """An answer without what is another each time."""
+    headers = {
+        k: v
+        for k, v in answer.headers.items()
+        if k not in {"x-road-request-id", "x-road-request-hash", "x-kerege-fault"}
+    }
+    body = answer.body.decode("latin-1")
+    reference = answer.headers.get("x-kerege-fault")
+    if reference:
+        body = body.replace(reference, "REFERENCE")
+    body = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID", body)
+    return answer.status, answer.reason, headers, body

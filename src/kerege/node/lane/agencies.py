@@ -7,6 +7,7 @@ answer of known length is read on by the Python client (`httpconnection`).
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import Coroutine
@@ -82,6 +83,7 @@ class Agencies:
         """A connection for a call that found none idle."""
         service: Service = call.way.decided.service
         seconds = self._core.config.limits.connect_seconds
+        call.request_out = self._core.milliseconds()  # as far as is known where none can be made
         try:
             async with asyncio.timeout(seconds):
                 connected = await _connected(self._loop, place.host, place.port)
@@ -186,7 +188,8 @@ async def _connected(loop: asyncio.AbstractEventLoop, host: str, port: int) -> s
             await loop.sock_connect(made, place)
         except OSError as refused:
             made.close()
-            problem = refused
+            code = refused.errno or 0
+            problem = OSError(code, os.strerror(code)) if code > 0 else refused  # the loop's own words name the address
         except BaseException:
             made.close()
             raise
