@@ -446,3 +446,14 @@ def test_without_batches_or_the_chained_style_calls_go_the_other_way_and_pass(cr
     crowd.warm()
     assert [one.status for one in crowd.ask(*wires("together", "/a", 8))] == [200] * 8
     assert lane_calls(running, "node-edu")[0] >= before + 8
+
+
+def test_after_all_of_it_nothing_is_left_that_a_node_would_wait_for(crowd: Crowd, running: Box) -> None:
+    for code in NODES:
+        assert "Traceback" not in told(running, code), told(running, code)
+        assert "never retrieved" not in told(running, code)
+    crowd.close()
+    for code in NODES:
+        begun = time.monotonic()
+        running.stop(code)
+        assert time.monotonic() - begun < 3, "something was still under way"

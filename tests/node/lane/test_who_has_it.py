@@ -104,6 +104,16 @@ def test_limits_below_what_the_native_path_takes_are_told_as_without_it(tmp_path
     assert [one[0] for one in told[True]] == [200, 500, 413, 500, 413, 200]
 
 
+@pytest.fixture(scope="module")
+def started_again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A network whose first node the tests start again and again."""
+    system = Office()
+    box = box_of(tmp_path_factory.mktemp("again"), system)
+    with box.running():
+        yield box
+    system.close()
+
+
 FINDER = """
 import importlib.abc, sys
 class Refusing(importlib.abc.MetaPathFinder):
@@ -125,28 +135,24 @@ sys.meta_path.insert(0, Refusing())
     ],
 )
 def test_a_node_whose_native_modules_do_not_fit_says_so_once_and_goes_the_other_way(
-    tmp_path: Path, office: Office, name: str, error: str
+    tmp_path: Path, started_again: Box, name: str, error: str
 ) -> None:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(FINDER.format(name=name, error=error))
-    box = box_of(tmp_path / "box", office)
-    with box.running(), Crowd(box) as before:
-        before.warm()
-        box.stop("node-edu")
-        node, source = box.laid.nodes["node-edu"], str(Path(__file__).parents[3] / "src")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path / "site"), source))}
-        out = node.folder / "output.txt"
-        out.write_text("")
-        with out.open("ab") as log:
-            command = [sys.executable, "-m", "kerege", "node", "--config", str(node.config)]
-            box.processes["node-edu"] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        box.wait("node-edu")
-        with Crowd(box) as crowd:
-            crowd.warm()
-            assert [one.status for one in crowd.ask(*wires("without"))] == [200] * 12
-        assert lane_calls(box, "node-edu") == (-1, -1)
-        assert out.read_text().count("all messages go the longer way, for the native modules cannot be used") == 1
-        assert out.read_text().count("Traceback") == 0
+    (tmp_path / "sitecustomize.py").write_text(FINDER.format(name=name, error=error))
+    box = started_again
+    box.stop("node-edu")
+    node, source = box.laid.nodes["node-edu"], str(Path(__file__).parents[3] / "src")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), source))}
+    out = node.folder / "output.txt"
+    with out.open("wb") as log:
+        command = [sys.executable, "-m", "kerege", "node", "--config", str(node.config)]
+        box.processes["node-edu"] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    box.wait("node-edu")
+    with Crowd(box) as crowd:
+        crowd.warm()
+        assert [one.status for one in crowd.ask(*wires("without"))] == [200] * 12
+    assert lane_calls(box, "node-edu") == (-1, -1)
+    assert out.read_text().count("all messages go the longer way, for the native modules cannot be used") == 1
+    assert out.read_text().count("Traceback") == 0
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

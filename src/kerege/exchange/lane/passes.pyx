@@ -42,9 +42,13 @@ def answers(dict waiting, list parts):
     cdef Call call
     cdef Part part
     cdef list calls = [], found = [], good = [], others = []
+    cdef set seen = set()
     cdef Py_ssize_t at
     for item in parts:
         part = <Part?>item
+        if part.stream in seen:  # answered twice: the link's own way takes the first, or refuses it, and has the others be nothing
+            return [], [(<Part?>one).stream for one in parts]
+        seen.add(part.stream)
         known = waiting.get(part.stream)
         if type(known) is Call and not (<Call>known).answered and (<Call>known).answer is None:
             calls.append(known)
@@ -54,7 +58,7 @@ def answers(dict waiting, list parts):
     request_hashes(calls)
     for at in range(len(calls)):
         call, part = <Call>calls[at], <Part>found[at]
-        if call.answer is None and read_answer(part, call):  # a second answer in the group is no answer
+        if read_answer(part, call):
             good.append(call)
         else:
             others.append(part.stream)

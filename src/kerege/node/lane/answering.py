@@ -93,16 +93,16 @@ class Answering(Admitting):
             calls = self._one_by_one(calls, held)
             if not calls:
                 return
-        made = RecordGroup(
-            now,
-            records.REQUEST,
-            records.PROVIDER,
-            group.signature,
-            group.batch() if group.chained else None,
-            passes.accepted(calls, link.under_way, link.held),
-            calls,
-        )
         try:
+            made = RecordGroup(
+                now,
+                records.REQUEST,
+                records.PROVIDER,
+                group.signature,
+                group.batch() if group.chained else None,
+                passes.accepted(calls, link.under_way, link.held),
+                calls,
+            )
             core.log.append_group(made, partial(self._carry_out, calls))
         except Exception as refused:  # noqa: BLE001 - nothing is carried out without its record
             self._carry_out(calls, refused)

@@ -112,16 +112,16 @@ class Calling:
         core = self._core
         now, moment = core.clock(), core.milliseconds()
         parts = passes.answered(calls, moment)
-        made = RecordGroup(
-            now,
-            records.RESPONSE,
-            records.CLIENT,
-            group.signature,
-            group.batch() if group.chained else None,
-            parts,
-            calls,
-        )
         try:
+            made = RecordGroup(
+                now,
+                records.RESPONSE,
+                records.CLIENT,
+                group.signature,
+                group.batch() if group.chained else None,
+                parts,
+                calls,
+            )
             core.log.append_group(made, partial(self._kept, calls))
         except Exception as problem:  # noqa: BLE001 - no answer without its record
             self._kept(calls, problem)
