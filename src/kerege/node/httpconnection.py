@@ -87,7 +87,9 @@ class Connection(asyncio.Protocol):
         self._sweep = Sweep.of(self._loop)
         self._transport: asyncio.Transport | None = None
         self._waiter: Waiter | None = None
-        self._whole_answer: Callable[[bytes], bool] | None = None  # reads an answer that came in one piece
+        self._whole_answer: Callable[[bytes], int] | None = None  # reads an answer that is small and plain
+        self._pieces: list[bytes] = []  # what came of it
+        self._missing = 0
         self._parser = httptools.HttpResponseParser(self)
         self._out: Outflow | None = None
         self._sinks: AnswerSinks | None = None
@@ -213,10 +215,12 @@ class Connection(asyncio.Protocol):
         return waiter
 
     def ask_whole(
-        self, data: bytes, waiter: Waiter, take: Callable[[bytes], bool], *, timeout: float, sinks: AnswerSinks
+        self, data: bytes, waiter: Waiter, take: Callable[[bytes], int], *, timeout: float, sinks: AnswerSinks
     ) -> None:
-        """As `ask` with one small piece. Where the first bytes that come are a whole answer that `take` takes (True), that is all.
+        """As `ask` with one small piece.
 
+        take     given what comes, from its beginning: 0 it was a whole answer, and taken; more: so many bytes are missing; -1: it is
+                 not for `take`, but read here
         waiter   told of an answer that `take` did not take, or of the failure; call `answered` then
         """
         transport = self._transport
@@ -226,6 +230,7 @@ class Connection(asyncio.Protocol):
         self._head, self._sinks, self.used = False, sinks, True
         self._timeout, self._last = timeout, NEVER
         self._waiter, self._whole_answer = waiter, take
+        self._missing = 0
         self.deadline = deadline = self._loop.time() + timeout
         if deadline < self._sweep.next:
             self._sweep.sooner(deadline)
@@ -268,7 +273,7 @@ class Connection(asyncio.Protocol):
             self._out = None
         intake, self._intake = self._intake, None
         sink, self._sink = self._sink, None
-        self._body = b""
+        self._body, self._pieces = b"", []
         if intake is not None:
             intake.discard()
         elif sink is not None:
@@ -289,10 +294,22 @@ class Connection(asyncio.Protocol):
             self.close()  # nobody asked: the other side is confused, do not reuse
             return
         if self._whole_answer is not None:
-            take, self._whole_answer = self._whole_answer, None
-            if take(data):
+            if len(data) < self._missing:
+                self._pieces.append(data)
+                self._missing -= len(data)
+                return
+            if self._pieces:
+                data = b"".join((*self._pieces, data))
+                self._pieces = []
+            self._missing = self._whole_answer(data)
+            if self._missing > 0:
+                self._pieces.append(data)
+                return
+            self._whole_answer = None
+            if self._missing == 0:
                 self.answered()
                 return
+            self._missing = 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:

@@ -62,11 +62,16 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         budget: BodyBudget,
         lost: Callable[[HttpProtocol], None] = lambda _: None,
         sinks: SinkFactory | None = None,
-        whole: Callable[[HttpProtocol, bytes], bool] | None = None,
+        whole: Callable[[HttpProtocol, bytes], int] | None = None,
     ) -> None:
-        """whole   takes (True) a request that came in one piece, and answers it by `answer` or `answer_whole`"""
+        """
+        whole   given what comes of a request, from its beginning: 0 it is whole, and will be answered by `answer` or `answer_whole`;
+                more: so many bytes are missing; -1: it is read here
+        """
         super().__init__(limits, budget, sinks)
         self._whole = whole
+        self._pieces: list[bytes] = []  # what came of a request that `whole` will take
+        self._missing = 0
         self._handler, self._lost = handler, lost
         self._sweep = Sweep.of(self._loop)
         self._task: asyncio.Task[None] | None = None
@@ -171,9 +176,37 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             assert self._transport is not None
             self._transport.pause_reading()
             return
-        if self._whole is not None and not self._reading and self._whole(self, data):
-            return
+        if self._whole is not None and (self._missing or not self._reading):
+            if len(data) < self._missing:
+                self._keep_piece(data)
+                return
+            data = self._with_pieces(data)
+            missing = self._whole(self, data)
+            if missing == 0 or (missing > 0 and self._begin_pieces(data, missing)):
+                return
         self._read(data)
+
+    def _begin_pieces(self, data: bytes, missing: int) -> bool:
+        """Wait for the rest of a small request; False where it is better read as it comes."""
+        size = len(data) + missing
+        if size > self._limits.body or not self._budget.has(size):
+            return False
+        self._reading, self._missing = True, missing
+        self._pieces, self._held = [data], size
+        self._budget.used += size
+        self._watch(self._limits.request_seconds)
+        return True
+
+    def _keep_piece(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._missing -= len(data)
+
+    def _with_pieces(self, data: bytes) -> bytes:
+        if self._pieces:
+            data = b"".join((*self._pieces, data))
+            self._budget.used -= self._held
+            self._pieces, self._held, self._missing, self._reading = [], 0, 0, False
+        return data
 
     def _read(self, data: bytes) -> None:
         self._large = self._slow or len(data) > MAX_HEAD

@@ -50,7 +50,7 @@ class Listener:
         sinks: SinkFactory | None = None,
         link: Factory | None = None,
         lane: Clients | None = None,
-        whole: Callable[[HttpProtocol, bytes], bool] | None = None,
+        whole: Callable[[HttpProtocol, bytes], int] | None = None,
     ) -> None:
         """lane   takes the connections in first, and hands over those that are not for the native path
 

@@ -237,9 +237,29 @@ def read_answer(bytes data not None, Py_ssize_t largest, Seen seen not None):
     if size < 14 or memcmp(start, b"HTTP/1.1 200 ", 13) != 0:
         return None
     line = <Bytes>memchr(start, c"\n", size)
-    if line is NULL or line[-1] != c"\r":
+    if line is NULL or line[-1] != c"\r" or line + 1 > start + HEAD:
         return None
     return read(data, line + 1, largest, _RESPONSE, seen)
+
+
+def missing(bytes data not None, Py_ssize_t largest):
+    """How many bytes the one HTTP message that begins here, with a body of at most `largest` bytes, is still to have.
+
+    0   it is whole, its head is not, or the message is not plain
+    """
+    cdef Field fields[MOST_FIELDS]
+    cdef Bytes start = text(data)
+    cdef Bytes end = start + PyBytes_GET_SIZE(data)
+    cdef Bytes line = <Bytes>memchr(start, c"\n", end - start)
+    cdef Bytes body
+    cdef Py_ssize_t length
+    cdef int count
+    if line is NULL or line == start or line[-1] != c"\r" or line + 1 > start + HEAD:
+        return 0
+    count = fields_of(start, line + 1, min(end, start + HEAD), True, fields, &body)
+    if count < 0 or not simple_framing(fields, count, &length) or length == NO_LENGTH or length > largest:
+        return 0
+    return max(0, length - (end - body))
 
 
 # --- writing ---

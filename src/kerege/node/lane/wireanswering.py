@@ -69,21 +69,21 @@ class WireAnswering(Admitting):
 
     # --- in ---
 
-    def take(self, protocol: HttpProtocol, data: bytes) -> bool:
-        """Whether `data` is one whole request in the plainest form; then its connection waits for the answer."""
+    def take(self, protocol: HttpProtocol, data: bytes) -> int:
+        """Of one whole request in the plainest form its connection waits for the answer: see `HttpProtocol`."""
         core = self._core
         if core.config.limits.body < INLINE or not core.sealing.together:
-            return False
+            return -1
         found = multiparts.read_request(data, LARGEST, self._seen)
         if found is None:
-            return False
+            return multiparts.missing(data, LARGEST) or -1
         work = protocol.begin_whole(len(data))
         if work is None:
-            return False
+            return -1
         if not self._arrived:
             self._loop.call_soon(self._look)
         self._arrived.append(_Came(protocol, work, data, found))
-        return True
+        return 0
 
     def _look(self) -> None:
         """Requests that came together."""

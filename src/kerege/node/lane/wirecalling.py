@@ -74,7 +74,7 @@ class _Waiting:
     def done(self) -> bool:
         return False
 
-    def take(self, data: bytes) -> bool:
+    def take(self, data: bytes) -> int:
         return self.calling.came(self, data)
 
     def set_result(self, answer: ClientResponse) -> None:
@@ -181,18 +181,18 @@ class WireCalling:
 
     # --- in ---
 
-    def came(self, waiting: _Waiting, data: bytes) -> bool:
-        """Whether `data` is a whole answer in the plainest form; it is looked at with the others of this turn of the loop."""
+    def came(self, waiting: _Waiting, data: bytes) -> int:
+        """An answer in the plainest form is looked at with the others of this turn of the loop: see `Connection.ask_whole`."""
         if self._core.config.limits.body < INLINE:
-            return False
+            return -1
         found = multiparts.read_answer(data, LARGEST, self._seen)
         if found is None:
-            return False
+            return multiparts.missing(data, LARGEST) or -1
         self._core.peers.release(waiting.reached)
         if not self._arrived:
             self._loop.call_soon(self._look)
         self._arrived.append((waiting.call, found))
-        return True
+        return 0
 
     def _look(self) -> None:
         """Answers that came together."""
