@@ -128,14 +128,14 @@ def named(name: str, wire: bytes) -> bytes:
     return wire.replace(b"\nX-Road-Client", b"\nX-Road-Id: same-%b\r\nX-Road-Client" % name.encode(), 1)
 
 
-def make(folder: Any, office: Office, *, lane: bool) -> Box:
+def make(folder: Any, office: Office, *, lane: bool, link: bool) -> Box:
     box = make_box(folder)
     service = {"url": office.url, "timeout_seconds": 1.0}
     services = {str(PERSONS): service, OPENED: service, **{OTHERS[name]: {"url": ADDRESSES[name]} for name in OTHERS}}
     box.change("node-reg", services=services, lane=lane, limits={"body_megabytes": 1})
     box.change("node-edu", lane=lane, limits={"body_megabytes": 1})
     for code in ("node-edu", "node-reg"):
-        box.change(code, log={"bodies_of": {str(EMIS): "hash"}})
+        box.change(code, link=link, log={"bodies_of": {str(EMIS): "hash"}})
     opened = [
         Right(f"opened-{n}", one, DataServiceId.parse(OPENED), "POST", "/a*", far())
         for n, one in enumerate((ADMISSION, EMIS))
@@ -147,13 +147,18 @@ def make(folder: Any, office: Office, *, lane: bool) -> Box:
     return box
 
 
+@pytest.fixture(scope="module", params=[True, False], ids=["link", "x-road-wire"])
+def link(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, tuple[Box, dict[str, Asked]]]]:
-    """Two networks, with and without, after all of the traffic has gone through each."""
+def both(link: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, tuple[Box, dict[str, Asked]]]]:
+    """Two networks, with and without, after all of the traffic has gone through each: over the Kerege link, over X-Road's wire."""
     office, done = Office(), {}
     try:
         for lane in (True, False):
-            box = make(tmp_path_factory.mktemp("lane"), office, lane=lane)
+            box = make(tmp_path_factory.mktemp("lane"), office, lane=lane, link=link)
             with box.running(), Crowd(box) as crowd:
                 crowd.warm()
                 crowd.ask(request("/a", service=OPENED))

@@ -253,7 +253,8 @@ class Clients:
         body = call.more if call.request is None else call.request.body
         lines = call.head[:-4].split(b"\r\n")[1:]
         pairs = [line.split(b":", 1) for line in lines]
-        headers = tuple([(name, value.strip(b" \t")) for name, value in pairs])
+        # white space after a value is part of it, as the HTTP server reads it
+        headers = tuple([(name, value.lstrip(b" \t")) for name, value in pairs])
         http = HttpRequest(call.verb, call.target.decode("latin-1"), headers, body or b"", None, call.end.address)
         try:
             result = handler(http)

@@ -273,7 +273,6 @@ class WireCalling:
             waiting.reached.connection.answered()
         self._core.peers.release(waiting.reached)
         call, core = waiting.call, self._core
-        call.response_in = core.milliseconds()
         part = call.request
         request = Message(multipart.REST_REQUEST, part.content)
         try:
@@ -282,6 +281,7 @@ class WireCalling:
             answer.close()
             self._fail(call, problem)
         else:
+            call.response_in = core.milliseconds()
             self._do(self._believed(call, incoming))
 
     def _slow(self, call: Call, found: Envelope) -> None:
