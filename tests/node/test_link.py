@@ -12,7 +12,7 @@ from kerege.exchange.bodies import Attachment
 from kerege.exchange.errors import ContentTypeInvalid, MessageTooLarge, MimeMalformed
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
-from kerege.node.link import LinkProtocol, incoming, outgoing
+from kerege.node.link import LinkProtocol, Pace, incoming, outgoing
 from kerege.node.link_bodies import INLINE, Room
 from kerege.node.message import Extras, Message
 
@@ -147,3 +147,21 @@ def test_links_share_the_room_for_bodies_on_their_way(tmp_path: Path) -> None:
         assert isinstance(third.refused[1], MessageTooLarge)
 
     asyncio.run(run())
+
+
+# --- who is waited for ---
+
+
+def test_calls_that_take_long_are_not_among_those_that_others_wait_for() -> None:
+    pace, calls = Pace(), dict.fromkeys(range(1, 9))
+    assert pace.quick({}, 0.0) == 0
+    assert pace.quick(calls, 1.0) == 8, "nothing is known of them yet"
+    calls |= dict.fromkeys((9, 10))
+    assert pace.quick(calls, 1.05) == 10
+    assert pace.quick(calls, 1.2) == 2, "the eight of the span before are still there"
+    del calls[1]
+    assert pace.quick(calls, 1.21) == 1, "counted once for each span"
+    assert pace.quick({11: None}, 1.22) == 0
+    assert pace.quick(dict.fromkeys((9, 10, 11)), 1.4) == 1
+    assert pace.quick({12: None}, 1.6) == 1
+    assert pace.quick({}, 1.8) == 0

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("kerege.node.link")
 ALPN: Final = "kerege-link/1"
 _GREETING_SECONDS: Final = 10.0
+_LONG_SECONDS: Final = 0.1
 _STUCK_SECONDS: Final = 60.0  # the other end takes nothing of what is written
 _CONTENT_TYPE: Final = b"x-original-content-type"
 _SOAP_ACTION: Final = b"x-original-soapaction"
@@ -42,6 +43,32 @@ _OF_PART: Final = b"part-"  # a header of a SOAP message's own MIME part
 
 class LinkRefused(Exception):
     """The other side speaks X-Road's wire only."""
+
+
+class Pace:
+    """Which calls of one end take long (an agency is slow): nobody waits for them so as to seal more together."""
+
+    __slots__ = ("_before", "_long", "_newest", "_until")
+
+    def __init__(self) -> None:
+        self._before = self._newest = 0  # the last stream at the beginning of the span before, and of the present one
+        self._until = 0.0
+        self._long = 0
+
+    def quick(self, calls: dict[int, Any], now: float) -> int:
+        """How many there are but for those that take long, counted anew for each span; they are in the order of their streams."""
+        if now >= self._until:
+            self._before, self._newest, self._until = (
+                self._newest,
+                next(reversed(calls), self._newest),
+                now + _LONG_SECONDS,
+            )
+            self._long = 0
+            for stream in calls:
+                if stream > self._before:
+                    break
+                self._long += 1
+        return max(0, len(calls) - self._long)
 
 
 class LinkProtocol(asyncio.Protocol, ABC):
@@ -70,6 +97,7 @@ class LinkProtocol(asyncio.Protocol, ABC):
         self.open = False  # the connection is there
         self.heard = False  # anything, since somebody last asked
         self.quiet_since = self._loop.time()
+        self._pace = Pace()
 
     # --- connection ---
 

@@ -150,7 +150,7 @@ class Link(LinkProtocol):
 
     @property
     def under_way_count(self) -> int:
-        return len(self._calls)
+        return self._pace.quick(self._calls, self._loop.time())
 
     def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
         assert self._lane is not None

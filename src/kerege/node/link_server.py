@@ -130,7 +130,7 @@ class LinkServer(LinkProtocol):
 
     @property
     def under_way_count(self) -> int:
-        return len(self._under_way)
+        return self._pace.quick(self._under_way, self._loop.time())
 
     def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
         assert self._lane is not None

@@ -37,7 +37,7 @@ class ParcelSink(Protocol):
 
     @property
     def under_way_count(self) -> int:
-        """How many calls there are at this end, those that wait to be sealed included."""
+        """How many calls there are at this end, those that wait to be sealed included; without those that take long elsewhere."""
         ...
 
     def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None: ...
