@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from hostile import Caller
@@ -40,11 +42,16 @@ def office() -> Iterator[Office]:
     made.close()
 
 
+@pytest.fixture(scope="module", params=[True, False], ids=["link", "x-road-wire"])
+def link(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 @pytest.fixture(scope="module")
-def running(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def running(office: Office, link: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     box = make_box(tmp_path_factory.mktemp("under-way"))
-    box.change("node-reg", services=service(office))
-    box.change("node-edu", limits=LIMITS)
+    box.change("node-reg", services=service(office), link=link)
+    box.change("node-edu", limits=LIMITS, link=link)
     box.publish(RULES)
     with box.running():
         yield box
@@ -289,8 +296,10 @@ def test_a_node_that_stops_answers_what_is_under_way_first(
 
 
 def test_a_stream_used_twice_in_a_frame_carries_out_no_message_twice(
-    crowd: Crowd, office: Office, running: Box
+    crowd: Crowd, office: Office, running: Box, link: bool
 ) -> None:
+    if not link:
+        pytest.skip("streams are the link's")
     caller = Caller(running)
     wire = caller.connect()
     nobodys = str(PERSONS).replace("persons", "nothing")
@@ -351,6 +360,37 @@ def test_what_a_new_configuration_takes_away_is_refused_from_the_next_call_on(
     assert all(error(one).startswith(code) for one in answers), error(answers[0])
     running.publish(RULES)
     assert [one.status for one in crowd.ask(*wires("may-again", "/a", 8))] == [200] * 8
+
+
+def test_a_permit_that_the_providers_node_alone_knows_to_be_closed_is_closed(crowd: Crowd, running: Box) -> None:
+    running.publish(replace(RULES, permits=(closed_permit(),)), refresh=False)
+    assert running.admin("node-reg", "POST", "/refresh").status == 200
+    answers = crowd.ask(*wires("closed", "/a", 8))
+    assert [one.status for one in answers] == [500] * 8
+    assert {error(one) for one in answers} == {"server.serverproxy.access_denied"}
+    assert kept(running, "node-reg", "closed") == []
+    assert len(kept(running, "node-edu", "closed")) == 8, "the requests alone"
+
+
+@pytest.mark.parametrize("code", NODES)
+def test_a_log_that_cannot_be_written_answers_nothing_of_a_batch_and_goes_on_when_it_can(
+    crowd: Crowd, running: Box, code: str
+) -> None:
+    name = f"full-{code}"
+    process = psutil.Process(running.processes[code].pid)
+    soft, hard = process.rlimit(resource.RLIMIT_FSIZE)
+    process.rlimit(resource.RLIMIT_FSIZE, (0, hard))  # every write fails as on a full disk
+    try:
+        answers = crowd.ask(*wires(name, "/a", 12))
+    finally:
+        process.rlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [one.status for one in answers] == [500] * 12
+    assert all("exchange.log_f" in one.body.decode() for one in answers)
+    eventually(lambda: crowd.ask(request("/a"))[0].status == 200)
+    assert [one.status for one in crowd.ask(*wires(f"written-{code}", "/a", 12))] == [200] * 12
+    assert [one for one in kept(running, "node-edu", name) if one[1] == "response"] == []
+    for one in NODES:
+        assert kept(running, one, f"written-{code}") == both(f"written-{code}", 12)
 
 
 @pytest.mark.parametrize("what", ["right", "right by path", "permit"])
