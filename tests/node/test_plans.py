@@ -68,3 +68,20 @@ def test_one_call_renews_a_plan_before_it_ends_and_nobody_goes_by_one_that_has_e
 )
 def test_a_link_found_good_for_another_server_or_under_another_configuration_makes_no_plan(checked: Any) -> None:
     assert planned(checked) is None
+
+
+@pytest.mark.parametrize(("ended", "left"), [(-0.2, 1.0), (0.3, 0.7), (0.9, 0.1)])
+def test_a_plan_made_in_the_second_that_a_permit_names_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch, ended: float, left: float
+) -> None:
+    moment = [100.0]
+    monkeypatch.setattr("kerege.node.plans.time", SimpleNamespace(monotonic=lambda: moment[0]))
+    permit = SimpleNamespace(client=SubsystemId.parse(str(CLIENT)), valid_until=NOW - timedelta(seconds=ended))
+    under = picture()
+    under.rules.permits = (permit, SimpleNamespace(client=permit.client, valid_until=NOW - timedelta(days=1)))
+    plans, link = Plans(), cast(Any, SimpleNamespace(alive=True, checked=(under, A, 0.0)))
+    plans.remember(ASKED, under, CONFIG, SIGNER, A, link, NOW, NOW + timedelta(hours=1))
+    moment[0] = 100.0 + left * 0.7
+    assert plans.of(CLIENT, SERVICE, under, CONFIG) is not None
+    moment[0] = 100.01 + left
+    assert plans.of(CLIENT, SERVICE, under, CONFIG) is None

@@ -19,6 +19,7 @@ from kerege.exchange.xades import Signer
 from kerege.node.config_types import Address, NodeConfig
 from kerege.node.message import Asked
 from kerege.node.picture import Picture
+from kerege.node.rights import permits_end
 
 _SECONDS: Final = 1.0
 _RENEWED_AT: Final = 0.75  # of a plan's time
@@ -115,9 +116,7 @@ class Plans(Generic[L]):
         ends = [picture.directory.expires, signs_until]
         if picture.partner_ends is not None:
             ends.append(picture.partner_ends)
-        ends += [
-            p.valid_until for p in picture.rules.permits if p.client.client == asked.client and p.valid_until > now
-        ]
+        ends += permits_end(asked.client, picture, now)
         seconds = min(_SECONDS, (min(ends) - now).total_seconds())
         if len(self._plans) >= _MOST:
             self._plans.clear()

@@ -32,7 +32,7 @@ from kerege.node.httpserver import HttpRequest, HttpResponse
 from kerege.node.keeper import Picture
 from kerege.node.message import SOAP, Asked, Extras, Message, Signature
 from kerege.node.replay import ReplayWindow
-from kerege.node.rights import check_permit
+from kerege.node.rights import check_permit, permits_end
 from kerege.node.routes import registered_servers
 from kerege.node.sealing import Item
 
@@ -269,8 +269,7 @@ class Provider:
             found.any_path = right is not None and right.path == "/**"
             if right is not None and right.valid_until is not None:
                 ends.append(right.valid_until)
-            permits = picture.rules.permits
-            ends += [p.valid_until for p in permits if p.client.client == asked.client and p.valid_until > now]
+            ends += permits_end(asked.client, picture, now)
         # before the agency is called: an answer must be possible
         found.signer = self._core.keys.signer(asked.service.member, now)
         ends.append(self._core.keys.good_until[asked.service.member])

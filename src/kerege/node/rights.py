@@ -6,7 +6,8 @@ Denied by default; a permit is the second lock (`exchange.permits`). Decisions a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from kerege.exchange.access import REASONS, Decision, decide
 from kerege.exchange.errors import AccessDenied, PermitClosed
@@ -16,6 +17,8 @@ from kerege.exchange.rules import Right, Rules
 from kerege.node.config_types import NodeConfig
 from kerege.node.keeper import Picture
 from kerege.node.message import Asked
+
+_SECOND: Final = timedelta(seconds=1)
 
 
 class Rights:
@@ -72,6 +75,12 @@ def check_permit(client: ClientId, picture: Picture, now: datetime) -> None:
     verdict = decide_permit(client, picture.rules, now)
     if not verdict.allowed:
         raise PermitClosed(client=client, public_service=verdict.public_service, reason=explain(verdict))
+
+
+def permits_end(client: ClientId, picture: Picture, now: datetime) -> list[datetime]:
+    """When permits of the client that hold now do no more: after the second they name."""
+    ends = [p.valid_until + _SECOND for p in picture.rules.permits if p.client.client == client]
+    return [end for end in ends if end > now]
 
 
 def _holder(to: str) -> SubsystemId | str:
