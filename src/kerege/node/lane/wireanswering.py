@@ -27,6 +27,7 @@ from kerege.node.httpreading import Work
 from kerege.node.httpserver import HttpProtocol
 from kerege.node.lane.admitting import Admitting, service_of, signer_of
 from kerege.node.lane.wirecalling import LARGEST, check, group_of, incoming_of
+from kerege.node.link import Pace
 from kerege.node.link_bodies import INLINE
 from kerege.node.message import Extras, Message
 from kerege.node.provider import Accepted, Peer
@@ -64,6 +65,7 @@ class WireAnswering(Admitting):
         self._seen = multiparts.Seen()
         self._arrived: list[_Came] = []
         self._waiting: dict[int, _Came] = {}  # calls under way, by their number
+        self._pace = Pace()
         self._next = 1
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -190,7 +192,7 @@ class WireAnswering(Admitting):
 
     @property
     def under_way_count(self) -> int:
-        return len(self._waiting)
+        return self._pace.quick(self._waiting, self._loop.time())
 
     def answered(self, calls: list[Call]) -> None:
         """The agencies' answers are there: sign and log them, send them back."""

@@ -30,6 +30,7 @@ from kerege.node import carry, records, wire
 from kerege.node.config_types import Address
 from kerege.node.httpconnection import ClientResponse, HttpFailed
 from kerege.node.lane.clients import Clients
+from kerege.node.link import Pace
 from kerege.node.link_bodies import INLINE
 from kerege.node.message import Asked, Message, Signature
 from kerege.node.peers import Reached
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("kerege.node.wire")
 _MOST_ROUTES: Final = 1024
+_MOST_CALLS: Final = 2**32 - 1
 LARGEST: Final = 2 * INLINE + 128 * 1024  # bytes of a message with all its parts
 
 
@@ -96,7 +98,9 @@ class WireCalling:
         self._arrived: list[tuple[Call, Envelope]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._sinks = lambda _, headers: wire.sink_of(headers, wire.decoder_limits(core.config.limits))
-        self._under_way = 0
+        self._under_way: dict[int, None] = {}  # calls by their number (`Call.stream`), in its order
+        self._last = 0
+        self._pace = Pace()
 
     # --- plans ---
 
@@ -118,7 +122,7 @@ class WireCalling:
 
     @property
     def under_way_count(self) -> int:
-        return self._under_way
+        return self._pace.quick(self._under_way, self._loop.time())
 
     def begin(self, route: Route, calls: list[Call], signer: Signer) -> None:
         core = self._core
@@ -134,7 +138,9 @@ class WireCalling:
             some.append(call)
         if not some:
             return
-        self._under_way += len(some)
+        for call in some:
+            call.stream = self._last = self._last % _MOST_CALLS + 1
+            self._under_way[call.stream] = None
         parts = [call.request for call in some]
         core.sealing.submit_parcel(Parcel(signer, self, records.REQUEST, records.CLIENT, some, parts))
 
@@ -175,7 +181,7 @@ class WireCalling:
             self._fail(call, problem)
 
     def _fail(self, call: Call, problem: Exception) -> None:
-        self._under_way -= 1
+        self._under_way.pop(call.stream, None)
         call.more = None
         self._clients.fail(call, problem)
 
@@ -249,8 +255,8 @@ class WireCalling:
             for call in calls:
                 self._fail(call, problem)
             return
-        self._under_way -= len(calls)
         for call in calls:
+            self._under_way.pop(call.stream, None)
             call.more = None
         self._clients.answer(calls)
 
@@ -309,7 +315,7 @@ class WireCalling:
             end = partial(made.fail, problem)
         else:
             end = partial(made.finish, answer, result)
-        self._under_way -= 1
+        self._under_way.pop(call.stream, None)
         try:
             end()
         except Exception:  # noqa: BLE001 - nobody may be left waiting
