@@ -26,7 +26,7 @@ from kerege.node.httpmessages import HttpResponse
 from kerege.node.httpreading import Work
 from kerege.node.httpserver import HttpProtocol
 from kerege.node.lane.admitting import Admitting, service_of, signer_of
-from kerege.node.lane.wirecalling import LARGEST, check, group_of, incoming_of
+from kerege.node.lane.wireletters import LARGEST, Signatures, group_of, incoming_of
 from kerege.node.link import Pace
 from kerege.node.link_bodies import INLINE
 from kerege.node.message import Extras, Message
@@ -62,7 +62,7 @@ class WireAnswering(Admitting):
     def __init__(self, core: Core, agencies: Agencies, provider: Provider) -> None:
         super().__init__(core, agencies, provider)
         self._loop = asyncio.get_running_loop()
-        self._seen = multiparts.Seen()
+        self._seen, self._signatures = multiparts.Seen(), Signatures()
         self._arrived: list[_Came] = []
         self._waiting: dict[int, _Came] = {}  # calls under way, by their number
         self._pace = Pace()
@@ -156,7 +156,7 @@ class WireAnswering(Admitting):
         """Requests of one client under one signature and one chain result, which each was found to lead to."""
         call, came = group[0]
         try:
-            check(picture.trust, came.envelope, call.way.client.member, now)
+            self._signatures.check(picture.trust, came.envelope, call.way.client.member, now)
         except Exception:  # noqa: BLE001 - as above
             return
         first_time = self._provider.first_time

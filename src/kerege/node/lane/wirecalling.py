@@ -15,14 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kerege.exchange import multipart
-from kerege.exchange.batch import Batch, HashChain
-from kerege.exchange.bodies import Attachment
+from kerege.exchange.batch import Batch
 from kerege.exchange.globalconf import SecurityServer
-from kerege.exchange.hashchain import SHA512, Digest
 from kerege.exchange.lane import chains, digest, multiparts, restlines
 from kerege.exchange.lane.call import Call
 from kerege.exchange.lane.multiparts import Envelope
-from kerege.exchange.lane.records import RecordGroup
 from kerege.exchange.opmon import VERSION
 from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
@@ -30,9 +27,10 @@ from kerege.node import carry, records, wire
 from kerege.node.config_types import Address
 from kerege.node.httpconnection import ClientResponse, HttpFailed
 from kerege.node.lane.clients import Clients
+from kerege.node.lane.wireletters import LARGEST, Signatures, group_of, incoming_of
 from kerege.node.link import Pace
 from kerege.node.link_bodies import INLINE
-from kerege.node.message import Asked, Message, Signature
+from kerege.node.message import Asked, Message
 from kerege.node.peers import Reached
 from kerege.node.picture import Picture
 from kerege.node.plans import Plans
@@ -44,7 +42,6 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("kerege.node.wire")
 _MOST_ROUTES: Final = 1024
 _MOST_CALLS: Final = 2**32 - 1
-LARGEST: Final = 2 * INLINE + 128 * 1024  # bytes of a message with all its parts
 
 
 class Route:
@@ -94,7 +91,7 @@ class WireCalling:
         self._loop = asyncio.get_running_loop()
         self._routes: dict[tuple[int, Address], Route] = {}
         self.plans: Plans[Route] = Plans()
-        self._seen = multiparts.Seen()
+        self._seen, self._signatures = multiparts.Seen(), Signatures()
         self._arrived: list[tuple[Call, Envelope]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._sinks = lambda _, headers: wire.sink_of(headers, wire.decoder_limits(core.config.limits))
@@ -236,7 +233,7 @@ class WireCalling:
         core, (first, found) = self._core, group[0]
         try:
             trust = core.keeper.current(now).trust
-            check(trust, found, first.way.service.member, now)
+            self._signatures.check(trust, found, first.way.service.member, now)
         except Exception:  # noqa: BLE001 - the long way finds the same, and says it
             for call, one in group:
                 self._slow(call, one)
@@ -321,33 +318,3 @@ class WireCalling:
         except Exception:  # noqa: BLE001 - nobody may be left waiting
             _LOG.exception("an answer could not be given")
             call.end.drop()
-
-
-def check(trust: Any, found: Envelope, member: Any, now: datetime) -> None:
-    """`wire.verify` of one message. Raises what does not hold."""
-    part = found.part
-    parts = () if part.body_digest is None else (Digest(SHA512, part.body_digest),)
-    trust.check_signature(found.signature, Digest(SHA512, part.digest or b""), parts, chain_of(found), member, now)
-
-
-def chain_of(found: Envelope) -> HashChain | None:
-    return None if found.result is None or found.chain is None else HashChain(found.result, found.chain)
-
-
-def incoming_of(found: Envelope, kind: bytes) -> wire.Incoming:
-    """A message that was read natively, for the Python path."""
-    part = found.part
-    attachments = () if part.body is None else (Attachment((), part.body),)
-    message = Message(kind, part.content, attachments)
-    if part.digest is not None:
-        message._digests = part.digests
-    return wire.Incoming(message, Signature(found.signature, chain_of(found)), found.ocsp)
-
-
-def group_of(now: datetime, direction: str, side: str, group: list[tuple[Call, Envelope]]) -> RecordGroup:
-    """The records of messages under one signature and one chain result, or of one message without a chain."""
-    first = group[0][1]
-    calls, found = [call for call, _ in group], [one for _, one in group]
-    parts = [one.part for one in found]
-    files = None if first.result is None else [one.chain or b"" for one in found]
-    return RecordGroup(now, direction, side, first.signature, None, parts, calls, first.result, files)
