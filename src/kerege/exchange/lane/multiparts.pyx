@@ -34,6 +34,7 @@ cdef enum:
     BOUNDARY = 70        # of one that is read
     OWN = 34             # of one that is made
     RING = 32            # things that were seen and are looked for again
+    REMEMBERED = 16 * 1024  # bytes of one; of strangers no more is kept
 
 cdef const char* MIXED = b"multipart/mixed; charset=UTF-8; boundary="
 cdef Py_ssize_t MIXED_SIZE = len(b"multipart/mixed; charset=UTF-8; boundary=")
@@ -59,6 +60,8 @@ cdef bytes known(list ring, Bytes at, Py_ssize_t size):
     """The bytes, as the object that was made of them before where there is one."""
     cdef Py_ssize_t i, count = len(ring)
     cdef bytes one
+    if size > REMEMBERED:
+        return made(at, size)
     for i in range(count - 1, -1, -1):
         one = <bytes>ring[i]
         if PyBytes_GET_SIZE(one) == size and memcmp(PyBytes_AS_STRING(one), at, size) == 0:
