@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kerege.exchange.bodies import Spool, body_bytes
-from kerege.node.httpconnection import ClientResponse, Connection
+from kerege.node.httpconnection import ClientResponse, Connection, HttpFailed
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 POISON = b"HTTP/1.1 200 OK\r\nX-Poison: 1\r\n"
@@ -115,3 +115,20 @@ async def test_bytes_after_a_big_answer_are_not_kept_for_the_next_one(together: 
     assert not connection.alive
     assert transport.closed
     answer.close()
+
+
+@pytest.mark.parametrize("how", ["lost", "closed"])
+@on_loop
+async def test_whoever_asks_on_a_connection_that_is_gone_is_told_at_once(how: str) -> None:
+    connection, transport = connected()
+    await asked(connection, OK)
+    connection.answered()
+    if how == "lost":
+        transport.closed = True
+        connection.connection_lost(None)
+    else:
+        connection.close()
+    with pytest.raises(HttpFailed, match="before anything was sent") as told:
+        await asyncio.wait_for(connection.exchange([b"GET / HTTP/1.1\r\n\r\n"], head=False, timeout=5), 1)
+    assert told.value.unanswered
+    assert transport.written.count(b"GET") == 1

@@ -9,73 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
-from kerege.exchange.bodies import MEMORY, PIECE, Body, body_bytes, close_body
+from kerege.exchange.bodies import MEMORY, PIECE, Body, body_bytes
+from kerege.node.httpanswers import AnswerSinks as AnswerSinks
+from kerege.node.httpanswers import AnswerTooLarge as AnswerTooLarge
+from kerege.node.httpanswers import ClientResponse as ClientResponse
+from kerege.node.httpanswers import HttpFailed as HttpFailed
+from kerege.node.httpanswers import NotConnected as NotConnected
+from kerege.node.httpanswers import Waiter as Waiter
 from kerege.node.httpbodies import NEVER, PROGRESS, Intake, Outflow, Sink, Sweep
 
 _MAX_HEADERS: Final = 200
 _MAX_HEADER_BYTES: Final = 256 * 1024
 _FRAMING: Final = frozenset({len(b"content-length"), len(b"transfer-encoding")})
-
-# from an answer's status and headers, what takes its body; None: it is collected
-AnswerSinks = Callable[[int, Sequence[tuple[bytes, bytes]]], "Sink | None"]
-
-
-class Waiter(Protocol):
-    """What is told of an answer: a future, or something cheaper."""
-
-    def done(self) -> bool: ...
-    def set_result(self, answer: ClientResponse) -> None: ...
-    def set_exception(self, problem: HttpFailed) -> None: ...
-
-
-class HttpFailed(Exception):
-    """The exchange with the other side failed; `reason` is a clause."""
-
-    def __init__(self, reason: str, *, unanswered: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.unanswered = unanswered
-
-
-class NotConnected(HttpFailed):
-    """No connection was made: nothing was sent."""
-
-
-class AnswerTooLarge(HttpFailed):
-    """The answer passed the limit."""
-
-
-@dataclass(slots=True)
-class ClientResponse:
-    """An answer; whoever asked closes it when its body is not needed any more.
-
-    sink      what took the body in place of `body`, when there was one
-    refused   what the sink raised; the rest of the answer was not read
-    """
-
-    status: int
-    reason: str
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: Body | None  # None when the answer can have none (204, 304, HEAD)
-    sink: Sink | None = None
-    refused: Exception | None = None
-
-    def header(self, name: bytes) -> str:
-        for key, value in reversed(self.headers):
-            if len(key) == len(name) and key.lower() == name:
-                return value.decode("latin-1")
-        return ""
-
-    def close(self) -> None:
-        close_body(self.body)
-        if self.sink is not None:
-            self.sink.close()
 
 
 class Connection(asyncio.Protocol):
@@ -203,6 +153,9 @@ class Connection(asyncio.Protocol):
         self._timeout, self._last = timeout, NEVER if total is None else now + total
         waiter: asyncio.Future[ClientResponse] = self._loop.create_future()
         self._waiter = waiter
+        if not self.alive:  # lost while whoever asks was busy elsewhere: nothing else would ever end this wait
+            waiter.set_exception(HttpFailed("closed the connection before anything was sent", unanswered=True))
+            return waiter
         self.deadline = min(now + timeout, self._last)
         if self.deadline < self._sweep.next:
             self._sweep.sooner(self.deadline)
