@@ -29,7 +29,8 @@ from kerege.node.httpmessages import (
     has_body,
     refusal,
 )
-from kerege.node.httpreading import CONTINUE, MAX_HEAD, MAX_HEADERS, RequestReader, Work
+from kerege.node.httpreading import CONTINUE, MAX_HEAD, MAX_HEADERS, Work
+from kerege.node.httpwhole import Whole, WholeRequests
 
 __all__ = [
     "BodyBudget",
@@ -48,11 +49,10 @@ _LINGER_SECONDS: Final = 2.0
 _JOINED: Final = 64 * 1024
 
 
-_WRITTEN: Final = HttpResponse(200)
 _DISK: Final = "the node could not put the body on disk; nothing was carried out, try again"
 
 
-class HttpProtocol(RequestReader, asyncio.Protocol):
+class HttpProtocol(WholeRequests, asyncio.Protocol):
     """One connection. Requests sent ahead are parsed, and carried out one after the other."""
 
     def __init__(
@@ -62,27 +62,16 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         budget: BodyBudget,
         lost: Callable[[HttpProtocol], None] = lambda _: None,
         sinks: SinkFactory | None = None,
-        whole: Callable[[HttpProtocol, bytes], int] | None = None,
+        whole: Whole | None = None,
     ) -> None:
-        """
-        whole   given what comes of a request, from its beginning: 0 it is whole, and will be answered by `answer` or `answer_whole`;
-                more: so many bytes are missing; -1: it is read here
-        """
-        super().__init__(limits, budget, sinks)
-        self._whole = whole
-        self._pieces: list[bytes] = []  # what came of a request that `whole` will take
-        self._missing = 0
+        super().__init__(limits, budget, sinks, whole)
         self._handler, self._lost = handler, lost
         self._sweep = Sweep.of(self._loop)
         self._task: asyncio.Task[None] | None = None
-        self._response: HttpResponse | None = None  # its answer, not yet all out
         self._out: Outflow | None = None
         self._queue: list[bytes] = []  # not parsed
         self._refusal: tuple[int, str] | None = None  # to write when the answers before it are out
-        self._closing = False
         self._flushing = False  # a thread takes what came of it
-        self._blocked = False  # the transport has more to write than it likes
-        self.deadline = NEVER
         self.quiet_since = self._loop.time()
         self.connected_then: Callable[[], None] | None = (
             None  # to begin with, of a connection that was another's before
@@ -177,36 +166,11 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
             self._transport.pause_reading()
             return
         if self._whole is not None and (self._missing or not self._reading):
-            if len(data) < self._missing:
-                self._keep_piece(data)
+            left = self._taken(data)
+            if left is None:
                 return
-            data = self._with_pieces(data)
-            missing = self._whole(self, data)
-            if missing == 0 or (missing > 0 and self._begin_pieces(data, missing)):
-                return
+            data = left
         self._read(data)
-
-    def _begin_pieces(self, data: bytes, missing: int) -> bool:
-        """Wait for the rest of a small request; False where it is better read as it comes."""
-        size = len(data) + missing
-        if size > self._limits.body or not self._budget.has(size):
-            return False
-        self._reading, self._missing = True, missing
-        self._pieces, self._held = [data], size
-        self._budget.used += size
-        self._watch(self._limits.request_seconds)
-        return True
-
-    def _keep_piece(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._missing -= len(data)
-
-    def _with_pieces(self, data: bytes) -> bytes:
-        if self._pieces:
-            data = b"".join((*self._pieces, data))
-            self._budget.used -= self._held
-            self._pieces, self._held, self._missing, self._reading = [], 0, 0, False
-        return data
 
     def _read(self, data: bytes) -> None:
         self._large = self._slow or len(data) > MAX_HEAD
@@ -325,51 +289,6 @@ class HttpProtocol(RequestReader, asyncio.Protocol):
         """Give this answer to a request that was read elsewhere."""
         self._work, self.deadline = work, NEVER
         self._respond(work, response)
-
-    # --- requests that are read elsewhere as they come ---
-
-    @property
-    def certificate(self) -> bytes | None:
-        return self._certificate
-
-    @property
-    def peer_address(self) -> str:
-        return self._peer
-
-    def begin_whole(self, size: int) -> Work | None:
-        """A request of `size` bytes is under way; None where there is no room for it, or the connection is about to close."""
-        if self._closing or not self._budget.has(size) or size > self._limits.body:
-            return None
-        self._budget.used += size
-        self._work = work = Work("POST", "/", (), b"", self._certificate, self._peer, self._secure, held=size)
-        self.deadline = NEVER
-        return work
-
-    def read_again(self, work: Work, data: bytes) -> None:
-        """It is read here after all."""
-        assert self._work is work
-        self._work = None
-        self._budget.used -= work.held
-        if self._stopped or self._transport is None or self._transport.is_closing():
-            return
-        self._read(data)
-
-    def answer_whole(self, work: Work, data: bytes) -> None:
-        """Give an answer that is written already, and says that the connection is kept."""
-        assert self._work is work
-        transport = self._transport
-        self._response = _WRITTEN
-        if transport is None or transport.is_closing():
-            self._answered()
-            return
-        if self._closing:  # and so it says
-            work.keep = False
-            data = data.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
-        transport.write(data)
-        if self._blocked:
-            self._moved()
-        else:
-            self._answered()
 
     def _respond(self, work: Work, response: HttpResponse) -> None:
         transport = self._transport

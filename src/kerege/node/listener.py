@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from kerege.node.config import Address
 from kerege.node.entrance import Entrance, Factory
 from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, HttpResponse, ServerLimits, SinkFactory
+from kerege.node.httpwhole import Whole
 
 if TYPE_CHECKING:
     from kerege.node.httpreading import Work
@@ -50,11 +51,11 @@ class Listener:
         sinks: SinkFactory | None = None,
         link: Factory | None = None,
         lane: Clients | None = None,
-        whole: Callable[[HttpProtocol, bytes], int] | None = None,
+        whole: Whole | None = None,
     ) -> None:
         """lane   takes the connections in first, and hands over those that are not for the native path
 
-        whole   as `HttpProtocol` has it
+        whole   as `httpwhole` has it
         """
         self._whole = whole
         self._handler, self._limits, self._tls, self._sinks, self._link = handler, limits, tls, sinks, link

@@ -25,6 +25,7 @@ from kerege.node import records
 from kerege.node.httpmessages import HttpResponse
 from kerege.node.httpreading import Work
 from kerege.node.httpserver import HttpProtocol
+from kerege.node.httpwhole import WholeRequests
 from kerege.node.lane.admitting import Admitting, service_of, signer_of
 from kerege.node.lane.wireletters import LARGEST, Signatures, group_of, incoming_of
 from kerege.node.link import Pace
@@ -71,14 +72,15 @@ class WireAnswering(Admitting):
 
     # --- in ---
 
-    def take(self, protocol: HttpProtocol, data: bytes) -> int:
-        """Of one whole request in the plainest form its connection waits for the answer: see `HttpProtocol`."""
+    def take(self, protocol: WholeRequests, data: bytes) -> int:
+        """Of one whole request in the plainest form its connection waits for the answer: see `httpwhole`."""
         core = self._core
         if core.config.limits.body < INLINE or not core.sealing.together:
             return -1
         found = multiparts.read_request(data, LARGEST, self._seen)
         if found is None:
             return multiparts.missing(data, LARGEST) or -1
+        assert isinstance(protocol, HttpProtocol)
         work = protocol.begin_whole(len(data))
         if work is None:
             return -1
