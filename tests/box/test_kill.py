@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("independent-box")]
 SOAK = float(os.environ.get("KEREGE_SOAK_SECONDS", "0"))
 # each wire and each log once in the tests, all four ways in the soak: (link, encrypted)
 WAYS = [(False, False), (True, True)] + ([(False, True), (True, False)] if SOAK else [])
-CLIENTS = {False: 6, True: 24}  # over the link many at once, so that batches of the native path are large
+CLIENTS = 24  # at once, so that batches of the native path are large
 MOST_CALLS = 200_000
 HEADERS = {"X-Road-Client": str(CLIENT), "Accept": "application/json"}
 
@@ -40,7 +40,6 @@ class Load:
 
     box: Network
     name: str
-    clients: int
     answered: dict[str, bytes] = field(default_factory=dict)
     refused: int = 0
     lost: int = 0
@@ -48,11 +47,11 @@ class Load:
 
     def __post_init__(self) -> None:
         self._stop, self._lock = threading.Event(), threading.Lock()
-        self._threads = [threading.Thread(target=self._call, args=(n,), daemon=True) for n in range(self.clients)]
+        self._threads = [threading.Thread(target=self._call, args=(n,), daemon=True) for n in range(CLIENTS)]
 
     def _call(self, number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.box.ports["asker"][0], timeout=20)
-        for turn in range(MOST_CALLS // self.clients):
+        for turn in range(MOST_CALLS // CLIENTS):
             if self._stop.is_set():
                 break
             message_id = f"{self.name}-{number}-{turn}"
@@ -170,14 +169,14 @@ def test_nodes_killed_at_random_moments_answer_nothing_that_both_logs_do_not_hol
         key_file.chmod(0o600)
         also["log"] = {"key_file": str(key_file)}
     box = network(also=also)
-    with Load(box, f"soak-{seed}", CLIENTS[link]) as load:
+    with Load(box, f"soak-{seed}") as load:
         killed, native = batter(box, load, SOAK or 3.0, random.Random(seed))
     for side in ("asker", "owner"):
         box.stop(side)
     records = check(box, load)
     assert len(killed) >= 2
     assert len(load.answered) >= 10
-    if link and BUILT:
+    if BUILT:
         assert native["calls"] > 2 * native["batches"] > 0, (
             "what was killed was the native path, with batches under way"
         )

@@ -37,5 +37,7 @@ class Lane:
         return Answering(self._core, self.agencies, self._provider, link)
 
     def close(self) -> None:
-        self.clients.close()
-        self.agencies.close()
+        try:
+            self.clients.close()
+        finally:
+            self.agencies.close()
