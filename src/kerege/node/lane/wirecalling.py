@@ -156,6 +156,8 @@ class WireCalling:
                 waiting = _Waiting(self, call, reached)
                 connection.ask_whole(data, waiting, waiting.take, timeout=seconds, sinks=self._sinks)
             except Exception as problem:  # noqa: BLE001 - this call's trouble is not the others'
+                if call.more is not None and call.more.connection is not None:
+                    call.more.connection.close()  # what of it was sent is not known: it carries no other call
                 self._fail(call, problem)
 
     def _alive(self, call: Call) -> Reached:
