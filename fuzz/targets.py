@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+import native
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kerege.exchange import (
@@ -403,3 +404,10 @@ TARGETS: dict[str, Target] = {
     "timestamp": Target(run_timestamp, lambda: [b"\x30\x80"]),
     "fault": Target(run_fault, lambda: [faults.to_soap(faults.Fault("server.x", "text", "detail"))]),
 }
+if native.BUILT:  # where nothing is compiled there is nothing to be fuzzed
+    TARGETS |= {
+        "native_http": Target(native.run_http, lambda: [native.HTTP]),
+        "native_signed": Target(native.run_signed, lambda: [_rest_request()]),
+        "native_frames": Target(native.run_frames, lambda: [seed[1:] for seed in _link_seeds()]),
+        "native_multipart": Target(native.run_multipart, lambda: native.multipart_seeds(_rest_request())),
+    }

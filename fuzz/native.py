@@ -1,0 +1,113 @@
+"""Targets of the native path: what a compiled reader takes, the Python reader takes too, and reads alike. None where nothing is compiled.
+
+A native reader never refuses: it says that something is not its affair. So these end well, or the sanitizer, the comparison or the
+process itself says that they did not.
+"""
+
+from __future__ import annotations
+
+from kerege.exchange import lane, linkframes, multipart, rest
+from kerege.exchange.errors import ExchangeError
+from kerege.exchange.linkmessages import LaneMessages, Messages
+
+HTTP = (
+    b"POST /r1/KG/GOV/70000002/population/persons/by?x=1 HTTP/1.1\r\nHost: a:1\r\nX-Road-Client: KG/GOV/70000003/admission\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+)
+
+
+def run_http(data: bytes) -> None:
+    """A client's request; the signed form it gives is one that the provider's Python reader takes."""
+    from kerege.exchange.lane import restlines
+    from kerege.exchange.lane.call import Call
+
+    call = Call()
+    outcome, used = restlines.read_http_request_bytes(data, 64 * 1024, call)
+    assert outcome in (-1, 0, 1)
+    if outcome == 1:
+        assert 0 < used <= len(data), "more was used than came"
+        if call.request is not None:
+            request = rest.decode_request(call.request.content)
+            assert rest.written(request.client) == call.client_raw, "another client"
+            assert request.message_id.encode() == call.message_id
+
+
+def run_signed(data: bytes) -> None:
+    """The signed form of a request: what is taken natively means the same to the Python reader."""
+    from kerege.exchange.lane import restlines
+    from kerege.exchange.lane.call import Call, Part
+
+    call = Call()
+    if restlines.read_request(Part(data, None), call):
+        request = rest.decode_request(data)
+        assert (request.verb, request.path.encode(), request.message_id.encode(), request.request_id.encode()) == (
+            call.verb,
+            call.path,
+            call.message_id,
+            call.request_id,
+        )
+        assert request.server is None, "it names a server"
+
+
+def run_frames(data: bytes) -> None:
+    """The link's frames, read natively and not."""
+
+    def decode(native: bool) -> object:
+        try:
+            found = linkframes.Decoder(linkframes.LinkLimits(frame=1 << 20), lane=native).feed(data)
+        except ExchangeError as refused:
+            return type(refused)
+        out: list[object] = []
+        for frame in found:
+            if isinstance(frame, LaneMessages):
+                frame = Messages(tuple(group.python() for group in frame.groups))
+            if isinstance(frame, Messages):
+                for group in frame.groups:
+                    out.append((group.signature, group.size, group.others, group.chained, group.messages))
+            else:
+                out.append(frame)
+        return out
+
+    assert decode(True) == decode(False), "natively the same bytes mean something else"
+
+
+def run_multipart(data: bytes) -> None:
+    """A request over X-Road's wire, HTTP head and all."""
+    from kerege.exchange.lane import multiparts
+
+    found = multiparts.read_request(data, 64 * 1024, multiparts.Seen())
+    if found is None:
+        return
+    head, _, body = data.partition(b"\r\n\r\n")
+    boundary = head.split(b"boundary=")[1].split(b"\r\n")[0].decode()
+    decoder = multipart.Decoder(boundary, multipart.Limits(body=1 << 20))
+    try:
+        decoder.feed(body)
+        message = decoder.finish()
+        assert message.kind == multipart.REST_REQUEST
+        assert (message.message, message.body or None, message.signature) == (
+            found.part.content,
+            found.part.body or None,
+            found.signature,
+        ), "natively the same bytes mean something else"
+        assert (message.chain_result, message.chain, tuple(message.ocsp)) == (found.result, found.chain, found.ocsp)
+    finally:
+        decoder.close()
+
+
+def multipart_seeds(content: bytes) -> list[bytes]:
+    from kerege.exchange.batch import batch
+    from kerege.exchange.lane import chains, digest, multiparts, restlines
+    from kerege.exchange.lane.call import Call, Part
+
+    front, seeds = multiparts.front_of(b"127.0.0.1:5500", b"7.8.0"), []
+    for body in (None, b"{}"):
+        call, part = Call(), Part(content, body)
+        assert restlines.read_request(part, call)
+        digest.digest_parts([part])
+        tree = None if body is None else chains.Tree(batch([part.digests]))
+        seeds.append(multiparts.request(call, front, (b"answer",), b"<signature/>", tree))
+    return seeds
+
+
+BUILT = lane.BUILT
