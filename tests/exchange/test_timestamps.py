@@ -85,6 +85,15 @@ _ONE = Tsa.create(NOW, "ec")
 _ANSWER = _ONE.answer(timestamps.request(DATA, NONCE), NOW)
 
 
+def test_a_time_without_its_zone_is_refused() -> None:
+    token = timestamps.check_answer(_ANSWER, DATA, NONCE, (_ONE.approved,))[0]
+    at = token.index(NOW.strftime("%Y%m%d%H%M%S").encode() + b"Z") + 14
+    for other in range(256):
+        if other != ord("Z"):
+            with pytest.raises(TimestampInvalid):
+                timestamps.check_token(token[:at] + bytes((other,)) + token[at + 1 :], DATA, (_ONE.approved,))
+
+
 @given(data=st.binary(max_size=300))
 def test_bytes_that_are_no_answer_are_refused(data: bytes) -> None:
     with pytest.raises(TimestampInvalid):

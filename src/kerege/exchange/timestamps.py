@@ -98,6 +98,8 @@ def check_token(token: bytes, data: bytes, authorities: Sequence[TimestampAuthor
         raise TimestampInvalid(check="imprint", reason="its digest algorithm is not one that is accepted")
     if hashlib.new(algorithm, data).digest() != stamped:
         raise TimestampInvalid(check="imprint", reason="it stamps something else")
+    if when.tzinfo is None:  # RFC 3161 2.4.2: in UTC, with its Z
+        raise TimestampInvalid(check="token", reason="its time names no zone")
     signer = _guard("token", lambda: _only_signer(signed))
     authority = _guard("token", lambda: _authority_of(signer, authorities))
     if authority is None:

@@ -5,111 +5,29 @@ import gc
 import os
 import select
 import socket
-import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from kerege.exchange import rest
 
 pytest.importorskip(
     "kerege.node.lane.clientport", reason="not there: make setup compiles the native modules where a C compiler is"
 )
 
+from portworld import (
+    NOT_SIMPLE,
+    PLAIN,
+    TARGET,
+    World,
+    answered,
+    get,
+    post,
+    reset,
+    whole_answer,
+)
+
 from kerege.exchange.lane.call import Call, Part
-from kerege.node.lane.ports import ClientConnection, ClientPort
-
-LARGEST = 64 * 1024 + 16 * 1024
-TARGET = b"/r1/KG/GOV/70000002/REGISTER/people/by-pin"
-HEADERS = b"Host: node\r\nX-Road-Client: KG/GOV/70000001/SCHOOLS\r\n"
-PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-def get(number: int = 0) -> bytes:
-    return b"GET %b?n=%d HTTP/1.1\r\n%b\r\n" % (TARGET, number, HEADERS)
-
-
-def post(body: bytes, number: int = 0) -> bytes:
-    return b"POST %b?n=%d HTTP/1.1\r\n%bContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (
-        TARGET,
-        number,
-        HEADERS,
-        len(body),
-        body,
-    )
-
-
-def answered(call: Call, body: bytes) -> Call:
-    call.answer = Part(rest.RestResponse(200, "OK", ((b"content-type", b"text/plain"),)).encode(), body)
-    return call
-
-
-class World:
-    """A port, its clients, and what it told."""
-
-    def __init__(self, **options: float) -> None:
-        self.now = 1000.0
-        self.calls: list[Call] = []
-        self.others: list[Call] = []
-        self.batches: list[int] = []
-        self.odd: list[tuple[ClientConnection, int, bytes]] = []
-        self.lost: list[ClientConnection] = []
-        self.take: Callable[[list[Call], list[Call]], None] = self.taken
-        self.port = ClientPort(
-            lambda calls, others: self.take(calls, others),
-            lambda *told: self.odd.append(told),
-            LARGEST,
-            75.0,
-            10.0,
-            60.0,
-            lambda: self.now,
-            **options,
-        )
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.clients: list[socket.socket] = []
-
-    def taken(self, calls: list[Call], others: list[Call]) -> None:
-        self.calls += calls
-        self.others += others
-        self.batches.append(len(calls) + len(others))
-
-    def connect(self, receive: int = 0) -> tuple[socket.socket, ClientConnection]:
-        client = socket.socket()
-        if receive:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-        client.connect(self.listening.getsockname())
-        client.settimeout(5)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.clients.append(client)
-        accepted, place = self.listening.accept()
-        accepted.setblocking(False)
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return client, self.port.adopt(accepted.detach(), place[0], self.lost.append)
-
-    def turn(self, until: Callable[[], object], seconds: float = 5.0) -> None:
-        """As the event loop: drain when the descriptor is readable, until something holds."""
-        end = time.monotonic() + seconds
-        while not until():
-            left = end - time.monotonic()
-            assert left > 0, "it never came to hold"
-            if select.select([self.port.fileno()], [], [], min(left, 0.05))[0]:
-                self.port.drain()
-
-    def quiet(self) -> None:
-        """Drain until there is nothing to do."""
-        while select.select([self.port.fileno()], [], [], 0.02)[0]:
-            self.port.drain()
-
-    def close(self) -> None:
-        self.port.close()
-        for client in self.clients:
-            client.close()
-        for _, descriptor, _ in self.odd:
-            os.close(descriptor)
-        self.listening.close()
+from kerege.node.lane.ports import ClientConnection
 
 
 @pytest.fixture
@@ -117,31 +35,6 @@ def world() -> Iterator[World]:
     made = World()
     yield made
     made.close()
-
-
-def received(client: socket.socket, size: int) -> bytes:
-    out = b""
-    while len(out) < size:
-        piece = client.recv(size - len(out))
-        assert piece, f"the connection ended after {out!r}"
-        out += piece
-    return out
-
-
-def whole_answer(client: socket.socket) -> tuple[bytes, bytes]:
-    """Head and body of one answer."""
-    out = b""
-    while b"\r\n\r\n" not in out:
-        piece = client.recv(1)
-        assert piece, f"the connection ended after {out!r}"
-        out += piece
-    size = next(int(line.split(b":")[1]) for line in out.lower().split(b"\r\n") if line.startswith(b"content-length"))
-    return out, received(client, size) if size else b""
-
-
-def reset(client: socket.socket) -> None:
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
 
 
 # --- requests and answers ---
@@ -547,17 +440,6 @@ def test_a_listener_that_fails_to_hear_of_one_end_hears_of_the_others(world: Wor
 
 # --- hand-over ---
 
-NOT_SIMPLE = [
-    b"GET / HTTP/1.0\r\n\r\n",
-    b"POST %b HTTP/1.1\r\n%bTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % (TARGET, HEADERS),
-    b"POST %b HTTP/1.1\r\n%bExpect: 100-continue\r\nContent-Length: 3\r\n\r\n" % (TARGET, HEADERS),
-    b"GET %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (TARGET, HEADERS),
-    b"GET / HTTP/1.1\nHost: node\n\n",
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    b"POST %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n" % (TARGET, HEADERS, LARGEST),
-    b"GET %b HTTP/1.1\r\n%bX: %b\r\n\r\n" % (TARGET, HEADERS, b"x" * 20000),
-]
-
 
 @pytest.mark.parametrize("data", NOT_SIMPLE, ids=lambda data: data[:12].decode("latin-1") + f"...{len(data)}")
 def test_what_is_not_simple_is_handed_over_with_its_bytes(world: World, data: bytes) -> None:
@@ -619,127 +501,5 @@ def test_more_than_may_be_held_is_handed_over(world: World) -> None:
         assert made.port.held == 600
         made.port.answer([answered(made.calls[0], b"")])
         assert made.port.held == 0
-    finally:
-        made.close()
-
-
-STREAMS = st.lists(
-    st.one_of(
-        st.integers(0, 3).map(get),
-        st.binary(max_size=300).map(post),
-        st.just(b"GET /listClients HTTP/1.1\r\nHost: node\r\n\r\n"),
-        st.sampled_from(NOT_SIMPLE[:6]),
-    ),
-    min_size=1,
-    max_size=4,
-).map(b"".join)
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    STREAMS, st.lists(st.integers(0, 2000), max_size=6), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)))
-)
-def test_every_byte_is_of_a_request_or_handed_over_wherever_the_pieces_end(
-    stream: bytes, cuts: list[int], changes: list[tuple[int, int]]
-) -> None:
-    changed = bytearray(stream)
-    for at, value in changes[:3]:
-        changed[at % len(changed)] = value
-    stream = bytes(changed)
-    ends = sorted({cut % (len(stream) + 1) for cut in cuts} | {len(stream)})
-
-    def seen(pieces: list[bytes]) -> tuple[list[bytes], bytes | int]:
-        """The requests carried out, and what is left: the bytes handed over, or how many wait for more."""
-        made, carried = World(), []
-
-        def take(calls: list[Call], others: list[Call]) -> None:
-            for call in (*calls, *others):
-                carried.append(call.head + ((call.more if call.request is None else call.request.body) or b""))
-                made.port.respond(call.end, PLAIN, True)
-
-        made.take = take
-        try:
-            client, _ = made.connect()
-            for piece in pieces:
-                client.sendall(piece)
-                while select.select([made.port.fileno()], [], [], 0)[0]:
-                    made.port.drain()
-            if not made.odd:
-                return carried, made.port.held
-            _, descriptor, read = made.odd[0]
-            os.set_blocking(descriptor, False)
-            with contextlib.suppress(BlockingIOError):
-                read += os.read(descriptor, 1 << 16)
-            return carried, read
-        finally:
-            made.close()
-
-    whole, left = seen([stream])
-    in_pieces, left_of_pieces = seen([stream[a:b] for a, b in zip([0, *ends], ends, strict=False)])
-    assert whole == in_pieces
-    taken = b"".join(whole)
-    for remaining in (left, left_of_pieces):
-        assert taken + (stream[-remaining:] if isinstance(remaining, int) and remaining else remaining or b"") == stream
-
-
-DOINGS = st.sampled_from(
-    [
-        "whole",
-        "two",
-        "part",
-        "odd",
-        "close",
-        "reset",
-        "answer",
-        "respond",
-        "last",
-        "drop",
-        "stop",
-        "take",
-        "late",
-        "drain",
-    ]
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(DOINGS, st.integers(0, 3)), max_size=40))
-def test_each_connection_ends_once_whatever_is_done_in_whatever_order(doings: list[tuple[str, int]]) -> None:
-    made = World()
-    pairs = [made.connect() for _ in range(4)]
-    taken: list[ClientConnection] = []
-    said = {"whole": get(), "two": post(b"one") + get(), "part": post(b"half")[:-2], "odd": NOT_SIMPLE[0]}
-    try:
-        for doing, which in doings:
-            client, connection = pairs[which]
-            waiting = [call for call in (*made.calls, *made.others) if call.end is connection]
-            if doing in said and client.fileno() >= 0:
-                with contextlib.suppress(ConnectionError):
-                    client.sendall(said[doing])
-            elif doing == "close":
-                client.close()
-            elif doing == "reset" and client.fileno() >= 0:
-                reset(client)
-            elif doing == "answer":
-                made.port.answer([answered(call, b"ok") for call in waiting])
-            elif doing in {"respond", "last"}:
-                made.port.respond(connection, PLAIN, doing == "respond")
-            elif doing == "drop":
-                connection.drop()
-            elif doing == "stop":
-                connection.stop()
-            elif doing == "take":
-                with contextlib.suppress(ValueError):
-                    os.close(connection.take_over())
-                    taken.append(connection)
-            elif doing == "late":
-                made.now += 30
-                made.port.sweep(made.now)
-            made.port.drain()
-        made.port.close()
-        ends = [*made.lost, *taken, *(one for one, _, _ in made.odd)]
-        assert sorted(map(id, ends)) == sorted(id(connection) for _, connection in pairs)
-        assert (made.port.connections, made.port.held) == (0, 0)
-        assert not any(connection.connected or connection.busy or connection.idle for _, connection in pairs)
     finally:
         made.close()
