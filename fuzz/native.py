@@ -26,9 +26,10 @@ def run_http(data: bytes) -> None:
     assert outcome in (-1, 0, 1)
     if outcome == 1:
         assert 0 < used <= len(data), "more was used than came"
-        if call.request is not None:
+        # (an instance so long that the identifier made of it is refused by the provider: as from the Python path)
+        if call.request is not None and len(call.message_id) <= 255:
             request = rest.decode_request(call.request.content)
-            assert rest.written(request.client) == call.client_raw, "another client"
+            assert rest.client_of(call.client_raw) == request.client, "another client"
             assert request.message_id.encode() == call.message_id
 
 
@@ -79,7 +80,8 @@ def run_multipart(data: bytes) -> None:
     if found is None:
         return
     head, _, body = data.partition(b"\r\n\r\n")
-    boundary = head.split(b"boundary=")[1].split(b"\r\n")[0].decode()
+    (said,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-type:")]
+    boundary = said.split(b"boundary=")[1].decode()
     decoder = multipart.Decoder(boundary, multipart.Limits(body=1 << 20))
     try:
         decoder.feed(body)
