@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from kerege.exchange.lane import NOT_THERE
+
 _native_grow: Callable[[Sequence[bytes]], list[bytes] | None] | None
 try:
     from kerege.exchange.lane.digest import grow as _native_grow
-except (ImportError, ValueError):  # nothing is compiled here; or not anew, since what the native modules share changed
+except NOT_THERE:
     _native_grow = None
 
 SHA512: Final = "http://www.w3.org/2001/04/xmlenc#sha512"

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kerege.exchange.errors import ExchangeError, LogFailed
+from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.node.disksync import DiskSync
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 else:
     try:
         from kerege.exchange.lane.records import RecordGroup
-    except (ImportError, ValueError):  # as in `exchange.batch`
+    except NOT_THERE:
 
         class RecordGroup:
             """Nobody makes one."""

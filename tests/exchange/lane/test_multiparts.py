@@ -115,7 +115,7 @@ def python_read(data: bytes, kind: bytes) -> Read | None:
     http.parser = parser
     try:
         parser.feed_data(data)
-    except Exception:
+    except Exception:  # whatever it raises, the Python way does not take it: then the native one may not either
         return None
     said = {name.lower(): value for name, value in http.headers}
     if http.whole != 1 or not http.keep:
@@ -132,7 +132,7 @@ def python_read(data: bytes, kind: bytes) -> Read | None:
             return None
         sink.feed(http.body)
         found = sink.finish()
-    except Exception:
+    except Exception:  # whatever it raises, the Python way does not take it: then the native one may not either
         return None
     if found.fault is not None or found.kind != kind:
         return None

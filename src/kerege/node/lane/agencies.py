@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from kerege.exchange.errors import MessageTooLarge, ProviderFailed
+from kerege.exchange.lane import passes
 from kerege.exchange.lane.call import Call
 from kerege.node.config_types import Service
 from kerege.node.httpconnection import Connection, HttpFailed
@@ -62,15 +63,11 @@ class Agencies:
 
     def ask(self, calls: list[Call]) -> None:
         """Calls whose requests are logged; each call's end is told of its answer, or of what failed."""
-        places: dict[str, list[Call]] = {}
-        for call in calls:
-            places.setdefault(call.way.decided.service.url, []).append(call)
         now = time.monotonic()
-        for some in places.values():
+        for some in passes.by(calls, lambda way: way.decided.service):  # each has its own time, also at one address
             service: Service = some[0].way.decided.service
             place = self._agency.place(service)
             where = place.host, place.port
-            # services at one address may differ in how long they are waited for
             for call in self._port.ask(where, some, now + service.timeout_seconds, service.timeout_seconds):
                 self._do(self._connect(place, call))
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from kerege.exchange import linkmessages as lm
 from kerege.exchange import multipart
@@ -130,7 +130,7 @@ class Answering(Admitting):
         held: dict[int, Exception] = {}
         for client in {id(call.way.client): call.way.client for call in calls}.values():
             try:
-                picture.trust.check_group(cast(lm.Group, group), client.member, now)
+                picture.trust.check_group(group.python_signed(), client.member, now)
             except Exception as problem:  # noqa: BLE001 - the affair of this client's calls
                 held[id(client)] = problem
         return held

@@ -11,9 +11,8 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from kerege.exchange import linkmessages as lm
 from kerege.exchange.batch import Batch
 from kerege.exchange.lane import digest, passes
 from kerege.exchange.lane.call import Call
@@ -92,7 +91,7 @@ class Calling:
         core, held = self._core, {}
         for service in {id(call.way.service): call.way.service for call in calls}.values():
             try:
-                core.keeper.current(now).trust.check_group(cast(lm.Group, group), service.member, now)
+                core.keeper.current(now).trust.check_group(group.python_signed(), service.member, now)
             except Exception as problem:  # noqa: BLE001 - the affair of the calls of this service
                 held[id(service)] = problem
         if not held:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kerege.exchange import multipart, rest
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.lane import digest
+from kerege.exchange.lane import digest, passes
 from kerege.exchange.lane.call import Call, Way
 from kerege.exchange.opmon import CLIENT, exchange_of
 from kerege.exchange.resttarget import decision_path
@@ -214,8 +214,8 @@ class Clients:
         self.batches += 1
         moment = core.milliseconds()
         by_server: dict[int, list[Call]] = {}
+        passes.given(calls, moment)
         for call in calls:
-            call.response_out = moment
             by_server.setdefault(id(call.way.decided.server), []).append(call)
         own, registered = core.config.clients_address.host, core.registered_address
         for some in by_server.values():
