@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from dataclasses import replace
 from datetime import date
@@ -17,6 +16,7 @@ from kerege.semantics.codelists import grouping, lines
 from kerege.semantics.codelists.codelist import CodeList, Concept, loops
 from kerege.semantics.codelists.integrity import AGREED, CHECKS, CODES, MOST, check_file, check_list
 from kerege.semantics.codelists.skos import DCTERMS, SCHEMA, SKOS, read_rdf, write_turtle
+from kerege.semantics.normalise import folding
 
 from .support import country_pack
 
@@ -235,16 +235,14 @@ def steps(codelist: CodeList) -> int:
         nonlocal count
         count += 1
 
-    collecting = gc.isenabled()
-    gc.disable()  # what others left behind is not cleared away, and counted, in the middle of it
+    for remembered in (folding.spelled_key, folding.latin_key):
+        remembered.cache_clear()  # every list is looked at as if it were the first: no label is known from another
     sys.setprofile(counted)
     try:
         codelist.check()
         check_list(codelist)
     finally:
         sys.setprofile(None)
-        if collecting:
-            gc.enable()
     return count
 
 
