@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from datetime import UTC, datetime
 
 import pytest
@@ -47,6 +48,9 @@ def test_a_key_id_belongs_to_its_name() -> None:
         VerifierKey.parse(KEY.verifier.text.replace("kerege.example", "other.example"))
 
 
+ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.integers(0, len(NOTE) - 1), st.characters(min_codepoint=32, max_codepoint=126))
 def test_no_character_of_a_note_can_be_changed(place: int, character: str) -> None:
@@ -60,6 +64,19 @@ def test_no_character_of_a_note_can_be_changed(place: int, character: str) -> No
     # a changed name or key id only turns the time-stamped line into an unknown one, which readers must ignore
     assert found.checkpoint == Checkpoint(ORIGIN, 7, ROOT)
     assert found.signed_at is None
+
+
+def test_a_note_has_one_spelling_so_bits_that_stand_for_nothing_are_refused() -> None:
+    lines = NOTE.splitlines()
+    of = [at for at, text in enumerate(lines) if text.endswith("=")]
+    assert of
+    for at in of:
+        padding = len(lines[at]) - len(lines[at].rstrip("="))
+        last = lines[at][-padding - 1]
+        other = ALPHABET[ALPHABET.index(last) ^ 1]  # the lowest bit of it is not of the value
+        changed = [*lines[:at], lines[at][: -padding - 1] + other + "=" * padding, *lines[at + 1 :]]
+        with pytest.raises(NoteInvalid, match="base64"):
+            verify_checkpoint("\n".join(changed) + "\n", KEY.verifier)
 
 
 def test_another_logs_note_or_an_unsigned_one_is_refused() -> None:

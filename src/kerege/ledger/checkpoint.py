@@ -14,7 +14,6 @@ checkpoint must know how fresh it is. Witnesses add theirs, type 0x04, with keys
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -102,8 +101,8 @@ class VerifierKey:
             raise KeyInvalid(name=parts[0] or "(no name)", reason="it has not three parts")
         name, key_id, material = parts
         try:
-            raw = base64.b64decode(material, validate=True)
-        except binascii.Error:
+            raw = canonical_base64(material)
+        except ValueError:
             raise KeyInvalid(name=name, reason="its last part is not base64") from None
         if len(raw) != 33 or raw[0] not in (PLAIN, TIMED):
             raise KeyInvalid(name=name, reason="it is not an Ed25519 key")
@@ -216,6 +215,14 @@ def _check(note: Note, key: VerifierKey) -> tuple[bool, datetime | None]:
     return plain, at
 
 
+def canonical_base64(text: str) -> bytes:
+    """What a text encodes in the one form that encoding writes: a note has one spelling. Raises ValueError for anything else."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("bits are left over that are not zero")
+    return raw
+
+
 def _parse_text(text: str) -> Checkpoint:
     lines = text[:-1].split("\n")
     if len(lines) < 3 or not all(lines):
@@ -224,8 +231,8 @@ def _parse_text(text: str) -> Checkpoint:
     if not (size.isascii() and size.isdigit()) or (size != "0" and size.startswith("0")) or len(size) > 19:
         raise NoteInvalid(reason="its size is not a plain decimal number")
     try:
-        raw = base64.b64decode(root, validate=True)
-    except (binascii.Error, ValueError):
+        raw = canonical_base64(root)
+    except ValueError:
         raise NoteInvalid(reason="its root is not base64") from None
     return Checkpoint(origin, int(size), raw)
 
@@ -235,8 +242,8 @@ def _parse_signature(line: str) -> NoteSignature:
     if not line.startswith(_DASH) or len(parts) != 2 or not parts[0]:
         raise NoteInvalid(reason="a signature line does not read as one")
     try:
-        raw = base64.b64decode(parts[1], validate=True)
-    except (binascii.Error, ValueError):
+        raw = canonical_base64(parts[1])
+    except ValueError:
         raise NoteInvalid(reason="a signature is not base64") from None
     if len(raw) < 5:
         raise NoteInvalid(reason="a signature is too short")
