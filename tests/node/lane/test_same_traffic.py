@@ -147,11 +147,6 @@ def make(folder: Any, office: Office, *, lane: bool, link: bool) -> Box:
     return box
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["link", "x-road-wire"])
-def link(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
-
-
 @pytest.fixture(scope="module")
 def both(link: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, tuple[Box, dict[str, Asked]]]]:
     """Two networks, with and without, after all of the traffic has gone through each: over the Kerege link, over X-Road's wire."""
