@@ -12,7 +12,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
@@ -71,6 +71,13 @@ class Pace:
         return max(0, len(calls) - self._long)
 
 
+class LaneEnd(Protocol):
+    """Takes small REST messages that the native path has read."""
+
+    def take(self, group: LaneGroup) -> None:
+        """Messages of one signature."""
+
+
 class LinkProtocol(asyncio.Protocol, ABC):
     """One end of a link. Subclasses take whole messages (`take`) and what else ends a stream."""
 
@@ -98,6 +105,7 @@ class LinkProtocol(asyncio.Protocol, ABC):
         self.heard = False  # anything, since somebody last asked
         self.quiet_since = self._loop.time()
         self._pace = Pace()
+        self._lane: LaneEnd | None = None
 
     # --- connection ---
 
@@ -177,8 +185,9 @@ class LinkProtocol(asyncio.Protocol, ABC):
         if isinstance(frame, lm.Messages):
             self._messages(frame)
         elif isinstance(frame, lm.LaneMessages):
+            assert self._lane is not None  # the decoder makes no such frames otherwise
             for group in frame.groups:
-                self.take_lane(group)
+                self._lane.take(group)
         elif isinstance(frame, lm.BodyData):
             self._arrivals.piece(frame)
         elif isinstance(frame, lm.Credit):
@@ -270,12 +279,9 @@ class LinkProtocol(asyncio.Protocol, ABC):
     def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
         """Messages of one signature that are whole."""
 
-    def take_lane(self, group: LaneGroup) -> None:
-        """Small REST messages of one signature, read by the native path; only where `use_lane` was called."""
-        raise NotImplementedError  # an end that asks for them takes them
-
-    def use_lane(self) -> None:
-        """Small REST messages come to `take_lane` from now on; not where the limits may refuse one (`check_size`)."""
+    def use_lane(self, lane: LaneEnd) -> None:
+        """Small REST messages go to `lane` from now on; not where the limits may refuse one (`check_size`)."""
+        self._lane = lane
         self._decoder.lane = self._limits.body >= INLINE
 
     def keep(self, work: Coroutine[None, None, None]) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
-from kerege.exchange.batch import Batch
 from kerege.exchange.errors import MessageMalformed, PeerUnreachable
 from kerege.exchange.ids import DataServiceId
 from kerege.exchange.logrecord import LogRecord
@@ -21,12 +20,11 @@ from kerege.node import records
 from kerege.node.config_types import Address
 from kerege.node.link import LinkProtocol, groups_of, incoming
 from kerege.node.message import Asked, Extras, Message
-from kerege.node.sealing import Item, Parcel
+from kerege.node.sealing import Item
 from kerege.node.wire import check_kind, raise_fault
 
 if TYPE_CHECKING:
     from kerege.exchange.lane.call import Call as NativeCall
-    from kerege.exchange.lane.frames import LaneGroup
     from kerege.node.core import Core
 
 _LOG: Final = logging.getLogger("kerege.node.link")
@@ -80,9 +78,9 @@ class Link(LinkProtocol):
         self._silent = 0
         self._sweeper: asyncio.TimerHandle | None = None
         # small REST messages by the native path, where the node has one
-        self._lane = None if core.lane is None else core.lane.calling(self)
-        if self._lane is not None:
-            self.use_lane()
+        self._calling = None if core.lane is None else core.lane.calling(self)
+        if self._calling is not None:
+            self.use_lane(self._calling)
         # under which picture it was found to be which server's, until when it need not be checked again: a note of `peers`
         self.checked: tuple[object, object, float] | None = None
 
@@ -127,12 +125,12 @@ class Link(LinkProtocol):
     @property
     def takes_calls(self) -> bool:
         """Whether calls of the native path may go by this link."""
-        return self._lane is not None
+        return self._calling is not None
 
     def begin_calls(self, calls: list[NativeCall], signer: Signer) -> None:
         """As `begin`, for calls of the native path."""
-        assert self._lane is not None
-        self._lane.begin(calls, signer)
+        assert self._calling is not None
+        self._calling.begin(calls, signer)
 
     def streams(self, count: int) -> int:
         """The first of so many streams, now taken."""
@@ -151,18 +149,6 @@ class Link(LinkProtocol):
     @property
     def under_way_count(self) -> int:
         return self._pace.quick(self._calls, self._loop.time())
-
-    def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
-        assert self._lane is not None
-        self._lane.sealed(parcel, signature, tree)
-
-    def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None:
-        assert self._lane is not None
-        self._lane.failed(parcel, problem)
-
-    def take_lane(self, group: LaneGroup) -> None:
-        assert self._lane is not None
-        self._lane.take(group)
 
     def fail_call(self, call: Any, problem: Exception) -> None:
         self._fail(call, problem)
@@ -222,8 +208,8 @@ class Link(LinkProtocol):
             call = calls.get(came.stream)
             if call is None or call.answered:
                 continue  # nobody waits for it any more, or it was answered already
-            if self._lane is not None and not isinstance(call, Call):
-                call = self._lane.python(call)
+            if self._calling is not None and not isinstance(call, Call):
+                call = self._calling.python(call)
             try:
                 answer, _ = incoming(came)
                 exchange, asked = call.exchange, call.asked
@@ -264,8 +250,8 @@ class Link(LinkProtocol):
     def _fail(self, call: Any, problem: Exception) -> None:
         if self._calls.pop(call.stream, None) is not None:
             self.drop_bodies(call.stream)
-            if self._lane is not None and not isinstance(call, Call):
-                self._lane.fail(call, problem)
+            if self._calling is not None and not isinstance(call, Call):
+                self._calling.fail(call, problem)
             else:
                 call.fail(problem)
             if not self.alive:

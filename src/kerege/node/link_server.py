@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from kerege.exchange import faults
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
-from kerege.exchange.batch import Batch
 from kerege.exchange.errors import LinkMalformed, MessageTooLarge
 from kerege.exchange.ids import ClientId
 from kerege.exchange.logrecord import LogRecord
@@ -25,10 +24,9 @@ from kerege.node.link import LinkProtocol, groups_of, incoming
 from kerege.node.message import Extras, Message, Signature
 from kerege.node.picture import Picture
 from kerege.node.provider import Accepted, Peer, Provider
-from kerege.node.sealing import Item, Parcel
+from kerege.node.sealing import Item
 
 if TYPE_CHECKING:
-    from kerege.exchange.lane.frames import LaneGroup
     from kerege.node.core import Core
 
 _MOST_UNDER_WAY: Final = 4096
@@ -59,9 +57,9 @@ class LinkServer(LinkProtocol):
         self._stopping = False
         self._grace = 0.0
         # small REST messages by the native path, where the node has one
-        self._lane = None if core.lane is None else core.lane.answering(self)
-        if self._lane is not None:
-            self.use_lane()
+        self._answering = None if core.lane is None else core.lane.answering(self)
+        if self._answering is not None:
+            self.use_lane(self._answering)
 
     # --- requests in ---
 
@@ -124,21 +122,9 @@ class LinkServer(LinkProtocol):
         """Whether a call that comes now is carried out."""
         return not self._closed_to_calls and len(self._under_way) < _MOST_UNDER_WAY - _MOST_TOGETHER
 
-    def take_lane(self, group: LaneGroup) -> None:
-        assert self._lane is not None
-        self._lane.take(group)
-
     @property
     def under_way_count(self) -> int:
         return self._pace.quick(self._under_way, self._loop.time())
-
-    def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
-        assert self._lane is not None
-        self._lane.sealed(parcel, signature, tree)
-
-    def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None:
-        assert self._lane is not None
-        self._lane.failed(parcel, problem)
 
     def room_for(self, stream: int, size: int) -> None:
         """Raises MessageTooLarge where a request of this size does not go into memory beside the others."""

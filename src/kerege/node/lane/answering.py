@@ -153,7 +153,7 @@ class Answering(Admitting):
             parts = passes.replies(some)
             digest.digest_parts(parts)
             self._core.sealing.submit_parcel(
-                Parcel(signer_of(some[0].way), self._link, records.RESPONSE, records.PROVIDER, some, parts)
+                Parcel(signer_of(some[0].way), self, records.RESPONSE, records.PROVIDER, some, parts)
             )
 
     def answered_python(self, call: Call, accepted: Accepted, answer: Message) -> None:
@@ -164,9 +164,13 @@ class Answering(Admitting):
         self._link.let_go(call.stream)
         self._link.refuse_call(call.stream, self.exchange(call), problem)
 
+    @property
+    def under_way_count(self) -> int:
+        return self._link.under_way_count
+
     # --- answers out ---
 
-    def sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
+    def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
         link, core = self._link, self._core
         self._agencies.calls += len(parcel.calls)
         self._agencies.batches += 1
@@ -179,7 +183,7 @@ class Answering(Admitting):
             core.monitor.note_calls(calls, PRODUCER, own, calls[0].more, registered, kind)
         link.rest()
 
-    def failed(self, parcel: Parcel, problem: KeregeError) -> None:
+    def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None:
         for call in parcel.calls:
             self.refused(call, problem)
 

@@ -45,20 +45,24 @@ class Calling:
         link = self._link
         first, deadline, waiting = link.streams(len(calls)), link.deadline(), link.calls
         parts = passes.begin(calls, waiting, first, deadline)
-        self._core.sealing.submit_parcel(Parcel(signer, link, records.REQUEST, records.CLIENT, calls, parts))
+        self._core.sealing.submit_parcel(Parcel(signer, self, records.REQUEST, records.CLIENT, calls, parts))
 
-    def sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
+    @property
+    def under_way_count(self) -> int:
+        return self._link.under_way_count
+
+    def parcel_sealed(self, parcel: Parcel, signature: bytes, tree: Batch) -> None:
         """Signed and durable: one frame for all of them."""
         link, core = self._link, self._core
         if not link.open:
-            self.failed(parcel, link.unreachable("the connection closed before anything was sent"))
+            self.parcel_failed(parcel, link.unreachable("the connection closed before anything was sent"))
             return
         link.say_ocsp()
         passes.sent(parcel.calls, core.milliseconds())
         for data in encoded(signature, parcel.parts, REQUESTS, tree, link.frame_limits):
             link.write(data)
 
-    def failed(self, parcel: Parcel, problem: KeregeError) -> None:
+    def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None:
         for call in parcel.calls:
             self._link.fail_call(call, problem)
 
