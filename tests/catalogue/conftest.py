@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import csv
 import sqlite3
+import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import openpyxl
 import pytest
+
+from kerege.catalogue.models import Dataset, Owner
+from kerege.exchange.ids import MemberId, SubsystemId
+from kerege.ground.text import Text
+from kerege.membership import doings as membership
+
+sys.path.insert(0, str(Path(__file__).parent))  # for what the tests beside this file share
+
+from contract_births import NOW
 
 WriteCsv = Callable[..., Path]
 
@@ -71,3 +82,21 @@ def workbook(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def dataset(db: None) -> Dataset:
+    """The births of the civil registry, each field owned, and the member that asks for them."""
+    for code, subsystem in (("70000001", "civil"), ("70000003", "admission")):
+        member = MemberId("KG", "GOV", code)
+        membership.register_member(member, Text(ky=code, ru=code, en=code), NOW)
+        membership.register_subsystem(SubsystemId.parse(f"{member}/{subsystem}"), NOW)
+    row = Dataset.objects.create(
+        source="civil.sqlite", kind="sqlite", table="births", rows=1, profile={}, harvested_at=NOW
+    )
+    for position, name in enumerate(("act_no", "pol")):
+        field = row.fields.create(name=name, position=position, profile={})
+        Owner.objects.create(
+            field=field, organisation="70000001", unit="Registry", legal_basis="Law", since=NOW - timedelta(days=1)
+        )
+    return row

@@ -1,0 +1,56 @@
+"""A contract's whole way on the command line: added, approved by another, published, deprecated, taken back, held against a file."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from contract_births import ME, NOW, OTHER, SERVICE, made
+
+from kerege.catalogue.contracts import doings as contracts
+from kerege.catalogue.contracts import queries as contract_queries
+from kerege.catalogue.lifecycle import doings as lifecycle
+from kerege.catalogue.models import Dataset
+from kerege.cli import main
+from kerege.ground import clock
+from kerege.semantics.contracts.odcs import dumps
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_steward_goes_the_whole_way_on_the_command_line(dataset: Dataset, tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("KEREGE_HOME", str(tmp_path))
+    file = tmp_path / "births.odcs.yaml"
+    file.write_text(dumps(made()), encoding="utf-8")
+
+    def run(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(main, ["contract", *words])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    why = ("--by", ME, "--reason", "agreed")
+    said = run("publish", str(file), "--dataset", str(dataset), *why)
+    assert "contract kg:birth version 1.0.0 is submitted." in said
+    assert "kerege lifecycle act approve contract kg:birth 1.0.0" in said
+    lifecycle.act(contracts.subject("kg:birth", "1.0.0"), "approve", OTHER, "looked at", clock.now())
+    assert SERVICE in run("publish", "kg:birth", "--version", "1.0.0", *why)
+    assert json.loads(run("list", "--json"))[0]["state"] == "published"
+    assert "act_number" in run("show", "kg:birth")
+    assert "in force up to" in run("deprecate", "kg:birth", "1.0.0", "--ends", "2099-12-31", *why)
+    (view,) = contract_queries.contracts(NOW)
+    assert view.deprecation is not None
+    assert view.deprecation.ends_at == datetime(2099, 12, 31, 17, 59, 59, tzinfo=UTC), (
+        "a day means all of it, in Bishkek"
+    )
+    assert "catalogue.lifecycle_blocked" in run("retire", "kg:birth", "1.0.0", *why, code=2)
+    assert "without an end" in run("reinstate", "kg:birth", "1.0.0", *why)
+    assert "required" in run("schema", "kg:birth")
+    births = tmp_path / "births.csv"
+    births.write_text("act_number,sex\n1,1\n,1\n", encoding="utf-8")
+    assert "BROKEN" in run("check", "kg:birth", str(births), "--record")
+    last = contract_queries.contracts(NOW)[0].last_run
+    assert last is not None
+    assert (last["source"], last["rows"], last["broken_rows"], last["kept"]) == ("births.csv", 2, 1, False)
