@@ -169,13 +169,9 @@ class Parcels:
 
 
 def _tree(parcel: Parcel) -> Batch:
-    parts = parcel.parts
-    for index, part in enumerate(parts):
-        part.index = index
-    return Batch(
-        [part.leaf for part in parts],
-        [(part.digest,) if part.body_digest is None else (part.digest, part.body_digest) for part in parts],
-    )
+    from kerege.exchange.lane import passes
+
+    return Batch(*passes.tree(parcel.parts))
 
 
 def _joined(parcels: list[Parcel]) -> list[Parcel]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kerege.exchange import rest
+from kerege.exchange.batch import Batch, batch
 from kerege.exchange.ids import ClientId, DataServiceId
 
 NOT_THERE = "not there: make setup compiles the native modules where a C compiler is"
@@ -182,3 +183,52 @@ def test_what_is_no_call_is_refused() -> None:
     ):
         with pytest.raises((TypeError, AttributeError)):
             work()
+
+
+def test_calls_are_grouped_by_end_by_way_and_by_who_asks_whom_in_the_order_they_came(calls: list[Call]) -> None:
+    one, other = object(), object()
+    for call, end in zip(calls, (one, other, one, one, other), strict=True):
+        call.end = end
+    assert passes.ends(calls) == [[calls[0], calls[2], calls[3]], [calls[1], calls[4]]]
+    assert passes.ways(calls) == [call.way for call in calls]
+    calls[3].way = calls[4].way = calls[0].way
+    assert passes.ways(calls) == [calls[0].way, calls[1].way, calls[2].way]
+    calls[1].client_raw, calls[2].service_raw = b"KG/GOV/1/z", b"KG/GOV/2/b/other"
+    mine = calls[0].service_raw, calls[0].client_raw
+    assert passes.sources(calls) == [
+        (mine, [calls[0], calls[3], calls[4]]),
+        ((mine[0], b"KG/GOV/1/z"), [calls[1]]),
+        ((b"KG/GOV/2/b/other", mine[1]), [calls[2]]),
+    ]
+    for of in (passes.ends, passes.ways, passes.sources):
+        assert of([]) == []
+
+
+def test_calls_that_go_a_way_have_it_and_their_messages_are_told(calls: list[Call]) -> None:
+    way = Way(CLIENT, SERVICE, b"c", b"s")
+    assert passes.go(calls, way) == [call.request for call in calls]
+    assert all(call.way is way for call in calls)
+
+
+def test_a_call_that_ended_meanwhile_is_not_carried_out(calls: list[Call]) -> None:
+    for stream, call in enumerate(calls):
+        call.stream = stream
+    assert passes.still(calls, {1: None, 3: None, 9: None}) == [calls[1], calls[3]]
+
+
+def test_the_leaves_of_a_tree_are_numbered_and_its_parts_are_those_of_each_message(calls: list[Call]) -> None:
+    parts = [call.request for call in calls]
+    digest.digest_parts(parts)
+    leaves, digests = passes.tree(parts)
+    assert [part.index for part in parts] == list(range(5))
+    assert leaves == [part.leaf for part in parts]
+    assert [len(some) for some in digests] == [1, 2, 1, 2, 1]
+    assert digests == [(part.digest, *part.digests[1]) for part in parts]
+    made, known = Batch(leaves, digests), batch([part.digests for part in parts])
+    assert [made.hash_chain(at) for at in range(5)] == [known.hash_chain(at) for at in range(5)]
+
+
+@pytest.mark.parametrize("of", [passes.ends, passes.ways, passes.sources])
+def test_what_is_no_call_is_refused_and_nothing_is_read_from_it(of: Any) -> None:
+    with pytest.raises(TypeError):
+        of([object()])

@@ -195,3 +195,73 @@ def by(list calls, object of):
             last = groups.setdefault((id(key[0]), id(more)), [])
         last.append(call)
     return list(groups.values())
+
+
+def ends(list calls):
+    """The calls of each end (`Call.end`)."""
+    cdef dict found = {}
+    cdef object end, before = None
+    cdef list last = None
+    for item in calls:
+        end = (<Call?>item).end
+        if last is None or end is not before:
+            before = end
+            last = found.setdefault(id(end), [])
+        last.append(item)
+    return list(found.values())
+
+
+def ways(list calls):
+    """The ways they go, each once."""
+    cdef dict found = {}
+    cdef Way way, before = None
+    for item in calls:
+        way = (<Call?>item).way
+        if way is not before:
+            before = way
+            found[id(way)] = way
+    return list(found.values())
+
+
+def sources(list calls):
+    """The calls of each client to each data service, by both as they are written: ((service, client), calls)."""
+    cdef dict found = {}
+    cdef Call call, before = None
+    cdef list last = None
+    for item in calls:
+        call = <Call?>item
+        if before is None or call.service_raw != before.service_raw or call.client_raw != before.client_raw:
+            before = call
+            last = found.setdefault((call.service_raw, call.client_raw), [])
+        last.append(call)
+    return list(found.items())
+
+
+def go(list calls, Way way):
+    """They go this way; their messages."""
+    cdef Call call
+    cdef list parts = []
+    for item in calls:
+        call = <Call?>item
+        call.way = way
+        parts.append(call.request)
+    return parts
+
+
+def still(list calls, dict under_way):
+    """Those that are under way."""
+    return [call for call in calls if (<Call?>call).stream in under_way]
+
+
+def tree(list parts):
+    """Number messages as the leaves of one tree: the leaves, and the digests of each message's parts (`batch.Batch`)."""
+    cdef Part part
+    cdef list leaves = [], digests = []
+    cdef unsigned int index = 0
+    for item in parts:
+        part = <Part?>item
+        part.index = index
+        index += 1
+        leaves.append(part.leaf)
+        digests.append((part.digest,) if part.body_digest is None else (part.digest, part.body_digest))
+    return leaves, digests

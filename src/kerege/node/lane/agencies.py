@@ -114,10 +114,7 @@ class Agencies:
         most = self._core.config.limits.body
         if most < INLINE:
             calls = [call for call in calls if self._within(call, most)]
-        ends: dict[int, list[Call]] = {}
-        for call in calls:
-            ends.setdefault(id(call.end), []).append(call)
-        for some in ends.values():
+        for some in passes.ends(calls):
             some[0].end.answered(some)
 
     @staticmethod

@@ -128,7 +128,7 @@ class Answering(Admitting):
     def _signed(self, group: LaneGroup, calls: list[Call], picture: Picture, now: datetime) -> dict[int, Exception]:
         """What stands against the signature, by client."""
         held: dict[int, Exception] = {}
-        for client in {id(call.way.client): call.way.client for call in calls}.values():
+        for client in {id(way.client): way.client for way in passes.ways(calls)}.values():
             try:
                 picture.trust.check_group(group.python_signed(), client.member, now)
             except Exception as problem:  # noqa: BLE001 - the affair of this client's calls
@@ -143,7 +143,7 @@ class Answering(Admitting):
             for call in calls:
                 self.refused(call, problem)
             return
-        waiting = [call for call in calls if call.stream in link.under_way]
+        waiting = passes.still(calls, link.under_way)
         digest.request_hashes(waiting)
         self._agencies.ask(waiting)
 

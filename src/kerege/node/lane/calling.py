@@ -93,7 +93,7 @@ class Calling:
     def _signed(self, group: LaneGroup, calls: list[Call], now: datetime) -> list[Call]:
         """Those whose provider's member signed the group; the others have failed."""
         core, held = self._core, {}
-        for service in {id(call.way.service): call.way.service for call in calls}.values():
+        for service in {id(way.service): way.service for way in passes.ways(calls)}.values():
             try:
                 core.keeper.current(now).trust.check_group(group.python_signed(), service.member, now)
             except Exception as problem:  # noqa: BLE001 - the affair of the calls of this service

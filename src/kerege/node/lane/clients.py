@@ -135,25 +135,24 @@ class Clients:
             core.log.check_open_now()
         except KeregeError:
             core_open = False
-        ways: dict[tuple[bytes, bytes], Way | None] = {}
         batches: dict[tuple[int, int], list[Call]] = {}
-        for call in calls:
-            key = call.service_raw, call.client_raw
-            way = ways.get(key)
-            if way is None and core_open:
-                way = ways[key] = self._way(key)
-            if way is None or (way.more and not self._no_contract(way, call)):
-                self._long(call, self._consumer.long)
+        for key, some in passes.sources(calls):
+            way = None
+            while some and core_open and (way := self._way(key)) is None:
+                self._long(some.pop(0), self._consumer.long)  # it makes the next plan, where this one is about to end
+            handler = self._consumer.long if way is None else self._consumer.handle
+            if way is None or not self._takes(way.decided):
+                for call in some:
+                    self._long(call, handler)
                 continue
-            if not self._takes(way.decided):
-                self._long(call, self._consumer.handle)
-                continue
-            call.way = way
-            batches.setdefault((id(way.decided.link), id(way.decided.signer)), []).append(call)
+            if way.more:
+                some = self._without_contract(way, some)
+            digest.digest_parts(passes.go(some, way))
+            batches.setdefault((id(way.decided.link), id(way.decided.signer)), []).extend(some)
         for batch in batches.values():
-            plan = batch[0].way.decided
-            digest.digest_parts([call.request for call in batch])
-            plan.link.begin_calls(batch, plan.signer)
+            if batch:
+                plan = batch[0].way.decided
+                plan.link.begin_calls(batch, plan.signer)
 
     def _within(self, call: Call, body: bytes | None, most: int) -> bool:
         """Whether a body is within a limit that is lower than what the port takes; told where it is not, as the HTTP server tells it."""
@@ -193,13 +192,18 @@ class Clients:
     def _takes(self, plan: Plan[Any]) -> bool:
         return plan.signer.style == "chain" and plan.link.takes_calls and self._core.connections.plain(plan.local)
 
-    def _no_contract(self, way: Way, call: Call) -> bool:
-        """Whether this node, the consumer's, holds the answer against nothing."""
-        picture = self._core.keeper.picture
+    def _without_contract(self, way: Way, calls: list[Call]) -> list[Call]:
+        """Those whose answer this node, the consumer's, holds against nothing; the others go the long way."""
+        picture, good = self._core.keeper.picture, []
         assert picture is not None
-        path = call.path.decode("ascii") or "/"
-        found = self._core.contracting.contracts.find(way.service, call.verb, path, picture.rules)
-        return found is None or found.at != CONSUMER
+        for call in calls:
+            path = call.path.decode("ascii") or "/"
+            found = self._core.contracting.contracts.find(way.service, call.verb, path, picture.rules)
+            if found is None or found.at != CONSUMER:
+                good.append(call)
+            else:
+                self._long(call, self._consumer.long)
+        return good
 
     # --- answers ---
 
@@ -213,12 +217,9 @@ class Clients:
         self.calls += len(calls)
         self.batches += 1
         moment = core.milliseconds()
-        by_server: dict[int, list[Call]] = {}
         passes.given(calls, moment)
-        for call in calls:
-            by_server.setdefault(id(call.way.decided.server), []).append(call)
         own, registered = core.config.clients_address.host, core.registered_address
-        for some in by_server.values():
+        for some in passes.by(calls, _asked_server):
             core.monitor.note_calls(some, CLIENT, own, registered, _server_of(some[0]))
 
     def python(self, call: Call) -> Quick:
@@ -318,6 +319,10 @@ def _new_way(service_raw: bytes, client_raw: bytes) -> Way | None:
     except (KeregeError, UnicodeDecodeError):
         return None
     return Way(client, service, rest.written(client), rest.written(service))
+
+
+def _asked_server(way: Way) -> object:
+    return way.decided.server
 
 
 def _server_of(call: Call) -> str:
