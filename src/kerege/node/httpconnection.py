@@ -10,39 +10,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 import httptools
 
 from kerege.exchange.bodies import MEMORY, PIECE, Body, body_bytes
+from kerege.node.httpanswerreader import AnswerReader
 from kerege.node.httpanswers import AnswerSinks as AnswerSinks
 from kerege.node.httpanswers import AnswerTooLarge as AnswerTooLarge
 from kerege.node.httpanswers import ClientResponse as ClientResponse
 from kerege.node.httpanswers import HttpFailed as HttpFailed
 from kerege.node.httpanswers import NotConnected as NotConnected
 from kerege.node.httpanswers import Waiter as Waiter
-from kerege.node.httpbodies import NEVER, PROGRESS, Intake, Outflow, Sink, Sweep
+from kerege.node.httpbodies import NEVER, PROGRESS, Outflow, Sweep
+from kerege.node.httpwhole import Pieces
 
-_MAX_HEADERS: Final = 200
-_MAX_HEADER_BYTES: Final = 256 * 1024
-_FRAMING: Final = frozenset({len(b"content-length"), len(b"transfer-encoding")})
+# given what comes of an answer, from its beginning, and whether the connection ended after it: 0 it was whole, and taken;
+# more: so many bytes are missing, at the least; -1: it is read by the connection itself
+TakesWhole = Callable[[bytes, bool], int]
 
 
-class Connection(asyncio.Protocol):
+class Connection(AnswerReader, asyncio.Protocol):
     """One connection, one request at a time."""
 
     def __init__(self, limit: int, memory: int = MEMORY, spool: Path | None = None) -> None:
-        self._limit, self._memory, self._spool = limit, memory, spool
-        self._loop = asyncio.get_running_loop()
+        super().__init__(limit, memory, spool)
         self._sweep = Sweep.of(self._loop)
         self._transport: asyncio.Transport | None = None
-        self._waiter: Waiter | None = None
-        self._whole_answer: Callable[[bytes], int] | None = None  # reads an answer that is small and plain
-        self._pieces: list[bytes] = []  # what came of it
-        self._missing = 0
-        self._parser = httptools.HttpResponseParser(self)
+        self._whole_answer: TakesWhole | None = None  # reads an answer that is small and plain
+        self._pieces = Pieces()  # what came of it
         self._out: Outflow | None = None
-        self._sinks: AnswerSinks | None = None
         self._blocked = self._flushing = False
         self._queue: list[bytes] = []
         self._timeout, self._last = 0.0, NEVER
@@ -54,18 +51,6 @@ class Connection(asyncio.Protocol):
         self.alive = False
         self._ended = False  # in an orderly way
         self._before = b""  # of an answer that somebody else began to read
-        self._begin(head=False)
-
-    def _begin(self, *, head: bool) -> None:
-        self._reason = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._status = self._size = self._header_size = self._marked = self._declared = 0
-        self._framed = self._interim = False
-        self._whole = False  # all of it came; what comes now is no part of it, and of no other answer
-        self._head = head
-        self._body: bytes | bytearray = b""
-        self._intake: Intake | None = None
-        self._sink: Sink | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
@@ -91,7 +76,11 @@ class Connection(asyncio.Protocol):
             self._gone()
 
     def _gone(self) -> None:
-        if self._waiter is None or self._waiter.done():
+        if self._whole_answer is not None:
+            left = self._taken(self._whole_answer, b"", ended=True)
+            if left:
+                self._read(left)
+        if self._waiter is None or self._waiter.done() or self._flushing:
             return
         if self._status and not self._framed and (self._ended or self._sinks is not None):
             # the orderly end of the connection ends the body; a reset says nothing about it, but what another server answers
@@ -156,9 +145,7 @@ class Connection(asyncio.Protocol):
         if not self.alive:  # lost while whoever asks was busy elsewhere: nothing else would ever end this wait
             waiter.set_exception(HttpFailed("closed the connection before anything was sent", unanswered=True))
             return waiter
-        self.deadline = min(now + timeout, self._last)
-        if self.deadline < self._sweep.next:
-            self._sweep.sooner(self.deadline)
+        self._until(min(now + timeout, self._last))
         if len(pieces) == 1 and isinstance(pieces[0], bytes) and len(pieces[0]) <= PROGRESS:
             transport.write(pieces[0])
         else:
@@ -167,13 +154,9 @@ class Connection(asyncio.Protocol):
             self._out.resume()
         return waiter
 
-    def ask_whole(
-        self, data: bytes, waiter: Waiter, take: Callable[[bytes], int], *, timeout: float, sinks: AnswerSinks
-    ) -> None:
-        """As `ask` with one small piece.
+    def ask_whole(self, data: bytes, waiter: Waiter, take: TakesWhole, *, timeout: float, sinks: AnswerSinks) -> None:
+        """As `ask` with one small piece; `take` is asked first, and closes the connection after an answer that says so.
 
-        take     given what comes, from its beginning: 0 it was a whole answer, and taken; more: so many bytes are missing; -1: it is
-                 not for `take`, but read here
         waiter   told of an answer that `take` did not take, or of the failure; call `answered` then
         """
         transport = self._transport
@@ -183,11 +166,13 @@ class Connection(asyncio.Protocol):
         self._head, self._sinks, self.used = False, sinks, True
         self._timeout, self._last = timeout, NEVER
         self._waiter, self._whole_answer = waiter, take
-        self._missing = 0
-        self.deadline = deadline = self._loop.time() + timeout
+        self._until(self._loop.time() + timeout)
+        transport.write(data)
+
+    def _until(self, deadline: float) -> None:
+        self.deadline = deadline
         if deadline < self._sweep.next:
             self._sweep.sooner(deadline)
-        transport.write(data)
 
     def read_on(self, data: bytes, timeout: float) -> asyncio.Future[ClientResponse]:
         """The answer to a request that somebody else sent, of which `data` came already. Before the connection is made."""
@@ -195,9 +180,7 @@ class Connection(asyncio.Protocol):
         self._timeout, self._last = timeout, NEVER
         waiter: asyncio.Future[ClientResponse] = self._loop.create_future()
         self._waiter = waiter
-        self.deadline = self._loop.time() + timeout
-        if self.deadline < self._sweep.next:
-            self._sweep.sooner(self.deadline)
+        self._until(self._loop.time() + timeout)
         return waiter
 
     def _moved(self) -> None:
@@ -226,7 +209,8 @@ class Connection(asyncio.Protocol):
             self._out = None
         intake, self._intake = self._intake, None
         sink, self._sink = self._sink, None
-        self._body, self._pieces = b"", []
+        self._body = b""
+        self._pieces.done()
         if intake is not None:
             intake.discard()
         elif sink is not None:
@@ -247,22 +231,30 @@ class Connection(asyncio.Protocol):
             self.close()  # nobody asked: the other side is confused, do not reuse
             return
         if self._whole_answer is not None:
-            if len(data) < self._missing:
-                self._pieces.append(data)
-                self._missing -= len(data)
+            left = self._taken(self._whole_answer, data, ended=False)
+            if left is None:
                 return
-            if self._pieces:
-                data = b"".join((*self._pieces, data))
-                self._pieces = []
-            self._missing = self._whole_answer(data)
-            if self._missing > 0:
-                self._pieces.append(data)
-                return
-            self._whole_answer = None
-            if self._missing == 0:
-                self.answered()
-                return
-            self._missing = 0
+            data = left
+        self._read(data)
+
+    def _taken(self, take: TakesWhole, data: bytes, *, ended: bool) -> bytes | None:
+        """None where it was taken, or is kept until the rest came; else what is to be read here."""
+        pieces = self._pieces
+        if len(data) < pieces.missing and not ended:
+            pieces.keep(data)
+            return None
+        data = pieces.all(data)
+        missing = take(data, ended) if data else -1
+        if missing > 0 and not ended and pieces.wait(data, missing):
+            return None
+        pieces.done()
+        self._whole_answer = None
+        if missing == 0:
+            self.answered()
+            return None
+        return data
+
+    def _read(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -275,8 +267,8 @@ class Connection(asyncio.Protocol):
             self._marked = self._size
             self._moved()
         if self._intake is not None and len(self._intake.pending) >= PIECE and not self._flushing:
-            assert self._transport is not None
-            self._transport.pause_reading()
+            if self.alive and self._transport is not None:
+                self._transport.pause_reading()
             self._flushing = True
             self._intake.flush(self._flushed)
 
@@ -295,68 +287,6 @@ class Connection(asyncio.Protocol):
             self.data_received(data)
         if not self.alive and not self._flushing:
             self._gone()
-
-    def on_message_begin(self) -> None:
-        if self._whole:
-            raise ValueError("something follows the answer")
-
-    def on_status(self, reason: bytes) -> None:
-        self._reason += reason
-
-    def on_header(self, name: bytes, value: bytes | None) -> None:
-        value = value or b""
-        self._header_size += len(name) + len(value)
-        if len(self._headers) >= _MAX_HEADERS or self._header_size > _MAX_HEADER_BYTES:
-            raise ValueError("too many headers")
-        if len(name) in _FRAMING:
-            lowered = name.lower()
-            if lowered == b"content-length":
-                self._framed = True
-                self._declared = int(value) if value.isdigit() and len(value) < 20 else 0
-            elif lowered == b"transfer-encoding":
-                self._framed = True
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        self._status = self._parser.get_status_code()
-        if self._status < 200:  # 100 Continue: the real answer follows
-            self._status, self._headers, self._reason, self._framed = 0, [], b"", False
-            self._interim = True
-            return
-        self._interim = False
-        if self._head:
-            self._finish()
-            return
-        if self._declared > self._limit:
-            self._fail(AnswerTooLarge(f"answered with more than {self._limit} bytes"))
-            return
-        if self._sinks is not None:
-            self._sink = self._sinks(self._status, self._headers)
-
-    def on_body(self, data: bytes) -> None:
-        if self._waiter is None or self._waiter.done():
-            return
-        self._size += len(data)
-        if self._size > self._limit:
-            self._fail(AnswerTooLarge(f"answered with more than {self._limit} bytes"))
-            return
-        if self._intake is None and self._size > self._memory and (self._sink is not None or self._spool is not None):
-            self._intake = Intake(self._loop, self._sink, self._spool)
-            self._intake.add(self._body)
-            self._body = b""
-        if self._intake is not None:
-            self._intake.add(data)
-        elif not self._body:
-            self._body = data
-        else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += data
-
-    def on_message_complete(self) -> None:
-        if not self._interim:
-            self._whole = True
-            self._finish()
 
     def _finish(self) -> None:
         if self._waiter is None or self._waiter.done() or self._flushing:

@@ -1,6 +1,7 @@
-"""Requests of a connection that somebody else reads as they come, and answers with bytes: the native path over X-Road's wire.
+"""Messages that somebody else reads when they are whole: the native path over X-Road's wire.
 
-Which they are `Whole` says; all others are `httpserver`'s, and so is one that is given back.
+Of a connection's requests `Whole` says which they are; all others are `httpserver`'s, and so is one that is given back. Of answers it is
+whoever asked that says it (`httpconnection`). What comes of one is kept here until it is whole (`Pieces`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,48 @@ from kerege.node.httpmessages import BodyBudget, HttpResponse, ServerLimits
 from kerege.node.httpreading import RequestReader, Work
 
 _WRITTEN: Final = HttpResponse(200)
+_MOST_ASKED: Final = 32
+"""How often it is asked whether a message is whole: how much is missing is known from its head, or chunk by chunk. Whoever sends many
+small chunks, each by itself, is read as they come: asking anew each time would take the square of their number."""
+
+
+class Pieces:
+    """What came of a message, until the bytes that are missing came as well."""
+
+    __slots__ = ("_asked", "_pieces", "missing")
+
+    def __init__(self) -> None:
+        self.missing = self._asked = 0
+        self._pieces: list[bytes] = []
+
+    def keep(self, data: bytes) -> None:
+        """There are fewer bytes than are missing."""
+        self._pieces.append(data)
+        self.missing -= len(data)
+
+    def wait(self, data: bytes, missing: int) -> bool:
+        """That is all of what came, and so many more bytes are to come, at the least; False where it was asked often enough."""
+        if self._asked >= _MOST_ASKED:
+            return False
+        self._asked += 1
+        self._pieces, self.missing = [data], missing
+        return True
+
+    def all(self, data: bytes) -> bytes:
+        """What came up to now, with `data`; nothing of it is kept."""
+        if self._pieces:
+            data = b"".join((*self._pieces, data))
+            self._pieces, self.missing = [], 0
+        return data
+
+    def done(self) -> None:
+        """The next one begins."""
+        self._asked = self.missing = 0
+        self._pieces = []
+
+    @property
+    def asked(self) -> bool:
+        return self._asked > 0
 
 
 class WholeRequests(RequestReader):
@@ -24,8 +67,7 @@ class WholeRequests(RequestReader):
     ) -> None:
         super().__init__(limits, budget, sinks)
         self._whole = whole
-        self._pieces: list[bytes] = []  # what came of a request that `whole` will take
-        self._missing = 0
+        self._pieces = Pieces()  # what came of a request that `whole` will take
         self._response: HttpResponse | None = None  # its answer, not yet all out
         self._closing = False
         self._blocked = False  # the transport has more to write than it likes
@@ -48,6 +90,11 @@ class WholeRequests(RequestReader):
         """The answer is out, or nobody takes it."""
 
     @property
+    def _missing(self) -> int:
+        """How many bytes a request that began is waited for."""
+        return self._pieces.missing
+
+    @property
     def certificate(self) -> bytes | None:
         return self._certificate
 
@@ -58,32 +105,43 @@ class WholeRequests(RequestReader):
     def _taken(self, data: bytes) -> bytes | None:
         """None where it was taken, or is kept until the rest came; else what is to be read here."""
         assert self._whole is not None
-        if len(data) < self._missing:
-            self._pieces.append(data)
-            self._missing -= len(data)
+        pieces, size = self._pieces, len(data)
+        if size < pieces.missing:
+            if not self._budget.has(size):
+                return self._given_up(self._with_pieces(data))
+            pieces.keep(data)
+            self._budget.used += size
+            self._held += size
             return None
         data = self._with_pieces(data)
         missing = self._whole(self, data)
-        if missing == 0 or (missing > 0 and self._begin_pieces(data, missing)):
+        if missing > 0 and self._wait_for_rest(data, missing):
             return None
+        if pieces.asked:
+            pieces.done()
+        return None if missing == 0 else data
+
+    def _given_up(self, data: bytes) -> bytes:
+        self._pieces.done()
         return data
 
-    def _begin_pieces(self, data: bytes, missing: int) -> bool:
-        """Wait for the rest of a small request; False where it is better read as it comes."""
+    def _wait_for_rest(self, data: bytes, missing: int) -> bool:
+        """Of a small request; False where it is better read as it comes."""
         size = len(data) + missing
-        if size > self._limits.body or not self._budget.has(size):
+        first = not self._pieces.asked
+        if size > self._limits.body or not self._budget.has(size) or not self._pieces.wait(data, missing):
             return False
-        self._reading, self._missing = True, missing
-        self._pieces, self._held = [data], size
-        self._budget.used += size
-        self._watch(self._limits.request_seconds)
+        self._reading, self._held = True, len(data)
+        self._budget.used += len(data)
+        if first:  # so long it has for all of it
+            self._watch(self._limits.request_seconds)
         return True
 
     def _with_pieces(self, data: bytes) -> bytes:
-        if self._pieces:
-            data = b"".join((*self._pieces, data))
+        if self._pieces.missing:
+            data = self._pieces.all(data)
             self._budget.used -= self._held
-            self._pieces, self._held, self._missing, self._reading = [], 0, 0, False
+            self._held, self._reading = 0, False
         return data
 
     def begin_whole(self, size: int) -> Work | None:
@@ -123,5 +181,5 @@ class WholeRequests(RequestReader):
 
 
 # given what comes of a request, from its beginning: 0 it is whole, and will be answered by `answer` or `answer_whole`;
-# more: so many bytes are missing; -1: it is read by the connection itself
+# more: so many bytes are missing, at the least; -1: it is read by the connection itself
 Whole = Callable[[WholeRequests, bytes], int]

@@ -20,7 +20,7 @@ BUILT: bool
 
 _MODULES: Final = (
     *("call", "digest", "frames", "lines", "packing", "passes", "records"),
-    *("restfields", "restlines", "restsigned", "resttargets", "chains", "multiparts"),
+    *("restfields", "restlines", "restsigned", "resttargets", "chains", "wirehttp", "multiparts"),
 )
 
 

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """X-Road's wire for small REST messages: HTTP and multipart in one go, the native form of `multipart`, `parts` and `node.wire`.
 
-Written are the bytes that `parts.encode_message` and the Python modules around it make. Read is what has exactly that form: whole, every
+Written are the bytes that `parts.encode_message` and the Python modules around it make. Read is what has that form: whole (`wirehttp`), every
 part's head of one line, every HTTP header that matters once. All else is not this module's: it says None, and the Python modules read it.
 What several messages repeat (a signature, a chain's result, OCSP answers) is one object in all of them.
 """
@@ -15,10 +15,9 @@ from libc.string cimport memchr, memcmp, memcpy
 
 from kerege.exchange.lane.call cimport Call, Part
 from kerege.exchange.lane.chains cimport Tree, chain_most, put_chain
-from kerege.exchange.lane.restfields cimport (
-    CONTENT_TYPE, MOST_FIELDS, REQUEST_ID, Bytes, Field, equal_low, fields_of, made, put, put_text, text,
-)
-from kerege.exchange.lane.restlines cimport NO_LENGTH, decimal, simple_framing
+from kerege.exchange.lane.restfields cimport Bytes, made, put, put_text, text
+from kerege.exchange.lane.restlines cimport decimal
+from kerege.exchange.lane.wirehttp cimport HEAD, Http, chunks, missing_of, read_http
 
 from kerege.exchange.parts import CHAIN, CHAIN_RESULT, OCSP, REST_BODY, REST_REQUEST, REST_RESPONSE, SIGNATURE
 from kerege.exchange.parts import _LETTERS
@@ -27,7 +26,6 @@ cdef extern from "string.h" nogil:
     void* memmem(const void* data, size_t size, const void* what, size_t what_size)
 
 cdef enum:
-    HEAD = 16 * 1024     # bytes of an HTTP head
     INLINE = 64 * 1024   # of a body, and of a signed content
     SMALL = 256 * 1024   # of every other part
     MOST_OCSP = 8
@@ -78,11 +76,13 @@ cdef class Envelope:
 
     request_id   of a request, as the HTTP head says it
     size         bytes of the signed content and the body
+    kept         the connection is, after it
     """
     cdef readonly Part part
     cdef readonly bytes signature, result, chain, request_id
     cdef readonly tuple ocsp
     cdef readonly Py_ssize_t size
+    cdef readonly bint kept
 
 
 cdef class _Reader:
@@ -121,11 +121,11 @@ cdef class _Reader:
         return left == 2 or (left == 4 and memcmp(self.at + 2, b"\r\n", 2) == 0)
 
 
-cdef bint begin(_Reader reader, const Field* kind, Bytes at, Bytes end):
-    """Whether the Content-Type names a boundary in our form, and the body begins with it."""
-    cdef Py_ssize_t size = kind.value_size - MIXED_SIZE, i
-    cdef Bytes name = kind.value + MIXED_SIZE
-    if size < 1 or size > BOUNDARY or memcmp(kind.value, MIXED, MIXED_SIZE) != 0:
+cdef bint begin(_Reader reader, const Http* http, Bytes at) noexcept:
+    """Whether the Content-Type names a boundary in our form, and the body, which is at `at`, begins with it."""
+    cdef Py_ssize_t size = http.kind_size - MIXED_SIZE, i
+    cdef Bytes name = http.kind + MIXED_SIZE
+    if size < 1 or size > BOUNDARY or memcmp(http.kind, MIXED, MIXED_SIZE) != 0:
         return False
     for i in range(size):
         if not (c"a" <= name[i] <= c"z" or c"A" <= name[i] <= c"Z" or c"0" <= name[i] <= c"9" or name[i] == c"-" or name[i] == c"_"):
@@ -133,9 +133,9 @@ cdef bint begin(_Reader reader, const Field* kind, Bytes at, Bytes end):
     memcpy(reader.mark, b"\r\n--", 4)
     memcpy(reader.mark + 4, name, size)
     reader.mark_size = size + 4
-    if end - at < size + 2 or memcmp(at, reader.mark + 2, size + 2) != 0:
+    if http.size < size + 2 or memcmp(at, reader.mark + 2, size + 2) != 0:
         return False
-    reader.at, reader.end = at + size + 2, end
+    reader.at, reader.end = at + size + 2, at + http.size
     return True
 
 
@@ -175,53 +175,33 @@ cdef Envelope read_parts(_Reader reader, bytes kind, Seen seen):
     return found
 
 
-cdef Envelope read(bytes data, Bytes line, Py_ssize_t largest, bytes kind, Seen seen):
+cdef Envelope read(bytes data, Bytes line, Py_ssize_t largest, bytes kind, Seen seen, bint ended):
     """The message in the whole HTTP message `data`, whose header lines begin at `line`."""
-    cdef Field fields[MOST_FIELDS]
-    cdef const Field* one
-    cdef const Field* content_type = NULL
-    cdef const Field* request_id = NULL
-    cdef const Field* message_type = NULL
-    cdef const Field* algorithm = NULL
-    cdef Bytes start = text(data)
-    cdef Bytes end = start + PyBytes_GET_SIZE(data)
+    cdef Http http
+    cdef unsigned char* room = NULL
     cdef Bytes body
-    cdef Py_ssize_t length
-    cdef int i, count
     cdef bint asked = kind is _REQUEST
     cdef _Reader reader
-    cdef Envelope found
-    count = fields_of(start, line, min(end, start + HEAD), True, fields, &body)
-    if count < 0 or not simple_framing(fields, count, &length) or length == NO_LENGTH:
+    cdef Envelope found = None
+    if not read_http(data, line, largest, asked, ended, &http):
         return None
-    if length > largest or length != end - body:
-        return None
-    for i in range(count):
-        one = &fields[i]
-        if one.known == CONTENT_TYPE:
-            if content_type is not NULL:
-                return None
-            content_type = one
-        elif one.known == REQUEST_ID:
-            if request_id is not NULL:
-                return None
-            request_id = one
-        elif equal_low(one.name, one.name_size, b"x-hash-algorithm", 16):
-            if algorithm is not NULL or not equal_low(one.value, one.value_size, b"sha-512", 7):
-                return None
-            algorithm = one
-        elif equal_low(one.name, one.name_size, b"x-road-message-type", 19):
-            if message_type is not NULL or not equal_low(one.value, one.value_size, b"rest", 4):
-                return None
-            message_type = one
-    if content_type is NULL or (asked and (request_id is NULL or message_type is NULL)):
-        return None
-    reader = _Reader.__new__(_Reader)
-    if not begin(reader, content_type, body, end):
-        return None
-    found = read_parts(reader, kind, seen)
-    if found is not None and asked:
-        found.request_id = made(request_id.value, request_id.value_size)
+    body = http.body
+    if http.chunked:
+        room = <unsigned char*>PyMem_Malloc(http.end - body)
+        if room is NULL:
+            raise MemoryError()
+        chunks(body, http.end, largest, room, &http.size)
+        body = room
+    try:
+        reader = _Reader.__new__(_Reader)
+        if begin(reader, &http, body):
+            found = read_parts(reader, kind, seen)
+    finally:
+        PyMem_Free(room)
+    if found is not None:
+        found.kept = http.kept
+        if asked:
+            found.request_id = made(http.request_id, http.request_id_size)
     return found
 
 
@@ -229,11 +209,11 @@ def read_request(bytes data not None, Py_ssize_t largest, Seen seen not None):
     """The message in `data`, one whole HTTP request of another server with a body of at most `largest` bytes; None where it is not plain."""
     if PyBytes_GET_SIZE(data) < 17 or memcmp(text(data), b"POST / HTTP/1.1\r\n", 17) != 0:
         return None
-    return read(data, text(data) + 17, largest, _REQUEST, seen)
+    return read(data, text(data) + 17, largest, _REQUEST, seen, False)
 
 
-def read_answer(bytes data not None, Py_ssize_t largest, Seen seen not None):
-    """The same of a whole HTTP answer that says 200."""
+def read_answer(bytes data not None, Py_ssize_t largest, Seen seen not None, bint ended=False):
+    """The same of a whole HTTP answer that says 200; `ended`: the connection ended after it."""
     cdef Bytes start = text(data)
     cdef Bytes line
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
@@ -242,27 +222,12 @@ def read_answer(bytes data not None, Py_ssize_t largest, Seen seen not None):
     line = <Bytes>memchr(start, c"\n", size)
     if line is NULL or line[-1] != c"\r" or line + 1 > start + HEAD:
         return None
-    return read(data, line + 1, largest, _RESPONSE, seen)
+    return read(data, line + 1, largest, _RESPONSE, seen, ended)
 
 
 def missing(bytes data not None, Py_ssize_t largest):
-    """How many bytes the one HTTP message that begins here, with a body of at most `largest` bytes, is still to have.
-
-    0   it is whole, its head is not, or the message is not plain
-    """
-    cdef Field fields[MOST_FIELDS]
-    cdef Bytes start = text(data)
-    cdef Bytes end = start + PyBytes_GET_SIZE(data)
-    cdef Bytes line = <Bytes>memchr(start, c"\n", end - start)
-    cdef Bytes body
-    cdef Py_ssize_t length
-    cdef int count
-    if line is NULL or line == start or line[-1] != c"\r" or line + 1 > start + HEAD:
-        return 0
-    count = fields_of(start, line + 1, min(end, start + HEAD), True, fields, &body)
-    if count < 0 or not simple_framing(fields, count, &length) or length == NO_LENGTH or length > largest:
-        return 0
-    return max(0, length - (end - body))
+    """How many bytes the message that begins here is still to have, at the least: `wirehttp.missing_of`."""
+    return missing_of(data, largest)
 
 
 # --- writing ---

@@ -73,8 +73,8 @@ class _Waiting:
     def done(self) -> bool:
         return False
 
-    def take(self, data: bytes) -> int:
-        return self.calling.came(self, data)
+    def take(self, data: bytes, ended: bool) -> int:
+        return self.calling.came(self, data, ended)
 
     def set_result(self, answer: ClientResponse) -> None:
         self.calling.read(self, answer)
@@ -186,13 +186,15 @@ class WireCalling:
 
     # --- in ---
 
-    def came(self, waiting: _Waiting, data: bytes) -> int:
+    def came(self, waiting: _Waiting, data: bytes, ended: bool) -> int:
         """An answer in the plainest form is looked at with the others of this turn of the loop: see `Connection.ask_whole`."""
         if self._core.config.limits.body < INLINE:
             return -1
-        found = multiparts.read_answer(data, LARGEST, self._seen)
+        found = multiparts.read_answer(data, LARGEST, self._seen, ended)
         if found is None:
             return multiparts.missing(data, LARGEST) or -1
+        if not found.kept and waiting.reached.connection is not None:
+            waiting.reached.connection.close()
         self._core.peers.release(waiting.reached)
         if not self._arrived:
             self._loop.call_soon(self._look)
