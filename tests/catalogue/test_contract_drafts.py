@@ -20,9 +20,8 @@ pytestmark = pytest.mark.django_db
 
 def described(source: str, kind: str, paths: dict[str, str], **profile: Any) -> Dataset:
     row = Dataset.objects.create(source=source, kind=kind, table="t", rows=0, profile=profile, harvested_at=NOW)
-    leaves = [
-        Leaf(path, *declared.partition(" ")[::2]) for path, declared in paths.items()
-    ]  # a type and perhaps a format
+    # a type and perhaps a format
+    leaves = [Leaf(path, *declared.partition(" ")[::2]) for path, declared in paths.items()]
     table = described_table("t", "", leaves).described
     assert table is not None
     for one in table.fields:
