@@ -76,7 +76,6 @@ LONGEST = (
     "demo/world/test_build.py",
     "demo/agencies/test_population.py",
     "web/test_access.py",
-    "web/test_desk_rules.py",
     "semantics/test_two_engines.py",
     "outside/test_codes_tools.py",
     "semantics/test_engines.py",

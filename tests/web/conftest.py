@@ -9,6 +9,8 @@ import pytest
 from django.test import Client
 
 import kerege
+from kerege.catalogue.inventory import doings as inventory
+from kerege.catalogue.models import Dataset
 from kerege.delivery import doings as delivery
 from kerege.delivery.criteria import Layer, load_gate
 from kerege.delivery.facts import DenialProbe, Owners, Subject, collect_access_denials
@@ -100,6 +102,15 @@ def clerk(people, home, db):
 def ledger(home):
     with Ledger.open(home / "ledger") as log:
         yield log
+
+
+@pytest.fixture
+def dataset(home, db):
+    """A clinic's small register, harvested; the civil registry answers for it."""
+    made = desks.plan(desks.register(home))
+    inventory.apply_plan(made.plan_id, clock.now())
+    inventory.set_organisation("clinic.csv", "70000001")
+    return Dataset.objects.get()
 
 
 @pytest.fixture

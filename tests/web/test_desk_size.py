@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 
-import pytest
 import web_desks as desks
 from django.conf import settings
 from django.db import connection
@@ -13,7 +12,7 @@ from web_pages import check
 from kerege.catalogue.board import doings as board
 from kerege.catalogue.codes import decisions
 from kerege.catalogue.contracts import drafts as contract_drafts
-from kerege.catalogue.inventory import doings, plans_left
+from kerege.catalogue.inventory import plans_left
 from kerege.catalogue.lifecycle.queries import LEADS_TO
 from kerege.catalogue.lifecycle.rules import TRANSITIONS
 from kerege.catalogue.models import (
@@ -23,6 +22,7 @@ from kerege.catalogue.models import (
     Dataset,
     Deprecation,
     Field,
+    Finding,
     LifecycleAction,
     Plan,
     RegisterRequest,
@@ -31,13 +31,6 @@ from kerege.catalogue.requests import doings as requests
 from kerege.catalogue.search import index as search_index
 from kerege.ground import clock
 from kerege.semantics.suggest.evidence import CandidateSet, Evidenced
-
-
-@pytest.fixture
-def dataset(home, db):
-    made = desks.plan(desks.register(home))
-    doings.apply_plan(made.plan_id, clock.now())
-    return Dataset.objects.get()
 
 
 def asked(client, address):
@@ -198,6 +191,24 @@ def test_measuring_and_accepting_what_is_sure_cost_the_same_for_eighty_as_for_tw
     assert run(0, 2)[1:] == (2, 1.0, 0)
     few = run(2, 4)[0]
     assert run(4, 84) == (few, 84, 1.0, 0)
+
+
+def test_two_thousand_rows_ask_no_more_questions_than_twenty(steward, dataset):
+    def asked_of_all():
+        paths = ("suggestions/", f"suggestions/codes/{desks.WALK}/", "findings/", "")
+        return {path: asked(steward, f"/en/desks/{path}") for path in paths}
+
+    desks.suggest(extra=20)
+    made = [
+        Finding(dataset=dataset, kind="emptied", detail=str(n), found_by="harvest", found_at=clock.now())
+        for n in range(2000)
+    ]
+    Finding.objects.bulk_create(made[:20])
+    few = asked_of_all()
+    desks.suggest(extra=2000)
+    Finding.objects.bulk_create(made[20:])
+    many = asked_of_all()
+    assert {path: n for path, n in many.items() if n > few[path]} == {}
 
 
 def test_who_applied_a_plan_is_written_with_the_plan(steward, home):
