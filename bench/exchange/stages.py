@@ -26,7 +26,7 @@ import uvloop
 from processes import Processes, free_ports, wait_port
 
 from kerege.exchange import linkframes, logframes, logwriter
-from kerege.node import config, httpserver, link, link_client, link_server
+from kerege.node import config, httpmessages, httpserver, link, link_client, link_server
 from kerege.node.httpconnection import Connection
 from kerege.node.httpmessages import encode_head
 from kerege.node.rest_consumer import http_answer
@@ -172,7 +172,7 @@ def at_consumer(stages: Stages, nodes: dict[str, Node], near_end: Any, far_end: 
 
     begun: list[Any] = []
     near.sealing.submit = begun.append  # type: ignore[method-assign]
-    limits, budget = httpserver.ServerLimits(10**8), httpserver.BodyBudget(10**9)
+    limits, budget = httpmessages.ServerLimits(10**8), httpmessages.BodyBudget(10**9)
     callers = [httpserver.HttpProtocol(nodes["consumer"].parts.consumer.handle, limits, budget) for _ in range(count)]
     for one in callers:
         one.connection_made(cast(Any, Wire()))

@@ -25,7 +25,7 @@ from kerege.node.acme_client import Account, AcmeAuthority, Challenges, subject_
 from kerege.node.acme_orders import PROFILES, Hooks, Renewals, order_now, read_settings
 from kerege.node.config_types import Address, KeySource, SignatureSettings, TokenKey
 from kerege.node.errors import CertificateOrderFailed, NodeConfigInvalid
-from kerege.node.httpserver import ServerLimits
+from kerege.node.httpmessages import ServerLimits
 from kerege.node.listener import Listener
 from kerege.node.revocation import Revocation
 
@@ -377,7 +377,7 @@ def test_looking_never_raises_and_keeps_what_went_wrong(bench: Bench) -> None:
 
 
 def test_the_challenge_listener_answers_tokens_and_nothing_else() -> None:
-    from kerege.node.httpserver import HttpRequest
+    from kerege.node.httpmessages import HttpRequest
 
     challenges = Challenges()
     challenges.put("/.well-known/acme-challenge/tok", b"tok.thumb")

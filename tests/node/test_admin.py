@@ -11,7 +11,7 @@ import pytest
 
 from box import Box, make_box
 from kerege.node.config import load
-from kerege.node.httpserver import HttpRequest
+from kerege.node.httpmessages import HttpRequest
 from kerege.node.serve import Node
 
 NO_AUTHORITY = "time-stamps: the global configuration approves no authority; messages are logged without"

@@ -23,7 +23,7 @@ from kerege.node.config_types import Address, ClientSettings, KeySource, Service
 from kerege.node.connections import Connections, Rule, check_connection, self_signed
 from kerege.node.errors import NodeKeyInvalid
 from kerege.node.httpclient import NotConnected, Pool
-from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits
+from kerege.node.httpmessages import HttpRequest, HttpResponse, ServerLimits
 from kerege.node.listener import Listener
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -19,7 +19,7 @@ from kerege.exchange.errors import HeaderInvalid, MessageMalformed
 from kerege.node.config import Address
 from kerege.node.httpbodies import Sink
 from kerege.node.httpclient import AnswerTooLarge, ClientResponse, HttpFailed, Pool, encode_request
-from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits
+from kerege.node.httpmessages import HttpRequest, HttpResponse, ServerLimits
 from kerege.node.listener import Listener
 
 MIB = 1024 * 1024

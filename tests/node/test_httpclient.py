@@ -10,7 +10,7 @@ from kerege.node import tls
 from kerege.node.config import Address
 from kerege.node.connections import self_signed
 from kerege.node.httpclient import Pool
-from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits
+from kerege.node.httpmessages import HttpRequest, HttpResponse, ServerLimits
 from kerege.node.listener import Listener
 
 

@@ -14,8 +14,7 @@ import uvloop
 
 from kerege.node.config import Address
 from kerege.node.httpclient import AnswerTooLarge, HttpFailed, NotConnected, Pool, encode_request
-from kerege.node.httpmessages import Later
-from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits, encode_response
+from kerege.node.httpmessages import HttpRequest, HttpResponse, Later, ServerLimits, encode_response
 from kerege.node.listener import Listener
 
 seen: list[HttpRequest] = []

@@ -15,7 +15,7 @@ import uvloop
 from kerege.exchange.ids import ServerId
 from kerege.exchange.pki import TestAuthority, save_pair
 from kerege.node.config import Address
-from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits
+from kerege.node.httpmessages import HttpRequest, HttpResponse, ServerLimits
 from kerege.node.listener import Listener
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -21,7 +21,7 @@ from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, Sub
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.pki import TestAuthority
 from kerege.exchange.trust import Trust
-from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.httpmessages import HttpRequest, HttpResponse
 from kerege.node.localpages import LocalPages, Logged, from_log
 from kerege.node.logindex import Found, TooMuch
 

@@ -12,7 +12,7 @@ from kerege.exchange import certs, ocsp
 from kerege.exchange.ids import ServerId
 from kerege.exchange.pki import KeyPair, TestAuthority
 from kerege.node.config_types import Address
-from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits
+from kerege.node.httpmessages import HttpRequest, HttpResponse, ServerLimits
 from kerege.node.listener import Listener
 from kerege.node.ocspfetch import ask_peer
 from kerege.node.ocspserver import OcspServer

@@ -23,7 +23,7 @@ from kerege.exchange.trust import Trust
 from kerege.node import keys, tls
 from kerege.node.config_types import Address, ClientSettings, KeySource, SignatureSettings
 from kerege.node.errors import NodeKeyInvalid
-from kerege.node.httpserver import HttpRequest, HttpResponse, ServerLimits
+from kerege.node.httpmessages import HttpRequest, HttpResponse, ServerLimits
 from kerege.node.listener import Listener
 from kerege.node.ocspserver import OcspServer
 from kerege.node.revocation import Revocation

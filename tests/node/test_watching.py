@@ -16,7 +16,7 @@ from kerege.exchange.opmon_query import OperationalQuery, Sight
 from kerege.node.admin import Admin
 from kerege.node.config import load
 from kerege.node.errors import NodeConfigInvalid
-from kerege.node.httpserver import HttpRequest
+from kerege.node.httpmessages import HttpRequest
 from kerege.node.serve import Node
 
 NO_AUTHORITY = "time-stamps: the global configuration approves no authority; messages are logged without"

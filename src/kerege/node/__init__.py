@@ -9,8 +9,8 @@ keeper     the global configuration in use (`picture`); `follower` follows one i
 revocation OCSP answers; `keys` the node's own keys
 registration   the node asks the central services to be registered
 commit     group commit of the message log; `monitoring` one record per exchange
-httpserver, httpclient   raw HTTP on the event loop; `httpreading`, `httpconnection` their parsers, `httpmessages` what handlers see,
-           `httpbodies` big bodies on their way and deadlines
+httpserver, httpclient   raw HTTP on the event loop; `httpreading`, `httpconnection` their parsers, `httpwriting` answers on their way,
+           `httpmessages` what handlers see, `httpbodies` big bodies on their way and deadlines
 translate  answers in canonical records, by the semantics engine
 
 Which of the many modules is the room for a change: docs/architecture.md, "The node's rooms".

@@ -27,7 +27,7 @@ from kerege.exchange.xades import PrivateKey
 from kerege.node import keyfiles
 from kerege.node.config_types import is_loopback
 from kerege.node.errors import CertificateOrderFailed
-from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.httpmessages import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
     from josepy.jwk import JWKEC

@@ -33,7 +33,7 @@ from kerege.node.acme_client import Account, AcmeAuthority, CertificateAuthority
 from kerege.node.config_reading import Section
 from kerege.node.config_types import Address, KeySource, NodeConfig
 from kerege.node.errors import CertificateOrderFailed
-from kerege.node.httpserver import ServerLimits
+from kerege.node.httpmessages import ServerLimits
 from kerege.node.listener import Listener
 
 _LOG: Final = logging.getLogger("kerege.node.orders")

@@ -13,7 +13,7 @@ from kerege.ground.clock import iso
 from kerege.node.config import is_loopback
 from kerege.node.core import Core
 from kerege.node.health import FAILED, Health
-from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.httpmessages import HttpRequest, HttpResponse
 from kerege.node.keeper import RefreshResult
 from kerege.node.telemetry import MEDIA_TYPE, Metrics
 

@@ -28,7 +28,7 @@ from kerege.exchange.pki import KeyPair, new_key
 from kerege.node import keyfiles, tls
 from kerege.node.config_types import ClientSettings, KeySource, NodeConfig, Service
 from kerege.node.errors import NodeKeyInvalid
-from kerege.node.httpserver import HttpRequest
+from kerege.node.httpmessages import HttpRequest
 
 HTTP: Final = "http"
 HTTPS: Final = "https"

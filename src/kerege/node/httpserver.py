@@ -2,7 +2,8 @@
 
 No framework on the hot path (docs/decisions/0031, 0103): a small message costs no timer, no task of the server's own, and one write.
 A body beyond `memory` goes to a Spool, or, where the listener has a `SinkFactory`, to the sink as it arrives (`httpbodies`). What a
-request means is the handler's affair; how many connections there are, and whose, is `listener`'s.
+request means is the handler's affair; its bytes are `httpreading`'s, and its answer's `httpwriting`'s; how many connections there are,
+and whose, is `listener`'s.
 """
 
 from __future__ import annotations
@@ -15,44 +16,18 @@ from typing import Any, Final, cast
 import httptools
 
 from kerege.exchange.bodies import PIECE
-from kerege.node.httpbodies import NEVER, PROGRESS, Outflow, SinkFactory, Sweep, close_all, pieces_of
-from kerege.node.httpmessages import (
-    BodyBudget,
-    Handler,
-    HttpRequest,
-    HttpResponse,
-    Later,
-    ServerLimits,
-    checked,
-    encode_head,
-    encode_response,
-    has_body,
-    refusal,
-)
+from kerege.node.httpbodies import NEVER, PROGRESS, SinkFactory, Sweep, close_all
+from kerege.node.httpmessages import BodyBudget, Handler, HttpResponse, Later, ServerLimits, encode_response, refusal
 from kerege.node.httpreading import CONTINUE, MAX_HEAD, MAX_HEADERS, Work
-from kerege.node.httpwhole import Whole, WholeRequests
-
-__all__ = [
-    "BodyBudget",
-    "Handler",
-    "HttpProtocol",
-    "HttpRequest",
-    "HttpResponse",
-    "ServerLimits",
-    "SinkFactory",
-    "encode_response",
-]
+from kerege.node.httpwhole import Whole
+from kerege.node.httpwriting import ResponseWriter
 
 _LOG: Final = logging.getLogger("kerege.node.http")
 _LINGER_SECONDS: Final = 2.0
-
-_JOINED: Final = 64 * 1024
-
-
 _DISK: Final = "the node could not put the body on disk; nothing was carried out, try again"
 
 
-class HttpProtocol(WholeRequests, asyncio.Protocol):
+class HttpProtocol(ResponseWriter, asyncio.Protocol):
     """One connection. Requests sent ahead are parsed, and carried out one after the other."""
 
     def __init__(
@@ -68,14 +43,12 @@ class HttpProtocol(WholeRequests, asyncio.Protocol):
         self._handler, self._lost = handler, lost
         self._sweep = Sweep.of(self._loop)
         self._task: asyncio.Task[None] | None = None
-        self._out: Outflow | None = None
         self._queue: list[bytes] = []  # not parsed
         self._refusal: tuple[int, str] | None = None  # to write when the answers before it are out
         self._flushing = False  # a thread takes what came of it
         self.quiet_since = self._loop.time()
-        self.connected_then: Callable[[], None] | None = (
-            None  # to begin with, of a connection that was another's before
-        )
+        # to begin with, of a connection that was another's before
+        self.connected_then: Callable[[], None] | None = None
 
     # --- connection ---
 
@@ -109,18 +82,6 @@ class HttpProtocol(WholeRequests, asyncio.Protocol):
         # it holds this object's methods: a circle, which would stay until the collector, seldom as it runs, has thousands of them
         del self._parser
         self._lost(self)
-
-    def pause_writing(self) -> None:
-        self._blocked = True
-        if self._out is not None:
-            self._out.paused = True
-
-    def resume_writing(self) -> None:
-        self._blocked = False
-        if self._out is not None:
-            self._out.resume()
-        elif self._response is not None:
-            self._answered()
 
     def _watch(self, seconds: float) -> None:
         self.deadline = deadline = self._loop.time() + seconds
@@ -289,48 +250,6 @@ class HttpProtocol(WholeRequests, asyncio.Protocol):
         """Give this answer to a request that was read elsewhere."""
         self._work, self.deadline = work, NEVER
         self._respond(work, response)
-
-    def _respond(self, work: Work, response: HttpResponse) -> None:
-        transport = self._transport
-        self._response = response
-        if transport is None or transport.is_closing():
-            self._answered()
-            return
-        if self._closing:
-            work.keep = False
-        head = work.method == "HEAD"
-        try:
-            data = encode_head(response, keep=work.keep, head=head)
-        except ValueError:
-            close_all(response.body)
-            self._response = response = checked()
-            data = encode_head(response, keep=work.keep, head=head)
-        body = response.body
-        if not has_body(response, head):
-            transport.write(data)
-        elif body.__class__ is bytes and len(body) <= PROGRESS:
-            if len(body) <= _JOINED:
-                transport.write(data + body)
-            else:
-                transport.writelines((data, body))
-        else:
-            self._out = Outflow(self._loop, transport, (data, *pieces_of(body)), self._given, self._moved)
-            self._moved()
-            self._out.resume()
-            return
-        if self._blocked:
-            self._moved()
-        else:
-            self._answered()
-
-    def _moved(self) -> None:
-        """The client has so long to take what is written now."""
-        self._watch(self._limits.request_seconds)
-
-    def _given(self) -> None:
-        self._out = None
-        if not self._blocked:
-            self._answered()
 
     def _answered(self) -> None:
         """The answer is out, or nobody takes it."""

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from kerege.node.config import Address
 from kerege.node.entrance import Entrance, Factory
-from kerege.node.httpserver import BodyBudget, Handler, HttpProtocol, HttpResponse, ServerLimits, SinkFactory
+from kerege.node.httpbodies import SinkFactory
+from kerege.node.httpmessages import BodyBudget, Handler, HttpResponse, ServerLimits
+from kerege.node.httpserver import HttpProtocol
 from kerege.node.httpwhole import Whole
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from kerege.node.connections import Connections
 from kerege.node.entrance import Entrance, Factory
 from kerege.node.errors import AddressInUse
 from kerege.node.httpbodies import SinkFactory
-from kerege.node.httpserver import Handler, HttpProtocol, ServerLimits
+from kerege.node.httpmessages import Handler, ServerLimits
+from kerege.node.httpserver import HttpProtocol
 from kerege.node.link_server import LinkServer
 from kerege.node.listener import Listener
 

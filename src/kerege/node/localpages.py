@@ -26,7 +26,7 @@ from kerege.exchange.ids import SubsystemId, check_part
 from kerege.exchange.logrecord import LogRecord
 from kerege.ground.errors import KeregeError
 from kerege.node.core import Core
-from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.httpmessages import HttpRequest, HttpResponse
 from kerege.node.logindex import Found, TooMuch, own_of
 from kerege.node.picture import Picture
 from kerege.node.rest_consumer import fault_response

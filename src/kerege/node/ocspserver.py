@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from kerege.exchange import ocsp
-from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.httpmessages import HttpRequest, HttpResponse
 
 Answers = Callable[[], Mapping[str, bytes]]  # by hash (hex, SHA-1 and SHA-256), only those good now
 _TEXT: Final = ((b"content-type", b"text/plain; charset=utf-8"),)

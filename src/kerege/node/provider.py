@@ -28,7 +28,7 @@ from kerege.exchange.xades import Signer
 from kerege.node import records, wire
 from kerege.node.config_types import NodeConfig, Service
 from kerege.node.core import Core, milliseconds
-from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.httpmessages import HttpRequest, HttpResponse
 from kerege.node.keeper import Picture
 from kerege.node.message import SOAP, Asked, Extras, Message, Signature
 from kerege.node.replay import ReplayWindow

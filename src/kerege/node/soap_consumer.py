@@ -23,7 +23,7 @@ from kerege.exchange.soappart import charsets, check_start
 from kerege.node.carry import Carrier, check_client
 from kerege.node.config_types import LimitSettings
 from kerege.node.core import Core
-from kerege.node.httpserver import HttpRequest, HttpResponse
+from kerege.node.httpmessages import HttpRequest, HttpResponse
 from kerege.node.message import SOAP, Asked, Extras, Message
 from kerege.node.rights import check_permit
 from kerege.node.translate import mapping_of, wants_canonical
