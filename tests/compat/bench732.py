@@ -147,7 +147,7 @@ def agency() -> Small:
 SERVICE, OWN = {"to": "EE/BUSINESS/producer/sub"}, {"to": "EE/BUSINESS/consumer/sub"}
 
 
-def bench(folder: Path, *, tls: bool, style: str = "chain") -> Iterator[Bench]:
+def bench(folder: Path, *, tls: bool, style: str = "chain", lane: bool = True) -> Iterator[Bench]:
     authority = Authority()
     ours, theirs = authority.authentication("node"), authority.authentication("proxytest")
     signing, their_signing = authority.signing("consumer"), authority.signing("producer")
@@ -182,6 +182,7 @@ def bench(folder: Path, *, tls: bool, style: str = "chain") -> Iterator[Bench]:
         "peers": {"EE/BUSINESS/consumer/node": {"address": f"localhost:{server_port}", "ocsp": f"{OURS}:{ocsp}"}},
         "fault_spelling": "7.7",
         "signatures": {"style": style},
+        "lane": lane,
         "keys": {
             "auth": {"key": "keys/auth.key", "certificate": "keys/auth.pem"},
             "sign": [
