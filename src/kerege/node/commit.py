@@ -140,7 +140,7 @@ class CommitLog:
         Raises what `check_open` raises; `told` is not called then.
         """
         if self.guards and records.direction == "request":
-            self.check_open()
+            self.check_open_now()
         if self._lone >= _LONE and len(records) == 1:
             try:
                 written = self._write_here(records)
