@@ -6,6 +6,10 @@ process itself says that they did not.
 
 from __future__ import annotations
 
+from typing import Any
+
+import httptools
+
 from kerege.exchange import lane, linkframes, multipart, rest
 from kerege.exchange.errors import ExchangeError
 from kerege.exchange.linkmessages import LaneMessages, Messages
@@ -72,21 +76,56 @@ def run_frames(data: bytes) -> None:
     assert decode(True) == decode(False), "natively the same bytes mean something else"
 
 
+class _Http:
+    """What httptools finds in a message."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body, self.whole, self.keep = b"", 0, False
+        self.parser: Any = None
+
+    def on_header(self, name: bytes, value: bytes | None) -> None:
+        self.headers.append((name.lower(), value or b""))
+
+    def on_body(self, data: bytes) -> None:
+        self.body += data
+
+    def on_message_complete(self) -> None:
+        self.whole += 1
+        self.keep = self.parser.should_keep_alive()
+
+
 def run_multipart(data: bytes) -> None:
-    """A request over X-Road's wire, HTTP head and all."""
+    """A request or an answer over X-Road's wire, HTTP head and all: of known length, in chunks, or up to the connection's end."""
     from kerege.exchange.lane import multiparts
 
-    found = multiparts.read_request(data, 64 * 1024, multiparts.Seen())
+    largest, answer = 64 * 1024, data.startswith(b"HTTP/")
+    missing = multiparts.missing(data, largest)
+    assert 0 <= missing <= largest + 1
+    if not answer:
+        found = multiparts.read_request(data, largest, multiparts.Seen())
+    else:
+        found = multiparts.read_answer(data, largest, multiparts.Seen())
+        at_end = multiparts.read_answer(data, largest, multiparts.Seen(), True)
+        assert found is None or at_end is not None
+        assert found is not None or at_end is None or not at_end.kept
+        found = at_end
     if found is None:
         return
-    head, _, body = data.partition(b"\r\n\r\n")
-    (said,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-type:")]
-    boundary = said.split(b"boundary=")[1].decode()
-    decoder = multipart.Decoder(boundary, multipart.Limits(body=1 << 20))
+    http = _Http()
+    http.parser = httptools.HttpResponseParser(http) if answer else httptools.HttpRequestParser(http)
+    http.parser.feed_data(data)
+    said = [name for name, _ in http.headers]
+    framed = b"content-length" in said or b"transfer-encoding" in said
+    assert http.whole == (1 if framed else 0), "httptools finds another end"
+    assert missing == 0 or not framed
+    assert found.kept == (framed and http.keep), "the connection is used otherwise"
+    (kind,) = [value for name, value in http.headers if name == b"content-type"]
+    decoder = multipart.Decoder(kind.split(b"boundary=")[1].decode(), multipart.Limits(body=1 << 20))
     try:
-        decoder.feed(body)
+        decoder.feed(http.body)
         message = decoder.finish()
-        assert message.kind == multipart.REST_REQUEST
+        assert message.kind == (multipart.REST_RESPONSE if answer else multipart.REST_REQUEST)
         assert (message.message, message.body or None, message.signature) == (
             found.part.content,
             found.part.body or None,
@@ -95,6 +134,14 @@ def run_multipart(data: bytes) -> None:
         assert (message.chain_result, message.chain, tuple(message.ocsp)) == (found.result, found.chain, found.ocsp)
     finally:
         decoder.close()
+
+
+def _in_chunks(data: bytes, size: int) -> bytes:
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.startswith(b"content-length")]
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    chunks = b"".join([b"%x\r\n%b\r\n" % (len(one), one) for one in pieces]) + b"0\r\n\r\n"
+    return b"\r\n".join((*lines, b"transfer-encoding: chunked", b"", chunks))
 
 
 def multipart_seeds(content: bytes) -> list[bytes]:
@@ -108,7 +155,12 @@ def multipart_seeds(content: bytes) -> list[bytes]:
         assert restlines.read_request(part, call)
         digest.digest_parts([part])
         tree = None if body is None else chains.Tree(batch([part.digests]))
-        seeds.append(multiparts.request(call, front, (b"answer",), b"<signature/>", tree))
+        request = multiparts.request(call, front, (b"answer",), b"<signature/>", tree)
+        call.answer = part
+        answer = multiparts.answer(call, b"<signature/>", tree)
+        seeds += [request, _in_chunks(request, 100), answer, _in_chunks(answer, 1000)]
+        head, _, body = answer.partition(b"content-length")
+        seeds.append(head + b"connection: close" + body[body.index(b"\r\n") :])
     return seeds
 
 
