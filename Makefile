@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all set-up themselves. `make help` lists the rest.
-PY ?= python3.11
+PY ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.kerege-ready
