@@ -16,7 +16,7 @@ from kerege.ground import clock
 from kerege.ledger import open_signing
 from kerege.membership import central, central_picture, doings, requests, signing
 from kerege.membership.models import ManagementRequestRow
-from kerege.node import registration
+from kerege.node import registration, submitting
 from kerege.node.config import load
 from kerege.node.errors import RegistrationUnreachable
 from kerege.node.keys import load_keys
@@ -55,7 +55,8 @@ def ask(home, db):
         certs.der_sha256(signer.certificate): authority.ocsp_response(signer.certificate, now)
         for signer in keys.signers.values()
     }
-    return lambda: list(registration.requests_of(config, keys.auth, keys.signers, answers, PROVIDER, "node.edu.kg"))
+    papers = submitting.Papers(config, keys, answers, PROVIDER)
+    return lambda: list(registration.requests_of(papers, "node.edu.kg"))
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_the_same_request_a_second_time_is_refused(visitor, asked):
 
 def test_a_signed_request_sent_to_the_wrong_address_is_used_up_by_it(visitor, asked):
     kind, body = management_wire.join(asked[0].submission)
-    visitor.generic("POST", registration.MANAGE_PATH, body, kind)
+    visitor.generic("POST", submitting.MANAGE_PATH, body, kind)
     assert "received before" in fault(post(visitor, asked[0])).message
 
 
@@ -149,7 +150,7 @@ def test_an_unsigned_request_is_noted_with_the_address_it_came_from_as_far_as_it
     visitor, asked, home, address, origin
 ):
     soap = unsigned_deletion(home)
-    visitor.generic("POST", registration.MANAGE_PATH, soap, "text/xml", REMOTE_ADDR=address)
+    visitor.generic("POST", submitting.MANAGE_PATH, soap, "text/xml", REMOTE_ADDR=address)
     assert ManagementRequestRow.objects.get().origin == origin
 
 
@@ -163,11 +164,9 @@ def test_a_changed_request_is_refused_with_the_check_that_failed(visitor, asked)
 
 def test_each_address_serves_its_own_kinds_only(visitor, asked):
     kind, body = management_wire.join(asked[0].submission)
-    assert "not served at this address" in fault(visitor.generic("POST", registration.MANAGE_PATH, body, kind)).message
+    assert "not served at this address" in fault(visitor.generic("POST", submitting.MANAGE_PATH, body, kind)).message
     kind, body = management_wire.join(asked[1].submission)
-    assert (
-        "not served at this address" in fault(visitor.generic("POST", registration.AUTH_CERT_PATH, body, kind)).message
-    )
+    assert "not served at this address" in fault(visitor.generic("POST", submitting.AUTH_CERT_PATH, body, kind)).message
 
 
 @pytest.mark.parametrize(
@@ -183,13 +182,13 @@ def test_each_address_serves_its_own_kinds_only(visitor, asked):
     ],
 )
 def test_what_is_no_management_request_is_refused_with_a_fault(visitor, kind, body):
-    found = fault(visitor.generic("POST", registration.MANAGE_PATH, body, kind))
+    found = fault(visitor.generic("POST", submitting.MANAGE_PATH, body, kind))
     assert found.code == "server.managementservice.invalid_request"
 
 
 def test_only_posts_are_taken(visitor):
-    assert visitor.get(registration.MANAGE_PATH).status_code == 405
-    assert visitor.get(registration.AUTH_CERT_PATH).status_code == 405
+    assert visitor.get(submitting.MANAGE_PATH).status_code == 405
+    assert visitor.get(submitting.AUTH_CERT_PATH).status_code == 405
 
 
 def unsigned_deletion(home):
@@ -207,7 +206,7 @@ def unsigned_deletion(home):
 
 def test_an_unsigned_deletion_waits(visitor, asked, home):
     soap = unsigned_deletion(home)
-    answer = visitor.generic("POST", registration.MANAGE_PATH, soap, "text/xml")
+    answer = visitor.generic("POST", submitting.MANAGE_PATH, soap, "text/xml")
     assert ManagementRequestRow.objects.get(pk=management.parse_reply(answer.content)).state == "waiting"
     assert ("client", f"{SERVER} {EMIS}") in central.entries("KG")
 
@@ -244,7 +243,7 @@ def test_asking_again_for_what_waits_or_is_registered_is_no_failure(visitor, ask
     def send(which):
         one = ask()[which]
         _Answers.answer = (200, post(visitor, one).content)
-        return registration.send(central_services, one)
+        return submitting.send(central_services, one)
 
     outcome = send(1)
     assert not outcome.good
@@ -280,7 +279,7 @@ def test_a_certificate_of_another_server_is_not_told_as_registered_already(visit
 
 def test_a_fault_that_comes_with_a_status_of_500_is_read(asked, central_services):
     _Answers.answer = (500, faults.to_soap(faults.Fault("Server.Busy", "Come back later", "ref-1")))
-    outcome = registration.send(central_services, asked[0])
+    outcome = submitting.send(central_services, asked[0])
     assert "(Server.Busy): Come back later" in outcome.refused
     assert "ref-1" in outcome.refused
 
@@ -289,11 +288,11 @@ def test_the_node_tells_what_the_central_services_answered(asked, central_servic
     reply = management.build_reply(asked[0].submission.soap, 12)
     for answer, number, words in (((200, reply), 12, ""), ((200, b"<html/>"), None, "refused")):
         _Answers.answer = answer
-        outcome = registration.send(central_services, asked[0])
+        outcome = submitting.send(central_services, asked[0])
         assert outcome.number == number
         assert words in outcome.refused
     _Answers.answer = (503, b"")
     with pytest.raises(RegistrationUnreachable, match="503"):
-        registration.send(central_services, asked[0])
+        submitting.send(central_services, asked[0])
     with pytest.raises(RegistrationUnreachable, match="not http"):
-        registration.send("file:///etc", asked[0])
+        submitting.send("file:///etc", asked[0])

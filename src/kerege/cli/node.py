@@ -15,6 +15,7 @@ from kerege.cli.node_lab import lab
 from kerege.cli.node_log import asic, verify_archive, verify_container, verify_log
 from kerege.cli.node_original import original
 from kerege.cli.node_register import register
+from kerege.cli.node_request import request
 
 _HELP: Final = "kerege.node.help"
 
@@ -73,5 +74,17 @@ def check(file: Path, online: bool, as_json: bool) -> None:
     sys.exit(0 if report.good else 1)
 
 
-for command in (asic, csr, expiry, lab, order, original, register, verify_archive, verify_container, verify_log):
+for command in (
+    asic,
+    csr,
+    expiry,
+    lab,
+    order,
+    original,
+    register,
+    request,
+    verify_archive,
+    verify_container,
+    verify_log,
+):
     node.add_command(command)

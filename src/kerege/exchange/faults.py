@@ -139,6 +139,7 @@ SUFFIX_OF.update(  # management requests, as X-Road's central server names what 
     {
         "membership.request_unfit": "invalid_request",
         "membership.registered_already": "management_request_already_registered",
+        "membership.already_so": "management_request_already_so",
         "membership.request_waits": "management_request_exists",
         "membership.server_unregistered": "management_request_server_not_found",
     }

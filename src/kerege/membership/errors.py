@@ -45,6 +45,18 @@ class PublishFailed(MembershipError):
     hint = "Nodes go on with the last configuration until it expires. Mend the cause and publish again."
 
 
+class PublishHeld(MembershipError):
+    code = "membership.publish_held"
+    message = "The hub does not publish by itself: {reason}."
+    hint = "See to it that the hub has the database it should have. When all is as meant, publish once: kerege network publish. The hub goes on from there."
+
+
+class PublishedElsewhere(MembershipError):
+    code = "membership.published_elsewhere"
+    message = "The configuration is being published by another process ({where})."
+    hint = "Wait until it is done; nothing was changed."
+
+
 class PlanDiffers(MembershipError):
     code = "membership.plan_differs"
     message = "The network plan holds {name}, which the register does not."
@@ -72,6 +84,12 @@ class KeysMissing(MembershipError):
 class RegisteredAlready(RequestUnfit):
     code = "membership.registered_already"
     message = "What the management request asks for is there: {reason}."
+    hint = "Nothing is left to do; nothing was changed."
+
+
+class AlreadySo(RequestUnfit):
+    code = "membership.already_so"
+    message = "What the management request asks for is so already: {reason}."
     hint = "Nothing is left to do; nothing was changed."
 
 

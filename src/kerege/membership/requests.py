@@ -25,6 +25,7 @@ from kerege.ground.clock import require_utc
 from kerege.identity import receipts
 from kerege.membership import central
 from kerege.membership.errors import (
+    AlreadySo,
     NotRegistered,
     RegisteredAlready,
     RequestUnfit,
@@ -269,31 +270,42 @@ def _check_fits(request: ManagementRequest) -> None:
     hosted = server.clients.filter(code=client).exists()
     if kind is Kind.CLIENT_REG and hosted:
         raise RegisteredAlready(reason=f"{client} is registered at the server")
+    already = _already(request, server, hosted=hosted)
+    if already:
+        raise AlreadySo(reason=already)
     reason = ""
-    if kind is Kind.AUTH_CERT_DELETION and not server.certificates.filter(sha256=_sha256(request)).exists():
-        reason = "the certificate is not registered for the server"
-    elif kind is Kind.CLIENT_REG and (request.client is None or request.client.subsystem is None):
+    if kind is Kind.CLIENT_REG and (request.client is None or request.client.subsystem is None):
         reason = "only subsystems are registered as clients"
     elif kind in {Kind.CLIENT_REG, Kind.OWNER_CHANGE} and not _member(request):
         reason = f"the member of {client} is not registered"
-    elif kind is Kind.OWNER_CHANGE and client == str(request.server.owner):
-        reason = f"{client} owns the server already"
     elif kind is Kind.OWNER_CHANGE and _new_owner_taken(request):
         reason = f"{client} has another server of that code"
-    elif kind in {Kind.CLIENT_DELETION, Kind.CLIENT_DISABLE, Kind.CLIENT_ENABLE} and not hosted:
+    elif kind in {Kind.CLIENT_DISABLE, Kind.CLIENT_ENABLE} and not hosted:
         reason = f"{client} is not registered at the server"
-    elif kind is Kind.CLIENT_DISABLE and client in server.disabled:
-        reason = f"{client} is disabled already"
-    elif kind is Kind.CLIENT_ENABLE and client not in server.disabled:
-        reason = f"{client} is not disabled"
     elif kind is Kind.CLIENT_RENAME and not Subsystem.objects.filter(code=client).exists():
         reason = f"{client} is not registered"
-    elif kind is Kind.MAINTENANCE_ENABLE and server.maintenance is not None:
-        reason = "the server is in maintenance already"
-    elif kind is Kind.MAINTENANCE_DISABLE and server.maintenance is None:
-        reason = "the server is not in maintenance"
     if reason:
         raise RequestUnfit(reason=reason)
+
+
+def _already(request: ManagementRequest, server: SecurityServer, *, hosted: bool) -> str:
+    """Why nothing is left to do, or nothing."""
+    kind, client = request.kind, str(request.client or "")
+    if kind is Kind.AUTH_CERT_DELETION and not server.certificates.filter(sha256=_sha256(request)).exists():
+        return "the certificate is not registered for the server"
+    if kind is Kind.CLIENT_DELETION and not hosted:
+        return f"{client} is not registered at the server"
+    if kind is Kind.CLIENT_DISABLE and hosted and client in server.disabled:
+        return f"{client} is disabled already"
+    if kind is Kind.CLIENT_ENABLE and hosted and client not in server.disabled:
+        return f"{client} is not disabled"
+    if kind is Kind.OWNER_CHANGE and client == str(request.server.owner):
+        return f"{client} owns the server already"
+    if kind is Kind.MAINTENANCE_ENABLE and server.maintenance is not None:
+        return "the server is in maintenance already"
+    if kind is Kind.MAINTENANCE_DISABLE and server.maintenance is None:
+        return "the server is not in maintenance"
+    return ""
 
 
 def _member(request: ManagementRequest) -> bool:

@@ -7,7 +7,7 @@ config     the node's one YAML file
 serve      start and stop the process; `consumer`, `provider`, `ocspserver` and `admin` answer its listeners
 keeper     the global configuration in use (`picture`); `follower` follows one instance, `conffetch` downloads
 revocation OCSP answers; `keys` the node's own keys
-registration   the node asks the central services to be registered
+registration   the node asks the central services to be registered, `changes` for changes of that; `submitting` sends
 commit     group commit of the message log; `monitoring` one record per exchange
 httpserver, httpclient   raw HTTP on the event loop; `httpreading`, `httpconnection` their parsers, `httpwriting` answers on their way,
            `httpmessages` what handlers see, `httpbodies` big bodies on their way and deadlines

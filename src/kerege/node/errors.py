@@ -78,7 +78,13 @@ class RestartNeeded(NodeError):
 class RegistrationUnreachable(NodeError):
     code = "node.registration_unreachable"
     message = "The central services at {url} did not take the request: {reason}."
-    hint = "See that the address is the central services' own, and send again; nothing was registered by this request."
+    hint = "See that the address is the right one, and send again: what was taken all the same is told as asked for already."
+
+
+class RequestNotMade(NodeError):
+    code = "node.request_not_made"
+    message = "The management request {what} was not made: {reason}."
+    hint = "Nothing was sent. docs/reference/node.md says what each request holds, and what a node may ask for."
 
 
 class TranslationUnavailable(NodeError):
