@@ -23,15 +23,15 @@ small chunks, each by itself, is read as they come: asking anew each time would 
 class Pieces:
     """What came of a message, until the bytes that are missing came as well."""
 
-    __slots__ = ("_asked", "_pieces", "missing")
+    __slots__ = ("_asked", "_came", "missing")
 
     def __init__(self) -> None:
         self.missing = self._asked = 0
-        self._pieces: list[bytes] = []
+        self._came = bytearray()  # not a list of pieces: of very small ones that would be many times as large
 
     def keep(self, data: bytes) -> None:
         """There are fewer bytes than are missing."""
-        self._pieces.append(data)
+        self._came += data
         self.missing -= len(data)
 
     def wait(self, data: bytes, missing: int) -> bool:
@@ -39,20 +39,23 @@ class Pieces:
         if self._asked >= _MOST_ASKED:
             return False
         self._asked += 1
-        self._pieces, self.missing = [data], missing
+        self._came += data
+        self.missing = missing
         return True
 
     def all(self, data: bytes) -> bytes:
         """What came up to now, with `data`; nothing of it is kept."""
-        if self._pieces:
-            data = b"".join((*self._pieces, data))
-            self._pieces, self.missing = [], 0
+        if self.missing:
+            self._came += data
+            data = bytes(self._came)
+            self._came, self.missing = bytearray(), 0
         return data
 
     def done(self) -> None:
         """The next one begins."""
-        self._asked = self.missing = 0
-        self._pieces = []
+        if self._asked:
+            self._asked = self.missing = 0
+            self._came = bytearray()
 
     @property
     def asked(self) -> bool:
@@ -117,8 +120,7 @@ class WholeRequests(RequestReader):
         missing = self._whole(self, data)
         if missing > 0 and self._wait_for_rest(data, missing):
             return None
-        if pieces.asked:
-            pieces.done()
+        pieces.done()
         return None if missing == 0 else data
 
     def _given_up(self, data: bytes) -> bytes:
