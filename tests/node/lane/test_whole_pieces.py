@@ -4,6 +4,7 @@ grows with its bytes, not with their square."""
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any
@@ -189,6 +190,26 @@ def test_a_request_that_stops_in_the_middle_holds_what_came_and_its_time_does_no
         server.protocol.connection_lost(None)
         assert server.budget.used == 0
         assert server.native == server.python == []
+
+    on_loop(run)
+
+
+def test_what_came_in_very_small_pieces_takes_no_more_memory_than_its_bytes() -> None:
+    async def run() -> None:
+        head, body = sealed(b"b" * 60_000)
+        data = head + CHUNKED + b"\r\n" + in_chunks(body, 1 << 20)
+        server = Server()
+        server.feed(data[:1000])
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for at in range(1000, 50_000, 2):
+                server.protocol.data_received(data[at : at + 2])
+            assert tracemalloc.get_traced_memory()[0] - before < 150_000
+        finally:
+            tracemalloc.stop()
+        server.feed(data[50_000:])
+        assert server.native == [b"b" * 60_000]
 
     on_loop(run)
 
