@@ -77,7 +77,7 @@ def request(
         unsigned,
     )
     papers, picture = asyncio.run(submitting.gather(config, now))
-    asked = changes.asked_of(wish, papers, picture)
+    asked = changes.asked_of(wish, papers, picture.shared)
     if url is None:
         outcome = submitting.send_through(config, asked, now())
     else:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from kerege.exchange import certs, management
+from kerege.exchange.globalconf import SharedParameters
 from kerege.exchange.ids import ClientId, MemberId
 from kerege.exchange.management import Kind, ManagementRequest
 from kerege.node.errors import RequestNotMade
-from kerege.node.keeper import Picture
 from kerege.node.submitting import MANAGE_PATH, Asked, Papers
 
 KINDS: Final = tuple(kind for kind in Kind if kind is not Kind.AUTH_CERT_REG)
@@ -58,13 +58,13 @@ class Wish:
     unsigned: bool = False
 
 
-def asked_of(wish: Wish, papers: Papers, picture: Picture) -> Asked:
+def asked_of(wish: Wish, papers: Papers, shared: SharedParameters) -> Asked:
     """The request for what is wished, built and signed.
 
     Raises RequestNotMade when it is not this node's to ask for, KeyNotReady and CertificateRevoked when it cannot be signed,
     ManagementRequestInvalid when a text does not fit into a request.
     """
-    request = _request(wish, papers, picture)
+    request = _request(wish, papers, shared)
     if wish.unsigned:
         if wish.kind not in management.PLAIN:
             raise RequestNotMade(what=wish.kind, reason="only deletions may come without a signature")
@@ -92,16 +92,16 @@ def afterwards(request: ManagementRequest) -> str:
 # --- what may be asked for -------------------------------------------------------------------------------------------
 
 
-def _request(wish: Wish, papers: Papers, picture: Picture) -> ManagementRequest:
+def _request(wish: Wish, papers: Papers, shared: SharedParameters) -> ManagementRequest:
     _check_fields(wish)
     server = papers.config.server
     if wish.client is not None:
-        _check_client(wish.kind, wish.client, papers, picture)
+        _check_client(wish.kind, wish.client, papers, shared)
     if wish.certificate is not None:
-        _check_certificate(wish, papers, picture)
+        _check_certificate(wish, papers, shared)
     client = wish.client
     if wish.owner is not None:
-        _check_owner(wish.owner, papers, picture)
+        _check_owner(wish.owner, papers, shared)
         client = ClientId.parse(str(wish.owner))
     if wish.address is not None:
         _check_address(wish.address)
@@ -123,19 +123,19 @@ def _check_fields(wish: Wish) -> None:
         raise RequestNotMade(what=wish.kind, reason="it has no --in-use")
 
 
-def _check_client(kind: Kind, client: ClientId, papers: Papers, picture: Picture) -> None:
+def _check_client(kind: Kind, client: ClientId, papers: Papers, shared: SharedParameters) -> None:
     config = papers.config
     listed = {one.client for one in config.clients} | {ClientId.parse(str(member)) for member in config.members}
-    registered = {one for server in picture.shared.servers if server.id == config.server for one in server.clients}
+    registered = {one for server in shared.servers if server.id == config.server for one in server.clients}
     if client not in listed | registered:
         reason = f"{client} is neither among clients in the node's file nor registered at {config.server}"
         raise RequestNotMade(what=kind, reason=reason)
 
 
-def _check_certificate(wish: Wish, papers: Papers, picture: Picture) -> None:
+def _check_certificate(wish: Wish, papers: Papers, shared: SharedParameters) -> None:
     server, der = papers.config.server, wish.certificate or b""
     used = der == certs.der(papers.keys.auth.certificate)
-    registered = {digest for one in picture.shared.servers if one.id == server for digest in one.auth_cert_hashes}
+    registered = {digest for one in shared.servers if one.id == server for digest in one.auth_cert_hashes}
     if not used and registered.isdisjoint(certs.auth_hashes(der)):
         raise RequestNotMade(what=wish.kind, reason=f"the certificate is not one registered for {server}")
     if used and not wish.in_use:
@@ -145,13 +145,13 @@ def _check_certificate(wish: Wish, papers: Papers, picture: Picture) -> None:
         raise RequestNotMade(what=wish.kind, reason=reason)
 
 
-def _check_owner(owner: MemberId, papers: Papers, picture: Picture) -> None:
+def _check_owner(owner: MemberId, papers: Papers, shared: SharedParameters) -> None:
     kind, server = Kind.OWNER_CHANGE, papers.config.server
     if owner == server.owner:
         raise RequestNotMade(what=kind, reason=f"{owner} owns {server} already")
     if owner not in papers.keys.signers:
         raise RequestNotMade(what=kind, reason=f"this node holds no signing key of {owner} (keys.sign)")
-    if not picture.shared.is_registered(ClientId.parse(str(owner))):
+    if not shared.is_registered(ClientId.parse(str(owner))):
         raise RequestNotMade(what=kind, reason=f"{owner} is not registered as a member")
 
 
