@@ -58,6 +58,7 @@ LONGEST = (
     "box/test_kill.py",
     "outside/test_soap_libraries.py",
     "node/test_faults_nodes.py",
+    "node/lane/test_under_way_rights.py",
     "web/test_stewards_day.py",
     "web/test_journey.py",
     "outside/test_contract_oracles.py",
