@@ -1,7 +1,8 @@
 """`kerege hub`: prepares the home folder and serves the hub's pages with granian (WSGI, one worker process).
 
 What it prepares: the folder, the secret that signs sessions (made once, mode 0600) and the database tables. Order matters: the
-secret goes into the environment before Django's settings are read, here and in the worker that inherits it.
+secret goes into the environment before Django's settings are read, here and in the worker that inherits it. The worker publishes the signed
+configuration besides (`web.publisher`).
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ def hub(port: int, host: str) -> None:
     home = Path(settings.get("home")).absolute()
     prepare(home)
     check_port(host, port)
+    from kerege.web import publisher
+
+    publisher.every()  # a setting that cannot be read is said here, not in the worker's log
     from granian import Granian
     from granian.constants import Interfaces
     from granian.log import LogLevels
 
     click.echo(f"The hub listens on http://{host}:{port}/ (Ctrl-C ends it)")
     Granian(
-        "kerege.web.wsgi:application",
+        "kerege.web.wsgi:served",
+        factory=True,
         address=host,
         port=port,
         interface=Interfaces.WSGI,

@@ -60,6 +60,7 @@ def network(context: click.Context, as_json: bool) -> None:
     click.echo(
         f"{len(picture.members)} members, {len(picture.subsystems)} subsystems, {len(picture.servers)} servers; {published}{changes}"
     )
+    _tell_standing()
     for server in picture.servers:
         click.echo(f"  server {server.code} at {server.address} for {', '.join(server.clients) or 'nobody'}")
     for right in picture.rights:
@@ -74,3 +75,17 @@ def network(context: click.Context, as_json: bool) -> None:
         click.echo(
             f"  permit {permit.public_service} {permit.state.value} until {clock.local_text(permit.until)}, ledger entry {permit.verdict_index}"
         )
+
+
+def _tell_standing() -> None:
+    """Until when what is published holds, and what keeps the hub from publishing anew."""
+    from kerege.web import publisher
+
+    told = publisher.told(Path(settings.get("home")).absolute(), clock.now())
+    if told is None:
+        return
+    if told["expires"] is not None:
+        click.echo(f"  signed {told['published']}, holds until {told['expires']}: {told['status']}")
+    if told["failed"] is not None:
+        failed = told["failed"]
+        click.echo(f"  not published since {failed['since']}, {failed['tries']} tries: {failed['text']}")

@@ -18,6 +18,7 @@ from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
 _INSTANCE = click.option("--instance", default="KG", show_default=True, help="The instance.")
+_PATIENCE = 30.0  # seconds for the hub to end a publication of its own
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 
 
@@ -145,10 +146,11 @@ def keys(instance: str, url: str) -> None:
     """Make the keys the configuration is signed with (once), and write both anchors beside them."""
     open_database()
     from kerege.membership.signing import anchors, make_keys
+    from kerege.web.publisher import keys_folder, passphrase
 
-    folder = Path(settings.get("home")).absolute() / "keys" / "configuration"
-    made = make_keys(folder, instance, clock.now())
-    for file in anchors(folder, instance, url, clock.now()):
+    folder, opened_by = keys_folder(Path(settings.get("home")).absolute()), passphrase()
+    made = make_keys(folder, instance, clock.now(), opened_by)
+    for file in anchors(folder, instance, url, clock.now(), opened_by):
         click.echo(str(file))
     click.echo("keys made" if made else "keys were there already")
 
@@ -156,20 +158,19 @@ def keys(instance: str, url: str) -> None:
 @network.command()
 @_INSTANCE
 def publish(instance: str) -> None:
-    """Sign the register in every version and put it where the hub serves it. Repeat well before it expires.
+    """Sign the register in every version and put it where the hub serves it, now. A running hub does so by itself.
 
     Contract versions whose term is over end first.
     """
     home = Path(settings.get("home")).absolute()
     with opened_ledger() as ledger:
-        from kerege.catalogue.contracts.ended import end_what_is_over
-        from kerege.membership import doings
-        from kerege.membership.central_picture import central_publisher, signing_keys
+        from kerege.membership.renewal import alone
+        from kerege.web import publisher
 
-        publisher = central_publisher(signing_keys(home / "keys" / "configuration"))
-        for version in end_what_is_over(clock.now(), ledger=ledger):
-            click.echo(f"contract {version} ended: its term is over")
-        found = doings.publish_configuration(home / "globalconf", clock.now(), publisher, ledger, instance=instance)
+        with alone(home, _PATIENCE):
+            found, ended = publisher.publish(home, instance, clock.now(), ledger)
+    for version in ended:
+        click.echo(f"contract {version} ended: its term is over")
     click.echo(f"version {found.version} of {instance} published")
 
 

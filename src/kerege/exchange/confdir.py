@@ -192,6 +192,12 @@ def verify_directory(body: bytes, certificates: Sequence[x509.Certificate], sour
     return _parse_content(signed, content)
 
 
+def unverified_directory(body: bytes) -> Directory:
+    """What a directory says of itself, its signature not looked at: for whoever signed it and keeps it. Raises ConfigurationMalformed."""
+    signed, content, _, _ = _signed_bytes(body)
+    return _parse_content(signed, content)
+
+
 def _digest(algorithm: str, data: bytes) -> bytes:
     try:
         return digest_with(algorithm, data)
@@ -259,6 +265,16 @@ def check_file(part: ConfigurationPart, data: bytes, source: str) -> bytes:
 def generation(now: datetime) -> str:
     """The digits of a Content-location: yyyyMMddHHmmss and nine digits of the second."""
     return now.astimezone(UTC).strftime("%Y%m%d%H%M%S") + f"{now.microsecond:06d}000"
+
+
+def generated_at(generation: str) -> datetime | None:
+    """The moment in the digits of a Content-location; None when they are none of `generation`'s."""
+    if re.fullmatch(r"[0-9]{23}", generation) is None:
+        return None
+    try:
+        return datetime.strptime(generation[:20], "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def build_directory(

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -184,10 +185,11 @@ class TestAuthority:
         return cls(*(load_pair(folder, name) for name in ("ca", "ocsp", "configuration")))
 
 
-def save_pair(pair: KeyPair, folder: Path, name: str) -> None:
-    """Write `name`.key (readable by its owner only) and `name`.pem."""
+def save_pair(pair: KeyPair, folder: Path, name: str, passphrase: bytes | None = None) -> None:
+    """Write `name`.key (readable by its owner only, encrypted when there is a passphrase) and `name`.pem."""
     folder.mkdir(parents=True, exist_ok=True)
-    pem = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    how = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    pem = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
     _write(folder / f"{name}.key", pem, 0o600)
     _write(folder / f"{name}.pem", pair.certificate.public_bytes(Encoding.PEM), 0o644)
 
@@ -200,14 +202,19 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     temporary.replace(path)
 
 
-def load_pair(folder: Path, name: str) -> KeyPair:
+def load_pair(folder: Path, name: str, passphrase: bytes | None = None) -> KeyPair:
     """The key and certificate saved as `name`.key and `name`.pem."""
-    return load_files(folder / f"{name}.key", folder / f"{name}.pem")
+    return load_files(folder / f"{name}.key", folder / f"{name}.pem", passphrase)
 
 
-def load_files(key_file: Path, certificate_file: Path) -> KeyPair:
-    """A key and its certificate from PEM files; refuses a pair that does not belong together."""
-    key = load_pem_private_key(key_file.read_bytes(), None)
+def load_files(key_file: Path, certificate_file: Path, passphrase: bytes | None = None) -> KeyPair:
+    """A key and its certificate from PEM files; refuses a pair that does not belong together.
+
+    The passphrase opens a key that is encrypted; one that is not needs none. Raises OSError, TypeError (a passphrase is needed), ValueError (what
+    is there is no key or certificate, or the passphrase another), CertificateInvalid.
+    """
+    pem = key_file.read_bytes()
+    key = load_pem_private_key(pem, passphrase if b"ENCRYPTED" in pem else None)
     certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise CertificateInvalid(role="own", subject=certificate_file.name, reason="its key is neither RSA nor EC")

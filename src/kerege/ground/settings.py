@@ -47,6 +47,18 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("allowed_hosts", "text", "127.0.0.1,localhost", "Host names the hub answers to, comma separated."),
     Setting("secure_cookies", "flag", "no", "Send cookies over TLS only; yes wherever the hub is reached by https."),
     Setting(
+        "publish_every",
+        "integer",
+        "60",
+        "Seconds after which the hub signs and publishes the configuration again, 5 to 86400; 0: it never does by itself.",
+    ),
+    Setting(
+        "configuration_passphrase",
+        "secret",
+        None,
+        "Opens the keys the configuration is signed with, where they are encrypted; unset: they are not.",
+    ),
+    Setting(
         "proxy_tls_header",
         "text",
         "",
@@ -74,6 +86,17 @@ def get(name: str, environ: Mapping[str, str] | None = None) -> str:
     if setting.default is None:
         raise SettingMissing(name=setting.variable)
     return setting.default
+
+
+def integer(name: str, least: int, most: int, environ: Mapping[str, str] | None = None) -> int:
+    """The value of a whole number's setting: 0, or one from `least` to `most`. Raises SettingInvalid."""
+    raw = get(name, environ).strip()
+    value = int(raw) if raw.isascii() and raw.isdecimal() and len(raw) < 10 else -1
+    if value == 0 or least <= value <= most:
+        return value
+    default = next(s.default for s in SETTINGS if s.name == name)
+    expected = f"0 or a whole number from {least} to {most}"
+    raise SettingInvalid(name=f"KEREGE_{name.upper()}", expected=expected, default=default)
 
 
 def flag(name: str, environ: Mapping[str, str] | None = None) -> bool:

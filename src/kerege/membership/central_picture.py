@@ -26,7 +26,7 @@ from kerege.exchange.rules import Rules
 from kerege.membership.central import Entries, _certificate, entries
 from kerege.membership.errors import KeysMissing
 from kerege.membership.picture import Picture
-from kerege.membership.publish import DIRECTORY, Publisher, replace_file, sweep_generations
+from kerege.membership.publish import DIRECTORY, Publisher, put_in_place
 
 EXTERNAL: Final = "externalconf"
 _VALID_SECONDS: Final = 600
@@ -40,12 +40,17 @@ class SigningKeys:
     external: KeyPair
 
 
-def signing_keys(folder: Path) -> SigningKeys:
-    """The keys in `folder` (internal.key, internal.pem, external.key, external.pem). Raises KeysMissing."""
+def signing_keys(folder: Path, passphrase: bytes | None = None) -> SigningKeys:
+    """The keys in `folder` (internal.key, internal.pem, external.key, external.pem). Raises KeysMissing, CertificateInvalid."""
     try:
-        return SigningKeys(load_pair(folder, "internal"), load_pair(folder, "external"))
+        return SigningKeys(load_pair(folder, "internal", passphrase), load_pair(folder, "external", passphrase))
     except OSError as problem:
         raise KeysMissing(reason=f"{problem.filename}: {problem.strerror}") from None
+    except TypeError:
+        raise KeysMissing(reason=f"the keys in {folder} are encrypted, and no passphrase is set") from None
+    except ValueError:
+        told = "what is there is no key and certificate, or the passphrase is another"
+        raise KeysMissing(reason=f"{folder}: {told}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,7 @@ def central_publisher(
         private, own_rules = confwrite.build_private(found.private), rules_format.build(rules)
         expires, stamp = now + found.valid, confdir.generation(now)
         directories: dict[str, bytes] = {}
+        files: dict[str, bytes] = {}
         for version in sorted(versions):
             try:
                 shared = confwrite.build_shared(found.shared, version)
@@ -204,15 +210,12 @@ def central_publisher(
                 body, located = confdir.build_directory(
                     parts, picture.instance, expires, stamp, pair.key, pair.certificate, version
                 )
-                for location, content in located.items():
-                    replace_file(folder / location.lstrip("/"), content)
+                files |= {location.lstrip("/"): content for location, content in located.items()}
                 directories[name if newest else f"{name}.{version}"] = body
+        put_in_place(folder, files, directories)
         for stale in (*folder.glob(f"{DIRECTORY}.*"), *folder.glob(f"{EXTERNAL}.*")):
             if stale.name not in directories:
                 stale.unlink(missing_ok=True)
-        for name, body in directories.items():
-            replace_file(folder / name, body)
-        sweep_generations(folder)
 
     return publish
 

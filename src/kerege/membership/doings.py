@@ -298,8 +298,8 @@ def publish_configuration(
 ) -> Publication:
     """Have the picture of now signed and written to `folder`, and note version and digest.
 
-    An unchanged picture is signed again, because configurations expire, and enters the ledger only when it changed. A ledger that
-    signs its head does so once the publication stands in it.
+    An unchanged picture is signed again, because configurations expire; only a changed one is noted, here and in the ledger. A ledger that
+    signs its head does so once the publication stands in it. Whoever calls this sees to it that nobody else does (`renewal.alone`).
     Raises PublishFailed and notes nothing when the publisher fails; the nodes keep what they have.
     """
     require_utc(now)
@@ -313,9 +313,11 @@ def publish_configuration(
         raise PublishFailed(folder=folder, reason=fault.text) from fault
     except OSError as fault:
         raise PublishFailed(folder=folder, reason=fault.strerror or type(fault).__name__) from fault
+    if last is not None and not changed:
+        return last
     with transaction.atomic():
-        index = last.ledger_index if last else None
-        if ledger is not None and changed:
+        index = None
+        if ledger is not None:
             index = receipts.write(ledger, "configuration", {"version": version, "digest": current.digest()}, now).index
         publication = Publication.objects.create(
             version=version, digest=current.digest(), published_at=now, ledger_index=index

@@ -48,7 +48,7 @@ class PublishFailed(MembershipError):
 class PublishHeld(MembershipError):
     code = "membership.publish_held"
     message = "The hub does not publish by itself: {reason}."
-    hint = "See to it that the hub has the database it should have. When all is as meant, publish once: kerege network publish. The hub goes on from there."
+    hint = "See to it that the hub has the right database. When all is as meant, publish once: kerege network publish. The hub goes on from there."
 
 
 class PublishedElsewhere(MembershipError):

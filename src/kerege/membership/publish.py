@@ -8,9 +8,10 @@ the old publication or the new one, and files of the last publications stay for 
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -58,10 +59,40 @@ def check_plan(picture: Picture, plan: NetworkPlan) -> None:
 
 def write(published: Published, folder: Path) -> None:
     """Put a publication into `folder`, files first, directory last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in sorted(published.files.items()):
-        replace_file(folder / name, content)
-    replace_file(folder / DIRECTORY, published.directory)
+    put_in_place(folder, published.files, {DIRECTORY: published.directory})
+
+
+def put_in_place(folder: Path, files: Mapping[str, bytes], directories: Mapping[str, bytes]) -> None:
+    """The files on disk, then every directory beside its place, then all directories renamed into place.
+
+    What cannot be written whole leaves the publication before it as it was, and nothing of its own: a full disk is tried again and again.
+    """
+    new: list[Path] = []
+    beside: dict[str, Path] = {}
+    try:
+        for name, content in sorted(files.items()):
+            generation = (folder / name).parent
+            if generation != folder and not generation.exists():
+                generation.mkdir(parents=True)
+                new.append(generation)
+            replace_file(folder / name, content)
+        for generation in new:
+            _sync_folder(generation)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in directories.items():
+            beside[name] = _beside(folder / name, content)
+    except BaseException:
+        for path in beside.values():
+            path.unlink(missing_ok=True)
+        for generation in new:
+            shutil.rmtree(generation, ignore_errors=True)
+        raise
+    for name, path in beside.items():
+        path.replace(folder / name)
+    _sync_folder(folder)
+    for name in directories:  # what a publication that was killed left beside
+        for torn in folder.glob(f".{name}.*"):
+            torn.unlink(missing_ok=True)
     sweep_generations(folder)
 
 
@@ -74,8 +105,29 @@ def sweep_generations(folder: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file by rename, so that a reader sees the old one or the new one."""
+    """Write a file by rename, so that a reader sees the old one or the new one, after a power cut too."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _beside(path, content).replace(path)
+
+
+def _beside(path: Path, content: bytes) -> Path:
+    """`content` on disk under a hidden name beside `path`; nothing is left of it when it cannot be written."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    aside.write_bytes(content)
-    aside.replace(path)
+    try:
+        with aside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    return aside
+
+
+def _sync_folder(folder: Path) -> None:
+    """The names in `folder` on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -21,12 +21,15 @@ from kerege.membership.publish import DIRECTORY, replace_file
 _VALID: Final = timedelta(days=3650)
 
 
-def make_keys(folder: Path, instance: str, now: datetime) -> bool:
-    """internal and external key pairs in `folder`, RSA as every configuration client reads it; False when both are there."""
+def make_keys(folder: Path, instance: str, now: datetime, passphrase: bytes | None = None) -> bool:
+    """internal and external key pairs in `folder`, RSA as every configuration client reads it; False when both are there.
+
+    With a passphrase the keys it makes are encrypted; those that are there stay as they are.
+    """
     made = False
     for name in ("internal", "external"):
         if not (folder / f"{name}.pem").exists():
-            save_pair(_pair(f"{instance} configuration, {name}", now), folder, name)
+            save_pair(_pair(f"{instance} configuration, {name}", now), folder, name, passphrase)
             made = True
     return made
 
@@ -47,9 +50,9 @@ def _pair(common_name: str, now: datetime) -> KeyPair:
     return KeyPair(key, builder.sign(key, hashes.SHA512()))
 
 
-def anchors(folder: Path, instance: str, url: str, now: datetime) -> list[Path]:
+def anchors(folder: Path, instance: str, url: str, now: datetime, passphrase: bytes | None = None) -> list[Path]:
     """Write both anchors beside the keys: internal-anchor.xml for the own servers, external-anchor.xml for partners."""
-    pairs, written = signing_keys(folder), []
+    pairs, written = signing_keys(folder, passphrase), []
     for name, path, pair in (("internal", DIRECTORY, pairs.internal), ("external", EXTERNAL, pairs.external)):
         file = folder / f"{name}-anchor.xml"
         replace_file(file, anchor(instance, f"{url.rstrip('/')}/{path}", [pair.certificate], now))

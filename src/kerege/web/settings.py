@@ -110,4 +110,5 @@ LOGGING = {
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"kerege.web.publisher": {"level": "INFO"}},  # what was published when, and until when it holds
 }

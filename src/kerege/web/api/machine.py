@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -17,21 +17,38 @@ from django.http import (
 )
 
 import kerege
+from kerege.ground import clock
+from kerege.ground.errors import KeregeError
 from kerege.ledger import newest_head, verifier_key
-from kerege.web import assets, trusted
+from kerege.web import assets, publisher, trusted
 from kerege.web import summary as run_summary
 
 _YEAR: Final = 31_536_000
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """200 when the hub answers and its database does; 503 otherwise. For `kerege up`, load balancers and tests."""
+    """200 when the hub answers and its database does; 503 otherwise. For `kerege up`, load balancers and tests.
+
+    How the configuration is stands in it and changes nothing of the status: a hub taken out for it could not serve the one that still holds.
+    """
+    said = {"version": kerege.__version__, "configuration": _configuration_told()}
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError:
-        return JsonResponse({"status": "no database", "version": kerege.__version__}, status=503)
-    return JsonResponse({"status": "ok", "version": kerege.__version__})
+        return JsonResponse({"status": "no database"} | said, status=503)
+    return JsonResponse({"status": "ok"} | said)
+
+
+def _configuration_told() -> dict[str, Any] | None:
+    """As `publisher.told`, without what is for the operator alone: texts of failures name folders."""
+    try:
+        told = publisher.told(Path(settings.HOME), clock.now())
+    except (KeregeError, OSError) as problem:
+        return {"status": "unknown", "failed": {"code": getattr(problem, "code", type(problem).__name__)}}
+    if told is not None and told["failed"] is not None:
+        told["failed"] = {name: value for name, value in told["failed"].items() if name != "text"}
+    return told
 
 
 def summary(request: HttpRequest) -> HttpResponse:
