@@ -2,60 +2,26 @@
 
 import base64
 import hashlib
-import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from web_management import EDU, EMIS, PROVIDER, SERVER, Answers, answering, fault, node_to_be_registered, post
 
 from kerege.exchange import certs, confdir, faults, globalconf, management, management_wire
-from kerege.exchange.ids import ClientId, MemberId, ServerId, SubsystemId
+from kerege.exchange.ids import ClientId
 from kerege.exchange.management import Kind, ManagementRequest
-from kerege.exchange.pki import TestAuthority
 from kerege.ground import clock
 from kerege.ledger import open_signing
 from kerege.membership import central, central_picture, doings, requests, signing
 from kerege.membership.models import ManagementRequestRow
 from kerege.node import registration, submitting
-from kerege.node.config import load
 from kerege.node.errors import RegistrationUnreachable
-from kerege.node.keys import load_keys
-from kerege.node.network import NetworkPlan, PlannedMember, PlannedServer, lay_out
-
-EDU = MemberId("KG", "GOV", "70000003")
-SERVER = ServerId("KG", "GOV", "70000003", "node-edu")
-EMIS = SubsystemId("KG", "GOV", "70000003", "emis")
-PROVIDER = ClientId("KG", "GOV", "70000000", "management")
-PLAN = NetworkPlan(
-    "KG",
-    "http://127.0.0.1:1/internalconf",
-    (PlannedMember(EDU, "Education", ("emis",)),),
-    (PlannedServer(SERVER, (EMIS,), (), 1, 2, 3),),
-)
 
 
 @pytest.fixture
 def ask(home, db):
-    """The central register with an authority and the member, and a way to make a node's own requests, anew every time."""
-    now = clock.now()
-    laid = lay_out(home / "network", PLAN, now)
-    authority = TestAuthority.load(laid.authority)
-    ca = certs.der(authority.ca.certificate)
-    body = {"certificate": base64.b64encode(ca).decode(), "profile": authority.approved("http://x").profile, "ocsp": []}
-    with open_signing(home) as ledger:
-        for kind, name, entry in (
-            ("ca", "TEST", body),
-            ("class", "GOV", {"description": "Government"}),
-            ("member", str(EDU), {"name_ky": "Билим", "name_ru": "Образование", "name_en": "Education"}),
-        ):
-            central.put(kind, name, entry, ledger=ledger, now=now, by="operator")
-    config = load(laid.nodes["node-edu"].config)
-    keys = load_keys(config)
-    answers = {
-        certs.der_sha256(signer.certificate): authority.ocsp_response(signer.certificate, now)
-        for signer in keys.signers.values()
-    }
-    papers = submitting.Papers(config, keys, answers, PROVIDER)
+    """A way to make the requests of a node that registers itself, anew every time."""
+    papers, _ = node_to_be_registered(home)
     return lambda: list(registration.requests_of(papers, "node.edu.kg"))
 
 
@@ -64,22 +30,9 @@ def asked(ask):
     return ask()
 
 
-def post(visitor, asked):
-    kind, made = management_wire.join(asked.submission)
-    return visitor.generic("POST", asked.path, made, kind)
-
-
-def fault(response):
-    assert response.status_code == 200
-    assert response.headers["Content-Type"].startswith("text/xml")
-    found = faults.from_soap(response.content)
-    assert found is not None, response.content
-    return found
-
-
 def test_a_node_is_registered_by_its_own_requests_once_an_operator_approves(visitor, ask, asked, home):
-    assert [one.request.kind for one in asked] == [Kind.AUTH_CERT_REG, Kind.CLIENT_REG]
-    first, second = asked
+    assert [one.request.kind for one in asked] == [Kind.AUTH_CERT_REG, Kind.CLIENT_REG, Kind.CLIENT_REG]
+    first, second, _ = asked
     number = management.parse_reply(post(visitor, first).content)
     assert "is not registered" in fault(post(visitor, second)).message
     now = clock.now()
@@ -217,32 +170,16 @@ def test_an_expired_proof_is_refused(visitor, asked, monkeypatch):
     assert "too old" in fault(post(visitor, asked[0])).message
 
 
-class _Answers(BaseHTTPRequestHandler):
-    answer = (200, b"")
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(self.answer[0])
-        self.end_headers()
-        self.wfile.write(self.answer[1])
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def central_services():
-    server = HTTPServer(("127.0.0.1", 0), _Answers)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    with answering() as url:
+        yield url
 
 
 def test_asking_again_for_what_waits_or_is_registered_is_no_failure(visitor, ask, home, central_services):
     def send(which):
         one = ask()[which]
-        _Answers.answer = (200, post(visitor, one).content)
+        Answers.answer = (200, post(visitor, one).content)
         return submitting.send(central_services, one)
 
     outcome = send(1)
@@ -278,7 +215,7 @@ def test_a_certificate_of_another_server_is_not_told_as_registered_already(visit
 
 
 def test_a_fault_that_comes_with_a_status_of_500_is_read(asked, central_services):
-    _Answers.answer = (500, faults.to_soap(faults.Fault("Server.Busy", "Come back later", "ref-1")))
+    Answers.answer = (500, faults.to_soap(faults.Fault("Server.Busy", "Come back later", "ref-1")))
     outcome = submitting.send(central_services, asked[0])
     assert "(Server.Busy): Come back later" in outcome.refused
     assert "ref-1" in outcome.refused
@@ -287,11 +224,11 @@ def test_a_fault_that_comes_with_a_status_of_500_is_read(asked, central_services
 def test_the_node_tells_what_the_central_services_answered(asked, central_services):
     reply = management.build_reply(asked[0].submission.soap, 12)
     for answer, number, words in (((200, reply), 12, ""), ((200, b"<html/>"), None, "refused")):
-        _Answers.answer = answer
+        Answers.answer = answer
         outcome = submitting.send(central_services, asked[0])
         assert outcome.number == number
         assert words in outcome.refused
-    _Answers.answer = (503, b"")
+    Answers.answer = (503, b"")
     with pytest.raises(RegistrationUnreachable, match="503"):
         submitting.send(central_services, asked[0])
     with pytest.raises(RegistrationUnreachable, match="not http"):

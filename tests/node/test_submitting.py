@@ -1,0 +1,205 @@
+"""How a management request leaves a node: by which door, and what is told of the answer."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from box import free_ports
+from kerege.exchange import faults, management, management_wire
+from kerege.exchange.faults import Fault
+from kerege.exchange.ids import ClientId, MemberId, ServerId
+from kerege.exchange.management import Kind, ManagementRequest, Submission
+from kerege.exchange.pki import save_pair
+from kerege.node import connections, submitting
+from kerege.node.config import load
+from kerege.node.config_types import Address, ClientSettings, NodeConfig
+from kerege.node.errors import RegistrationUnreachable, RequestNotMade
+from kerege.node.network import NetworkPlan, PlannedMember, PlannedServer, lay_out
+from kerege.node.submitting import MANAGE_PATH, Asked
+
+EDU = MemberId("KG", "GOV", "70000003")
+OWNER = ClientId.parse(str(EDU))
+SERVER = ServerId.parse(f"{EDU}/node-edu")
+EMIS = ClientId.parse(f"{EDU}/emis")
+PROVIDER = ClientId.parse("KG/GOV/70000000/management")
+PLAN = NetworkPlan(
+    "KG",
+    "http://127.0.0.1:1/internalconf",
+    (PlannedMember(EDU, "Education", ()),),
+    (PlannedServer(SERVER, (), (), 1, 2, 3),),
+)
+
+
+class Door(HTTPServer):
+    """What listens for clients: notes each body with its type, and answers as told."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        door = self
+        self.seen: list[tuple[str, bytes]] = []
+        self.answer: tuple[int, bytes] = (200, b"")
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                door.seen.append((self.headers["Content-Type"], body))
+                self.send_response(door.answer[0])
+                self.end_headers()
+                self.wfile.write(door.answer[1])
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.address = Address("127.0.0.1", self.server_address[1])
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+
+Doors = Callable[..., Door]
+
+
+@pytest.fixture
+def door() -> Iterator[Doors]:
+    made: list[Door] = []
+
+    def opened(context: ssl.SSLContext | None = None) -> Door:
+        made.append(Door(context))
+        return made[-1]
+
+    yield opened
+    for one in made:
+        one.shutdown()
+        one.server_close()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> NodeConfig:
+    laid = lay_out(tmp_path, PLAN, datetime.now(UTC))
+    return replace(load(laid.nodes["node-edu"].config), members={EDU: ClientSettings()})
+
+
+def asked(kind: Kind = Kind.CLIENT_DELETION) -> Asked:
+    client = EMIS if kind in management.OF_CLIENT else None
+    request = ManagementRequest(kind, SERVER, client)
+    return Asked(request, MANAGE_PATH, Submission(management.build(request, OWNER, PROVIDER)))
+
+
+def fault(code: str, detail: str = "") -> tuple[int, bytes]:
+    return 200, faults.to_soap(Fault(code, "It is not to be", detail))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def test_through_the_node_a_request_is_posted_to_its_own_client_listener(config: NodeConfig, door: Doors) -> None:
+    listener, one = door(), asked()
+    listener.answer = (200, management.build_reply(one.submission.soap, 12))
+    outcome = submitting.send_through(replace(config, clients_address=listener.address), one, now())
+    assert (outcome.number, outcome.good) == (12, True)
+    assert outcome.told == "clientDeletion KG/GOV/70000003/emis: request 12 received"
+    ((kind, body),) = listener.seen
+    assert management_wire.split(kind, body) == one.submission
+
+
+def test_who_listens_everywhere_is_called_on_this_machine(config: NodeConfig, door: Doors) -> None:
+    listener, one = door(), asked()
+    listener.answer = (200, management.build_reply(one.submission.soap, 3))
+    everywhere = replace(config, clients_address=Address("0.0.0.0", listener.address.port))
+    assert submitting.send_through(everywhere, one, now()).number == 3
+    six = replace(config, clients_address=Address("::1", free_ports(1)[0]))
+    with pytest.raises(RegistrationUnreachable, match=r"http://\[::1\]:"):
+        submitting.send_through(six, one, now())
+
+
+def test_an_owner_that_comes_over_https_believes_the_nodes_own_certificate_and_no_other(
+    config: NodeConfig, door: Doors, tmp_path: Path
+) -> None:
+    config = replace(config, members={EDU: ClientSettings("https")})
+    with pytest.raises(RequestNotMade, match="give --url"):  # no such listener
+        submitting.send_through(config, asked(), now())
+    one = asked()
+    for name, pair, believed in (
+        ("own", connections.internal_pair(config, now()), True),
+        ("strange", connections.self_signed("node-edu", ["127.0.0.1"], now()), False),
+    ):
+        save_pair(pair, tmp_path, name)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+        listener = door(context)
+        listener.answer = (200, management.build_reply(one.submission.soap, 5))
+        there = replace(config, clients_tls_address=listener.address)
+        if believed:
+            assert submitting.send_through(there, one, now()).number == 5
+        else:
+            with pytest.raises(RegistrationUnreachable, match="certificate verify failed"):
+                submitting.send_through(there, one, now())
+            assert listener.seen == []
+
+
+def test_an_owner_that_is_no_client_or_must_show_a_certificate_is_told_what_to_do(config: NodeConfig) -> None:
+    with pytest.raises(RequestNotMade, match="KG/GOV/70000003 is not among clients"):
+        submitting.send_through(replace(config, members={}), asked(), now())
+    with pytest.raises(RequestNotMade, match="is https-certificate"):
+        submitting.send_through(replace(config, members={EDU: ClientSettings("https-certificate")}), asked(), now())
+
+
+def test_a_node_that_does_not_run_is_told_as_that(config: NodeConfig) -> None:
+    silent = replace(config, clients_address=Address("127.0.0.1", free_ports(1)[0]))
+    with pytest.raises(RegistrationUnreachable, match="it must be running at"):
+        submitting.send_through(silent, asked(), now())
+
+
+@pytest.mark.parametrize(
+    "code", ["client.bad_request", "server.clientproxy.unknown_member", "Server.ServerProxy.AccessDenied"]
+)
+def test_what_a_server_on_the_way_refused_is_not_told_as_the_central_services_word(
+    config: NodeConfig, door: Doors, code: str
+) -> None:
+    listener = door()
+    listener.answer = fault(code, "ask the office")
+    outcome = submitting.send_through(replace(config, clients_address=listener.address), asked(), now())
+    assert not outcome.good
+    assert (
+        outcome.refused
+        == f"It was not carried to the central services ({code}): It is not to be. They add: ask the office"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "told"),
+    [
+        ("server.managementservice.management_request_already_so", Kind.MAINTENANCE_DISABLE, "so already"),
+        ("management_request_client_already_owner", Kind.OWNER_CHANGE, "so already"),
+        ("management_request_server_client_not_found", Kind.CLIENT_DELETION, "so already"),
+        ("server.managementservice.management_request_exists", Kind.CLIENT_DISABLE, "asked for already"),
+        ("management_request_server_client_not_found", Kind.CLIENT_DISABLE, ""),
+        ("server.managementservice.invalid_request", Kind.CLIENT_DISABLE, ""),
+    ],
+)
+def test_what_is_so_or_waits_already_is_no_failure_by_either_way(
+    config: NodeConfig, door: Doors, code: str, kind: Kind, told: str
+) -> None:
+    listener, one = door(), asked(Kind.CLIENT_DISABLE)
+    one = replace(one, request=replace(one.request, kind=kind))
+    listener.answer = fault(code)
+    there = replace(config, clients_address=listener.address)
+    for outcome in (
+        submitting.send_through(there, one, now()),
+        submitting.send(f"http://{listener.address}", one),
+    ):
+        assert outcome.number is None
+        assert outcome.good == bool(told)
+        assert outcome.already.startswith(told)
+        assert bool(outcome.already) == bool(told)
+        assert ("It is not to be" in outcome.refused) != bool(told)
+        assert outcome.told.startswith(f"{kind} KG/GOV/70000003/emis: ")
