@@ -261,3 +261,22 @@ def _only_certificate() -> str:
 
 def _broken(*_: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_who_owns_a_server_is_in_the_group_that_management_services_are_open_to(ledger):
+    assert central_picture.parameters("KG").shared.groups == ()
+    names = {"name_ky": "a", "name_ru": "a", "name_en": "a"}
+    for kind, name, body in (
+        *(("member", f"KG/GOV/{code}", names) for code in "123"),
+        *(("server", f"KG/GOV/{code}/node", {"address": "x"}) for code in "12"),
+    ):
+        central.put(kind, name, body, ledger=ledger, now=NOW, by="operator")
+    (group,) = central_picture.parameters("KG").shared.groups
+    assert (group.code, {str(one) for one in group.members}) == ("security-server-owners", {"KG/GOV/1", "KG/GOV/2"})
+    central.put(
+        "group", group.code, {"description": "Mine", "members": ["KG/GOV/3"]}, ledger=ledger, now=NOW, by="operator"
+    )
+    central.put("group", "schools", {"members": []}, ledger=ledger, now=NOW, by="operator")
+    schools, group = central_picture.parameters("KG").shared.groups
+    assert (schools.code, schools.members) == ("schools", frozenset())
+    assert (group.description, {str(one)[-1] for one in group.members}) == ("Mine", {"1", "2", "3"})

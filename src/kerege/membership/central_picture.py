@@ -30,6 +30,7 @@ from kerege.membership.publish import DIRECTORY, Publisher, put_in_place
 
 EXTERNAL: Final = "externalconf"
 _VALID_SECONDS: Final = 600
+OWNERS: Final = "security-server-owners"  # the group that may call the management services
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,7 @@ def parameters(instance: str, keys: Sequence[SigningKeys] = ()) -> Parameters:
         authorities=tuple(_approved(name, body) for name, body in _of(held, "ca")),
         members=_members(instance, held),
         servers=tuple(_server(name, body, held) for name, body in _of(held, "server")),
-        groups=tuple(
-            globalconf.GlobalGroup(name, body["description"], frozenset(map(ClientId.parse, body["members"])))
-            for name, body in _of(held, "group")
-        ),
+        groups=_groups(held),
         timestamping=tuple(
             globalconf.TimestampAuthority(
                 name, body["url"], _certificate(body["certificate"]), body.get("cost", "UNDEFINED")
@@ -112,6 +110,22 @@ def parameters(instance: str, keys: Sequence[SigningKeys] = ()) -> Parameters:
 
 def _of(held: Entries, kind: str) -> list[tuple[str, dict[str, Any]]]:
     return sorted((name, body) for (of, name), body in held.items() if of == kind)
+
+
+def _groups(held: Entries) -> tuple[globalconf.GlobalGroup, ...]:
+    """The register's groups, and the one of all servers' owners, which X-Road's central server keeps of itself under that code."""
+    owners = frozenset(ClientId.parse(str(ServerId.parse(name).owner)) for name, _ in _of(held, "server"))
+    found = dict(_of(held, "group"))
+    if owners:
+        found.setdefault(OWNERS, {"description": "Owners of servers", "members": []})
+    return tuple(
+        globalconf.GlobalGroup(
+            name,
+            body["description"],
+            frozenset(map(ClientId.parse, body["members"])) | (owners if name == OWNERS else frozenset()),
+        )
+        for name, body in sorted(found.items())
+    )
 
 
 def _responders(listed: Sequence[dict[str, Any]]) -> tuple[OcspResponder, ...]:
