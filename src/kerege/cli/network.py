@@ -47,7 +47,9 @@ def apply(file: Path, by: str) -> None:
         count = declared.apply(found, ledger=ledger, now=clock.now(), by=by)
     for step in found.steps:
         click.echo(str(step))
-    click.echo(f"{count} changes in instance {found.instance}. Publish them with: kerege network publish")
+    click.echo(
+        f"{count} changes in instance {found.instance}. A running hub publishes them; or now: kerege network publish"
+    )
 
 
 @network.command(name="set")

@@ -1,6 +1,6 @@
 """`kerege network grant`, `revoke`, `rights`, `bind`: who may call which data service by the signed configuration, and who needs a permit besides.
 
-A right is a doing of `membership`: it names who decided, stands in the ledger, and reaches the nodes with the next `kerege network publish`.
+A right is a doing of `membership`: it names who decided, stands in the ledger, and reaches the nodes with the next publication.
 A provider's own node may give rights besides, in its file; those are not seen here.
 """
 
@@ -15,7 +15,9 @@ from kerege.cli.membership import BY, opened_ledger
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
-_PUBLISH = "The nodes obey it from the next publication on: kerege network publish"
+_PUBLISH = (
+    "The nodes obey it from the next publication on: a running hub's within seconds, or now by kerege network publish"
+)
 
 
 class Until(click.ParamType[datetime]):

@@ -144,7 +144,7 @@ class ConfigurationExpired(ExchangeError):
     def next_step(self) -> str:
         if not self.served:
             return super().next_step
-        return "The source answers: its operator publishes anew (kerege network publish), and regularly, before each publication ends."
+        return "The source answers: its operator publishes anew (kerege network publish) and sees why its hub does not do so by itself (/health)."
 
 
 class ConfigurationMissing(ExchangeError):

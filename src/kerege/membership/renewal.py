@@ -94,9 +94,8 @@ def why_now(now: datetime, stands: Standing | None, every: timedelta, register: 
     if register.version is None or (stands.version or 0) > register.version + 1:
         noted = "no version" if register.version is None else f"version {register.version}"
         raise PublishHeld(reason=f"version {stands.version} stands, and this database notes {noted} as the last")
-    if (
-        not stands.published <= now < stands.renew_at(every)
-    ):  # before it: the clock was put back, and what it says now is true
+    put_back = now < stands.published  # the clock was; what it says now is true
+    if put_back or now >= stands.renew_at(every):
         return "renewal"
     changed = register.changed or (stands.version is not None and stands.version != register.version)
     return "change" if changed and now - stands.published >= GAP else None

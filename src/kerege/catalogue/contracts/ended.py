@@ -1,6 +1,6 @@
 """Versions whose term is over end by themselves: the clock retires them, before the nodes get their next configuration.
 
-Whoever publishes the configuration asks here first (`kerege network publish`, which is repeated well before a configuration expires, and the demo),
+Whoever publishes the configuration asks here first (`web.publisher` for the hub by itself and `kerege network publish`, and the demo),
 so that no node is ever given a version that has ended. A version that was superseded has no term left and ends so as well.
 """
 

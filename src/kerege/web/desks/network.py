@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from kerege.ground import clock
 from kerege.membership import queries
+from kerege.membership.renewal import Standing, standing
 from kerege.web import labels, summary
 from kerege.web.errors import SummaryInvalid
+from kerege.web.publisher import served_folder
 from kerege.web.summary import NodeTraffic
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    view = queries.network_view(clock.now())
+    now = clock.now()
+    view = queries.network_view(now)
     picture = view.picture
     known = labels.organisations()
     traffic = _traffic()
@@ -70,6 +75,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     ]
     context = {
         "view": view,
+        "now": now,
+        "stands": _stands(),
         "members": members,
         "nodes": nodes,
         "counted": any(node["traffic"] for node in nodes),
@@ -78,6 +85,14 @@ def overview(request: HttpRequest) -> HttpResponse:
         "permits": permits,
     }
     return render(request, "desks/network.html", context)
+
+
+def _stands() -> Standing | None:
+    """What the hub serves now; the register's own row is of the moment when this version was first published."""
+    try:
+        return standing(served_folder(Path(settings.HOME)))
+    except OSError:
+        return None
 
 
 def _traffic() -> Mapping[str, NodeTraffic]:
