@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -9,10 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
-from box import free_ports
+from box import Box, free_ports
+from kerege.cli import main
 from kerege.exchange import faults, management, management_wire
 from kerege.exchange.faults import Fault
 from kerege.exchange.ids import ClientId, MemberId, ServerId
@@ -99,6 +103,27 @@ def fault(code: str, detail: str = "") -> tuple[int, bytes]:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def test_where_nobody_offers_management_services_nothing_is_made(shared_box: Box, tmp_path: Path) -> None:
+    config = replace(load(shared_box.laid.nodes["node-edu"].config), state=tmp_path)
+    with pytest.raises(RequestNotMade, match="names no management services"):
+        asyncio.run(submitting.gather(config, now))
+    file = str(shared_box.laid.nodes["node-edu"].config)
+    done = CliRunner().invoke(main, ["node", "--config", file, "request", "MAINTENANCEMODEDISABLE"])  # in any spelling
+    assert (done.exit_code, "node.request_not_made" in done.output) == (2, True)
+
+
+def test_the_configuration_names_the_certificate_that_https_to_the_central_services_shows() -> None:
+    """Only where TLS is spoken, and only where it names one."""
+    pair = connections.self_signed("cs", ["cs.example"], now())
+    named = SimpleNamespace(private=SimpleNamespace(auth_cert_registration_certificate=pair.certificate))
+    for url, picture, found in (
+        ("https://cs.example", named, pair.certificate),
+        ("http://cs.example", named, None),
+        ("https://cs.example", SimpleNamespace(private=None), None),
+    ):
+        assert submitting.pinned_for(url, picture) == found  # type: ignore[arg-type]
 
 
 def test_through_the_node_a_request_is_posted_to_its_own_client_listener(config: NodeConfig, door: Doors) -> None:
