@@ -145,7 +145,7 @@ def test_what_xml_cannot_hold_does_not_break_a_fault() -> None:
 
 
 def test_every_suffix_of_the_table_is_one_x_road_knows() -> None:
-    """The names of xroad.md 2.2, those of X-Road's error codes that it leaves out, and three the central services add."""
+    """The names of xroad.md 2.2, those of X-Road's error codes that it leaves out, and four the central services add."""
     known = """
         invalid_request bad_request not_found http_error network_error unknown_host io_error internal_error
         database_error invalid_http_method invalid_content_type invalid_soap_action invalid_message
@@ -161,6 +161,6 @@ def test_every_suffix_of_the_table_is_one_x_road_knows() -> None:
         cannot_create_cert_path logging_failed timestamping_failed global_conf_outdated malformed_global_conf
         malformed_server_conf token_not_active token_not_initialized key_not_found cert_not_found
         hsm_non_operational management_request_already_registered management_request_exists
-        management_request_server_not_found invalid_xml
+        management_request_server_not_found management_request_already_so invalid_xml
     """
     assert set(faults.SUFFIX_OF.values()) | set(faults._FINER.values()) <= set(known.split())
