@@ -62,6 +62,7 @@ LONGEST = (
     "web/test_stewards_day.py",
     "web/test_journey.py",
     "outside/test_contract_oracles.py",
+    "box/test_management_over_the_network.py",
     "test_tutorial_data_first.py",
     "services/test_admission_on_a_small_world.py",
     "box/test_central_services.py",
