@@ -69,7 +69,7 @@ def registered(office: Path, ledger: Ledger) -> Path:
 @pytest.fixture
 def one(registered: Path) -> Publisher:
     """A publisher that has published once, at NOW."""
-    made = Publisher(registered, MINUTE, chance=lambda: 0.0)
+    made = Publisher(registered, MINUTE, chance=lambda: 0.0, worked=lambda: 0.0)
     assert made.step(NOW) == LOOK
     assert made.failure is None
     return made
@@ -98,7 +98,7 @@ def failed(one: Publisher) -> publisher.Failure:
 def test_the_first_publication_is_signed_with_the_homes_keys_once_there_is_a_member(
     office: Path, ledger: Ledger
 ) -> None:
-    one = Publisher(office, MINUTE, chance=lambda: 0.0)
+    one = Publisher(office, MINUTE, chance=lambda: 0.0, worked=lambda: 0.0)
     assert one.step(NOW) == LOOK
     assert not publisher.served_folder(office).exists()
     rename(ledger, "c", at(1))
@@ -143,6 +143,15 @@ def test_a_configuration_that_holds_for_less_is_signed_again_sooner(one: Publish
     assert stands(one.home).published == at(10)
     one.step(at(20))
     assert stands(one.home).published == at(20)
+
+
+def test_a_register_that_takes_long_to_read_is_read_less_often_and_never_too_late(registered: Path) -> None:
+    work = iter((0, 1.5, 10, 11.5, 20, 21.5))
+    one = Publisher(registered, MINUTE, chance=lambda: 0.0, worked=lambda: next(work))
+    assert one.step(NOW) == 30  # a second and a half of work
+    assert one.step(at(45)) == 15  # then it is due
+    assert one.step(at(60)) == 30
+    assert stands(registered).published == at(60)
 
 
 def test_a_home_without_the_configurations_keys_is_left_alone(home: Path) -> None:
@@ -274,7 +283,7 @@ def test_an_emptied_database_is_not_published_until_a_person_says_so(one: Publis
 
 
 def test_where_another_has_published_nothing_is_due_and_its_failure_is_over(one: Publisher, ledger: Ledger) -> None:
-    other = Publisher(one.home, MINUTE, chance=lambda: 0.0)
+    other = Publisher(one.home, MINUTE, chance=lambda: 0.0, worked=lambda: 0.0)
     publisher.keys_folder(one.home).rename(one.home / "away")
     other.step(at(60))
     assert failed(other).tries == 1
@@ -293,7 +302,7 @@ def test_while_another_publishes_it_looks_again_later_and_that_is_no_failure(one
 
 def test_without_an_anchor_the_first_publication_is_a_persons(registered: Path, ledger: Ledger) -> None:
     (publisher.keys_folder(registered) / "internal-anchor.xml").unlink()
-    one = Publisher(registered, MINUTE, chance=lambda: 0.0)
+    one = Publisher(registered, MINUTE, chance=lambda: 0.0, worked=lambda: 0.0)
     one.step(NOW)
     assert failed(one).code == "membership.publish_held"
     told = publisher.told(registered, at(1))
@@ -312,7 +321,10 @@ def test_encrypted_keys_are_opened_from_the_environment_or_a_file_and_nobody_is_
     signing.make_keys(folder, "KG", NOW, b"open sesame")
     signing.anchors(folder, "KG", "http://cs.kg", NOW, b"open sesame")
     assert b"ENCRYPTED" in (folder / "internal.key").read_bytes()
-    one, variable = Publisher(registered, MINUTE, chance=lambda: 0.0), "KEREGE_CONFIGURATION_PASSPHRASE"
+    one, variable = (
+        Publisher(registered, MINUTE, chance=lambda: 0.0, worked=lambda: 0.0),
+        "KEREGE_CONFIGURATION_PASSPHRASE",
+    )
     one.step(NOW)
     assert "encrypted, and no passphrase is set" in failed(one).text
     monkeypatch.setenv(variable, "another")

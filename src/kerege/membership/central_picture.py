@@ -77,7 +77,7 @@ def parameters(instance: str, keys: Sequence[SigningKeys] = ()) -> Parameters:
         instance=instance,
         authorities=tuple(_approved(name, body) for name, body in _of(held, "ca")),
         members=_members(instance, held),
-        servers=tuple(_server(name, body, held) for name, body in _of(held, "server")),
+        servers=_servers(held),
         groups=_groups(held),
         timestamping=tuple(
             globalconf.TimestampAuthority(
@@ -168,25 +168,24 @@ def _members(instance: str, held: Entries) -> tuple[globalconf.Member, ...]:
     )
 
 
-def _server(name: str, body: dict[str, Any], held: Entries) -> globalconf.SecurityServer:
-    hashes = [
-        digest
-        for _, certificate in _of(held, "certificate")
-        if certificate["server"] == name
-        for digest in certs.auth_hashes(_certificate(certificate["der"]))
-    ]
-    clients = [
-        client
-        for pair, hosted in _of(held, "client")
-        for server, _, client in (pair.partition(" "),)
-        if server == name and hosted["enabled"]
-    ]
-    return globalconf.SecurityServer(
-        ServerId.parse(name),
-        _host(body["address"]) or None,
-        frozenset(hashes),
-        tuple(map(ClientId.parse, clients)),
-        body["maintenance"],
+def _servers(held: Entries) -> tuple[globalconf.SecurityServer, ...]:
+    hashes: dict[str, list[str]] = {}
+    for _, certificate in _of(held, "certificate"):
+        hashes.setdefault(certificate["server"], []).extend(certs.auth_hashes(_certificate(certificate["der"])))
+    clients: dict[str, list[ClientId]] = {}
+    for pair, hosted in _of(held, "client"):
+        server, _, client = pair.partition(" ")
+        if hosted["enabled"]:
+            clients.setdefault(server, []).append(ClientId.parse(client))
+    return tuple(
+        globalconf.SecurityServer(
+            ServerId.parse(name),
+            _host(body["address"]) or None,
+            frozenset(hashes.get(name, ())),
+            tuple(clients.get(name, ())),
+            body["maintenance"],
+        )
+        for name, body in _of(held, "server")
     )
 
 

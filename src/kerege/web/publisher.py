@@ -14,6 +14,7 @@ import json
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -40,6 +41,7 @@ from kerege.membership.publish import replace_file
 from kerege.membership.renewal import Register, Standing
 
 LOOK: Final = 5.0  # seconds between two looks
+_SHARE: Final = 20  # looks take a twentieth of a processor at the most: pages want it too
 _LATE: Final = timedelta(seconds=30)  # behind its time by so much, nobody is doing it
 _LOG: Final = logging.getLogger(__name__)
 
@@ -103,10 +105,20 @@ class Failure:
 
 
 class Publisher:
-    """Looks and publishes for one home folder. `chance` gives numbers from 0 to 1 that keep many hubs out of step."""
+    """Looks and publishes for one home folder.
 
-    def __init__(self, home: Path, every: timedelta, chance: Callable[[], float] = random.random) -> None:
-        self.home, self.every, self._chance = home, every, chance
+    chance   gives numbers from 0 to 1 that keep many hubs out of step
+    worked   processor seconds of this thread until now: a register that takes long to read is read less often
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        every: timedelta,
+        chance: Callable[[], float] = random.random,
+        worked: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self.home, self.every, self._chance, self._worked = home, every, chance, worked
         self.failure: Failure | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -125,14 +137,19 @@ class Publisher:
     def _run(self) -> None:
         wait = 0.0
         while not self._stop.wait(wait):
-            wait = self.step(clock.now())
-            with contextlib.suppress(
-                Exception
-            ):  # a connection that is broken cannot even be closed; the next look opens one anew
+            wait = self.turn(clock.now())
+
+    def turn(self, now: datetime) -> float:
+        """One look as the thread takes it: with connections of its own, which are given back. One that broke is none the next time."""
+        try:
+            return self.step(now)
+        finally:
+            with contextlib.suppress(Exception):  # what is broken cannot even be closed
                 connections.close_all()
 
     def step(self, now: datetime) -> float:
         """One look at `now`; the seconds until the next. Nothing that goes wrong leaves it."""
+        begun = self._worked()
         try:
             if not _kept(self.home):
                 return LOOK
@@ -142,11 +159,13 @@ class Publisher:
             return LOOK * (1 - self._chance() / 5)
         except Exception as problem:  # noqa: BLE001 - whatever it is, the next look is tried
             return self._failed(problem, now)
-        wait = LOOK if due is None else min(LOOK, max((due - now).total_seconds(), 0.0))
+        wait = max(LOOK, (self._worked() - begun) * _SHARE)
+        if due is not None:
+            wait = min(wait, max((due - now).total_seconds(), 0.0))
         return max(wait * (1 - self._chance() / 5), 0.1)
 
     def _look(self, now: datetime) -> datetime | None:
-        """Publish when it is due; when it is to be renewed next."""
+        """Publish when it is due; when it is to be renewed next, None where nothing stands."""
         stands = renewal.standing(served_folder(self.home))
         if self.failure is not None and stands is not None and stands.published > self.failure.last:
             self.failure = None  # somebody else has published since
@@ -160,10 +179,9 @@ class Publisher:
             done, ended = publish(self.home, instance, now, ledger)
         for version in ended:
             _LOG.info("contract %s ended: its term is over", version)
-        self._published(done.version, instance, why, now)
-        return None
+        return self._published(done.version, instance, why, now)
 
-    def _published(self, version: int, instance: str, why: str, now: datetime) -> None:
+    def _published(self, version: int, instance: str, why: str, now: datetime) -> datetime | None:
         stands = renewal.standing(served_folder(self.home))
         holds = "?" if stands is None else iso(stands.expires)
         _LOG.info(
@@ -178,6 +196,7 @@ class Publisher:
             _LOG.warning("publishing works again, after %d tries since %s", self.failure.tries, iso(self.failure.since))
         self.failure = None
         self._note()
+        return stands.renew_at(self.every) if stands else None
 
     def _failed(self, problem: Exception, now: datetime) -> float:
         told = isinstance(problem, KeregeError)
