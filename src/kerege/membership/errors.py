@@ -78,7 +78,7 @@ class RequestUnfit(MembershipError):
 class KeysMissing(MembershipError):
     code = "membership.keys_missing"
     message = "The configuration cannot be signed: {reason}."
-    hint = "Make the signing keys with `kerege network keys`, or put configuration keys where the message says."
+    hint = "Make the keys with `kerege network keys`, or put them where the message says; KEREGE_CONFIGURATION_PASSPHRASE opens encrypted ones."
 
 
 class RegisteredAlready(RequestUnfit):

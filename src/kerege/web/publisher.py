@@ -143,6 +143,9 @@ class Publisher:
         """One look as the thread takes it: with connections of its own, which are given back. One that broke is none the next time."""
         try:
             return self.step(now)
+        except Exception:  # noqa: BLE001 - not foreseen even there: the thread lives on
+            _LOG.exception("looking after the configuration")
+            return LOOK
         finally:
             with contextlib.suppress(Exception):  # what is broken cannot even be closed
                 connections.close_all()
@@ -227,7 +230,7 @@ class Publisher:
         """For those who ask another process (`told`); where it cannot be written, this process knows it still."""
         failed = None if self.failure is None else self.failure.as_dict()
         with contextlib.suppress(OSError):
-            replace_file(_noted(self.home), json.dumps({"failed": failed}, ensure_ascii=False).encode())
+            replace_file(_noted(self.home), json.dumps({"failed": failed}).encode())
 
 
 _here: Publisher | None = None
