@@ -149,6 +149,39 @@ def test_pieces_moved_about_hold_only_where_the_python_reader_says_so(data: st.D
     assert holds(parts[at], moved, tree.result) <= quick(parts[at], moved, tree.result)
 
 
+TOKEN = re.compile(rb"\s*<[^<>]*>|[A-Za-z0-9+/=]{88}")
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_pieces_of_a_line_put_in_or_left_out_hold_only_where_the_python_reader_says_so(data: st.DataObject) -> None:
+    size = data.draw(st.integers(0, 5))
+    parts, tree = messages([data.draw(st.booleans()) for _ in range(size)] + [True])
+    at = data.draw(st.integers(0, size))
+    pieces = [*TOKEN.findall(tree.chain(at)), b"\n"]
+    assert b"".join(pieces) == tree.chain(at)
+    for _ in range(data.draw(st.integers(1, 2))):
+        begin, to = data.draw(st.integers(0, len(pieces) - 1)), data.draw(st.integers(0, len(pieces) - 1))
+        some = pieces[begin : begin + data.draw(st.integers(1, 3))]
+        pieces[to:to] = some
+        if data.draw(st.booleans()):
+            del pieces[to + len(some) : to + len(some) + data.draw(st.integers(1, 3))]
+    changed = b"".join(pieces)
+    assert holds(parts[at], changed, tree.result) <= quick(parts[at], changed, tree.result)
+
+
+@pytest.mark.parametrize("bodies", [[True, True, True], [False, False, False]])
+def test_the_beginning_of_a_reference_before_another_piece_does_not_hold(bodies: list[bool]) -> None:
+    parts, tree = messages(bodies)
+    reference = re.search(rb" *<ns2:DataRef URI=\"/message.xml\">\n *<DigestValue>", tree.chain(0))
+    assert reference is not None
+    for at, part in enumerate(parts):
+        file = tree.chain(at)
+        for piece in re.finditer(rb" *<ns2:(?:StepRef|HashValue|DataRef)", file):
+            changed = file[: piece.start()] + reference[0] + file[piece.start() :]
+            assert not holds(part, changed, tree.result)
+
+
 def deep(steps: int, right: bool) -> tuple[Part, bytes, bytes]:
     """A message with its body at the end of a way that no batch is deep enough for."""
     from base64 import b64encode

@@ -226,18 +226,26 @@ cdef inline bint said_number(Bytes* at, Bytes end, int number) noexcept:
 
 
 cdef inline bint said_digest(Bytes* at, Bytes end, bytes before, Bytes digest, bytes after) noexcept:
-    """Whether this digest stands there; `digest` as it is written."""
-    if not said(at, end, before) or end - at[0] < WRITTEN or memcmp(at[0], digest, WRITTEN) != 0:
+    """Whether this digest stands there; `digest` as it is written. Where it does not, `at` stays: something else may be asked for."""
+    cdef Bytes here = at[0]
+    if not said(&here, end, before) or end - here < WRITTEN or memcmp(here, digest, WRITTEN) != 0:
         return False
-    at[0] += WRITTEN
-    return said(at, end, after)
+    here += WRITTEN
+    if not said(&here, end, after):
+        return False
+    at[0] = here
+    return True
 
 
 cdef inline bint sibling_of(Bytes* at, Bytes end, unsigned char* to) noexcept:
-    if not said(at, end, VALUE) or end - at[0] < WRITTEN or not decode(at[0], to):
+    cdef Bytes here = at[0]
+    if not said(&here, end, VALUE) or end - here < WRITTEN or not decode(here, to):
         return False
-    at[0] += WRITTEN
-    return said(at, end, VALUE_AFTER)
+    here += WRITTEN
+    if not said(&here, end, VALUE_AFTER):
+        return False
+    at[0] = here
+    return True
 
 
 cdef bint climb_of(bytes chain, Part part, Climb* out) noexcept:
