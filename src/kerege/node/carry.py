@@ -49,7 +49,9 @@ class Carrier:
         core = self._core
         core.log.check_open()  # before anything is signed or sent
         servers = core.routes.servers(asked, picture)
-        signer = core.keys.signer(asked.client.member, core.clock())
+        # what is remembered of this call holds under the file it was decided under, which may be another one when it is sent
+        config, signer = core.config, core.keys.signer(asked.client.member, core.clock())
+        until = core.keys.good_until[asked.client.member]
         exchange.request_size = message.size
         link = core.peers.link_to(servers[0])
         if link is not None and await core.peers.still_good(link, servers[0], picture):
@@ -62,8 +64,7 @@ class Carrier:
         exchange.service_address = reached.server.address or reached.address.host
         core.routes.answered(asked.service.provider_client, reached.server.id)
         if link is not None:
-            until = core.keys.good_until[asked.client.member]
-            core.plans.remember(asked, picture, core.config, signer, reached.server, link, core.clock(), until)
+            core.plans.remember(asked, picture, config, signer, reached.server, link, core.clock(), until)
             return await link.call(asked, message, extras, signer, exchange, check)
         try:
             signed = await core.sealing.seal(signer, message, asked, self._record)
@@ -71,7 +72,7 @@ class Carrier:
             core.peers.release(reached)
             raise
         if core.lane is not None:
-            core.lane.wire.remember(asked, picture, signer, reached, core.keys.good_until[asked.client.member])
+            core.lane.wire.remember(asked, picture, config, signer, reached, until)
         exchange.request_out = milliseconds()
         incoming = await self._send(asked, message, signed, extras, reached)
         exchange.response_in = milliseconds()

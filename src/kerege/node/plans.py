@@ -72,6 +72,7 @@ class Plans(Generic[L]):
 
     def __init__(self) -> None:
         self._plans: dict[tuple[int, int], Plan[L]] = {}
+        self._under: Picture | None = None
 
     def __bool__(self) -> bool:
         """Whether there are any: a node without links never reads a request twice to find that it has none."""
@@ -118,8 +119,9 @@ class Plans(Generic[L]):
             ends.append(picture.partner_ends)
         ends += permits_end(asked.client, picture, now)
         seconds = min(_SECONDS, (min(ends) - now).total_seconds())
-        if len(self._plans) >= _MOST:
-            self._plans.clear()
+        if len(self._plans) >= _MOST or self._under is not picture:
+            self._plans.clear()  # nothing is kept of a picture that is no more: it is large
+        self._under = picture
         moment = time.monotonic()
         until, renew = moment + seconds, moment + seconds * _RENEWED_AT
         self._plans[id(asked.client), id(asked.service)] = Plan(

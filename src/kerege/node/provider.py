@@ -112,6 +112,8 @@ class Provider:
         self._replays = ReplayWindow(core.config.replay_window_seconds)
         self._known: dict[bytes, tuple[Picture, SecurityServer]] = {}
         self._admissions: dict[tuple[str, int, int, str, int], Admission] = {}
+        # that both are under: of one that is no more nothing is kept, for it is large
+        self._under: Picture | None = None
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """A message over X-Road's own wire."""
@@ -195,6 +197,7 @@ class Provider:
         """The registered server that holds `certificate`. Raises PeerUntrusted."""
         if not self._core.config.peer_tls:
             return Peer(None, None, address)
+        self._only(picture)
         known = self._known.get(certificate or b"")
         if known is not None and known[0] is picture:
             return Peer(known[1], certificate, address)
@@ -230,6 +233,7 @@ class Provider:
 
     def admission(self, asked: Asked, peer: Peer, picture: Picture, now: datetime) -> Admission:
         """What is decided about such calls, anew or a moment ago; it holds for `asked`. Raises the check that failed."""
+        self._only(picture)
         config, server = self._core.config, peer.server
         key = (asked.protocol, id(asked.client), id(asked.service), asked.method, id(server))
         admission = self._admissions.get(key)
@@ -241,6 +245,13 @@ class Provider:
         elif not admission.any_path and admission.service is not None:
             self._core.rights.check(asked, picture, now)
         return admission
+
+    def _only(self, picture: Picture) -> None:
+        """Forget what was decided under another."""
+        if self._under is not picture:
+            self._under = picture
+            self._known.clear()
+            self._admissions.clear()
 
     def read(self, message: Message, extras: Extras, exchange: Exchange) -> tuple[Handler, Asked]:
         """Who reads such messages, and what this one asks for. Raises what is wrong with it."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from kerege.node.provider import Provider
 
 _MOST_WAYS: Final = 4096
+_MOST_PATHS: Final = 512  # of one way
+# bytes of one that is remembered: they are a stranger's choice, no signature is looked at yet
+_LONGEST_PATH: Final = 512
 _LONGEST_WAY: Final = timedelta(seconds=2)  # more than an admission holds
 
 
@@ -46,6 +49,8 @@ class Admitting:
     def __init__(self, core: Core, agencies: Agencies, provider: Provider) -> None:
         self._core, self._agencies, self._provider = core, agencies, provider
         self._ways: dict[Hashable, Way] = {}
+        # that they are under: of one that is no more nothing is kept, for it is large
+        self._under: Picture | None = None
 
     def way(self, key: Hashable, call: Call, peer: Peer, picture: Picture, now: datetime) -> Way | None:
         """What was decided about calls of this client to this service with this method; None: nothing that holds.
@@ -53,6 +58,9 @@ class Admitting:
         key   client, service and method as they are written, and whatever tells one `peer` from another at this end
         """
         core = self._core
+        if self._under is not picture:
+            self._under = picture
+            self._ways.clear()
         way = self._ways.get(key)
         if way is not None:
             admission: Admission = way.decided
@@ -100,9 +108,10 @@ class Admitting:
                 ends = None if decision.right is None else decision.right.valid_until
                 if ends is not None and ends - now < _LONGEST_WAY:
                     return known
-            if len(way.more) >= _MOST_WAYS:
-                way.more.clear()
-            way.more[call.path] = known
+            if len(call.path) <= _LONGEST_PATH:
+                if len(way.more) >= _MOST_PATHS:
+                    way.more.clear()
+                way.more[call.path] = known
         return known
 
     def exchange(self, call: Call) -> Exchange:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from kerege.node.provider import Provider
 
 _LOG: Final = logging.getLogger("kerege.node.wire")
+_MESSAGE: Final = b"POST / HTTP/1.1\r\n"  # what a request with a message begins with
 _MOST_STREAMS: Final = 2**32 - 1
 
 
@@ -76,6 +77,8 @@ class WireAnswering(Admitting):
         """Of one whole request in the plainest form its connection waits for the answer: see `httpwhole`."""
         core = self._core
         if core.config.limits.body < INLINE or not core.sealing.together:
+            return -1
+        if not data.startswith(_MESSAGE):
             return -1
         found = multiparts.read_request(data, LARGEST, self._seen)
         if found is None:

@@ -24,7 +24,7 @@ from kerege.exchange.opmon import VERSION
 from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
 from kerege.node import carry, records, wire
-from kerege.node.config_types import Address
+from kerege.node.config_types import Address, NodeConfig
 from kerege.node.httpconnection import ClientResponse, HttpFailed
 from kerege.node.lane.clients import Clients
 from kerege.node.lane.wireletters import LARGEST, Signatures, group_of, incoming_of
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kerege.node.core import Core
 
 _LOG: Final = logging.getLogger("kerege.node.wire")
+_MESSAGE: Final = b"HTTP/1.1 200 "  # what an answer with a message begins with
 _MOST_ROUTES: Final = 1024
 _MOST_CALLS: Final = 2**32 - 1
 
@@ -90,6 +91,7 @@ class WireCalling:
         self._core, self._clients = core, clients
         self._loop = asyncio.get_running_loop()
         self._routes: dict[tuple[int, Address], Route] = {}
+        self._under: Picture | None = None  # that the last of them was made under
         self.plans: Plans[Route] = Plans()
         self._seen, self._signatures = multiparts.Seen(), Signatures()
         self._arrived: list[tuple[Call, Envelope]] = []
@@ -101,19 +103,31 @@ class WireCalling:
 
     # --- plans ---
 
-    def remember(self, asked: Asked, picture: Picture, signer: Signer, reached: Reached, signs_until: datetime) -> None:
-        """A call went the long way, and its server could be reached: those like it may follow natively."""
+    def remember(
+        self,
+        asked: Asked,
+        picture: Picture,
+        config: NodeConfig,
+        signer: Signer,
+        reached: Reached,
+        signs_until: datetime,
+    ) -> None:
+        """A call went the long way, and its server could be reached: those like it may follow natively.
+
+        picture, config   under which it was decided on
+        """
         core, connection = self._core, reached.connection
         if connection is None or signer.style != "chain" or not core.sealing.together:
             return
         key = id(reached.server), reached.address
         route = self._routes.get(key)
         if route is None or route.server is not reached.server:
-            if len(self._routes) >= _MOST_ROUTES:
-                self._routes.clear()
+            if len(self._routes) >= _MOST_ROUTES or self._under is not picture:
+                self._routes.clear()  # nothing is kept of a configuration that is no more: it is large
+            self._under = picture
             route = self._routes[key] = Route(self, reached.server, reached.address)
-        route.checked = connection.checked if core.config.peer_tls else (picture, reached.server, 0.0)
-        self.plans.remember(asked, picture, core.config, signer, reached.server, route, core.clock(), signs_until)
+        route.checked = connection.checked if config.peer_tls else (picture, reached.server, 0.0)
+        self.plans.remember(asked, picture, config, signer, reached.server, route, core.clock(), signs_until)
 
     # --- out ---
 
@@ -167,9 +181,11 @@ class WireCalling:
             return reached
         picture = self._core.keeper.picture
         other = None if picture is None else self._core.peers.kept(reached.server, picture)
-        if other is not None and other.address == reached.address:
-            call.more = other
-            return other
+        if other is not None:
+            if other.address == reached.address:
+                call.more = other
+                return other
+            self._core.peers.release(other)  # the server has another address now
         raise carry.failed(
             HttpFailed("closed the connection before anything was sent"), reached, self._core.config.limits
         )
@@ -190,6 +206,8 @@ class WireCalling:
         """An answer in the plainest form is looked at with the others of this turn of the loop: see `Connection.ask_whole`."""
         if self._core.config.limits.body < INLINE:
             return -1
+        if not data.startswith(_MESSAGE):
+            return -1  # others may be whole without the body their head announces (RFC 9112 6.3)
         found = multiparts.read_answer(data, LARGEST, self._seen, ended)
         if found is None:
             return multiparts.missing(data, LARGEST) or -1
