@@ -195,9 +195,14 @@ def test_publishing_hands_the_rules_over_and_notes_version_and_digest(
     assert (view.version, view.unpublished_changes) == (1, False)
 
 
-def test_a_signed_head_covers_every_publication_and_signing_the_same_again_leaves_none(network: None, tmp_path: Path) -> None:
+def test_a_signed_head_covers_every_publication_and_signing_the_same_again_leaves_none(
+    network: None, tmp_path: Path
+) -> None:
     with open_signing(tmp_path / "home") as log:
-        for sizes in (1, 1):  # the second picture is the same: signed again, not entered again, and no row or head for every minute of a year
+        for sizes in (
+            1,
+            1,
+        ):  # the second picture is the same: signed again, not entered again, and no row or head for every minute of a year
             doings.publish_configuration(tmp_path, NOW, _write, log)
             note = newest_head(tmp_path / "home")
             assert note is not None

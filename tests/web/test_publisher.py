@@ -17,7 +17,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from kerege.exchange import confdir
-from kerege.exchange.pki import load_pair
+from kerege.exchange.pki import load_pair, new_key
 from kerege.ground import clock
 from kerege.ground.settings import SettingInvalid
 from kerege.ledger import open_signing
@@ -36,6 +36,14 @@ MINUTE = timedelta(minutes=1)
 
 def at(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_keys() -> Iterator[None]:
+    """Elliptic keys for RSA's: made and used in no time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(signing, "new_key", lambda _: new_key("ec"))
+        yield
 
 
 @pytest.fixture(scope="module")
