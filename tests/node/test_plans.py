@@ -1,5 +1,7 @@
 """What is remembered of one call for the next, and what ends it."""
 
+import weakref
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -25,9 +27,13 @@ def server(code: str) -> SecurityServer:
 A, B = server("a"), server("b")
 
 
+class Under(SimpleNamespace):
+    """A configuration, as far as a plan needs it; a weak reference may lead to it."""
+
+
 def picture() -> Any:
     directory, rules = SimpleNamespace(expires=NOW + timedelta(hours=1)), SimpleNamespace(permits=())
-    return SimpleNamespace(directory=directory, rules=rules, partner_ends=None)
+    return Under(directory=directory, rules=rules, partner_ends=None)
 
 
 PICTURE = picture()
@@ -85,3 +91,20 @@ def test_a_plan_made_in_the_second_that_a_permit_names_ends_with_it(
     assert plans.of(CLIENT, SERVICE, under, CONFIG) is not None
     moment[0] = 100.01 + left
     assert plans.of(CLIENT, SERVICE, under, CONFIG) is None
+
+
+def test_no_plan_is_kept_of_a_configuration_that_is_no_more() -> None:
+    plans: Plans[Any] = Plans()
+    services = [DataServiceId.parse(f"KG/GOV/70000002/population/persons-{n}") for n in range(5)]
+
+    def planned(service: DataServiceId) -> weakref.ref[Any]:
+        under = picture()
+        for client in ("admission", "emis"):
+            asked = replace(ASKED, client=SubsystemId.parse(f"KG/GOV/70000003/{client}").client, service=service)
+            link = cast(Any, SimpleNamespace(alive=True, checked=(under, A, 0.0)))
+            plans.remember(asked, under, CONFIG, SIGNER, A, link, NOW, NOW + timedelta(hours=1))
+            assert plans.of(asked.client, service, under, CONFIG) is not None
+        return weakref.ref(under)
+
+    found = [planned(one) for one in services]
+    assert [one() is None for one in found] == [True, True, True, True, False]

@@ -238,10 +238,15 @@ class WireAnswering(Admitting):
             self.refused(call, problem)
 
     def refused(self, call: Call, problem: Exception) -> None:
-        """The call was logged and cannot be answered: a fault."""
+        """The call was logged and cannot be answered: a fault; whoever cannot be told it loses its connection."""
         came = self._waiting.pop(call.stream, None)
-        if came is not None:
+        if came is None:
+            return
+        try:
             self._give(came, self._provider.fault(problem, self.exchange(call)))
+        except Exception:  # noqa: BLE001 - this connection's trouble is not the others': they are still to be told
+            _LOG.exception("a refusal could not be given")
+            came.protocol.drop()
 
     @staticmethod
     def _give(came: _Came, response: HttpResponse) -> None:
