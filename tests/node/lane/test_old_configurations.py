@@ -69,7 +69,7 @@ async def alive_after(box: Box) -> list[list[int]]:
             await node.stop()
 
 
-def test_nodes_keep_nothing_of_configurations_that_are_no_more(box: Box, lane: bool) -> None:
+def test_nodes_keep_nothing_of_configurations_that_are_no_more(box: Box) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             found = runner.run(alive_after(box))
@@ -79,5 +79,4 @@ def test_nodes_keep_nothing_of_configurations_that_are_no_more(box: Box, lane: b
     assert [last in some for some in found] == [True, True]
     consumers, providers = ([n for n in some if n < last - 1] for some in found)
     assert providers == []
-    # natively a consumer's node keeps the last plan of each client and service until they call and are called again
-    assert consumers == [] or lane
+    assert consumers == []

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kerege.node.consumer import Consumer
     from kerege.node.core import Core
     from kerege.node.lane.wirecalling import Route
+    from kerege.node.picture import Picture
     from kerege.node.plans import Plan, Plans
 
 _LOG: Final = logging.getLogger("kerege.node.http")
@@ -61,6 +62,8 @@ class Clients:
         self._loop = asyncio.get_running_loop()
         self._port = ClientPort(self._take, self._odd, INLINE + _HEAD)
         self._ways: dict[tuple[bytes, bytes], Way] = {}
+        # that they are under: of one that is no more nothing is kept, for it is large
+        self._under: Picture | None = None
         self._guests: dict[ClientConnection, Guest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget: BodyBudget | None = None  # of the listener that came last
@@ -166,12 +169,15 @@ class Clients:
     def _way(self, key: tuple[bytes, bytes]) -> Way | None:
         """How calls of this client to this service go now; None for the long way, which also makes the next plan."""
         core = self._core
+        picture = core.keeper.picture
+        if self._under is not picture:
+            self._under = picture
+            self._ways.clear()
         way = self._ways.get(key)
         if way is None:
             way = _new_way(*key)
             if way is None:
                 return None
-        picture = core.keeper.picture
         plan: Plan[Any] | None = core.plans.of(way.client, way.service, picture, core.config)
         if plan is None and self.wire_plans is not None:
             plan = self.wire_plans.of(way.client, way.service, picture, core.config)
