@@ -19,7 +19,7 @@ from kerege.exchange.ids import ClientId, MemberId, ServerId
 from kerege.exchange.management import Envelope, Kind, ManagementRequest, Proof
 from kerege.exchange.pki import TestAuthority
 from kerege.membership import central, requests
-from kerege.membership.errors import RequestUnfit, RequestUnknown
+from kerege.membership.errors import RequestNeedless, RequestUnfit, RequestUnknown
 from kerege.membership.models import ManagementRequestRow, SeenRequest
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -188,6 +188,26 @@ def test_a_second_request_about_the_same_waits_for_the_first(ledger: Any) -> Non
     send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER)
     with pytest.raises(RequestUnfit, match="waits for a decision"):
         send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER)
+
+
+def test_a_request_that_became_needless_while_it_waited_is_to_be_declined(ledger: Any) -> None:
+    """Told as that when it is approved: left waiting, it would keep out what the owner asks for next."""
+    received = send(ledger, Kind.CLIENT_REG, client=POPULATION, signer=OTHER)
+    central.put("subsystem", str(POPULATION), {"name": "Register"}, ledger=ledger, now=NOW, by="operator")
+    central.put("client", f"{SERVER} {POPULATION}", {"enabled": True}, ledger=ledger, now=NOW, by="operator")
+    with pytest.raises(
+        RequestNeedless, match=f"request {received.number} asks for is so already: .* at the server"
+    ) as told:
+        approve(ledger, received.number)
+    assert f"kerege network decline {received.number} --by" in told.value.next_step
+    with pytest.raises(RequestUnfit, match="about the same waits"):
+        send(ledger, Kind.CLIENT_DELETION, client=POPULATION, signer=OTHER)
+    requests.decline(received.number, by="operator", reason="so already", ledger=ledger, now=NOW)
+    assert send(ledger, Kind.CLIENT_DELETION, client=POPULATION, signer=OTHER).state == "waiting"
+    leaving = send(ledger, Kind.CLIENT_DELETION, client=EMIS, signer=None)
+    assert send(ledger, Kind.CLIENT_DELETION, client=EMIS).state == "approved"
+    with pytest.raises(RequestNeedless, match="is not registered at the server"):
+        approve(ledger, leaving.number)
 
 
 def test_what_nobody_signed_stands_in_no_owners_way(ledger: Any) -> None:

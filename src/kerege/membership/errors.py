@@ -93,6 +93,15 @@ class AlreadySo(RequestUnfit):
     hint = "Nothing is left to do; nothing was changed."
 
 
+class RequestNeedless(RequestUnfit):
+    code = "membership.request_needless"
+    message = "What request {number} asks for is so already: {reason}."
+    hint = (
+        "It waits all the same, and keeps out others about the same. Decline it: "
+        'kerege network decline {number} --by ... --reason "so already".'
+    )
+
+
 class RequestWaits(RequestUnfit):
     code = "membership.request_waits"
     message = "The same is asked for already: request {number} ({kind}) waits for a decision."

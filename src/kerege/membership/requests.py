@@ -28,6 +28,7 @@ from kerege.membership.errors import (
     AlreadySo,
     NotRegistered,
     RegisteredAlready,
+    RequestNeedless,
     RequestUnfit,
     RequestUnknown,
     RequestWaits,
@@ -176,9 +177,12 @@ def receive(seen: Remembered, *, ledger: receipts.LedgerWriter, now: datetime) -
 
 @transaction.atomic
 def approve(number: int, *, by: str, reason: str, ledger: receipts.LedgerWriter, now: datetime) -> ManagementRequestRow:
-    """Apply a request that waits. Raises RequestUnfit when it no longer fits the register."""
+    """Apply a request that waits. Raises RequestUnfit when it no longer fits the register, RequestNeedless when it is so already."""
     row = _waiting(number)
-    _check_fits(as_request(row))
+    try:
+        _check_fits(as_request(row))
+    except (AlreadySo, RegisteredAlready) as so:
+        raise RequestNeedless(number=number, reason=so.params["reason"]) from None
     _decide(row, "approved", by, reason, ledger, now)
     return row
 
