@@ -1,4 +1,4 @@
-"""Publishing by itself on PostgreSQL: one at a time over hubs on several machines, and a database that goes away and comes back."""
+"""What only PostgreSQL shows: publishing over hubs on several machines, a database that goes away and comes back, two operators at one request."""
 
 from __future__ import annotations
 
@@ -49,15 +49,68 @@ for line in sys.stdin:
     print(said, flush=True)
 """
 
+DECIDE = """
+import sys, threading
+from datetime import UTC, datetime
+from pathlib import Path
+from kerege.web.installation import prepare
+home = Path(sys.argv[1])
+prepare(home)
+from django.db import connections
+from kerege.ledger import open_signing
+from kerege.membership import central, requests
+from kerege.membership.errors import RequestUnfit
+from kerege.membership.models import ManagementRequestRow
+now = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
+entered, go, said = threading.Event(), threading.Event(), {}
+checked = requests._check_fits
+def check(request):
+    checked(request)
+    entered.set()
+    go.wait(20)
+requests._check_fits = check
+with open_signing(home) as ledger:
+    names = {"name_ky": "a", "name_ru": "a", "name_en": "a"}
+    central.put("member", "KG/GOV/1", names, ledger=ledger, now=now, by="office")
+    central.put("server", "KG/GOV/1/node", {"address": "node.kg"}, ledger=ledger, now=now, by="office")
+    row = ManagementRequestRow.objects.create(
+        kind="maintenanceModeEnable", server="KG/GOV/1/node", body={"message": "soon"}, digest="0" * 64,
+        sender="KG/GOV/1", state="waiting", received_at=now, ledger_index=0,
+    )
+    def decide(doing):
+        try:
+            said[doing.__name__] = doing(row.pk, by=doing.__name__, reason="so", ledger=ledger, now=now).state
+        except RequestUnfit as unfit:
+            said[doing.__name__] = str(unfit.params["reason"])
+        finally:
+            connections.close_all()
+    first = threading.Thread(target=decide, args=(requests.approve,))
+    second = threading.Thread(target=decide, args=(requests.decline,))
+    first.start()
+    entered.wait(20)
+    second.start()
+    second.join(1)
+    go.set()
+    first.join()
+    second.join()
+    decisions = [entry.body["by"] for entry in ledger.entries() if entry.kind == "management-decision"]
+row.refresh_from_db()
+print(said["approve"], "|", said["decline"].replace(str(row.pk), "N"), "|", row.state, row.decided_by, "|", *decisions)
+"""
+
+
+def environment(home: Path, url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KEREGE_", "DJANGO_"))}
+    return kept | {"KEREGE_HOME": str(home), "KEREGE_DATABASE_URL": url}
+
 
 class Worker:
     """A hub's publisher in a process of its own, told what to do line by line."""
 
     def __init__(self, home: Path, url: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KEREGE_", "DJANGO_"))}
         self.process = subprocess.Popen(
             [sys.executable, "-c", WORKER, str(home)],
-            env=kept | {"KEREGE_HOME": str(home), "KEREGE_DATABASE_URL": url},
+            env=environment(home, url),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
 
@@ -119,3 +172,13 @@ def test_one_publishes_at_a_time_over_one_database_and_one_that_is_away_is_asked
     finally:
         for worker in workers:
             worker.kill()
+
+
+def test_of_two_operators_who_decide_a_request_at_the_same_moment_the_second_is_told_what_the_first_did(
+    postgres: Any, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DECIDE, str(tmp_path)],
+        env=environment(tmp_path, postgres.get_uri()), check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.strip() == "approved | request N was approved already | approved approve | approve"

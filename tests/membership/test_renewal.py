@@ -133,7 +133,7 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_all_of_the_last_publication_a
 ) -> None:
     publish.put_in_place(tmp_path, files("1"), directories("1"))
     before = tree(tmp_path)
-    writes = len(files("2")) + 2 + len(directories("2"))  # and the folders of two generations
+    writes = len(files("2")) + 4 + len(directories("2"))  # and the folders of two generations, and those they are in
     for count in range(writes):
         free = full_after(count, monkeypatch)
         with pytest.raises(OSError, match="No space left"):
@@ -143,6 +143,57 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_all_of_the_last_publication_a
     publish.put_in_place(tmp_path, files("2"), directories("2"))
     assert (tmp_path / "externalconf").read_bytes() == b"2"
     assert (tmp_path / "V6/1/shared").exists()
+
+
+@pytest.mark.parametrize("broken", ["internalconf", "internalconf.2", "externalconf"])
+def test_a_directory_that_can_never_be_put_in_its_place_lets_nothing_grow_and_keeps_what_the_served_ones_name(
+    tmp_path: Path, broken: str
+) -> None:
+    def naming(stamp: str) -> dict[str, bytes]:
+        """What is served of version 2 and of version 6, as they name their files."""
+        versions = {"internalconf": 6, "internalconf.2": 2, "externalconf": 6}
+        return {name: b"Content-location: /V%d/%s/shared" % (v, stamp.encode()) for name, v in versions.items()}
+
+    for stamp in ("1", "2", "3"):
+        publish.put_in_place(tmp_path, files(stamp), naming(stamp))
+    before = len(tree(tmp_path))
+    (tmp_path / broken).rename(tmp_path / "aside")
+    (tmp_path / broken).mkdir()
+    for stamp in "456789":
+        with pytest.raises(IsADirectoryError):
+            publish.put_in_place(tmp_path, files(stamp), naming(stamp))
+        assert len(tree(tmp_path)) <= before + 1 + 3, stamp  # the one aside, and a generation that is still named
+        assert not list(tmp_path.glob(".*"))
+        for path in tmp_path.glob("*conf*"):
+            if path.is_file():
+                assert (tmp_path / path.read_text().partition("/")[2]).is_file(), path
+    (tmp_path / broken).rmdir()
+    publish.put_in_place(tmp_path, files("91"), naming("91"))
+    assert {path.read_bytes() for path in tmp_path.glob("*conf*")} == set(naming("91").values())
+
+
+def test_a_generation_made_by_a_clock_that_was_put_back_is_not_kept_in_place_of_what_is_served(tmp_path: Path) -> None:
+    for stamp in ("71", "72", "73", "10", "11", "12"):
+        publish.put_in_place(tmp_path, files(stamp), directories(stamp))
+        assert (tmp_path / "V6" / stamp / "shared").is_file(), stamp
+        assert len(list((tmp_path / "V6").iterdir())) <= publish.GENERATIONS_KEPT
+    assert {path.name for path in (tmp_path / "V2").iterdir()} == {"10", "11", "12"}
+
+
+def test_the_names_of_new_generations_are_on_disk_before_a_directory_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if not (tmp_path / "internalconf").exists():
+            synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        real(descriptor)
+
+    monkeypatch.setattr("kerege.membership.publish.os.fsync", fsync)
+    publish.put_in_place(tmp_path, files("1"), directories("1"))
+    assert {tmp_path / "V2", tmp_path / "V2/1", tmp_path / "V6", tmp_path / "V6/1"} <= set(synced)
 
 
 def test_what_a_publication_that_was_killed_left_is_taken_away_by_the_next(tmp_path: Path) -> None:

@@ -216,9 +216,13 @@ def central_publisher(
             newest = version == max(versions)
             inside = [(confdir.SHARED, shared), (confdir.PRIVATE, private), (confdir.RULES, own_rules)]
             inside += _optional(found.optional)
-            for name, parts, pair in (
-                (DIRECTORY, inside, keys.internal),
+            for (
+                name,
+                parts,
+                pair,
+            ) in (  # the newest internal one last: the hub goes by it, so until then nothing is published
                 (EXTERNAL, inside[:1], keys.external),
+                (DIRECTORY, inside, keys.internal),
             ):
                 body, located = confdir.build_directory(
                     parts, picture.instance, expires, stamp, pair.key, pair.certificate, version

@@ -8,10 +8,11 @@ the old publication or the new one, and files of the last publications stay for 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -63,10 +64,13 @@ def write(published: Published, folder: Path) -> None:
 
 
 def put_in_place(folder: Path, files: Mapping[str, bytes], directories: Mapping[str, bytes]) -> None:
-    """The files on disk, then every directory beside its place, then all directories renamed into place.
+    """The files on disk, then every directory beside its place, then all directories renamed into place, in the order given.
 
     What cannot be written whole leaves the publication before it as it was, and nothing of its own: a full disk is tried again and again.
+    A directory that cannot be renamed keeps its old one, as do those after it; of the new generations only those stay that a directory names.
     """
+    generations = {(folder / name).parent for name in files} - {folder}
+    current = max((generation.name for generation in generations), default=None)
     new: list[Path] = []
     beside: dict[str, Path] = {}
     try:
@@ -78,30 +82,46 @@ def put_in_place(folder: Path, files: Mapping[str, bytes], directories: Mapping[
             replace_file(folder / name, content)
         for generation in new:
             _sync_folder(generation)
+            _sync_folder(generation.parent)
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in directories.items():
             beside[name] = _beside(folder / name, content)
+        for name, path in beside.items():
+            path.replace(folder / name)
     except BaseException:
         for path in beside.values():
             path.unlink(missing_ok=True)
-        for generation in new:
-            shutil.rmtree(generation, ignore_errors=True)
+        with contextlib.suppress(OSError):  # what cannot be read may name any generation
+            standing = [(folder / name).read_bytes() for name in directories if (folder / name).is_file()]
+            for generation in new:
+                if not _named(generation, folder, standing):
+                    shutil.rmtree(generation, ignore_errors=True)
+            sweep_generations(folder, current, standing)
         raise
-    for name, path in beside.items():
-        path.replace(folder / name)
     _sync_folder(folder)
     for name in directories:  # what a publication that was killed left beside
         for torn in folder.glob(f".{name}.*"):
             torn.unlink(missing_ok=True)
-    sweep_generations(folder)
+    sweep_generations(folder, current)
 
 
-def sweep_generations(folder: Path) -> None:
-    """Delete all but the newest generations of each version, which somebody may still be reading."""
+def sweep_generations(folder: Path, current: str | None = None, standing: Sequence[bytes] = ()) -> None:
+    """Delete all but the newest generations of each version, which somebody may still be reading.
+
+    current    the generation that was just published: later names are of a clock that was put back since, and older than it
+    standing   directories whose generations stay whatever their age
+    """
     for version in folder.glob("V*"):
-        generations = sorted(path for path in version.iterdir() if path.is_dir())
+        found = (path for path in version.iterdir() if path.is_dir())
+        generations = sorted(found, key=lambda path: (current is None or path.name <= current, path.name))
         for old in generations[:-GENERATIONS_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+            if not _named(old, folder, standing):
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def _named(generation: Path, folder: Path, directories: Sequence[bytes]) -> bool:
+    name = f"/{generation.relative_to(folder).as_posix()}/".encode()
+    return any(name in directory for directory in directories)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -196,7 +196,8 @@ def decline(number: int, *, by: str, reason: str, ledger: receipts.LedgerWriter,
 
 
 def _waiting(number: int) -> ManagementRequestRow:
-    row = ManagementRequestRow.objects.filter(pk=number).first()
+    rows = ManagementRequestRow.objects.select_for_update()  # two operators decide one after the other
+    row = rows.filter(pk=number).first()
     if row is None:
         raise RequestUnknown(number=number)
     if row.state != "waiting":
