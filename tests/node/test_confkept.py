@@ -1,9 +1,12 @@
 """What is kept on disk is believed from the anchor on, through every change of the signing key, and never taken back."""
 
 import asyncio
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -239,6 +242,113 @@ def test_what_could_not_be_written_is_written_with_the_next_refresh(
     kept = network.keeper().kept()
     assert kept is not None
     assert kept.directory.generation == network.generation()
+
+
+def test_whoever_keeps_or_reads_one_at_the_same_time_has_either_whole(network: Network) -> None:
+    running = follow(network, (0, 0))
+    first = running.current(NOW).fetched
+    network.publish(0, 0)
+    asyncio.run(running.refresh())
+    both, folder = (first, running.current(NOW).fetched), network.state / "configuration"
+
+    def saver(number: int) -> None:
+        for turn in range(12):
+            confkept.save(folder, both[(number + turn) % 2])
+
+    def reader(_: int) -> set[str]:
+        found = [confkept.load(folder, lambda _: (network.pairs[0].certificate,)) for _ in range(25)]
+        return {"nothing" if one is None else one.directory.generation for one in found}
+
+    with ThreadPoolExecutor(4) as pool:
+        saving, reading = [pool.submit(saver, n) for n in (0, 1, 2)], pool.submit(reader, 0)
+    assert [one.exception() for one in saving] == [None] * 3
+    assert reading.result() <= {one.directory.generation for one in both}
+    assert [file.name for file in network.state.iterdir() if file.name.startswith("configuration.")] == []
+    kept = confkept.load(folder, lambda _: (network.pairs[0].certificate,))
+    assert kept is not None
+    assert sorted(file.name for file in folder.iterdir()) == sorted(["directory", *kept.files])
+
+
+def test_who_finds_it_locked_for_long_leaves_what_lies_there_and_who_reads_reads_all_the_same(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confkept, "_LOCK_SECONDS", 0.05)
+    running = follow(network, (0, 0))
+    handle = os.open(network.state, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(OSError, match="another process holds the lock"):
+            confkept.save(network.state / "configuration", running.current(NOW).fetched)
+        assert network.keeper().kept() is not None
+    finally:
+        os.close(handle)
+    assert sorted(file.name for file in network.state.iterdir()) == ["configuration", "newest"]
+
+
+def test_what_was_cut_between_the_two_renames_is_not_removed_before_another_is_there(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = follow(network, (0, 0)).current(NOW).fetched
+    folder = network.state / "configuration"
+    folder.rename(folder.with_name("configuration.old"))
+    begun = folder.with_name("configuration.0123.new")
+    begun.mkdir()
+    os.utime(begun, (0, 0))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", full)
+        with pytest.raises(OSError, match="No space"):
+            confkept.save(folder, fetched)
+    assert network.keeper().kept() is not None
+    confkept.save(folder, fetched)
+    assert sorted(file.name for file in network.state.iterdir()) == ["configuration", "newest"]
+
+
+def test_what_another_user_left_is_put_out_of_the_way_and_told(
+    network: Network, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, own = network.state / "configuration", os.geteuid()
+    remove = shutil.rmtree
+
+    def kept_from(path: Path, **how: Any) -> None:
+        if not (path / "of-root").exists():
+            remove(path, **how)
+
+    running = follow(network, (0, 0))
+    (folder / "of-root").touch()
+    with monkeypatch.context() as patched:
+        patched.setattr(confkept.shutil, "rmtree", kept_from)
+        patched.setattr(os, "geteuid", lambda: own + 1)
+        for _ in range(3):
+            network.publish(0, 0)
+            assert asyncio.run(running.refresh()).problem is None
+        refused = confkept.advice(folder / "gone", PermissionError(13, "Permission denied"))
+    kept = network.keeper().kept()
+    assert kept is not None
+    assert kept.directory.generation == network.generation()
+    (left,) = network.state.glob("configuration.old.*.left")
+    assert f"{left} belongs to another user ({own}, the node is {own + 1}); it is not needed: remove it" in caplog.text
+    assert "could not be kept" not in caplog.text
+    assert f"{folder} belongs to another user ({own}, the node is {own + 1})" in refused
+    assert f"chown -R {own + 1} {folder}" in refused
+
+
+def test_who_only_looks_fetches_with_what_is_kept_and_writes_nothing(network: Network) -> None:
+    follow(network, (0, 0, 1), (1, 1))
+    before = written(network.state)
+    network.publish(1, 1)  # believed only by way of what is kept
+    looking = Keeper(network.anchor, network.state, lambda: NOW, keeps=False)
+    asyncio.run(looking.start())
+    assert looking.problem is None
+    assert looking.current(NOW).directory.generation == network.generation()
+    assert written(network.state) == before
+
+
+def written(folder: Path) -> dict[str, int]:
+    return {str(file): file.stat().st_mtime_ns for file in folder.rglob("*")}
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"generation": 1, "rules": 1, "signers": []}', "null", "\ud800"])

@@ -49,14 +49,22 @@ class Door(HTTPServer):
         door = self
         self.seen: list[tuple[str, bytes]] = []
         self.answer: tuple[int, bytes] = (200, b"")
+        self.location = ""
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 door.seen.append((self.headers["Content-Type"], body))
                 self.send_response(door.answer[0])
+                if door.location:
+                    self.send_header("Location", door.location)
                 self.end_headers()
                 self.wfile.write(door.answer[1])
+
+            def do_GET(self) -> None:
+                door.seen.append(("GET", b""))
+                self.send_response(200)
+                self.end_headers()
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -112,6 +120,9 @@ def test_where_nobody_offers_management_services_nothing_is_made(shared_box: Box
     file = str(shared_box.laid.nodes["node-edu"].config)
     done = CliRunner().invoke(main, ["node", "--config", file, "request", "MAINTENANCEMODEDISABLE"])  # in any spelling
     assert (done.exit_code, "node.request_not_made" in done.output) == (2, True)
+    assert (
+        list(tmp_path.iterdir()) == []
+    )  # neither the configuration fetched nor the OCSP answers: the folder is the node's
 
 
 def test_the_configuration_names_the_certificate_that_https_to_the_central_services_shows() -> None:
@@ -152,6 +163,10 @@ def test_an_owner_that_comes_over_https_believes_the_nodes_own_certificate_and_n
     config = replace(config, members={EDU: ClientSettings("https")})
     with pytest.raises(RequestNotMade, match="give --url"):  # no such listener
         submitting.send_through(config, asked(), now())
+    silent = replace(config, clients_tls_address=Address("127.0.0.1", free_ports(1)[0]))
+    with pytest.raises(RequestNotMade, match="no internal certificate that is valid; start it"):
+        submitting.send_through(silent, asked(), now())
+    assert not (config.state / "keys").exists()  # what the node shows, the node makes
     one = asked()
     for name, pair, believed in (
         ("own", connections.internal_pair(config, now()), True),
@@ -182,6 +197,18 @@ def test_a_node_that_does_not_run_is_told_as_that(config: NodeConfig) -> None:
     silent = replace(config, clients_address=Address("127.0.0.1", free_ports(1)[0]))
     with pytest.raises(RegistrationUnreachable, match="it must be running at"):
         submitting.send_through(silent, asked(), now())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_an_answer_that_points_elsewhere_is_not_followed(config: NodeConfig, door: Doors, status: int) -> None:
+    listener, elsewhere = door(), door()
+    listener.answer, listener.location = (status, b""), f"http://{elsewhere.address}/{'x' * 999}"
+    what = rf"answered {status} and points to http://{elsewhere.address}/x{{1,200}}, where nothing was sent; .* give it"
+    with pytest.raises(RegistrationUnreachable, match=what):
+        submitting.send(f"http://{listener.address}", asked())
+    with pytest.raises(RegistrationUnreachable, match=what):
+        submitting.send_through(replace(config, clients_address=listener.address), asked(), now())
+    assert elsewhere.seen == []
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,23 @@
 A folder holds the directory's bytes and each file by its identifier. Since version 3 of X-Road's parameters a publication announces
 the certificates that may sign the next (PR-GCONF), so the anchor alone need not name the signer of what is kept: the publications
 that lead from the anchor to that signer lie beside it, and each is believed only by the one before it. Replaced by rename: cut at
-any moment, the old or the new one is there. What was the newest ever taken is noted apart (`Floors`), so that losing the folder, or
+any moment, the old or the new one is there; and the folder around it is locked meanwhile, so that whoever keeps or reads one at the
+same time has either whole. What was the newest ever taken is noted apart (`Floors`), so that losing the folder, or
 having an earlier one put in its place, lets no older publication in. What is fetched and what comes into use is `keeper`'s.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import logging
 import os
+import secrets
 import shutil
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +38,8 @@ _STATE: Final = "the state folder"
 _DIRECTORY_FILE: Final = "directory"
 _MOST_LINKS: Final = 100
 _LARGEST_FLOOR: Final = 1024 * 1024
+_LOCK_SECONDS: Final = 5.0  # whoever holds the lock renames or reads a few files
+_CUT_SECONDS: Final = 3600.0  # what was being written so long ago, nobody writes any more
 
 Believed = Callable[[SharedParameters | None], tuple[x509.Certificate, ...]]
 """Whose signature is believed: without parameters the anchor's certificates, with them also those they announce."""
@@ -89,25 +97,104 @@ def _followed(links: Iterable[Link], believed: Believed) -> tuple[tuple[x509.Cer
 
 def save(folder: Path, fetched: Fetched) -> None:
     """Keep `fetched` in `folder`, in place of what lies there. Raises OSError; then the old one is there still."""
-    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(new, ignore_errors=True)
+    new = _beside(folder)
     new.mkdir(parents=True)
-    _write(new / _DIRECTORY_FILE, fetched.body)
-    for identifier, content in fetched.files.items():
-        _write(new / identifier, content)
-    if len(fetched.links) > _MOST_LINKS:
-        _LOG.warning("the signing key changed %d times since the anchor was made: get a new anchor", len(fetched.links))
-    for number, link in enumerate(fetched.links[:_MOST_LINKS]):
-        directory, shared = _link_files(new, number)
-        _write(directory, link.body)
-        _write(shared, link.shared)
-    _sync(new)
-    shutil.rmtree(old, ignore_errors=True)
+    try:
+        _write(new / _DIRECTORY_FILE, fetched.body)
+        for identifier, content in fetched.files.items():
+            _write(new / identifier, content)
+        if len(fetched.links) > _MOST_LINKS:
+            _LOG.warning(
+                "the signing key changed %d times since the anchor was made: get a new anchor", len(fetched.links)
+            )
+        for number, link in enumerate(fetched.links[:_MOST_LINKS]):
+            directory, shared = _link_files(new, number)
+            _write(directory, link.body)
+            _write(shared, link.shared)
+        _sync(new)
+        with _locked(folder.parent, fcntl.LOCK_EX) as alone:
+            if not alone:
+                raise OSError(errno.EBUSY, f"another process holds the lock of {folder.parent}")
+            _replace(folder, new)
+    except OSError:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+
+
+def _replace(folder: Path, new: Path) -> None:
+    """Put `new` in the place of `folder`. What lies in the way of it is removed only while the newest kept one is there."""
+    old = folder.with_name(folder.name + ".old")
     if folder.exists():
+        _clear(old)
         folder.rename(old)
     new.rename(folder)
     _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    with suppress(OSError):  # it is kept; what is left over is told by the next one that it keeps from its place
+        _clear(old)
+        for one in folder.parent.iterdir():
+            begun = one.name.startswith(folder.name + ".") and one.name.endswith(".new")
+            if begun and time.time() - one.stat().st_mtime > _CUT_SECONDS:  # it was cut before it came here
+                _clear(one)
+
+
+def _clear(folder: Path) -> None:
+    """Remove `folder`; what another user left is put out of the way, and it is told who is to remove it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.left")
+        folder.rename(aside)
+        whose = _of_another(aside) or " cannot be removed"
+        _LOG.warning("%s%s; it is not needed: remove it (rm -r)", aside, whose)
+
+
+def _beside(path: Path) -> Path:
+    """A name of its own for what is to come in the place of `path`."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+
+
+def advice(folder: Path, trouble: OSError) -> str:
+    """What kept `folder` from being written or read; of another user's files also what to do."""
+    said = trouble.strerror or type(trouble).__name__
+    if isinstance(trouble, PermissionError):
+        for one in (folder, folder.parent):
+            with suppress(OSError):
+                if whose := _of_another(one):
+                    return f"{said}; {one}{whose}: give it to the node's user (chown -R {os.geteuid()} {one})"
+    return said
+
+
+def _of_another(path: Path) -> str:
+    owner, own = path.stat().st_uid, os.geteuid()
+    return "" if owner == own else f" belongs to another user ({owner}, the node is {own})"
+
+
+@contextmanager
+def _locked(parent: Path, how: int) -> Iterator[bool]:
+    """Hold the lock of a folder, shared or alone; whether it is held. It needs no file, so whoever reads leaves nothing there."""
+    try:
+        handle = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        handle = -1
+    try:
+        yield handle >= 0 and _lock(handle, how)
+    finally:
+        if handle >= 0:
+            os.close(handle)  # and the lock with it
+
+
+def _lock(handle: int, how: int) -> bool:
+    ends = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends:
+                return False
+            time.sleep(0.01)
+        except OSError:
+            return True  # a file system without locks: nothing better is to be had
+        else:
+            return True
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -127,10 +214,15 @@ def _sync(folder: Path) -> None:
 
 
 def load(folder: Path, believed: Believed, *, shared_only: bool = False) -> Fetched | None:
-    """What `folder` keeps, verified anew; None when it keeps nothing. Raises what does not hold.
+    """What `folder` keeps, verified anew; None when it keeps nothing. Raises what does not hold, OSError.
 
     shared_only   the directory's other files were never fetched (a partner's)
     """
+    with _locked(folder.parent, fcntl.LOCK_SH):  # without it too: whatever is read is verified
+        return _loaded(folder, believed, shared_only=shared_only)
+
+
+def _loaded(folder: Path, believed: Believed, *, shared_only: bool) -> Fetched | None:
     if not folder.exists():
         folder = folder.with_name(folder.name + ".old")  # cut between the two renames
     if not (folder / _DIRECTORY_FILE).exists():
@@ -199,7 +291,7 @@ class Floors:
             return
         self._known[instance] = floor
         file = self._file(instance)
-        new = file.with_name(file.name + ".new")
+        new = _beside(file)
         content = {"generation": floor.generation, "rules": floor.rules, "signers": sorted(floor.signers)}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +299,10 @@ class Floors:
             new.replace(file)
             _sync(self._folder)
         except OSError as trouble:
-            _LOG.warning("the newest configuration could not be noted in %s: %s", self._folder.name, trouble.strerror)
+            said = advice(self._folder, trouble)
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+            _LOG.warning("the newest configuration could not be noted in %s: %s", self._folder.name, said)
 
     def _file(self, instance: str) -> Path:
         return self._folder / f"{folder_name(instance)}.json"

@@ -155,19 +155,24 @@ class PinnedContext(ssl.SSLContext):
 
 def internal_pair(config: NodeConfig, now: datetime) -> KeyPair:
     """The configured internal certificate; or one signed by itself, made once and kept in the state folder."""
-    if config.internal is not None:
-        return keyfiles.load(config.internal)
+    kept = internal_kept(config, now)
+    if kept is not None:
+        return kept
     folder = config.state / "keys" / INTERNAL
-    source = keyfiles.pointed(folder, KeySource())
-    if source is not None:
-        kept = keyfiles.load(source)
-        if kept.certificate.not_valid_after_utc > now:
-            return kept
     made = self_signed(config.server.server, _hosts(config), now)
     name = f"internal-{now:%Y%m%d%H%M%S}"
     keyfiles.write(made, folder, name, None)
     keyfiles.point(folder, name)
     return made
+
+
+def internal_kept(config: NodeConfig, now: datetime) -> KeyPair | None:
+    """The configured internal certificate, or the one the node made; None when it made none, or that has ended."""
+    if config.internal is not None:
+        return keyfiles.load(config.internal)
+    source = keyfiles.pointed(config.state / "keys" / INTERNAL, KeySource())
+    kept = None if source is None else keyfiles.load(source)
+    return None if kept is None or kept.certificate.not_valid_after_utc <= now else kept
 
 
 def self_signed(name: str, hosts: list[str], now: datetime) -> KeyPair:

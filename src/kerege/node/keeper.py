@@ -31,7 +31,7 @@ from kerege.ground.clock import now as utc_clock
 from kerege.ground.errors import KeregeError
 from kerege.node import conffetch
 from kerege.node.config import NodeConfig
-from kerege.node.confkept import Floor, Floors, fingerprints, folder_name, load, save
+from kerege.node.confkept import Floor, Floors, advice, fingerprints, folder_name, load, save
 from kerege.node.errors import ConfigurationUnreachable, NodeConfigInvalid
 from kerege.node.follower import Follower
 from kerege.node.picture import Fetched, check_partner, expired, picture_of
@@ -71,12 +71,13 @@ class Keeper:
         *,
         folder: Path | None = None,
         https_first: bool = True,
+        keeps: bool = True,
     ) -> None:
         self._laid_out, self._clock, self._https_first = folder, clock, https_first
         self._own = None if anchor is None else Follower(anchor, clock, https_first=https_first)
         self._source = str(folder) if anchor is None else anchor.sources[0][0]
         self._folder, self._partner_folder = state / "configuration", state / "partners"
-        self._floors, self._unsaved = Floors(state / "newest"), set[Path]()
+        self._floors, self._unsaved, self._keeps = Floors(state / "newest"), set[Path](), keeps
         self._picture: Picture | None = None
         self._partners: dict[str, Follower] = {}
         self.partner_problems: dict[str, KeregeError] = {}
@@ -87,12 +88,15 @@ class Keeper:
         self._begun = clock()
 
     @classmethod
-    def of(cls, config: NodeConfig, clock: Callable[[], datetime]) -> Keeper:
-        """The keeper a node's configuration asks for: following an anchor, or a laid-out folder. Raises NodeConfigInvalid."""
+    def of(cls, config: NodeConfig, clock: Callable[[], datetime], *, keeps: bool = True) -> Keeper:
+        """The keeper a node's configuration asks for: following an anchor, or a laid-out folder. Raises NodeConfigInvalid.
+
+        keeps   whether what is fetched is kept on disk; a command beside the node only reads what the node kept
+        """
         if config.anchor is None:
             return cls(None, config.state, clock, folder=config.configuration_folder)
         try:
-            return cls(confdir.parse_anchor(config.anchor.read_bytes()), config.state, clock)
+            return cls(confdir.parse_anchor(config.anchor.read_bytes()), config.state, clock, keeps=keeps)
         except OSError as problem:
             reason = problem.strerror or "it cannot be read"
             raise NodeConfigInvalid(file=config.anchor, key="configuration.anchor", reason=reason) from None
@@ -132,6 +136,8 @@ class Keeper:
                 await self._take(kept)
         except KeregeError as problem:
             _LOG.warning("the configuration kept on disk is not used: %s", problem)
+        except OSError as trouble:
+            _LOG.warning("the configuration kept on disk is not used: %s", advice(self._folder, trouble))
         except Exception as problem:  # noqa: BLE001 - whatever lies on disk, the node starts and fetches
             _LOG.warning("the configuration kept on disk is not used (%s)", type(problem).__name__, exc_info=problem)
         await self.refresh()
@@ -303,13 +309,15 @@ class Keeper:
 
     def _save(self, folder: Path, fetched: Fetched, before: Fetched | None) -> bool:
         """Keep `fetched` where `before` lies, unless it is the same; whether it is kept now."""
+        if not self._keeps:
+            return False
         if before is not None and fetched.body == before.body and folder not in self._unsaved:
             return True
         try:
             save(folder, fetched)
         except OSError as trouble:
             self._unsaved.add(folder)
-            _LOG.warning("the configuration could not be kept on disk: %s", trouble.strerror)
+            _LOG.warning("the configuration could not be kept on disk: %s", advice(folder, trouble))
             return False
         self._unsaved.discard(folder)
         return True

@@ -53,8 +53,9 @@ Kept = tuple[bytes, datetime, datetime]  # answer, ask again, good until
 class Revocation:
     """Fetches and keeps OCSP answers; what is kept on disk lets a node start while its responder is away."""
 
-    def __init__(self, keys: NodeKeys, state: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, keys: NodeKeys, state: Path, clock: Callable[[], datetime], *, keeps: bool = True) -> None:
         self._keys, self._folder, self._clock = keys, state / "ocsp", clock
+        self._keeps = keeps  # False in a command beside the node: it reads what is kept, and changes nothing there
         self._own: dict[bytes, Kept] = {}
         self._peers: dict[bytes, Kept] = {}
         self._used: dict[bytes, tuple[datetime, Address | None]] = {}  # peers met: when last, and where to ask them
@@ -65,7 +66,8 @@ class Revocation:
         self.auth_answer: tuple[bytes, ...] = ()
         self.auth_until: datetime | None = None
         self.problem: KeregeError | None = None
-        self._tidy()
+        if keeps:
+            self._tidy()
 
     # --- the node's own ---
 
@@ -293,7 +295,8 @@ class Revocation:
             self._forget(certificate, place)
             self._keep(revoked_place(place), answer)  # for tools beside the node, which verify it anew
             raise
-        revoked_place(place).unlink(missing_ok=True)
+        if self._keeps:
+            revoked_place(place).unlink(missing_ok=True)
         self._keep(place, answer)
         return answer, until
 
@@ -357,6 +360,8 @@ class Revocation:
     # --- on disk ---
 
     def _keep(self, place: Path, answer: bytes) -> None:
+        if not self._keeps:
+            return
         with contextlib.suppress(OSError):  # kept for a start without responder; nothing depends on it now
             self._folder.mkdir(parents=True, exist_ok=True)
             new = place.with_suffix(".new")
@@ -365,7 +370,8 @@ class Revocation:
 
     def _forget(self, certificate: x509.Certificate, place: Path) -> None:
         self._peers.pop(certs.der(certificate), None)
-        place.unlink(missing_ok=True)
+        if self._keeps:
+            place.unlink(missing_ok=True)
 
     def _tidy(self) -> None:
         oldest = time.time() - _KEPT_SECONDS

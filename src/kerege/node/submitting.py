@@ -16,7 +16,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from http.client import HTTPMessage
+from typing import IO, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -36,6 +37,7 @@ AUTH_CERT_PATH: Final = "/managementservice/"
 MANAGE_PATH: Final = "/managementservice/manage/"
 _SECONDS: Final = 30.0
 _SECONDS_THROUGH: Final = 120.0  # two servers and an agency's system, each with limits of its own, are in between
+_LONGEST_SHOWN: Final = 200
 _REGISTERED: Final = "registered already"
 _WAITS: Final = "asked for already, an operator of the central services decides"
 _SO: Final = "so already"
@@ -137,10 +139,11 @@ class Papers:
 async def gather(config: NodeConfig, clock: Callable[[], datetime]) -> tuple[Papers, Picture]:
     """The node's papers and the configuration they were gathered under, fetched anew.
 
+    Nothing is written: the state folder is the node's, which runs beside, mostly as another user.
     Raises what keeps keys or configuration from being read, and RequestNotMade when nobody offers management services.
     """
     keys = load_keys(config)
-    keeper, revocation = Keeper.of(config, clock), Revocation(keys, config.state, clock)
+    keeper, revocation = Keeper.of(config, clock, keeps=False), Revocation(keys, config.state, clock, keeps=False)
     await keeper.start()
     picture = keeper.current(clock())
     await revocation.refresh_own(picture.trust)
@@ -185,7 +188,9 @@ def _context(pinned: x509.Certificate | None) -> ssl.SSLContext:
 def _posted(url: str, asked: Asked, context: ssl.SSLContext, seconds: float) -> bytes:
     """What was answered. Raises RegistrationUnreachable."""
     kind, body = management_wire.join(asked.submission)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context), _NoOtherAddress()
+    )
     question = urllib.request.Request(url, data=body, headers={"Content-Type": kind}, method="POST")  # noqa: S310
     try:
         return _reply(opener, question, url, seconds)
@@ -194,6 +199,20 @@ def _posted(url: str, asked: Asked, context: ssl.SSLContext, seconds: float) -> 
         raise RegistrationUnreachable(url=url, reason=reason) from None
     except (OSError, ValueError) as problem:
         raise RegistrationUnreachable(url=url, reason=str(getattr(problem, "reason", None) or problem)) from None
+
+
+class _NoOtherAddress(urllib.request.HTTPRedirectHandler):
+    """Refuses redirects: they would turn the request into a question, put to whoever the answer names."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        fp.close()
+        reason = (
+            f"it answered {code} and points to {newurl[:_LONGEST_SHOWN]}, where nothing was sent; "
+            "if that is the central services' address, give it as the address"
+        )
+        raise RegistrationUnreachable(url=req.full_url, reason=reason)
 
 
 def _reply(opener: urllib.request.OpenerDirector, question: urllib.request.Request, url: str, seconds: float) -> bytes:
@@ -256,8 +275,13 @@ def _own_door(config: NodeConfig, kind: Kind, now: datetime) -> tuple[str, x509.
     if settings.connection == connections.HTTP:
         return f"http://{_reachable(config.clients_address)}/", None
     if settings.connection == connections.HTTPS and config.clients_tls_address is not None:
-        pinned = connections.internal_pair(config, now).certificate
-        return f"https://{_reachable(config.clients_tls_address)}/", pinned
+        shown = connections.internal_kept(config, now)
+        if shown is None:
+            reason = (
+                "the node has no internal certificate that is valid; start it (anew), which makes one, or give --url"
+            )
+            raise RequestNotMade(what=kind, reason=reason)
+        return f"https://{_reachable(config.clients_tls_address)}/", shown.certificate
     reason = (
         f"the connection of {owner} (clients) is {settings.connection}, this command has http and https; give --url"
     )
