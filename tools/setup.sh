@@ -16,23 +16,28 @@ debian_packages() { # names of Debian packages
     fi
 }
 
-complete() { # an interpreter that can make the environment and, with a compiler, the native modules
-    "$1" -c 'import os, sys, sysconfig, venv, ensurepip
-sys.exit(sys.version_info[:2] < (3, 11) or not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null
+fits() { # an interpreter that can make the environment, and of which CONDITION holds
+    "$1" -c "import os, sys, sysconfig, venv, ensurepip
+of_311 = sys.version_info[:2] == (3, 11)
+headers = os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h'))
+sys.exit(sys.version_info[:2] < (3, 11) or not ($2))" 2>/dev/null
 }
 
-# The distribution's own Python comes first where PY names none: it is kept patched with the system, and it is built with the compiler's
-# profile, which a Python built on the machine mostly is not (a quarter more speed).
-py="${PY:-}"
-if [ -z "$py" ]; then
-    py=python3.11
-    for candidate in /usr/bin/python3.11 python3.11 python3; do
-        if command -v "$candidate" >/dev/null 2>&1 && complete "$candidate"; then
-            py="$candidate"
-            break
-        fi
+# Where PY names none: 3.11, which everything is tried with, before a newer one, also without headers (they are fetched below). Of several
+# the distribution's own comes first: it is kept patched with the system, and it is built with the compiler's profile, which a Python
+# built on the machine mostly is not (a quarter more speed).
+pick() {
+    for condition in "of_311 and headers" of_311 headers True; do
+        for candidate in /usr/bin/python3.11 python3.11 python3; do
+            if command -v "$candidate" >/dev/null 2>&1 && fits "$candidate" "$condition"; then
+                echo "$candidate"
+                return
+            fi
+        done
     done
-fi
+    echo python3
+}
+py="${PY:-$(pick)}"
 command -v "$py" >/dev/null 2>&1 || py=python3
 if ! "$py" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || ! "$py" -c 'import venv, ensurepip' 2>/dev/null; then
     debian_packages python3 python3-venv || {
