@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from kerege.exchange import confdir
 from kerege.membership import publish, renewal
 from kerege.membership.errors import PublishedElsewhere, PublishHeld
-from kerege.membership.renewal import GAP, Register, Standing, why_now
+from kerege.membership.renewal import GAP, Given, Register, Standing, why_now
 
 NOW = datetime(2026, 11, 22, 4, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -47,7 +48,6 @@ def seconds(count: float) -> datetime:
             Register(3, 8, changed=False),
             "change",
         ),  # another hub of this database published
-        (GAP.total_seconds(), MINUTE, Register(3, 6, changed=False), "change"),  # published, and not noted any more
         (GAP.total_seconds(), MINUTE, Register(0, 7, changed=False), None),  # a person published the empty one
     ],
 )
@@ -96,6 +96,57 @@ def test_what_stands_is_read_from_the_signed_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "2026", "2026112204000012345600", "20261322040000123456000", "x" * 23])
 def test_digits_that_are_no_moment_are_none(text: str) -> None:
     assert confdir.generated_at(text) is None
+
+
+INTERRUPTED = Given("KG", 7, noted=False)
+
+
+def test_what_was_published_and_not_noted_any_more_is_published_again() -> None:
+    for changed in (True, False):
+        register = Register(3, 6, changed=changed)
+        assert why_now(NOW + GAP, STANDS, MINUTE, register, INTERRUPTED) == "change"
+    assert (
+        why_now(NOW + GAP, replace(STANDS, version=1), MINUTE, Register(3, None, True), Given("KG", 1, False))
+        == "change"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stands", "register", "kept"),
+    [
+        (STANDS, Register(3, 6, changed=False), None),
+        (STANDS, Register(3, 6, changed=True), Given("KG", 7, noted=True)),
+        (STANDS, Register(3, 6, changed=True), Given("KG", 6, noted=False)),
+        (STANDS, Register(3, 5, changed=True), INTERRUPTED),
+        (STANDS, Register(3, 7, changed=False), Given("KG", 8, noted=True)),  # an older folder was put back too
+        (replace(STANDS, version=None), Register(3, 6, changed=True), Given("KG", 7, noted=True)),
+        (None, Register(3, 6, changed=True), Given("KG", 7, noted=True)),
+    ],
+)
+def test_a_database_that_does_not_know_the_version_nodes_were_given_is_not_published_however_little_is_missing(
+    stands: Standing | None, register: Register, kept: Given | None
+) -> None:
+    with pytest.raises(PublishHeld, match="this database notes version"):
+        why_now(NOW + MINUTE, stands, MINUTE, register, kept)
+
+
+def test_where_the_version_of_what_stands_cannot_be_read_the_one_that_was_kept_says_whether_the_database_is_as_new() -> (
+    None
+):
+    unread = replace(STANDS, version=None)
+    with pytest.raises(PublishHeld, match="which version stands cannot be read"):
+        why_now(NOW + MINUTE, unread, MINUTE, SAME)
+    assert why_now(NOW + GAP, unread, MINUTE, SAME, Given("KG", 7, noted=True)) == "change"
+
+
+def test_the_version_nodes_were_given_is_kept_in_the_home_for_its_instance(tmp_path: Path) -> None:
+    assert renewal.given(tmp_path, "KG") is None
+    renewal.keep_given(tmp_path, INTERRUPTED)
+    assert (renewal.given(tmp_path, "KG"), renewal.given(tmp_path, "EE")) == (INTERRUPTED, None)
+    (file,) = tmp_path.iterdir()
+    for broken in (b"", b"[]", b"{}", b'{"instance":"KG","version":"7","noted":true}', file.read_bytes()[:-1]):
+        file.write_bytes(broken)
+        assert renewal.given(tmp_path, "KG") is None
 
 
 def test_a_generation_is_read_as_the_moment_it_was_written_from() -> None:

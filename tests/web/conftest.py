@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `web_pages`, which the tes
 import web_country as country
 import web_desks as desks
 from web_pages import PEOPLE, RUN, signed_in
+from web_publisher import office, one, pairs, quick_keys, registered, signing_log  # noqa: F401 - fixtures
 
 GATE_FILE = Path(kerege.__file__).parent / "country/kg/gates/grade1-admission.yaml"
 

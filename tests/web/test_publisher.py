@@ -7,20 +7,18 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.test import Client
+from web_publisher import MINUTE, NOW, at, failed, rename, stands, tree
 
 from kerege.exchange import confdir
-from kerege.exchange.pki import load_pair, new_key
+from kerege.exchange.pki import load_pair
 from kerege.ground import clock
 from kerege.ground.settings import SettingInvalid
-from kerege.ledger import open_signing
 from kerege.ledger.log import Ledger
 from kerege.membership import central, queries, renewal, signing
 from kerege.membership.errors import KeysMissing
@@ -29,78 +27,11 @@ from kerege.web import publisher
 from kerege.web.publisher import LOOK, Publisher
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
-NAMES = {"name_ky": "a", "name_ru": "b", "name_en": "c"}
-MINUTE = timedelta(minutes=1)
-
-
-def at(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_keys() -> Iterator[None]:
-    """Elliptic keys for RSA's: made and used in no time."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(signing, "new_key", lambda _: new_key("ec"))
-        yield
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both keys and both anchors, made once."""
-    folder = tmp_path_factory.mktemp("pairs")
-    signing.make_keys(folder, "KG", NOW)
-    signing.anchors(folder, "KG", "http://cs.kg", NOW)
-    return folder
 
 
 @pytest.fixture
-def office(home: Path, pairs: Path) -> Path:
-    """A home with the configuration's keys; its register is empty."""
-    shutil.copytree(pairs, publisher.keys_folder(home))
-    return home
-
-
-@pytest.fixture
-def ledger(office: Path) -> Iterator[Ledger]:
-    with open_signing(office) as log:
-        yield log
-
-
-@pytest.fixture
-def registered(office: Path, ledger: Ledger) -> Path:
-    central.put("member", "KG/GOV/1", NAMES, ledger=ledger, now=NOW, by="office")
-    return office
-
-
-@pytest.fixture
-def one(registered: Path) -> Publisher:
-    """A publisher that has published once, at NOW."""
-    made = Publisher(registered, MINUTE, chance=lambda: 0.0, worked=lambda: 0.0)
-    assert made.step(NOW) == LOOK
-    assert made.failure is None
-    return made
-
-
-def stands(home: Path) -> renewal.Standing:
-    found = renewal.standing(publisher.served_folder(home))
-    assert found is not None
-    return found
-
-
-def tree(home: Path) -> dict[str, bytes | None]:
-    folder = publisher.served_folder(home)
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
-
-
-def rename(ledger: Ledger, name: str, now: datetime) -> None:
-    central.put("member", "KG/GOV/1", NAMES | {"name_en": name}, ledger=ledger, now=now, by="office")
-
-
-def failed(one: Publisher) -> publisher.Failure:
-    assert one.failure is not None
-    return one.failure
+def ledger(signing_log: Ledger) -> Ledger:
+    return signing_log
 
 
 def test_the_first_publication_is_signed_with_the_homes_keys_once_there_is_a_member(

@@ -17,7 +17,7 @@ from kerege.cli.reasons import names_nobody
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
-_INSTANCE = click.option("--instance", default="KG", show_default=True, help="The instance.")
+_INSTANCE = click.option("--instance", help="The instance; without it that of the keys that are there, else KG.")
 _PATIENCE = 30.0  # seconds for the hub to end a publication of its own
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 
@@ -144,13 +144,14 @@ def decline(number: int, by: str, reason: str) -> None:
 @click.option(
     "--url", required=True, help="Where this hub is reached, such as https://cs.example; the anchors name it."
 )
-def keys(instance: str, url: str) -> None:
+def keys(instance: str | None, url: str) -> None:
     """Make the keys the configuration is signed with (once), and write both anchors beside them."""
     open_database()
     from kerege.membership.signing import anchors, make_keys
-    from kerege.web.publisher import keys_folder, passphrase
+    from kerege.web.publisher import instance_of, keys_folder, passphrase
 
-    folder, opened_by = keys_folder(Path(settings.get("home")).absolute()), passphrase()
+    home = Path(settings.get("home")).absolute()
+    folder, opened_by, instance = keys_folder(home), passphrase(), instance_of(home, instance, "KG")
     made = make_keys(folder, instance, clock.now(), opened_by)
     for file in anchors(folder, instance, url, clock.now(), opened_by):
         click.echo(str(file))
@@ -158,8 +159,14 @@ def keys(instance: str, url: str) -> None:
 
 
 @network.command()
-@_INSTANCE
-def publish(instance: str) -> None:
+@click.option("--instance", help="The instance; without it that of the keys.")
+@click.option(
+    "--above",
+    type=click.IntRange(min=0),
+    default=0,
+    help="The version nodes have, where database and home were both put back to an older one.",
+)
+def publish(instance: str | None, above: int) -> None:
     """Sign the register in every version and put it where the hub serves it, now. A running hub does so by itself.
 
     Contract versions whose term is over end first.
@@ -170,7 +177,8 @@ def publish(instance: str) -> None:
         from kerege.web import publisher
 
         with alone(home, _PATIENCE):
-            found, ended = publisher.publish(home, instance, clock.now(), ledger)
+            instance = publisher.instance_of(home, instance)
+            found, ended = publisher.publish(home, instance, clock.now(), ledger, above=above)
     for version in ended:
         click.echo(f"contract {version} ended: its term is over")
     click.echo(f"version {found.version} of {instance} published")

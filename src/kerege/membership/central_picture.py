@@ -216,11 +216,8 @@ def central_publisher(
             newest = version == max(versions)
             inside = [(confdir.SHARED, shared), (confdir.PRIVATE, private), (confdir.RULES, own_rules)]
             inside += _optional(found.optional)
-            for (
-                name,
-                parts,
-                pair,
-            ) in (  # the newest internal one last: the hub goes by it, so until then nothing is published
+            # the newest internal one comes last: the hub goes by it, and until it is in its place tries again
+            for name, parts, pair in (
                 (EXTERNAL, inside[:1], keys.external),
                 (DIRECTORY, inside, keys.internal),
             ):

@@ -295,10 +295,14 @@ def publish_configuration(
     ledger: receipts.LedgerWriter | None = None,
     *,
     instance: str = "KG",
+    least: int = 0,
 ) -> Publication:
     """Have the picture of now signed and written to `folder`, and note version and digest.
 
-    An unchanged picture is signed again, because configurations expire; only a changed one is noted, here and in the ledger. A ledger that
+    least   the lowest version that nodes still take, where the database may not know of it
+
+    An unchanged picture is signed again, because configurations expire; only a changed one, or one of a version that is not noted, is
+    noted, here and in the ledger. A ledger that
     signs its head does so once the publication stands in it. Whoever calls this sees to it that nobody else does (`renewal.alone`).
     Raises PublishFailed and notes nothing when the publisher fails; the nodes keep what they have.
     """
@@ -306,14 +310,14 @@ def publish_configuration(
     current = picture(instance, now)
     last = Publication.objects.order_by("-pk").first()
     changed = last is None or last.digest != current.digest()
-    version = (last.version if last else 0) + changed
+    version = max((last.version if last else 0) + changed, least)
     try:
         publisher(current, current.rules(version), folder, now)
     except KeregeError as fault:
         raise PublishFailed(folder=folder, reason=fault.text) from fault
     except OSError as fault:
         raise PublishFailed(folder=folder, reason=fault.strerror or type(fault).__name__) from fault
-    if last is not None and not changed:
+    if last is not None and version == last.version:
         return last
     with transaction.atomic():
         index = None

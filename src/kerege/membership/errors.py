@@ -48,7 +48,10 @@ class PublishFailed(MembershipError):
 class PublishHeld(MembershipError):
     code = "membership.publish_held"
     message = "The hub does not publish by itself: {reason}."
-    hint = "See to it that the hub has the right database. When all is as meant, publish once: kerege network publish. The hub goes on from there."
+    hint = (
+        "See to it that the hub has the right database and the right keys. When all is as meant, publish once: "
+        "kerege network publish. The hub goes on from there."
+    )
 
 
 class PublishedElsewhere(MembershipError):
@@ -78,7 +81,16 @@ class RequestUnfit(MembershipError):
 class KeysMissing(MembershipError):
     code = "membership.keys_missing"
     message = "The configuration cannot be signed: {reason}."
-    hint = "Make the keys with `kerege network keys`, or put them where the message says; KEREGE_CONFIGURATION_PASSPHRASE opens encrypted ones."
+    hint = (
+        "A network that runs needs the keys it has: put them back where the message says, from the backup; "
+        "KEREGE_CONFIGURATION_PASSPHRASE opens encrypted ones. Only a new network makes keys: `kerege network keys`."
+    )
+
+
+class InstanceOther(MembershipError):
+    code = "membership.instance_other"
+    message = "The keys in {folder} are of instance {own}, not of {asked}."
+    hint = "Nothing was changed. Leave --instance out; another instance has keys and a home folder (KEREGE_HOME) of its own."
 
 
 class RegisteredAlready(RequestUnfit):

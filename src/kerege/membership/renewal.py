@@ -1,7 +1,8 @@
 """When the configuration is due to be signed again, and one publication at a time. What the hub's own publishing goes by.
 
-What stands is read from the folder the hub serves and nowhere else: the signed directory says when it was made and until when it holds, so a
-note that is lost or wrong changes nothing. The decisions are pure; `alone` holds the lock.
+When what stands was made, and until when it holds, is read from the folder the hub serves and nowhere else: the signed directory says so. The
+version nodes were given is besides kept in the home folder (`Given`): a database that does not know of it is not the one they were given it from.
+The decisions are pure; `alone` holds the lock.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from django.db import DatabaseError, connection
 from kerege.exchange import confdir
 from kerege.exchange.errors import ExchangeError
 from kerege.membership.errors import PublishedElsewhere, PublishHeld
-from kerege.membership.publish import DIRECTORY
+from kerege.membership.publish import DIRECTORY, replace_file
 
 GAP: Final = timedelta(
     seconds=10
@@ -32,6 +33,7 @@ _SHARE: Final = 3  # renewed before a third of the time it holds is over, howeve
 _FIRST: Final = 2.0  # seconds to the second try
 _LONGEST: Final = 60.0
 _AGAIN: Final = 0.1
+_GIVEN: Final = "published-version.json"
 _LOCK: Final = 0x6B657063  # PostgreSQL's advisory lock of this doing
 
 
@@ -56,6 +58,45 @@ class Register:
     members: int
     version: int | None
     changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The version a home gave the nodes of `instance` last, or is about to give. `noted`: the database has noted it since."""
+
+    instance: str
+    version: int
+    noted: bool
+
+
+def given(home: Path, instance: str) -> Given | None:
+    """What the home keeps of it; None when nothing, of another instance or nothing that can be read."""
+    try:
+        kept = Given(**orjson.loads((home / _GIVEN).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    sound = isinstance(kept.version, int) and isinstance(kept.noted, bool)
+    return kept if sound and kept.instance == instance else None
+
+
+def keep_given(home: Path, now_given: Given) -> None:
+    """Keep it where it is not kept so already."""
+    if given(home, now_given.instance) != now_given:
+        replace_file(home / _GIVEN, orjson.dumps(now_given))
+
+
+def last_version(stands: Standing | None, kept: Given | None) -> int:
+    """The highest version nodes may have taken; 0: none. They take no lower one."""
+    return max((stands.version or 0) if stands else 0, kept.version if kept else 0)
+
+
+def is_known(noted: int, last: int, kept: Given | None) -> bool:
+    """Whether a database that notes version `noted` as its last is the one from which nodes were given version `last`.
+
+    It may be one behind where the last publication was interrupted before it was noted, which what is kept says; else it is an older copy.
+    """
+    interrupted = kept is not None and not kept.noted and kept.version == last == noted + 1
+    return last <= noted or interrupted
 
 
 def standing(folder: Path) -> Standing | None:
@@ -83,25 +124,32 @@ def _version(folder: Path, part: confdir.ConfigurationPart | None) -> int | None
     return version if isinstance(version, int) else None
 
 
-def why_now(now: datetime, stands: Standing | None, every: timedelta, register: Register) -> str | None:
+def why_now(
+    now: datetime, stands: Standing | None, every: timedelta, register: Register, kept: Given | None = None
+) -> str | None:
     """Why to publish at `now`: "first", "renewal", "change"; None when it is not due. Raises PublishHeld where a person must.
 
     A database that is not the one the configuration was made from (empty, another, an older copy of it) would shut everybody out, or let in who was
     shut out: such a one is not published unasked.
     """
+    if stands is None and not register.members:
+        return None
+    last, noted = last_version(stands, kept), register.version or 0
+    if not is_known(noted, last, kept):
+        told = f"version {noted}" if noted else "no version"
+        raise PublishHeld(reason=f"nodes were given version {last}, and this database notes {told} as the last")
     if stands is None:
-        return "first" if register.members else None
+        return "first"
     if not register.members and register.changed:
         raise PublishHeld(
             reason="the register has no members, and the configuration that stands was made from one that has"
         )
-    if register.version is None or (stands.version or 0) > register.version + 1:
-        noted = "no version" if register.version is None else f"version {register.version}"
-        raise PublishHeld(reason=f"version {stands.version} stands, and this database notes {noted} as the last")
+    if not last:
+        raise PublishHeld(reason="which version stands cannot be read, so nothing says that the database is as new")
     put_back = now < stands.published  # the clock was; what it says now is true
     if put_back or now >= stands.renew_at(every):
         return "renewal"
-    changed = register.changed or (stands.version is not None and stands.version != register.version)
+    changed = register.changed or stands.version != register.version
     return "change" if changed and now - stands.published >= GAP else None
 
 

@@ -26,19 +26,21 @@ from django.db import connections
 from kerege.catalogue.contracts.ended import end_what_is_over
 from kerege.catalogue.models import ContractVersion
 from kerege.exchange import confdir
-from kerege.exchange.errors import ExchangeError
+from kerege.exchange.errors import ConfigurationForged, ExchangeError
+from kerege.exchange.rules import Rules
 from kerege.ground import clock, settings
 from kerege.ground.clock import iso
 from kerege.ground.errors import KeregeError
 from kerege.ledger import open_signing
 from kerege.ledger.log import Ledger
 from kerege.membership import queries, renewal
-from kerege.membership.central_picture import central_publisher, signing_keys
+from kerege.membership.central_picture import EXTERNAL, central_publisher, signing_keys
 from kerege.membership.doings import publish_configuration
-from kerege.membership.errors import KeysMissing, PublishedElsewhere, PublishHeld
+from kerege.membership.errors import InstanceOther, KeysMissing, PublishedElsewhere, PublishHeld
 from kerege.membership.models import Publication
-from kerege.membership.publish import replace_file
-from kerege.membership.renewal import Register, Standing
+from kerege.membership.picture import Picture
+from kerege.membership.publish import DIRECTORY, replace_file
+from kerege.membership.renewal import Given, Register, Standing
 
 LOOK: Final = 5.0  # seconds between two looks
 _SHARE: Final = 20  # looks take a twentieth of a processor at the most: pages want it too
@@ -60,8 +62,27 @@ def passphrase() -> bytes | None:
         return settings.get("configuration_passphrase").encode() or None
     except settings.SettingMissing:
         return None
-    except (OSError, UnicodeDecodeError) as problem:
+    except OSError as problem:
         raise KeysMissing(reason=f"the file with their passphrase cannot be read: {problem}") from None
+    except UnicodeDecodeError:  # its text would show a byte of the passphrase
+        raise KeysMissing(reason="the file with their passphrase cannot be read: it is not UTF-8") from None
+
+
+def instance_of(home: Path, asked: str | None = None, default: str | None = None) -> str:
+    """The instance `home` publishes: that of its keys, as the anchor beside them says, else what stands; of a new one what is asked for.
+
+    Raises InstanceOther where another is asked for; KeysMissing, PublishHeld where nothing says it.
+    """
+    folder, stands = keys_folder(home), renewal.standing(served_folder(home))
+    own = _anchored(folder) or (stands.instance if stands else asked or default)
+    if own is None and not folder.is_dir():
+        raise KeysMissing(reason=f"there is no {folder}")
+    if own is None:
+        told = f"nothing is published yet, and no internal-anchor.xml in {folder} says of which instance the keys are"
+        raise PublishHeld(reason=f"{told} (kerege network publish --instance says it)")
+    if asked is not None and asked != own:
+        raise InstanceOther(folder=folder, own=own, asked=asked)
+    return own
 
 
 def every() -> timedelta:
@@ -69,14 +90,34 @@ def every() -> timedelta:
     return timedelta(seconds=settings.integer("publish_every", 5, 86_400))
 
 
-def publish(home: Path, instance: str, now: datetime, ledger: Ledger) -> tuple[Publication, list[ContractVersion]]:
+def publish(
+    home: Path, instance: str, now: datetime, ledger: Ledger, *, above: int = 0
+) -> tuple[Publication, list[ContractVersion]]:
     """Sign the register of `instance` and put it where the hub serves it; contract versions whose term is over end first, and are returned too.
 
-    For whoever holds `renewal.alone`. Raises KeysMissing, PublishFailed and what databases and disks raise; what stands stays then.
+    Where nodes were given a version this database does not know of, the next higher one is published: they take no lower. `above` is the
+    version they have, where this home does not know of it either. For whoever holds `renewal.alone`.
+    Raises KeysMissing, PublishFailed and what databases and disks raise; what stands stays then.
     """
-    publisher = central_publisher(signing_keys(keys_folder(home), passphrase()))
+    signed = central_publisher(signing_keys(keys_folder(home), passphrase()))
     ended = end_what_is_over(now, ledger=ledger)
-    done = publish_configuration(served_folder(home), now, publisher, ledger, instance=instance)
+    stands, kept = renewal.standing(served_folder(home)), renewal.given(home, instance)
+    same = stands is not None and stands.instance == instance
+    last = max(renewal.last_version(stands if same else None, kept), above)
+    row = Publication.objects.order_by("-pk").first()
+    noted = row.version if row else 0
+    known = renewal.is_known(noted, last, kept)
+
+    def publisher(picture: Picture, rules: Rules, folder: Path, now: datetime) -> None:
+        if rules.version != noted:
+            renewal.keep_given(home, Given(instance, rules.version, noted=False))
+        signed(picture, rules, folder, now)
+
+    done = publish_configuration(
+        served_folder(home), now, publisher, ledger, instance=instance, least=last if known else last + 1
+    )
+    with contextlib.suppress(OSError):  # what is kept still says at most one too many, and is kept at the next
+        renewal.keep_given(home, Given(instance, done.version, noted=True))
     if ended:
         ledger.sign_head(now)
     return done, ended
@@ -172,12 +213,17 @@ class Publisher:
         stands = renewal.standing(served_folder(self.home))
         if self.failure is not None and stands is not None and stands.published > self.failure.last:
             self.failure = None  # somebody else has published since
-        instance = stands.instance if stands else _anchored(keys_folder(self.home))
+        instance = stands.instance if stands else instance_of(self.home)
         view = queries.network_view(now, instance)
-        changed = view.unpublished_changes
-        why = renewal.why_now(now, stands, self.every, Register(len(view.picture.members), view.version, changed))
+        register = Register(len(view.picture.members), view.version, view.unpublished_changes)
+        why = renewal.why_now(now, stands, self.every, register, renewal.given(self.home, instance))
         if why is None:
+            if not register.changed and _failure(self.home, stands) is not None:
+                self.failure = None  # it is well again, and there is nothing to publish that would show it
+                self._note()
             return stands.renew_at(self.every) if stands else None
+        if stands is not None:
+            _check_keys(self.home, stands)
         with open_signing(self.home) as ledger:
             done, ended = publish(self.home, instance, now, ledger)
         for version in ended:
@@ -303,10 +349,29 @@ def _noted(home: Path) -> Path:
     return home / "publishing.json"
 
 
-def _anchored(folder: Path) -> str:
-    """The instance the keys were made for, as the anchor beside them says. Raises PublishHeld."""
+def _check_keys(home: Path, stands: Standing) -> None:
+    """Nodes and partners believe the keys their anchors name: others are not put in the place of those that signed what stands, unasked.
+
+    Raises PublishHeld, KeysMissing.
+    """
+    folder, served = keys_folder(home), served_folder(home)
+    keys = signing_keys(folder, passphrase())
+    own = _anchored(folder)
+    if own is not None and own != stands.instance:
+        raise PublishHeld(reason=f"the keys are of instance {own}, and what stands is of {stands.instance}")
+    for name, pair in ((DIRECTORY, keys.internal), (EXTERNAL, keys.external)):
+        try:
+            confdir.verify_directory((served / name).read_bytes(), [pair.certificate], name)
+        except ConfigurationForged:
+            reason = f"the keys are not those that signed {name} as it stands, which the anchors at the nodes name"
+            raise PublishHeld(reason=reason) from None
+        except (OSError, ExchangeError):  # none to go by
+            continue
+
+
+def _anchored(folder: Path) -> str | None:
+    """The instance the keys were made for, as the anchor beside them says."""
     try:
         return confdir.parse_anchor((folder / "internal-anchor.xml").read_bytes()).instance
     except (OSError, ExchangeError):
-        reason = f"nothing is published yet, and no internal-anchor.xml in {folder} says of which instance the keys are"
-        raise PublishHeld(reason=reason) from None
+        return None
