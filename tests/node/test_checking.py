@@ -19,6 +19,7 @@ from box import EDU, PERSONS, POP, Box, make_box
 from kerege.exchange import logfolder
 from kerege.exchange.ids import ServerId
 from kerege.exchange.pki import TestAuthority, save_pair
+from kerege.node import checking_parts
 from kerege.node.checking import CODES, Report, read_all
 from kerege.node.checking_all import check
 from kerege.node.network import sign_key_name
@@ -267,6 +268,34 @@ def test_a_folder_that_may_not_be_written_is_told(file: Path, tmp_path: Path, mo
     # root may write everywhere, so the system's answer is given here
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and access(path, mode))
     assert "state" in found(file)["check.folder_unusable"]
+
+
+def test_what_another_user_left_in_the_state_folder_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Owners are given here, since only root could make such files."""
+    state, owner = file.parent / "state", checking_parts._owner
+    assert "check.folder_unusable" not in found(file)
+    monkeypatch.setattr(checking_parts, "_owner", lambda path: owner(path) + (path.name == "ocsp"))
+    (told,) = [one for one in check(file, NOW).findings if one.code == "check.folder_unusable"]
+    assert (told.level, told.key) == ("warning", "state")
+    assert told.found == f"{state / 'ocsp'} belongs to another user than {state}"
+    assert told.do == f"Give it to the node's user: chown -R --reference={state} {state / 'ocsp'}"
+
+
+def test_a_kept_configuration_that_may_not_be_read_is_told_with_whose_it_is(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, read = file.parent / "state" / "configuration", Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.parent == kept:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr(os, "geteuid", lambda: kept.stat().st_uid + 1)
+    (told,) = [one for one in check(file, NOW).findings if one.code == "check.configuration_missing"]
+    assert f"Permission denied; {kept} belongs to another user" in told.found
+    assert told.do == f"Let the node's user read {kept}."
 
 
 def test_a_folder_that_is_a_file_space_a_description_and_modes_are_told(file: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from kerege.ground.errors import KeregeError
 from kerege.node import checking_online, checking_parts
 from kerege.node.checking import Report, read_all, set_aside
 from kerege.node.config_types import NodeConfig
+from kerege.node.confkept import advice
 from kerege.node.keeper import Keeper
 from kerege.node.picture import Picture
 
@@ -42,7 +43,9 @@ def _kept(report: Report, config: NodeConfig, now: datetime) -> Picture | None:
         report.refused("check.configuration_missing", key, problem)
         return None
     except OSError as trouble:
-        report.error("check.configuration_missing", key, trouble.strerror or "it cannot be read", "Put it there.")
+        kept = config.state / "configuration"
+        do = "Put it there." if config.anchor is None else f"Let the node's user read {kept}."
+        report.error("check.configuration_missing", key, advice(kept, trouble), do)
         return None
     if picture is None:
         report.warning(

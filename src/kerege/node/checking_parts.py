@@ -182,6 +182,22 @@ def _folders(report: Report, config: NodeConfig) -> None:
             )
         else:
             report.ok(key, f"{folder}: {free >> 20} MB free")
+    _left(report, config.state)
+
+
+def _left(report: Report, state: Path) -> None:
+    """What another user left in the state folder, by running the node once as root: the node can neither read nor replace it."""
+    try:
+        left = [one for one in sorted(state.iterdir()) if _owner(one) != _owner(state)]  # whoever runs the check
+    except OSError:
+        return  # there is none yet, or that it may not be read is told already
+    for one in left:
+        do = f"Give it to the node's user: chown -R --reference={state} {one}"
+        report.warning("check.folder_unusable", "state", f"{one} belongs to another user than {state}", do, one)
+
+
+def _owner(path: Path) -> int:
+    return path.lstat().st_uid
 
 
 def _log(report: Report, config: NodeConfig) -> None:
