@@ -55,6 +55,32 @@ def test_a_network_is_built_from_the_command_line_and_published(run, tmp_path: P
     assert "changed since it was published" in good(run())
 
 
+def test_the_instance_is_that_of_the_keys_and_another_is_neither_signed_nor_written_over_them(run, tmp_path) -> None:
+    good(run("set", "member", "EE/GOV/1", "name_ky=a", "name_ru=b", "name_en=c", *BY))
+    good(run("keys", "--instance", "EE", "--url", "http://cs.ee"))
+    home = tmp_path / "home"
+    anchor, served = home / "keys/configuration/internal-anchor.xml", home / "globalconf/internalconf"
+    for arguments in (("publish", "--instance", "KG"), ("keys", "--instance", "KG", "--url", "http://cs.kg")):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "membership.instance_other" in result.output
+        assert "of instance EE, not of KG" in result.output
+    assert not served.exists()
+    assert "version 1 of EE" in good(run("publish"))
+    assert confdir.unverified_directory(served.read_bytes()).parts[0].instance == "EE"
+    good(run("keys", "--url", "http://cs2.ee"))  # a new address of the same
+    assert confdir.parse_anchor(anchor.read_bytes()).instance == "EE"
+    assert "version 8 of EE" in good(run("publish", "--above", "7"))
+    assert run("publish", "--above", "-1").exit_code == 2
+
+
+def test_keys_that_are_gone_are_put_back_from_the_backup_and_not_made_anew(run) -> None:
+    result = run("publish", "--instance", "KG")
+    assert result.exit_code == 2
+    assert "put them back where the message says, from the backup" in result.output
+    assert "Only a new network makes keys" in result.output
+
+
 def test_a_declared_network_is_planned_then_applied(run, tmp_path: Path) -> None:
     file = tmp_path / "network.yaml"
     file.write_text("instance: KG\nmembers:\n  - {id: KG/GOV/1, name: One, subsystems: [emis]}\n", encoding="utf-8")

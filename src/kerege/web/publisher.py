@@ -218,7 +218,7 @@ class Publisher:
         register = Register(len(view.picture.members), view.version, view.unpublished_changes)
         why = renewal.why_now(now, stands, self.every, register, renewal.given(self.home, instance))
         if why is None:
-            if not register.changed and _failure(self.home, stands) is not None:
+            if not register.changed and (self.failure or _failure(self.home, stands)) is not None:
                 self.failure = None  # it is well again, and there is nothing to publish that would show it
                 self._note()
             return stands.renew_at(self.every) if stands else None
