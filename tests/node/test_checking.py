@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from box import EDU, PERSONS, POP, Box, make_box
-from kerege.exchange import logfolder
+from kerege.exchange import globalconf, logfolder
 from kerege.exchange.ids import ServerId
 from kerege.exchange.pki import TestAuthority, save_pair
 from kerege.node import checking_parts
@@ -155,6 +156,20 @@ def test_the_problem_of_broken_yaml_and_the_missing_file_are_named(tmp_path: Pat
     assert "--config" in missing.do
 
 
+@pytest.mark.parametrize(
+    ("text", "first", "again"),
+    [("a: 1\nb: 2\n\na: 3\n", 1, 4), ("b:\n  a: 1\n  c: 2\n\n  a: {c: 1}\n", 2, 5), ("\n\n{a: 1, a: 1}", 3, 3)],
+)
+def test_a_key_that_stands_twice_is_told_by_the_line_where_it_stands_again(
+    tmp_path: Path, text: str, first: int, again: int
+) -> None:
+    file = tmp_path / "node.yaml"
+    file.write_text(text)
+    (one,) = check(file, NOW, online=False).findings
+    assert one.key == f"line {again}"
+    assert one.found == f"the key a stands there again, it stood in line {first} already"
+
+
 @pytest.mark.parametrize("text", ["", "- a list", "server: [", "a: 1\na: 2\n", "\udcff"])
 def test_a_file_that_is_no_configuration_at_all_is_told_and_nothing_is_raised(tmp_path: Path, text: str) -> None:
     file = tmp_path / "node.yaml"
@@ -247,6 +262,33 @@ def test_clients_that_are_not_registered_or_not_served_and_members_without_a_key
     assert len(told["check.client_unknown"]) == 1
     assert len(told["check.client_unserved"]) == 1
     assert told["check.client_without_key"] == ["keys.sign"]
+
+
+def test_a_client_that_is_a_subsystem_at_no_server_is_told_to_be_disabled_perhaps(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is disabled is left out of its server's clients; the subsystem stays."""
+    gone = without_clients(monkeypatch)
+    report = check(file, NOW)
+    told = [one for one in report.of("error") if one.code == "check.client_disabled"]
+    assert str(PERSONS.provider) in gone
+    assert [one.found.partition(" ")[0] for one in told] == sorted(set(gone))
+    assert any(f"request clientEnable --client {PERSONS.provider}" in one.do for one in told)
+    assert "check.client_unknown" not in {one.code for one in report.findings}
+
+
+def without_clients(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Servers are published without their clients; gives whom that took out at the provider's."""
+    real, gone = globalconf._server, list[str]()
+
+    def without(*given: Any) -> globalconf.SecurityServer:
+        server = real(*given)
+        if server.id.server == "node-reg":
+            gone.extend(str(client) for client in server.clients)
+        return replace(server, clients=())
+
+    monkeypatch.setattr(globalconf, "_server", without)
+    return gone
 
 
 def test_a_log_key_that_is_none_and_a_log_that_cannot_be_read_are_told(file: Path, tmp_path: Path) -> None:

@@ -156,7 +156,23 @@ class ConfigurationMissing(ExchangeError):
 class ClientUnknown(ExchangeError):
     code = "exchange.client_unknown"
     message = "{client} is not a client of this node, or not registered in the global configuration."
-    hint = "Register the subsystem at this node (clients: in its configuration) and at the central server."
+    hint = (
+        "Register the subsystem at this node (clients: in its configuration) and at the central server."
+        " A node that runs reads its file anew on SIGHUP (kill -HUP): until then a client just added is none."
+    )
+
+
+class ClientDisabled(ExchangeError):
+    """A configuration does not tell these two apart: a client that is disabled is only left out of its server's clients."""
+
+    code = "exchange.client_disabled"
+    message = (
+        "{client} takes no part at {server}: it is disabled at the central services, or not registered at that server."
+    )
+    hint = (
+        "Disabled: kerege node request clientEnable --client {client}, at {server}. Not registered at it yet:"
+        " kerege node register, and the central services approve."
+    )
 
 
 class ServiceUnknown(ExchangeError):
@@ -217,9 +233,19 @@ class PeerFault(ExchangeError):
 
 
 class PeerUntrusted(ExchangeError):
+    """`do` in place of the hint where it is not about the certificate."""
+
     code = "exchange.peer_untrusted"
     message = "The connection with {peer} is refused: {reason}."
     hint = "The server's authentication certificate must be registered for it in the global configuration."
+
+    def __init__(self, *, do: str = "", **params: object) -> None:
+        self._do = do
+        super().__init__(**params)
+
+    @property
+    def next_step(self) -> str:
+        return self._do or super().next_step
 
 
 class ProviderFailed(ExchangeError):

@@ -60,6 +60,7 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.ManagementRequestInvalid.code: "invalid_request",
     e.ManagementRefused.code: "service_failed",
     e.ClientUnknown.code: "unknown_member",
+    e.ClientDisabled.code: "unknown_member",
     e.ServiceUnknown.code: "unknown_service",
     e.MemberUnknown.code: "unknown_member",
     e.AccessDenied.code: "access_denied",

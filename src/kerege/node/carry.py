@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from kerege.exchange import multipart
 from kerege.exchange.errors import (
+    ClientDisabled,
     ClientUnknown,
     ConfigurationMissing,
     MessageTooLarge,
@@ -149,7 +150,7 @@ def verify_answer(core: Core, asked: Asked, incoming: wire.Incoming, now: dateti
 
 
 def check_client(core: Core, client: ClientId, picture: Picture) -> SubsystemId | MemberId:
-    """The client as one of this node's. Raises ClientUnknown.
+    """The client as one of this node's. Raises ClientUnknown, and ClientDisabled where the configuration leaves it out of the server's clients.
 
     A member calls in its own name (management calls, monitoring) where this server is its own, or it is registered at it; as X-Road's
     servers hold it. It must be among the file's clients as well, so that its connection has a rule.
@@ -163,5 +164,8 @@ def check_client(core: Core, client: ClientId, picture: Picture) -> SubsystemId 
     else:
         local = SubsystemId(client.instance, client.member_class, client.member_code, client.subsystem)
         if local in core.config.clients and picture.shared.is_registered(client):
+            own = core.config.server
+            if any(s.id == own and client not in s.clients for s in picture.shared.servers):
+                raise ClientDisabled(client=client, server=own)  # a provider refuses it in any case
             return local
     raise ClientUnknown(client=client)

@@ -39,6 +39,7 @@ CODES: Final = {
     "check.certificate_unregistered": "the authentication certificate is not registered for this server",
     "check.certificate_untrusted": "no approved authority stands behind a certificate",
     "check.certificate_use": "a certificate is made for another use",
+    "check.client_disabled": "a client is disabled at the central services, or is a subsystem that no server has yet",
     "check.client_unknown": "a client is not registered at this server",
     "check.client_unserved": "a client registered at this server is not in the file",
     "check.client_without_key": "no signing key is there for a client's member",

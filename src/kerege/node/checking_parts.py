@@ -28,6 +28,7 @@ from kerege.node.config_types import Address, NodeConfig, is_loopback
 from kerege.node.errors import NodeConfigInvalid
 from kerege.node.listening import addresses
 from kerege.node.picture import Picture
+from kerege.node.routes import registered_servers
 from kerege.node.translate import WireTranslation, load_semantics
 
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
@@ -250,6 +251,16 @@ def _registered(report: Report, config: NodeConfig, picture: Picture) -> None:
     own |= {ClientId(m.instance, m.member_class, m.member_code) for m in config.members}
     owner = ClientId(server.id.owner.instance, server.id.owner.member_class, server.id.owner.member_code)
     for client in sorted(own - set(server.clients) - {owner}, key=str):
+        nowhere = picture.shared.is_registered(client) and not registered_servers(picture.shared, client)
+        if client.subsystem is not None and nowhere:
+            report.error(
+                "check.client_disabled",
+                "clients",
+                f"{client} is in the configuration, at no server: disabled at the central services, or not registered here yet",
+                f"Disabled: kerege node request clientEnable --client {client}. Not registered here yet: kerege node register. "
+                "Until then its calls are refused.",
+            )
+            continue
         report.error(
             "check.client_unknown",
             "clients",

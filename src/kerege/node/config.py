@@ -105,11 +105,12 @@ class _Strict(yaml.SafeLoader):
     """A key that stands twice in one mapping is refused: the first would be lost without a word. `off` is a key as written."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            problem = f"the key {twice} stands there twice"
-            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+        first: dict[str, int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in first:
+                problem = f"the key {key.value} stands there again, it stood in line {first[key.value]} already"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key.start_mark)
+            first[key.value] = key.start_mark.line + 1
         for key, _ in node.value:
             if key.tag == "tag:yaml.org,2002:bool":
                 key.tag = "tag:yaml.org,2002:str"
@@ -129,7 +130,7 @@ def content_of(file: Path) -> object:
         mark = getattr(problem, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "(file)"
         said = getattr(problem, "problem", None) or ""
-        reason = said if said.endswith("twice") else f"it is not YAML: {said}" if said else "it is not YAML"
+        reason = said if said.endswith("already") else f"it is not YAML: {said}" if said else "it is not YAML"
         raise NodeConfigInvalid(file=file, key=where, reason=reason, place=()) from None
 
 
