@@ -1,14 +1,19 @@
 """`kerege network` and its commands: a network built, published and decided on from the command line."""
 
+import base64
+import hashlib
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from kerege.cli import main
-from kerege.exchange import confdir, globalconf
+from kerege.exchange import certs, confdir, globalconf
+from kerege.exchange.pki import TestAuthority
+from kerege.ground import clock
 from kerege.membership.models import ManagementRequestRow
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +55,7 @@ def test_a_network_is_built_from_the_command_line_and_published(run, tmp_path: P
     shared = globalconf.parse_shared((home / "globalconf" / part.location.lstrip("/")).read_bytes())
     assert [str(server.id) for server in shared.servers] == ["KG/GOV/1/node"]
     assert (home / "keys/configuration/internal.key").stat().st_mode & 0o077 == 0
-    assert "1 members, 1 subsystems, 1 servers; version 1" in good(run())
+    assert "1 member, 1 subsystem, 1 server; version 1" in good(run())
     assert "dropped" in good(run("drop", "client", "KG/GOV/1/node KG/GOV/1/emis", *BY))
     assert "changed since it was published" in good(run())
 
@@ -103,24 +108,101 @@ def test_a_mistake_ends_with_status_two_and_says_what_to_do(run) -> None:
     assert "--waiting" in result.output
 
 
-def test_requests_are_listed_and_declined_with_a_reason(run) -> None:
-    from kerege.ground import clock
-
-    row = ManagementRequestRow.objects.create(
-        kind="maintenanceModeEnable",
+def waits(kind: str, client: str = "", **asked: str) -> ManagementRequestRow:
+    """A request about KG/GOV/1/node that nobody signed and that waits."""
+    return ManagementRequestRow.objects.create(
+        kind=kind,
         server="KG/GOV/1/node",
-        body={},
-        digest="0" * 64,
+        client=client,
+        body={"certificate": None, "address": None, "name": None, "message": None} | asked,
+        digest=f"{ManagementRequestRow.objects.count():064}",
         sender="KG/GOV/1",
         state="waiting",
-        received_at=clock.now(),
+        origin="192.0.2.7",
+        received_at=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
         ledger_index=0,
     )
-    assert f"{row.pk} waiting maintenanceModeEnable KG/GOV/1/node" in good(run("requests", "--waiting"))
+
+
+def test_requests_are_listed_and_declined_with_a_reason(run) -> None:
+    row = waits("maintenanceModeEnable")
+    assert f"{row.pk} waiting maintenanceModeEnable KG/GOV/1/node\n" in good(run("requests", "--waiting"))
     assert "declined" in good(run("decline", str(row.pk), "--reason", "no agreement", *BY))
     assert good(run("requests", "--waiting")) == ""
     assert "declined" in good(run("requests"))
     assert "by operator: no agreement" in good(run("requests"))
+
+
+def test_all_that_is_to_be_compared_before_a_request_is_decided_is_listed(run) -> None:
+    der = b"a certificate"
+    hashed = hashlib.sha256(der).hexdigest()
+    shown = ":".join(hashed[at : at + 2] for at in range(0, 64, 2)).upper()
+    first = waits("authCertReg", address="node.kg", certificate=base64.b64encode(der).decode())
+    second = waits("clientReg", "KG/GOV/1/emis", name="EMIS")
+    third = waits("ownerChange", "KG/GOV/2")
+    fourth = waits("maintenanceModeEnable", message="back\n  signed by    KG/GOV/1\x9b2J")
+    ManagementRequestRow.objects.filter(pk=second.pk).update(signer="KG/GOV/1", origin="")
+    assert good(run("requests")).splitlines() == [
+        f"{first.pk} waiting authCertReg KG/GOV/1/node",
+        "  address      node.kg",
+        f"  certificate  SHA-256 {shown}",
+        "  signed by    nobody; it came from 192.0.2.7",
+        "  received     2026-11-22T09:30:00Z",
+        f"{second.pk} waiting clientReg KG/GOV/1/node",
+        "  client       KG/GOV/1/emis",
+        "  name         EMIS",
+        "  signed by    KG/GOV/1",
+        "  received     2026-11-22T09:30:00Z",
+        f"{third.pk} waiting ownerChange KG/GOV/1/node",
+        "  new owner    KG/GOV/2",
+        "  signed by    nobody; it came from 192.0.2.7",
+        "  received     2026-11-22T09:30:00Z",
+        f"{fourth.pk} waiting maintenanceModeEnable KG/GOV/1/node",
+        "  message      back\N{REPLACEMENT CHARACTER}  signed by    KG/GOV/1\N{REPLACEMENT CHARACTER}2J",
+        "  signed by    nobody; it came from 192.0.2.7",
+        "  received     2026-11-22T09:30:00Z",
+    ]
+    good(run("decline", str(second.pk), "--reason", "no agreement", *BY))
+    told, other = json.loads(good(run("requests", "--json")))[:2]
+    assert (told["address"], told["certificate_sha256"], told["signer"]) == ("node.kg", hashed, "")
+    assert (told["received_at"], told["decided_at"]) == ("2026-11-22T09:30:00Z", None)
+    assert (other["state"], other["client"], other["name"]) == ("declined", "KG/GOV/1/emis", "EMIS")
+    assert [one["number"] for one in json.loads(good(run("requests", "--waiting", "--json")))] == [
+        first.pk,
+        third.pk,
+        fourth.pk,
+    ]
+
+
+def test_the_register_shows_disabled_clients_maintenance_and_the_certificates_by_the_name_drop_takes(run) -> None:
+    der = certs.der(TestAuthority.create("KG", clock.now()).ca.certificate)
+    hashed = hashlib.sha256(der).hexdigest()
+    for kind, name, *fields in (
+        ("member", "KG/GOV/1", "name_ky=a", "name_ru=b", "name_en=c"),
+        ("subsystem", "KG/GOV/1/emis", "name="),
+        ("subsystem", "KG/GOV/1/registry", "name="),
+        ("server", "KG/GOV/1/node", "address=node.kg", "maintenance=back at noon"),
+        ("server", "KG/GOV/1/other", "address=other.kg", 'maintenance=""'),
+        ("client", "KG/GOV/1/node KG/GOV/1/emis", "enabled=false"),
+        ("client", "KG/GOV/1/node KG/GOV/1/registry", "enabled=true"),
+        ("certificate", hashed, "server=KG/GOV/1/node", f"der={base64.b64encode(der).decode()}"),
+    ):
+        good(run("set", kind, name, *fields, *BY))
+    shown = ":".join(hashed[at : at + 2] for at in range(0, 64, 2)).upper()
+    node = "  server KG/GOV/1/node at node.kg for KG/GOV/1/emis (disabled), KG/GOV/1/registry, in maintenance: back at noon"
+    assert good(run()).splitlines()[1:] == [
+        node,
+        f"    certificate SHA-256 {shown}",
+        "  server KG/GOV/1/other at other.kg for nobody, in maintenance",
+    ]
+    server, _ = json.loads(good(run("--json")))["servers"]
+    assert (server["disabled"], server["maintenance"], server["certificates"]) == (
+        ["KG/GOV/1/emis"],
+        "back at noon",
+        [hashed],
+    )
+    assert "dropped" in good(run("drop", "certificate", shown, *BY))
+    assert "SHA-256" not in good(run())
 
 
 @pytest.fixture
@@ -145,7 +227,7 @@ def test_a_right_is_granted_listed_published_and_revoked(run, two_subsystems, tm
     right = told.split()[0]
     assert f"{right} KG/GOV/1/emis -> {PERSONS} GET /p/* until 2099-12-31T23:59:59Z" in told
     assert "kerege network publish" in told
-    assert good(run("rights")).splitlines() == [told.splitlines()[0] + ": in force", "1 rights in force"]
+    assert good(run("rights")).splitlines() == [told.splitlines()[0] + ": in force", "1 right in force"]
     (rule,) = json.loads(good(run("--json")))["rights"]
     assert (rule["holder"], rule["service"]) == ("KG/GOV/1/emis", PERSONS)
     assert f"{right} revoked" in good(run("revoke", right, *BY))

@@ -118,7 +118,7 @@ def test_measures_are_shown_with_n_and_version_and_can_be_checked(home: Path) ->
 def test_the_network_is_shown_and_its_rules_as_json(home: Path) -> None:
     code, out = run("network")
     assert code == 0
-    assert "1 members, 1 subsystems, 0 servers; never published" in out
+    assert "1 member, 1 subsystem, 0 servers; never published" in out
     rules = json.loads(run("network", "--json")[1])
     assert [b["public_service"] for b in rules["bindings"]] == [SERVICE]
     assert len(rules["rights"]) == 1

@@ -371,3 +371,44 @@ def test_somebody_elses_server_is_not_spoken_for(ledger: Any) -> None:
 def test_a_dry_run_is_checked_and_not_kept(ledger: Any, certificate: bytes) -> None:
     send(ledger, Kind.AUTH_CERT_REG, certificate=certificate, dry_run=True)
     assert not ManagementRequestRow.objects.exists()
+
+
+def test_the_server_that_alone_carries_the_management_services_is_not_shut_by_a_request(ledger: Any) -> None:
+    def put(kind: str, name: str, **body: Any) -> None:
+        central.put(kind, name, body, ledger=ledger, now=NOW, by="operator")
+
+    send(ledger, Kind.MAINTENANCE_ENABLE)  # no provider is named yet: there is nothing to be shut
+    send(ledger, Kind.MAINTENANCE_DISABLE)
+    put("setting", "management_provider", value=str(EMIS))
+    for kind, fields in (
+        (Kind.MAINTENANCE_ENABLE, {"message": "back at noon"}),
+        (Kind.CLIENT_DISABLE, {"client": EMIS}),
+        (Kind.CLIENT_DELETION, {"client": EMIS}),
+    ):
+        for signer in (OWNER, None):
+            with pytest.raises(RequestUnfit, match=f"{EMIS}.* through this server alone.* by hand"):
+                send(ledger, kind, signer=signer, **fields)
+    assert not ManagementRequestRow.objects.filter(state="waiting").exists()
+    other = f"{OWNER}/node-two"
+    put("server", other, address="two.kg")
+    put("client", f"{other} {EMIS}", enabled=False)
+    with pytest.raises(RequestUnfit, match="through this server alone"):
+        send(ledger, Kind.MAINTENANCE_ENABLE, message="a disabled client carries nothing")
+    put("client", f"{other} {EMIS}", enabled=True)
+    put("server", other, address="two.kg", maintenance="")
+    with pytest.raises(RequestUnfit, match="through this server alone"):
+        send(ledger, Kind.MAINTENANCE_ENABLE, message="nor does a server in maintenance")
+    put("server", other, address="two.kg")
+    assert send(ledger, Kind.MAINTENANCE_ENABLE, message="the other carries it").state == "approved"
+    send(ledger, Kind.MAINTENANCE_DISABLE)
+    put("client", f"{other} {EMIS}", enabled=False)
+    put("server", str(SERVER), address="old", maintenance="by hand")
+    assert entry("server", str(SERVER)) == {"address": "old", "maintenance": "by hand"}
+    send(ledger, Kind.MAINTENANCE_DISABLE)
+
+
+def test_an_unsigned_request_that_waits_keeps_only_unsigned_ones_about_the_same_out(ledger: Any) -> None:
+    unsigned = send(ledger, Kind.CLIENT_DELETION, client=EMIS, signer=None)
+    with pytest.raises(RequestUnfit, match=f"request {unsigned.number} .* about the same waits"):
+        send(ledger, Kind.CLIENT_DISABLE, client=EMIS, signer=None)
+    assert send(ledger, Kind.CLIENT_DISABLE, client=EMIS).state == "approved"

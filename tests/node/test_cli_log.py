@@ -59,7 +59,7 @@ def typed(box: Box, code: str, *words: str) -> Result:
 def test_the_log_is_verified(network: Box) -> None:
     for code in ("node-edu", "node-reg"):
         done = typed(network, code, "verify-log")
-        assert (done.exit_code, done.output) == (0, "2 records (1 requests, 1 responses), 2 verified\n")
+        assert (done.exit_code, done.output) == (0, "2 records (1 request, 1 response), 2 verified\n")
 
 
 def test_archives_are_verified_and_a_changed_one_is_told(network: Box, tmp_path: Path) -> None:

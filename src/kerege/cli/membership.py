@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kerege.cli.telling import counted, fingerprint, printable
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
 if TYPE_CHECKING:
     from kerege.ledger.log import Ledger
+    from kerege.membership.queries import ServerStanding
 
 
 def _said(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -40,7 +42,9 @@ def opened_ledger() -> Iterator[Ledger]:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: the rules as the nodes get them.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object: the rules as the nodes get them, and the servers."
+)
 @click.pass_context
 def network(context: click.Context, as_json: bool) -> None:
     """The network as registered: members, servers, rights, contracts, permits; and the central services' commands."""
@@ -48,21 +52,26 @@ def network(context: click.Context, as_json: bool) -> None:
         return
     open_database()
     from kerege.exchange import rules
-    from kerege.membership.queries import network_view
+    from kerege.membership.queries import network_view, servers_standing
 
     view = network_view(clock.now())
     picture = view.picture
     if as_json:
-        click.echo(json.dumps(json.loads(rules.build(picture.rules(view.version or 0))), ensure_ascii=False, indent=2))
+        told = json.loads(rules.build(picture.rules(view.version or 0)))
+        told["servers"] = [server.as_dict() for server in servers_standing(picture.instance)]
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
     published = "never published" if view.version is None else f"version {view.version}"
     changes = ", changed since it was published" if view.version is not None and view.unpublished_changes else ""
     click.echo(
-        f"{len(picture.members)} members, {len(picture.subsystems)} subsystems, {len(picture.servers)} servers; {published}{changes}"
+        f"{counted(len(picture.members), 'member')}, {counted(len(picture.subsystems), 'subsystem')}, "
+        f"{counted(len(picture.servers), 'server')}; {published}{changes}"
     )
     _tell_standing()
-    for server in picture.servers:
-        click.echo(f"  server {server.code} at {server.address} for {', '.join(server.clients) or 'nobody'}")
+    for server in servers_standing(picture.instance):
+        click.echo(f"  server {_told(server)}")
+        for certificate in server.certificates:
+            click.echo(f"    certificate SHA-256 {fingerprint(certificate)}")
     for right in picture.rights:
         click.echo(
             f"  right  {right.holder} -> {right.data_service} {right.method} {right.path} until {clock.iso(right.until)}"
@@ -77,6 +86,14 @@ def network(context: click.Context, as_json: bool) -> None:
         )
 
 
+def _told(server: ServerStanding) -> str:
+    clients = [f"{one} (disabled)" if one in server.disabled else one for one in server.clients]
+    told = f"{server.code} at {printable(server.address)} for {', '.join(clients) or 'nobody'}"
+    if server.maintenance is None:
+        return told
+    return f"{told}, in maintenance" + (f": {printable(server.maintenance)}" if server.maintenance else "")
+
+
 def _tell_standing() -> None:
     """Until when what is published holds, and what keeps the hub from publishing anew."""
     from kerege.web import publisher
@@ -88,4 +105,6 @@ def _tell_standing() -> None:
         click.echo(f"  signed {told['published']}, holds until {told['expires']}: {told['status']}")
     if told["failed"] is not None:
         failed = told["failed"]
-        click.echo(f"  not published since {failed['since']}, {failed['tries']} tries: {failed['text']}")
+        click.echo(
+            f"  not published since {failed['since']}, {failed['tries']} {'try' if failed['tries'] == 1 else 'tries'}: {failed['text']}"
+        )

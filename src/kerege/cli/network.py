@@ -1,6 +1,6 @@
 """`kerege network`: the central services from the command line; who acts is `--by`, and every change stands in the ledger.
 
-Rights are in `network_rights`.
+Rights are in `network_rights`, management requests in `network_requests`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from kerege.cli.membership import BY, network, opened_ledger
+from kerege.cli.network_requests import approve, decline, requests
 from kerege.cli.network_rights import bind, grant, revoke, rights
-from kerege.cli.reasons import names_nobody
+from kerege.cli.telling import as_hex, counted
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
@@ -32,7 +33,7 @@ def plan(file: Path) -> None:
     found = declared.plan(file)
     for step in found.steps:
         click.echo(str(step))
-    click.echo(f"{len(found.steps)} changes in instance {found.instance}. Nothing was changed.")
+    click.echo(f"{counted(len(found.steps), 'change')} in instance {found.instance}. Nothing was changed.")
 
 
 @network.command()
@@ -48,7 +49,7 @@ def apply(file: Path, by: str) -> None:
     for step in found.steps:
         click.echo(str(step))
     click.echo(
-        f"{count} changes in instance {found.instance}. A running hub publishes them; or now: kerege network publish"
+        f"{counted(count, 'change')} in instance {found.instance}. A running hub publishes them; or now: kerege network publish"
     )
 
 
@@ -88,55 +89,13 @@ def _value(text: str) -> Any:
 @BY
 def drop(kind: str, name: str, by: str) -> None:
     """Take one entry out of the register: KIND NAME."""
+    if kind == "certificate":
+        name = as_hex(name)  # as `kerege network` shows it
     with opened_ledger() as ledger:
         from kerege.membership import central
 
         central.drop(kind, name, ledger=ledger, now=clock.now(), by=by)
     click.echo(f"{kind} {name} dropped")
-
-
-@network.command()
-@click.option("--waiting", is_flag=True, help="Only those that wait for a decision.")
-def requests(waiting: bool) -> None:
-    """Management requests received, newest last."""
-    open_database()
-    from kerege.membership.models import ManagementRequestRow
-
-    rows = ManagementRequestRow.objects.order_by("pk")
-    for row in rows.filter(state="waiting") if waiting else rows:
-        signer = row.signer or "nobody"
-        decided = f" by {row.decided_by}: {row.reason}" if row.decided_by else ""
-        click.echo(f"{row.pk} {row.state} {row.kind} {row.server} {row.client} signed by {signer}{decided}")
-
-
-def _decide(number: int, by: str, reason: str, *, approve: bool) -> None:
-    with opened_ledger() as ledger:
-        from kerege.membership import requests as doings
-
-        decide = doings.approve if approve else doings.decline
-        row = decide(number, by=by, reason=reason, ledger=ledger, now=clock.now())
-    click.echo(f"{row.pk} {row.state}")
-
-
-_REASON = click.option("--reason", callback=names_nobody, required=True, help="Why; kept with the request.")
-
-
-@network.command()
-@click.argument("number", type=int)
-@BY
-@_REASON
-def approve(number: int, by: str, reason: str) -> None:
-    """Apply a management request that waits."""
-    _decide(number, by, reason, approve=True)
-
-
-@network.command()
-@click.argument("number", type=int)
-@BY
-@_REASON
-def decline(number: int, by: str, reason: str) -> None:
-    """Refuse a management request that waits."""
-    _decide(number, by, reason, approve=False)
 
 
 @network.command()
@@ -184,5 +143,5 @@ def publish(instance: str | None, above: int) -> None:
     click.echo(f"version {found.version} of {instance} published")
 
 
-for command in (bind, grant, revoke, rights):
+for command in (approve, bind, decline, grant, requests, revoke, rights):
     network.add_command(command)

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time
 import click
 
 from kerege.cli.membership import BY, opened_ledger
+from kerege.cli.telling import counted
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -109,4 +110,4 @@ def rights(everything: bool, as_json: bool) -> None:
     for one in given:
         until = clock.iso(one.until)
         click.echo(f"{one.right} {one.holder} -> {one.data_service} {one.method} {one.path} until {until}: {one.state}")
-    click.echo(f"{len(given)} rights{'' if everything else ' in force'}")
+    click.echo(f"{counted(len(given), 'right')}{'' if everything else ' in force'}")

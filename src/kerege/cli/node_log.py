@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kerege.cli.telling import counted
+
 if TYPE_CHECKING:
     from kerege.exchange.asic import BatchStamp
     from kerege.exchange.logrecord import LogRecord
@@ -41,7 +43,8 @@ def verify_log(config: object) -> None:
         )  # a key that does not fit is no damage: LogKeyWrong says which
     report = verify(config.log.folder, kept_trust(config), key)
     click.echo(
-        f"{report.records} records ({report.requests} requests, {report.responses} responses), {report.verified} verified"
+        f"{counted(report.records, 'record')} ({counted(report.requests, 'request')}, "
+        f"{counted(report.responses, 'response')}), {report.verified} verified"
     )
     for problem in report.problems:
         click.echo(

@@ -14,6 +14,8 @@ import click
 from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
 from kerege.catalogue.sources.base import pick
 from kerege.catalogue.sources.delimited import NO_LINE_END
+from kerege.cli.telling import counted as counted
+from kerege.cli.telling import printable as printable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NO_FILES: Final = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "utf-7")
@@ -113,16 +115,6 @@ def policy_of(text: str) -> str:
         return str(Policy.parse(text))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--policy") from error
-
-
-def printable(text: str) -> str:
-    """Without what would move a terminal: names of tables and columns are a stranger's."""
-    return "".join(c if c.isprintable() else "�" for c in text)
-
-
-def counted(number: int, what: str) -> str:
-    """`1 table`, `2 tables`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def show_remarks(source: str, remarks: Iterable[tuple[str, str]]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import hashlib
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from kerege.ground.clock import iso
 from kerege.membership.models import (
     Contract,
+    ManagementRequestRow,
     Member,
     Permit,
     Publication,
@@ -81,6 +84,99 @@ def rights_given(now: datetime) -> tuple[GivenRight, ...]:
             row.ledger_index,
         )
         for row in rows
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """A management request as received, and what became of it; a field that its kind does not have is None.
+
+    client    the new owner where the kind is ownerChange
+    signer    who signed it; empty: nobody did, and `origin` is the address it came from
+    """
+
+    number: int
+    state: str
+    kind: str
+    server: str
+    client: str | None
+    address: str | None
+    certificate_sha256: str | None
+    name: str | None
+    message: str | None
+    sender: str
+    signer: str
+    origin: str
+    received_at: datetime
+    decided_at: datetime | None
+    decided_by: str
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        decided = None if self.decided_at is None else iso(self.decided_at)
+        return asdict(self) | {"received_at": iso(self.received_at), "decided_at": decided}
+
+
+def requests_received(*, waiting: bool = False) -> tuple[ReceivedRequest, ...]:
+    """Every management request, newest last; or only those that wait for a decision."""
+    rows = ManagementRequestRow.objects.order_by("pk")
+    return tuple(_request(row) for row in (rows.filter(state="waiting") if waiting else rows))
+
+
+def _request(row: ManagementRequestRow) -> ReceivedRequest:
+    certificate = row.body.get("certificate")
+    return ReceivedRequest(
+        row.pk,
+        row.state,
+        row.kind,
+        row.server,
+        row.client or None,
+        row.body.get("address"),
+        None if certificate is None else hashlib.sha256(base64.b64decode(certificate)).hexdigest(),
+        row.body.get("name"),
+        row.body.get("message"),
+        row.sender,
+        row.signer,
+        row.origin,
+        row.received_at,
+        row.decided_at,
+        row.decided_by,
+        row.reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStanding:
+    """A server as registered: with the clients of it that are disabled, and what it says while in maintenance (None: it is not)."""
+
+    code: str
+    owner: str
+    address: str
+    certificates: tuple[str, ...]
+    clients: tuple[str, ...]
+    disabled: tuple[str, ...]
+    maintenance: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return asdict(self)
+
+
+def servers_standing(instance: str) -> tuple[ServerStanding, ...]:
+    """The servers of `instance`, by name."""
+    rows = SecurityServer.objects.filter(code__startswith=f"{instance}/").select_related("owner")
+    return tuple(
+        ServerStanding(
+            row.code,
+            row.owner.code,
+            row.address,
+            tuple(row.auth_cert_sha256),
+            tuple(sorted(client.code for client in row.clients.all())),
+            tuple(row.disabled),
+            row.maintenance,
+        )
+        for row in rows.prefetch_related("clients").order_by("code")
     )
 
 

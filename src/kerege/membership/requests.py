@@ -23,7 +23,7 @@ from kerege.exchange.ids import ClientId, ServerId
 from kerege.exchange.management import Kind, ManagementRequest, Proof
 from kerege.ground.clock import require_utc
 from kerege.identity import receipts
-from kerege.membership import central
+from kerege.membership import central, provider
 from kerege.membership.errors import (
     AlreadySo,
     NotRegistered,
@@ -289,6 +289,7 @@ def _check_fits(request: ManagementRequest) -> None:
         reason = f"{client} is not registered at the server"
     elif kind is Kind.CLIENT_RENAME and not Subsystem.objects.filter(code=client).exists():
         reason = f"{client} is not registered"
+    reason = reason or provider.shuts(request, server)
     if reason:
         raise RequestUnfit(reason=reason)
 
