@@ -17,6 +17,9 @@ def register(config: object, url: str, address: str) -> None:
 
     May be repeated: what is registered or waits already is told as that. Exit code 1: a request was refused.
     """
+    from kerege.cli.telling import fingerprint
+    from kerege.exchange.certs import der_sha256
+    from kerege.exchange.management import Kind
     from kerege.ground.clock import now
     from kerege.node import registration, submitting
     from kerege.node.config import NodeConfig
@@ -24,11 +27,13 @@ def register(config: object, url: str, address: str) -> None:
     assert isinstance(config, NodeConfig)
     papers, picture = asyncio.run(submitting.gather(config, now))
     pinned = submitting.pinned_for(url, picture)
-    refused = 0
+    refused, shown = 0, der_sha256(papers.keys.auth.certificate)
     for asked in registration.requests_of(papers, address):
         outcome = submitting.send(url, asked, pinned)
         refused += not outcome.good
         click.echo(outcome.told)
+        if asked.request.kind is Kind.AUTH_CERT_REG:
+            click.echo(f"  certificate SHA-256 {fingerprint(shown)}: read it out when the central services ask")
     if refused:
         click.echo(f"{refused} refused. What was received or is there already need not be sent again; the rest may.")
     sys.exit(1 if refused else 0)
