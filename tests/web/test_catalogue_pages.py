@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 from web_pages import check
 
 from kerege.catalogue.browse import lists as browse
@@ -397,3 +398,14 @@ def test_two_thousand_datasets_are_listed_with_as_many_questions_as_one(visitor,
     many = asked()
     assert {path: many[path] - few[path] for path in watched if many[path] > few[path]} == {}
     assert max(many.values()) <= 40
+
+
+@pytest.mark.parametrize("language", ["ky", "ru", "en"])
+def test_every_part_of_the_catalogue_but_the_search_has_its_tile_on_the_front_page(visitor, network, language):
+    page = check(visitor.get(f"/{language}/catalogue/"), language)
+    with translation.override(language):
+        every = [frame.to(name) for name, _ in frame.PARTS if name != "catalogue"]
+    links = [a.get("href") for a in page.all("a")]
+    assert {one: links.count(one) for one in every} == dict.fromkeys(every, 3), "the row, the row on a phone, the tile"
+    rows = check(visitor.get(f"/{language}/catalogue/contracts/"), language).all("tr")
+    assert contract_pages.count() == len(rows) - 1

@@ -12,7 +12,7 @@ from kerege.delivery.models import EvidenceRecord
 from kerege.ground import clock
 from kerege.insight.doings import record_events
 from kerege.insight.events import ActorKind, EventFacts, EventType
-from kerege.membership.models import Permit
+from kerege.membership.models import Contract, Permit
 from kerege.web import words
 
 LANGUAGES = ("ky", "ru", "en")
@@ -275,3 +275,37 @@ def test_a_quantile_says_whether_too_few_are_counted_or_too_many_are_open(visito
     assert "fewer than 100" not in text
     assert "under a second" in text
     assert "0.0 ms" not in text
+
+
+@pytest.mark.parametrize(
+    ("language", "owner"), [("ky", "Жарандык каттоо"), ("ru", "ЗАГС"), ("en", "Civil registry office")]
+)
+@pytest.mark.parametrize("named", ["KG/GOV/70000001", "70000001", "Civil registry office"])
+def test_the_owner_of_a_contract_in_force_is_called_as_the_member_is(visitor, network, language, owner, named):
+    Contract.objects.update(owner=named)
+    page = check(visitor.get(f"/{language}/network/"), language)
+    row = page.text.split("kg:civil.birth-record")[1]
+    assert owner in row
+    assert language == "en" or named not in row
+
+
+def test_an_owner_that_is_no_member_is_worded_where_the_interface_knows_it(visitor, network):
+    Contract.objects.update(owner="Health: vaccination certificates")
+    assert "Здравоохранение: справки о прививках" in check(visitor.get("/ru/network/"), "ru").text
+    Contract.objects.update(owner="Office of nobody")
+    assert "Office of nobody" in check(visitor.get("/ru/network/"), "ru").text
+
+
+@pytest.mark.parametrize(
+    ("language", "asked", "never"),
+    [
+        ("ky", ("Дайындалган ээлер: 4", "Төртөө төрт башка адам: ооба"), ("так 4", "Каралган учурлар: 4")),
+        ("ru", ("Назначено владельцев: 4", "Четыре разных человека: да"), ("ровно", "Наблюдений: 4")),
+        ("en", ("Owners named: 4", "Four different people: yes"), ("exactly", "Sample: 4")),
+    ],
+)
+def test_the_gate_says_a_wanted_number_or_yes_plainly_and_no_number_twice(visitor, gate, language, asked, never):
+    text = " ".join(check(visitor.get(f"/{language}/gate/"), language).text.split())
+    for wanted in asked:
+        assert text.count(wanted) == 2, "once asked, once measured"
+    assert not [one for one in never if one in text]

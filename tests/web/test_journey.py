@@ -1,6 +1,7 @@
 """A real hub process and a real browser: at a desk and on a phone, with scripts and without, by keyboard."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -185,6 +186,53 @@ def test_no_page_is_wider_than_its_window(hub, window, language):
     page = window()
     sign_in(page, base, "parent-1")
     look_at_every_width(page, f"{base}/{language}/my-child/")
+
+
+SIDE_BY_SIDE = """() => {
+  const at = e => e.getBoundingClientRect();
+  const ways = [...document.querySelectorAll('.way')];
+  const bars = ways.map(w => w.querySelector('.bar'));
+  return {
+    figures: ways.map(w => at(w.querySelector('.big')).top), bars: bars.map(b => at(b).top),
+    above: bars.map(b => at(b).top - at(b.previousElementSibling).bottom),
+  };
+}"""
+
+
+@pytest.mark.parametrize("language", ["ky", "ru", "en"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_both_ways_have_their_figures_and_bars_on_one_height_and_air_above_the_bars(hub, window, language, width):
+    base, _, _ = hub
+    page = window(width)
+    page.goto(f"{base}/{language}/")
+    found = page.evaluate(SIDE_BY_SIDE)
+    assert len(found["bars"]) == 2
+    assert found["figures"][0] == found["figures"][1]
+    assert found["bars"][0] == found["bars"][1]
+    assert found["above"] == [8, 8]
+
+
+def test_the_line_under_the_language_in_use_is_as_wide_as_its_name_and_begins_at_the_margin(hub, window):
+    base, _, _ = hub
+    page = window(390)
+    page.goto(f"{base}/ky/")
+    left, line = page.evaluate("""() => {
+      const e = document.querySelector('.languages span'), s = getComputedStyle(e);
+      return [e.getBoundingClientRect().left + parseFloat(s.paddingLeft), [s.backgroundOrigin, s.backgroundSize, s.boxShadow]];
+    }""")
+    assert round(left) == 16
+    assert line == ["content-box", "100% 3px", "none"]
+
+
+def test_two_boxes_of_a_state_stand_as_far_apart_on_a_phone_as_other_boxes_do(window):
+    page = window(390)
+    css = (ROOT / "src/kerege/web/static/kerege/kerege.css").read_text(encoding="utf-8")
+    boxes = '<div class="panel">Shut</div><div class="panel">Fail</div>'
+    page.set_content(f'<style>{css}</style><div class="grid grid--two">{boxes}</div><p>after</p>')
+    ends = page.evaluate(
+        "[...document.querySelectorAll('.panel, p')].map(e => e.getBoundingClientRect()).map(r => [r.top, r.bottom])"
+    )
+    assert [round(below[0] - above[1]) for above, below in itertools.pairwise(ends)] == [16, 24]
 
 
 def test_targets_in_navigation_and_forms_are_large_enough_for_a_thumb(hub, window):

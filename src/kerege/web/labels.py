@@ -56,6 +56,13 @@ def organisation(code: str, known: Mapping[str, Text]) -> str:
     return say(known[member]) if member in known else code
 
 
+def responsible(text: str, known: Mapping[str, Text]) -> str:
+    """Who a contract in force names as its owner: a member by its code or its English name, as the member is called; else as `team`."""
+    if text in known or any(code.rsplit("/", 1)[-1] == text for code in known):
+        return organisation(text, known)
+    return next((say(name) for name in known.values() if name.en == text), "") or team(text)
+
+
 def dataset(table: str, description: str = "") -> str:
     """A dataset by its table's name: worded where the demo's agencies are known, else as its owner described it.
 

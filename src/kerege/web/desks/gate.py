@@ -16,7 +16,7 @@ from django.shortcuts import render
 from kerege.delivery import queries
 from kerege.delivery.criteria import Criterion, Layer
 from kerege.delivery.errors import NotThere
-from kerege.delivery.evaluate import Verdict
+from kerege.delivery.evaluate import Evaluation, Verdict
 from kerege.delivery.models import AssessmentRecord, EvidenceRecord
 from kerege.delivery.queries import CriterionView, GateView
 from kerege.ground import clock
@@ -92,11 +92,17 @@ def _criterion(shown: CriterionView, filed: Mapping[str, EvidenceRecord]) -> dic
         "waived": shown.waived,
         "reasons": list(dict.fromkeys(_reason(reason) for reason in evaluation.reasons)),
         "facts": [(fact_name(name), fact_value(value)) for name, value in evaluation.facts.items()],
-        "sample": evaluation.sample,
+        "sample": _sample(evaluation),
         "collected_at": piece.collected_at if piece else None,
         "ledger": piece.ledger_index if piece else None,
         "asked": [_condition(criterion, i) for i in range(len(criterion.conditions))],
     }
+
+
+def _sample(evaluation: Evaluation) -> int | None:
+    """How much was looked at; None where one of the facts is that number already."""
+    told = [value for value in evaluation.facts.values() if not isinstance(value, bool)]
+    return None if evaluation.sample in told else evaluation.sample
 
 
 def _reason(code: str) -> str:
@@ -123,7 +129,12 @@ def eased(clause: str, view: GateView) -> str:
 
 def _condition(criterion: Criterion, index: int) -> str:
     condition = criterion.conditions[index]
-    return word(f"gate.{condition.comparator}", fact=fact_name(condition.fact), value=fact_value(condition.value))
+    fact, value = fact_name(condition.fact), fact_value(condition.value)
+    return (
+        f"{fact}: {value}"
+        if condition.comparator == "equals"
+        else word(f"gate.{condition.comparator}", fact=fact, value=value)
+    )
 
 
 def fact_name(name: str) -> str:

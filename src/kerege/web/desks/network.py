@@ -59,7 +59,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             "path": contract.path,
             "mapping": contract.mapping,
             "at": contract.at,
-            "owner": labels.organisation(contract.owner, known),
+            "owner": labels.responsible(contract.owner, known),
             "legal_basis": contract.legal_basis,
         }
         for contract in picture.contracts

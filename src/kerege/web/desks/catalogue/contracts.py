@@ -60,9 +60,19 @@ def named(contract_id: str, otherwise: str = "") -> str:
     return title(found) if found is not None else otherwise or contract_id
 
 
+def _filed() -> dict[str, str]:
+    """The contracts that were filed at the desks, by id, each with its newest version's name."""
+    return dict(ContractVersion.objects.order_by("added_at").values_list("contract", "name"))
+
+
+def count() -> int:
+    """How many contracts the list has."""
+    return len({*packed(), *_filed()})
+
+
 def listing(request: HttpRequest) -> HttpResponse:
     pack = packed()
-    newest: dict[str, str] = dict(ContractVersion.objects.order_by("added_at").values_list("contract", "name"))
+    newest = _filed()
     ids = sorted({*pack, *newest})
     cut = frame.cut(request, len(ids), _PER_PAGE)
     about = browse.datasets_of_contracts()

@@ -26,7 +26,7 @@ from kerege.catalogue.search.words import STEM, keys, likeness, words
 from kerege.ground import clock
 from kerege.ground.text import Text
 from kerege.web import labels
-from kerege.web.desks.catalogue import frame
+from kerege.web.desks.catalogue import contracts, frame
 from kerege.web.words import catalogue as wording
 from kerege.web.words import language, term, word
 
@@ -105,6 +105,7 @@ def _ways(shape: browse.Shape) -> list[dict[str, Any]]:
         "catalogue-codelists": len(pack.codelists),
         "catalogue-crosswalks": len(pack.crosswalks),
         "catalogue-owners": len(labels.organisations()),
+        "catalogue-contracts": contracts.count(),
         "catalogue-references": len(reference.datasets()),
         "catalogue-map": None,
     }
