@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -101,17 +102,21 @@ def test_a_network_is_started_from_nothing_and_a_node_joins_it(office: Office, p
         return office.kerege(*command, status=status)
 
     def approve(kind: str) -> None:
-        (line,) = office.kerege("network", "requests", "--waiting").splitlines()
-        number, _, waiting = line.split()[:3]
-        assert waiting == kind
-        office.kerege("network", "approve", number, "--reason", "known to us", *BY)
+        (asked,) = json.loads(office.kerege("network", "requests", "--waiting", "--json"))
+        assert asked["kind"] == kind
+        office.kerege("network", "approve", str(asked["number"]), "--reason", "known to us", *BY)
 
     told = register(1)
     assert "authCertReg KG/GOV/1/node-edu: request 1 received" in told
     assert "The server KG/GOV/1/node-edu is not registered" in told
     assert "authCertReg comes first" in told
     assert "asked for already" in register(1)
+    (shown,) = re.findall(r"certificate SHA-256 ([0-9A-F:]{95}): read it out", told)
+    waits = office.kerege("network", "requests", "--waiting")
+    assert f"  certificate  SHA-256 {shown}\n" in waits, "what both sides compare is written the same"
+    assert "  address      127.0.0.1\n" in waits
     approve("authCertReg")
+    assert f"certificate SHA-256 {shown}" in office.kerege("network")
     told = register(0)
     assert "authCertReg KG/GOV/1/node-edu: registered already" in told
     assert "clientReg KG/GOV/1/emis: request 2 received" in told
