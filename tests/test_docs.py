@@ -15,6 +15,7 @@ from kerege.exchange import errors, faults
 from kerege.exchange.profiles import READERS
 from kerege.ground.errors import KeregeError
 from kerege.ground.settings import SETTINGS
+from kerege.node import reloading
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs/reference").glob("*.md")))
@@ -160,3 +161,10 @@ def test_every_page_is_in_the_list_of_all_pages():
     pages -= {p for p in pages if p.startswith("decisions/")} | {"README.md"}
     listed = re.findall(r"\]\(([a-z-]+(?:/[a-z-]+)?\.md)\)", (docs / "README.md").read_text(encoding="utf-8"))
     assert sorted(pages) == sorted(listed)
+
+
+def test_every_key_that_needs_a_restart_is_said_to_need_one():
+    told = (ROOT / "docs/reference/node.md").read_text(encoding="utf-8")
+    sentence = told.split("A restart is needed for", 1)[1].split(";", 1)[0]
+    keys = {key.split()[0].rstrip(",") for key, _ in reloading.RESTART}
+    assert sorted(key for key in keys if "." not in key and key not in sentence) == []
