@@ -19,13 +19,13 @@ from kerege.exchange.ids import ClientId, MemberId, ServerId, SubsystemId
 from kerege.exchange.management import Kind, ManagementRequest
 from kerege.exchange.pki import TestAuthority
 from kerege.exchange.trust import Trust
-from kerege.node import changes
+from kerege.node import changes, registration
 from kerege.node.changes import Wish
 from kerege.node.config import load
 from kerege.node.errors import CertificateRevoked, KeyNotReady, RequestNotMade
 from kerege.node.keys import load_keys
 from kerege.node.network import NetworkPlan, PlannedMember, PlannedServer, lay_out, shared_parameters
-from kerege.node.submitting import MANAGE_PATH, Papers
+from kerege.node.submitting import MANAGE_PATH, REGISTERED, Outcome, Papers
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SCHEMA = Path(__file__).parents[3] / "shared/vectors/xroad/xsd/request.xsd"
@@ -195,7 +195,7 @@ def test_the_certificate_in_use_is_let_go_only_when_that_is_said(desk: Desk) -> 
     der = certs.der(desk.papers.keys.auth.certificate)
     assert "--in-use" in desk.refusal(Kind.AUTH_CERT_DELETION, certificate=der)
     assert desk.ask(Kind.AUTH_CERT_DELETION, certificate=der, in_use=True).owner is not None
-    assert "it has no --in-use" in desk.refusal(Kind.CLIENT_DISABLE, client=EMIS.client, in_use=True)
+    assert "clientDisable takes no --in-use" in desk.refusal(Kind.CLIENT_DISABLE, client=EMIS.client, in_use=True)
 
 
 def test_a_new_owner_is_another_registered_member_whose_signing_key_is_here(desk: Desk) -> None:
@@ -223,7 +223,7 @@ def test_each_kind_is_told_what_it_needs_and_nothing_else(desk: Desk) -> None:
     for kind, said, *_ in kinds:
         for name in set(known) - set(said):
             if (kind, name) != (Kind.CLIENT_REG, "name"):
-                assert f"it has no --{name}" in desk.refusal(kind, **said, **{name: known[name]})
+                assert f"{kind} takes no --{name}" in desk.refusal(kind, **said, **{name: known[name]})
         for name in set(said) - {"message"}:
             if (kind, name) != (Kind.CLIENT_REG, "name"):
                 rest = {key: value for key, value in said.items() if key != name}
@@ -262,3 +262,25 @@ def test_the_operator_is_told_what_is_left_to_do_where_something_is(desk: Desk) 
     assert "server: KG/GOV/70000002/node-edu" in told[Kind.OWNER_CHANGE]
     assert "take KG/GOV/70000002/population out of clients" in told[Kind.CLIENT_DELETION]
     assert told[Kind.CLIENT_RENAME] == ""
+
+
+def test_the_address_of_a_registration_is_checked_like_that_of_a_change(desk: Desk) -> None:
+    with pytest.raises(RequestNotMade, match="without scheme and port"):
+        list(registration.requests_of(desk.papers, "https://node.edu.example:5500"))
+
+
+def test_what_is_registered_otherwise_is_told_with_the_way_to_change_it(desk: Desk) -> None:
+    (server,) = desk.shared.servers
+    there = replace(desk.shared, servers=(replace(server, address="localhost", clients=(POPULATION.client,)),))
+
+    def told(kind: Kind, already: str = REGISTERED, **said: object) -> str:
+        request = ManagementRequest(kind, SERVER, **said)  # type: ignore[arg-type]
+        return registration.otherwise(Outcome(request, None, already=already), there)
+
+    wish = {"address": "node.edu.example"}
+    moved = f"{SERVER} is registered at localhost; to change it: kerege node request addressChange --address node.edu.example"
+    assert told(Kind.AUTH_CERT_REG, **wish) == moved
+    assert told(Kind.AUTH_CERT_REG, "asked for already", **wish) == ""
+    assert told(Kind.AUTH_CERT_REG, address="LOCALHOST") == ""
+    assert f"request clientEnable --client {EMIS}" in told(Kind.CLIENT_REG, client=EMIS.client)
+    assert told(Kind.CLIENT_REG, client=POPULATION.client) == ""

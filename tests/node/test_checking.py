@@ -291,6 +291,16 @@ def without_clients(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return gone
 
 
+def test_a_right_for_what_is_no_http_method_is_told(file: Path) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        service = next(iter(content["services"].values()))
+        service["rights"] = [{"to": "KG/GOV/70000003/emis", "method": method} for method in ("FETCH", "GET", "*")]
+
+    change(file, edit)
+    told = [one.found for one in check(file, NOW, online=False).findings if one.code == "check.method_unknown"]
+    assert told == ["FETCH is no HTTP method, the right lets nothing pass"]
+
+
 def test_a_log_key_that_is_none_and_a_log_that_cannot_be_read_are_told(file: Path, tmp_path: Path) -> None:
     key = file.parent / "log.key"
     key.write_text("short")

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from box import Box, free_ports
 from kerege.cli import main
+from kerege.cli.node_request import KINDS
 from kerege.exchange import faults, management, management_wire
 from kerege.exchange.faults import Fault
 from kerege.exchange.ids import ClientId, MemberId, ServerId
@@ -25,7 +26,7 @@ from kerege.exchange.pki import save_pair
 from kerege.node import connections, submitting
 from kerege.node.config import load
 from kerege.node.config_types import Address, ClientSettings, NodeConfig
-from kerege.node.errors import RegistrationUnreachable, RequestNotMade
+from kerege.node.errors import NodeNotRunning, RegistrationUnreachable, RequestNotMade
 from kerege.node.network import NetworkPlan, PlannedMember, PlannedServer, lay_out
 from kerege.node.submitting import MANAGE_PATH, Asked
 
@@ -153,7 +154,7 @@ def test_who_listens_everywhere_is_called_on_this_machine(config: NodeConfig, do
     everywhere = replace(config, clients_address=Address("0.0.0.0", listener.address.port))
     assert submitting.send_through(everywhere, one, now()).number == 3
     six = replace(config, clients_address=Address("::1", free_ports(1)[0]))
-    with pytest.raises(RegistrationUnreachable, match=r"http://\[::1\]:"):
+    with pytest.raises(NodeNotRunning, match=r"listen.clients \[::1\]:"):
         submitting.send_through(six, one, now())
 
 
@@ -193,10 +194,59 @@ def test_an_owner_that_is_no_client_or_must_show_a_certificate_is_told_what_to_d
         submitting.send_through(replace(config, members={EDU: ClientSettings("https-certificate")}), asked(), now())
 
 
-def test_a_node_that_does_not_run_is_told_as_that(config: NodeConfig) -> None:
+def test_a_node_that_does_not_run_is_told_as_that_with_how_to_start_it(config: NodeConfig) -> None:
     silent = replace(config, clients_address=Address("127.0.0.1", free_ports(1)[0]))
-    with pytest.raises(RegistrationUnreachable, match="it must be running at"):
+    with pytest.raises(NodeNotRunning) as told:
         submitting.send_through(silent, asked(), now())
+    assert (
+        told.value.text == f"This node does not answer at listen.clients {silent.clients_address}: Connection refused."
+    )
+    assert told.value.next_step.startswith(f"Start it: kerege node --config {config.file}.")
+    assert "--url" in told.value.next_step
+
+
+def test_why_the_central_services_do_not_answer_is_told_in_words_and_not_in_numbers() -> None:
+    with pytest.raises(RegistrationUnreachable, match=r"request: Connection refused\. See"):
+        submitting.send(f"http://127.0.0.1:{free_ports(1)[0]}", asked())
+
+
+def test_what_was_refused_not_carried_and_not_readable_have_exit_codes_of_their_own(
+    config: NodeConfig, door: Doors
+) -> None:
+    listener = door()
+    there = replace(config, clients_address=listener.address)
+    done = (200, management.build_reply(asked().submission.soap, 12))
+    refusal, lost = fault("server.managementservice.invalid_request"), fault("server.clientproxy.network_error")
+    for answer, code in ((done, 0), (refusal, 1), (lost, 2), ((200, b"<html/>"), 2), ((200, b"no XML"), 2)):
+        listener.answer = answer
+        assert submitting.send_through(there, asked(), now()).exit_code == code
+    outcome = submitting.send(f"http://{listener.address}", asked())
+    assert outcome.exit_code == 2
+    assert "refused" not in outcome.told
+    assert "Nobody knows whether it was taken, their answer cannot be read" in outcome.told
+
+
+def test_maintenance_on_the_way_is_told_with_the_way_past_it(config: NodeConfig, door: Doors) -> None:
+    listener = door()
+    there = replace(config, clients_address=listener.address)
+    for code, past in (("server.serverproxy.maintenance_mode", True), ("server.serverproxy.access_denied", False)):
+        listener.answer = fault(code, "Try again later")
+        assert ("With --url it goes straight" in submitting.send_through(there, asked(), now()).refused) == past
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [("clientRge", "is clientReg meant?"), ("clientdisabel", "is clientDisable meant?"), ("x", "there are clientReg,")],
+)
+def test_a_kind_that_is_none_is_told_with_the_one_it_is_like(config: NodeConfig, typed: str, told: str) -> None:
+    done = CliRunner().invoke(main, ["node", "--config", str(config.file), "request", typed])
+    assert (done.exit_code, told in " ".join(done.output.split())) == (2, True), done.output
+
+
+def test_the_help_spells_every_kind_as_x_road_does(config: NodeConfig) -> None:
+    said = CliRunner().invoke(main, ["node", "--config", str(config.file), "request", "--help"]).output
+    assert "[OPTIONS] KIND" in said
+    assert all(kind in said for kind in KINDS)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -19,6 +19,7 @@ def lab(folder: Path, port: int) -> None:
     from kerege.node.lab import OFFICE, REGISTER, Lab
 
     one = Lab(folder, port)
+    one.listen()
     laid = one.lay(now())
     for client, node in zip((REGISTER, OFFICE), laid.nodes.values(), strict=True):
         click.echo(f"{node.config}: {client}, clients at {node.client_url}, admin at {node.admin_url}")

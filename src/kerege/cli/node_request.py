@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import sys
 from pathlib import Path
 
@@ -22,8 +23,22 @@ KINDS = (  # `changes.KINDS`, which is not loaded for a command's help; a test h
 )
 
 
+class _Kind(click.ParamType[str]):
+    """X-Road's word for a kind, in any case of letters."""
+
+    name = "KIND"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        spelt = {kind.casefold(): kind for kind in KINDS}
+        if value.casefold() in spelt:
+            return spelt[value.casefold()]
+        near = difflib.get_close_matches(value.casefold(), spelt, 1)
+        meant = f"is {spelt[near[0]]} meant?" if near else f"there are {', '.join(KINDS)}"
+        self.fail(f"there is no kind {value}; {meant}", param, ctx)
+
+
 @click.command()
-@click.argument("kind", type=click.Choice(KINDS, case_sensitive=False))
+@click.argument("kind", metavar="KIND", type=_Kind())
 @click.option("--client", help="Of client...: the client, instance/class/member/subsystem.")
 @click.option("--owner", help="Of ownerChange: the new owner, instance/class/member; its signing key is in keys.sign.")
 @click.option("--name", help="Of clientRename, and if wanted of clientReg: the subsystem's name.")
@@ -55,7 +70,13 @@ def request(
 ) -> None:
     """Send the central services one management request of the kind KIND, X-Road's word for it.
 
-    May be repeated: what is so or waits already is told as that. Exit code 1: it was refused.
+    \b
+    clientReg, clientDeletion, clientDisable, clientEnable, clientRename,
+    authCertDeletion, ownerChange, addressChange,
+    maintenanceModeEnable, maintenanceModeDisable
+
+    May be repeated: what is so or waits already is told as that. Exit code 1: it was refused; 2: not made, not carried
+    there, or nobody answered in a way that can be read.
     """
     from kerege.exchange import certs
     from kerege.exchange.ids import ClientId, MemberId
@@ -88,4 +109,4 @@ def request(
             "It comes into force with the next configuration, or with the one after an operator has approved it."
         )
         click.echo(changes.afterwards(asked.request), nl=bool(changes.afterwards(asked.request)))
-    sys.exit(0 if outcome.good else 1)
+    sys.exit(outcome.exit_code)

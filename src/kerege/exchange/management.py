@@ -36,6 +36,7 @@ LARGEST: Final = 256 * 1024
 _SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _X: Final = "{http://x-road.eu/xsd/xroad.xsd}"
 _ID: Final = "{http://x-road.eu/xsd/identifiers}"
+NO_FAULT: Final = "no fault"  # stands for a fault code where what was answered cannot be read
 _LONGEST: Final = 1024
 
 
@@ -334,7 +335,7 @@ def parse_reply(data: bytes) -> int:
     """
 
     def unreadable(reason: str) -> ManagementRefused:
-        return ManagementRefused(fault_code="no fault", reason=reason, detail="")
+        return ManagementRefused(fault_code=NO_FAULT, reason=reason, detail="")
 
     try:
         root = parse_xml(data, LARGEST)

@@ -104,7 +104,7 @@ def _request(wish: Wish, papers: Papers, shared: SharedParameters) -> Management
         _check_owner(wish.owner, papers, shared)
         client = ClientId.parse(str(wish.owner))
     if wish.address is not None:
-        _check_address(wish.address)
+        check_address(wish.kind, wish.address)
     name, message = (None if text is None else text.strip() for text in (wish.name, wish.message))
     return ManagementRequest(wish.kind, server, client, wish.certificate, wish.address, name, message)
 
@@ -118,9 +118,9 @@ def _check_fields(wish: Wish) -> None:
     for name in sorted(needed - said):
         raise RequestNotMade(what=wish.kind, reason=f"it needs --{name}")
     for name in sorted(said - needed - may):
-        raise RequestNotMade(what=wish.kind, reason=f"it has no --{name}")
+        raise RequestNotMade(what=wish.kind, reason=f"{wish.kind} takes no --{name}")
     if wish.in_use and wish.kind is not Kind.AUTH_CERT_DELETION:
-        raise RequestNotMade(what=wish.kind, reason="it has no --in-use")
+        raise RequestNotMade(what=wish.kind, reason=f"{wish.kind} takes no --in-use")
 
 
 def _check_client(kind: Kind, client: ClientId, papers: Papers, shared: SharedParameters) -> None:
@@ -155,8 +155,8 @@ def _check_owner(owner: MemberId, papers: Papers, shared: SharedParameters) -> N
         raise RequestNotMade(what=kind, reason=f"{owner} is not registered as a member")
 
 
-def _check_address(address: str) -> None:
-    """A host name or an IP address, as X-Road's configuration has them: without port."""
+def check_address(kind: Kind, address: str) -> None:
+    """A host name or an IP address, as X-Road's configuration has them: without port. Raises RequestNotMade."""
     try:
         ipaddress.ip_address(address)
     except ValueError:
@@ -164,4 +164,4 @@ def _check_address(address: str) -> None:
         named = all(map(_LABEL.match, labels)) and not labels[-1].isdecimal() and len(address) <= _LONGEST_HOST
         if not named:
             reason = "the address is a host name or an IP address, without scheme and port"
-            raise RequestNotMade(what=Kind.ADDRESS_CHANGE, reason=reason) from None
+            raise RequestNotMade(what=kind, reason=reason) from None

@@ -55,6 +55,7 @@ CODES: Final = {
     "check.folder_unusable": "a folder cannot be written",
     "check.key_unusable": "a key, a certificate or a passphrase cannot be used",
     "check.log_unreadable": "the message log cannot be read with the key configured",
+    "check.method_unknown": "a right is for what is no HTTP method",
     "check.ocsp_unknown": "no good OCSP answer is to be had about a certificate of the node",
     "check.peer_unknown": "a peer is not a server of the configuration",
     "check.peer_unreachable": "a peer does not answer",
@@ -286,5 +287,6 @@ def table(report: Report, *, details: Iterable[str] = (ERROR, WARNING, OK)) -> s
             if one.do:
                 lines.append(f"      {one.do}")
     errors, warnings = len(report.of(ERROR)), len(report.of(WARNING))
-    lines += ["", f"{report.file}: {errors or 'no'} errors, {warnings or 'no'} warnings"]
+    told = f"{errors or 'no'} error{'' if errors == 1 else 's'}"
+    lines += ["", f"{report.file}: {told}, {warnings or 'no'} warning{'' if warnings == 1 else 's'}"]
     return "\n".join(lines).lstrip("\n")

@@ -31,6 +31,7 @@ from kerege.node.picture import Picture
 from kerege.node.routes import registered_servers
 from kerege.node.translate import WireTranslation, load_semantics
 
+_METHODS: Final = ("*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
@@ -292,6 +293,13 @@ def _rights(report: Report, config: NodeConfig, picture: Picture) -> None:
     for service in config.services.values():
         key = f"services.{service.id}.rights"
         for right in service.rights:
+            if right.method not in _METHODS:
+                report.warning(
+                    "check.method_unknown",
+                    key,
+                    f"{right.method} is no HTTP method, the right lets nothing pass",
+                    f"Write one of {', '.join(_METHODS)}; * is all.",
+                )
             kind, colon, code = right.to.partition(":")
             if colon and kind == "group" and code not in groups:
                 report.warning(

@@ -22,9 +22,19 @@ class NodeKeyInvalid(NodeError):
 
 
 class AddressInUse(NodeError):
+    """`do` in place of the hint where no file says the address."""
+
     code = "node.address_in_use"
     message = "The node cannot listen on {address} for {purpose}: {reason}."
     hint = "Stop what listens there, or give listen.{purpose} another address."
+
+    def __init__(self, *, do: str = "", **params: object) -> None:
+        self._do = do
+        super().__init__(**params)
+
+    @property
+    def next_step(self) -> str:
+        return self._do or super().next_step
 
 
 class TranslationMissing(NodeError):
@@ -79,6 +89,12 @@ class RegistrationUnreachable(NodeError):
     code = "node.registration_unreachable"
     message = "The central services at {url} did not take the request: {reason}."
     hint = "See that the address is the right one, and send again: what was taken all the same is told as asked for already."
+
+
+class NodeNotRunning(NodeError):
+    code = "node.not_running"
+    message = "This node does not answer at {listener}: {reason}."
+    hint = "Start it: kerege node --config {file}. Or send straight to the central services, with --url."
 
 
 class RequestNotMade(NodeError):

@@ -57,6 +57,7 @@ class Lab:
         self._folder, self._plan, self._port = folder, plan(port), port
         self._files: Mapping[str, bytes] = {}
         self._ends = threading.Event()
+        self._server: ThreadingHTTPServer | None = None
 
     def lay(self, now: datetime) -> LaidOut:
         """Keys, certificates and a node.yaml for each node; what is there already stays, an edited node.yaml too."""
@@ -74,8 +75,8 @@ class Lab:
             "/internalconf": done.directory,
         }
 
-    def serve(self) -> None:
-        """Serve configuration and OCSP answers until `stop`. Raises AddressInUse."""
+    def listen(self) -> None:
+        """Take the port, before anything is laid out. Raises AddressInUse."""
         lab = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -93,11 +94,19 @@ class Lab:
                 pass
 
         try:
-            server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+            self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         except OSError as problem:
             address, reason = Address("127.0.0.1", self._port), problem.strerror or "refused"
-            raise AddressInUse(address=address, purpose="the lab", reason=reason) from None
-        server.daemon_threads = True
+            do = "Stop what listens there, or give --port another: that one and the six after it are used."
+            raise AddressInUse(address=address, purpose="the lab", reason=reason, do=do) from None
+        self._server.daemon_threads = True
+
+    def serve(self) -> None:
+        """Serve configuration and OCSP answers until `stop`. Raises AddressInUse where `listen` was not called and cannot."""
+        if self._server is None:
+            self.listen()
+        server = self._server
+        assert server is not None
         threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
         try:
             while not self._ends.wait(_AGAIN):

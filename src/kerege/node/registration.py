@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kerege.exchange import certs
+from kerege.exchange.globalconf import SharedParameters
 from kerege.exchange.management import Kind, ManagementRequest
-from kerege.node.submitting import AUTH_CERT_PATH, MANAGE_PATH, Asked, Papers
+from kerege.node.changes import check_address
+from kerege.node.submitting import AUTH_CERT_PATH, MANAGE_PATH, REGISTERED, Asked, Outcome, Papers
 
 
 def requests_of(papers: Papers, address: str) -> Iterator[Asked]:
@@ -19,9 +21,11 @@ def requests_of(papers: Papers, address: str) -> Iterator[Asked]:
 
     address    the host under which peers reach this node
 
-    Raises CertificateRevoked before the first one, KeyNotReady when a signer or its OCSP answer is not at hand.
+    Raises RequestNotMade when `address` is none and CertificateRevoked, both before the first one; KeyNotReady when a signer or
+    its OCSP answer is not at hand.
     """
     config = papers.config
+    check_address(Kind.AUTH_CERT_REG, address)
     for member in papers.keys.signers:
         papers.check_revoked(member)
     certificate = certs.der(papers.keys.auth.certificate)
@@ -30,3 +34,25 @@ def requests_of(papers: Papers, address: str) -> Iterator[Asked]:
     for client in config.clients:
         request = ManagementRequest(Kind.CLIENT_REG, config.server, client.client)
         yield Asked(request, MANAGE_PATH, papers.signed(request, client.member))
+
+
+def otherwise(outcome: Outcome, shared: SharedParameters) -> str:
+    """What is registered already but not as asked for, by the configuration, and how to change it; or nothing."""
+    request = outcome.request
+    server = next((one for one in shared.servers if one.id == request.server), None)
+    if outcome.already != REGISTERED or server is None:
+        return ""
+    if request.kind is Kind.AUTH_CERT_REG:
+        wished, there = request.address or "", server.address or ""
+        if not there or wished.casefold() == there.casefold():
+            return ""
+        return (
+            f"{server.id} is registered at {there}; to change it: kerege node request addressChange --address {wished}"
+        )
+    client = request.client
+    if client is None or client in server.clients or client.subsystem is None:
+        return ""
+    return (
+        f"{client} is not published at {server.id}: approved a moment ago, or disabled; "
+        f"then: kerege node request clientEnable --client {client}"
+    )

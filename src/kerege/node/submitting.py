@@ -28,7 +28,13 @@ from kerege.exchange.ids import ClientId, MemberId
 from kerege.exchange.management import Kind, ManagementRequest, Submission
 from kerege.node import connections
 from kerege.node.config_types import Address, NodeConfig
-from kerege.node.errors import CertificateRevoked, KeyNotReady, RegistrationUnreachable, RequestNotMade
+from kerege.node.errors import (
+    CertificateRevoked,
+    KeyNotReady,
+    NodeNotRunning,
+    RegistrationUnreachable,
+    RequestNotMade,
+)
 from kerege.node.keeper import Keeper, Picture
 from kerege.node.keys import NodeKeys, load_keys
 from kerege.node.revocation import Revocation
@@ -38,20 +44,21 @@ MANAGE_PATH: Final = "/managementservice/manage/"
 _SECONDS: Final = 30.0
 _SECONDS_THROUGH: Final = 120.0  # two servers and an agency's system, each with limits of its own, are in between
 _LONGEST_SHOWN: Final = 200
-_REGISTERED: Final = "registered already"
+REGISTERED: Final = "registered already"
 _WAITS: Final = "asked for already, an operator of the central services decides"
 _SO: Final = "so already"
 # the last part of a fault's code that says that nothing is left to ask for, Kerege's and X-Road's own, and what to tell
 _ALREADY: Final = {
-    "management_request_already_registered": _REGISTERED,
-    "management_request_client_already_registered": _REGISTERED,
-    "management_request_security_server_exists": _REGISTERED,
+    "management_request_already_registered": REGISTERED,
+    "management_request_client_already_registered": REGISTERED,
+    "management_request_security_server_exists": REGISTERED,
     "management_request_exists": _WAITS,
     "management_request_already_so": _SO,
     "management_request_client_already_owner": _SO,
 }
 # what X-Road says of a client that is not there is what was wished for only where it was to go
 _ALREADY_GONE: Final = "management_request_server_client_not_found"
+_MAINTENANCE: Final = ".maintenance_mode"
 _ON_THE_WAY: Final = ("client.", f"{faults.CLIENT_PROXY}.", f"{faults.SERVER_PROXY}.")
 
 
@@ -66,17 +73,26 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one request: its number at the central services, that it was there already, or why they refused it."""
+    """What came of one request: its number at the central services, that it was there already, or why they refused it.
+
+    heard   the central services said so; False where it was not carried to them, or what came back cannot be read
+    """
 
     request: ManagementRequest
     number: int | None
     refused: str = ""
     already: str = ""
+    heard: bool = True
 
     @property
     def good(self) -> bool:
         """Whether what was asked for is so, or is taken and waits for an operator or the next configuration."""
         return not self.refused
+
+    @property
+    def exit_code(self) -> int:
+        """A command's: 0 for what is good, 1 for what was refused, 2 where nobody said either."""
+        return 0 if self.good else 1 if self.heard else 2
 
     @property
     def told(self) -> str:
@@ -198,7 +214,10 @@ def _posted(url: str, asked: Asked, context: ssl.SSLContext, seconds: float) -> 
         reason = f"it did not answer in valid HTTP ({type(problem).__name__})"
         raise RegistrationUnreachable(url=url, reason=reason) from None
     except (OSError, ValueError) as problem:
-        raise RegistrationUnreachable(url=url, reason=str(getattr(problem, "reason", None) or problem)) from None
+        why = getattr(problem, "reason", None) or problem
+        said = getattr(why, "strerror", None) or why
+        silent = isinstance(why, ConnectionRefusedError)
+        raise RegistrationUnreachable(url=url, reason=str(said), silent=silent) from None
 
 
 class _NoOtherAddress(urllib.request.HTTPRedirectHandler):
@@ -229,6 +248,9 @@ def _reply(opener: urllib.request.OpenerDirector, question: urllib.request.Reque
 
 
 def _refusal(request: ManagementRequest, refused: ManagementRefused) -> Outcome:
+    if refused.params["fault_code"] == management.NO_FAULT:
+        said = f"Nobody knows whether it was taken, {refused.params['reason'].rstrip('?.')}. See that the address is theirs and send again."
+        return Outcome(request, None, said, heard=False)
     code = faults.snake(str(refused.params["fault_code"])).rpartition(".")[2]
     already = _SO if code == _ALREADY_GONE and request.kind is Kind.CLIENT_DELETION else _ALREADY.get(code, "")
     if already:
@@ -247,12 +269,15 @@ def _added(refused: ManagementRefused) -> str:
 def send_through(config: NodeConfig, asked: Asked, now: datetime) -> Outcome:
     """Post one request to this node, which runs, as the owner's call of the management service.
 
-    Raises RequestNotMade when the owner may not call from here, RegistrationUnreachable when the node does not answer.
+    Raises RequestNotMade when the owner may not call from here, NodeNotRunning and RegistrationUnreachable when the node does not answer.
     """
     url, pinned = _own_door(config, asked.request.kind, now)
     try:
         reply = _posted(url, asked, _context(pinned), _SECONDS_THROUGH)
     except RegistrationUnreachable as problem:
+        if problem.params.get("silent"):
+            listener = f"listen.clients{'_tls' if pinned else ''} {url.partition('//')[2].rstrip('/')}"
+            raise NodeNotRunning(listener=listener, reason=problem.params["reason"], file=config.file) from None
         reason = f"{problem.params['reason']}; sent through this node, it must be running at {url}"
         raise RegistrationUnreachable(url=url, reason=reason) from None
     try:
@@ -261,7 +286,9 @@ def send_through(config: NodeConfig, asked: Asked, now: datetime) -> Outcome:
         code = str(refused.params["fault_code"])
         if faults.snake(code).startswith(_ON_THE_WAY):
             said = f"It was not carried to the central services ({code}): {refused.params['reason']}."
-            return Outcome(asked.request, None, said + _added(refused))
+            if faults.snake(code).endswith(_MAINTENANCE):
+                said += " With --url it goes straight to them, maintenance or not."
+            return Outcome(asked.request, None, said + _added(refused), heard=False)
         return _refusal(asked.request, refused)
 
 
