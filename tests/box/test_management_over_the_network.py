@@ -5,6 +5,7 @@ Two real nodes and a real hub; what the office approves and publishes, the nodes
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -154,10 +155,10 @@ class Country:
 
     def approve_all(self, *kinds: str) -> SharedParameters:
         """These wait for the office, which approves and publishes; the nodes take it up. The parameters they obey then."""
-        waiting = [line.split() for line in self.office.kerege("network", "requests", "--waiting").splitlines()]
-        assert sorted(words[2] for words in waiting) == sorted(kinds)
-        for number, *_ in waiting:
-            self.office.kerege("network", "approve", number, "--reason", "called back", *BY)
+        waiting = json.loads(self.office.kerege("network", "requests", "--waiting", "--json"))
+        assert sorted(one["kind"] for one in waiting) == sorted(kinds)
+        for one in waiting:
+            self.office.kerege("network", "approve", str(one["number"]), "--reason", "called back", *BY)
         self.office.kerege("network", "publish")
         for name in self.ports:
             assert self.admin(name, "/refresh", "POST") == 200
@@ -257,3 +258,8 @@ def test_every_change_is_asked_for_through_the_node_approved_and_obeyed(country:
     country.node("edu", moved, "auth", {EDU: "sign", POP: "sign-pop"}, [POP, EMIS, REGISTER], {})
     country.wait("edu")
     assert f"maintenanceModeEnable {moved}: request " in ask("maintenanceModeEnable")  # who owns a server may call
+
+    shut = ("node", "--config", "office/node.yaml", "request", "maintenanceModeEnable", "--url", country.office.url)
+    told = country.office.kerege(*shut, status=1)
+    assert "through this server alone" in told, "else nobody's request could come through a node any more"
+    assert "sets it by hand" in told
