@@ -12,7 +12,7 @@ from kerege.exchange.faults import CLIENT_PROXY, fault_of
 from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ServerId, SubsystemId
 from kerege.node.carry import check_client
-from kerege.node.provider import _not_at
+from kerege.node.rights import not_at
 
 EMIS = SubsystemId.parse("KG/GOV/70000003/emis")
 SERVER = ServerId.parse("KG/GOV/70000003/node-edu")
@@ -44,7 +44,7 @@ def test_a_client_that_the_file_does_not_name_is_told_that_the_file_may_not_have
 
 def test_a_provider_does_not_blame_the_certificate_for_a_client_that_is_disabled() -> None:
     server = picture().shared.servers[0]
-    refused = _not_at(EMIS.client, server, picture())
+    refused = not_at(EMIS.client, server, picture())
     assert "disabled at the central services" in refused.text
     assert "certificate" not in refused.next_step
-    assert "disabled" not in _not_at(EMIS.client, server, picture(known=False)).text
+    assert "disabled" not in not_at(EMIS.client, server, picture(known=False)).text

@@ -18,16 +18,9 @@ from typing import Final, Protocol
 from cryptography import x509
 
 from kerege.exchange import certs, faults, multipart
-from kerege.exchange.errors import (
-    ClientDisabled,
-    MessageMalformed,
-    PeerUntrusted,
-    ServiceDisabled,
-    ServiceKindWrong,
-    ServiceUnknown,
-)
+from kerege.exchange.errors import MessageMalformed, PeerUntrusted, ServiceDisabled, ServiceKindWrong, ServiceUnknown
 from kerege.exchange.globalconf import SecurityServer
-from kerege.exchange.ids import ClientId, DataServiceId
+from kerege.exchange.ids import DataServiceId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.trust import Trust
@@ -39,7 +32,7 @@ from kerege.node.httpmessages import HttpRequest, HttpResponse
 from kerege.node.keeper import Picture
 from kerege.node.message import SOAP, Asked, Extras, Message, Signature
 from kerege.node.replay import ReplayWindow
-from kerege.node.rights import check_permit, permits_end
+from kerege.node.rights import check_permit, not_at, permits_end
 from kerege.node.routes import registered_servers
 from kerege.node.sealing import Item
 
@@ -272,7 +265,7 @@ class Provider:
     ) -> Admission:
         """Whether the call may be made. Raises the check that failed."""
         if server is not None and not _is_client_of(asked, server):
-            raise _not_at(asked.client, server, picture)
+            raise not_at(asked.client, server, picture)
         meta = self._meta is not None and self._meta.serves(asked)
         service = None if meta else self._service(asked)
         if not any(s.id == config.server for s in registered_servers(picture.shared, asked.service.provider_client)):
@@ -382,16 +375,6 @@ def _is_client_of(asked: Asked, server: SecurityServer) -> bool:
     if asked.client.subsystem is None and server.id.owner == asked.client.member:
         return True
     return asked.client in server.clients
-
-
-def _not_at(client: ClientId, server: SecurityServer, picture: Picture) -> PeerUntrusted:
-    """A client that is disabled is left out of its server's clients: the certificate is not what is wrong."""
-    reason = f"{client} is not registered at it"
-    if client.subsystem is not None and picture.shared.is_registered(client):
-        reason = (
-            f"{client} takes no part at it: it is disabled at the central services, or not registered at that server"
-        )
-    return PeerUntrusted(peer=server.id, reason=reason, do=ClientDisabled.hint.format(client=client, server=server.id))
 
 
 def _not_offered(wanted: DataServiceId, offered: Iterable[DataServiceId]) -> str:

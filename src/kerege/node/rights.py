@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kerege.exchange.access import REASONS, Decision, decide
-from kerege.exchange.errors import AccessDenied, PermitClosed
+from kerege.exchange.errors import AccessDenied, ClientDisabled, PeerUntrusted, PermitClosed
+from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ClientId, SubsystemId
 from kerege.exchange.permits import decide_permit, explain
 from kerege.exchange.rules import Right, Rules
@@ -81,6 +82,16 @@ def permits_end(client: ClientId, picture: Picture, now: datetime) -> list[datet
     """When permits of the client that hold now do no more: after the second they name."""
     ends = [p.valid_until + _SECOND for p in picture.rules.permits if p.client.client == client]
     return [end for end in ends if end > now]
+
+
+def not_at(client: ClientId, server: SecurityServer, picture: Picture) -> PeerUntrusted:
+    """What refuses a client that `server` has not. One that is disabled is only left out there: no certificate is wrong."""
+    reason = f"{client} is not registered at it"
+    if client.subsystem is not None and picture.shared.is_registered(client):
+        reason = (
+            f"{client} takes no part at it: it is disabled at the central services, or not registered at that server"
+        )
+    return PeerUntrusted(peer=server.id, reason=reason, do=ClientDisabled.hint.format(client=client, server=server.id))
 
 
 def _holder(to: str) -> SubsystemId | str:
