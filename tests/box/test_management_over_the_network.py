@@ -150,6 +150,15 @@ class Country:
             time.sleep(0.1)
         raise AssertionError((self.folder / name / "output.txt").read_text())
 
+    def refusal(self, client: str) -> str:
+        """The code of the fault that `client` gets of its own node."""
+        url = f"http://127.0.0.1:{self.ports['edu']['clients']}/r1/{OFFICE}/management/any"
+        request = urllib.request.Request(url, headers={"X-Road-Client": client})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)
+        with refused.value as answer:
+            return str(answer.headers["X-Road-Error"])
+
     def ask(self, *words: str, status: int = 0) -> str:
         return self.office.kerege("node", "--config", "edu/node.yaml", "request", *words, status=status)
 
@@ -236,6 +245,11 @@ def test_every_change_is_asked_for_through_the_node_approved_and_obeyed(country:
     assert here.auth_cert_hashes.isdisjoint(certs.auth_hashes(old))
     assert not here.auth_cert_hashes.isdisjoint(certs.auth_hashes(auth))
     assert "maintenanceModeEnable KG/GOV/1/node-edu: so already" in ask("maintenanceModeEnable")
+
+    looked_at = country.office.kerege("node", "--config", "edu/node.yaml", "check", status=1)
+    assert "[check.client_disabled]" in looked_at
+    assert f"kerege node request clientEnable --client {REGISTER}" in looked_at
+    assert country.refusal(REGISTER) == "server.clientproxy.unknown_member"
 
     ask("clientEnable", "--client", REGISTER)
     ask("maintenanceModeDisable")
