@@ -22,7 +22,7 @@ import pytest
 from kerege.exchange import confdir, globalconf
 
 pytestmark = pytest.mark.journey
-HOLDS = 42  # seconds a configuration holds here: it is renewed after a third of them
+HOLDS = 60  # seconds a configuration holds here: it is renewed after a third of them
 
 LAY = """
 import sys
@@ -165,7 +165,9 @@ def test_two_hubs_keep_the_configuration_alive_as_one_and_the_other_goes_on_when
     assert clients(second) == set()
 
     script(APPROVE, tmp_path / "home", "1")
-    wait_for(lambda: clients(second) == {"KG/GOV/1/emis"}, 12)  # ten seconds after the renewal, not at the next
+    wait_for(
+        lambda: clients(second) == {"KG/GOV/1/emis"}, 17
+    )  # ten seconds after the renewal, seen within five, not at the next
     assert first.configuration()["version"] == 2
 
     done = sorted(one for hub in hubs for one in hub.published())

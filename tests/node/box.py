@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -42,14 +43,25 @@ POPULATION = SubsystemId.parse("KG/GOV/70000002/population")
 PERSONS = DataServiceId.parse("KG/GOV/70000002/population/persons")
 
 
+# each worker of a run has ports of its own, and gives none away twice: between a choice and its server's start nobody holds it
+_WORKER = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % 8
+_PORTS = range(12_000 + 2_500 * _WORKER, 12_000 + 2_500 * (_WORKER + 1))
+_given: set[int] = set()
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on, below those that the system gives to outgoing connections: none is taken before its server starts."""
     found: list[int] = []
     while len(found) < count:
-        port = random.SystemRandom().randrange(12_000, 32_000)
+        if len(_given) > len(_PORTS) // 2:
+            _given.clear()
+            _given.update(found)
+        port = random.SystemRandom().choice(_PORTS)
         with socket.socket() as one, contextlib.suppress(OSError):
             one.bind(("127.0.0.1", port))
-            found += [port] * (port not in found)
+            if port not in _given:
+                _given.add(port)
+                found.append(port)
     return found
 
 
