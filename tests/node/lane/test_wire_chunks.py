@@ -41,13 +41,6 @@ def chunked(data: bytes, size: int = 8000, **how: Any) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def office() -> Iterator[Office]:
-    made = Office()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def provider(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     box = make_box(tmp_path_factory.mktemp("provider"))
     box.change("node-reg", services={str(PERSONS): {"url": office.url}}, link=False)
