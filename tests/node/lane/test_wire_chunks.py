@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from test_wire_hostile import TOGETHER, Answerer, Caller, Letter, changed_body, native, read_http, seal, told
-from traffic import Asked, Crowd, Office, lane_calls, log_of, request
+from traffic import Asked, Crowd, Office, lane_calls, log_of, provider_alone, request
 
-from box import PERSONS, Box, base_rules, make_box
+from box import Box, make_box
 
 pytest.importorskip(
     "kerege.node.lane.clientport", reason="not there: make setup compiles the native modules where a C compiler is"
@@ -42,15 +41,8 @@ def chunked(data: bytes, size: int = 8000, **how: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def provider(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    box = make_box(tmp_path_factory.mktemp("provider"))
-    box.change("node-reg", services={str(PERSONS): {"url": office.url}}, link=False)
-    box.publish(replace(base_rules(), contracts=()))
-    try:
-        box.start("node-reg")
-        box.wait("node-reg")
+    with provider_alone(tmp_path_factory.mktemp("provider"), office) as box:
         yield box
-    finally:
-        box.close()
 
 
 @pytest.fixture

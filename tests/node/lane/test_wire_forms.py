@@ -8,14 +8,13 @@ import re
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from test_wire_chunks import chunked
 from test_wire_hostile import TOGETHER, Answerer, Caller, Letter, dealt, message_in, native, read_http, seal, told
-from traffic import Asked, Crowd, Office, lane_calls, log_of, request
+from traffic import Asked, Crowd, Office, lane_calls, log_of, provider_alone, request
 
-from box import PERSONS, Box, base_rules, make_box
+from box import Box, make_box
 from kerege.exchange import batch, rest
 from kerege.exchange.errors import ExchangeError
 from kerege.exchange.hashchain import HashChain, verify
@@ -36,16 +35,8 @@ def lane(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def provider(office: Office, lane: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    box = make_box(tmp_path_factory.mktemp("provider"))
-    services = {str(PERSONS): {"url": office.url}}
-    box.change("node-reg", services=services, link=False, lane=lane, replay_window_seconds=60)
-    box.publish(replace(base_rules(), contracts=()))
-    try:
-        box.start("node-reg")
-        box.wait("node-reg")
+    with provider_alone(tmp_path_factory.mktemp("provider"), office, lane=lane, replay_window_seconds=60) as box:
         yield box
-    finally:
-        box.close()
 
 
 @pytest.fixture

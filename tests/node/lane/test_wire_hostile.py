@@ -10,15 +10,15 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hostile import Side, context
-from traffic import Asked, Crowd, Office, lane_calls, log_of, request
+from traffic import Asked, Crowd, Office, lane_calls, log_of, provider_alone, request
 
-from box import ADMISSION, PERSONS, Box, base_rules, make_box
+from box import ADMISSION, PERSONS, Box, make_box
 from kerege.exchange import faults, multipart, rest
 from kerege.exchange.bodies import body_bytes
 from kerege.exchange.hashchain import HashChain
@@ -164,15 +164,8 @@ def told(head: bytes, body: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def provider(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    box = make_box(tmp_path_factory.mktemp("provider"))
-    box.change("node-reg", services={str(PERSONS): {"url": office.url}}, link=False)
-    box.publish(replace(base_rules(), contracts=()))
-    try:
-        box.start("node-reg")
-        box.wait("node-reg")
+    with provider_alone(tmp_path_factory.mktemp("provider"), office) as box:
         yield box
-    finally:
-        box.close()
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from box import ADMISSION, PERSONS, Box
+from box import ADMISSION, PERSONS, Box, base_rules, make_box
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import read
 
@@ -306,3 +306,17 @@ def told_of(answer: Asked) -> Any:
         body = body.replace(reference, "REFERENCE")
     body = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID", body)
     return answer.status, answer.reason, headers, body
+
+
+@contextlib.contextmanager
+def provider_alone(folder: Path, office: Office, **settings: object) -> Iterator[Box]:
+    """The provider's node beside its agency, for callers by hand over X-Road's wire."""
+    box = make_box(folder)
+    box.change("node-reg", services={str(PERSONS): {"url": office.url}}, link=False, **settings)
+    box.publish(replace(base_rules(), contracts=()))
+    try:
+        box.start("node-reg")
+        box.wait("node-reg")
+        yield box
+    finally:
+        box.close()
