@@ -123,7 +123,7 @@ def test_what_an_exchange_error_says_and_its_fault_stand_in_the_reference_as_in_
 def test_every_module_of_the_node_has_its_place_on_the_page_of_the_house():
     named = re.findall(r"`(?:node/)?(\w+)(\*?)(?:\.py)?`", (ROOT / "docs/architecture.md").read_text(encoding="utf-8"))
     whole, beginnings = {name for name, star in named if not star}, tuple(name for name, star in named if star)
-    modules = {file.stem for file in (ROOT / "src/kerege/node").glob("*.py")} - {"__init__"}
+    modules = {file.stem for file in (ROOT / "src/kerege/node").rglob("*.py")} - {"__init__"}
     assert sorted(name for name in modules - whole if not name.startswith(beginnings)) == []
 
 

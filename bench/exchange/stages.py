@@ -26,9 +26,14 @@ import uvloop
 from processes import Processes, free_ports, wait_port
 
 from kerege.exchange import linkframes, logframes, logwriter
-from kerege.node import config, httpmessages, httpserver, link, link_client, link_server
-from kerege.node.httpconnection import Connection
-from kerege.node.httpmessages import encode_head
+from kerege.node import config
+from kerege.node.http import messages as httpmessages
+from kerege.node.http import server as httpserver
+from kerege.node.http.connection import Connection
+from kerege.node.http.messages import encode_head
+from kerege.node.link import client as link_client
+from kerege.node.link import ends as link
+from kerege.node.link import server as link_server
 from kerege.node.rest_consumer import http_answer
 from kerege.node.serve import Node
 

@@ -27,8 +27,8 @@ from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.exchange.opmon import PRODUCER, Exchange
-from kerege.node.monitoring import Noted
-from kerege.node.opmonitor import Store
+from kerege.node.telling.monitoring import Noted
+from kerege.node.telling.opmonitor import Store
 
 BEGIN = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)

@@ -19,8 +19,8 @@ from kerege.exchange import asic
 from kerege.exchange.errors import ConfigurationExpired, ExchangeError, RevocationUnknown, SignerWrong
 from kerege.exchange.ids import MemberId, ServerId
 from kerege.node import wire
+from kerege.node.conf.keeper import Keeper
 from kerege.node.config_types import LimitSettings
-from kerege.node.keeper import Keeper
 
 THEN = datetime(2026, 11, 22, 4, 6, 10, tzinfo=UTC)
 

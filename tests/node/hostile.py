@@ -21,7 +21,7 @@ from kerege.exchange.bodies import Attachment
 from kerege.exchange.faults import Fault, from_soap
 from kerege.exchange.pki import TestAuthority, load_pair
 from kerege.exchange.xades import Signer
-from kerege.node.link import ALPN
+from kerege.node.link.ends import ALPN
 
 Parts = tuple[bytes, Sequence[bytes]]
 

@@ -14,7 +14,7 @@ from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.rules import Rules
 from kerege.node.config import Address, load
 from kerege.node.errors import NodeConfigInvalid, NodeKeyInvalid
-from kerege.node.keys import load_keys
+from kerege.node.keys.pairs import load_keys
 from kerege.node.network import NetworkPlan, PlannedMember, PlannedServer, PlannedService, lay_out, publish
 
 EDU = MemberId("KG", "GOV", "70000003")

@@ -10,9 +10,9 @@ import yaml
 
 from kerege.cli.node import node
 from kerege.node import config
-from kerege.node.acme_orders import read_settings
-from kerege.node.checking import CODES
+from kerege.node.check.checking import CODES
 from kerege.node.config_reading import Section
+from kerege.node.keys.acme_orders import read_settings
 from kerege.semantics.crosswalks import sssom as crosswalk
 
 ROOT = Path(__file__).parents[2]

@@ -22,9 +22,9 @@ from kerege.node import tls
 from kerege.node.config_types import Address, ClientSettings, KeySource, Service
 from kerege.node.connections import Connections, Rule, check_connection, self_signed
 from kerege.node.errors import NodeKeyInvalid
-from kerege.node.httpclient import NotConnected, Pool
-from kerege.node.httpmessages import HttpRequest, HttpResponse, ServerLimits
-from kerege.node.listener import Listener
+from kerege.node.http.client import NotConnected, Pool
+from kerege.node.http.listener import Listener
+from kerege.node.http.messages import HttpRequest, HttpResponse, ServerLimits
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 EMIS = SubsystemId.parse("KG/GOV/70000003/emis")

@@ -20,8 +20,8 @@ from kerege.exchange.errors import (
 from kerege.exchange.federation import FederatedTrust
 from kerege.exchange.globalconf import Anchor
 from kerege.exchange.ids import ClientId, SubsystemId
-from kerege.node import conffetch
-from kerege.node.keeper import Keeper, backoff
+from kerege.node.conf import fetch as conffetch
+from kerege.node.conf.keeper import Keeper, backoff
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)

@@ -12,10 +12,10 @@ import pytest
 from kerege.exchange.errors import PeerUnreachable, PeerUntrusted, RevocationUnknown
 from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ServerId
+from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import Address
-from kerege.node.httpclient import Connection, NotConnected
-from kerege.node.keeper import Picture
-from kerege.node.link import LinkRefused
+from kerege.node.http.client import Connection, NotConnected
+from kerege.node.link.ends import LinkRefused
 from kerege.node.peers import Peers, Reached
 
 PICTURE = cast(Picture, object())

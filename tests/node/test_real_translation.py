@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from box import Box, base_rules
+from kerege.node.contracts.translate import CANONICAL
 from kerege.node.network import TranslationPlan
-from kerege.node.translate import CANONICAL
 
 pytestmark = pytest.mark.journey
 

@@ -10,7 +10,7 @@ import pytest
 
 from kerege.exchange.ids import MemberId
 from kerege.node.errors import NodeKeyInvalid
-from kerege.node.keys import NodeKeys
+from kerege.node.keys.pairs import NodeKeys
 from kerege.node.reloading import _Keys, _use_keys
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from kerege.exchange import multipart, rest
 from kerege.exchange.errors import ProviderFailed
 from kerege.exchange.opmon import PRODUCER, Exchange
-from kerege.node.httpclient import Pool
+from kerege.node.http.client import Pool
 from kerege.node.message import Extras, Message
 from kerege.node.rest_provider import Agency, RestProvider
 

@@ -10,8 +10,8 @@ from kerege.exchange.errors import AccessDenied
 from kerege.exchange.globalconf import GlobalGroup, SharedParameters
 from kerege.exchange.ids import ClientId, DataServiceId, ServerId, SubsystemId
 from kerege.exchange.rules import Right, Rules
+from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import LocalGroup, LocalRight, Service
-from kerege.node.keeper import Picture
 from kerege.node.message import REST, Asked
 from kerege.node.rights import Rights
 

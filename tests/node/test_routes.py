@@ -9,8 +9,8 @@ import pytest
 from kerege.exchange.errors import MaintenanceMode, MemberUnknown, ServerUnknown
 from kerege.exchange.globalconf import SecurityServer, SharedParameters
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId
+from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import Address, Peer
-from kerege.node.keeper import Picture
 from kerege.node.message import REST, Asked
 from kerege.node.routes import Routes
 

@@ -21,7 +21,7 @@ from kerege.exchange.pki import TestAuthority
 from kerege.exchange.xades import Signer
 from kerege.exchange.xades_verify import verify
 from kerege.ground.errors import KeregeError
-from kerege.node.commit import CommitLog
+from kerege.node.log.commit import CommitLog
 from kerege.node.message import REST, Asked, Message
 from kerege.node.sealing import MOST_TOGETHER, Item, Sealing
 

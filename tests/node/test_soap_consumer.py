@@ -23,7 +23,7 @@ from kerege.exchange.faults import Fault
 from kerege.exchange.opmon import CLIENT, Exchange
 from kerege.node import soap_consumer
 from kerege.node.config_types import LimitSettings
-from kerege.node.httpmessages import HttpRequest, HttpResponse
+from kerege.node.http.messages import HttpRequest, HttpResponse
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.soap_consumer import SoapConsumer
 

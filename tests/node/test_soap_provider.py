@@ -29,7 +29,7 @@ from kerege.exchange.errors import (
 from kerege.exchange.faults import SERVER_PROXY, Fault, fault_of
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.node.config_types import LimitSettings
-from kerege.node.httpclient import ClientResponse
+from kerege.node.http.client import ClientResponse
 from kerege.node.message import Extras, Message
 from kerege.node.soap_provider import SoapProvider
 

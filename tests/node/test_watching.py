@@ -13,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from box import Box, make_box
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.opmon_query import OperationalQuery, Sight
-from kerege.node.admin import Admin
 from kerege.node.config import load
 from kerege.node.errors import NodeConfigInvalid
-from kerege.node.httpmessages import HttpRequest
+from kerege.node.http.messages import HttpRequest
+from kerege.node.local.admin import Admin
 from kerege.node.serve import Node
 
 NO_AUTHORITY = "time-stamps: the global configuration approves no authority; messages are logged without"

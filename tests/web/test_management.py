@@ -14,7 +14,7 @@ from kerege.ground import clock
 from kerege.ledger import open_signing
 from kerege.membership import central, central_picture, doings, requests, signing
 from kerege.membership.models import ManagementRequestRow
-from kerege.node import registration, submitting
+from kerege.node.asking import registration, submitting
 from kerege.node.errors import RegistrationUnreachable
 
 

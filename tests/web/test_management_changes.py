@@ -22,7 +22,7 @@ from kerege.ground import clock
 from kerege.ledger import open_signing
 from kerege.membership import central, central_picture, requests
 from kerege.membership.models import ManagementRequestRow
-from kerege.node import changes, submitting
+from kerege.node.asking import changes, submitting
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from kerege.ledger.log import Ledger
 from kerege.membership import central, queries, renewal, signing
 from kerege.membership.errors import InstanceOther, KeysMissing, PublishFailed
 from kerege.membership.models import Publication
-from kerege.node import conffetch
-from kerege.node.keeper import Keeper
+from kerege.node.conf import fetch as conffetch
+from kerege.node.conf.keeper import Keeper
 from kerege.web import publisher
 from kerege.web.publisher import Publisher
 

@@ -11,10 +11,10 @@ from kerege.exchange.pki import TestAuthority
 from kerege.ground import clock
 from kerege.ledger import open_signing
 from kerege.membership import central
+from kerege.node.asking.submitting import Papers
 from kerege.node.config import load
-from kerege.node.keys import load_keys
+from kerege.node.keys.pairs import load_keys
 from kerege.node.network import NetworkPlan, PlannedMember, PlannedServer, lay_out
-from kerege.node.submitting import Papers
 
 EDU = MemberId("KG", "GOV", "70000003")
 POP = MemberId("KG", "GOV", "70000002")

@@ -66,8 +66,8 @@ def node(ctx: click.Context, config_file: Path | None) -> None:
 def check(file: Path, online: bool, as_json: bool) -> None:
     """Say everything that is wrong with the node's configuration and how to mend it; nothing is started. Exit code 1: errors."""
     from kerege.ground.clock import now
-    from kerege.node.checking import table
-    from kerege.node.checking_all import check as look
+    from kerege.node.check.checking import table
+    from kerege.node.check.everything import check as look
 
     report = look(file, now(), online=online)
     click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=2) if as_json else table(report))

@@ -19,9 +19,9 @@ import click
 def expiry(config: object, calendar_file: Path | None) -> None:
     """List when certificates, OCSP answers, configuration, permits and rights end, and what to do; exit 1 when one is over."""
     from kerege.ground.clock import now as utc_now
-    from kerege.node import expiry as room
     from kerege.node.config import NodeConfig
-    from kerege.node.expiry_kept import kept_entries
+    from kerege.node.keys import expiry as room
+    from kerege.node.keys.expiry_kept import kept_entries
 
     assert isinstance(config, NodeConfig)
     now = utc_now()
@@ -44,9 +44,9 @@ def order(config: object, what: str) -> None:
     import asyncio
 
     from kerege.ground.clock import now as utc_now
-    from kerege.node.acme_client import Challenges
-    from kerege.node.acme_orders import Renewals, order_now
     from kerege.node.config import NodeConfig
+    from kerege.node.keys.acme_client import Challenges
+    from kerege.node.keys.acme_orders import Renewals, order_now
 
     assert isinstance(config, NodeConfig)
     challenges = Challenges()
@@ -77,8 +77,8 @@ def csr(config: object, member: str, subject: str, out: Path) -> None:
     from cryptography.x509.oid import NameOID
 
     from kerege.node.config import NodeConfig
-    from kerege.node.keyfiles import passphrase
-    from kerege.node.pkcs11 import certificate_request
+    from kerege.node.keys.files import passphrase
+    from kerege.node.keys.pkcs11 import certificate_request
 
     assert isinstance(config, NodeConfig)
     source = next((one for name, one in config.sign.items() if str(name) == member), None)

@@ -32,8 +32,8 @@ def verify_log(config: object) -> None:
     from kerege.exchange.errors import LogDamaged
     from kerege.exchange.messagelog import entries, verify
     from kerege.node.assembly import read_log_key
+    from kerege.node.conf.keeper import kept_trust
     from kerege.node.config import NodeConfig
-    from kerege.node.keeper import kept_trust
 
     assert isinstance(config, NodeConfig)
     key = read_log_key(config.log)
@@ -61,7 +61,7 @@ def asic(config: object, request_id: str, folder: Path) -> None:
     """Write the ASiC-E containers of one exchange, by its x-road-request-id, with their time-stamps."""
     from kerege.exchange.asic import container
     from kerege.node.config import NodeConfig
-    from kerege.node.keyfiles import write_private
+    from kerege.node.keys.files import write_private
 
     assert isinstance(config, NodeConfig)
     written = 0
@@ -109,8 +109,8 @@ def verify_container(config: object, files: tuple[Path, ...], without_bodies: bo
     from kerege.exchange import asic as containers
     from kerege.ground.clock import iso
     from kerege.ground.errors import KeregeError
+    from kerege.node.conf.keeper import kept_trust
     from kerege.node.config import NodeConfig
-    from kerege.node.keeper import kept_trust
 
     assert isinstance(config, NodeConfig)
     trust, bad = kept_trust(config), 0
@@ -133,8 +133,8 @@ def verify_container(config: object, files: tuple[Path, ...], without_bodies: bo
 def verify_archive(config: object, folder: Path | None, without_bodies: bool) -> None:
     """Verify a folder of archives (log.archive.folder when none is named): the chain from file to file, and every container."""
     from kerege.exchange import archive
+    from kerege.node.conf.keeper import kept_trust
     from kerege.node.config import NodeConfig
-    from kerege.node.keeper import kept_trust
 
     assert isinstance(config, NodeConfig)
     if folder is None:

@@ -21,8 +21,8 @@ def original(config: object, message_id: str, folder: Path | None) -> None:
 
     from kerege.node.assembly import read_log_key
     from kerege.node.config import NodeConfig
-    from kerege.node.keyfiles import write_private
-    from kerege.node.originals import find
+    from kerege.node.contracts.originals import find
+    from kerege.node.keys.files import write_private
 
     assert isinstance(config, NodeConfig)
     found = find(config.log, config.state, read_log_key(config.log), message_id)

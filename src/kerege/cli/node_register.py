@@ -22,7 +22,7 @@ def register(config: object, url: str, address: str) -> None:
     from kerege.exchange.certs import der_sha256
     from kerege.exchange.management import Kind
     from kerege.ground.clock import now
-    from kerege.node import registration, submitting
+    from kerege.node.asking import registration, submitting
     from kerege.node.config import NodeConfig
 
     assert isinstance(config, NodeConfig)

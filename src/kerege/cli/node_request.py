@@ -82,8 +82,9 @@ def request(
     from kerege.exchange.ids import ClientId, MemberId
     from kerege.exchange.management import Kind
     from kerege.ground.clock import now
-    from kerege.node import changes, keyfiles, submitting
+    from kerege.node.asking import changes, submitting
     from kerege.node.config import NodeConfig
+    from kerege.node.keys import files as keyfiles
 
     assert isinstance(config, NodeConfig)
     wish = changes.Wish(

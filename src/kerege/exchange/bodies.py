@@ -3,7 +3,7 @@
 For issue 3, "Bounded memory, and big bodies": whatever passes through a node is held in memory up to a limit and on disk beyond it.
 The SHA-512 that hash chains and log records need is taken while a spool is written, so that nothing is read twice.
 
-Who makes a body from the network is `node.httpserver`, `node.httpclient` and `exchange.multipart`; who receives it from them may read
+Who makes a body from the network is `node.http.server`, `node.http.client` and `exchange.multipart`; who receives it from them may read
 it until the exchange is over, when the server closes it. A spool has no name: nothing is left behind by a process that is killed.
 """
 

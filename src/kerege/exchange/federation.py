@@ -2,7 +2,7 @@
 
 Implements federation as X-Road's servers do it (PR-GCONF configurationAnchor, UG-CS): a partner's members become callable by their
 own configuration, its certificates count by its own authorities, and its groups count only at home. Pure: which partners are in
-force at a moment is the node's affair (`node.keeper`), which makes new values when one comes or ends.
+force at a moment is the node's affair (`node.conf.keeper`), which makes new values when one comes or ends.
 
 A partner's authority never vouches for another instance's members: each certificate is held against one instance's list.
 """

@@ -2,7 +2,7 @@
 
 Implements X-Road PR-META (SOAP) and PR-MREST (REST and JSON): pure builders of the answers and strict readers of the questions. The
 JSON is as servers write it, which is not quite what its schema says: snake case, nothing null. Where the answers come from and the
-envelope around them is `node.metaservices`' affair; descriptions are made anonymous by `openapi_wsdl`.
+envelope around them is `node.local.metaservices`' affair; descriptions are made anonymous by `openapi_wsdl`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Environmental monitoring: the tree of metrics that getSecurityServerMetrics answers with (X-Road PR-ENVMON).
 
 A tree of named sets, numbers, texts and histograms under the schema of http://x-road.eu/xsd/monitoring. What stands in it is measured by
-`node.environment`; names of metrics are X-Road's where it has one.
+`node.telling.environment`; names of metrics are X-Road's where it has one.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An `Exchange` is what the two sides of a node note while a message passes: plain assignments, nothing is formatted then. `record` makes
 the protocol's record of it afterwards, in batches; `line` the same record as JSON. Who keeps and who may read records is
-`node.opmonitor` and `opmon_query`.
+`node.telling.opmonitor` and `opmon_query`.
 """
 
 from __future__ import annotations

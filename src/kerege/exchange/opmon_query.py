@@ -2,7 +2,7 @@
 
 Implements X-Road PR-OPMON (schema op-monitoring.xsd): requests are read strictly, a name that is no field is refused, answers validate
 against the schema. Who asks sees all records when it owns the server or is the instance's monitoring client, else those of exchanges
-it took part in. Keeping records is `node.opmonitor`'s, the envelope around bodies is SOAP's.
+it took part in. Keeping records is `node.telling.opmonitor`'s, the envelope around bodies is SOAP's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keys that sign: what a `xades.Signer` needs of one, and the soft ones. Keys on a token are the node's (`node.pkcs11`).
+"""Keys that sign: what a `xades.Signer` needs of one, and the soft ones. Keys on a token are the node's (`node.keys.pkcs11`).
 
 Implements the signature methods X-Road's servers produce and accept: RSA PKCS#1 v1.5 and PSS, and ECDSA with the value as r||s
 (RFC 6931, XML Signature 1.1), all over SHA-512.

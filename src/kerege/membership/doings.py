@@ -39,7 +39,7 @@ from kerege.membership.picture import At, ContractRow
 from kerege.membership.publish import Publisher
 from kerege.membership.queries import picture
 from kerege.membership.states import PermitState
-from kerege.node.contracts import compiled
+from kerege.node.contracts.which import compiled
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "*"})
 

@@ -2,16 +2,10 @@
 
 Puts the engines together around sockets and a clock. Needs its own folder only: no hub, no database, no web framework.
 
-network    lay out and publish a (test) network
-config     the node's one YAML file
-serve      start and stop the process; `consumer`, `provider`, `ocspserver` and `admin` answer its listeners
-keeper     the global configuration in use (`picture`); `follower` follows one instance, `conffetch` downloads
-revocation OCSP answers; `keys` the node's own keys
-registration   the node asks the central services to be registered, `changes` for changes of that; `submitting` sends
-commit     group commit of the message log; `monitoring` one record per exchange
-httpserver, httpclient   raw HTTP on the event loop; `httpreading`, `httpconnection` their parsers, `httpwriting` answers on their way,
-           `httpmessages` what handlers see, `httpbodies` big bodies on their way and deadlines
-translate  answers in canonical records, by the semantics engine
+Here: the node's file (`config`), its process (`serve`, put together by `assembly`), a message's way (`consumer`, `provider`, `sealing`),
+who is at the other end. In packages: `http`, `link`, `lane` (small messages by compiled code), `conf` (the global configuration), `keys`,
+`ocsp`, `log`, `contracts` (translation), `local` (what the node answers itself), `telling` (monitoring), `asking` (requests to the central
+services), `check`.
 
-Which of the many modules is the room for a change: docs/architecture.md, "The node's rooms".
+Which module is the room for a change: docs/architecture.md, "The node's rooms".
 """

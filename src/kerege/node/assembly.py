@@ -12,51 +12,51 @@ from typing import TYPE_CHECKING, TypeVar
 from kerege.exchange import multipart
 from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.messagelog import LogWriter
-from kerege.node.admin import Admin
 from kerege.node.carry import Carrier
-from kerege.node.commit import CommitLog
+from kerege.node.conf.keeper import Keeper, Picture, RefreshResult
 from kerege.node.config_types import Address, LogSettings, NodeConfig
 from kerege.node.connections import Connections
 from kerege.node.consumer import Consumer
 from kerege.node.contexts import Contexts
-from kerege.node.contract_counts import ContractCounts
-from kerege.node.contracting import Contracting
-from kerege.node.contracts import Contracts
+from kerege.node.contracts.contracting import Contracting
+from kerege.node.contracts.counts import ContractCounts
+from kerege.node.contracts.originals import Originals
+from kerege.node.contracts.translate import TranslatorLoader, WireTranslation
+from kerege.node.contracts.which import Contracts
 from kerege.node.core import Core
-from kerege.node.descriptions import Descriptions
-from kerege.node.disksync import DiskSync
-from kerege.node.environment import Environment
 from kerege.node.errors import NodeConfigInvalid
-from kerege.node.health import Health
-from kerege.node.httpclient import Pool
-from kerege.node.keeper import Keeper, Picture, RefreshResult
-from kerege.node.keeping import KeepingSettings, LogKeeping
-from kerege.node.keyfiles import private_bytes
-from kerege.node.keys import load_keys
-from kerege.node.link_client import Link
-from kerege.node.link_dial import dial
-from kerege.node.localpages import LocalPages, from_log
-from kerege.node.metaservices import Metaservices
-from kerege.node.monitoring import Monitor, together
-from kerege.node.ocspserver import OcspServer
-from kerege.node.opmonitor import Store
-from kerege.node.originals import Originals
+from kerege.node.http.client import Pool
+from kerege.node.keys.files import private_bytes
+from kerege.node.keys.pairs import load_keys
+from kerege.node.link.client import Link
+from kerege.node.link.dial import dial
+from kerege.node.local.admin import Admin
+from kerege.node.local.descriptions import Descriptions
+from kerege.node.local.health import Health
+from kerege.node.local.localpages import LocalPages, from_log
+from kerege.node.local.metaservices import Metaservices
+from kerege.node.log.commit import CommitLog
+from kerege.node.log.disksync import DiskSync
+from kerege.node.log.keeping import KeepingSettings, LogKeeping
+from kerege.node.log.records import Recorder
+from kerege.node.ocsp.revocation import Revocation
+from kerege.node.ocsp.server import OcspServer
 from kerege.node.peers import Dial, Peers
 from kerege.node.provider import Handler, Provider
-from kerege.node.records import Recorder
 from kerege.node.rest_consumer import RestConsumer
 from kerege.node.rest_provider import Agency, RestProvider
-from kerege.node.revocation import Revocation
 from kerege.node.rights import Rights
 from kerege.node.routes import Routes
 from kerege.node.sealing import Sealing
 from kerege.node.soap_consumer import SoapConsumer
 from kerege.node.soap_provider import SoapProvider
-from kerege.node.telemetry import Metrics, certificates_of
-from kerege.node.translate import TranslatorLoader, WireTranslation
+from kerege.node.telling.environment import Environment
+from kerege.node.telling.monitoring import Monitor, together
+from kerege.node.telling.opmonitor import Store
+from kerege.node.telling.telemetry import Metrics, certificates_of
 
 if TYPE_CHECKING:
-    from kerege.node.tracing import Tracing
+    from kerege.node.telling.tracing import Tracing
 
 T = TypeVar("T")
 ROOM = 4 * 1024 * 1024  # a message's other parts beside its body
@@ -100,7 +100,7 @@ def assemble(
     store = Store(config.state / "monitoring.sqlite", config.monitoring.days)
     tracing = None
     if config.monitoring.traces_endpoint is not None:
-        from kerege.node.tracing import Tracing
+        from kerege.node.telling.tracing import Tracing
 
         tracing = Tracing(config.server, config.monitoring.traces_endpoint, config.monitoring.traces_ratio)
 

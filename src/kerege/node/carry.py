@@ -23,11 +23,12 @@ from kerege.exchange.ids import ClientId, MemberId, SubsystemId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.xades import Signed
-from kerege.node import records, wire
+from kerege.node import wire
+from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import LimitSettings
 from kerege.node.core import Core, milliseconds
-from kerege.node.httpclient import AnswerTooLarge, ClientResponse, HttpFailed, encode_request
-from kerege.node.keeper import Picture
+from kerege.node.http.client import AnswerTooLarge, ClientResponse, HttpFailed, encode_request
+from kerege.node.log import records
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.peers import Reached
 from kerege.node.sealing import Item

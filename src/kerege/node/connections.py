@@ -25,10 +25,11 @@ from kerege.exchange.certs import der
 from kerege.exchange.errors import ClientConnectionRefused
 from kerege.exchange.ids import DataServiceId, MemberId, SubsystemId
 from kerege.exchange.pki import KeyPair, new_key
-from kerege.node import keyfiles, tls
+from kerege.node import tls
 from kerege.node.config_types import ClientSettings, KeySource, NodeConfig, Service
 from kerege.node.errors import NodeKeyInvalid
-from kerege.node.httpmessages import HttpRequest
+from kerege.node.http.messages import HttpRequest
+from kerege.node.keys import files as keyfiles
 
 HTTP: Final = "http"
 HTTPS: Final = "https"

@@ -10,7 +10,7 @@ from kerege.exchange import faults
 from kerege.exchange.errors import MessageTooLarge, TargetInvalid
 from kerege.exchange.opmon import CLIENT, Exchange
 from kerege.node.core import Core, milliseconds
-from kerege.node.httpmessages import HttpRequest, HttpResponse, Later, refusal
+from kerege.node.http.messages import HttpRequest, HttpResponse, Later, refusal
 from kerege.node.rest_consumer import RestConsumer, fault_response
 
 _TOO_LARGE: Final = 413

@@ -11,8 +11,8 @@ from cryptography import x509
 from kerege.exchange.pki import KeyPair
 from kerege.node import tls
 from kerege.node.config_types import NodeConfig
-from kerege.node.keys import tls_context
-from kerege.node.link import ALPN
+from kerege.node.keys.pairs import tls_context
+from kerege.node.link.ends import ALPN
 
 PROTOCOLS = [ALPN, "http/1.1"]
 

@@ -15,27 +15,27 @@ from typing import TYPE_CHECKING, Final
 from kerege.exchange.faults import Fault, fault_of, internal_fault
 from kerege.exchange.opmon import Exchange
 from kerege.ground.errors import KeregeError
-from kerege.node.commit import CommitLog
+from kerege.node.conf.keeper import Keeper, Picture
 from kerege.node.config import NodeConfig
 from kerege.node.connections import Connections
-from kerege.node.contracting import Contracting
-from kerege.node.httpclient import Pool
-from kerege.node.keeper import Keeper, Picture
-from kerege.node.keys import NodeKeys
-from kerege.node.link_bodies import Room
-from kerege.node.monitoring import Monitor
+from kerege.node.contracts.contracting import Contracting
+from kerege.node.contracts.translate import WireTranslation
+from kerege.node.http.client import Pool
+from kerege.node.keys.pairs import NodeKeys
+from kerege.node.link.bodies import Room
+from kerege.node.log.commit import CommitLog
+from kerege.node.log.records import Recorder
+from kerege.node.ocsp.revocation import Revocation
 from kerege.node.peers import Peers
 from kerege.node.plans import Plans
-from kerege.node.records import Recorder
-from kerege.node.revocation import Revocation
 from kerege.node.rights import Rights
 from kerege.node.routes import Routes
 from kerege.node.sealing import Sealing
-from kerege.node.translate import WireTranslation
+from kerege.node.telling.monitoring import Monitor
 
 if TYPE_CHECKING:
     from kerege.node.lane.whole import Lane
-    from kerege.node.link_client import Link
+    from kerege.node.link.client import Link
 
 _LOG: Final = logging.getLogger("kerege.node")
 

@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kerege.node import wire
-from kerege.node.acme_client import Challenges
-from kerege.node.acme_orders import read_settings
 from kerege.node.assembly import ROOM, Parts
 from kerege.node.config_types import Address, LimitSettings, NodeConfig
 from kerege.node.connections import Connections
-from kerege.node.entrance import Entrance, Factory
 from kerege.node.errors import AddressInUse
-from kerege.node.httpbodies import SinkFactory
-from kerege.node.httpmessages import Handler, ServerLimits
-from kerege.node.httpserver import HttpProtocol
-from kerege.node.link_server import LinkServer
-from kerege.node.listener import Listener
+from kerege.node.http.bodies import SinkFactory
+from kerege.node.http.entrance import Entrance, Factory
+from kerege.node.http.listener import Listener
+from kerege.node.http.messages import Handler, ServerLimits
+from kerege.node.http.server import HttpProtocol
+from kerege.node.keys.acme_client import Challenges
+from kerege.node.keys.acme_orders import read_settings
+from kerege.node.link.server import LinkServer
 
 if TYPE_CHECKING:
     from kerege.node.lane.clientport import ClientConnection

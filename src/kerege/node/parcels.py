@@ -19,7 +19,7 @@ from kerege.exchange.batch import Batch
 from kerege.exchange.errors import LogFailed
 from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
-from kerege.node.commit import CommitLog
+from kerege.node.log.commit import CommitLog
 
 if TYPE_CHECKING:
     from kerege.exchange.lane.call import Call, Part

@@ -19,12 +19,12 @@ from kerege.exchange.errors import PeerUnreachable, PeerUntrusted
 from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ServerId
 from kerege.ground.errors import KeregeError
+from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import Address
-from kerege.node.httpclient import Connection, NotConnected, Pool
-from kerege.node.keeper import Picture
-from kerege.node.link import LinkRefused
-from kerege.node.link_client import Link
-from kerege.node.revocation import Revocation
+from kerege.node.http.client import Connection, NotConnected, Pool
+from kerege.node.link.client import Link
+from kerege.node.link.ends import LinkRefused
+from kerege.node.ocsp.revocation import Revocation
 from kerege.node.routes import Routes
 
 _ASK_AGAIN_SECONDS: Final = 3600.0

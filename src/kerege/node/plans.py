@@ -16,9 +16,9 @@ from typing import Final, Generic, Protocol, TypeVar
 from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
 from kerege.exchange.xades import Signer
+from kerege.node.conf.picture import Picture
 from kerege.node.config_types import Address, NodeConfig
 from kerege.node.message import Asked
-from kerege.node.picture import Picture
 from kerege.node.rights import permits_end
 
 _SECONDS: Final = 1.0

@@ -25,11 +25,12 @@ from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signer
-from kerege.node import records, wire
+from kerege.node import wire
+from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import NodeConfig, Service
 from kerege.node.core import Core, milliseconds
-from kerege.node.httpmessages import HttpRequest, HttpResponse
-from kerege.node.keeper import Picture
+from kerege.node.http.messages import HttpRequest, HttpResponse
+from kerege.node.log import records
 from kerege.node.message import SOAP, Asked, Extras, Message, Signature
 from kerege.node.replay import ReplayWindow
 from kerege.node.rights import check_permit, not_at, permits_end
@@ -105,7 +106,7 @@ class Accepted:
 
 
 class Provider:
-    """Answers the server listener; `link_server` uses its parts for requests that come over the Kerege link."""
+    """Answers the server listener; `link.server` uses its parts for requests that come over the Kerege link."""
 
     def __init__(self, core: Core, handlers: Mapping[bytes, Handler], metaservices: Metaservices | None = None) -> None:
         self._core, self._handlers, self._meta = core, handlers, metaservices

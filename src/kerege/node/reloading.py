@@ -16,18 +16,18 @@ from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import KeyPair
 from kerege.exchange.xades import Signer
 from kerege.node import config as configuration
-from kerege.node import keys as node_keys
-from kerege.node.acme_orders import is_registered
 from kerege.node.assembly import ROOM, Parts, keeping_settings, make_folder, read_log_key
 from kerege.node.config_types import NodeConfig
 from kerege.node.connections import Connections
 from kerege.node.contexts import PROTOCOLS
+from kerege.node.contracts.translate import TranslatorLoader, WireTranslation
 from kerege.node.errors import NodeConfigInvalid, NodeKeyInvalid, RestartNeeded
-from kerege.node.keys import NodeKeys
+from kerege.node.keys import pairs as node_keys
+from kerege.node.keys.acme_orders import is_registered
+from kerege.node.keys.pairs import NodeKeys
 from kerege.node.listening import Listening, addresses
-from kerege.node.records import Recorder
+from kerege.node.log.records import Recorder
 from kerege.node.rights import Rights
-from kerege.node.translate import TranslatorLoader, WireTranslation
 
 _Of = Callable[[NodeConfig], Any]
 RESTART: Final[tuple[tuple[str, _Of], ...]] = (

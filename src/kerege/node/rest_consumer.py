@@ -17,15 +17,15 @@ from kerege.exchange.resttarget import decision_path
 from kerege.exchange.rules import CONSUMER, PROVIDER
 from kerege.ground.errors import KeregeError
 from kerege.node.carry import Carrier, check_client
-from kerege.node.contracting import asked_plainly, check_translated
+from kerege.node.contracts.contracting import asked_plainly, check_translated
+from kerege.node.contracts.translate import mapping_of, wants_canonical
 from kerege.node.core import Core, new_uuid
 from kerege.node.errors import TranslationMissing
-from kerege.node.httpmessages import HttpRequest, HttpResponse, Later
-from kerege.node.link_bodies import INLINE
-from kerege.node.link_client import Call
+from kerege.node.http.messages import HttpRequest, HttpResponse, Later
+from kerege.node.link.bodies import INLINE
+from kerege.node.link.client import Call
 from kerege.node.message import REST, Asked, Extras, Message
 from kerege.node.rights import check_permit
-from kerege.node.translate import mapping_of, wants_canonical
 from kerege.node.wire import rest_content_type
 
 _JSON: Final = b"application/json; charset=utf-8"

@@ -16,9 +16,9 @@ from kerege.exchange.rest import RestRequest
 from kerege.exchange.resttarget import decision_path
 from kerege.exchange.rules import WireContract
 from kerege.node.config_types import Service
-from kerege.node.contracting import asked_plainly
+from kerege.node.contracts.contracting import asked_plainly
 from kerege.node.core import Core
-from kerege.node.httpclient import AnswerTooLarge, ClientResponse, Connection, HttpFailed, NotConnected, encode_request
+from kerege.node.http.client import AnswerTooLarge, ClientResponse, Connection, HttpFailed, NotConnected, encode_request
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.rest_consumer import asked_of
 

@@ -15,8 +15,8 @@ from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ClientId, SubsystemId
 from kerege.exchange.permits import decide_permit, explain
 from kerege.exchange.rules import Right, Rules
+from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import NodeConfig
-from kerege.node.keeper import Picture
 from kerege.node.message import Asked
 
 _SECOND: Final = timedelta(seconds=1)

@@ -11,8 +11,8 @@ from typing import Final
 from kerege.exchange.errors import MaintenanceMode, MemberUnknown, ServerUnknown
 from kerege.exchange.globalconf import SecurityServer, SharedParameters
 from kerege.exchange.ids import ClientId, ServerId, SubsystemId
+from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import Address, NodeConfig
-from kerege.node.keeper import Picture
 from kerege.node.message import Asked
 
 _REMEMBERED_SECONDS: Final = 3600.0

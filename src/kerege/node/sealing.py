@@ -17,7 +17,7 @@ from typing import Protocol
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.xades import Signed, Signer
 from kerege.ground.errors import KeregeError
-from kerege.node.commit import CommitLog
+from kerege.node.log.commit import CommitLog
 from kerege.node.message import Asked, Message
 from kerege.node.parcels import MOST_BYTES as MOST_BYTES
 from kerege.node.parcels import MOST_TOGETHER as MOST_TOGETHER

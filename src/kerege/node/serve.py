@@ -19,18 +19,18 @@ from kerege.exchange import lane
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import KeyPair
 from kerege.ground.errors import KeregeError
-from kerege.node import keys as node_keys
 from kerege.node import reloading
-from kerege.node.acme_client import Challenges
-from kerege.node.acme_orders import Hooks, Renewals
-from kerege.node.admin import Admin
 from kerege.node.assembly import Parts, assemble
+from kerege.node.conf.keeper import Picture, RefreshResult
 from kerege.node.config import NodeConfig
 from kerege.node.config_types import KeySource
+from kerege.node.contracts.translate import TranslatorLoader, load_semantics
 from kerege.node.core import Core, utc_now
-from kerege.node.keeper import Picture, RefreshResult
+from kerege.node.keys import pairs as node_keys
+from kerege.node.keys.acme_client import Challenges
+from kerege.node.keys.acme_orders import Hooks, Renewals
 from kerege.node.listening import Listening
-from kerege.node.translate import TranslatorLoader, load_semantics
+from kerege.node.local.admin import Admin
 
 if TYPE_CHECKING:
     from kerege.node.lane.whole import Lane

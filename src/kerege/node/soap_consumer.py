@@ -22,11 +22,11 @@ from kerege.exchange.soap import SoapMessage
 from kerege.exchange.soappart import charsets, check_start
 from kerege.node.carry import Carrier, check_client
 from kerege.node.config_types import LimitSettings
+from kerege.node.contracts.translate import mapping_of, wants_canonical
 from kerege.node.core import Core
-from kerege.node.httpmessages import HttpRequest, HttpResponse
+from kerege.node.http.messages import HttpRequest, HttpResponse
 from kerege.node.message import SOAP, Asked, Extras, Message
 from kerege.node.rights import check_permit
-from kerege.node.translate import mapping_of, wants_canonical
 
 _IN_A_THREAD: Final = 64 * 1024
 _FAULT_TYPE: Final = b"text/xml; charset=UTF-8"

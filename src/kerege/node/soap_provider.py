@@ -17,7 +17,7 @@ from kerege.exchange.opmon import Exchange
 from kerege.exchange.soap import SoapMessage
 from kerege.node.config_types import LimitSettings, Service
 from kerege.node.core import Core
-from kerege.node.httpclient import ClientResponse
+from kerege.node.http.client import ClientResponse
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.rest_provider import Agency
 from kerege.node.soap_consumer import asked_of, names_of, note_answer, note_request, parse_sent, read_message, written

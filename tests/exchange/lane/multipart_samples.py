@@ -14,8 +14,8 @@ from kerege.exchange.lane.multiparts import Envelope, Seen
 from kerege.exchange.opmon import VERSION
 from kerege.exchange.xades import Signed
 from kerege.node import wire
-from kerege.node.httpclient import encode_request
-from kerege.node.httpmessages import HttpResponse, encode_response
+from kerege.node.http.client import encode_request
+from kerege.node.http.messages import HttpResponse, encode_response
 from kerege.node.message import REST, Asked, Extras, Message
 
 ADDRESS = "192.0.2.7:5500"

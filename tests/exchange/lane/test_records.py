@@ -18,8 +18,8 @@ from kerege.exchange.bodies import Attachment
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.logrecord import LogRecord, decode, encode_records
 from kerege.exchange.messagelog import LogWriter
+from kerege.node.log.records import Recorder
 from kerege.node.message import REST, Asked, Message
-from kerege.node.records import Recorder
 
 records = pytest.importorskip(
     "kerege.exchange.lane.records", reason="not there: make setup compiles the native modules where a C compiler is"

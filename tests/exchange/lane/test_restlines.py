@@ -12,10 +12,11 @@ from kerege.exchange.bodies import Attachment
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.exchange.resttarget import decision_path
-from kerege.node import link_bodies, translate
-from kerege.node.httpclient import ClientResponse, Connection, HttpFailed
-from kerege.node.httpmessages import BodyBudget, ServerLimits
-from kerege.node.httpreading import RequestReader, Work
+from kerege.node.contracts import translate
+from kerege.node.http.client import ClientResponse, Connection, HttpFailed
+from kerege.node.http.messages import BodyBudget, ServerLimits
+from kerege.node.http.reading import RequestReader, Work
+from kerege.node.link import bodies as link_bodies
 from kerege.node.message import Asked, Message
 from kerege.node.rest_provider import reply
 

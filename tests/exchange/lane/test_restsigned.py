@@ -12,8 +12,8 @@ from kerege.exchange import rest, restheaders
 from kerege.exchange.errors import HeaderInvalid
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.resttarget import decision_path
-from kerege.node import httpmessages
-from kerege.node.httpclient import encode_request
+from kerege.node.http import messages as httpmessages
+from kerege.node.http.client import encode_request
 from kerege.node.rest_consumer import http_answer
 from kerege.node.rest_provider import Place, RestProvider
 

@@ -22,9 +22,9 @@ from kerege.exchange.lane.digest import digest_parts  # noqa: E402
 from kerege.exchange.lane.records import RecordGroup  # noqa: E402
 from kerege.exchange.logrecord import LogRecord  # noqa: E402
 from kerege.exchange.messagelog import LogWriter  # noqa: E402
-from kerege.node import commit  # noqa: E402
-from kerege.node.commit import CommitLog  # noqa: E402
-from kerege.node.disksync import DiskSync  # noqa: E402
+from kerege.node.log import commit  # noqa: E402
+from kerege.node.log.commit import CommitLog  # noqa: E402
+from kerege.node.log.disksync import DiskSync  # noqa: E402
 
 WAY = Way(
     ClientId.parse("KG/GOV/70000003/admission"), DataServiceId.parse("KG/GOV/70000002/population/persons"), b"", b""

@@ -14,9 +14,9 @@ from kerege.exchange import opmon
 from kerege.exchange.ids import ClientId
 from kerege.exchange.opmon_query import OperationalQuery, Sight
 from kerege.exchange.resttarget import parts_of
-from kerege.node import monitoring, opmonitor
-from kerege.node.monitoring import Monitor, Noted, NotedCalls
-from kerege.node.opmonitor import Packer, Store
+from kerege.node.telling import monitoring, opmonitor
+from kerege.node.telling.monitoring import Monitor, Noted, NotedCalls
+from kerege.node.telling.opmonitor import Packer, Store
 
 pytest.importorskip(
     "kerege.exchange.lane.lines", reason="not there: make setup compiles the native modules where a C compiler is"
@@ -148,8 +148,8 @@ def test_where_nothing_is_compiled_calls_are_noted_one_by_one(tmp_path: Path, mo
 
 
 def test_lines_for_which_there_is_no_room_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerege.node.opmonitor._MOST_WAITING", 10)
-    monkeypatch.setattr("kerege.node.opmonitor._WRITE_SECONDS", 30.0)
+    monkeypatch.setattr("kerege.node.telling.opmonitor._MOST_WAITING", 10)
+    monkeypatch.setattr("kerege.node.telling.opmonitor._WRITE_SECONDS", 30.0)
     chance = random.Random(3)
 
     async def main() -> None:

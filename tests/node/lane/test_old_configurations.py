@@ -15,8 +15,8 @@ from traffic import Crowd, Office, request
 from box import ADMISSION, PERSONS, Box, base_rules, far, make_box
 from kerege.exchange.ids import DataServiceId
 from kerege.exchange.rules import Right
+from kerege.node.conf.picture import Picture
 from kerege.node.config import load
-from kerege.node.picture import Picture
 from kerege.node.serve import Node
 
 pytest.importorskip(

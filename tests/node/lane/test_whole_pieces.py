@@ -21,10 +21,10 @@ from kerege.exchange.bodies import body_bytes
 from kerege.exchange.lane import multiparts
 from kerege.exchange.lane.call import Call, Part
 from kerege.node import wire
-from kerege.node.httpconnection import ClientResponse, Connection, HttpFailed
-from kerege.node.httpmessages import BodyBudget, HttpRequest, HttpResponse, ServerLimits
-from kerege.node.httpserver import HttpProtocol
-from kerege.node.httpwhole import WholeRequests
+from kerege.node.http.connection import ClientResponse, Connection, HttpFailed
+from kerege.node.http.messages import BodyBudget, HttpRequest, HttpResponse, ServerLimits
+from kerege.node.http.server import HttpProtocol
+from kerege.node.http.whole import WholeRequests
 from kerege.node.lane.wireletters import LARGEST
 
 LENGTH, CHUNKED, CLOSE = b"content-length: %d\r\n", b"transfer-encoding: chunked\r\n", b"connection: close\r\n"

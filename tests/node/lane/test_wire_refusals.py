@@ -15,7 +15,7 @@ pytest.importorskip(
 from kerege.exchange.errors import LogFailed
 from kerege.exchange.lane import restlines
 from kerege.exchange.lane.call import Call, Part
-from kerege.node.httpmessages import HttpResponse
+from kerege.node.http.messages import HttpResponse
 from kerege.node.lane.wireanswering import WireAnswering, _Came
 
 STREAMS = (1, 2, 3)

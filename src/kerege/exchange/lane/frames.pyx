@@ -21,7 +21,7 @@ cdef enum:
     GROUP = 9         # _GROUP: signature, leaves of its tree, messages here, flags
     MESSAGE = 15      # _MESSAGE: stream, kind, leaf, content, headers, attachments
     ATTACHMENT = 11   # _ATTACHMENT: flags, headers, body
-    LARGEST_BODY = 64 * 1024   # a larger one is announced (`node.link_bodies`), or the Python reader refuses it
+    LARGEST_BODY = 64 * 1024   # a larger one is announced (`node.link.bodies`), or the Python reader refuses it
     LARGEST_CONTENT = 64 * 1024  # so is a larger signed content, which may be beyond a node's limit
     FIELD = 6         # _FIELD: name, value
     NAME = 23         # x-original-content-type

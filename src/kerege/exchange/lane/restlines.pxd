@@ -1,4 +1,4 @@
-# The rules of a REST message's lines (`exchange.rest`, `node.httpmessages`) for the native path.
+# The rules of a REST message's lines (`exchange.rest`, `node.http.messages`) for the native path.
 from kerege.exchange.lane.call cimport Call, Part
 from kerege.exchange.lane.restfields cimport Field
 

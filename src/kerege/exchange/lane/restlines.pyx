@@ -1,6 +1,6 @@
 # cython: language_level=3
-"""The HTTP around REST messages, whole and simple: the native form of what `node.httpreading`, `node.rest_consumer`,
-`node.rest_provider`, `node.httpmessages` and `node.httpclient` do with small messages.
+"""The HTTP around REST messages, whole and simple: the native form of what `node.http.reading`, `node.rest_consumer`,
+`node.rest_provider`, `node.http.messages` and `node.http.client` do with small messages.
 
 What is not simple (RFC 9112 framing in any but its plainest form, anything that would be refused) is not this module's: it says OTHER,
 None or False, and whoever asked takes the Python modules, which word every refusal. The messages themselves are `restsigned`'s.
@@ -23,7 +23,7 @@ cdef enum:
     INLINE = 64 * 1024    # bytes of a body that travels in one piece (`node.link_bodies.INLINE`)
     FIELDS = 60           # header lines of an HTTP message
 
-# what an answer is called whose provider gave it no reason: `node.httpmessages`
+# what an answer is called whose provider gave it no reason: `node.http.messages`
 _REASONS = {
     200: b"OK", 204: b"No Content", 400: b"Bad Request", 404: b"Not Found", 405: b"Method Not Allowed", 406: b"Not Acceptable",
     408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request Header Fields Too Large", 500: b"Internal Server Error",
@@ -197,7 +197,7 @@ cdef int decimal(unsigned char* to, Py_ssize_t number) noexcept nogil:
 
 
 cdef bytes http_request_of(Call call):
-    """The HTTP request to the agency at `call.way`, with its body: `httpclient.encode_request` of `rest_provider`'s. None where the
+    """The HTTP request to the agency at `call.way`, with its body: `http.client.encode_request` of `rest_provider`'s. None where the
     request is not one that `read_request` took."""
     cdef Lines lines
     cdef Bytes base
@@ -255,7 +255,7 @@ cdef bytes http_request_of(Call call):
 
 
 cdef bytes http_answer_of(Call call):
-    """The HTTP answer to the client, with its body: `httpmessages.encode_response` of `rest_consumer.http_answer`, the connection kept.
+    """The HTTP answer to the client, with its body: `http.messages.encode_response` of `rest_consumer.http_answer`, the connection kept.
     None where the answer is not one that `read_answer` took."""
     cdef Lines lines
     cdef unsigned char* to
@@ -302,7 +302,7 @@ cdef bytes http_answer_of(Call call):
 
 
 cdef bint bodyless_verb(Bytes at, Py_ssize_t size) noexcept nogil:
-    """Whether a request without a body says nothing of its length: `httpclient.encode_request`."""
+    """Whether a request without a body says nothing of its length: `http.client.encode_request`."""
     return equal(at, size, b"GET", 3) or equal(at, size, b"DELETE", 6) or equal(at, size, b"OPTIONS", 7)
 
 

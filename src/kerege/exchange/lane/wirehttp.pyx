@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The HTTP around messages of X-Road's wire: the native form of what `node.httpreading` and `node.httpconnection` do with small ones.
+"""The HTTP around messages of X-Road's wire: the native form of what `node.http.reading` and `node.http.connection` do with small ones.
 
 A body has a known length, or comes in chunks (RFC 9112 7.1: as X-Road's own servers send their requests), or, of an answer, ends with the
 connection. Only the plainest form of each is read: one header that says so, no other coding, no extension of a chunk, no trailer. Whatever

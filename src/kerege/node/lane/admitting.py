@@ -20,9 +20,9 @@ from kerege.node.message import Asked
 from kerege.node.provider import Admission, Peer
 
 if TYPE_CHECKING:
+    from kerege.node.conf.picture import Picture
     from kerege.node.core import Core
     from kerege.node.lane.agencies import Agencies
-    from kerege.node.picture import Picture
     from kerege.node.provider import Provider
 
 _MOST_WAYS: Final = 4096

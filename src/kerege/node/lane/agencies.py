@@ -1,7 +1,7 @@
 """Agencies asked for many calls at once, over kept connections with plain HTTP; a call that needs more goes the Python way.
 
 One `AgencyPort` per node. Where no connection is idle one is made for the call that waits. What an agency answers that is not a small
-answer of known length is read on by the Python client (`httpconnection`).
+answer of known length is read on by the Python client (`http.connection`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kerege.exchange.errors import MessageTooLarge, ProviderFailed
 from kerege.exchange.lane import passes
 from kerege.exchange.lane.call import Call
 from kerege.node.config_types import Service
-from kerege.node.httpconnection import Connection, HttpFailed
+from kerege.node.http.connection import Connection, HttpFailed
 from kerege.node.lane.agencyport import AgencyPort
-from kerege.node.link_bodies import INLINE
+from kerege.node.link.bodies import INLINE
 from kerege.node.provider import Accepted
 from kerege.node.rest_provider import SAFE, Agency, Place, reply
 

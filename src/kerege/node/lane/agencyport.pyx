@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Kept plain-HTTP connections to agencies, a batch of calls at a time: the native form of `node.httpclient` and `node.httpconnection`.
+"""Kept plain-HTTP connections to agencies, a batch of calls at a time: the native form of `node.http.client` and `node.http.connection`.
 
 What they promise holds here: one request at a time per connection, no request sent twice, and a connection on which anything comes that
 was not asked for is closed, for it would be read as the next answer. Connections are made elsewhere and adopted. An answer that is not
@@ -16,8 +16,8 @@ from kerege.node.lane.sockets cimport (
 
 cdef double NEVER = float("inf")
 cdef enum:
-    MOST_HEAD = 256 * 1024   # as `httpconnection` has it; the reader's own bound is lower
-    MOST_IDLE = 256          # kept for one place, as `httpclient` has it
+    MOST_HEAD = 256 * 1024   # as `http.connection` has it; the reader's own bound is lower
+    MOST_IDLE = 256          # kept for one place, as `http.client` has it
 _CLOSED = "closed the connection before answering"
 
 

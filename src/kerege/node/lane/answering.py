@@ -23,19 +23,19 @@ from kerege.exchange.lane.frames import LaneGroup
 from kerege.exchange.lane.records import RecordGroup
 from kerege.exchange.opmon import OPENAPI, PRODUCER
 from kerege.ground.errors import KeregeError
-from kerege.node import records
 from kerege.node.lane.admitting import Admitting, service_of, signer_of
 from kerege.node.lane.framing import ANSWERS, REQUESTS, encoded
-from kerege.node.link import incoming
+from kerege.node.link.ends import incoming
+from kerege.node.log import records
 from kerege.node.message import Message
 from kerege.node.provider import Accepted, Peer
 from kerege.node.sealing import Parcel
 
 if TYPE_CHECKING:
+    from kerege.node.conf.picture import Picture
     from kerege.node.core import Core
     from kerege.node.lane.agencies import Agencies
-    from kerege.node.link_server import LinkServer
-    from kerege.node.picture import Picture
+    from kerege.node.link.server import LinkServer
     from kerege.node.provider import Provider
 
 _LOG: Final = logging.getLogger("kerege.node.link")

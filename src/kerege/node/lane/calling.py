@@ -1,6 +1,6 @@
 """The calling end of a Kerege link, for calls of the native path: begun, sealed, sent, answered and logged a batch at a time.
 
-What is decided about an answer is the same as in `link_client`, and in the same order: it is somebody's that waits, it answers what was
+What is decided about an answer is the same as in `link.client`, and in the same order: it is somebody's that waits, it answers what was
 asked, its signature is the provider's member's. Whatever does not pass here, or is not a small REST answer, is given to the link's own
 way, which words the refusal; a call that goes there becomes a Python one (`python`).
 """
@@ -20,14 +20,14 @@ from kerege.exchange.lane.frames import LaneGroup
 from kerege.exchange.lane.records import RecordGroup
 from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
-from kerege.node import records
 from kerege.node.lane.framing import ANSWERS, REQUESTS, encoded
+from kerege.node.log import records
 from kerege.node.sealing import Parcel
 
 if TYPE_CHECKING:
     from kerege.node.core import Core
     from kerege.node.lane.clients import Clients
-    from kerege.node.link_client import Link
+    from kerege.node.link.client import Link
 
 _LOG: Final = logging.getLogger("kerege.node.link")
 

@@ -1,7 +1,7 @@
 # cython: language_level=3
-"""Connections of plain-HTTP clients, a batch of requests at a time: the native form of `node.httpserver` for simple requests.
+"""Connections of plain-HTTP clients, a batch of requests at a time: the native form of `node.http.server` for simple requests.
 
-What `httpserver` promises holds here: one request at a time per connection, those sent ahead wait (in the kernel beyond what one read
+What `http.server` promises holds here: one request at a time per connection, those sent ahead wait (in the kernel beyond what one read
 gave), a client that dawdles over a request or an answer is closed, and one that is gone is not answered. Nothing is refused here: a
 connection on which anything comes that is not simple HTTP/1.1 is handed over with the bytes read, and is no more of this port's.
 """
@@ -381,6 +381,6 @@ cdef class ClientPort(Watch):
 
 
 cdef bytes said_to_close(bytes answer):
-    """The answer with what its head says of a connection that is not kept (as `httpmessages.encode_head`)."""
+    """The answer with what its head says of a connection that is not kept (as `http.messages.encode_head`)."""
     cdef Py_ssize_t at = answer.find(b"\r\n\r\n")
     return answer if at < 0 else answer[: at + 2] + b"connection: close\r\n" + answer[at + 2 :]

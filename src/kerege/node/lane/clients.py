@@ -21,19 +21,19 @@ from kerege.exchange.opmon import CLIENT, exchange_of
 from kerege.exchange.resttarget import decision_path
 from kerege.exchange.rules import CONSUMER
 from kerege.ground.errors import KeregeError
-from kerege.node.httpbodies import PROGRESS, close_all
-from kerege.node.httpmessages import BodyBudget, HttpRequest, HttpResponse, Later, checked, encode_head, has_body
-from kerege.node.httpreading import Work
+from kerege.node.http.bodies import PROGRESS, close_all
+from kerege.node.http.messages import BodyBudget, HttpRequest, HttpResponse, Later, checked, encode_head, has_body
+from kerege.node.http.reading import Work
 from kerege.node.lane.clientport import ClientConnection, ClientPort
-from kerege.node.link_bodies import INLINE
+from kerege.node.link.bodies import INLINE
 from kerege.node.message import Extras, Message
 from kerege.node.rest_consumer import Quick, asked_of
 
 if TYPE_CHECKING:
+    from kerege.node.conf.picture import Picture
     from kerege.node.consumer import Consumer
     from kerege.node.core import Core
     from kerege.node.lane.wirecalling import Route
-    from kerege.node.picture import Picture
     from kerege.node.plans import Plan, Plans
 
 _LOG: Final = logging.getLogger("kerege.node.http")

@@ -24,7 +24,7 @@ cdef enum:
     EVENTS = 256               # looked at in one turn; what is ready beyond them stays ready
     SCRATCH = 128 * 1024       # bytes read at once
     PIECE = 16 * 1024          # bytes read at once where a message is begun and its length is not known
-    PROGRESS = 1024 * 1024     # bytes after which a deadline moves on, as `httpbodies.PROGRESS`
+    PROGRESS = 1024 * 1024     # bytes after which a deadline moves on, as `http.bodies.PROGRESS`
     ENDED = 0                  # `Watch.read`: the other end says no more
     NOTHING = -1               # there is nothing yet
     BROKEN = -2                # the connection is gone

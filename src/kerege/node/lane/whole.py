@@ -14,8 +14,8 @@ from kerege.node.lane.wirecalling import WireCalling
 if TYPE_CHECKING:
     from kerege.node.consumer import Consumer
     from kerege.node.core import Core
-    from kerege.node.link_client import Link
-    from kerege.node.link_server import LinkServer
+    from kerege.node.link.client import Link
+    from kerege.node.link.server import LinkServer
     from kerege.node.provider import Provider
     from kerege.node.rest_provider import Agency
 

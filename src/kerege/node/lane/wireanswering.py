@@ -21,23 +21,23 @@ from kerege.exchange.lane.call import Call
 from kerege.exchange.lane.multiparts import Envelope
 from kerege.exchange.opmon import OPENAPI, PRODUCER
 from kerege.ground.errors import KeregeError
-from kerege.node import records
-from kerege.node.httpmessages import HttpResponse
-from kerege.node.httpreading import Work
-from kerege.node.httpserver import HttpProtocol
-from kerege.node.httpwhole import WholeRequests
+from kerege.node.http.messages import HttpResponse
+from kerege.node.http.reading import Work
+from kerege.node.http.server import HttpProtocol
+from kerege.node.http.whole import WholeRequests
 from kerege.node.lane.admitting import Admitting, service_of, signer_of
 from kerege.node.lane.wireletters import LARGEST, Signatures, group_of, incoming_of
-from kerege.node.link import Pace
-from kerege.node.link_bodies import INLINE
+from kerege.node.link.bodies import INLINE
+from kerege.node.link.ends import Pace
+from kerege.node.log import records
 from kerege.node.message import Extras, Message
 from kerege.node.provider import Accepted, Peer
 from kerege.node.sealing import Parcel
 
 if TYPE_CHECKING:
+    from kerege.node.conf.picture import Picture
     from kerege.node.core import Core
     from kerege.node.lane.agencies import Agencies
-    from kerege.node.picture import Picture
     from kerege.node.provider import Provider
 
 _LOG: Final = logging.getLogger("kerege.node.wire")
@@ -74,7 +74,7 @@ class WireAnswering(Admitting):
     # --- in ---
 
     def take(self, protocol: WholeRequests, data: bytes) -> int:
-        """Of one whole request in the plainest form its connection waits for the answer: see `httpwhole`."""
+        """Of one whole request in the plainest form its connection waits for the answer: see `http.whole`."""
         core = self._core
         if core.config.limits.body < INLINE or not core.sealing.together:
             return -1

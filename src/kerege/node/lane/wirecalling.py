@@ -23,16 +23,17 @@ from kerege.exchange.lane.multiparts import Envelope
 from kerege.exchange.opmon import VERSION
 from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
-from kerege.node import carry, records, wire
+from kerege.node import carry, wire
+from kerege.node.conf.picture import Picture
 from kerege.node.config_types import Address, NodeConfig
-from kerege.node.httpconnection import ClientResponse, HttpFailed
+from kerege.node.http.connection import ClientResponse, HttpFailed
 from kerege.node.lane.clients import Clients
 from kerege.node.lane.wireletters import LARGEST, Signatures, group_of, incoming_of
-from kerege.node.link import Pace
-from kerege.node.link_bodies import INLINE
+from kerege.node.link.bodies import INLINE
+from kerege.node.link.ends import Pace
+from kerege.node.log import records
 from kerege.node.message import Asked, Message
 from kerege.node.peers import Reached
-from kerege.node.picture import Picture
 from kerege.node.plans import Plans
 from kerege.node.sealing import Parcel
 
@@ -64,7 +65,7 @@ class Route:
 
 
 class _Waiting:
-    """One call on its connection: what `httpconnection` tells of its answer."""
+    """One call on its connection: what `http.connection` tells of its answer."""
 
     __slots__ = ("call", "calling", "reached")
 

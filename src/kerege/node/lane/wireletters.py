@@ -14,7 +14,7 @@ from kerege.exchange.lane.multiparts import Envelope
 from kerege.exchange.lane.records import RecordGroup
 from kerege.exchange.trust import Trust
 from kerege.node import wire
-from kerege.node.link_bodies import INLINE
+from kerege.node.link.bodies import INLINE
 from kerege.node.message import Message, Signature
 
 LARGEST: Final = 2 * INLINE + 128 * 1024  # bytes of a message with all its parts

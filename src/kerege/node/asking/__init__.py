@@ -1,0 +1,1 @@
+"""Requests to the central services: to be registered, and for every other change."""

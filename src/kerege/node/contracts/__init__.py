@@ -1,0 +1,1 @@
+"""Data first on the wire: translation and contract checks of what passes."""

@@ -1,0 +1,390 @@
+"""The Kerege link: many messages in flight over one mutually authenticated connection, under X-Road's own signatures.
+
+Two Kerege nodes agree on it when they connect (TLS ALPN); with anybody else X-Road's wire is spoken. What was signed together is written
+as one frame and logged as one batch at both ends; signatures, hash chains, log records and containers are the ones X-Road's wire would
+have given (`exchange.linkframes`). Here is what both ends share: the connection, greeting, OCSP answers; large bodies in pieces are
+`link.bodies`'. Calling is `link.client`'s, answering `link.server`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from kerege.exchange import linkframes as lf
+from kerege.exchange import linkmessages as lm
+from kerege.exchange import multipart, soappart
+from kerege.exchange.bodies import Attachment, Body, Spool
+from kerege.exchange.errors import LinkMalformed, MessageMalformed
+from kerege.exchange.ids import ServerId
+from kerege.ground.errors import KeregeError
+from kerege.node.config_types import LimitSettings
+from kerege.node.link.bodies import CREDIT, INLINE, Arrivals, Departures, Room, check_size
+from kerege.node.message import Extras, Message
+
+if TYPE_CHECKING:
+    from kerege.exchange.lane.frames import LaneGroup
+    from kerege.node.sealing import Item
+
+_LOG: Final = logging.getLogger("kerege.node.link")
+ALPN: Final = "kerege-link/1"
+_GREETING_SECONDS: Final = 10.0
+_LONG_SECONDS: Final = 0.1
+_STUCK_SECONDS: Final = 60.0  # the other end takes nothing of what is written
+_CONTENT_TYPE: Final = b"x-original-content-type"
+_SOAP_ACTION: Final = b"x-original-soapaction"
+_REQUEST_ID: Final = b"x-road-request-id"
+_SOAP_KINDS: Final = frozenset({multipart.SOAP, multipart.XOP})
+_OF_PART: Final = b"part-"  # a header of a SOAP message's own MIME part
+
+
+class LinkRefused(Exception):
+    """The other side speaks X-Road's wire only."""
+
+
+class Pace:
+    """Which calls of one end take long (an agency is slow): nobody waits for them so as to seal more together."""
+
+    __slots__ = ("_before", "_long", "_newest", "_until")
+
+    def __init__(self) -> None:
+        self._before = self._newest = 0  # the last stream at the beginning of the span before, and of the present one
+        self._until = 0.0
+        self._long = 0
+
+    def quick(self, calls: dict[int, Any], now: float) -> int:
+        """How many there are but for those that take long, counted anew for each span; they are in the order of their streams."""
+        if now >= self._until:
+            self._before, self._newest, self._until = (
+                self._newest,
+                next(reversed(calls), self._newest),
+                now + _LONG_SECONDS,
+            )
+            self._long = 0
+            for stream in calls:
+                if stream > self._before:
+                    break
+                self._long += 1
+        return max(0, len(calls) - self._long)
+
+
+class LaneEnd(Protocol):
+    """Takes small REST messages that the native path has read."""
+
+    def take(self, group: LaneGroup) -> None:
+        """Messages of one signature."""
+
+
+class LinkProtocol(asyncio.Protocol, ABC):
+    """One end of a link. Subclasses take whole messages (`take`) and what else ends a stream."""
+
+    def __init__(self, node: str, limits: LimitSettings, room: Room | None = None) -> None:
+        self._node, self._limits, self._room = node, limits, room or Room()
+        self._loop = asyncio.get_running_loop()
+        self._decoder = lf.Decoder()
+        self._transport: asyncio.Transport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._stuck: asyncio.TimerHandle | None = None
+        self._ungreeted: asyncio.TimerHandle | None = None
+        self._arrivals = Arrivals(limits, self.write, self._whole, self.refuse, self.moved, self._room)
+        self._departures = Departures(self.write, self._writable, self.moved)
+        self._sending: set[asyncio.Task[None]] = set()  # what must end although the connection does: log records
+        self._told_ocsp: tuple[bytes, ...] = ()
+        self.peer_ocsp: tuple[bytes, ...] = ()
+        self.peer_hello: lm.Hello | None = None
+        self.frame_limits = lm.LinkLimits()  # of frames that are sent: the smaller of both ends'
+        self.greeted: asyncio.Future[lm.Hello] = self._loop.create_future()
+        self.certificate: bytes | None = None
+        self.peer_address = ""
+        self.alive = False  # takes new calls
+        self.open = False  # the connection is there
+        self.heard = False  # anything, since somebody last asked
+        self.quiet_since = self._loop.time()
+        self._pace = Pace()
+        self._lane: LaneEnd | None = None
+
+    # --- connection ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.certificate = tls.getpeercert(True)
+        name = transport.get_extra_info("peername")
+        self.peer_address = str(name[0]) if name else ""
+        self.alive = self.open = True
+        self._ungreeted = self._loop.call_later(_GREETING_SECONDS, self._no_greeting)
+        self.write(lf.encode(lm.Hello(self._node, credit=CREDIT)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.alive = self.open = False
+        for timer in (self._ungreeted, self._stuck):
+            if timer is not None:
+                timer.cancel()
+        self._writable.set()
+        self._departures.clear()
+        self._arrivals.clear()
+        if not self.greeted.done():
+            self.greeted.set_exception(ConnectionError("the connection closed before the greeting"))
+            self.greeted.exception()  # whoever waits is told; nobody waiting is no error
+        self.ended()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+        self._stuck = self._loop.call_later(_STUCK_SECONDS, self._is_stuck)
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+    def _is_stuck(self) -> None:
+        _LOG.warning("the link with %s is closed: it takes nothing for %g s", self.peer_address, _STUCK_SECONDS)
+        self.close()
+
+    def _no_greeting(self) -> None:
+        if self.peer_hello is None:
+            _LOG.warning("the link with %s is closed: it did not greet", self.peer_address)
+            self.close()
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self.alive = self.open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- frames in ---
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        if not self.open:
+            return  # closed by us; what was on its way is not looked at
+        try:
+            for frame in self._decoder.feed(data):
+                self._frame(frame)
+                if not self.open:
+                    return
+        except KeregeError as problem:
+            _LOG.warning("the link with %s is closed: %s", self.peer_address, problem.text)
+            self.close()
+        except Exception:  # noqa: BLE001 - logged with its trace; calls under way are told by the closing
+            _LOG.exception("the link with %s is closed", self.peer_address)
+            self.close()
+
+    def _frame(self, frame: lm.Frame) -> None:
+        if self.peer_hello is None and not isinstance(frame, lm.Hello):
+            raise LinkMalformed(where="hello", reason="something came before it")
+        if isinstance(frame, lm.Messages):
+            self._messages(frame)
+        elif isinstance(frame, lm.LaneMessages):
+            assert self._lane is not None  # the decoder makes no such frames otherwise
+            for group in frame.groups:
+                self._lane.take(group)
+        elif isinstance(frame, lm.BodyData):
+            self._arrivals.piece(frame)
+        elif isinstance(frame, lm.Credit):
+            self._departures.credit(frame)
+        elif isinstance(frame, lm.FaultFrame):
+            self.drop_bodies(frame.stream)
+            self.fault(frame)
+        elif isinstance(frame, lm.Cancel):
+            self.drop_bodies(frame.stream)
+            self.cancelled(frame.stream)
+        elif isinstance(frame, lm.OcspAnswers):
+            self.peer_ocsp = tuple(der for about, der in frame.answers if about == lf.AUTH)
+        elif isinstance(frame, lm.Hello):
+            self._greet(frame)
+        elif isinstance(frame, lm.Ping):
+            if not frame.answer and self._writable.is_set():  # whoever reads nothing gets no more to read
+                self.write(lf.encode(lm.Ping(frame.token, answer=True)))
+        else:
+            self.leaving(frame)
+
+    def _greet(self, hello: lm.Hello) -> None:
+        if self.peer_hello is not None:
+            raise LinkMalformed(where="hello", reason="it came twice")
+        if lm.VERSION not in hello.versions:
+            raise LinkMalformed(where="hello", reason="no version is spoken by both ends")
+        try:
+            ServerId.parse(hello.node)
+        except KeregeError:
+            raise LinkMalformed(where="hello", reason="it names no server") from None
+        self.peer_hello = hello
+        own = self.frame_limits
+        self.frame_limits = lm.LinkLimits(min(own.frame, hello.limits.frame), min(own.messages, hello.limits.messages))
+        self._departures.window = hello.credit
+        if not self.greeted.done():
+            self.greeted.set_result(hello)
+
+    def _messages(self, frame: lm.Messages) -> None:
+        for group in frame.groups:
+            self.take_messages(group, group.messages)
+
+    def take_messages(self, group: lm.Group, messages: Sequence[lm.LinkMessage]) -> None:
+        """Messages of one signature, whole or with bodies that are yet to come."""
+        now = []
+        for message in messages:
+            try:
+                whole = check_size(message, self._limits)
+            except KeregeError as problem:
+                self.refuse(message.stream, problem)
+                continue
+            if whole:
+                now.append(message)
+            else:
+                self._expect(group, message)
+        if now:
+            self.take(group, now)
+
+    # --- large bodies ---
+
+    def _expect(self, group: lm.Group, message: lm.LinkMessage) -> None:
+        try:
+            if self.wants(message):
+                self._arrivals.expect(group, message)
+        except LinkMalformed:
+            raise
+        except KeregeError as problem:
+            self.refuse(message.stream, problem)
+
+    def _whole(self, group: lm.Group, message: lm.LinkMessage) -> None:
+        self.take(group, [message])
+
+    def send_bodies(self, stream: int, bodies: Sequence[tuple[int, Body]]) -> None:
+        """Send announced bodies piece by piece, as the other end takes them."""
+        self._departures.send(stream, bodies)
+
+    def drop_bodies(self, stream: int) -> None:
+        """Nobody wants bodies of this stream any more, in either direction."""
+        self._arrivals.drop(stream)
+        self._departures.stop(stream)
+
+    def tell_ocsp(self, answers: tuple[bytes, ...]) -> None:
+        """Say our OCSP answers when they are others than last time."""
+        if answers is not self._told_ocsp and answers:
+            self._told_ocsp = answers
+            self.write(lf.encode(lm.OcspAnswers(tuple((lf.AUTH, der) for der in answers))))
+
+    # --- what an end does ---
+
+    @abstractmethod
+    def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
+        """Messages of one signature that are whole."""
+
+    def use_lane(self, lane: LaneEnd) -> None:
+        """Small REST messages go to `lane` from now on; not where the limits may refuse one (`check_size`)."""
+        self._lane = lane
+        self._decoder.lane = self._limits.body >= INLINE
+
+    def keep(self, work: Coroutine[None, None, None]) -> None:
+        """Do this to its end, although the connection ends: log records."""
+        task = self._loop.create_task(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    def wants(self, message: lm.LinkMessage) -> bool:
+        """Whether bodies of this message may come at all. Raises what stands against it, to be told on its stream."""
+        return True
+
+    def moved(self, stream: int) -> None:
+        """Another MiB of a body of this stream came, or was taken."""
+
+    @abstractmethod
+    def refuse(self, stream: int, problem: KeregeError) -> None:
+        """What comes on this stream cannot be taken."""
+
+    @abstractmethod
+    def fault(self, frame: lm.FaultFrame) -> None:
+        """The other side ends this stream with a fault."""
+
+    def cancelled(self, stream: int) -> None:
+        """The other side no longer answers, or waits for, this stream."""
+
+    def leaving(self, frame: lm.Goaway) -> None:
+        """The other side takes no new streams."""
+
+    def ended(self) -> None:
+        """The connection is gone."""
+
+
+def outgoing(stream: int, message: Message, extras: Extras, leaf: int) -> tuple[lm.LinkMessage, list[tuple[int, Body]]]:
+    """A message as the link carries it, and its bodies that go in pieces."""
+    large: list[tuple[int, Body]] = []
+    attachments: tuple[Attachment | lm.Announced, ...] = message.attachments
+    for number, attachment in enumerate(message.attachments, 1):
+        body = attachment.body
+        if isinstance(body, Spool) or len(body) > INLINE:
+            large.append((number, body))
+    if large:
+        numbers = {number for number, _ in large}
+        attachments = tuple(
+            lm.Announced(a.headers, len(a.body), a.sha512) if number in numbers else a
+            for number, a in enumerate(message.attachments, 1)
+        )
+    headers: list[tuple[bytes, bytes]] = []
+    if extras.content_type or message.content_type:
+        content_type = extras.content_type or message.content_type
+        headers.append((_CONTENT_TYPE, content_type.encode("latin-1", "replace")))
+    if extras.request_id:
+        headers.append((_REQUEST_ID, extras.request_id.encode("latin-1", "replace")))
+    headers += [(_OF_PART + name, value) for name, value in message.headers]
+    if extras.soap_action is not None:
+        headers.append((_SOAP_ACTION, extras.soap_action.encode("latin-1", "replace")))
+    return lm.LinkMessage(
+        stream, message.kind, message.content, attachments, tuple(headers), leaf, message.digests
+    ), large
+
+
+def groups_of(items: Sequence[Item]) -> tuple[list[lm.Group], list[tuple[int, list[tuple[int, Body]]]]]:
+    """Items sealed together as frames carry them: those of one tree in one group. And the bodies that go in pieces."""
+    large: list[tuple[int, list[tuple[int, Body]]]] = []
+    messages: list[lm.LinkMessage] = []
+    for item in items:
+        signed, call = item.signed, item.tag
+        assert signed is not None
+        message, bodies = outgoing(call.stream, item.message, call.extras, signed.index)  # type: ignore[attr-defined]
+        messages.append(message)
+        if bodies:
+            large.append((message.stream, bodies))
+    first = items[0].signed
+    assert first is not None
+    if first.batch is not None:
+        return [lm.Group.of(first.xml, messages, first.batch, chained=True)], large
+    groups = []
+    for item, message in zip(items, messages, strict=True):
+        assert item.signed is not None
+        groups.append(lm.Group.of(item.signed.xml, (message,), None, chained=item.signed.chain is not None))
+    return groups, large
+
+
+def incoming(message: lm.LinkMessage) -> tuple[Message, Extras]:
+    """A message that came whole. Raises what is wrong with what stands beside it."""
+    attachments = []
+    for attachment in message.attachments:
+        if isinstance(attachment, lm.Announced):
+            raise MessageMalformed(where="link", reason="a body is missing")
+        attachments.append(attachment)
+    out = Message(message.kind, message.content, tuple(attachments))
+    out._digests = message.digests[0], tuple(message.digests[1])
+    extras, of_part = Extras(), []
+    for name, value in message.headers:
+        if name == _CONTENT_TYPE:
+            extras.content_type = value.decode("latin-1")
+        elif name == _SOAP_ACTION:
+            extras.soap_action = value.decode("latin-1")
+        elif name == _REQUEST_ID:
+            extras.request_id = value.decode("latin-1")
+        elif name.startswith(_OF_PART):
+            of_part.append((name[len(_OF_PART) :], value))
+    if of_part and out.kind in _SOAP_KINDS:
+        out.headers = soappart.kept(out.kind, of_part)
+    out.content_type = extras.content_type
+    return out, extras

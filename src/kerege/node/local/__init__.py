@@ -1,0 +1,1 @@
+"""What the node answers itself: metaservices, pages on its own address, health."""

@@ -1,0 +1,1 @@
+"""What certificate authorities say of certificates now: asked, kept, shown to others."""

@@ -1,0 +1,167 @@
+"""What both ends of a Kerege link share: messages put on it and taken off it, and what there is room for."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kerege.exchange import linkframes as lf
+from kerege.exchange import linkmessages as lm
+from kerege.exchange import multipart
+from kerege.exchange.bodies import Attachment
+from kerege.exchange.errors import ContentTypeInvalid, MessageTooLarge, MimeMalformed
+from kerege.ground.errors import KeregeError
+from kerege.node.config_types import LimitSettings
+from kerege.node.link.bodies import INLINE, Room
+from kerege.node.link.ends import LinkProtocol, Pace, incoming, outgoing
+from kerege.node.message import Extras, Message
+
+TYPE = (b"content-type", b"text/xml; charset=UTF-8")
+
+
+def test_a_soap_message_comes_off_the_link_as_it_was_put_on_it() -> None:
+    message = Message(multipart.SOAP, b"<x/>", headers=(TYPE, (b"content-id", b"<root>")))
+    extras = Extras("multipart/related; boundary=b", '"urn:a"', "r-1")
+    put, large = outgoing(3, message, extras, 0)
+    came, beside = incoming(put)
+    assert (large, came.content, came.headers, beside) == ([], message.content, message.headers, extras)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        (b"part-content-transfer-encoding", b"quoted-printable", MimeMalformed),
+        (b"part-Content-Transfer-Encoding", b"base64", MimeMalformed),
+        (b"part-content-type", b"multipart/mixed; boundary=x", ContentTypeInvalid),
+        (b"part-content-id", b"<a>\r\ncontent-transfer-encoding: base64", MimeMalformed),
+    ],
+)
+def test_a_node_cannot_say_that_the_envelope_is_read_otherwise(name: bytes, value: bytes, error: type) -> None:
+    with pytest.raises(error):
+        incoming(lm.LinkMessage(1, multipart.SOAP, b"<x/>", (), ((name, value),)))
+
+
+def test_headers_of_the_part_that_mean_nothing_go_no_further() -> None:
+    headers = ((b"part-x-own", b"1"), (b"part-" + TYPE[0], TYPE[1]), (b"unknown", b"2"))
+    assert incoming(lm.LinkMessage(1, multipart.SOAP, b"<x/>", (), headers))[0].headers == (TYPE,)
+    assert incoming(lm.LinkMessage(1, multipart.REST_REQUEST, b"GET", (), headers))[0].headers == ()
+
+
+# --- what there is room for ---
+
+
+class Transport:
+    def __init__(self) -> None:
+        self.aborted = False
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def write(self, _: bytes) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class End(LinkProtocol):
+    """Collects what came whole and what was refused."""
+
+    def __init__(self, limits: LimitSettings, room: Room | None = None) -> None:
+        super().__init__("KG/GOV/70000002/node-reg", limits, room)
+        self.taken: list[int] = []
+        self.refused: dict[int, KeregeError] = {}
+        self.connection_made(Transport())  # type: ignore[arg-type]
+        self.data_received(lf.encode(lm.Hello("KG/GOV/70000003/node-edu")))
+
+    def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
+        self.taken += [message.stream for message in messages]
+
+    def refuse(self, stream: int, problem: KeregeError) -> None:
+        self.refused[stream] = problem
+
+    def fault(self, frame: lm.FaultFrame) -> None:
+        raise AssertionError("no fault is sent in these tests")
+
+    def came(self, *messages: lm.LinkMessage) -> None:
+        group = lm.Group(b"<s/>", messages, len(messages), b"", chained=True)
+        for data in lf.encode_messages([group]):
+            self.data_received(data)
+
+
+def message(stream: int, *sizes: int, content: bytes = b"GET", leaf: int = 0) -> lm.LinkMessage:
+    bodies = tuple(Attachment((), bytes(size)) for size in sizes)
+    return lm.LinkMessage(stream, multipart.REST_REQUEST, content, bodies, leaf=leaf)
+
+
+def test_a_body_that_should_have_been_announced_is_refused_alone(tmp_path: Path) -> None:
+    async def run() -> None:
+        end = End(LimitSettings(tmp_path))
+        end.came(message(1, INLINE), message(2, INLINE + 1, leaf=1), message(3, leaf=2))
+        assert (end.taken, list(end.refused), end.open) == ([1, 3], [2], True)
+        assert isinstance(end.refused[2], MessageTooLarge)
+
+    asyncio.run(run())
+
+
+def test_what_is_beyond_the_limit_of_bodies_is_refused_however_it_comes(tmp_path: Path) -> None:
+    async def run() -> None:
+        end = End(LimitSettings(tmp_path, body=1000, bodies=1000))
+        end.came(message(1, 1000), message(2, 1001, leaf=1), message(3, 500, 501, leaf=2))
+        end.came(message(4, content=bytes(1001)))
+        digest = Attachment((), b"").sha512
+        parts = (Attachment((), bytes(600)), lm.Announced((), 401, digest))
+        end.came(lm.LinkMessage(5, multipart.REST_REQUEST, b"GET", parts))
+        assert (end.taken, sorted(end.refused)) == ([1], [2, 3, 4, 5])
+        assert all(isinstance(problem, MessageTooLarge) for problem in end.refused.values())
+
+    asyncio.run(run())
+
+
+def test_links_share_the_room_for_bodies_on_their_way(tmp_path: Path) -> None:
+    async def run() -> None:
+        limits, room = LimitSettings(tmp_path, body=100_000, bodies=100_000, memory=100_000), Room()
+        first, second = End(limits, room), End(limits, room)
+
+        def announced(stream: int) -> lm.LinkMessage:
+            return lm.LinkMessage(stream, multipart.REST_REQUEST, b"GET", (lm.Announced((), 90_000, b"x" * 64),))
+
+        for end in (first, second):
+            end.came(*(announced(stream) for stream in (1,)))
+        piece = lf.encode(lm.BodyData(1, 1, bytes(60_000), False))
+        first.data_received(piece)
+        assert room.held == 60_000
+        second.data_received(piece)  # in memory, both would be more than limits.bodies
+        assert list(second.refused) == [1]
+        assert (room.held, room.announced) == (60_000, 90_000)
+        first.close()
+        first.connection_lost(None)
+        assert (room.held, room.announced) == (0, 0)
+        for stream in range(2, 6):
+            second.came(announced(stream))
+        third = End(limits, room)
+        third.came(announced(1))
+        assert isinstance(third.refused[1], MessageTooLarge)
+
+    asyncio.run(run())
+
+
+# --- who is waited for ---
+
+
+def test_calls_that_take_long_are_not_among_those_that_others_wait_for() -> None:
+    pace, calls = Pace(), dict.fromkeys(range(1, 9))
+    assert pace.quick({}, 0.0) == 0
+    assert pace.quick(calls, 1.0) == 8, "nothing is known of them yet"
+    calls |= dict.fromkeys((9, 10))
+    assert pace.quick(calls, 1.05) == 10
+    assert pace.quick(calls, 1.2) == 2, "the eight of the span before are still there"
+    del calls[1]
+    assert pace.quick(calls, 1.21) == 1, "counted once for each span"
+    assert pace.quick({11: None}, 1.22) == 0
+    assert pace.quick(dict.fromkeys((9, 10, 11)), 1.4) == 1
+    assert pace.quick({12: None}, 1.6) == 1
+    assert pace.quick({}, 1.8) == 0
