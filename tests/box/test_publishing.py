@@ -32,7 +32,8 @@ from kerege.web.installation import prepare
 home = Path(sys.argv[1]); prepare(home)
 from kerege.exchange import management
 from kerege.exchange.ids import ClientId, ServerId
-from kerege.exchange.management import Envelope, Kind, ManagementRequest, Proof
+from kerege.exchange.management import Envelope, Kind, ManagementRequest
+from kerege.exchange.management_proof import Proof
 from kerege.ledger import open_signing
 from kerege.membership import central, requests, signing
 now = datetime.now(UTC)

@@ -16,7 +16,8 @@ from django.db import transaction
 
 from kerege.exchange import certs, management
 from kerege.exchange.ids import ClientId, MemberId, ServerId
-from kerege.exchange.management import Envelope, Kind, ManagementRequest, Proof
+from kerege.exchange.management import Envelope, Kind, ManagementRequest
+from kerege.exchange.management_proof import Proof
 from kerege.exchange.pki import TestAuthority
 from kerege.membership import central, requests
 from kerege.membership.errors import RequestNeedless, RequestUnfit, RequestUnknown

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from web_management import EDU, EMIS, PROVIDER, SERVER, Answers, answering, fault, node_to_be_registered, post
 
-from kerege.exchange import certs, confdir, faults, globalconf, management, management_wire
+from kerege.exchange import certs, confdir, faults, globalconf, management, management_read, management_wire
 from kerege.exchange.ids import ClientId
 from kerege.exchange.management import Kind, ManagementRequest
 from kerege.ground import clock
@@ -33,13 +33,13 @@ def asked(ask):
 def test_a_node_is_registered_by_its_own_requests_once_an_operator_approves(visitor, ask, asked, home):
     assert [one.request.kind for one in asked] == [Kind.AUTH_CERT_REG, Kind.CLIENT_REG, Kind.CLIENT_REG]
     first, second, _ = asked
-    number = management.parse_reply(post(visitor, first).content)
+    number = management_read.parse_reply(post(visitor, first).content)
     assert "is not registered" in fault(post(visitor, second)).message
     now = clock.now()
     with open_signing(home) as ledger:
         requests.approve(number, by="operator", reason="known", ledger=ledger, now=now)
         assert "received before" in fault(post(visitor, second)).message
-        number = management.parse_reply(post(visitor, ask()[1]).content)
+        number = management_read.parse_reply(post(visitor, ask()[1]).content)
         requests.approve(number, by="operator", reason="known", ledger=ledger, now=now)
         signing.make_keys(home / "keys" / "configuration", "KG", now)
         keys = central_picture.signing_keys(home / "keys" / "configuration")
@@ -68,7 +68,7 @@ def test_a_version_that_was_not_published_is_not_offered(visitor, home):
 
 
 def test_the_same_request_a_second_time_is_refused(visitor, asked):
-    management.parse_reply(post(visitor, asked[0]).content)
+    management_read.parse_reply(post(visitor, asked[0]).content)
     assert "received before" in fault(post(visitor, asked[0])).message
     assert ManagementRequestRow.objects.count() == 1
 
@@ -160,7 +160,7 @@ def unsigned_deletion(home):
 def test_an_unsigned_deletion_waits(visitor, asked, home):
     soap = unsigned_deletion(home)
     answer = visitor.generic("POST", submitting.MANAGE_PATH, soap, "text/xml")
-    assert ManagementRequestRow.objects.get(pk=management.parse_reply(answer.content)).state == "waiting"
+    assert ManagementRequestRow.objects.get(pk=management_read.parse_reply(answer.content)).state == "waiting"
     assert ("client", f"{SERVER} {EMIS}") in central.entries("KG")
 
 
@@ -222,7 +222,7 @@ def test_a_fault_that_comes_with_a_status_of_500_is_read(asked, central_services
 
 
 def test_the_node_tells_what_the_central_services_answered(asked, central_services):
-    reply = management.build_reply(asked[0].submission.soap, 12)
+    reply = management_read.build_reply(asked[0].submission.soap, 12)
     for answer, number, words in (
         ((200, reply), 12, ""),
         ((200, b"<html/>"), None, "Nobody knows whether it was taken"),

@@ -16,7 +16,7 @@ from web_management import (
     put,
 )
 
-from kerege.exchange import certs, management
+from kerege.exchange import certs, management_read
 from kerege.exchange.management import Kind
 from kerege.ground import clock
 from kerege.ledger import open_signing
@@ -118,5 +118,5 @@ def test_an_unsigned_deletion_of_the_node_waits_though_the_owners_would_pass(vis
     shared = central_picture.parameters("KG").shared
     for unsigned, state in ((True, "waiting"), (False, "approved")):
         wish = changes.Wish(Kind.CLIENT_DELETION, client=EMIS.client, unsigned=unsigned)
-        number = management.parse_reply(post(visitor, changes.asked_of(wish, papers, shared)).content)
+        number = management_read.parse_reply(post(visitor, changes.asked_of(wish, papers, shared)).content)
         assert ManagementRequestRow.objects.get(pk=number).state == state

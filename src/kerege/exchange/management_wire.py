@@ -11,32 +11,28 @@ import re
 import secrets
 from typing import Final
 
-from kerege.exchange.errors import ManagementRequestInvalid
-from kerege.exchange.management import LARGEST, Signature, Submission
+from kerege.exchange.management import LARGEST, invalid
+from kerege.exchange.management_proof import Signature, Submission
 
 _BOUNDARY: Final = re.compile(r';\s*boundary="?([A-Za-z0-9\'()+_,./:=?-]{1,70})"?', re.IGNORECASE)
 _ALGORITHM: Final = "signature-algorithm-id"
 _LARGEST_HEAD: Final = 4096
 
 
-def _bad(reason: str) -> ManagementRequestInvalid:
-    return ManagementRequestInvalid(reason=reason)
-
-
 def split(content_type: str, body: bytes) -> Submission:
     """The submission in an HTTP body. Raises ManagementRequestInvalid."""
     if len(body) > LARGEST:
-        raise _bad(f"it is larger than {LARGEST} bytes")
+        raise invalid(f"it is larger than {LARGEST} bytes")
     media = content_type.partition(";")[0].strip().lower()
     if media == "text/xml":
         return Submission(body)
     boundary = _BOUNDARY.search(content_type)
     if media != "multipart/related" or boundary is None:
-        raise _bad("its Content-Type is neither text/xml nor multipart/related with a boundary")
+        raise invalid("its Content-Type is neither text/xml nor multipart/related with a boundary")
     parts = _parts(body, b"--" + boundary[1].encode())
     kinds = [head.get("content-type", "").partition(";")[0].strip().lower() for head, _ in parts]
     if kinds[0] != "text/xml" or any(kind != "application/octet-stream" for kind in kinds[1:]):
-        raise _bad("its parts are not a text/xml and octet-streams")
+        raise invalid("its parts are not a text/xml and octet-streams")
     contents = [content for _, content in parts]
     algorithms = [head.get(_ALGORITHM) for head, _ in parts]
     if len(parts) == 4:
@@ -46,24 +42,24 @@ def split(content_type: str, body: bytes) -> Submission:
         auth = _signature(algorithms[1], contents[1], contents[3])
         owner = _signature(algorithms[2], contents[2], contents[4])
         return Submission(contents[0], owner, contents[5], auth)
-    raise _bad(f"it has {len(parts)} parts; four, or six for an authCertReg, are expected")
+    raise invalid(f"it has {len(parts)} parts; four, or six for an authCertReg, are expected")
 
 
 def _signature(algorithm: str | None, value: bytes, certificate: bytes) -> Signature:
     if not algorithm:
-        raise _bad("a signature part does not name its algorithm")
+        raise invalid("a signature part does not name its algorithm")
     return Signature(algorithm, value, certificate)
 
 
 def _parts(body: bytes, boundary: bytes) -> list[tuple[dict[str, str], bytes]]:
     pieces = (b"\r\n" + body).split(b"\r\n" + boundary)
     if len(pieces) < 3 or len(pieces) > 10 or not pieces[-1].startswith(b"--"):
-        raise _bad("its multipart is not whole")
+        raise invalid("its multipart is not whole")
     out = []
     for piece in pieces[1:-1]:
         head, blank, content = piece.partition(b"\r\n\r\n")
         if not blank or not head.startswith(b"\r\n") or len(head) > _LARGEST_HEAD:
-            raise _bad("a part has no proper header")
+            raise invalid("a part has no proper header")
         out.append((_head(head), content))
     return out
 
@@ -75,7 +71,7 @@ def _head(block: bytes) -> dict[str, str]:
         if not colon:
             continue
         if name.strip().lower() in found:
-            raise _bad("a part's header comes twice")
+            raise invalid("a part's header comes twice")
         found[name.strip().lower()] = value.strip()
     return found
 

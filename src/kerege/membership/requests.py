@@ -20,7 +20,8 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 
 from kerege.exchange.ids import ClientId, ServerId
-from kerege.exchange.management import Kind, ManagementRequest, Proof
+from kerege.exchange.management import Kind, ManagementRequest
+from kerege.exchange.management_proof import Proof
 from kerege.ground.clock import require_utc
 from kerege.identity import receipts
 from kerege.membership import central, provider

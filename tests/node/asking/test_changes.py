@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from kerege.cli.node_request import KINDS as TYPED
-from kerege.exchange import certs, management
+from kerege.exchange import certs, management, management_proof, management_read
 from kerege.exchange.errors import ManagementRequestInvalid
 from kerege.exchange.globalconf import SharedParameters
 from kerege.exchange.ids import ClientId, MemberId, ServerId, SubsystemId
@@ -57,7 +57,7 @@ class Desk:
     shared: SharedParameters
     authority: TestAuthority
 
-    def ask(self, kind: Kind, **said: object) -> management.Submission:
+    def ask(self, kind: Kind, **said: object) -> management_proof.Submission:
         asked = changes.asked_of(Wish(kind, **said), self.papers, self.shared)  # type: ignore[arg-type]
         assert asked.path == MANAGE_PATH
         return asked.submission
@@ -129,7 +129,7 @@ def test_every_kind_is_asked_for_and_verifies_with_the_member_that_must_sign_it(
     kinds = every_kind(desk)
     assert {kind for kind, *_ in kinds} == set(changes.KINDS)
     for kind, said, request, signer in kinds:
-        proof = management.verify(desk.ask(kind, **said), Trust(desk.shared), now())
+        proof = management_proof.verify(desk.ask(kind, **said), Trust(desk.shared), now())
         assert proof.envelope.request == request
         assert (proof.envelope.sender, proof.envelope.provider) == (ClientId.parse(str(EDU)), PROVIDER)
         assert proof.signer == signer, kind
@@ -161,7 +161,7 @@ def test_only_deletions_go_unsigned_and_only_when_that_is_wished(desk: Desk) -> 
             continue
         submission = desk.ask(kind, unsigned=True, **said)
         assert (submission.owner, submission.ocsp) == (None, None)
-        proof = management.verify(submission, Trust(desk.shared), now())
+        proof = management_proof.verify(submission, Trust(desk.shared), now())
         assert (proof.signer, proof.envelope.request) == (None, request)
 
 
@@ -177,7 +177,7 @@ def test_nothing_is_asked_of_a_client_of_others(desk: Desk, kind: Kind) -> None:
 def test_a_client_that_is_registered_here_and_no_longer_in_the_file_can_be_taken_back(desk: Desk) -> None:
     (server,) = desk.shared.servers
     desk.shared = replace(desk.shared, servers=(replace(server, clients=(*server.clients, ELSEWHERE.client)),))
-    proof = management.verify(desk.ask(Kind.CLIENT_DELETION, client=ELSEWHERE.client), Trust(desk.shared), now())
+    proof = management_proof.verify(desk.ask(Kind.CLIENT_DELETION, client=ELSEWHERE.client), Trust(desk.shared), now())
     assert proof.signer == EDU
     with pytest.raises(KeyNotReady, match=str(CIVIL)):  # what its own member must sign is not for this node
         desk.ask(Kind.CLIENT_DISABLE, client=ELSEWHERE.client)
@@ -214,7 +214,7 @@ def test_a_new_owner_is_another_registered_member_whose_signing_key_is_here(desk
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "2001:db8::1", "node", "node-1.edu.kg", "xn--e1afmkfd.kg"])
 def test_an_address_is_a_host_name_or_an_ip_address(desk: Desk, address: str) -> None:
-    assert management.parse(desk.ask(Kind.ADDRESS_CHANGE, address=address).soap).request.address == address
+    assert management_read.parse(desk.ask(Kind.ADDRESS_CHANGE, address=address).soap).request.address == address
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_each_kind_is_told_what_it_needs_and_nothing_else(desk: Desk) -> None:
             if (kind, name) != (Kind.CLIENT_REG, "name"):
                 rest = {key: value for key, value in said.items() if key != name}
                 assert f"it needs --{name}" in desk.refusal(kind, **rest)
-    assert management.parse(desk.ask(Kind.MAINTENANCE_ENABLE).soap).request.message is None
+    assert management_read.parse(desk.ask(Kind.MAINTENANCE_ENABLE).soap).request.message is None
     assert "kerege node register" in desk.refusal(Kind.AUTH_CERT_REG)
 
 

@@ -18,10 +18,11 @@ from click.testing import CliRunner
 from box import Box, free_ports
 from kerege.cli import main
 from kerege.cli.node_request import KINDS
-from kerege.exchange import faults, management, management_wire
+from kerege.exchange import faults, management, management_read, management_wire
 from kerege.exchange.faults import Fault
 from kerege.exchange.ids import ClientId, MemberId, ServerId
-from kerege.exchange.management import Kind, ManagementRequest, Submission
+from kerege.exchange.management import Kind, ManagementRequest
+from kerege.exchange.management_proof import Submission
 from kerege.exchange.pki import save_pair
 from kerege.node import connections
 from kerege.node.asking import submitting
@@ -141,7 +142,7 @@ def test_the_configuration_names_the_certificate_that_https_to_the_central_servi
 
 def test_through_the_node_a_request_is_posted_to_its_own_client_listener(config: NodeConfig, door: Doors) -> None:
     listener, one = door(), asked()
-    listener.answer = (200, management.build_reply(one.submission.soap, 12))
+    listener.answer = (200, management_read.build_reply(one.submission.soap, 12))
     outcome = submitting.send_through(replace(config, clients_address=listener.address), one, now())
     assert (outcome.number, outcome.good) == (12, True)
     assert outcome.told == "clientDeletion KG/GOV/70000003/emis: request 12 received"
@@ -151,7 +152,7 @@ def test_through_the_node_a_request_is_posted_to_its_own_client_listener(config:
 
 def test_who_listens_everywhere_is_called_on_this_machine(config: NodeConfig, door: Doors) -> None:
     listener, one = door(), asked()
-    listener.answer = (200, management.build_reply(one.submission.soap, 3))
+    listener.answer = (200, management_read.build_reply(one.submission.soap, 3))
     everywhere = replace(config, clients_address=Address("0.0.0.0", listener.address.port))
     assert submitting.send_through(everywhere, one, now()).number == 3
     six = replace(config, clients_address=Address("::1", free_ports(1)[0]))
@@ -178,7 +179,7 @@ def test_an_owner_that_comes_over_https_believes_the_nodes_own_certificate_and_n
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
         listener = door(context)
-        listener.answer = (200, management.build_reply(one.submission.soap, 5))
+        listener.answer = (200, management_read.build_reply(one.submission.soap, 5))
         there = replace(config, clients_tls_address=listener.address)
         if believed:
             assert submitting.send_through(there, one, now()).number == 5
@@ -216,7 +217,7 @@ def test_what_was_refused_not_carried_and_not_readable_have_exit_codes_of_their_
 ) -> None:
     listener = door()
     there = replace(config, clients_address=listener.address)
-    done = (200, management.build_reply(asked().submission.soap, 12))
+    done = (200, management_read.build_reply(asked().submission.soap, 12))
     refusal, lost = fault("server.managementservice.invalid_request"), fault("server.clientproxy.network_error")
     for answer, code in ((done, 0), (refusal, 1), (lost, 2), ((200, b"<html/>"), 2), ((200, b"no XML"), 2)):
         listener.answer = answer

@@ -22,10 +22,11 @@ from typing import IO, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kerege.exchange import certs, faults, management, management_wire
+from kerege.exchange import certs, faults, management, management_proof, management_read, management_wire
 from kerege.exchange.errors import ManagementRefused
 from kerege.exchange.ids import ClientId, MemberId
-from kerege.exchange.management import Kind, ManagementRequest, Submission
+from kerege.exchange.management import Kind, ManagementRequest
+from kerege.exchange.management_proof import Submission
 from kerege.node import connections
 from kerege.node.conf.keeper import Keeper, Picture
 from kerege.node.config_types import Address, NodeConfig
@@ -140,15 +141,15 @@ class Papers:
         if answer is None:
             raise KeyNotReady(member=member, reason="no OCSP answer for its signing certificate is at hand")
         soap = self.plain(request).soap
-        own = management.signature(signer.method, signer.sign_bytes(soap), signer.certificate)
+        own = management_proof.signature(signer.method, signer.sign_bytes(soap), signer.certificate)
         auth = self.keys.auth
-        both = management.sign(soap, auth.key, auth.certificate) if request.kind is Kind.AUTH_CERT_REG else None
+        both = management_proof.sign(soap, auth.key, auth.certificate) if request.kind is Kind.AUTH_CERT_REG else None
         return Submission(soap, own, answer, both)
 
     def plain(self, request: ManagementRequest) -> Submission:
         """`request` without a signature. Raises ManagementRequestInvalid when nobody could read it as what it is."""
         soap = management.build(request, self.owner, self.provider)
-        management.parse(soap)
+        management_read.parse(soap)
         return Submission(soap)
 
 
@@ -187,7 +188,7 @@ def send(base: str, asked: Asked, pinned: x509.Certificate | None = None) -> Out
         raise RegistrationUnreachable(url=base, reason="the address is not http(s)")
     reply = _posted(url, asked, _context(pinned), _SECONDS)
     try:
-        return Outcome(asked.request, management.parse_reply(reply))
+        return Outcome(asked.request, management_read.parse_reply(reply))
     except ManagementRefused as refused:
         return _refusal(asked.request, refused)
 
@@ -248,7 +249,7 @@ def _reply(opener: urllib.request.OpenerDirector, question: urllib.request.Reque
 
 
 def _refusal(request: ManagementRequest, refused: ManagementRefused) -> Outcome:
-    if refused.params["fault_code"] == management.NO_FAULT:
+    if refused.params["fault_code"] == management_read.NO_FAULT:
         said = f"Nobody knows whether it was taken, {refused.params['reason'].rstrip('?.')}. See that the address is theirs and send again."
         return Outcome(request, None, said, heard=False)
     code = faults.snake(str(refused.params["fault_code"])).rpartition(".")[2]
@@ -281,7 +282,7 @@ def send_through(config: NodeConfig, asked: Asked, now: datetime) -> Outcome:
         reason = f"{problem.params['reason']}; sent through this node, it must be running at {url}"
         raise RegistrationUnreachable(url=url, reason=reason) from None
     try:
-        return Outcome(asked.request, management.parse_reply(reply))
+        return Outcome(asked.request, management_read.parse_reply(reply))
     except ManagementRefused as refused:
         code = str(refused.params["fault_code"])
         if faults.snake(code).startswith(_ON_THE_WAY):

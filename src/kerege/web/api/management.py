@@ -17,11 +17,12 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
 
-from kerege.exchange import faults, management, management_wire
+from kerege.exchange import faults, management, management_proof, management_read, management_wire
 from kerege.exchange.confwrite import NEWEST
 from kerege.exchange.errors import ManagementRequestInvalid
 from kerege.exchange.globalconf import VERSIONS
-from kerege.exchange.management import Kind, Proof
+from kerege.exchange.management import Kind
+from kerege.exchange.management_proof import Proof
 from kerege.exchange.trust import Trust
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
@@ -82,10 +83,10 @@ def _receive(request: HttpRequest, kinds: frozenset[Kind]) -> bytes:
     if not length.isdecimal() or len(length) > 9 or int(length) > management.LARGEST:
         raise ManagementRequestInvalid(reason=f"its length is not stated, or above {management.LARGEST} bytes")
     submission = management_wire.split(request.headers.get("Content-Type", ""), request.body)
-    asked = management.parse(submission.soap).request
+    asked = management_read.parse(submission.soap).request
     now = clock.now()
     trust = Trust(central_picture.parameters(asked.server.instance).shared)
-    proof: Proof = management.verify(submission, trust, now)
+    proof: Proof = management_proof.verify(submission, trust, now)
     # before anything can refuse it: what was signed is not to be sent again by somebody else, later or elsewhere
     seen = requests.remember(proof, submission.soap, now=now, origin=_origin(request))
     if asked.kind not in kinds:
@@ -94,7 +95,7 @@ def _receive(request: HttpRequest, kinds: frozenset[Kind]) -> bytes:
         received = requests.receive(seen, ledger=ledger, now=now)
         ledger.sign_head(now)
     _LOG.info("management request %s: %s %s", received.number, asked.kind, received.state)
-    return management.build_reply(submission.soap, received.number)
+    return management_read.build_reply(submission.soap, received.number)
 
 
 def _origin(request: HttpRequest) -> str:
