@@ -1,7 +1,7 @@
 import pytest
 
 from kerege.exchange.contenttype import content_type
-from kerege.exchange.errors import ContentTypeInvalid
+from kerege.exchange.soap_errors import ContentTypeInvalid
 
 
 def test_media_type_and_parameter_names_are_in_lower_case_and_values_as_they_came() -> None:

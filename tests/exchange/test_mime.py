@@ -8,9 +8,10 @@ from soap_samples import envelope
 
 from kerege.exchange import mime, parts
 from kerege.exchange.bodies import Attachment, Spool, body_bytes, body_sha512
-from kerege.exchange.errors import ContentTypeInvalid, ExchangeError, MessageTooLarge, MimeMalformed, SoapMissing
+from kerege.exchange.errors import ExchangeError, MessageTooLarge
 from kerege.exchange.mime import MimeLimits
 from kerege.exchange.multipart import Part
+from kerege.exchange.soap_errors import ContentTypeInvalid, MimeMalformed, SoapMissing
 
 TYPE = "multipart/related; boundary=b"
 SOAP_PART = b"--b\r\nContent-Type: text/xml\r\n\r\n<soap/>\r\n"

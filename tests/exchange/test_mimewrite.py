@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from kerege.exchange import mime
 from kerege.exchange.bodies import Attachment, Spool, body_bytes
-from kerege.exchange.errors import MimeMalformed
 from kerege.exchange.mimewrite import boundary_in, joined, related
 from kerege.exchange.parts import SOAP, XOP
+from kerege.exchange.soap_errors import MimeMalformed
 
 TEXT = ((b"Content-Type", b"text/plain"), (b"Content-ID", b"<1@x>"))
 

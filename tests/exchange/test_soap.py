@@ -9,10 +9,12 @@ from lxml import etree
 from soap_samples import CLIENT, FIELDS, ID, SERVICE, VERSION, answer, envelope
 
 from kerege.exchange import soap
-from kerege.exchange.errors import (
+from kerege.exchange.errors import ExchangeError, ResponseInconsistent
+from kerege.exchange.faults import Fault, to_soap
+from kerege.exchange.ids import DataServiceId
+from kerege.exchange.soap import SoapMessage
+from kerege.exchange.soap_errors import (
     ContentTypeInvalid,
-    ExchangeError,
-    ResponseInconsistent,
     SoapActionInvalid,
     SoapBodyInvalid,
     SoapBodyMissing,
@@ -20,9 +22,6 @@ from kerege.exchange.errors import (
     SoapHeadersInconsistent,
     SoapInvalid,
 )
-from kerege.exchange.faults import Fault, to_soap
-from kerege.exchange.ids import DataServiceId
-from kerege.exchange.soap import SoapMessage
 
 SERVER = CLIENT.replace("client", "securityServer").replace("SUBSYSTEM", "SERVER").replace("subsystem", "server")
 DIGEST = hashlib.sha512(envelope()).digest()

@@ -2,16 +2,15 @@ import pytest
 from soap_samples import CLIENT, FIELDS, ID, SERVICE, VERSION, envelope
 
 from kerege.exchange import soap
-from kerege.exchange.errors import (
-    ExchangeError,
-    IdentifierInvalid,
+from kerege.exchange.errors import ExchangeError, IdentifierInvalid
+from kerege.exchange.faults import Fault
+from kerege.exchange.soap_errors import (
     SoapFieldDuplicate,
     SoapFieldInvalid,
     SoapFieldMissing,
     SoapIdentifierInvalid,
     SoapVersionUnknown,
 )
-from kerege.exchange.faults import Fault
 from kerege.exchange.soap_headers import RepresentedParty, SoapHeader
 
 SERVER = (

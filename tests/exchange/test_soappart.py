@@ -8,9 +8,9 @@ from soap_samples import envelope
 
 from kerege.exchange import mime, soap, soappart
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.errors import ContentTypeInvalid, MimeMalformed
 from kerege.exchange.mimewrite import related
 from kerege.exchange.parts import SOAP, XOP
+from kerege.exchange.soap_errors import ContentTypeInvalid, MimeMalformed
 
 TYPE = "multipart/related; boundary=b"
 

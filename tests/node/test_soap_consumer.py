@@ -18,9 +18,10 @@ from soap_samples import FIELDS, answer, envelope
 
 from kerege.exchange import faults, multipart, soap
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.errors import ExchangeError, HttpMethodInvalid, ResponseInconsistent, SoapInvalid
+from kerege.exchange.errors import ExchangeError, ResponseInconsistent
 from kerege.exchange.faults import Fault
 from kerege.exchange.opmon import CLIENT, Exchange
+from kerege.exchange.soap_errors import HttpMethodInvalid, SoapInvalid
 from kerege.node import soap_consumer
 from kerege.node.config_types import LimitSettings
 from kerege.node.http.messages import HttpRequest, HttpResponse

@@ -17,17 +17,16 @@ from soap_samples import answer, envelope
 
 from kerege.exchange import faults, multipart, soap
 from kerege.exchange.bodies import Attachment, Spool, body_bytes
-from kerege.exchange.errors import (
+from kerege.exchange.errors import ExchangeError, ProviderFailed
+from kerege.exchange.faults import SERVER_PROXY, Fault, fault_of
+from kerege.exchange.opmon import PRODUCER, Exchange
+from kerege.exchange.soap_errors import (
     ContentTypeInvalid,
-    ExchangeError,
     MimeMalformed,
-    ProviderFailed,
     ServiceAnswerInvalid,
     SoapActionInvalid,
     SoapHeadersInconsistent,
 )
-from kerege.exchange.faults import SERVER_PROXY, Fault, fault_of
-from kerege.exchange.opmon import PRODUCER, Exchange
 from kerege.node.config_types import LimitSettings
 from kerege.node.http.client import ClientResponse
 from kerege.node.message import Extras, Message

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from kerege.exchange import multipart
 from kerege.exchange.bodies import Attachment, body_bytes
-from kerege.exchange.errors import KeregeError, MessageMalformed, MimeMalformed, PeerFault
+from kerege.exchange.errors import KeregeError, MessageMalformed, PeerFault
 from kerege.exchange.faults import Fault, to_soap
+from kerege.exchange.soap_errors import MimeMalformed
 from kerege.node import wire
 from kerege.node.config_types import LimitSettings
 from kerege.node.message import Message, Signature

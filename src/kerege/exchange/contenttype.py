@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from kerege.exchange.errors import ContentTypeInvalid
+from kerege.exchange.soap_errors import ContentTypeInvalid
 
 RELATED: Final = "multipart/related"
 SOAP_TYPES: Final = frozenset({"text/xml", "application/xop+xml"})

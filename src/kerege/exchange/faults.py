@@ -17,6 +17,7 @@ import orjson
 from lxml import etree
 
 from kerege.exchange import errors as e
+from kerege.exchange import soap_errors
 from kerege.exchange.safexml import parse_xml
 from kerege.ground.errors import KeregeError
 
@@ -101,21 +102,21 @@ _CALLERS: Final = frozenset(
 
 SUFFIX_OF.update(
     {
-        e.SoapInvalid.code: "invalid_soap",
-        e.SoapMissing.code: "missing_soap",
-        e.SoapIdentifierInvalid.code: "invalid_xml",
-        e.SoapHeaderAbsent.code: "missing_header",
-        e.SoapFieldMissing.code: "missing_header_field",
-        e.SoapFieldDuplicate.code: "duplicate_header_field",
-        e.SoapFieldInvalid.code: "bad_request",
-        e.SoapVersionUnknown.code: "invalid_protocol_version",
-        e.SoapBodyMissing.code: "missing_body",
-        e.SoapBodyInvalid.code: "invalid_body",
-        e.SoapHeadersInconsistent.code: "inconsistent_headers",
-        e.SoapActionInvalid.code: "invalid_soap_action",
-        e.ContentTypeInvalid.code: "invalid_content_type",
-        e.MimeMalformed.code: "mime_parsing_failed",
-        e.HttpMethodInvalid.code: "invalid_http_method",
+        soap_errors.SoapInvalid.code: "invalid_soap",
+        soap_errors.SoapMissing.code: "missing_soap",
+        soap_errors.SoapIdentifierInvalid.code: "invalid_xml",
+        soap_errors.SoapHeaderAbsent.code: "missing_header",
+        soap_errors.SoapFieldMissing.code: "missing_header_field",
+        soap_errors.SoapFieldDuplicate.code: "duplicate_header_field",
+        soap_errors.SoapFieldInvalid.code: "bad_request",
+        soap_errors.SoapVersionUnknown.code: "invalid_protocol_version",
+        soap_errors.SoapBodyMissing.code: "missing_body",
+        soap_errors.SoapBodyInvalid.code: "invalid_body",
+        soap_errors.SoapHeadersInconsistent.code: "inconsistent_headers",
+        soap_errors.SoapActionInvalid.code: "invalid_soap_action",
+        soap_errors.ContentTypeInvalid.code: "invalid_content_type",
+        soap_errors.MimeMalformed.code: "mime_parsing_failed",
+        soap_errors.HttpMethodInvalid.code: "invalid_http_method",
     }
 )
 # the same, when the caller is an information system and not another server
@@ -125,7 +126,7 @@ _CALLERS_AT_THE_CLIENT_PROXY: Final = frozenset(
     if code.removeprefix("exchange.").startswith(("soap_", "content_type_", "mime_", "http_method_"))
 )
 
-SUFFIX_OF[e.ServiceAnswerInvalid.code] = "service_failed"
+SUFFIX_OF[soap_errors.ServiceAnswerInvalid.code] = "service_failed"
 SUFFIX_OF[e.ServiceKindWrong.code] = "service_type"
 SUFFIX_OF[e.ServerUnknown.code] = "invalid_security_server"
 SUFFIX_OF["node.contract_breached"] = "service_failed"
@@ -157,8 +158,8 @@ _FINER: Final[dict[tuple[str, str, str], str]] = {
     (e.MessageMalformed.code, "where", "signature"): "missing_signature",
     (e.HeaderInvalid.code, "header", "X-Road-Client"): "invalid_client_identifier",
     (e.HeaderInvalid.code, "header", "X-Road-Security-Server"): "invalid_security_server",
-    (e.SoapIdentifierInvalid.code, "field", "client"): "invalid_client_identifier",
-    (e.SoapIdentifierInvalid.code, "field", "securityServer"): "invalid_security_server",
+    (soap_errors.SoapIdentifierInvalid.code, "field", "client"): "invalid_client_identifier",
+    (soap_errors.SoapIdentifierInvalid.code, "field", "securityServer"): "invalid_security_server",
 }
 _SPELT: Final = frozenset({"client", "server", "signer"})
 

@@ -17,8 +17,9 @@ from typing import Final
 
 from kerege.exchange.bodies import MEMORY, Attachment, Body, BodyWriter, body_bytes, body_chunks, body_size
 from kerege.exchange.contenttype import RELATED, SOAP_TYPES, ContentType, content_type
-from kerege.exchange.errors import ContentTypeInvalid, MessageTooLarge, MimeMalformed, SoapMissing
+from kerege.exchange.errors import MessageTooLarge
 from kerege.exchange.multipart import Part
+from kerege.exchange.soap_errors import ContentTypeInvalid, MimeMalformed, SoapMissing
 from kerege.exchange.soappart import Headers as Headers
 from kerege.exchange.soappart import check_start, kept
 from kerege.exchange.soappart import header as header

@@ -12,8 +12,8 @@ from typing import Final
 
 from kerege.exchange.bodies import Attachment, Body, body_chunks
 from kerege.exchange.contenttype import RELATED, SOAP_TYPES
-from kerege.exchange.errors import MimeMalformed
 from kerege.exchange.parts import XOP, new_boundary
+from kerege.exchange.soap_errors import MimeMalformed
 from kerege.exchange.soappart import Headers, check_start, header, usable
 
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")

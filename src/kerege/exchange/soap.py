@@ -15,9 +15,11 @@ from typing import Final
 
 from lxml import etree
 
-from kerege.exchange.errors import (
+from kerege.exchange.errors import ResponseInconsistent
+from kerege.exchange.faults import Fault, fault_in
+from kerege.exchange.safexml import encoding_of, keeps_ascii, parse_document
+from kerege.exchange.soap_errors import (
     ContentTypeInvalid,
-    ResponseInconsistent,
     SoapActionInvalid,
     SoapBodyInvalid,
     SoapBodyMissing,
@@ -25,8 +27,6 @@ from kerege.exchange.errors import (
     SoapHeadersInconsistent,
     SoapInvalid,
 )
-from kerege.exchange.faults import Fault, fault_in
-from kerege.exchange.safexml import encoding_of, keeps_ascii, parse_document
 from kerege.exchange.soap_headers import SHA512_ALGORITHMS, XROAD, SoapHeader, read_header
 
 ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"

@@ -14,14 +14,14 @@ from typing import Final
 
 from lxml import etree
 
-from kerege.exchange.errors import (
+from kerege.exchange.ids import ClientId, DataServiceId, ServerId, check_part
+from kerege.exchange.soap_errors import (
     SoapFieldDuplicate,
     SoapFieldInvalid,
     SoapFieldMissing,
     SoapIdentifierInvalid,
     SoapVersionUnknown,
 )
-from kerege.exchange.ids import ClientId, DataServiceId, ServerId, check_part
 
 XROAD: Final = "http://x-road.eu/xsd/xroad.xsd"
 IDENTIFIERS: Final = "http://x-road.eu/xsd/identifiers"

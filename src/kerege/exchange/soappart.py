@@ -15,7 +15,7 @@ from typing import Final
 
 from kerege.exchange.bodies import Attachment
 from kerege.exchange.contenttype import RELATED, SOAP_TYPES, ContentType, content_type
-from kerege.exchange.errors import ContentTypeInvalid, MimeMalformed
+from kerege.exchange.soap_errors import ContentTypeInvalid, MimeMalformed
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

@@ -1,6 +1,6 @@
 """Management requests as doings: received, applied or queued for approval, approved or declined with a reason.
 
-A request arrives verified (`exchange.management.Proof`). A signed one is remembered before anything else, in a transaction of its own:
+A request arrives verified (`exchange.management_proof.Proof`). A signed one is remembered before anything else, in a transaction of its own:
 the same bytes a second time are refused whatever became of the first (applied, refused, a dry run, a failure of ours), so a captured
 request cannot be sent again once it fits. Its messages state no time, so what is remembered is never forgotten. It is applied
 at once only when all holds: the kind is one the operator lets pass (setting `auto_approve`), and the server's owner signed it;

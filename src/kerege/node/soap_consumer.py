@@ -13,12 +13,12 @@ from typing import Final
 
 from kerege.exchange import faults, mime, rest, soap
 from kerege.exchange.bodies import Body, body_size, close_body
-from kerege.exchange.errors import HttpMethodInvalid, MimeMalformed
 from kerege.exchange.faults import Fault
 from kerege.exchange.mime import MimeLimits, SoapParts
 from kerege.exchange.mimewrite import related
 from kerege.exchange.opmon import Exchange, SoapNames
 from kerege.exchange.soap import SoapMessage
+from kerege.exchange.soap_errors import HttpMethodInvalid, MimeMalformed
 from kerege.exchange.soappart import charsets, check_start
 from kerege.node.carry import Carrier, check_client
 from kerege.node.config_types import LimitSettings

@@ -11,10 +11,11 @@ from typing import Final
 
 from kerege.exchange import soap
 from kerege.exchange.bodies import close_body
-from kerege.exchange.errors import ExchangeError, ProviderFailed, ServiceAnswerInvalid, SoapInvalid
+from kerege.exchange.errors import ExchangeError, ProviderFailed
 from kerege.exchange.faults import Fault, suffix_of
 from kerege.exchange.opmon import Exchange
 from kerege.exchange.soap import SoapMessage
+from kerege.exchange.soap_errors import ServiceAnswerInvalid, SoapInvalid
 from kerege.node.config_types import LimitSettings, Service
 from kerege.node.core import Core
 from kerege.node.http.client import ClientResponse

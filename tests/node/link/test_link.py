@@ -9,7 +9,8 @@ from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
 from kerege.exchange import multipart
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.errors import ContentTypeInvalid, MessageTooLarge, MimeMalformed
+from kerege.exchange.errors import MessageTooLarge
+from kerege.exchange.soap_errors import ContentTypeInvalid, MimeMalformed
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
 from kerege.node.link.bodies import INLINE, Room

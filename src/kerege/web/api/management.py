@@ -2,7 +2,7 @@
 
 Implements the HTTP side of X-Road PR-GCONF (`/internalconf?version=N`, `/externalconf?version=N`; 404 is "not offered") and of PR-MSERV
 (`/managementservice/` for authCertReg, `/managementservice/manage/` for the rest). Both are open to everyone: configuration is public
-to the network and signed, and a management request proves itself or is refused (`exchange.management`); no session, so no CSRF. Faults are
+to the network and signed, and a management request proves itself or is refused (`exchange.management_proof`); no session, so no CSRF. Faults are
 SOAP faults with HTTP 200, as security servers expect. One failure says no more to the sender than its reason.
 """
 
