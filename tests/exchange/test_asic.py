@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import io
 import zipfile
@@ -12,7 +13,13 @@ from lxml import etree
 
 from kerege.exchange import asic, globalconf, timestamps, tschain
 from kerege.exchange.asic import BatchStamp
-from kerege.exchange.errors import ExchangeError, HashChainInvalid, SignatureMalformed, TimestampInvalid
+from kerege.exchange.errors import (
+    ExchangeError,
+    HashChainInvalid,
+    SignatureInvalid,
+    SignatureMalformed,
+    TimestampInvalid,
+)
 from kerege.exchange.globalconf import SharedParameters
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId
 from kerege.exchange.logrecord import LogRecord
@@ -124,6 +131,24 @@ def test_a_name_is_escaped_bounded_and_always_the_same(signer: Signer) -> None:
 def test_the_message_of_soap_holds_no_attachment(signer: Signer) -> None:
     one = replace(record(signer, 1), kind="SOAP")
     assert asic.read(asic.container(one)).attachments == ()
+
+
+def test_a_soap_message_that_is_kept_without_its_body_counts_by_its_digest_where_that_is_asked(
+    signer: Signer, trust: Trust
+) -> None:
+    whole = replace(record(signer, 1, None), kind="SOAP")
+    one = replace(whole, message=b"<e:Envelope/>", signed_digest=hashlib.sha512(whole.message).digest())
+    made = asic.container(one)
+    with zipfile.ZipFile(io.BytesIO(made)) as files:
+        assert "message.xml" not in files.namelist()
+    found = asic.read(made)
+    assert found.check(trust, bodies=False).member == CLIENT.member
+    with pytest.raises(SignatureMalformed, match="digest only"):
+        found.check(trust)
+    for other in (replace(one, signed_digest=hashlib.sha512(b"another").digest()), replace(one, message_id="m-2")):
+        holds = other.signed_digest == one.signed_digest
+        with contextlib.nullcontext() if holds else pytest.raises(SignatureInvalid):
+            asic.read(asic.container(other)).check(trust, bodies=False)
 
 
 @given(data=st.binary(max_size=200))

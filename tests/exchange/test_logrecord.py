@@ -12,7 +12,8 @@ from kerege.exchange import hashchain, messagelog
 from kerege.exchange.batch import Batch
 from kerege.exchange.batch import batch as tree_over
 from kerege.exchange.errors import HashChainInvalid
-from kerege.exchange.logrecord import LogRecord, decode, encode_records
+from kerege.exchange.hashchain import SHA512, Digest
+from kerege.exchange.logrecord import SOAP, LogRecord, decode, encode_records
 
 from .test_logwriter import fill, found, record
 
@@ -51,6 +52,31 @@ def test_chains_come_back_byte_for_byte_from_a_trees_leaves(parts: list[tuple[by
         else:
             assert one.chain is not None
             assert (one.chain.result, one.chain.chain) == (tree.result, tree.chain(index))
+
+
+@given(
+    parts=st.lists(st.lists(st.binary(max_size=9), min_size=1, max_size=3).map(tuple), min_size=1, max_size=8),
+    which=st.lists(st.booleans(), min_size=8, max_size=8),
+)
+def test_messages_that_are_not_kept_whole_come_back_with_the_digest_of_the_whole(
+    parts: list[tuple[bytes, ...]], which: list[bool]
+) -> None:
+    made, tree = signed_together(parts)
+    soap = [replace(one, kind=SOAP, body=None) for one in made]
+    mixed = [
+        replace(one, message=b"header", signed_digest=sha(one.message)) if less else one
+        for one, less in zip(soap, which, strict=False)
+    ]
+    back = decode(encode_records(mixed))
+    assert back == mixed
+    for one, whole in zip(back, soap, strict=True):
+        assert isinstance(one, LogRecord)
+        assert one.kind == SOAP
+        assert one.signed in (whole.message, Digest(SHA512, sha(whole.message)))
+        if not tree.plain:  # the chain is made again from digests, not from what is left of the message
+            assert one.chain is not None
+            assert whole.chain is not None
+            assert (one.chain.result, one.chain.chain) == (whole.chain.result, whole.chain.chain)
 
 
 def test_a_batch_keeps_the_leaves_and_no_chain_file(tmp_path: Path) -> None:

@@ -354,3 +354,31 @@ def test_the_request_hash_and_header_we_write_hold_against_the_schemas(vectors: 
     header_of = etree.Element("{http://x-road.eu/xsd/xroad.xsd}Header", nsmap=found.nsmap)
     header_of.extend([child for child in found if etree.QName(child).localname in wanted])
     schema.assertValid(header_of)
+
+
+@given(
+    fragments,
+    fragments,
+    st.sampled_from(["<get><pin>1</pin></get>", "<n:get xmlns:n='u'><Body>1</Body></n:get>", "<a/>"]),
+)
+def test_without_its_body_a_message_keeps_every_other_byte(before: list[str], after: list[str], inside: str) -> None:
+    head = f"<?xml version='1.0'?>\n<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'>{''.join(before)}<s:Header><Body>no</Body></s:Header>"
+    tail = f"</s:Body >{''.join(after)}</s:Envelope>"
+    whole = f"{head}<s:Body a='>'>{inside}{tail}".encode()
+    assert soap.without_body(whole) == f"{head}<s:Body a='>'>{tail}".encode()
+    assert soap.without_body(soap.without_body(whole)) == soap.without_body(whole)
+
+
+def test_an_empty_body_stays_and_what_has_none_leaves_nothing() -> None:
+    empty = b"<e><h/><e:Body x='1'/></e>"
+    assert soap.without_body(empty) == empty
+    assert soap.without_body(b"<e><h>secret</h></e>") == b""
+    assert soap.without_body(b"secret") == b""
+
+
+def test_a_message_without_its_body_has_the_header_it_had() -> None:
+    less = soap.without_body(envelope())
+    with pytest.raises(SoapBodyInvalid):
+        soap.parse(less)
+    assert less.startswith(envelope()[: less.index(b"</soap:Header>")])
+    assert b"getPerson>" not in less.replace(b"serviceCode>getPerson</", b"")

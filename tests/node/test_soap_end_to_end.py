@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import signal
 import socket
 import sys
 import time
@@ -21,12 +22,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "exchange"))
 from soap_samples import CLIENT, FIELDS, SERVICE, answer, envelope
 
 from box import ADMISSION, EMIS, Answer, Box, base_rules, far, http, make_box
-from kerege.exchange import faults, messagelog, mime, soap
+from kerege.exchange import asic, faults, messagelog, mime, soap
 from kerege.exchange.faults import Fault
 from kerege.exchange.ids import DataServiceId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.rules import Right
 from kerege.exchange.soap import SoapMessage
+from kerege.exchange.trust import Trust
+from kerege.node.network import shared_parameters
 
 GET_PERSON = DataServiceId.parse("KG/GOV/70000002/population/getPerson/v1")
 DOWN = DataServiceId.parse("KG/GOV/70000002/population/down")
@@ -333,3 +336,52 @@ def last_record(box: Box, code: str, message_id: str) -> dict[str, Any]:
                         return record
         time.sleep(0.1)
     raise AssertionError(f"no record of {message_id} at {code}")
+
+
+def test_a_register_whose_bodies_are_not_to_be_logged_leaves_no_body_in_any_log_and_its_messages_still_verify(
+    box: Box,
+) -> None:
+    """At both ends: `log.bodies_of` names the register, whichever side a node is on."""
+    number = b"20101201500017"
+    box.agency.answer = (
+        200,
+        {"Content-Type": TYPE},
+        answer().replace(b"<name>A</name>", b"<name>" + number + b"</name>"),
+    )
+    asked = envelope(body=f'<p:getPerson xmlns:p="urn:p"><code>{number.decode()}</code></p:getPerson>')
+    folders = {code: box.laid.nodes[code].folder for code in box.laid.nodes}
+    files = {code: box.laid.nodes[code].config.read_text() for code in folders}
+    try:
+        for code in folders:
+            box.change(code, log={"bodies_of": {str(GET_PERSON.provider): "hash"}})
+            box.processes[code].send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 20
+        while True:
+            marks = {code: sum(1 for _ in messagelog.read(folder / "log")) for code, folder in folders.items()}
+            assert number in post(box, asked).body
+            new = {
+                code: [one for _, _, one in messagelog.read(folder / "log")][marks[code] :]
+                for code, folder in folders.items()
+            }
+            if all(one.signed_digest is not None for some in new.values() for one in some):
+                break
+            assert time.monotonic() < deadline, "the files were not read again"
+            time.sleep(0.2)
+        trust = Trust(shared_parameters(box.folder, box.plan))
+        for code, some in new.items():
+            assert [one.direction for one in some] == ["request", "response"]
+            for one in some:
+                assert number not in one.message
+                assert b"getPerson</id:serviceCode>" in one.message
+                made = asic.container(one)
+                assert asic.read(made).check(trust, bodies=False).member in {
+                    ADMISSION.member,
+                    GET_PERSON.provider.member,
+                }
+                assert b"message.xml.sha512" in made
+            assert messagelog.verify(folders[code] / "log", trust).ok
+        assert new["node-edu"][0].signed_digest == hashlib.sha512(asked).digest()
+    finally:
+        for code, text in files.items():
+            box.laid.nodes[code].config.write_text(text)
+            box.processes[code].send_signal(signal.SIGHUP)

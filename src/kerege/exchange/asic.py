@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from xml.sax.saxutils import quoteattr
 
 from kerege.exchange import timestamps, tschain
 from kerege.exchange.errors import SignatureMalformed, TimestampInvalid
-from kerege.exchange.hashchain import HashChain
+from kerege.exchange.hashchain import SHA512, Digest, HashChain
 from kerege.exchange.ids import MemberId
 from kerege.exchange.logrecord import SOAP, LogRecord
 from kerege.exchange.timestamps import Stamp
@@ -34,6 +35,8 @@ _MOST_FILES: Final = 1000
 _LONGEST_ID: Final = 226
 _MANIFEST_NS: Final = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 _TOKEN: Final = "META-INF/timestamp.tst"  # noqa: S105 - a file name
+_DIGEST_FILE: Final = "message.xml.sha512"
+_HEX: Final = re.compile(rb"[0-9a-f]{128}")
 _ASIC_MANIFEST: Final = (
     b'<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n'
     b'<asic:ASiCManifest xmlns:asic="http://uri.etsi.org/2918/v1.2.1#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#">'
@@ -65,9 +68,15 @@ def name_of(record: LogRecord) -> str:
 
 
 def container(record: LogRecord, stamp: BatchStamp | None = None) -> bytes:
-    """The container of one logged message; equal records give equal bytes."""
+    """The container of one logged message; equal records give equal bytes.
+
+    Of a SOAP message whose body is not kept there is the digest of what was signed, in hexadecimal, in place of the message: what is left of
+    it is not what was signed, and would look like a forgery.
+    """
     files: list[tuple[str, bytes, str]] = [
-        ("message.xml", record.message, "text/xml"),
+        ("message.xml", record.message, "text/xml")
+        if record.signed_digest is None
+        else (_DIGEST_FILE, record.signed_digest.hex().encode(), "text/plain"),
         ("META-INF/signatures.xml", record.signature, ""),
     ]
     if record.chain is not None:
@@ -128,18 +137,29 @@ class Container:
     chain: HashChain | None
     stamp_chain: HashChain | None = None
     token: bytes | None = None
+    message_digest: bytes | None = None  # SHA-512 of the message, where that is not there
 
     def verify(self, *, bodies: bool = True) -> SignatureFacts:
         """Check the signature over the message and its attachments; the signer's standing is `trust.Trust.signer`.
 
-        bodies   False: a REST body that is not in the container counts with the digest the chain states
+        bodies   False: a REST body that is not in the container counts with the digest the chain states, a SOAP message with the one
+                 in the container
         """
+        message: bytes | Digest = self.message
+        if self.message_digest is not None:
+            if bodies:
+                raise SignatureMalformed(
+                    reason="the container holds the message's digest only: its body was not logged (--without-bodies counts it by that)"
+                )
+            message = Digest(SHA512, self.message_digest)
         # a chain the signature does not refer to proves nothing and harms nothing; X-Road's verifier lets it be, too
         chain = self.chain if b"/sig-hashchainresult.xml" in self.signature else None
-        soap = self.message.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")  # its attachments are kept as digests only
+        soap = self.message_digest is not None or self.message.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(
+            b"<"
+        )  # its attachments are kept as digests only
         return verify(
             self.signature,
-            self.message,
+            message,
             self.attachments,
             chain,
             attachments_kept=not soap and (bodies or bool(self.attachments)),
@@ -181,6 +201,7 @@ def read(data: bytes) -> Container:
                 return archive.read(name) if name in names else None
 
             message, signature, token = get("message.xml"), get("META-INF/signatures.xml"), get(_TOKEN)
+            said = get(_DIGEST_FILE)
             result, chain = get("sig-hashchainresult.xml"), get("sig-hashchain.xml")
             ts_result, ts_chain = get(tschain.RESULT_FILE), get(tschain.CHAIN_FILE)
             attachments: list[bytes] = []
@@ -189,8 +210,11 @@ def read(data: bytes) -> Container:
     except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError, ValueError):
         # zipfile says NotImplementedError of a compression it does not know, RuntimeError of an entry that is encrypted
         raise SignatureMalformed(reason="it is not a ZIP container") from None
+    digest = None
+    if message is None and said is not None and _HEX.fullmatch(said):
+        message, digest = b"", bytes.fromhex(said.decode())
     if message is None or signature is None:
         raise SignatureMalformed(reason="the container holds no message or no signature")
     both = None if result is None or chain is None else HashChain(result, chain)
     stamped = None if ts_result is None or ts_chain is None else HashChain(ts_result, ts_chain)
-    return Container(message, tuple(attachments), signature, both, stamped, token)
+    return Container(message, tuple(attachments), signature, both, stamped, token, digest)

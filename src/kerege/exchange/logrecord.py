@@ -25,6 +25,7 @@ from kerege.exchange.logframes1 import COUNT, HEAD_STARTS
 
 REST: Final = "REST"
 SOAP: Final = "SOAP"
+_HEADER_ONLY: Final = "SOAP header"  # as a context says that of these messages the envelope is kept without its body; the first digest is the whole's
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIGEST: Final = 64
 _BATCH: Final = 2  # version of a batch's head, as time-stamps still have it; the first format's heads have none
@@ -51,6 +52,7 @@ class LogRecord:
     side                 "client" or "provider": the role of the server that logged it
     body                 the REST body when it is kept; SOAP attachments never are
     attachment_digests   SHA-512 of every attachment (a REST body is one), kept or not
+    signed_digest        SHA-512 of the message as it was signed, where `message` is less than that: a SOAP envelope without its body
     """
 
     time: datetime
@@ -66,6 +68,12 @@ class LogRecord:
     chain: HashChain | None
     kind: str = REST
     attachment_digests: tuple[bytes, ...] = ()
+    signed_digest: bytes | None = None
+
+    @property
+    def signed(self) -> bytes | Digest:
+        """The message as a signature check takes it: the bytes, or the digest of those that are not kept."""
+        return self.message if self.signed_digest is None else Digest(SHA512, self.signed_digest)
 
     @property
     def parts(self) -> tuple[bytes | Digest, ...]:
@@ -152,6 +160,8 @@ class _Encoding:
 
     def put(self, one: LogRecord) -> None:
         chain, body, blobs, digests = one.chain, one.body, self._blobs, one.attachment_digests
+        if one.signed_digest is not None:
+            digests = (one.signed_digest, *digests)
         shared: object = None  # what of the chain belongs to the context
         leaf, file = 0, b""
         if chain is not None:
@@ -170,6 +180,7 @@ class _Encoding:
             or last.direction != one.direction
             or last.side != one.side
             or last.kind != one.kind
+            or (last.signed_digest is None) is not (one.signed_digest is None)
         ):
             self._context = self._context_of(one, shared)
             self._last, self._last_of = one, shared
@@ -192,7 +203,7 @@ class _Encoding:
         # identities: whatever they are of lives as long as the records do
         key = (
             id(one.signature), id(shared), id(one.service), id(one.client), id(one.time),
-            hash(one.direction), hash(one.side), hash(one.kind),
+            hash(one.direction), hash(one.side), hash(_written_kind(one)),
         )  # fmt: skip
         known = self._contexts.get(key)
         if known is not None:
@@ -204,7 +215,7 @@ class _Encoding:
             result = self._file(shared)
         self._said.append(
             (
-                microseconds(one.time), one.direction, one.side, str(one.client), str(one.service), one.kind,
+                microseconds(one.time), one.direction, one.side, str(one.client), str(one.service), _written_kind(one),
                 self._file(one.signature), result, tree,
             )
         )  # fmt: skip
@@ -319,17 +330,22 @@ def _columns(head: Mapping[str, Any], payload: bytes, at: int) -> list[Record]:
         body = reader.take(body_size - 1) if body_size else None
         file = reader.take(file_size)
         digests = _split(reader.take(digests_count * DIGEST))
+        signed: bytes | None = None
+        if kind == _HEADER_ONLY:
+            if not digests:
+                raise ValueError("a message that is not whole, without the digest of it")
+            kind, signed, digests = SOAP, digests[0], digests[1:]
         chain: HashChain | None = None
         if tree is not None:
             if leaf >= len(tree):
                 raise ValueError("a leaf that its tree has not")
-            chain = TreeChain(tree, leaf, partial(_parts, message, body, digests))
+            chain = TreeChain(tree, leaf, partial(_parts, message, body, digests, signed))
         elif result is not None:
             chain = HashChain(result, file)
         out.append(
             LogRecord(
                 when, direction, side, text[said:middle], text[middle:end], client, service,
-                message, body, signature, chain, kind, digests,
+                message, body, signature, chain, kind, digests, signed,
             )
         )  # fmt: skip
         said = end
@@ -337,11 +353,15 @@ def _columns(head: Mapping[str, Any], payload: bytes, at: int) -> list[Record]:
     return out
 
 
-def _parts(message: bytes, body: bytes | None, digests: Sequence[bytes]) -> Sequence[bytes]:
+def _written_kind(one: LogRecord) -> str:
+    return one.kind if one.signed_digest is None else _HEADER_ONLY
+
+
+def _parts(message: bytes, body: bytes | None, digests: Sequence[bytes], signed: bytes | None) -> Sequence[bytes]:
     """The digests of a message's parts, as they were signed."""
     if body is not None and not digests:
         digests = (hashlib.sha512(body).digest(),)
-    return (hashlib.sha512(message).digest(), *digests)
+    return (signed or hashlib.sha512(message).digest(), *digests)
 
 
 def _split(digests: bytes | None) -> tuple[bytes, ...]:

@@ -177,7 +177,7 @@ class _Tally:
         self.waiting[entry.number] = hashlib.sha512(record.signature).digest()
         expected = record.client.member if record.direction == "request" else record.service.member
         try:
-            trust.check_signature(record.signature, record.message, record.parts, record.chain, expected, record.time)
+            trust.check_signature(record.signature, record.signed, record.parts, record.chain, expected, record.time)
             self.verified += 1
         except ExchangeError as problem:
             self.problems.append(LogProblem(entry.path.name, entry.offset, record.request_id, problem.text))

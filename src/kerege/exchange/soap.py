@@ -239,6 +239,32 @@ def _spans(data: bytes) -> list[tuple[int, int]]:
     return out
 
 
+def without_body(data: bytes) -> bytes:
+    """A message that was parsed, with nothing in its Body; empty where it has none. What X-Road's own log keeps of a message whose
+    body is not to be logged (UG-SYSPAR, `message-body-logging`)."""
+    depth, inside = 0, -1
+    for token in _TOKEN.finditer(data):
+        if data[token.start() + 1] in b"!?":
+            continue
+        if token["end"]:
+            depth -= 1
+            if depth == 1 and inside >= 0:
+                return data[:inside] + data[token.start() :]
+            continue
+        if depth == 1 and _local_name(data[token.start() + 1 : token.end()]) == b"Body":
+            if token["empty"]:
+                return data
+            inside = token.end()
+        if not token["empty"]:
+            depth += 1
+    return b""
+
+
+def _local_name(tag: bytes) -> bytes:
+    name: bytes = re.split(rb"[\s/>]", tag, maxsplit=1)[0]
+    return name.rpartition(b":")[2]
+
+
 _URI: Final = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]*\Z")
 
 

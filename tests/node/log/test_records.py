@@ -66,3 +66,21 @@ def test_a_body_is_kept_by_the_stricter_of_the_subsystems_named(tmp_path: Path) 
 
 def test_soap_attachments_are_there_by_digest(tmp_path: Path) -> None:
     assert made(LogSettings(tmp_path), b"scan", SOAP) == (None, (digest(b"scan"),))
+
+
+def test_of_a_soap_message_whose_body_is_not_to_be_kept_the_header_and_the_digest_of_the_whole_stay(
+    tmp_path: Path,
+) -> None:
+    whole = b"<e:Envelope xmlns:e='u'><e:Header><id>4711</id></e:Header><e:Body><get><pin>1</pin></get></e:Body></e:Envelope>"
+    asked = Asked(SOAP, CALLER, SERVICE, None, "m", "r", "POST", "/")
+    message = Message(multipart.SOAP, whole, ())
+
+    def kept(settings: LogSettings) -> tuple[bytes, bytes | None]:
+        one = Recorder(settings).record(REQUEST, CLIENT, asked, message, b"<s/>", None, NOW)
+        return one.message, one.signed_digest
+
+    less = whole.replace(b"<get><pin>1</pin></get>", b""), digest(whole)
+    assert kept(LogSettings(tmp_path)) == (whole, None)
+    assert kept(LogSettings(tmp_path, largest_kept=10)) == (whole, None)  # that is about bodies beside the envelope
+    assert kept(LogSettings(tmp_path, bodies="hash")) == less
+    assert kept(LogSettings(tmp_path, bodies_of={SERVICE.provider: "hash"})) == less

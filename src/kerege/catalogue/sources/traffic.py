@@ -152,7 +152,7 @@ def look_at_answers(
             if count:
                 seen.calls += 1
                 seen.at(second)
-            content = record.body if record.kind == "REST" else record.message
+            content = record.message if record.kind != "REST" and record.signed_digest is None else record.body
             if content is None or seen.answers >= _LOOKED:
                 continue
             found = fields_of(content)

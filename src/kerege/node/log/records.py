@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kerege.exchange import soap
 from kerege.exchange.bodies import body_bytes, body_size
 from kerege.exchange.hashchain import HashChain
 from kerege.exchange.ids import ClientId, DataServiceId
@@ -60,7 +61,10 @@ class Recorder:
         chain: HashChain | None,
         now: datetime,
     ) -> LogRecord:
-        """The record of one signed message. SOAP attachments and bodies that the policy does not keep are there by digest."""
+        """The record of one signed message. SOAP attachments and bodies that the policy does not keep are there by digest; of a SOAP
+        envelope its header stays then."""
+        content, (whole, attachments) = message.content, message.digests
+        header_only = asked.protocol != REST and self.policy.largest(asked.service, asked.client) < 0
         return LogRecord(
             now,
             direction,
@@ -69,12 +73,13 @@ class Recorder:
             asked.request_id,
             asked.client,
             asked.service,
-            message.content,
+            soap.without_body(content) if header_only else content,
             self._kept(asked, message) if message.attachments else None,
             signature,
             chain,
             asked.protocol,
-            message.digests[1],
+            attachments,
+            whole if header_only else None,
         )
 
     def sealed(
