@@ -22,7 +22,7 @@ from kerege.exchange.lane.digest import digest_parts  # noqa: E402
 from kerege.exchange.lane.records import RecordGroup  # noqa: E402
 from kerege.exchange.logrecord import LogRecord  # noqa: E402
 from kerege.exchange.messagelog import LogWriter  # noqa: E402
-from kerege.node.log import commit  # noqa: E402
+from kerege.node.log import commit, items  # noqa: E402
 from kerege.node.log.commit import CommitLog  # noqa: E402
 from kerege.node.log.disksync import DiskSync  # noqa: E402
 
@@ -152,7 +152,7 @@ async def test_guards_refuse_groups_of_requests_and_let_answers_through(
 async def test_a_frame_takes_groups_up_to_a_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[LogWriter], CommitLog]
 ) -> None:
-    monkeypatch.setattr(commit, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(items, "_MOST_BYTES", 1000)
     log = opened(LogWriter(tmp_path))
     await asyncio.gather(*(log.append_many(group(name, size=400)) for name in "abcde"))
     log.close()

@@ -17,7 +17,7 @@ from kerege.exchange.errors import LogFailed, LogFull
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import LogWriter
-from kerege.node.log import commit
+from kerege.node.log import commit, items
 from kerege.node.log.commit import CommitLog
 from kerege.node.log.disksync import DiskSync
 
@@ -201,7 +201,7 @@ async def test_what_is_being_given_while_another_thread_closes_is_written_too(
 async def test_large_bodies_that_wait_together_are_spread_over_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[LogWriter], CommitLog]
 ) -> None:
-    monkeypatch.setattr("kerege.node.log.commit._MOST_BYTES", 10_000)
+    monkeypatch.setattr(items, "_MOST_BYTES", 10_000)
     log = opened(LogWriter(tmp_path))
     await asyncio.gather(*(log.append(record(n, size=4000)) for n in range(10)))
     log.close()

@@ -15,64 +15,22 @@ every `_PROBE`th goes by the thread all the same, to see whether that is still s
 from __future__ import annotations
 
 import asyncio
-import errno
-import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from kerege.exchange.errors import ExchangeError, LogFailed
-from kerege.exchange.lane import NOT_THERE
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.messagelog import LogWriter
-from kerege.node.log.disksync import DiskSync
+from kerege.node.log.disksync import DiskSync, synced
+from kerege.node.log.items import Item, Outcome, RecordGroup, Told, for_writer, groups_of, records_of
 
-if TYPE_CHECKING:
-    from kerege.exchange.lane.records import RecordGroup
-else:
-    try:
-        from kerege.exchange.lane.records import RecordGroup
-    except NOT_THERE:
-
-        class RecordGroup:
-            """Nobody makes one."""
-
-
-_LOG: Final = logging.getLogger("kerege.node.log")
 _LONE: Final = 16
 _PROBE: Final = 32
 _SLOW_SECONDS: Final = 0.03  # longer than this the loop is not held up again soon
 _AFTER_SLOW: Final = 1000
-_MOST_BYTES: Final = 16 * 1024 * 1024  # of one frame, beyond its first item
-_Item = tuple[Sequence[LogRecord] | StampRecord, "asyncio.Future[None] | _Told | None"]
-_Outcome = tuple[_Item, int, ExchangeError | None]
 Guard = Callable[[], ExchangeError | None]
-
-
-class _Told:
-    """Stands where a future stands, and calls somebody at once when it is done."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable[[Exception | None], None]) -> None:
-        self._call = call
-
-    def done(self) -> bool:
-        return False
-
-    def set_result(self, _: None) -> None:
-        self._tell(None)
-
-    def set_exception(self, problem: Exception) -> None:
-        self._tell(problem)
-
-    def _tell(self, problem: Exception | None) -> None:
-        try:
-            self._call(problem)
-        except Exception:  # noqa: BLE001 - the others of the frame are still to be told
-            _LOG.exception("what was logged could not be gone on with")
 
 
 class CommitLog:
@@ -83,13 +41,13 @@ class CommitLog:
 
     def __init__(self, writer: LogWriter, sync: DiskSync | None = None) -> None:
         self._writer, self._sync = writer, sync
-        self._flying: tuple[list[_Item], int] | None = (
+        self._flying: tuple[list[Item], int] | None = (
             None  # placed by the loop and being synced; the number of its first record
         )
         self._fill = False  # the thread is to fill zeros ahead
         self._wake = threading.Condition()
-        self._gathered: list[_Item] = []
-        self._waiting: list[_Item] = []
+        self._gathered: list[Item] = []
+        self._waiting: list[Item] = []
         self._idle = self._stopping = self._closed = False
         self._using = threading.Lock()  # who holds it uses the writer
         self._lone = 0  # writes of one record during which nothing else came, in a row
@@ -150,7 +108,7 @@ class CommitLog:
             if written:
                 told(None)
                 return
-        self._put(records, _Told(told))
+        self._put(records, Told(told))
 
     async def append_stamp(self, stamp: StampRecord) -> None:
         await self._put(stamp)
@@ -189,7 +147,7 @@ class CommitLog:
         self._durable(records, first)
         return True
 
-    def _put(self, what: Sequence[LogRecord] | StampRecord, told: _Told | None = None) -> Any:
+    def _put(self, what: Sequence[LogRecord] | StampRecord, told: Told | None = None) -> Any:
         if self._stopping:
             raise LogFailed(reason="the node is stopping")
         future: Any = told or self._loop.create_future()
@@ -214,12 +172,12 @@ class CommitLog:
         """Place what gathered and begin its sync. False when the thread is to do it."""
         if self._sync is None or not self._idle or self._waiting or self._stopping:
             return False
-        groups = _groups(self._gathered)
+        groups = groups_of(self._gathered)
         if len(groups) != 1 or isinstance(groups[0][0][0], StampRecord) or not self._using.acquire(blocking=False):
             return False
         group = groups[0]
         try:
-            placed = self._writer.place([one for what, _ in group for one in _written(what)])
+            placed = self._writer.place([one for what, _ in group for one in for_writer(what)])
         except ExchangeError as refused:
             self._using.release()
             self._gathered = []
@@ -234,7 +192,7 @@ class CommitLog:
         if not self._sync.begin(self._writer.descriptor, self._landed):
             self._sync.close()  # it will not take the next one either: from now on the thread waits for the disk
             self._sync = None
-            self._landed(_synced(self._writer.descriptor))
+            self._landed(synced(self._writer.descriptor))
         return True
 
     def _landed(self, code: int) -> None:
@@ -252,10 +210,10 @@ class CommitLog:
             with self._wake:
                 self._fill = True
                 self._wake.notify()
-        outcome: list[_Outcome] = []
+        outcome: list[Outcome] = []
         for item in group:
             outcome.append((item, first, problem))
-            first += len(_records(item[0]))
+            first += len(records_of(item[0]))
         if self._gathered and not self._stopping:
             self._hand_over()  # the disk has something to do again; then whoever waited goes on
         if not self._loop.is_closed():
@@ -280,7 +238,7 @@ class CommitLog:
                         return
                     continue
             batch = self._take()
-            for group in _groups(batch):
+            for group in groups_of(batch):
                 with self._using:
                     outcome = self._write(group)
                 try:
@@ -288,30 +246,30 @@ class CommitLog:
                 except RuntimeError:  # the loop is gone; nobody waits any more
                     return
 
-    def _take(self) -> list[_Item]:
+    def _take(self) -> list[Item]:
         """What waits now; the list is emptied in place, because the loop may be adding to it."""
         count = len(self._waiting)
         batch = self._waiting[:count]
         del self._waiting[:count]
         return batch
 
-    def _write(self, group: list[_Item]) -> list[_Outcome]:
+    def _write(self, group: list[Item]) -> list[Outcome]:
         stamps = [what for what, _ in group if isinstance(what, StampRecord)]
         try:
             if stamps:
                 first = self._writer.append_stamp(stamps[0]).first
                 return [(group[0], first, None)]
-            first = self._writer.append_records([one for what, _ in group for one in _written(what)]).first
+            first = self._writer.append_records([one for what, _ in group for one in for_writer(what)]).first
         except ExchangeError as refused:
             return [(item, 0, refused) for item in group]
         except Exception as unexpected:  # noqa: BLE001 - a waiting message must be answered whatever happened
             if len(group) > 1:  # one record that cannot be encoded must not take the others with it
                 return [outcome for item in group for outcome in self._write([item])]
             return [(group[0], 0, LogFailed(reason=type(unexpected).__name__))]
-        out: list[_Outcome] = []
+        out: list[Outcome] = []
         for item in group:
             out.append((item, first, None))
-            first += len(_records(item[0]))
+            first += len(records_of(item[0]))
         return out
 
     # --- in the loop ---
@@ -322,8 +280,8 @@ class CommitLog:
         if self.noted is not None and records:
             self.noted(first, records)
 
-    def _settle(self, outcome: Sequence[_Outcome]) -> None:
-        if self._open == 1 == len(outcome) and len(_records(outcome[0][0][0])) == 1:
+    def _settle(self, outcome: Sequence[Outcome]) -> None:
+        if self._open == 1 == len(outcome) and len(records_of(outcome[0][0][0])) == 1:
             self._lone += 1
         else:
             self._lone = min(self._lone, 0)
@@ -333,7 +291,7 @@ class CommitLog:
             self.batches += 1
         for (what, future), first, problem in outcome:
             if problem is None:
-                self._durable(_records(what), first)
+                self._durable(records_of(what), first)
             else:
                 self.failure = problem.text
             if future is None or future.done():
@@ -391,48 +349,3 @@ class CommitLog:
             self._waiting.extend(self._gathered)
             self._gathered.clear()
             self._wake.notify()
-
-
-def _synced(descriptor: int) -> int:
-    """Sync here and now, where the kernel took no order: 0 or the error's number."""
-    try:
-        os.fdatasync(descriptor)
-    except OSError as problem:
-        return problem.errno or errno.EIO
-    return 0
-
-
-def _records(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord]:
-    return () if isinstance(what, StampRecord) else what
-
-
-def _written(what: Sequence[LogRecord] | StampRecord) -> Sequence[LogRecord | RecordGroup]:
-    """What the writer is given for an item."""
-    return (what,) if isinstance(what, RecordGroup) else _records(what)
-
-
-def _weight(what: Sequence[LogRecord]) -> int:
-    if isinstance(what, RecordGroup):
-        return what.weight
-    return sum(len(one.message) + len(one.body or b"") + len(one.signature) for one in what)
-
-
-def _groups(batch: list[_Item]) -> list[list[_Item]]:
-    """Items that go into one frame each: a stamp alone, messages together up to a size."""
-    if len(batch) == 1:
-        return [batch]
-    groups: list[list[_Item]] = []
-    size, alone = 0, True
-    for item in batch:
-        what = item[0]
-        if isinstance(what, StampRecord):
-            groups.append([item])
-            alone = True
-            continue
-        weight = _weight(what)
-        if alone or size + weight > _MOST_BYTES:
-            groups.append([])
-            size, alone = 0, False
-        groups[-1].append(item)
-        size += weight
-    return groups

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -105,3 +106,12 @@ class DiskSync:
         os.close(self._told)
         self._told = -1
         self._call(self._destroy, self._context)
+
+
+def synced(descriptor: int) -> int:
+    """Sync here and now, where the kernel took no order: 0 or the error's number."""
+    try:
+        os.fdatasync(descriptor)
+    except OSError as problem:
+        return problem.errno or errno.EIO
+    return 0
