@@ -17,6 +17,7 @@ from kerege.exchange.globalconf import SecurityServer
 from kerege.exchange.ids import ClientId, DataServiceId, SubsystemId
 from kerege.exchange.xades import Signer
 from kerege.node.conf.picture import Picture
+from kerege.node.conf.under import UnderOne
 from kerege.node.config_types import Address, NodeConfig
 from kerege.node.message import Asked
 from kerege.node.rights import permits_end
@@ -71,18 +72,17 @@ class Plans(Generic[L]):
     """The plans of one node, by the identifiers a message names (those are the same objects from one message to the next)."""
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[int, int], Plan[L]] = {}
-        self._under: Picture | None = None
+        self._plans: UnderOne[tuple[int, int], Plan[L]] = UnderOne(_MOST)
 
     def __bool__(self) -> bool:
         """Whether there are any: a node without links never reads a request twice to find that it has none."""
-        return bool(self._plans)
+        return bool(self._plans.kept)
 
     def of(
         self, client: ClientId, service: DataServiceId, picture: Picture | None, config: NodeConfig
     ) -> Plan[L] | None:
         """The plan that holds now, or None."""
-        plan, moment = self._plans.get((id(client), id(service))), time.monotonic()
+        plan, moment = self._plans.kept.get((id(client), id(service))), time.monotonic()
         if (
             plan is None
             or plan.until < moment
@@ -119,11 +119,7 @@ class Plans(Generic[L]):
             ends.append(picture.partner_ends)
         ends += permits_end(asked.client, picture, now)
         seconds = min(_SECONDS, (min(ends) - now).total_seconds())
-        if len(self._plans) >= _MOST or self._under is not picture:
-            self._plans.clear()  # nothing is kept of a picture that is no more: it is large
-        self._under = picture
         moment = time.monotonic()
         until, renew = moment + seconds, moment + seconds * _RENEWED_AT
-        self._plans[id(asked.client), id(asked.service)] = Plan(
-            asked.client, asked.service, picture, config, signer, server, link, until, renew
-        )
+        plan = Plan(asked.client, asked.service, picture, config, signer, server, link, until, renew)
+        self._plans.put(picture, (id(asked.client), id(asked.service)), plan)

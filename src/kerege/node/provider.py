@@ -27,6 +27,7 @@ from kerege.exchange.trust import Trust
 from kerege.exchange.xades import Signer
 from kerege.node import wire
 from kerege.node.conf.keeper import Picture
+from kerege.node.conf.under import UnderOne
 from kerege.node.config_types import NodeConfig, Service
 from kerege.node.core import Core, milliseconds
 from kerege.node.http.messages import HttpRequest, HttpResponse
@@ -111,10 +112,8 @@ class Provider:
     def __init__(self, core: Core, handlers: Mapping[bytes, Handler], metaservices: Metaservices | None = None) -> None:
         self._core, self._handlers, self._meta = core, handlers, metaservices
         self._replays = ReplayWindow(core.config.replay_window_seconds)
-        self._known: dict[bytes, tuple[Picture, SecurityServer]] = {}
-        self._admissions: dict[tuple[str, int, int, str, int], Admission] = {}
-        # that both are under: of one that is no more nothing is kept, for it is large
-        self._under: Picture | None = None
+        self._known: UnderOne[bytes, SecurityServer] = UnderOne(_MOST_KNOWN)
+        self._admissions: UnderOne[tuple[str, int, int, str, int], Admission] = UnderOne(_MOST_ADMISSIONS)
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """A message over X-Road's own wire."""
@@ -199,15 +198,13 @@ class Provider:
         if not self._core.config.peer_tls:
             return Peer(None, None, address)
         self._only(picture)
-        known = self._known.get(certificate or b"")
-        if known is not None and known[0] is picture:
-            return Peer(known[1], certificate, address)
+        known = self._known.kept.get(certificate or b"")
+        if known is not None:
+            return Peer(known, certificate, address)
         server = None if certificate is None else picture.shared.server_by_auth_hash(certs.auth_hashes(certificate))
         if server is None or certificate is None:
             raise PeerUntrusted(peer=address, reason="its authentication certificate is not registered")
-        if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known[certificate] = (picture, server)
+        self._known.put(picture, certificate, server)
         return Peer(server, certificate, address)
 
     def check_peer(self, peer: Peer, ocsp: tuple[bytes, ...], trust: Trust, now: datetime) -> None:
@@ -237,22 +234,18 @@ class Provider:
         self._only(picture)
         config, server = self._core.config, peer.server
         key = (asked.protocol, id(asked.client), id(asked.service), asked.method, id(server))
-        admission = self._admissions.get(key)
+        admission = self._admissions.kept.get(key)
         if admission is None or not admission.holds(asked, server, picture, config):
             admission = self._admit(asked, server, picture, config, now)
-            if len(self._admissions) >= _MOST_ADMISSIONS:
-                self._admissions.clear()
-            self._admissions[key] = admission
+            self._admissions.put(picture, key, admission)
         elif not admission.any_path and admission.service is not None:
             self._core.rights.check(asked, picture, now)
         return admission
 
     def _only(self, picture: Picture) -> None:
-        """Forget what was decided under another."""
-        if self._under is not picture:
-            self._under = picture
-            self._known.clear()
-            self._admissions.clear()
+        """Forget what was decided under another, also in the table that is not asked now: over the link nobody asks who is calling."""
+        self._known.of(picture)
+        self._admissions.of(picture)
 
     def read(self, message: Message, extras: Extras, exchange: Exchange) -> tuple[Handler, Asked]:
         """Who reads such messages, and what this one asks for. Raises what is wrong with it."""

@@ -15,6 +15,7 @@ from kerege.exchange.lane.call import Call, Way
 from kerege.exchange.opmon import OPENAPI, PRODUCER, Exchange, exchange_of
 from kerege.exchange.rules import PROVIDER
 from kerege.exchange.xades import Signer
+from kerege.node.conf.under import UnderOne
 from kerege.node.config_types import Service
 from kerege.node.message import Asked
 from kerege.node.provider import Admission, Peer
@@ -48,9 +49,7 @@ class Admitting:
 
     def __init__(self, core: Core, agencies: Agencies, provider: Provider) -> None:
         self._core, self._agencies, self._provider = core, agencies, provider
-        self._ways: dict[Hashable, Way] = {}
-        # that they are under: of one that is no more nothing is kept, for it is large
-        self._under: Picture | None = None
+        self._ways: UnderOne[Hashable, Way] = UnderOne(_MOST_WAYS)
 
     def way(self, key: Hashable, call: Call, peer: Peer, picture: Picture, now: datetime) -> Way | None:
         """What was decided about calls of this client to this service with this method; None: nothing that holds.
@@ -58,15 +57,13 @@ class Admitting:
         key   client, service and method as they are written, and whatever tells one `peer` from another at this end
         """
         core = self._core
-        if self._under is not picture:
-            self._under = picture
-            self._ways.clear()
-        way = self._ways.get(key)
+        ways = self._ways.of(picture)
+        way = ways.get(key)
         if way is not None:
             admission: Admission = way.decided
             if admission.holds(admission.asked, peer.server, picture, core.config):
                 return way
-            del self._ways[key]
+            del ways[key]
         try:
             made = self._provider.admission(self._asked(call), peer, picture, now)
         except Exception:  # noqa: BLE001 - the Python way finds the same, and says it
@@ -83,9 +80,7 @@ class Admitting:
         way.kept = core.recorder.policy.largest(asked.service, asked.client)
         contracts = picture.rules.has_contracts(asked.service)
         way.more = None if made.any_path and not contracts else {}
-        if len(self._ways) >= _MOST_WAYS:
-            self._ways.clear()
-        self._ways[key] = way
+        self._ways.put(picture, key, way)
         return way
 
     def _asked(self, call: Call) -> Asked:

@@ -21,6 +21,7 @@ from kerege.exchange.opmon import CLIENT, exchange_of
 from kerege.exchange.resttarget import decision_path
 from kerege.exchange.rules import CONSUMER
 from kerege.ground.errors import KeregeError
+from kerege.node.conf.under import UnderOne
 from kerege.node.http.bodies import PROGRESS, close_all
 from kerege.node.http.messages import BodyBudget, HttpRequest, HttpResponse, Later, checked, encode_head, has_body
 from kerege.node.http.reading import Work
@@ -30,7 +31,6 @@ from kerege.node.message import Extras, Message
 from kerege.node.rest_consumer import Quick, asked_of
 
 if TYPE_CHECKING:
-    from kerege.node.conf.picture import Picture
     from kerege.node.consumer import Consumer
     from kerege.node.core import Core
     from kerege.node.lane.wirecalling import Route
@@ -61,9 +61,7 @@ class Clients:
         self._core, self._consumer = core, consumer
         self._loop = asyncio.get_running_loop()
         self._port = ClientPort(self._take, self._odd, INLINE + _HEAD)
-        self._ways: dict[tuple[bytes, bytes], Way] = {}
-        # that they are under: of one that is no more nothing is kept, for it is large
-        self._under: Picture | None = None
+        self._ways: UnderOne[tuple[bytes, bytes], Way] = UnderOne(_MOST_WAYS)
         self._guests: dict[ClientConnection, Guest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._budget: BodyBudget | None = None  # of the listener that came last
@@ -170,10 +168,8 @@ class Clients:
         """How calls of this client to this service go now; None for the long way, which also makes the next plan."""
         core = self._core
         picture = core.keeper.picture
-        if self._under is not picture:
-            self._under = picture
-            self._ways.clear()
-        way = self._ways.get(key)
+        ways = self._ways.of(picture)
+        way = ways.get(key)
         if way is None:
             way = _new_way(*key)
             if way is None:
@@ -182,14 +178,12 @@ class Clients:
         if plan is None and self.wire_plans is not None:
             plan = self.wire_plans.of(way.client, way.service, picture, core.config)
         if plan is None or picture is None:
-            self._ways.pop(key, None)
+            ways.pop(key, None)
             return None
         if way.decided is not plan:  # another way: calls under way keep the one they began by
             if way.decided is not None:
                 way = Way(way.client, way.service, way.client_written, way.service_written)
-            if len(self._ways) >= _MOST_WAYS:
-                self._ways.clear()
-            self._ways[key] = way
+            self._ways.put(picture, key, way)
             way.decided = plan
             way.kept = core.recorder.policy.largest(way.service, way.client)
         way.more = not core.contracting.contracts.none_for(way.service, picture.rules)

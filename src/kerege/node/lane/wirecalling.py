@@ -25,6 +25,7 @@ from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
 from kerege.node import carry, wire
 from kerege.node.conf.picture import Picture
+from kerege.node.conf.under import UnderOne
 from kerege.node.config_types import Address, NodeConfig
 from kerege.node.http.connection import ClientResponse, HttpFailed
 from kerege.node.lane.clients import Clients
@@ -91,8 +92,7 @@ class WireCalling:
     def __init__(self, core: Core, clients: Clients) -> None:
         self._core, self._clients = core, clients
         self._loop = asyncio.get_running_loop()
-        self._routes: dict[tuple[int, Address], Route] = {}
-        self._under: Picture | None = None  # that the last of them was made under
+        self._routes: UnderOne[tuple[int, Address], Route] = UnderOne(_MOST_ROUTES)
         self.plans: Plans[Route] = Plans()
         self._seen, self._signatures = multiparts.Seen(), Signatures()
         self._arrived: list[tuple[Call, Envelope]] = []
@@ -121,12 +121,10 @@ class WireCalling:
         if connection is None or signer.style != "chain" or not core.sealing.together:
             return
         key = id(reached.server), reached.address
-        route = self._routes.get(key)
+        route = self._routes.kept.get(key)
         if route is None or route.server is not reached.server:
-            if len(self._routes) >= _MOST_ROUTES or self._under is not picture:
-                self._routes.clear()  # nothing is kept of a configuration that is no more: it is large
-            self._under = picture
-            route = self._routes[key] = Route(self, reached.server, reached.address)
+            route = Route(self, reached.server, reached.address)
+            self._routes.put(picture, key, route)
         route.checked = connection.checked if config.peer_tls else (picture, reached.server, 0.0)
         self.plans.remember(asked, picture, config, signer, reached.server, route, core.clock(), signs_until)
 
