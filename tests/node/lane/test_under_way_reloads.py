@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from hostile import Side
-from test_wire_hostile import Answerer, dealt, well
+from hostilewire import Answerer, dealt, well
 from traffic import Asked, Crowd, lane_calls, log_of, request
 from underway import eventually, hang_up, told
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from test_wire_hostile import TOGETHER, Answerer, Caller, Letter, changed_body, native, read_http, seal, told
+from hostilewire import TOGETHER, Answerer, Caller, Letter, changed_body, native, read_http, seal, told
 from traffic import Asked, Crowd, Office, lane_calls, log_of, provider_alone, request
 
 from box import Box, make_box

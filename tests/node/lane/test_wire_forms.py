@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from hostilewire import TOGETHER, Answerer, Caller, Letter, dealt, message_in, native, read_http, seal, told
 from test_wire_chunks import chunked
-from test_wire_hostile import TOGETHER, Answerer, Caller, Letter, dealt, message_in, native, read_http, seal, told
 from traffic import Asked, Crowd, Office, lane_calls, log_of, provider_alone, request
 
 from box import Box, make_box
