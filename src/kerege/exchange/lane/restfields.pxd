@@ -80,6 +80,18 @@ cdef inline bint equal_low(Bytes at, Py_ssize_t size, const char* low, Py_ssize_
     return True
 
 
+cdef inline Py_ssize_t length_said(const Field* one) noexcept nogil:
+    """What a Content-Length says, in at most 15 digits and nothing else; -1: it is not plain."""
+    cdef Py_ssize_t i, length = 0
+    if one.value_size < 1 or one.value_size > 15:
+        return -1
+    for i in range(one.value_size):
+        if not c"0" <= one.value[i] <= c"9":
+            return -1
+        length = length * 10 + (one.value[i] - c"0")
+    return length
+
+
 cdef inline unsigned char* put_line(unsigned char* to, const char* name, Py_ssize_t name_size, bytes value) noexcept:
     to = put_text(to, name, name_size)
     to = put(to, text(value), PyBytes_GET_SIZE(value))

@@ -12,7 +12,7 @@ from libc.string cimport memchr, memcmp
 from kerege.exchange.lane.call cimport Call, Part
 from kerege.exchange.lane.restfields cimport (
     CONNECTION, CONTENT_LENGTH, FRAMING, HOP_BY_HOP, MOST_FIELDS, NOT_FOR_CLIENT, TARGET, Bytes, Field, classes, equal, equal_low,
-    fields_of, made, put, put_line, put_text, text,
+    fields_of, length_said, made, put, put_line, put_text, text,
 )
 from kerege.exchange.lane.restsigned cimport (
     Lines, answer_read, lines_of, request_read, status_of, take_answer, take_request, verb_name, verb_of, verb_size,
@@ -40,7 +40,6 @@ cdef Bytes SLASH = <Bytes><const char*>b"/"
 cdef bint simple_framing(const Field* fields, int count, Py_ssize_t* length) noexcept nogil:
     """Whether nothing but perhaps one Content-Length says where the body ends, and the connection is kept. NO_LENGTH: it says nothing."""
     cdef const Field* one
-    cdef Py_ssize_t i
     cdef int at
     length[0] = NO_LENGTH
     if count > FIELDS:
@@ -48,13 +47,11 @@ cdef bint simple_framing(const Field* fields, int count, Py_ssize_t* length) noe
     for at in range(count):
         one = &fields[at]
         if one.known == CONTENT_LENGTH:
-            if length[0] != NO_LENGTH or one.value_size < 1 or one.value_size > 15:
+            if length[0] != NO_LENGTH:
                 return False
-            length[0] = 0
-            for i in range(one.value_size):
-                if not c"0" <= one.value[i] <= c"9":
-                    return False
-                length[0] = length[0] * 10 + (one.value[i] - c"0")
+            length[0] = length_said(one)
+            if length[0] < 0:
+                return False
         elif one.known == CONNECTION:
             if not equal_low(one.value, one.value_size, b"keep-alive", 10):
                 return False

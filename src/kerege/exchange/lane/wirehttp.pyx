@@ -10,7 +10,8 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from libc.string cimport memchr, memcmp, memcpy
 
 from kerege.exchange.lane.restfields cimport (
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, FRAMING, MOST_FIELDS, REQUEST_ID, Field, equal, equal_low, fields_of, text,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, FRAMING, MOST_FIELDS, REQUEST_ID, Field, equal, equal_low, fields_of,
+    length_said, text,
 )
 
 cdef enum:
@@ -37,7 +38,6 @@ cdef bint framing(const Field* fields, int count, bint asked, Py_ssize_t* length
     asked   a request, which has a length or chunks, and after which the connection is kept
     """
     cdef const Field* one
-    cdef Py_ssize_t i
     cdef int at
     length[0], kept[0] = TO_THE_END, True
     if count > FIELDS:
@@ -45,13 +45,11 @@ cdef bint framing(const Field* fields, int count, bint asked, Py_ssize_t* length
     for at in range(count):
         one = &fields[at]
         if one.known == CONTENT_LENGTH:
-            if length[0] != TO_THE_END or one.value_size < 1 or one.value_size > 15:
+            if length[0] != TO_THE_END:
                 return False
-            length[0] = 0
-            for i in range(one.value_size):
-                if not c"0" <= one.value[i] <= c"9":
-                    return False
-                length[0] = length[0] * 10 + (one.value[i] - c"0")
+            length[0] = length_said(one)
+            if length[0] < 0:
+                return False
         elif one.known == CONNECTION:
             if equal_low(one.value, one.value_size, b"close", 5):
                 kept[0] = False
