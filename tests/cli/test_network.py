@@ -134,7 +134,8 @@ def test_requests_are_listed_and_declined_with_a_reason(run) -> None:
 
 
 def test_all_that_is_to_be_compared_before_a_request_is_decided_is_listed(run) -> None:
-    der = b"a certificate"
+    certificate = TestAuthority.create("KG", clock.now()).ca.certificate
+    der, until = certs.der(certificate), certificate.not_valid_after_utc
     hashed = hashlib.sha256(der).hexdigest()
     shown = ":".join(hashed[at : at + 2] for at in range(0, 64, 2)).upper()
     first = waits("authCertReg", address="node.kg", certificate=base64.b64encode(der).decode())
@@ -146,6 +147,7 @@ def test_all_that_is_to_be_compared_before_a_request_is_decided_is_listed(run) -
         f"{first.pk} waiting authCertReg KG/GOV/1/node",
         "  address      node.kg",
         f"  certificate  SHA-256 {shown}",
+        f"  good until   {clock.local_text(until)}",
         "  signed by    nobody; it came from 192.0.2.7",
         "  received     2026-11-22T09:30:00Z",
         f"{second.pk} waiting clientReg KG/GOV/1/node",
@@ -166,6 +168,7 @@ def test_all_that_is_to_be_compared_before_a_request_is_decided_is_listed(run) -
     told, other = json.loads(good(run("requests", "--json")))[:2]
     assert (told["address"], told["certificate_sha256"], told["signer"]) == ("node.kg", hashed, "")
     assert (told["received_at"], told["decided_at"]) == ("2026-11-22T09:30:00Z", None)
+    assert (told["good_until"], other["good_until"]) == (clock.iso(until), None)
     assert (other["state"], other["client"], other["name"]) == ("declined", "KG/GOV/1/emis", "EMIS")
     assert [one["number"] for one in json.loads(good(run("requests", "--waiting", "--json")))] == [
         first.pk,
@@ -175,7 +178,8 @@ def test_all_that_is_to_be_compared_before_a_request_is_decided_is_listed(run) -
 
 
 def test_the_register_shows_disabled_clients_maintenance_and_the_certificates_by_the_name_drop_takes(run) -> None:
-    der = certs.der(TestAuthority.create("KG", clock.now()).ca.certificate)
+    certificate = TestAuthority.create("KG", clock.now()).ca.certificate
+    der, until = certs.der(certificate), certificate.not_valid_after_utc
     hashed = hashlib.sha256(der).hexdigest()
     for kind, name, *fields in (
         ("member", "KG/GOV/1", "name_ky=a", "name_ru=b", "name_en=c"),
@@ -192,7 +196,7 @@ def test_the_register_shows_disabled_clients_maintenance_and_the_certificates_by
     node = "  server KG/GOV/1/node at node.kg for KG/GOV/1/emis (disabled), KG/GOV/1/registry, in maintenance: back at noon"
     assert good(run()).splitlines()[1:] == [
         node,
-        f"    certificate SHA-256 {shown}",
+        f"    certificate SHA-256 {shown} good until {clock.local_text(until)}",
         "  server KG/GOV/1/other at other.kg for nobody, in maintenance",
     ]
     server, _ = json.loads(good(run("--json")))["servers"]
@@ -201,6 +205,7 @@ def test_the_register_shows_disabled_clients_maintenance_and_the_certificates_by
         "back at noon",
         [hashed],
     )
+    assert server["good_until"] == [clock.iso(until)]
     assert "dropped" in good(run("drop", "certificate", shown, *BY))
     assert "SHA-256" not in good(run())
 

@@ -70,8 +70,9 @@ def network(context: click.Context, as_json: bool) -> None:
     _tell_standing()
     for server in servers_standing(picture.instance):
         click.echo(f"  server {_told(server)}")
-        for certificate in server.certificates:
-            click.echo(f"    certificate SHA-256 {fingerprint(certificate)}")
+        for certificate, until in zip(server.certificates, server.good_until, strict=True):
+            told = "" if until is None else f" good until {clock.local_text(until)}"
+            click.echo(f"    certificate SHA-256 {fingerprint(certificate)}{told}")
     for right in picture.rights:
         click.echo(
             f"  right  {right.holder} -> {right.data_service} {right.method} {right.path} until {clock.iso(right.until)}"
@@ -106,5 +107,5 @@ def _tell_standing() -> None:
     if told["failed"] is not None:
         failed = told["failed"]
         click.echo(
-            f"  not published since {failed['since']}, {failed['tries']} {'try' if failed['tries'] == 1 else 'tries'}: {failed['text']}"
+            f"  not published since {failed['since']}, {counted(failed['tries'], 'try')}: {failed['text']}"
         )

@@ -42,6 +42,7 @@ def _lines(one: ReceivedRequest) -> list[str]:
         "address": one.address,
         "message": one.message,
         "certificate": None if one.certificate_sha256 is None else f"SHA-256 {fingerprint(one.certificate_sha256)}",
+        "good until": None if one.good_until is None else clock.local_text(one.good_until),
         "signed by": one.signer or f"nobody; it came from {one.origin or 'an address that was not kept'}",
         "received": clock.iso(one.received_at),
     }

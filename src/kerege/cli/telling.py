@@ -4,8 +4,14 @@ from __future__ import annotations
 
 
 def counted(number: int, what: str) -> str:
-    """`1 table`, `2 tables`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    """`1 table`, `2 tables`, `2 entries`, `2 matches`; of several words the last one is counted: `2 code lists`."""
+    return f"{number} {what if number == 1 else _many(what)}"
+
+
+def _many(what: str) -> str:
+    if what.endswith("y") and what[-2:-1] not in "aeiou":
+        return f"{what[:-1]}ies"
+    return f"{what}{'es' if what.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, cast
 
+from kerege.exchange import certs
+from kerege.exchange.errors import ConfigurationMalformed
 from kerege.ground.clock import iso
 from kerege.membership.models import (
     Contract,
@@ -91,8 +93,9 @@ def rights_given(now: datetime) -> tuple[GivenRight, ...]:
 class ReceivedRequest:
     """A management request as received, and what became of it; a field that its kind does not have is None.
 
-    client    the new owner where the kind is ownerChange
-    signer    who signed it; empty: nobody did, and `origin` is the address it came from
+    client       the new owner where the kind is ownerChange
+    good_until   of the certificate; None where it cannot be read
+    signer       who signed it; empty: nobody did, and `origin` is the address it came from
     """
 
     number: int
@@ -102,6 +105,7 @@ class ReceivedRequest:
     client: str | None
     address: str | None
     certificate_sha256: str | None
+    good_until: datetime | None
     name: str | None
     message: str | None
     sender: str
@@ -114,8 +118,8 @@ class ReceivedRequest:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        decided = None if self.decided_at is None else iso(self.decided_at)
-        return asdict(self) | {"received_at": iso(self.received_at), "decided_at": decided}
+        moments = {name: getattr(self, name) for name in ("received_at", "decided_at", "good_until")}
+        return asdict(self) | {name: None if moment is None else iso(moment) for name, moment in moments.items()}
 
 
 def requests_received(*, waiting: bool = False) -> tuple[ReceivedRequest, ...]:
@@ -125,7 +129,7 @@ def requests_received(*, waiting: bool = False) -> tuple[ReceivedRequest, ...]:
 
 
 def _request(row: ManagementRequestRow) -> ReceivedRequest:
-    certificate = row.body.get("certificate")
+    certificate = None if row.body.get("certificate") is None else base64.b64decode(row.body["certificate"])
     return ReceivedRequest(
         row.pk,
         row.state,
@@ -133,7 +137,8 @@ def _request(row: ManagementRequestRow) -> ReceivedRequest:
         row.server,
         row.client or None,
         row.body.get("address"),
-        None if certificate is None else hashlib.sha256(base64.b64decode(certificate)).hexdigest(),
+        None if certificate is None else hashlib.sha256(certificate).hexdigest(),
+        None if certificate is None else _good_until(certificate),
         row.body.get("name"),
         row.body.get("message"),
         row.sender,
@@ -146,37 +151,53 @@ def _request(row: ManagementRequestRow) -> ReceivedRequest:
     )
 
 
+def _good_until(der: bytes) -> datetime | None:
+    """The last moment of a certificate's term; None where it cannot be read: it is shown, and refused elsewhere."""
+    try:
+        return certs.load(der).not_valid_after_utc
+    except (ConfigurationMalformed, *certs.UNREADABLE):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class ServerStanding:
-    """A server as registered: with the clients of it that are disabled, and what it says while in maintenance (None: it is not)."""
+    """A server as registered: with the clients of it that are disabled, and what it says while in maintenance (None: it is not).
+
+    certificates   their SHA-256 (hex)
+    good_until     the last moment of each one's term, in their order; None where the register has the SHA-256 only
+    """
 
     code: str
     owner: str
     address: str
     certificates: tuple[str, ...]
+    good_until: tuple[datetime | None, ...]
     clients: tuple[str, ...]
     disabled: tuple[str, ...]
     maintenance: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        return asdict(self)
+        return asdict(self) | {"good_until": [None if until is None else iso(until) for until in self.good_until]}
 
 
 def servers_standing(instance: str) -> tuple[ServerStanding, ...]:
     """The servers of `instance`, by name."""
     rows = SecurityServer.objects.filter(code__startswith=f"{instance}/").select_related("owner")
-    return tuple(
-        ServerStanding(
-            row.code,
-            row.owner.code,
-            row.address,
-            tuple(row.auth_cert_sha256),
-            tuple(sorted(client.code for client in row.clients.all())),
-            tuple(row.disabled),
-            row.maintenance,
-        )
-        for row in rows.prefetch_related("clients").order_by("code")
+    return tuple(_standing(row) for row in rows.prefetch_related("clients", "certificates").order_by("code"))
+
+
+def _standing(row: SecurityServer) -> ServerStanding:
+    good_until = {one.sha256: _good_until(bytes(one.der)) for one in row.certificates.all()}
+    return ServerStanding(
+        row.code,
+        row.owner.code,
+        row.address,
+        tuple(row.auth_cert_sha256),
+        tuple(good_until.get(one) for one in row.auth_cert_sha256),
+        tuple(sorted(client.code for client in row.clients.all())),
+        tuple(row.disabled),
+        row.maintenance,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Final
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from kerege.ground.clock import BISHKEK
@@ -123,6 +123,21 @@ def duration(seconds: float | None) -> str:
     if seconds < 172800:
         return word("measures.hours", n=number(seconds / 3600, 0))
     return word("measures.days", n=number(seconds / 86400, 1))
+
+
+def fingerprint(sha256: str) -> SafeString:
+    """A SHA-256 (hex) as people compare it and as the commands print it, `AB:CD:...`: parted after each eighth byte, selected as a whole."""
+    pairs = [sha256.upper()[at : at + 2] for at in range(0, len(sha256), 2)]
+    groups = [":".join(pairs[at : at + 8]) for at in range(0, len(pairs), 8)]
+    return format_html(
+        '<code class="code fingerprint">{}</code>',
+        format_html_join(SafeString(":<wbr>"), "{}", ((group,) for group in groups)),
+    )
+
+
+def printable(value: str) -> str:
+    """What a stranger wrote, without what would turn or end a line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value)
 
 
 def text(value: Any) -> str:

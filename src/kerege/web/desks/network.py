@@ -1,21 +1,30 @@
-"""The network page: members, nodes, rights, contracts and permits as the nodes' signed configuration has them."""
+"""The network page: members, nodes, rights, contracts and permits as the nodes' signed configuration has them, and what waits.
+
+Everybody may read it, so the address a request came from is not shown: `kerege network requests` tells it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from kerege.exchange.management import Kind
 from kerege.ground import clock
+from kerege.ground.text import Text
 from kerege.membership import queries
+from kerege.membership.queries import ReceivedRequest, ServerStanding
 from kerege.membership.renewal import Standing, standing
 from kerege.web import labels, summary
 from kerege.web.errors import SummaryInvalid
 from kerege.web.publisher import served_folder
 from kerege.web.summary import NodeTraffic
+
+_MOST_REQUESTS: Final = 50  # shown; hundreds may wait
 
 
 def overview(request: HttpRequest) -> HttpResponse:
@@ -33,16 +42,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         for member in picture.members
     ]
     nodes = [
-        {
-            "name": server.code.rsplit("/", 1)[-1],
-            "code": server.code,
-            "owner": labels.organisation(server.owner, known),
-            "address": server.address,
-            "clients": [labels.register(code) for code in server.clients],
-            "traffic": traffic.get(server.code.rsplit("/", 1)[-1]),
-        }
-        for server in picture.servers
+        _node(server, known) | {"traffic": traffic.get(_short(server.code))}
+        for server in queries.servers_standing(picture.instance)
     ]
+    waiting = queries.requests_received(waiting=True)
     rights = [
         {
             "client": labels.register(right.holder),
@@ -80,11 +83,44 @@ def overview(request: HttpRequest) -> HttpResponse:
         "members": members,
         "nodes": nodes,
         "counted": any(node["traffic"] for node in nodes),
+        "certified": any(node["certificates"] for node in nodes),
+        "waiting": len(waiting),
+        "waiting_more": max(0, len(waiting) - _MOST_REQUESTS),
+        "requests": [_asked(one, known) for one in waiting[:_MOST_REQUESTS]],
         "rights": rights,
         "contracts": contracts,
         "permits": permits,
     }
     return render(request, "desks/network.html", context)
+
+
+def _short(server: str) -> str:
+    return server.rsplit("/", 1)[-1]
+
+
+def _node(server: ServerStanding, known: Mapping[str, Text]) -> dict[str, Any]:
+    """A node as `kerege network` tells it."""
+    return {
+        "name": _short(server.code),
+        "owner": labels.organisation(server.owner, known),
+        "address": server.address,
+        "clients": [(labels.register(code), code in server.disabled) for code in server.clients],
+        "maintained": server.maintenance is not None,
+        "maintenance": server.maintenance,
+        "certificates": tuple(zip(server.certificates, server.good_until, strict=True)),
+    }
+
+
+def _asked(one: ReceivedRequest, known: Mapping[str, Text]) -> dict[str, Any]:
+    """A request that waits, with all that is compared before it is decided."""
+    owner = one.kind == Kind.OWNER_CHANGE
+    return {
+        "request": one,
+        "node": _short(one.server),
+        "client": labels.organisation(one.client, known) if owner and one.client else labels.register(one.client or ""),
+        "client_is": "asked_owner" if owner else "asked_client",
+        "signer": labels.organisation(one.signer, known) if one.signer else "",
+    }
 
 
 def _stands() -> Standing | None:

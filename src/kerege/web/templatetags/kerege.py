@@ -160,6 +160,18 @@ def day_since(value: Any) -> str:
 
 
 @register.filter
+def fingerprint(value: Any) -> SafeString:
+    """A SHA-256 (hex) to be compared and copied."""
+    return formats.fingerprint(str(value))
+
+
+@register.filter
+def printable(value: Any) -> str:
+    """What a stranger wrote, in one line."""
+    return formats.printable(str(value))
+
+
+@register.filter
 def duration(value: Any) -> str:
     return formats.duration(value)
 
