@@ -16,14 +16,13 @@ import pstats
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
 import pairs
-import rival
 from measure import RunFailed, run_load
-from processes import NotReady, Processes, free_ports, wait_port
+from processes import NotReady
+from single import one_pair
 
 
 def main() -> int:
@@ -42,56 +41,44 @@ def main() -> int:
     if missing:
         print(f"not there: {', '.join(missing)} (Debian: apt-get install nginx wrk linux-perf)")
         return 2
-    place = pairs.PROJECT / "var"
-    place.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="profile-", dir=place))
-    processes = Processes(folder)
     try:
-        (port,) = free_ports(1)
-        config = folder / "provider.conf"
-        config.write_text(rival.provider(folder, port))
-        nginx = processes.start("provider", ["nginx", "-c", str(config), "-p", str(folder)])
-        wait_port(port, nginx, processes.log("provider"))
-        pair = pairs.make_pair(
-            "pair", folder / "pair", processes, f"http://127.0.0.1:{port}", algorithm=options.keys, link=options.link
-        )
-        output = folder / "profile"
-        for side in ("provider", "consumer"):
-            wrapped = side == options.side and options.tool == "cprofile"
-            pair.start(side, ("-m", "cProfile", "-o", str(output)) if wrapped else ())
-        for side in ("provider", "consumer"):
-            pair.wait(side)
-        size = {"1k": (1024, "k1"), "20k": (20480, "k20")}[options.size]
-        url = f"{pair.clients_url}/r1/{pairs.SERVICE}/{size[1]}"
-        parts = {side: pair.pid(side) for side in ("consumer", "provider")}
+        with one_pair("profile", algorithm=options.keys, link=options.link) as pair:
+            output = pair.folder / "profile"
+            for side in ("provider", "consumer"):
+                wrapped = side == options.side and options.tool == "cprofile"
+                pair.start(side, ("-m", "cProfile", "-o", str(output)) if wrapped else ())
+            for side in ("provider", "consumer"):
+                pair.wait(side)
+            size = {"1k": (1024, "k1"), "20k": (20480, "k20")}[options.size]
+            url = f"{pair.clients_url}/r1/{pairs.SERVICE}/{size[1]}"
+            parts = {side: pair.pid(side) for side in ("consumer", "provider")}
 
-        def load(seconds: int) -> None:
-            sample = run_load(
-                url,
-                concurrency=options.concurrency,
-                seconds=seconds,
-                size=size[0],
-                client=str(pairs.CLIENT),
-                parts=parts,
-                where="profile",
-            )
-            cpu = ", ".join(f"{name} {value:.3f}" for name, value in sample.cpu_ms.items())
-            print(f"{sample.rate:.0f} exchanges/s, p50 {sample.p50_ms:.2f} ms, CPU ms per exchange: {cpu}", flush=True)
+            def load(seconds: int) -> None:
+                sample = run_load(
+                    url,
+                    concurrency=options.concurrency,
+                    seconds=seconds,
+                    size=size[0],
+                    client=str(pairs.CLIENT),
+                    parts=parts,
+                    where="profile",
+                )
+                cpu = ", ".join(f"{name} {value:.3f}" for name, value in sample.cpu_ms.items())
+                print(
+                    f"{sample.rate:.0f} exchanges/s, p50 {sample.p50_ms:.2f} ms, CPU ms per exchange: {cpu}", flush=True
+                )
 
-        load(1)
-        if options.tool == "cprofile":
-            load(options.seconds)
-            pair.stop(options.side)
-            pstats.Stats(str(output)).sort_stats("tottime").print_stats(options.top)
-        else:
-            _perf(options.tool, parts[options.side], options.seconds, options.top, output, load)
+            load(1)
+            if options.tool == "cprofile":
+                load(options.seconds)
+                pair.stop(options.side)
+                pstats.Stats(str(output)).sort_stats("tottime").print_stats(options.top)
+            else:
+                _perf(options.tool, parts[options.side], options.seconds, options.top, output, load)
         return 0
     except (RunFailed, NotReady) as failed:
         print(f"failed: {failed}")
         return 1
-    finally:
-        processes.stop_all()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _perf(tool: str, pid: int, seconds: int, top: int, output: Path, load: object) -> None:

@@ -1,6 +1,6 @@
 """What each step of a message over the Kerege link costs when nothing disturbs it: `python bench/exchange/stages.py [--together 24]`.
 
-Two real nodes are started in this process and carry a few calls; then each step is done again and again on what they left, for so many
+Two real nodes are started in this process, without the native path (`lane: false`), and carry a few calls; then each step is done again and again on what they left, for so many
 messages together, with nothing read from or written to network or disk and without the private key's work. The least of many times counts,
 so it says the same on a busy machine as on a quiet one (within 3 %), which a load does not. It reaches into the nodes' private parts: it
 is an instrument beside the bench, and what it gives is where the bench's CPU would be if every step found its code and data in the
@@ -12,18 +12,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import pairs
-import rival
 import uvloop
-from processes import Processes, free_ports, wait_port
+from single import one_pair
 
 from kerege.exchange import linkframes, logframes, logwriter
 from kerege.node import config
@@ -316,27 +312,12 @@ def main() -> int:
     parser.add_argument("--together", type=int, default=24, help="messages in a batch")
     parser.add_argument("--size", type=int, default=1024, help="bytes of a body")
     options = parser.parse_args()
-    place = pairs.PROJECT / "var"
-    place.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="stages-", dir=place))
-    processes = Processes(folder)
-    try:
-        (port,) = free_ports(1)
-        file = folder / "provider.conf"
-        file.write_text(rival.provider(folder, port))
-        nginx = processes.start("provider", ["nginx", "-c", str(file), "-p", str(folder)])
-        wait_port(port, nginx, processes.log("provider"))
-        pair = pairs.make_pair(
-            "pair", folder / "pair", processes, f"http://127.0.0.1:{port}", algorithm="rsa", link=True
-        )
+    with one_pair("stages", algorithm="rsa", link=True, also={"lane": False}) as pair:
         print(
             f"microseconds a message of {options.size} bytes, {options.together} together, without RSA, network and disk"
         )
         uvloop.run(measure(Stages(options.together, options.size), pair))
         return 0
-    finally:
-        processes.stop_all()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
