@@ -1,10 +1,10 @@
 """What each step of a message over the Kerege link costs when nothing disturbs it: `python bench/exchange/stages.py [--together 24]`.
 
-Two real nodes are started in this process, without the native path (`lane: false`), and carry a few calls; then each step is done again and again on what they left, for so many
-messages together, with nothing read from or written to network or disk and without the private key's work. The least of many times counts,
-so it says the same on a busy machine as on a quiet one (within 3 %), which a load does not. It reaches into the nodes' private parts: it
-is an instrument beside the bench, and what it gives is where the bench's CPU would be if every step found its code and data in the
-processor's caches.
+Two real nodes are started in this process, without the native path (`lane: false`), and carry a few calls; then each step is done again
+and again on what they left, for so many messages together, with nothing read from or written to network or disk and without the private
+key's work. The least of many times counts, so it says the same on a busy machine as on a quiet one (within 3 %), which a load does not. It
+reaches into the nodes' private parts: it is an instrument beside the bench, and what it gives is where the bench's CPU would be if every
+step found its code and data in the processor's caches.
 """
 
 from __future__ import annotations

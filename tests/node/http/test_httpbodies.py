@@ -17,7 +17,7 @@ from kerege.exchange import bodies, multipart
 from kerege.exchange.bodies import PIECE, Attachment, Body, Spool, body_bytes, body_sha512, body_size
 from kerege.exchange.errors import HeaderInvalid, MessageMalformed
 from kerege.node.config import Address
-from kerege.node.http.bodies import Sink
+from kerege.node.http.bodies import Sink, grown
 from kerege.node.http.client import AnswerTooLarge, ClientResponse, HttpFailed, Pool, encode_request
 from kerege.node.http.listener import Listener
 from kerege.node.http.messages import HttpRequest, HttpResponse, ServerLimits
@@ -453,3 +453,10 @@ def test_no_header_of_a_request_writes_a_line_of_its_own() -> None:
         encode_request("GET", "/", "x", ((b"a", b"b\r\nc: d"),), None)
     with pytest.raises(HeaderInvalid):
         encode_request("GET", "/ HTTP/1.1\r\nx: y", "x", (), None)
+
+
+def test_a_body_that_grows_in_memory_is_not_copied_for_every_piece() -> None:
+    first = b"first"
+    body = grown(first, b", second")
+    assert grown(body, b", third") is body
+    assert (body, first) == (b"first, second, third", b"first")

@@ -14,7 +14,7 @@ from typing import Final
 import httptools
 
 from kerege.node.http.answers import AnswerSinks, AnswerTooLarge, HttpFailed, Waiter
-from kerege.node.http.bodies import Intake, Sink
+from kerege.node.http.bodies import Intake, Sink, grown
 
 _MAX_HEADERS: Final = 200
 _MAX_HEADER_BYTES: Final = 256 * 1024
@@ -104,9 +104,7 @@ class AnswerReader(ABC):
         elif not self._body:
             self._body = data
         else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += data
+            self._body = grown(self._body, data)
 
     def on_message_complete(self) -> None:
         if not self._interim:

@@ -96,6 +96,14 @@ class Sweep:
         self.sooner(max(soonest, now + _FINE_SECONDS))
 
 
+def grown(body: bytes | bytearray, data: bytes) -> bytearray:
+    """A body in memory with its next piece behind it; one that came in a single piece, as most do, is never copied for this."""
+    if isinstance(body, bytes):
+        body = bytearray(body)
+    body += data
+    return body
+
+
 class Intake:
     """One body beyond memory, on its way to a sink or to a spool in `folder`.
 

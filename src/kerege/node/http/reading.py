@@ -14,7 +14,7 @@ from typing import Final
 
 import httptools
 
-from kerege.node.http.bodies import Intake, Sink, SinkFactory
+from kerege.node.http.bodies import Intake, Sink, SinkFactory, grown
 from kerege.node.http.messages import BodyBudget, HttpRequest, ServerLimits
 
 MAX_HEADERS: Final = 100
@@ -177,9 +177,7 @@ class RequestReader(ABC):
         elif not self._body:
             self._body = data
         else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += data
+            self._body = grown(self._body, data)
 
     def _beyond_memory(self) -> bool:
         """See to it that more than `memory` bytes go where they should; True when nobody wants them any more."""
