@@ -197,9 +197,9 @@ def test_an_option_that_cannot_be_meant_is_a_usage_error(folder: Path, option: s
 
 def test_encodings_and_delimiters_may_be_written_as_people_do(folder: Path) -> None:
     (folder / "old.csv").write_bytes("код\tимя\n1\tОш\n".encode("cp1251"))
-    assert "1 rows" in run(["profile", folder / "old.csv", "--encoding", "Windows-1251", "--delimiter", r"\t"]).output
+    assert "1 row" in run(["profile", folder / "old.csv", "--encoding", "Windows-1251", "--delimiter", r"\t"]).output
     (folder / "wide.csv").write_bytes("код;имя\n1;Ош\n".encode("utf-16-le"))
-    assert "1 rows" in run(["profile", folder / "wide.csv", "--encoding", "UTF_16_LE", "--delimiter", ";"]).output
+    assert "1 row" in run(["profile", folder / "wide.csv", "--encoding", "UTF_16_LE", "--delimiter", ";"]).output
 
 
 def test_a_url_that_is_none_is_told_without_its_password() -> None:

@@ -197,7 +197,7 @@ def test_pairs_that_no_clerk_has_decided_are_compared_only_when_that_is_asked_fo
     assert (told["records"], told["left_to_clerks"]) == (1, 1)
     both = typed("run", *map(str, files), *PAIR, "--links", str(links), "--with-clerical").output
     assert "2 linked pairs compared" in both
-    assert "1 pairs left out" in typed("run", *map(str, files), *PAIR, "--links", str(links)).output
+    assert "1 pair left out" in typed("run", *map(str, files), *PAIR, "--links", str(links)).output
 
 
 def test_a_register_is_read_as_a_harvest_reads_it(files: tuple[Path, Path], tmp_path: Path) -> None:

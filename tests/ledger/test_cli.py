@@ -31,7 +31,7 @@ def test_a_sound_ledger_ends_with_status_0(folder: Path) -> None:
     result = CliRunner().invoke(command, ["verify", str(folder), "--key", KEY.verifier.text])
     assert result.exit_code == 0, result.output
     assert "9 records" in result.output
-    assert "1 checkpoints, signed by the log and agree with the tree" in result.output
+    assert "1 checkpoint, signed by the log and agree with the tree" in result.output
 
 
 def test_without_a_signed_head_no_ledger_is_called_sound(tmp_path: Path) -> None:

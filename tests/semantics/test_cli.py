@@ -31,7 +31,7 @@ def test_map_writes_canonical_json_and_counts_problems(nightly: Path) -> None:
     document = orjson.loads(result.stdout)
     assert document["records"][0]["surname_key"] == "asanov"
     assert document["mapping"]["id"] == "kg:health.vaccination"
-    assert "1 records, 1 translated, 0 withheld" in result.stderr
+    assert "1 record, 1 translated, 0 withheld" in result.stderr
     assert "region_soate: no counterpart for 'Атлантида'" in result.stderr
 
 

@@ -9,6 +9,7 @@ import click
 
 from kerege.cli.ownership import DAY, dataset_of, told
 from kerege.cli.reasons import names_nobody
+from kerege.cli.telling import counted
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -36,7 +37,9 @@ def board(ctx: click.Context, as_json: bool, file: Path | None, language: str) -
         as_html = file.suffix.lower() == ".html"
         with written_whole(file, replace=True) as out:
             out.write((board_report.as_html if as_html else board_report.as_text)(view, language))
-        click.echo(f"{file}: day {view.day} of {view.days}, {view.complete} of {len(view.lines)} datasets complete.")
+        click.echo(
+            f"{file}: day {view.day} of {view.days}, {view.complete} of {counted(len(view.lines), 'dataset')} complete."
+        )
     elif as_json:
         told(view.as_dict())
     else:

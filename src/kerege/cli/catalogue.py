@@ -44,7 +44,7 @@ def _show_harvest(found: Harvest, seconds: float) -> None:
     if found.usage:
         consumers = {u.consumer for u in found.usage}
         calls = sum(u.calls for u in found.usage)
-        click.echo(f"{calls} calls by {len(consumers)} consumers counted, names of fields only")
+        click.echo(f"{counted(calls, 'call')} by {counted(len(consumers), 'consumer')} counted, names of fields only")
 
 
 def _show_changes(changes: Sequence[Change], most: int = 200) -> None:
@@ -92,7 +92,9 @@ def harvest(
     if mode == "list":
         for plan in Plan.objects.filter(status=Plan.OPEN).order_by("made_at"):
             view = queries.plan_view(plan)
-            click.echo(f"{view.plan_id}  {clock.local_text(view.made_at)}  {view.source}  {len(view.changes)} changes")
+            click.echo(
+                f"{view.plan_id}  {clock.local_text(view.made_at)}  {view.source}  {counted(len(view.changes), 'change')}"
+            )
         return
     if not source:
         raise click.UsageError(
@@ -155,12 +157,12 @@ def usage(consumer: str, service: str, field: str, as_json: bool) -> None:
         failed = f", {use.failed} failed" if use.failed else ""
         click.echo(f"{use.consumer} -> {use.service} {use.endpoint}".rstrip())
         click.echo(
-            f"    {use.calls} calls{failed}, {clock.local_text(use.first_at)} to {clock.local_text(use.last_at)}"
+            f"    {counted(use.calls, 'call')}{failed}, {clock.local_text(use.first_at)} to {clock.local_text(use.last_at)}"
         )
         if use.fields:
             click.echo("    fields: " + ", ".join(f"{f.name} ({f.answers})" for f in use.fields))
         if use.withheld:
-            click.echo(f"    and {use.withheld} fields too few answers had to be named")
+            click.echo(f"    and {counted(use.withheld, 'field')} too few answers had to be named")
     if not found:
         click.echo("No use is known. Harvest an exchange node: kerege harvest node:///path/to/node.yaml")
 
@@ -201,7 +203,7 @@ def _applied(plan_id: str, source: str) -> None:
 
     changes = doings.apply_plan(plan_id, clock.now(), source=split_source(source)[0])
     _show_changes(changes)
-    click.echo(f"Applied {plan_id}: {len(changes)} changes.")
+    click.echo(f"Applied {plan_id}: {counted(len(changes), 'change')}.")
 
 
 @click.command()
@@ -226,7 +228,7 @@ def profile(source: str, as_json: bool, share: tuple[str, ...], key: tuple[str, 
     for table in found.tables:
         note = f", sample of {table.rows}" if table.sampled else ""
         heads = ("column", "what", "filled", "distinct", "length", "masks", "codes")
-        grid = Grid(*heads, title=f"{printable(table.name)}: {table.total_rows} rows{note}")
+        grid = Grid(*heads, title=f"{printable(table.name)}: {counted(table.total_rows, 'row')}{note}")
         for f in table.fields:
             codes = ", ".join(f"{c} ({n})" for c, n in f.codes[:6]) + (
                 f" and {len(f.codes) - 6} more" if len(f.codes) > 6 else ""

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from kerege.cli.semantics import open_pack
+from kerege.cli.telling import counted, worded
 from kerege.semantics.codelists.codelist import CodeList, Finding
 from kerege.semantics.codelists.files import FORMATS, Format, file_findings, format_of, read_codelist, write_codelist
 from kerege.semantics.codelists.skos import RDF_SUFFIXES
@@ -64,13 +65,16 @@ def codelist_list(versions: bool, as_json: bool) -> None:
         click.echo(json.dumps({"codelists": lists, "crosswalks": walks}, ensure_ascii=False, indent=2))
         return
     for list_id, found in sorted(pack.codelists.items()):
-        click.echo(f"code list  {list_id:<40} {len(found):>5} codes  {found.title.get('en', '')}")
-    for walk_id, walk in sorted(pack.crosswalks.items()):
-        click.echo(f"crosswalk  {walk_id:<40} {len(walk.rows):>5} rows   unmapped: {walk.policy}")
-    for mapping_id in sorted(pack.mappings):
         click.echo(
-            f"mapping    {mapping_id:<40} {len(pack.mapping(mapping_id).fields):>5} fields {pack.version(mapping_id)}"
+            f"code list  {list_id:<40} {len(found):>5} {worded(len(found), 'code'):<5}  {found.title.get('en', '')}"
         )
+    for walk_id, walk in sorted(pack.crosswalks.items()):
+        click.echo(
+            f"crosswalk  {walk_id:<40} {len(walk.rows):>5} {worded(len(walk.rows), 'row'):<4}   unmapped: {walk.policy}"
+        )
+    for mapping_id in sorted(pack.mappings):
+        fields = len(pack.mapping(mapping_id).fields)
+        click.echo(f"mapping    {mapping_id:<40} {fields:>5} {worded(fields, 'field'):<6} {pack.version(mapping_id)}")
 
 
 def _list_versions(as_json: bool) -> None:
@@ -85,7 +89,7 @@ def _list_versions(as_json: bool) -> None:
         return
     for v in found:
         click.echo(f"{v.kind:<10} {v.id:<40} {v.version:<12} {v.size:>6}  {v.state:<10} by {v.imported_by}")
-    click.echo(f"{len(found)} versions.")
+    click.echo(f"{counted(len(found), 'version')}.")
 
 
 @codelist.command("show")
@@ -122,7 +126,7 @@ def codelist_check(files: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
     else:
         for name, codes, found in checked:
-            click.echo(f"{name}: {codes} codes, {len(found)} findings")
+            click.echo(f"{name}: {counted(codes, 'code')}, {counted(len(found), 'finding')}")
             for finding in found[:_SHOWN]:
                 about = f"{finding.notation or '(list)'}{f' <{finding.iri}>' if finding.iri else ''}"
                 click.echo(f"  {finding.severity:<8} {finding.code:<18} {about}: {finding.message}")
@@ -181,7 +185,7 @@ def codelist_diff(old: str, new: str, as_json: bool) -> None:
         for c in changes:
             mark = "!" if c.breaking else " "
             click.echo(f"{mark} {c.kind:<13} {c.notation:<16} {' -> '.join(p for p in (c.before, c.after) if p)}")
-        click.echo(f"{len(changes)} changes, {sum(c.breaking for c in changes)} of them breaking.")
+        click.echo(f"{counted(len(changes), 'change')}, {sum(c.breaking for c in changes)} of them breaking.")
     if any(c.breaking for c in changes):
         raise SystemExit(1)
 
@@ -201,7 +205,7 @@ def codelist_export(list_id: str, format_: Format | None, out: Path, replace: bo
     kind = format_ or format_of(out.name)
     found = find_list(list_id)
     bytes_written_whole(out, write_codelist(found, kind, clock.now()), replace=replace)
-    click.echo(f"{len(found)} codes of {found.id} as {kind}: {out}")
+    click.echo(f"{counted(len(found), 'code')} of {found.id} as {kind}: {out}")
 
 
 @codelist.command("import")
@@ -238,15 +242,16 @@ def codelist_import(
         return
     said = "kept" if done.new else "was there already, nothing written"
     click.echo(
-        f"{done.id} {done.version}: {done.codes} codes, {said}." + (f" Follows {done.follows}." if done.follows else "")
+        f"{done.id} {done.version}: {counted(done.codes, 'code')}, {said}."
+        + (f" Follows {done.follows}." if done.follows else "")
     )
     for c in done.changes[:_SHOWN]:
         click.echo(
             f"  {'!' if c.breaking else ' '} {c.kind:<13} {c.notation:<16} {' -> '.join(p for p in (c.before, c.after) if p)}"
         )
-    _more(done.changes, "changes")
+    _more(done.changes, "change")
     if done.warnings:
-        click.echo(f"  {len(done.warnings)} warnings: kerege codelist check {file}")
+        click.echo(f"  {counted(len(done.warnings), 'warning')}: kerege codelist check {file}")
     if done.new:
         click.echo(
             f"Publish it with: kerege lifecycle act submit codelist {done.id} {done.version} --by NAME --reason WHY"
@@ -255,4 +260,4 @@ def codelist_import(
 
 def _more(found: tuple[Any, ...], what: str) -> None:
     if len(found) > _SHOWN:
-        click.echo(f"  ... and {len(found) - _SHOWN} more {what}")
+        click.echo(f"  ... and {len(found) - _SHOWN} more {worded(len(found) - _SHOWN, what)}")

@@ -17,6 +17,7 @@ import click
 from kerege.cli.ownership import DAY, ledger
 from kerege.cli.reading import reading_of, reading_options, split_source
 from kerege.cli.reasons import names_nobody
+from kerege.cli.telling import agreed, counted
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -47,11 +48,11 @@ def list_contracts(as_json: bool) -> None:
     for view in found:
         ends = ""
         if view.deprecation is not None and view.state == "deprecated":
-            ends = f", ends {clock.local_text(view.deprecation.ends_at)} ({view.deprecation.days_left} days)"
+            ends = f", ends {clock.local_text(view.deprecation.ends_at)} ({counted(view.deprecation.days_left, 'day')})"
         click.echo(f"{view.contract} {view.version}  {view.state}, {view.mode}{ends}  {view.owner}")
         for route in view.routes:
             click.echo(f"    {route}")
-    click.echo(f"{len(found)} versions.")
+    click.echo(f"{counted(len(found), 'version')}.")
 
 
 @contract.command()
@@ -147,7 +148,8 @@ def check(
 
 def _shown(report: Any) -> None:
     click.echo(
-        f"{report.source}: {report.rows} rows held against {report.contract} {report.version}, {report.broken_rows} break it"
+        f"{report.source}: {counted(report.rows, 'row')} held against {report.contract} {report.version}, "
+        f"{report.broken_rows} {agreed(report.broken_rows, 'breaks', 'break')} it"
     )
     for one in report.outcomes:
         if one.count and (not one.holds or one.rule.tolerance is not None):
@@ -187,7 +189,7 @@ def _look(made: Contract, as_json: bool) -> None:
     else:
         for one in found:
             click.echo(f"{one.severity:8} {one.code}  {one.where}: {one.message}")
-        click.echo(f"{made.id} {made.version}: {len(found)} findings.")
+        click.echo(f"{made.id} {made.version}: {counted(len(found), 'finding')}.")
     if any(f.severity == "error" for f in found):
         sys.exit(1)
 
@@ -211,7 +213,7 @@ def diff(old: str, new: str, as_json: bool) -> None:
             whom = f"breaks {' and '.join(sorted(change.breaks))}" if change.breaking else change.level
             click.echo(f"{whom:32} {change.where}: {change.message} [{change.code}]")
         click.echo(
-            f"{len(found.changes)} changes, {len(found.breaking)} breaking: a {found.needed} version is needed, {found.given} is given."
+            f"{counted(len(found.changes), 'change')}, {len(found.breaking)} breaking: a {found.needed} version is needed, {found.given} is given."
         )
         if found.reason:
             click.echo(f"{found.reason}.")
@@ -269,7 +271,7 @@ def deprecate(name: str, version: str, ends: datetime, successor: str, by: str, 
         made = contracts.deprecate(name, version, last, by, reason, clock.now(), successor=successor, ledger=log)
     click.echo(f"{name} {version} is in force up to {clock.local_text(last)}.")
     for notice in made.notices.order_by("consumer"):
-        told = f"{notice.calls} calls" if notice.why == "calls" else "may call, was not seen to"
+        told = f"{counted(notice.calls, 'call')}" if notice.why == "calls" else "may call, was not seen to"
         click.echo(f"  concerns {notice.consumer}: {notice.data_service} ({told})")
 
 

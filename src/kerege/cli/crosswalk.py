@@ -14,6 +14,7 @@ import click
 
 from kerege.cli.reading import open_table, policy_of, reading_options
 from kerege.cli.reasons import names_nobody
+from kerege.cli.telling import agreed, counted
 
 _KEEP = click.option("--keep/--no-keep", default=True, help="Keep what is said in the catalogue, for measuring later.")
 
@@ -222,7 +223,7 @@ def crosswalk_check(files: tuple[Path, ...], as_json: bool) -> None:
     else:
         for _, walk, found in checked:
             kinds = "plain" if walk.compiled.plain else "dated" if walk.compiled.dated else "with conditions"
-            click.echo(f"{walk.id}: {len(walk.rows)} rows ({kinds}), {len(found)} findings")
+            click.echo(f"{walk.id}: {counted(len(walk.rows), 'row')} ({kinds}), {counted(len(found), 'finding')}")
             for finding in found:
                 click.echo(f"  {finding.severity:<8} {finding.code:<18} {finding.notation}: {finding.message}")
     if any(f.severity == "error" for _, _, found in checked for f in found):
@@ -244,9 +245,13 @@ def crosswalk_import(file: Path, by: str) -> None:
     from kerege.catalogue.codes.versions import UNVERSIONED, import_crosswalk
 
     new = import_crosswalk(walk, by, clock.now(), origin=file.name)
-    click.echo(f"{walk.id}: {len(walk.rows)} rows, {'kept' if new else 'was there already, nothing written'}.")
+    click.echo(
+        f"{walk.id}: {counted(len(walk.rows), 'row')}, {'kept' if new else 'was there already, nothing written'}."
+    )
     if codes := answered(walk):
-        click.echo(f"{len(codes)} unmapped codes are answered by it, and settled when it is published.")
+        click.echo(
+            f"{counted(len(codes), 'unmapped code')} {agreed(len(codes), 'is', 'are')} answered by it, and settled when it is published."
+        )
     if new:
         click.echo(
             f"Publish it with: kerege lifecycle act submit crosswalk {walk.id} {walk.version or UNVERSIONED} --by NAME --reason WHY"
@@ -271,7 +276,7 @@ def crosswalk_unmapped(crosswalk_id: str, settled: bool, as_json: bool) -> None:
     for v in found:
         owner = v.owner or "nobody owns it"
         click.echo(f"{v.records:>9}  {v.code:<20} {v.crosswalk}  {v.place}  since {v.first_seen:%Y-%m-%d}  ({owner})")
-    click.echo(f"{len(found)} codes without a counterpart.")
+    click.echo(f"{counted(len(found), 'code')} without a counterpart.")
 
 
 @crosswalk.command("decisions")
@@ -314,13 +319,13 @@ def crosswalk_decisions(crosswalk_id: str, measured: bool, waiting: bool, as_jso
         click.echo(
             f"{v.at:%Y-%m-%d %H:%M}  {v.crosswalk}  {v.code} {v.verdict} {v.target}  {stood}  by {v.by}  {v.reason}".rstrip()
         )
-    click.echo(f"{len(found)} decisions.")
+    click.echo(f"{counted(len(found), 'decision')}.")
 
 
 def _evidence(found: dict[str, Any]) -> str:
     parts = [f"label {found['label']:.2f}"] if "label" in found else []
     if "links" in found:
-        parts.append(f"{found['links']['records']} linked records, {found['links']['share']:.0%}")
+        parts.append(f"{counted(found['links']['records'], 'linked record')}, {found['links']['share']:.0%}")
     return f"[{', '.join(parts)}]" if parts else ""
 
 
@@ -329,7 +334,7 @@ def _measured(result: Any) -> str:
         return "nothing to measure" if value is None else f"{value:.1%}"
 
     return (
-        f"{result.codes} codes decided, {result.with_target} of them with a target\n"
+        f"{counted(result.codes, 'code')} decided, {result.with_target} of them with a target\n"
         f"right first          {share(result.hit1)}\n"
         f"right within five    {share(result.hit5)}\n"
         f"accepted by itself   {result.accepted_alone}, of these wrong: {result.wrong} ({share(result.wrong_rate)})"

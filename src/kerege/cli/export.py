@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from kerege.cli.telling import counted
 from kerege.web.installation import open_database
 
 _OUT = click.option(
@@ -45,7 +46,7 @@ def _give(data: bytes, out: Path | None) -> None:
 
     with written_whole(out) as file:
         file.write(data.decode())
-    click.echo(f"{len(data)} bytes written to {out}", err=True)
+    click.echo(f"{counted(len(data), 'byte')} written to {out}", err=True)
 
 
 def _addresses(hub: str) -> Any:
@@ -86,7 +87,8 @@ def dcat(form: str, shapes: Path | None, hub: str, out: Path | None) -> None:
             click.echo(f"violation  {line}", err=True)
         rest = ", ".join(f"{name} {n}" for name, n in found.warnings.items()) or "none"
         click.echo(
-            f"{found.shapes} shapes, {found.violation_count} violations; recommended but not told: {rest}", err=True
+            f"{counted(found.shapes, 'shape')}, {counted(found.violation_count, 'violation')}; recommended but not told: {rest}",
+            err=True,
         )
         if found.violation_count:
             sys.exit(1)
@@ -187,8 +189,10 @@ def import_dsa(manifest: Path, as_json: bool, codelists: Path | None, into: Path
         kinds = [
             sum(path.startswith(kind) for path in drafts.files) for kind in ("mappings", "crosswalks", "codelists")
         ]
-        counted = f"{kinds[0]} mappings, {kinds[1]} crosswalks, {kinds[2]} code lists"
-        click.echo(f"{counted} drafted in {into}; {len(drafts.left)} things left out (left-out.txt)", err=True)
+        drafted = f"{counted(kinds[0], 'mapping')}, {counted(kinds[1], 'crosswalk')}, {counted(kinds[2], 'code list')}"
+        click.echo(
+            f"{drafted} drafted in {into}; {counted(len(drafts.left), 'thing')} left out (left-out.txt)", err=True
+        )
     if codelists is not None:
         for path in dsa_read.write_codelists(found, codelists):
             click.echo(f"written    {path}", err=True)
@@ -199,5 +203,5 @@ def import_dsa(manifest: Path, as_json: bool, codelists: Path | None, into: Path
         click.echo(f"{model.name}  from {model.source or '-'}")
         for one in model.properties:
             notes: list[Any] = [one.type, f"from {one.source}" if one.source else "no source", one.access or "-"]
-            notes += [f"{len(one.enum)} codes"] if one.enum else []
+            notes += [f"{counted(len(one.enum), 'code')}"] if one.enum else []
             click.echo(f"    {one.name:28} {', '.join(notes)}")

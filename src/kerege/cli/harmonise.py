@@ -14,6 +14,7 @@ import click
 
 from kerege.cli.engines import engine_options, mapping_engine
 from kerege.cli.reading import open_table, policy_of, reading_options, show_remarks
+from kerege.cli.telling import counted
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -95,7 +96,7 @@ def harmonise(
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
         return
     click.echo(
-        f"{report.read} rows read, {report.written} written ({report.flagged} flagged), {report.quarantined} put aside"
+        f"{counted(report.read, 'row')} read, {report.written} written ({report.flagged} flagged), {report.quarantined} put aside"
     )
     for step in report.steps:
         click.echo(
@@ -135,7 +136,7 @@ def _map(
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
         return
     verdicts = ", ".join(f"{n} {v}" for v, n in sorted(report.verdicts.items()))
-    click.echo(f"{report.read} records read by {report.mapping} {report.version}: {verdicts}")
+    click.echo(f"{counted(report.read, 'record')} read by {report.mapping} {report.version}: {verdicts}")
     click.echo(f"Mapped: {batches.told()}")
     for (name, code), n in report.problems.most_common():
         click.echo(f"    {n:8}  {name}: {code}")

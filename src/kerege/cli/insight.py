@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kerege.cli.telling import agreed, counted
 from kerege.ground import clock
 from kerege.ground.text import LANGUAGES
 from kerege.web.installation import open_database
@@ -44,7 +45,7 @@ def measures(service: str | None, maturity_days: int, language: str, check: bool
     if not views:
         click.echo("No events yet.")
     for view in views:
-        click.echo(f"{view.public_service}: {view.events} events, cases at least {maturity_days} days old")
+        click.echo(f"{view.public_service}: {counted(view.events, 'event')}, cases at least {maturity_days} days old")
         for result in view.measurements:
             click.echo(
                 f"  {result.definition.id:<4} v{result.definition.version}  {_value(result):<24} n {result.n:<6} "
@@ -61,7 +62,9 @@ def _check(services: list[str], as_json: bool) -> None:
         rows = [{"measure": c.measure, "public_service": c.public_service, "reason": c.reason} for c in bad]
         click.echo(json.dumps({"checked": len(checks), "different": rows}))
     else:
-        click.echo(f"{len(checks)} stored measurements taken again, {len(bad)} differ")
+        click.echo(
+            f"{counted(len(checks), 'stored measurement')} taken again, {len(bad)} {agreed(len(bad), 'differs', 'differ')}"
+        )
         for one in bad:
             click.echo(f"  {one.public_service} {one.measure} of {clock.local_text(one.taken_at)}: {one.reason}")
     if bad:

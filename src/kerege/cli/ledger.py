@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from kerege.cli.telling import counted
 from kerege.ledger import Audit, Ledger, VerifierKey, audit
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -53,14 +54,14 @@ def verify(folder: Path, key: str | None, also: tuple[Path, ...], as_json: bool)
         }
         click.echo(json.dumps(facts | rows))
     else:
-        click.echo(f"{found.size} records, root {base64.b64encode(found.root).decode()}")
+        click.echo(f"{counted(found.size, 'record')}, root {base64.b64encode(found.root).decode()}")
         if not found.signatures_checked:
             signed = "compared with the tree; give --key to check their signatures"
         elif found.sound:
             signed = "signed by the log and agree with the tree"
         else:
             signed = "readable and signed by the log"
-        click.echo(f"{found.checkpoints} checkpoints, {signed}")
+        click.echo(f"{counted(found.checkpoints, 'checkpoint')}, {signed}")
         for mark, some in (("wrong ", found.findings), ("notice", found.notices)):
             for finding in some:
                 at = "folder" if finding.index is None else f"record {finding.index}"
@@ -81,7 +82,7 @@ def _conclusion(found: Audit) -> str:
         return f"The ledger is sound up to record {found.head}, if that head is the log's own: give --key to know."
     past = found.size - found.head
     if past:
-        return f"The ledger is sound up to its newest signed head; of the {past} records after it a cut cannot be seen."
+        return f"The ledger is sound up to its newest signed head; of the {counted(past, 'record')} after it a cut cannot be seen."
     return "The ledger is sound."
 
 

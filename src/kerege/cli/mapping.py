@@ -12,6 +12,7 @@ from typing import Any, Literal
 import click
 
 from kerege.cli.semantics import content_type, map_files, open_pack
+from kerege.cli.telling import agreed, counted
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -90,7 +91,7 @@ def explain_value(file: Path, mapping: str, row: int, field: str, values: bool, 
         raise click.UsageError(f"{mapping} makes no field {field}; it makes: {', '.join(f.name for f in found.fields)}")
     records = decode(file.read_bytes(), content_type(file), found)
     if row > len(records):
-        raise click.UsageError(f"{file.name} has {len(records)} records; record {row} was asked for")
+        raise click.UsageError(f"{file.name} has {counted(len(records), 'record')}; record {row} was asked for")
     lineage = explain(found, pack, records[row - 1], field, pack.version(mapping))
     lineage = lineage if values else lineage.masked()
     if as_json:
@@ -162,7 +163,8 @@ def impact_of(kind: str, key: tuple[str, ...], action: Any, pack_only: bool, as_
     else:
         counts = {s: sum(h.severity == s for h in found.hits) for s in ("breaks", "changes", "notice")}
         click.echo(
-            f"{action} {found.change.what}: {counts['breaks']} break, {counts['changes']} change, {counts['notice']} to be told"
+            f"{action} {found.change.what}: {counts['breaks']} {agreed(counts['breaks'], 'breaks', 'break')}, "
+            f"{counts['changes']} {agreed(counts['changes'], 'changes', 'change')}, {counts['notice']} to be told"
         )
         for hit in found.hits:
             over = " < ".join(str(n) for n in reversed(hit.path[1:-1]))
@@ -170,7 +172,9 @@ def impact_of(kind: str, key: tuple[str, ...], action: Any, pack_only: bool, as_
         for one in told.affected:
             about = " of a sample" if one.sampled else ""
             led = f" (codes that {', '.join(one.by)} leads to it)" if one.by else ""
-            click.echo(f"  {one.records} records{about} have it: {one.dataset}, {one.field}{led}")
+            click.echo(
+                f"  {counted(one.records, 'record')}{about} {agreed(one.records, 'has', 'have')} it: {one.dataset}, {one.field}{led}"
+            )
         for line in told.unseen:
             click.echo(f"  Not looked at: {line}")
         click.echo(

@@ -106,6 +106,4 @@ def _tell_standing() -> None:
         click.echo(f"  signed {told['published']}, holds until {told['expires']}: {told['status']}")
     if told["failed"] is not None:
         failed = told["failed"]
-        click.echo(
-            f"  not published since {failed['since']}, {counted(failed['tries'], 'try')}: {failed['text']}"
-        )
+        click.echo(f"  not published since {failed['since']}, {counted(failed['tries'], 'try')}: {failed['text']}")

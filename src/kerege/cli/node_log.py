@@ -144,7 +144,7 @@ def verify_archive(config: object, folder: Path | None, without_bodies: bool) ->
         folder = config.log.archive.folder
     trust = kept_trust(config)
     report = archive.verify_archive(folder, lambda container: container.check(trust, bodies=not without_bodies))
-    click.echo(f"{report.archives} archives, {report.containers} containers")
+    click.echo(f"{counted(report.archives, 'archive')}, {counted(report.containers, 'container')}")
     if not report.archives and not report.problems:
         click.echo(f"no archive (mlog-*.zip) was found in {folder}; nothing was verified", err=True)
         sys.exit(1)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from kerege.cli.reasons import names_nobody
+from kerege.cli.telling import counted
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
@@ -110,7 +111,7 @@ def show(dataset: str, column: str, organisation: str, as_of: datetime | None, a
         else:
             for name, a in held:
                 click.echo(f"{name}.{a.column}{'  (interim)' if a.owner and a.owner.interim else ''}")
-            click.echo(f"{organisation} owns {len(held)} attributes.")
+            click.echo(f"{organisation} owns {counted(len(held), 'attribute')}.")
         return
     if dataset:
         source, table = dataset_of(dataset)
@@ -143,7 +144,11 @@ def show(dataset: str, column: str, organisation: str, as_of: datetime | None, a
         )
     for i in terms:
         if i.state != "running":
-            when = f"ends in {i.days} days" if i.state == "ends-soon" else f"ran out {-i.days} days ago"
+            when = (
+                f"ends in {counted(i.days, 'day')}"
+                if i.state == "ends-soon"
+                else f"ran out {counted(-i.days, 'day')} ago"
+            )
             click.echo(
                 f"interim  {i.dataset}.{i.column}: {i.tenure.who} {when}; {i.tenure.names_lasting} must name the lasting owner"
             )
@@ -184,7 +189,7 @@ def name(
         named = ownership.name_owners(
             source, table, organisation, unit, legal_basis, clock.now(), columns=columns, since=since, by=by, ledger=log
         )
-    click.echo(f"{organisation} {unit} owns {len(named)} more attributes of {dataset}.")
+    click.echo(f"{organisation} {unit} owns {counted(len(named), 'more attribute')} of {dataset}.")
 
 
 @owner.command()
@@ -207,7 +212,7 @@ def interim(
             columns=columns, by=by, ledger=log,
         )  # fmt: skip
     click.echo(
-        f"{organisation} {unit} owns {len(named)} attributes of {dataset} up to and including {clock.last_day(last)}; "
+        f"{organisation} {unit} owns {counted(len(named), 'attribute')} of {dataset} up to and including {clock.last_day(last)}; "
         f"{names_lasting} names the lasting owner."
     )
 
@@ -224,7 +229,7 @@ def hand_over(dataset: str, columns: tuple[str, ...], organisation: str, unit: s
         done = ownership.hand_over_several(
             source, table, organisation, unit, legal_basis, clock.now(), by=by, columns=columns, ledger=log
         )
-    click.echo(f"{by} handed {len(done)} attributes of {dataset} over to {organisation} {unit}.")
+    click.echo(f"{by} handed {counted(len(done), 'attribute')} of {dataset} over to {organisation} {unit}.")
 
 
 @owner.command()

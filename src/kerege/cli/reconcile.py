@@ -17,6 +17,7 @@ from kerege.cli.reading import encoding_of
 from kerege.cli.reasons import names_nobody
 from kerege.cli.reconcile_findings import findings, settlements
 from kerege.cli.reconcile_keys import part
+from kerege.cli.telling import agreed, counted
 from kerege.ground import clock, settings
 from kerege.ground.ids import new_id
 from kerege.web.installation import open_database
@@ -165,10 +166,13 @@ def run(
             found["recorded"] = {**recorded.as_dict(), "not_compared": unseen}
         click.echo(json.dumps({**found, "workload": [m.as_dict() for m in measured]}, ensure_ascii=False))
         return
-    click.echo(f"{result.records} linked pairs compared, {result.unlinked} links without their records")
+    click.echo(
+        f"{counted(result.records, 'linked pair')} compared, "
+        f"{counted(result.unlinked, 'link')} without {agreed(result.unlinked, 'its', 'their')} records"
+    )
     if undecided:
         click.echo(
-            f"{undecided} pairs left out: no clerk has decided them (kerege reconcile queue; --with-clerical compares them too)"
+            f"{counted(undecided, 'pair')} left out: no clerk has decided them (kerege reconcile queue; --with-clerical compares them too)"
         )
     for name in result.fields:
         told = ", ".join(f"{c} {n}" for (f, c), n in result.tallies.most_common() if f == name)
@@ -178,7 +182,8 @@ def run(
         click.echo(f"{register} writes {', '.join(names)} in one cell: before harmonising, the whole cell is compared")
     if elsewhere:
         click.echo(
-            f"{elsewhere} real differences are of records that no link brought together; they are not counted above"
+            f"{counted(elsewhere, 'real difference')} {agreed(elsewhere, 'is', 'are')} of records that no link brought together; "
+            f"{agreed(elsewhere, 'it is', 'they are')} not counted above"
         )
     if recorded is not None:
         _say_recorded(recorded, unseen)
@@ -209,13 +214,16 @@ def _record(
 
 def _say_recorded(recorded: Recorded, unseen: int) -> None:
     click.echo(
-        f"recorded: {recorded.new} new discrepancies, {recorded.still} still there, {recorded.closed} closed by this run; "
-        f"{recorded.told} findings sent (kerege reconcile findings), {recorded.asked} pairs for the clerks (kerege reconcile queue)"
+        f"recorded: {counted(recorded.new, 'new discrepancy')}, {recorded.still} still there, {recorded.closed} closed by this run; "
+        f"{counted(recorded.told, 'finding')} sent (kerege reconcile findings), "
+        f"{counted(recorded.asked, 'pair')} for the clerks (kerege reconcile queue)"
     )
     for rule, number in recorded.rules.most_common():
         click.echo(f"  {number:>7} settled by {rule}" if rule != "none" else f"  {number:>7} settled by no rule")
     if unseen:
-        click.echo(f"{unseen} discrepancies of these registers wait whose records this run did not compare")
+        click.echo(
+            f"{counted(unseen, 'discrepancy')} of these registers {agreed(unseen, 'waits', 'wait')} whose records this run did not compare"
+        )
 
 
 @reconcile.command()
@@ -305,7 +313,8 @@ def _link_files(
         click.echo(json.dumps(found))
     else:
         click.echo(
-            f"{scored.accepted} pairs accepted, {scored.clerical} for a clerk ({scored.rivals} have a rival); written to {out}"
+            f"{counted(scored.accepted, 'pair')} accepted, {scored.clerical} for a clerk "
+            f"({scored.rivals} {agreed(scored.rivals, 'has', 'have')} a rival); written to {out}"
         )
 
 
@@ -341,7 +350,7 @@ def queue(standing: str | None, limit: int, as_json: bool) -> None:
     for row in rows:
         weight = "-" if row.weight is None else f"{row.weight:.1f} bits"
         click.echo(f"{row.task_id}  {row.left_register}~{row.right_register}  {weight}  {row.standing}  {row.why}")
-    click.echo(f"{len(rows)} tasks")
+    click.echo(f"{counted(len(rows), 'task')}")
 
 
 @reconcile.command()

@@ -10,6 +10,7 @@ import json
 import click
 
 from kerege.cli.reasons import names_nobody
+from kerege.cli.telling import counted
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -67,7 +68,7 @@ def findings(
         click.echo(
             f"{row.finding_id}  {row.field:<12} {row.register:<12} {row.cls:<15} {row.status:<12} due {due}{late}"
         )
-    click.echo(f"{len(rows)} findings")
+    click.echo(f"{counted(len(rows), 'finding')}")
 
 
 @click.command()
@@ -100,4 +101,4 @@ def settlements(pair: str | None, outcome: str | None, every: bool, limit: int, 
             f"{r.discrepancy_id}  {r.left_register}~{r.right_register} {r.field:<12} {r.cls:<15} {r.status:<11} {r.rule}: {r.outcome}  {counts}"
         )
     told = ", ".join(f"{rule} {number}" for rule, number in totals.items())
-    click.echo(f"{len(rows)} of {sum(totals.values())} settlements{': ' + told if told else ''}")
+    click.echo(f"{len(rows)} of {counted(sum(totals.values()), 'settlement')}{': ' + told if told else ''}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from kerege.cli.reconcile_files import pack
+from kerege.cli.telling import counted
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
@@ -45,10 +46,10 @@ def place(
         click.echo(json.dumps(placed.as_dict()))
         return
     click.echo(
-        f"{placed.read} records read: {placed.existing} placed with a known person, {placed.new} new persons, "
-        f"{placed.unsure} unsure (kerege reconcile queue), {placed.known} placed before, {placed.joined} settled pairs joined"
+        f"{counted(placed.read, 'record')} read: {placed.existing} placed with a known person, {counted(placed.new, 'new person')}, "
+        f"{placed.unsure} unsure (kerege reconcile queue), {placed.known} placed before, {counted(placed.joined, 'settled pair')} joined"
     )
     click.echo(
         f"not placed: {placed.aside} put aside by their mapping, {placed.unnumbered} without a number, {placed.twice} with one given twice; "
-        f"{placed.crowded} times a rule was passed over because too many share its value"
+        f"{counted(placed.crowded, 'time')} a rule was passed over because too many share its value"
     )

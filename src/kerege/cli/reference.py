@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerege.cli.reasons import names_nobody
+from kerege.cli.telling import counted, worded
 from kerege.ground import clock
 from kerege.web.installation import open_database
 
@@ -41,7 +42,8 @@ def list_(as_json: bool) -> None:
         for version in view.versions:
             gone = f"  withdrawn: {version.withdrawn_reason}" if version.withdrawn else ""
             click.echo(
-                f"    {version.version:12} {version.rows:7} rows  {clock.local_text(version.published_at)}  {version.digest[:12]}{gone}"
+                f"    {version.version:12} {version.rows:7} {worded(version.rows, 'row'):<4}  "
+                f"{clock.local_text(version.published_at)}  {version.digest[:12]}{gone}"
             )
 
 
@@ -83,7 +85,7 @@ def propose(ref_id: str, version: str, by: str, reason: str, **told: Any) -> Non
     if not (version and by and reason):
         raise click.UsageError("Putting forward needs --version, --by and --reason.")
     bound = reference_proposals.propose(owned, content, version, by, reason, clock.now())
-    click.echo(f"{ref_id} {version}: {len(content.rows)} rows, digest {bound[:12]}, put forward by {by}.")
+    click.echo(f"{ref_id} {version}: {counted(len(content.rows), 'row')}, digest {bound[:12]}, put forward by {by}.")
     click.echo(
         f"Next: kerege lifecycle act submit reference {ref_id} {version} --by NAME --reason WHY; somebody else approves it."
     )
@@ -102,7 +104,8 @@ def publish(ref_id: str, version: str, by: str, reason: str, note: str, plan: bo
     content, owned = _asked(ref_id, **told)
     found = published.plan(ref_id, content)
     click.echo(
-        f"{len(content.rows)} rows, digest {content.digest[:12]}: {len(found.added)} new, {len(found.changed)} changed, {len(found.removed)} gone"
+        f"{counted(len(content.rows), 'row')}, digest {content.digest[:12]}: "
+        f"{len(found.added)} new, {len(found.changed)} changed, {len(found.removed)} gone"
     )
     if plan:
         click.echo(

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from kerege.cli.telling import counted
 from kerege.web.installation import open_database
 
 
@@ -27,7 +28,7 @@ def search(words: tuple[str, ...], kind: str, organisation: str, limit: int, reb
     from kerege.catalogue.search import questions as finder
 
     if rebuild:
-        click.echo(f"{search_index.rebuild()} entries indexed", err=True)
+        click.echo(f"{counted(search_index.rebuild(), 'entry')} indexed", err=True)
         if not words:
             return
     if not words:

@@ -15,6 +15,7 @@ import orjson
 
 import kerege
 from kerege.cli.engines import Made, engine_options, mapping_engine
+from kerege.cli.telling import counted
 from kerege.ground import settings
 from kerege.semantics.errors import SemanticsError
 from kerege.semantics.mappings.translate import Translation, translate
@@ -119,11 +120,11 @@ def _as_csv(translations: list[Translation], fields: list[str]) -> str:
 
 def _report(path: Path, translation: Translation, by: str) -> None:
     total, kept = translation.total, len(translation.records)
-    click.echo(f"{path.name}: {total} records, {kept} translated, {total - kept} withheld", err=True)
+    click.echo(f"{path.name}: {counted(total, 'record')}, {kept} translated, {total - kept} withheld", err=True)
     click.echo(f"  by {translation.mapping_id} {translation.mapping_version}", err=True)
     click.echo(f"  {by}", err=True)
-    counted = Counter((problem["field"], problem["code"]) for problem in translation.problems)
-    for (field, code), times in counted.most_common():
+    problems = Counter((problem["field"], problem["code"]) for problem in translation.problems)
+    for (field, code), times in problems.most_common():
         click.echo(f"  {times:>7}  {field}: {code}", err=True)
     codes = Counter((p["field"], p["source_code"]) for p in translation.problems if "source_code" in p)
     for (field, code), times in codes.most_common(10):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-
-def counted(number: int, what: str) -> str:
-    """`1 table`, `2 tables`, `2 entries`, `2 matches`; of several words the last one is counted: `2 code lists`."""
-    return f"{number} {what if number == 1 else _many(what)}"
+from kerege.ground.text import counted as counted
+from kerege.ground.text import worded as worded
 
 
-def _many(what: str) -> str:
-    if what.endswith("y") and what[-2:-1] not in "aeiou":
-        return f"{what[:-1]}ies"
-    return f"{what}{'es' if what.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+def agreed(number: int, one: str, many: str) -> str:
+    """The verb, or whatever else changes with a number that is told before it: 1 breaks, 2 break."""
+    return one if number == 1 else many
 
 
 def printable(text: str) -> str:

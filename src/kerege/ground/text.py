@@ -10,6 +10,20 @@ Language = Literal["ky", "ru", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("ky", "ru", "en")
 
 
+def counted(number: int, what: str) -> str:
+    """English: `1 table`, `2 tables`; of several words the last one is counted: `2 code lists`."""
+    return f"{number} {worded(number, what)}"
+
+
+def worded(number: int, what: str) -> str:
+    """The form of `what` that goes with `number`: `entry` with 1, else `entries`."""
+    if number == 1:
+        return what
+    if what.endswith("y") and what[-2:-1] not in "aeiou":
+        return f"{what[:-1]}ies"
+    return f"{what}{'es' if what.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """One meaning in three languages; an empty language is refused, so no screen falls back in silence."""
