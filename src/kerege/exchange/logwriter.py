@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
 _FILL: Final = 4 * 1024 * 1024
 _FILL_STEP: Final = 512 * 1024  # at once while messages may come any moment
-_ZEROS: Final = memoryview(
-    bytes(_FILL_STEP)
-)  # made once: to clear memory for each step costs a fiftieth of a node's time under load
+# made once: to clear memory for each step costs a fiftieth of a node's time under load
+_ZEROS: Final = memoryview(bytes(_FILL_STEP))
 _QUICK: Final = 1024 * 1024  # bytes of a batch that are placed at once
 
 
