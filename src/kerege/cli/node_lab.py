@@ -16,11 +16,13 @@ import click
 def lab(folder: Path, port: int) -> None:
     """Lay two nodes out in FOLDER and serve their TEST configuration until stopped; start each with `kerege node --config`."""
     from kerege.ground.clock import now
+    from kerege.node.folders import written
     from kerege.node.lab import OFFICE, REGISTER, Lab
 
     one = Lab(folder, port)
     one.listen()
-    laid = one.lay(now())
+    with written("FOLDER", folder, "Name a folder that this user may make, or write."):
+        laid = one.lay(now())
     for client, node in zip((REGISTER, OFFICE), laid.nodes.values(), strict=True):
         click.echo(f"{node.config}: {client}, clients at {node.client_url}, admin at {node.admin_url}")
     click.echo(f"configuration at http://127.0.0.1:{port}/internalconf until stopped. TEST keys: for learning only.")

@@ -6,7 +6,6 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from kerege.exchange import multipart
@@ -25,6 +24,7 @@ from kerege.node.contracts.translate import TranslatorLoader, WireTranslation
 from kerege.node.contracts.which import Contracts
 from kerege.node.core import Core
 from kerege.node.errors import NodeConfigInvalid
+from kerege.node.folders import make_folder, written
 from kerege.node.http.client import Pool
 from kerege.node.keys.files import private_bytes
 from kerege.node.keys.pairs import load_keys
@@ -90,11 +90,17 @@ def assemble(
 ) -> Parts:
     """Everything but open listeners. Raises errors that name what to mend; the log's folder is locked from here on."""
     keys, contexts = load_keys(config), Contexts.of(config)
-    keeper, connections = Keeper.of(config, clock), Connections.load(config, clock())
-    log_key = read_log_key(config.log)
-    for folder in (config.state, config.log.folder, config.limits.spool):
-        make_folder(folder)
-    writer = LogWriter(config.log.folder, config.log.segment_bytes, log_key)
+    keeper, log_key = Keeper.of(config, clock), read_log_key(config.log)
+    for key, folder in (
+        ("state", config.state),
+        ("log.folder", config.log.folder),
+        ("limits.spool", config.limits.spool),
+    ):
+        make_folder(key, folder)
+    with written("state", config.state):
+        connections = Connections.load(config, clock())
+    with written("log.folder", config.log.folder):
+        writer = LogWriter(config.log.folder, config.log.segment_bytes, log_key)
     log, limits, routes = CommitLog(writer, DiskSync.open()), config.limits, Routes(config)
     revocation = Revocation(keys, config.state, clock)
     store = Store(config.state / "monitoring.sqlite", config.monitoring.days)
@@ -108,6 +114,9 @@ def assemble(
         return dial(core, address, contexts.link, core.config.limits.connect_seconds)
 
     memory, spool = limits.memory, limits.spool
+    file = config.monitoring.file
+    with written("monitoring", file.parent):
+        monitor = Monitor(file, together(store.keep, tracing.keep if tracing else None), exchanges=tracing is not None)
     counts = ContractCounts(config.state, clock)
     core = Core(
         config=config,
@@ -117,11 +126,7 @@ def assemble(
         log=log,
         recorder=Recorder(config.log),
         sealing=Sealing(log, clock, batch=config.signatures.batch),
-        monitor=Monitor(
-            config.monitoring.file,
-            together(store.keep, tracing.keep if tracing else None),
-            exchanges=tracing is not None,
-        ),
+        monitor=monitor,
         rights=Rights(config),
         routes=routes,
         peers=Peers(
@@ -198,12 +203,6 @@ def assemble(
         dial=dial_link,
         recovered=writer.recovered,
     )
-
-
-def make_folder(folder: Path) -> None:
-    """A folder for the node's own user, also where an older version left it open to read."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
 
 
 def read_log_key(settings: LogSettings) -> LogKey | None:

@@ -21,12 +21,8 @@ class NodeKeyInvalid(NodeError):
     hint = "Put a PEM key and the certificate that belongs to it where the node's configuration says."
 
 
-class AddressInUse(NodeError):
-    """`do` in place of the hint where no file says the address."""
-
-    code = "node.address_in_use"
-    message = "The node cannot listen on {address} for {purpose}: {reason}."
-    hint = "Stop what listens there, or give listen.{purpose} another address."
+class _Stepped(NodeError):
+    """`do` in place of the hint where the hint would lead elsewhere."""
 
     def __init__(self, *, do: str = "", **params: object) -> None:
         self._do = do
@@ -35,6 +31,18 @@ class AddressInUse(NodeError):
     @property
     def next_step(self) -> str:
         return self._do or super().next_step
+
+
+class FolderUnusable(_Stepped):
+    code = "node.folder_unusable"
+    message = "{key}: {reason}."
+    hint = "Make the folder for the node's user: install -d -m 700 -o USER {folder}"
+
+
+class AddressInUse(_Stepped):
+    code = "node.address_in_use"
+    message = "The node cannot listen on {address} for {purpose}: {reason}."
+    hint = "Stop what listens there, or give listen.{purpose} another address."
 
 
 class TranslationMissing(NodeError):

@@ -16,12 +16,13 @@ from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import KeyPair
 from kerege.exchange.xades import Signer
 from kerege.node import config as configuration
-from kerege.node.assembly import ROOM, Parts, keeping_settings, make_folder, read_log_key
+from kerege.node.assembly import ROOM, Parts, keeping_settings, read_log_key
 from kerege.node.config_types import NodeConfig
 from kerege.node.connections import Connections
 from kerege.node.contexts import PROTOCOLS
 from kerege.node.contracts.translate import TranslatorLoader, WireTranslation
 from kerege.node.errors import NodeConfigInvalid, NodeKeyInvalid, RestartNeeded
+from kerege.node.folders import make_folder
 from kerege.node.keys import pairs as node_keys
 from kerege.node.keys.acme_orders import is_registered
 from kerege.node.keys.pairs import NodeKeys
@@ -72,7 +73,7 @@ async def reload(
     keys = await asyncio.to_thread(_changed_keys, old, new, parts)
     translation = await asyncio.to_thread(_translation, old, new, loader)
     settings = keeping_settings(new, read_log_key(new.log))
-    make_folder(new.limits.spool)
+    make_folder("limits.spool", new.limits.spool)
 
     opened = await listening.prepare(new, connections, addresses(old))
     try:

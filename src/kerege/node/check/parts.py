@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import socket
 import stat
@@ -27,7 +26,8 @@ from kerege.node.check.checking import Report, set_aside
 from kerege.node.conf.picture import Picture
 from kerege.node.config_types import Address, NodeConfig, is_loopback
 from kerege.node.contracts.translate import WireTranslation, load_semantics
-from kerege.node.errors import NodeConfigInvalid
+from kerege.node.errors import FolderUnusable, NodeConfigInvalid
+from kerege.node.folders import unusable
 from kerege.node.listening import addresses
 from kerege.node.routes import registered_servers
 
@@ -151,17 +151,12 @@ def _folders(report: Report, config: NodeConfig) -> None:
     if config.log.archive is not None:
         wanted["log.archive.folder"] = config.log.archive.folder
     for key, folder in wanted.items():
-        there = next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            what = "is no folder" if not there.is_dir() else "may not be written by this user"
-            report.error(
-                "check.folder_unusable",
-                key,
-                f"{there} {what}",
-                f"Make the folder for the node's user: install -d -m 700 -o USER {folder}",
-                folder,
-            )
+        reason = unusable(folder)
+        if reason is not None:
+            problem = FolderUnusable(key=key, reason=reason, folder=folder)
+            report.error("check.folder_unusable", key, reason, problem.next_step, folder)
             continue
+        there = next(one for one in (folder, *folder.parents) if one.exists())
         if key in ("state", "log.folder") and folder.is_dir() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
             report.warning(
                 "check.folder_open",
