@@ -250,7 +250,7 @@ def test_the_plain_text_says_the_same(language: str) -> None:
 
 def test_a_board_over_its_days_or_before_its_first_says_so() -> None:
     assert "The time was over 5 days ago" in board_report.as_text(plan.board(day(95)), "en")
-    assert "things are left" in board_report.as_text(plan.board(day(95)), "en")
+    assert "The time is over; left: " in board_report.as_text(plan.board(day(95)), "en")
     plan.start("later", by="a", now=NOW, on=date(2027, 1, 1))
     assert "The plan begins on 01.01.2027" in board_report.as_text(plan.board(NOW), "en")
 

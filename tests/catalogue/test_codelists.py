@@ -296,7 +296,7 @@ def test_a_recorded_run_of_a_mapping_keeps_its_unmapped_codes_and_a_clean_one_en
     assert {v.code for v in unmapped()} == {"(Аа Аа)"}
     mapped("\n".join([*text.splitlines()[:2], "#ROWS;1", ""]), "c.csv")
     assert unmapped() == []
-    assert {f.evidence for f in Finding.objects.all()} == {"not met among the 1 values of a whole run"}
+    assert {f.evidence for f in Finding.objects.all()} == {"not met among the 1 value of a whole run"}
 
 
 def sets() -> list[CandidateSet]:

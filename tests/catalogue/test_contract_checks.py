@@ -122,8 +122,8 @@ def test_what_is_not_run_is_said(tmp_path: Path) -> None:
 def test_contract_and_data_disagreeing_on_null_is_told_with_file_column_and_row(tmp_path: Path) -> None:
     report = check(contract(), as_csv(tmp_path / "people.csv"), lists, NOW)
     assert report.disagreements == [
-        "people.csv, column pin: the contract requires a value; 1 of 4 rows have none, the first in row 4",
-        "people.csv, column sex: the contract requires a value; 1 of 4 rows have none, the first in row 5",
+        "people.csv, column pin: the contract requires a value; 1 of 4 rows has none, the first in row 4",
+        "people.csv, column sex: the contract requires a value; 1 of 4 rows has none, the first in row 5",
     ]
 
 

@@ -105,7 +105,7 @@ def test_operations_are_datasets_and_answers_their_fields(written: Callable[...,
     assert fields["grade"].type == "integer"
     assert fields["mentor"].declared_type == "object, again Pupil"
     assert found.remarks == (
-        ("GET /pupils/{pin}", "1 other operations do not say what they answer; they are left out"),
+        ("GET /pupils/{pin}", "1 other operation does not say what it answers; it is left out"),
     )
     assert harvested(written("pupils.yaml", PUPILS), "GET /pupils").tables[0].fields[0].name == "[].pin"
 
@@ -267,7 +267,7 @@ def test_a_wsdl_gives_its_operations_with_types_and_enumerations(written: Callab
 def test_imports_of_a_wsdl_are_not_followed_and_told(written: Callable[..., Path]) -> None:
     found = harvested(written("civil.wsdl", WSDL))
     assert by_name(found.tables[0])["person.address"].declared_type == "any, not in this document"
-    assert "1 imports or includes" in found.remarks[0][1]
+    assert "1 import or include is" in found.remarks[0][1]
 
 
 @pytest.mark.parametrize(

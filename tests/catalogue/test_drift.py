@@ -63,8 +63,8 @@ def test_a_finding_closes_itself_with_evidence_when_the_drift_is_gone(write_csv:
     assert open_kinds() == []  # the way back is no drift of its own
     told = closed()
     assert told["type-changed"] == f"{plan}: type is integer again"
-    assert told["codes-new"] == f"{plan}: none of 1 codes is seen any more"
-    assert told["codes-gone"] == f"{plan}: all 1 codes are seen again"
+    assert told["codes-new"] == f"{plan}: the one code is not seen any more"
+    assert told["codes-gone"] == f"{plan}: the one code is seen again"
     assert told["column-vanished"].endswith("the column is there again, 1000 per mille filled")
     assert told["column-new"].endswith("the column is gone again")
 
@@ -103,7 +103,7 @@ def test_a_shape_that_only_fell_out_of_those_told_closes_nothing_and_one_that_is
     assert shape.settled_at is None, "no value is there to look at"
     plan = learn(write_csv("r.csv", ["id", "num"], NUMBERS))
     shape.refresh_from_db()
-    assert shape.evidence == f"{plan}: no value has the new shape any more; all 1 shapes were looked at"
+    assert shape.evidence == f"{plan}: no value has the new shape any more; the one shape was looked at"
 
 
 def test_an_emptied_column_is_filled_again_when_all_of_it_was_read(write_csv: WriteCsv) -> None:

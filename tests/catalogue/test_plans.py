@@ -61,7 +61,7 @@ def test_new_and_vanished_columns_and_new_codes_are_planned_with_reasons(write_c
         write_csv("r.csv", ["id", "kind", "fresh"], [[i, "ABC"[i % 3], f"2019-01-{1 + i % 28:02d}"] for i in range(40)])
     )
     assert {("column-new", "fresh"), ("column-vanished", "old"), ("codes-new", "kind")} <= kinds(made)
-    assert next(c for c in made.changes if c["kind"] == "codes-new")["reason"] == "1 new codes: C"
+    assert next(c for c in made.changes if c["kind"] == "codes-new")["reason"] == "1 new code: C"
     assert all(c["reason"] for c in made.changes)
 
 

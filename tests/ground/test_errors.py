@@ -1,5 +1,6 @@
 import pytest
 
+from kerege.catalogue.errors.publishing import ReconciliationSlow
 from kerege.ground.errors import KeregeError
 
 
@@ -39,3 +40,9 @@ def test_an_error_without_a_hint_cannot_be_written():
         class Silent(KeregeError):
             code = "ground.test_silent"
             message = "m"
+
+
+def test_an_error_counts_in_the_singular_what_is_one():
+    told = [ReconciliationSlow(seconds=8, done=n, asked=n).text for n in (1, 2)]
+    assert told[0].endswith("1 of 1 query was answered.")
+    assert told[1].endswith("2 of 2 queries were answered.")

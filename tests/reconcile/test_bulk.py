@@ -191,7 +191,7 @@ def test_a_link_without_its_record_is_counted_and_a_number_given_twice_is_refuse
     connection.execute("CREATE OR REPLACE TEMP TABLE twice AS FROM agency LIMIT 2")
     connection.execute("UPDATE twice SET NOM = '1'")
     doubled = TableSide("agency", "twice", left.mapping, PACK, "NOM", left.cells)
-    with pytest.raises(BulkTableInvalid, match="1 records twice"):
+    with pytest.raises(BulkTableInvalid, match="1 record twice"):
         bulk.compare_tables(connection, doubled, right, "more", declared, compared, into="again")
 
 

@@ -74,7 +74,7 @@ def test_what_the_pack_ships_conforms_to_the_official_schema() -> None:
     [
         (HEADER, "no line with the column names"),
         (HEADER + COLUMNS + "a:1\tskos:exactMatch\n", "lacks predicate_id or object_id"),
-        (HEADER + COLUMNS + "a:1\tskos:exactMatch\tb:1\tx\ty\n", "4 cells were expected, 5 came"),
+        (HEADER + COLUMNS + "a:1\tskos:exactMatch\tb:1\tx\ty\n", "4 cells expected, 5 came"),
         (HEADER + COLUMNS + "\tskos:exactMatch\tb:1\tx\n", "names no source code"),
         ("#a: [\n" + COLUMNS, "not YAML"),
         ("#kerege_policy: guess\n" + COLUMNS, "unknown policy"),

@@ -130,7 +130,7 @@ def test_an_agreed_encoding_other_than_utf_8_is_read() -> None:
         (CSV, b"a;b\n1\n#ROWS;1\n", PayloadBroken, "line 2, last readable column a"),
         (CSV, b'a;b\n1;"x"y\n#ROWS;1\n', PayloadBroken, "line 2, column b"),
         (CSV, b'a;b\n"1\n2";x\n3;"4\n5\n#ROWS;1\n', PayloadIncomplete, "opens in line 4, column b"),
-        (CSV, b"a;b\n1;2;3\n#ROWS;1\n", PayloadBroken, "2 cells were expected, 3 came"),
+        (CSV, b"a;b\n1;2;3\n#ROWS;1\n", PayloadBroken, "2 cells expected, 3 came"),
         (CSV, b"a;b\n#ROWS;0\n1;2\n", PayloadBroken, "rows stand after"),
         # attacks and monsters
         (XML, b'<!DOCTYPE E [<!ENTITY x "y">]><E><List xmlns="urn:x"/></E>', PayloadRefused, "document type"),

@@ -161,5 +161,5 @@ def _record(
     whole = values and not table.sampled and table.name not in source.cut and speaks(crosswalk)
     keep_unmapped(
         crosswalk.id, "", f"{source.name}#{table.name}.{column}", codes, clock.now(),
-        whole=f"not met among the {values} values of a whole run" if whole else "", ran=crosswalk, undecided=undecided,
+        whole=f"not met among the {counted(values, 'value')} of a whole run" if whole else "", ran=crosswalk, undecided=undecided,
     )  # fmt: skip

@@ -45,7 +45,9 @@ def measures(service: str | None, maturity_days: int, language: str, check: bool
     if not views:
         click.echo("No events yet.")
     for view in views:
-        click.echo(f"{view.public_service}: {counted(view.events, 'event')}, cases at least {maturity_days} days old")
+        click.echo(
+            f"{view.public_service}: {counted(view.events, 'event')}, cases at least {counted(maturity_days, 'day')} old"
+        )
         for result in view.measurements:
             click.echo(
                 f"  {result.definition.id:<4} v{result.definition.version}  {_value(result):<24} n {result.n:<6} "

@@ -168,7 +168,7 @@ def run(
         return
     click.echo(
         f"{counted(result.records, 'linked pair')} compared, "
-        f"{counted(result.unlinked, 'link')} without {agreed(result.unlinked, 'its', 'their')} records"
+        f"{counted(result.unlinked, 'link')} without {agreed(result.unlinked, 'its record', 'their records')}"
     )
     if undecided:
         click.echo(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from kerege.ground.text import Said
+from kerege.ground.text import Said, filled
 
 
 class KeregeError(Exception):
     """Base of every error Kerege raises on purpose.
 
-    A child sets three class attributes, the two texts being `str.format` templates over the keyword parameters:
+    A child sets three class attributes, the two texts being templates (`text.filled`) over the keyword parameters:
 
     code     stable, `room.snake_case`
     message  what was expected, what came, where: "{file}, row {row}, column {column}: expected ..., got ..."
@@ -47,7 +47,7 @@ class KeregeError(Exception):
     @property
     def text(self) -> str:
         """What happened, one sentence or two, in English."""
-        return self.message.format(**self.params)
+        return filled(self.message, self.params)
 
     @property
     def said(self) -> Said:
@@ -57,7 +57,7 @@ class KeregeError(Exception):
     @property
     def next_step(self) -> str:
         """What to do about it."""
-        return self.hint.format(**self.params)
+        return filled(self.hint, self.params)
 
     def __str__(self) -> str:
         return f"{self.text} {self.next_step} [{self.code}]"

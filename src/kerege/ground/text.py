@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -55,11 +56,37 @@ class Text:
         return {"ky": self.ky, "ru": self.ru, "en": self.en}
 
 
+class _Filled(string.Formatter):
+    """`str.format` with two more forms for English numbers: `{n:# code}` is `1 code` or `2 codes`, `{n:is|are}` is the one or the other."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec.startswith("# "):
+            return f"{value} {worded(value, format_spec[2:])}"
+        one, parted, many = format_spec.partition("|")
+        if parted:
+            return one if value == 1 else many
+        return str(super().format_field(value, format_spec))
+
+
+_FILLED: Final = _Filled()
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """`template` with its places filled; of numbers it may ask for the form that goes with them, as `_Filled` says.
+
+    >>> filled("{n:# code} {n:is|are} open", {"n": 1})
+    '1 code is open'
+    """
+    if ":# " in template or "|" in template:
+        return _FILLED.vformat(template, (), values)
+    return template.format(**values)
+
+
 class Said(str):
     """An English sentence, for programs and logs, that keeps what it was made of: a page says the same in its own language.
 
     code    stable: the sentence's wording in the page's language is found under it
-    facts   what stands in the sentence, by the names of its template; a fact may be a sentence itself
+    facts   what stands in the sentence, by the names of its template (as `filled` fills it); a fact may be a sentence itself
 
     >>> Said("field_gone", "the field {field} is gone", field="pin")
     'the field pin is gone'
@@ -69,7 +96,7 @@ class Said(str):
     facts: Mapping[str, Any]
 
     def __new__(cls, code: str, template: str, /, **facts: Any) -> Said:
-        return _said(template.format(**facts), code, facts)
+        return _said(filled(template, facts), code, facts)
 
     @classmethod
     def joined(cls, sentences: Iterable[str], by: str = "; ") -> Said:

@@ -11,7 +11,7 @@ class LedgerError(KeregeError):
 
 class IndexOutOfRange(LedgerError):
     code = "ledger.index_out_of_range"
-    message = "The ledger {folder} holds {size} records; {asked} lies outside."
+    message = "The ledger {folder} holds {size:# record}; {asked} lies outside."
     hint = "Ask for records 0 up to, not including, {size}."
 
 

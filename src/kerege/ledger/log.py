@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from kerege.ground.clock import iso, require_utc
 from kerege.ground.ids import canonical_json
+from kerege.ground.text import counted
 from kerege.ledger import merkle
 from kerege.ledger.checkpoint import Checkpoint, SigningKey, parse_note, sign_checkpoint
 from kerege.ledger.errors import IndexOutOfRange, LogDamaged, RecordInvalid, RolledBack
@@ -149,7 +150,9 @@ class Ledger:
             size = self.size
             for old in self._last_checkpoint(origin):
                 if old.size > size:
-                    raise RolledBack(folder=self.folder, signed=old.size, reason=f"it holds only {size} records")
+                    raise RolledBack(
+                        folder=self.folder, signed=old.size, reason=f"it holds only {counted(size, 'record')}"
+                    )
                 if self._storage.hash_of(0, old.size) != old.root:
                     raise RolledBack(folder=self.folder, signed=old.size, reason="the root at that size is another")
             self._storage.sync()

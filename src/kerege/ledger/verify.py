@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from kerege.ground.ids import canonical_json
+from kerege.ground.text import counted
 from kerege.ledger.checkpoint import VerifierKey, parse_note, verify_checkpoint
 from kerege.ledger.errors import NoteInvalid
 from kerege.ledger.log import stored_checkpoints
@@ -135,13 +136,15 @@ def audit(folder: Path, key: VerifierKey | None = None, also: Iterable[str] = ()
             findings.append(Finding("ledger.records_missing", size, "records were cut off: there are hashes of more"))
     if back > _CLOCK_NOTICES_MAX:
         more = back - _CLOCK_NOTICES_MAX
-        notices.append(Finding("ledger.clock_back", None, f"so it is with {more} more records"))
+        notices.append(Finding("ledger.clock_back", None, f"so it is with {counted(more, 'more record')}"))
     good, head = 0, None
     for head_size, head_root in sorted(heads):
         if head_size > size:
             findings.append(
                 Finding(
-                    "ledger.rolled_back", size, f"a checkpoint of size {head_size} was signed, {size} records are here"
+                    "ledger.rolled_back",
+                    size,
+                    f"a checkpoint of size {head_size} was signed, {counted(size, 'record')} {'is' if size == 1 else 'are'} here",
                 )
             )
         elif roots[head_size] != head_root:

@@ -19,6 +19,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from kerege.ground.text import counted
 from kerege.reconcile import compare
 from kerege.reconcile.compare import (
     ABSENT,
@@ -193,7 +194,7 @@ class _Run:
         flat = self._keep(f"flat{place}", f"SELECT {', '.join(columns)} FROM ({numbered}) AS s {' '.join(joins)}")
         twice = self.con.execute(f"SELECT count(*) - count(DISTINCT id) FROM {sql.identifier(flat)}").fetchone()
         if twice and twice[0]:
-            reason = f"{side.relation} numbers {twice[0]} records twice, or not at all, in {side.id}"
+            reason = f"{side.relation} numbers {counted(twice[0], 'record')} twice, or not at all, in {side.id}"
             raise BulkTableInvalid(left=side.relation, right="", reason=reason)
         return sql.identifier(flat)
 

@@ -11,7 +11,7 @@ class ReconcileError(KeregeError):
 
 class FieldsInvalid(ReconcileError):
     code = "reconcile.fields_invalid"
-    message = "The list of compared fields {file} has {count} faults: {faults}."
+    message = "The list of compared fields {file} has {count:# fault}: {faults}."
     hint = "Correct all of them in the country pack's reconcile folder; nothing was loaded."
 
 
@@ -29,7 +29,7 @@ class DiscrepancySettled(ReconcileError):
 
 class LinkageInvalid(ReconcileError):
     code = "reconcile.linkage_invalid"
-    message = "The linkage definition {file} has {count} faults: {faults}."
+    message = "The linkage definition {file} has {count:# fault}: {faults}."
     hint = "Correct all of them in the country pack's reconcile/linkage folder; nothing was loaded."
 
 
@@ -47,7 +47,7 @@ class LinkageTableInvalid(ReconcileError):
 
 class TrainingImpossible(ReconcileError):
     code = "reconcile.training_impossible"
-    message = "{definition} could not be trained on {left} and {right} records ({reason})."
+    message = "{definition} could not be trained on {left} and {right:# record} ({reason})."
     hint = "Train on larger tables, or give a model trained before with --model; nothing was linked."
 
 
@@ -115,7 +115,7 @@ class ActRefused(ReconcileError):
 
 class RulesInvalid(ReconcileError):
     code = "reconcile.rules_invalid"
-    message = "The rules of settling {file} have {count} faults: {faults}."
+    message = "The rules of settling {file} have {count:# fault}: {faults}."
     hint = "Correct all of them in the country pack's reconcile folder; nothing was loaded."
 
 
@@ -145,7 +145,7 @@ class ReaderUnknown(ReconcileError):
 
 class RegistersInvalid(ReconcileError):
     code = "reconcile.registers_invalid"
-    message = "The list of registers {file} has {count} faults: {faults}."
+    message = "The list of registers {file} has {count:# fault}: {faults}."
     hint = "Correct all of them in the installation's home folder, reconcile/registers.yaml; nothing was read."
 
 

@@ -15,16 +15,16 @@ from kerege.web.words import has, language, term, word
 _SENTENCES: Final = tuple(
     (re.compile(pattern, re.DOTALL), key)
     for pattern, key in (
-        (r"(?P<n>\d+) columns, as described; no record was read", "plan-said.described"),
-        (r"(?P<n>\d+) columns, \d+ rows: empty, nothing to profile", "plan-said.empty-table"),
-        (r"(?P<n>\d+) columns, (?P<rows>\d+) rows", "plan-said.table"),
+        (r"(?P<n>\d+) columns?, as described; no record was read", "plan-said.described"),
+        (r"(?P<n>\d+) columns?, \d+ rows?: empty, nothing to profile", "plan-said.empty-table"),
+        (r"(?P<n>\d+) columns?, (?P<rows>\d+) rows?", "plan-said.table"),
         (r"rows (?P<was>\d+) -> (?P<now>\d+): more than half .*", "plan-said.rows-half"),
         (r"rows (?P<was>\d+) -> (?P<now>\d+)", "plan-said.rows"),
         (r"the same columns and codes, other counts", "plan-said.counts"),
         (r"likely personal data now", "plan-said.personal"),
         (r"not likely personal any more", "plan-said.not-personal"),
-        (r"(?P<n>\d+) new codes: (?P<codes>.*)", "finding-detail.codes-new"),
-        (r"(?P<n>\d+) codes no longer seen: (?P<codes>.*)", "finding-detail.codes-gone"),
+        (r"(?P<n>\d+) new codes?: (?P<codes>.*)", "finding-detail.codes-new"),
+        (r"(?P<n>\d+) codes? no longer seen: (?P<codes>.*)", "finding-detail.codes-gone"),
         (r"values of a new shape: (?P<masks>.*)", "finding-detail.shape-changed"),
         (r"(?P<n>\d+) % empty now", "plan-said.part-empty"),
     )

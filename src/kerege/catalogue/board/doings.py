@@ -41,7 +41,7 @@ from kerege.catalogue.ownership.findings import note_findings
 from kerege.catalogue.ownership.queries import InterimView, interims
 from kerege.catalogue.packs import pack_folder
 from kerege.ground.clock import iso, local_date, require_utc
-from kerege.ground.text import Text
+from kerege.ground.text import Text, counted
 
 __all__ = ["Board", "board", "board_rules", "mark_critical", "snapshot", "start", "unmark_critical"]
 
@@ -102,7 +102,7 @@ def start(reason: str, *, by: str, now: datetime, on: date | None = None, days: 
     """Begin a board on `on` (today); the newest one begun is the one that runs. Raises BoardInvalid."""
     length = days if days is not None else _config()[1]
     if not 1 <= length <= _MOST_DAYS:
-        raise BoardInvalid(what=f"{length} days", expected=f"1 to {_MOST_DAYS} days")
+        raise BoardInvalid(what=counted(length, "day"), expected=f"1 to {_MOST_DAYS} days")
     _said(reason, by)
     return BoardStart.objects.create(
         started_on=on or local_date(require_utc(now)), days=length, by=by.strip(), reason=reason.strip(), at=now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kerege.catalogue.board.rules import Step
-from kerege.ground.text import Text
+from kerege.ground.text import Text, filled
 
 WORDS: Final[dict[str, Text]] = {
     "title": Text(
@@ -14,7 +14,7 @@ WORDS: Final[dict[str, Text]] = {
         "The 90-day plan: critical datasets",
     ),
     "day_of": Text("{days} күндүн {day}-күнү", "День {day} из {days}", "Day {day} of {days}"),
-    "over": Text("Мөөнөт {days} күн мурун бүттү", "Срок истёк {days} дн. назад", "The time was over {days} days ago"),
+    "over": Text("Мөөнөт {days} күн мурун бүттү", "Срок истёк {days} дн. назад", "The time was over {days:# day} ago"),
     "not_begun": Text("План {date} башталат", "План начинается {date}", "The plan begins on {date}"),
     "from_to": Text("{first} – {last}", "{first} – {last}", "{first} to {last}"),
     "begun_by": Text(
@@ -37,13 +37,13 @@ WORDS: Final[dict[str, Text]] = {
     "complete_all": Text(
         "Толугу менен бүткөн топтомдор: {of} ичинен {done}",
         "Полностью готовых наборов: {done} из {of}",
-        "{done} of {of} datasets are complete in everything",
+        "Complete in everything: {done} of {of:# dataset}",
     ),
     "pace": Text("Ылдамдык", "Темп", "Pace"),
     "pace_needed": Text("Керектүү: күнүнө {n}", "Нужно: {n} в день", "Needed: {n} a day"),
     "pace_nothing": Text("Баары аткарылды", "Всё сделано", "Everything is done"),
     "pace_over": Text(
-        "Мөөнөт бүттү, {n} иш калды", "Срок истёк, осталось дел: {n}", "The time is over, {n} things are left"
+        "Мөөнөт бүттү, {n} иш калды", "Срок истёк, осталось дел: {n}", "The time is over; left: {n:# thing}"
     ),
     "pace_seen": Text(
         "Акыркы эки жумада: күнүнө {n}", "За последние две недели: {n} в день", "In the last two weeks: {n} a day"
@@ -72,8 +72,8 @@ WORDS: Final[dict[str, Text]] = {
     ),
     "interim_of": Text("анын ичинен убактылуу: {n}", "из них временно: {n}", "of them in the interim: {n}"),
     "interims": Text("Убактылуу ээлердин мөөнөтү", "Сроки временных владельцев", "Terms of interim owners"),
-    "ran_out": Text("мөөнөтү {n} күн мурун бүттү", "срок истёк {n} дн. назад", "ran out {n} days ago"),
-    "ends_soon": Text("мөөнөтү {n} күндөн кийин бүтөт", "срок истекает через {n} дн.", "ends in {n} days"),
+    "ran_out": Text("мөөнөтү {n} күн мурун бүттү", "срок истёк {n} дн. назад", "ran out {n:# day} ago"),
+    "ends_soon": Text("мөөнөтү {n} күндөн кийин бүтөт", "срок истекает через {n} дн.", "ends in {n:# day}"),
     "names_lasting": Text(
         "туруктуу ээсин {who} дайындашы керек",
         "постоянного владельца назначает {who}",
@@ -129,7 +129,7 @@ STEPS: Final[dict[str, Text]] = {
 
 def say(key: str, language: str, **values: object) -> str:
     """A wording with its values."""
-    return WORDS[key].in_(language).format(**values)
+    return filled(WORDS[key].in_(language), values)
 
 
 def step_text(step: Step, language: str, most: int = 8) -> str:

@@ -17,6 +17,7 @@ from django.db.models import Max, Q, Sum
 from kerege.catalogue.codes.concepts import load_concepts
 from kerege.catalogue.mappings import impact as reach
 from kerege.catalogue.models import ConceptLink, ContractRoute, DeprecationNotice, ServiceUse
+from kerege.ground.text import counted
 from kerege.membership.models import Contract, Right
 from kerege.semantics.mappings.impact import RANK, Action, Change, Graph, Hit, Node, impact
 from kerege.semantics.pack import Pack
@@ -157,7 +158,7 @@ def _behind(contracts: list[Hit]) -> list[Hit]:
     uses = ServiceUse.objects.filter(service__in=services).values_list("consumer", "service").annotate(n=Sum("calls"))
     for consumer, service, calls in uses.order_by("consumer")[:MOST]:
         node, hit = Node("consumer", consumer), services[service]
-        out.setdefault(node, Hit(node, hit.severity, f"called it {calls} times", (*hit.path, node)))
+        out.setdefault(node, Hit(node, hit.severity, f"called it {counted(calls, 'time')}", (*hit.path, node)))
     return list(out.values())
 
 

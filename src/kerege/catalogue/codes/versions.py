@@ -20,7 +20,7 @@ from kerege.catalogue.models import CodeDecision, CodeListVersion, CrosswalkVers
 from kerege.catalogue.packs import codelist_in_force, crosswalk_in_force, has_full_places, read_crosswalk
 from kerege.ground.clock import require_utc
 from kerege.ground.ids import digest
-from kerege.ground.text import Said
+from kerege.ground.text import Said, counted
 from kerege.semantics.codelists.codelist import CodeList, Finding
 from kerege.semantics.codelists.diff import CodeChange, diff_codelists
 from kerege.semantics.codelists.integrity import check_list
@@ -134,7 +134,7 @@ def _chain(codelist: CodeList) -> bool:
 def _differing(there: CodeList, given: CodeList) -> str:
     """In words, in what `given` says something else than the version that is kept; a format that cannot say a thing says nothing else."""
     codes = len({c.notation for c in diff_codelists(there, given)})
-    told = [f"{codes} codes"] if codes else []
+    told = [counted(codes, "code")] if codes else []
     for name in ("title", "description", "publisher", "license", "follows", "replaced_by", "valid_from", "valid_to"):
         said = getattr(given, name)
         if said and said != getattr(there, name):
@@ -275,7 +275,7 @@ def crosswalk_reasons(subject: Subject, now: datetime) -> Sequence[str]:
         return (error.said,)
     told = [_about(f) for f in found.check() if f.severity == "error"]
     if waiting := len(open_codes(found)):
-        told.append(Said("codes_open", "{n} codes are still open: kerege crosswalk open", n=waiting))
+        told.append(Said("codes_open", "{n:# code} {n:is|are} still open: kerege crosswalk open", n=waiting))
     target = codelist_in_force(found.object_source)
     drafts = CodeListVersion.objects.filter(list_id=found.object_source)
     if target is None and drafts.exists():

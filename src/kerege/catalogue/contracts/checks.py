@@ -24,6 +24,7 @@ from kerege.catalogue.sources import Limits, Reading, Source, Table, open_source
 from kerege.catalogue.sources.base import pick
 from kerege.catalogue.sources.lake import CLOSED, plain_name
 from kerege.ground.clock import iso
+from kerege.ground.text import counted
 from kerege.semantics.contracts.builder import rules_of
 from kerege.semantics.contracts.contract import Contract
 from kerege.semantics.contracts.message import Lists
@@ -178,7 +179,9 @@ def _disagree(at: _At, contract: Contract, object_name: str, report: Report) -> 
         if found is not None and found.count:
             where = f", the first in row {found.first_row}" if found.first_row is not None else ""
             what = (
-                "there is no such column" if column is None else f"{found.count} of {report.rows} rows have none{where}"
+                "there is no such column"
+                if column is None
+                else f"{found.count} of {counted(report.rows, 'row')} {'has' if found.count == 1 else 'have'} none{where}"
             )
             report.disagreements.append(f"{at.name}, column {one.column}: the contract requires a value; {what}")
         elif found is None and column is not None and at.nullable.get(column) is False:

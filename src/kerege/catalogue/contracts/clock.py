@@ -90,4 +90,4 @@ def may_retire(
         )
         words = "{term}, and whether somebody uses it is not known: traffic {reading}"
         return Retirement(False, Said("use_unknown", words, term=term, reading=told))
-    return Retirement(True, Said("nobody_called", "nobody called its data services in {n} days", n=QUIET.days))
+    return Retirement(True, Said("nobody_called", "nobody called its data services in {n:# day}", n=QUIET.days))

@@ -79,7 +79,7 @@ class ConceptUnknown(CatalogueError):
 
 class CodeListRefused(CatalogueError):
     code = "catalogue.codelist_refused"
-    message = "{list} {version}: {errors} errors; the first: {first}."
+    message = "{list} {version}: {errors:# error}; the first: {first}."
     hint = (
         "See all of them with kerege codelist check FILE, correct the file and import it again; nothing was taken over."
     )
@@ -87,7 +87,7 @@ class CodeListRefused(CatalogueError):
 
 class CodeListVersionTaken(CatalogueError):
     code = "catalogue.codelist_version_taken"
-    message = "{list} {version} is in the catalogue already and says something else ({changes} differ)."
+    message = "{list} {version} is in the catalogue already and says something else in {changes}."
     hint = "Give the file its own version number: --version. See what differs with: kerege codelist diff {list}@{version} FILE"
 
 

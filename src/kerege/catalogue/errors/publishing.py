@@ -19,7 +19,7 @@ class ExportInvalid(CatalogueError):
 
 class ReconciliationSlow(CatalogueError):
     code = "catalogue.reconciliation_slow"
-    message = "The batch was given up after {seconds} s: {done} of {asked} queries were answered."
+    message = "The batch was given up after {seconds} s: {done} of {asked:# query} {done:was|were} answered."
     hint = "Send fewer queries in a batch, or name a type, which makes each one cheaper."
 
 

@@ -57,7 +57,7 @@ class FileTruncated(SourceError):
 class RowRagged(SourceError):
     code = "catalogue.row_ragged"
     message = (
-        "{source}, row {row}: {found} cells where the header has {expected} columns (last readable column: {column})."
+        "{source}, row {row}: {found:# cell} where the header has {expected:# column} (last readable column: {column})."
     )
     hint = "Look at that row for an unquoted separator or a line break inside a cell; correct it at the source."
 
@@ -102,7 +102,7 @@ class HeaderIsData(SourceError):
 
 class HeaderTooWide(SourceError):
     code = "catalogue.header_too_wide"
-    message = "{source}, row {row}: it has {columns} columns, at most {limit} are read."
+    message = "{source}, row {row}: it has {columns:# column}, at most {limit} are read."
     hint = (
         "Look whether the separator is the right one (--delimiter). A table that is meant to be so wide can be split."
     )

@@ -48,7 +48,7 @@ from kerege.catalogue.exports.vocabulary import (
 from kerege.catalogue.models import ReferenceVersion, ServiceUse
 from kerege.catalogue.packs import pack_folder
 from kerege.ground.ids import digest
-from kerege.ground.text import LANGUAGES, Text
+from kerege.ground.text import LANGUAGES, Text, counted
 from kerege.membership.models import Contract, Member
 from kerege.semantics.codelists.codelist import BASE
 
@@ -231,7 +231,7 @@ class _Writer:
             {
                 "ky": f"Реестрден {day} күнү окулган; {len(one.fields)} талаа көрсөтүлгөн, {withheld} көрсөтүлгөн эмес.",
                 "ru": f"Прочитано из реестра {day}; показано полей: {len(one.fields)}, не показано: {withheld}.",
-                "en": f"Read from the register on {day}; {len(one.fields)} fields shown, {withheld} withheld.",
+                "en": f"Read from the register on {day}; {counted(len(one.fields), 'field')} shown, {withheld} withheld.",
             },
         )  # fmt: skip
 

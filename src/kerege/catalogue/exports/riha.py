@@ -17,6 +17,7 @@ from kerege.catalogue.errors import DatasetUnknown
 from kerege.catalogue.exports.dcat_graph import Addresses
 from kerege.catalogue.exports.publication import Outgoing, outgoing
 from kerege.ground.clock import iso
+from kerege.ground.text import counted
 from kerege.membership.models import Contract, Member
 from kerege.semantics.codelists.codelist import BASE
 
@@ -72,4 +73,6 @@ def _purpose(name: str, leaving: list[Outgoing]) -> str:
 
 
 def _stored(one: Outgoing) -> str:
-    return f"{one.view.table}: {len(one.fields)} attributes described, {sum(one.withheld.values())} not public"
+    return (
+        f"{one.view.table}: {counted(len(one.fields), 'attribute')} described, {sum(one.withheld.values())} not public"
+    )

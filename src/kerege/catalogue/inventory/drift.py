@@ -13,6 +13,7 @@ from typing import Any, Final
 from kerege.catalogue.inventory.plans import Change
 from kerege.catalogue.inventory.profile import FieldProfile, TableProfile
 from kerege.catalogue.inventory.suspicions import SUSPECTED
+from kerege.ground.text import counted
 
 # change -> the word of a profile in which it shows
 _WORDS: Final = {
@@ -92,7 +93,7 @@ def gone(kind: str, facts: Mapping[str, Any], table: TableProfile | None, column
     settled   a new column has an owner and a meaning by now
     """
     if kind == "table-vanished":
-        return "" if table is None else f"the table is there again, with {table.total_rows} rows"
+        return "" if table is None else f"the table is there again, with {counted(table.total_rows, 'row')}"
     if table is None or not (table.rows or table.described):
         return ""
     present = next((f for f in table.fields if f.name == column), None)
@@ -117,7 +118,11 @@ def _column_gone(kind: str, facts: Mapping[str, Any], present: FieldProfile, *, 
     codes = {c for c, _ in present.codes}
     wanted = facts.get("codes")
     if kind == "codes-gone" and wanted:  # one record is enough to show that a code is there
-        return f"all {len(wanted)} codes are seen again" if set(wanted) <= codes else ""
+        return (
+            f"{'the one code is' if len(wanted) == 1 else f'all {len(wanted)} codes are'} seen again"
+            if set(wanted) <= codes
+            else ""
+        )
     if sampled or not present.rows:
         return ""  # what is missing in a sample, or where no record was read, may be there all the same
     if kind == "emptied" and "nulls" in facts:
@@ -128,14 +133,18 @@ def _column_gone(kind: str, facts: Mapping[str, Any], present: FieldProfile, *, 
     if kind == "codes-new" and wanted:
         # a rare code may hide below k: only a list that is told whole can show that it is gone
         whole = not present.codes_withheld and codes
-        return f"none of {len(wanted)} codes is seen any more" if whole and not codes & set(wanted) else ""
+        return (
+            f"{'the one code is not' if len(wanted) == 1 else f'none of {len(wanted)} codes is'} seen any more"
+            if whole and not codes & set(wanted)
+            else ""
+        )
     if kind == "shape-changed" and facts.get("masks"):
         shapes = {m for m, _ in present.masks}
         unseen = present.masks_withheld or present.passed_over or not shapes
         return (
             ""
             if unseen or shapes & set(facts["masks"])
-            else f"no value has the new shape any more; all {len(shapes)} shapes were looked at"
+            else f"no value has the new shape any more; {'the one shape was' if len(shapes) == 1 else f'all {len(shapes)} shapes were'} looked at"
         )
     return _unsuspected(kind, present) if kind in SUSPECTED else ""
 

@@ -13,6 +13,7 @@ from typing import Any
 from kerege.catalogue.errors import TableEmpty
 from kerege.catalogue.inventory.profile import FieldProfile, TableProfile
 from kerege.catalogue.inventory.suspicions import suspicions
+from kerege.ground.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,10 @@ def diff(
 
 
 def _many(table: TableProfile) -> str:
-    columns = f"{len(table.fields)} columns"
+    columns = counted(len(table.fields), "column")
     if table.described:
         return f"{columns}, as described; no record was read"
-    many = f"{columns}, {table.total_rows} rows"
+    many = f"{columns}, {counted(table.total_rows, 'row')}"
     return many if table.rows else f"{many}: empty, nothing to profile"
 
 
@@ -153,10 +154,12 @@ def _column_changes(table: str, old: FieldProfile, new: FieldProfile) -> list[Ch
     had, has = {c for c, _ in old.codes}, {c for c, _ in new.codes}
     if had and has:
         if appeared := sorted(has - had):
-            changes.append(Change("~", "codes-new", table, new.name, f"{len(appeared)} new codes: {_few(appeared)}"))
+            changes.append(
+                Change("~", "codes-new", table, new.name, f"{counted(len(appeared), 'new code')}: {_few(appeared)}")
+            )
         if gone := sorted(had - has):
             changes.append(
-                Change("~", "codes-gone", table, new.name, f"{len(gone)} codes no longer seen: {_few(gone)}")
+                Change("~", "codes-gone", table, new.name, f"{counted(len(gone), 'code')} no longer seen: {_few(gone)}")
             )
     unseen = {m for m, n in new.masks if n >= 50} - {m for m, _ in old.masks}
     if unseen and old.masks:

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from kerege.catalogue.inventory.profile import FieldProfile
+from kerege.ground.text import counted
 
 SUSPECTED: Final = frozenset({"formula-cells", "serial-dates", "lost-zeros"})
 _CODE_WORDS: Final = (
@@ -40,7 +41,8 @@ def suspicions(profile: FieldProfile) -> list[tuple[str, str]]:
         out.append(
             (
                 "formula-cells",
-                f"{profile.formulas} cells begin as a spreadsheet's formulas do; they are data, and written with ' before them",
+                f"{counted(profile.formulas, 'cell')} {'begins' if profile.formulas == 1 else 'begin'} as a spreadsheet's formulas do; "
+                "they are data, and written with ' before them",
             )
         )
     words = set(_words(profile.name))

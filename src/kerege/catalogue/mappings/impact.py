@@ -19,6 +19,7 @@ import yaml
 
 from kerege.catalogue.errors import ImpactUnknown
 from kerege.catalogue.packs import pack_in_force
+from kerege.ground.text import counted
 from kerege.semantics.codelists.codelist import CodeList
 from kerege.semantics.contracts import odcs
 from kerege.semantics.contracts.contract import Contract
@@ -162,7 +163,7 @@ def use_links() -> Iterator[Link]:
     from kerege.catalogue.models import ServiceUse
 
     for use in ServiceUse.objects.all():
-        why = f"called it {use.calls} times, last on {use.last_at:%Y-%m-%d}"
+        why = f"called it {counted(use.calls, 'time')}, last on {use.last_at:%Y-%m-%d}"
         yield Link(Node("service", use.service), Node("consumer", use.consumer), why)
 
 

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from kerege.catalogue.models.inventory import Dataset
+from kerege.ground.text import counted
 from kerege.identity.appendonly import AppendOnly
 
 
@@ -21,7 +22,7 @@ class BoardStart(AppendOnly):
     at = models.DateTimeField()
 
     def __str__(self) -> str:
-        return f"{self.started_on} for {self.days} days"
+        return f"{self.started_on} for {counted(self.days, 'day')}"
 
 
 class CriticalDataset(models.Model):

@@ -16,6 +16,7 @@ from kerege.catalogue.inventory.queries import DatasetView, FieldView
 from kerege.catalogue.lifecycle.queries import standing
 from kerege.catalogue.models import ContractVersion, ReferenceDataset, SearchEntry
 from kerege.catalogue.search.words import joined, keys
+from kerege.ground.text import counted
 from kerege.membership.models import Contract, Member
 from kerege.semantics.contracts import odcs
 from kerege.semantics.contracts.contract import Contract as DataContract
@@ -141,7 +142,9 @@ def _chosen(known: Mapping[str, T], only: str) -> list[T]:
 
 def codelist_items(pack: Pack, only: str = "") -> Iterator[Item]:
     for found in _chosen(pack.codelists, only):
-        yield Item("codelist", found.id, dict(found.title) or {"": found.id}, (found.id,), (), f"{len(found)} codes")
+        yield Item(
+            "codelist", found.id, dict(found.title) or {"": found.id}, (found.id,), (), counted(len(found), "code")
+        )
         for one in found:
             others = tuple(w for _, w in one.alt_labels)
             yield Item(

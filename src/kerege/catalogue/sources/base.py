@@ -13,6 +13,7 @@ from kerege.catalogue.errors import HeaderIsData, HeaderMerged, HeaderTooWide, H
 from kerege.catalogue.inventory.masks import identifier_of, personal
 from kerege.catalogue.inventory.profile import Cell, ColumnHead, TableProfile
 from kerege.catalogue.sources.cost import Cost
+from kerege.ground.text import counted
 
 if TYPE_CHECKING:
     from kerege.catalogue.sources.traffic import Use
@@ -142,7 +143,7 @@ _LONGEST_COMMENT: Final = 500
 
 def told_type(declared: str) -> str:
     """A column's declared type without the values that may stand in it: `ENUM('Asanov', 'Bekova')` is `ENUM(2 values)`."""
-    bare = _LITERALS.sub(lambda found: f"{len(_LITERAL.findall(found[0]))} values", declared)
+    bare = _LITERALS.sub(lambda found: counted(len(_LITERAL.findall(found[0])), "value"), declared)
     return bare if len(bare) <= _LONGEST_TYPE else bare[: _LONGEST_TYPE - 1] + "…"
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from kerege.ground.text import counted
+
 _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -50,9 +52,9 @@ class Cost:
                 if self.cpu_seconds is None
                 else f"{self.cpu_seconds:.2f} CPU-seconds measured"
             )
-            how = f"{self.connections} connection{'s' if self.connections > 1 else ''}"
-            return f"{cpu}, {how}, {self.rows} rows, {_size(self.bytes)}"
-        return f"no server asked, {self.rows} rows, {_size(self.bytes)} read"
+            how = counted(self.connections, "connection")
+            return f"{cpu}, {how}, {counted(self.rows, 'row')}, {_size(self.bytes)}"
+        return f"no server asked, {counted(self.rows, 'row')}, {_size(self.bytes)} read"
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -65,7 +67,7 @@ class Cost:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count} bytes"
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else counted(count, "byte")
 
 
 def process_cpu(pid: int, thread: int | None = None, name: str = "") -> float | None:

@@ -223,7 +223,8 @@ class Database:
         number = _row_number(connection, name, heads)
         if number is None:
             self.remarks[shown] = (
-                f"the first {limits.taken} rows of {total}, not a sample: it has no row numbers to take some of them by"
+                f"the first {'row' if limits.taken == 1 else f'{limits.taken} rows'} of {total}, not a sample: "
+                "it has no row numbers to take some of them by"
             )
             return query.limit(limits.taken)
         step = -(-total // limits.taken)

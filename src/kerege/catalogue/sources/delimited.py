@@ -26,6 +26,7 @@ from kerege.catalogue.inventory.profile import Cell
 from kerege.catalogue.sources.base import Reading, Table, check_header, file_digest
 from kerege.catalogue.sources.cost import Cost
 from kerege.catalogue.sources.encodings import likely_encoding
+from kerege.ground.text import counted
 
 _DELIMITERS: Final = ("\t", ";", ",", "|")
 _TRAILER: Final = "#ROWS"
@@ -95,7 +96,7 @@ class DelimitedFile:
             if cells[0] == _TRAILER and len(cells) == 2 and cells[1].strip().isdecimal():
                 trailer = int(cells[1])
                 if trailer != count:
-                    reason = f"the sender counted {trailer} rows, {count} came"
+                    reason = f"the sender counted {counted(trailer, 'row')}, {count} came"
                     raise FileTruncated(source=self.name, row=row, reason=reason)
                 continue
             previous = (row, cells)
@@ -111,7 +112,7 @@ class DelimitedFile:
         if len(cells) == width:
             return [c if c else None for c in cells]
         if last and len(cells) < width and not self._ends_with_newline():
-            reason = f"the last row stops after {len(cells)} of {width} columns, with no line end"
+            reason = f"the last row stops after {len(cells)} of {counted(width, 'column')}, with no line end"
             raise FileTruncated(source=self.name, row=row, reason=reason)
         raise RowRagged(source=self.name, row=row, found=len(cells), expected=width, column=min(len(cells), width))
 

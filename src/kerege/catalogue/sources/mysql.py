@@ -185,7 +185,7 @@ class MySQL(Database):
         key = self._whole_key(connection, schema, name, heads)
         if key is None:
             self.remarks[shown] = (
-                f"the first {limits.taken} rows of about {total}, not a sample: "
+                f"the first {'row' if limits.taken == 1 else f'{limits.taken} rows'} of about {total}, not a sample: "
                 "the table has no primary key of one whole number to take pieces by"
             )
             return query.limit(limits.taken)

@@ -77,7 +77,11 @@ def read_openapi(document: Any, source: str, remarks: dict[str, str]) -> list[Ta
     if not tables:
         raise DescriptionBroken(source=source, place="/paths", reason="no operation says what it answers")
     if silent:
-        remarks[next(iter(tables))] = f"{silent} other operations do not say what they answer; they are left out"
+        remarks[next(iter(tables))] = (
+            "1 other operation does not say what it answers; it is left out"
+            if silent == 1
+            else f"{silent} other operations do not say what they answer; they are left out"
+        )
     return list(tables.values())
 
 

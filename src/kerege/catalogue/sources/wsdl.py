@@ -93,7 +93,9 @@ def read_wsdl(data: bytes, source: str, remarks: dict[str, str]) -> list[Table]:
         raise DescriptionBroken(source=source, place="portType", reason="no operation says what it answers")
     if reader.outside:
         remarks[next(iter(tables))] = (
-            f"{len(reader.outside)} imports or includes are not in this document and were not followed"
+            "1 import or include is not in this document and was not followed"
+            if len(reader.outside) == 1
+            else f"{len(reader.outside)} imports or includes are not in this document and were not followed"
         )
     return list(tables.values())
 

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from kerege.ground.text import filled
 from kerege.reconcile.bulk import what_failed
 from kerege.reconcile.errors import LinkageTableInvalid, TrainingImpossible
 from kerege.reconcile.linkage import splinking
@@ -177,7 +178,10 @@ class Linkage:
         ).fetchone()
         assert found is not None
         if found[0] != found[1]:
-            reason = f"{found[0] - found[1]} of its {found[0]} records have no number of their own in {side.id}"
+            reason = filled(
+                "{n} of its {all:# record} {n:has|have} no number of {n:its|their} own in {side}",
+                {"n": found[0] - found[1], "all": found[0], "side": side.id},
+            )
             raise LinkageTableInvalid(table=side.relation, definition=self.definition.id, reason=reason)
         self._rows = (found[0], self._rows[1]) if number == 0 else (self._rows[0], found[0])
         return name

@@ -148,13 +148,13 @@ def words(label: str) -> Text:
         return Text(
             f"{value} белгиден ашык айырмасы жок",
             f"отличается не более чем на {value} зн.",
-            f"at most {value} characters apart",
+            f"at most {value} {'character' if value == '1' else 'characters'} apart",
         )
     if kind == FIRST:
         return Text(
             f"алгачкы {value} белгиси бирдей",
             f"совпадают первые {value} зн.",
-            f"the first {value} characters are equal",
+            "the first character is equal" if value == "1" else f"the first {value} characters are equal",
         )
     return _WORDS[kind]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, Literal
 
+from kerege.ground.text import counted
 from kerege.semantics.codelists.codelist import CodeList, Concept
 from kerege.semantics.normalise.folding import fold
 
@@ -75,7 +76,9 @@ def _changed(old: Concept, new: Concept) -> list[CodeChange]:
         out.append(CodeChange("alternatives", old.notation, _listed(old), _listed(new), breaking=False))
     if old.notes != new.notes:
         out.append(
-            CodeChange("notes", old.notation, f"{len(old.notes)} notes", f"{len(new.notes)} notes", breaking=False)
+            CodeChange(
+                "notes", old.notation, counted(len(old.notes), "note"), counted(len(new.notes), "note"), breaking=False
+            )
         )
     if (set(old.related), set(old.replaced_by)) != (set(new.related), set(new.replaced_by)):
         out.append(CodeChange("relations", old.notation, _ties(old), _ties(new), breaking=False))

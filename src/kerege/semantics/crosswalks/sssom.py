@@ -26,6 +26,7 @@ from urllib.parse import quote, unquote
 
 import yaml
 
+from kerege.ground.text import counted
 from kerege.semantics.bounded_yaml import Bounds, YamlRefused, read
 from kerege.semantics.crosswalks.mapping_set import OTHERS as OTHERS
 from kerege.semantics.crosswalks.mapping_set import Crosswalk as Crosswalk
@@ -203,7 +204,7 @@ def _rows(body: list[str], above: int, header: dict[str, Any], name: str) -> Ite
         if not cells:
             continue
         if len(cells) > len(columns):  # fewer: trailing empty cells may be left out, as an example of SSSOM itself does
-            reason = f"{len(columns)} cells were expected, {len(cells)} came"
+            reason = f"{counted(len(columns), 'cell')} expected, {len(cells)} came"
             raise CrosswalkInvalid(file=name, line=number, reason=reason)
         yield _row(shared, dict(zip(columns, cells, strict=False)), name, number)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from kerege.ground.text import worded
 from kerege.semantics.mappings.documents import RESERVED
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Comparison:
         for engine in self.engines:
             told = ", ".join(f"{field} {count}" for field, count in engine.by_field.most_common(5))
             out.append(
-                f"{engine.engine:<12} {engine.cells:>12,} cells, {engine.different:,} differ from {self.law}"
-                + (f": {told}" if told else "")
+                f"{engine.engine:<12} {engine.cells:>12,} {worded(engine.cells, 'cell')}, {engine.different:,} "
+                f"{'differs' if engine.different == 1 else 'differ'} from {self.law}" + (f": {told}" if told else "")
             )
             for one in engine.first:
                 values = (

@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 from lxml import etree
 
+from kerege.ground.text import counted
 from kerege.semantics.errors import (
     PayloadBroken,
     PayloadColumns,
@@ -319,7 +320,7 @@ def _csv(payload: bytes, mapping: Mapping) -> Iterator[Record]:
     place = {cell: header.index(path) for cell, path in source.cells.items() if path in header}
     for row, line in zip(body, numbers, strict=True):
         if len(row) != len(header):
-            reason = f"{len(header)} cells were expected, {len(row)} came"
+            reason = f"{counted(len(header), 'cell')} expected, {len(row)} came"
             last = header[min(len(row), len(header)) - 1]
             raise PayloadBroken(format="CSV", reason=reason, where=f"line {line}, last readable column {last}")
     return ({cell: row[place[cell]] if cell in place else None for cell in source.cells} for row in body)

@@ -15,6 +15,7 @@ from typing import Final
 
 from stdnum.exceptions import InvalidFormat, InvalidLength, ValidationError
 
+from kerege.ground.text import counted
 from kerege.semantics.identifiers.kg import pin
 
 LENGTH: Final = 14
@@ -32,7 +33,7 @@ def validate(number: str) -> str:
     if not _DIGITS.issuperset(digits):
         raise InvalidFormat("it has other characters than digits")
     if len(digits) != LENGTH:
-        raise InvalidLength(f"it has {len(digits)} characters")
+        raise InvalidLength(f"it has {counted(len(digits), 'character')}")
     return digits
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from stdnum.exceptions import InvalidComponent, InvalidFormat, InvalidLength, ValidationError
 
+from kerege.ground.text import counted
 from kerege.semantics.normalise.dates import parse
 from kerege.semantics.normalise.folding import WHITESPACE
 
@@ -35,7 +36,7 @@ def validate(number: str) -> str:
     """The compact number. Raises InvalidLength, InvalidFormat (other characters than digits) or InvalidComponent (sex digit, date)."""
     digits = compact(number)
     if len(digits) != LENGTH:
-        raise InvalidLength(f"it has {len(digits)} characters")
+        raise InvalidLength(f"it has {counted(len(digits), 'character')}")
     if not _DIGITS.issuperset(digits):
         raise InvalidFormat("it has other characters than digits")
     if digits[0] not in _GENDER:
