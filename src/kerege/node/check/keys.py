@@ -14,6 +14,7 @@ from kerege.exchange import certs
 from kerege.exchange.errors import CertificateInvalid, ExchangeError
 from kerege.exchange.ids import MemberId
 from kerege.ground.clock import iso
+from kerege.ground.text import counted
 from kerege.ground.errors import KeregeError
 from kerege.node.check.checking import Report, set_aside
 from kerege.node.conf.picture import Picture
@@ -89,7 +90,7 @@ def _ends(report: Report, key: str, certificate: x509.Certificate, now: datetime
         report.warning(
             "check.certificate_ends",
             key,
-            f"the certificate {subject} ends {iso(ends)}, in {(ends - now).days} days",
+            f"the certificate {subject} ends {iso(ends)}, in {counted((ends - now).days, 'day')}",
             "Order a new one now; registering one takes its time.",
         )
     else:
