@@ -17,7 +17,8 @@ management   what a server asks of the central services, built, read, verified; 
 access       who may call what; `permits` whether a public service's traffic is open
 messagelog   the durable log, read; `logwriter` writes it, `logfolder`, `logframes`, `logcrypt`, `logrecord` are its files, bytes and key
 timestamps   RFC 3161 tokens; `tschain` one token for many records, `stamping` which records and when waiting stops traffic
-asic         containers for a logged record; `archive` files of them, and cleaning; `opmon` monitoring records
+asic         containers for a logged record; `archive` files of them (`archivefile` one), and cleaning; `openpgp` encrypts them,
+             `openpgp_writer` is its process; `opmon` monitoring records
 faults       X-Road fault codes in both spellings
 pki          a TEST network's authority; never for production
 

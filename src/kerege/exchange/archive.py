@@ -6,8 +6,9 @@ Implements UG-SS 11.1 and the archive verifier's rules: `mlog[-group]-<start>-<e
 to archive. `verify_archive` checks it.
 
 A record is archived once it is time-stamped (or at once where stamping is off). What a run made is put in place by a plan on disk:
-whatever a crash interrupts is either made again whole, or finished; no record twice, none missing. Archives are not encrypted, for
-X-Road's verifier and auditors read them as they are: folder and files are their owner's only.
+whatever a crash interrupts is either made again whole, or finished; no record twice, none missing. Folder and files are their owner's
+only. Where recipients are given, files are encrypted for them (`openpgp`) as they are written and their names end with `.zip.gpg`; the
+linking information in them is that of the ZIP file, and `verify_archive` checks what was decrypted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -25,24 +26,21 @@ from urllib.parse import quote
 import orjson
 
 from kerege.exchange import asic, logfolder, messagelog
+from kerege.exchange.archivefile import ALGORITHM, LINKING_INFO, PART, ArchiveFile, hex_digest
 from kerege.exchange.asic import BatchStamp
 from kerege.exchange.errors import ArchiveFailed
+from kerege.exchange.ids import ClientId
 from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logrecord import LogRecord, StampRecord
+from kerege.exchange.openpgp import SUFFIX, Recipients
 from kerege.exchange.tschain import Tree
 
 GROUPINGS: Final = ("none", "member", "subsystem")
-LINKING_INFO: Final = "linkinginfo"
-_ALGORITHM: Final = "SHA-512"
 _STATE: Final = "archived.json"
 _PLAN: Final = "archive-plan.json"
-_PART: Final = ".mlog-part-"
 _CHUNK: Final = 50_000  # records between two plans: bounds what stamps are held in memory
 _MOST_OPEN: Final = 64
-
-
-def _hex(data: bytes) -> str:
-    return hashlib.sha512(data).hexdigest()
+_MOST_ENCRYPTED: Final = 16  # each has a process of its own
 
 
 @dataclass
@@ -69,9 +67,14 @@ class ArchiveState:
         return {"next": self.next, "groups": {group: list(last) for group, last in self.groups.items()}}
 
 
+def own_client(record: LogRecord) -> ClientId:
+    """The member or subsystem at this server that a record is of."""
+    return record.client if record.side == "client" else record.service.provider_client
+
+
 def group_of(record: LogRecord, grouping: str) -> str:
     """The group of a record: its member or subsystem at this server."""
-    own = record.client if record.side == "client" else record.service.provider_client
+    own = own_client(record)
     parts = [own.instance, own.member_class, own.member_code]
     if grouping == "subsystem" and own.subsystem is not None:
         parts.append(own.subsystem)
@@ -82,62 +85,11 @@ class _Interrupted(Exception):
     """The process is to end; what was not planned is made another time."""
 
 
-class _Open:
-    """One archive being written, under a temporary name."""
-
-    def __init__(self, folder: Path, group: str, last: tuple[str, str]) -> None:
-        self.group, self._before = group, last
-        self.digest = last[0]
-        self.path = (
-            folder / f"{_PART}{os.getpid()}-{hashlib.sha256(group.encode()).hexdigest()[:16]}-{os.urandom(4).hex()}"
-        )
-        self._file = logfolder.create_own(self.path)  # an archive is in plain, also where the log is encrypted
-        self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED)
-        self._lines: list[str] = []
-        self._names: set[str] = set()
-        self._first = self._last = datetime(1980, 1, 1, tzinfo=UTC)
-        self.size = 0
-
-    def add(self, record: LogRecord, container: bytes) -> None:
-        name = stem = asic.name_of(record)
-        number = 0
-        while name in self._names:
-            number += 1
-            name = f"{stem.removesuffix('.asice')}-{number}.asice"
-        self._first = record.time if not self._names else min(self._first, record.time)
-        self._last = max(self._last, record.time)
-        self._names.add(name)
-        self._put(name, container, record.time)
-        self.digest = _hex((self.digest + _hex(container)).encode())
-        self._lines.append(f"{self.digest} {name}\n")
-        self.size += len(container) + len(name)
-
-    def _put(self, name: str, data: bytes, time: datetime) -> None:
-        info = zipfile.ZipInfo(name, time.astimezone(UTC).timetuple()[:6])
-        info.compress_type = zipfile.ZIP_DEFLATED
-        self._zip.writestr(info, data)
-
-    def finish(self) -> str:
-        """Complete and on disk; the name it shall have."""
-        digest, file = (part or "-" for part in self._before)
-        self._put(LINKING_INFO, "".join((f"{digest} {file} {_ALGORITHM}\n", *self._lines)).encode(), self._last)
-        self._zip.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        group = f"-{self.group}" if self.group else ""
-        return f"mlog{group}-{self._first:%Y%m%d%H%M%S}-{self._last:%Y%m%d%H%M%S}-{self.digest[:16]}.zip"
-
-    def discard(self) -> None:
-        try:
-            self._zip.close()
-            self._file.close()
-        finally:
-            self.path.unlink(missing_ok=True)
-
-
 class Archiver:
-    """Archives one log folder into one archive folder; used from one thread at a time. Raises ArchiveFailed, LogDamaged..."""
+    """Archives one log folder into one archive folder; used from one thread at a time. Raises ArchiveFailed, LogDamaged...
+
+    recipients   for whom archives are encrypted, by member or subsystem where records are grouped so; None: they are in clear
+    """
 
     def __init__(
         self,
@@ -148,10 +100,11 @@ class Archiver:
         grouping: str = "none",
         largest: int = 32 * 1024 * 1024,
         stamped_only: bool = True,
+        recipients: Recipients | None = None,
     ) -> None:
         if grouping not in GROUPINGS:
             raise ValueError(f"grouping is one of {', '.join(GROUPINGS)}, not {grouping!r}")
-        self._log, self._archive, self._key = log, archive, key
+        self._log, self._archive, self._key, self._recipients = log, archive, key, recipients
         self._grouping, self._largest, self._stamped_only = grouping, largest, stamped_only
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> int:
@@ -176,7 +129,7 @@ class Archiver:
         plan = self._log / _PLAN
         if plan.exists():
             self._carry_out(orjson.loads(plan.read_bytes()))
-        for left in self._archive.glob(f"{_PART}*"):
+        for left in self._archive.glob(f"{PART}*"):
             left.unlink()
         return ArchiveState.read(self._log)
 
@@ -197,10 +150,11 @@ class Archiver:
             return -1
         groups = dict(state.groups)
         done: list[tuple[str, str]] = []
-        being: dict[str, _Open] = {}
+        being: dict[str, ArchiveFile] = {}
         count = 0
+        most = _MOST_OPEN if self._recipients is None else _MOST_ENCRYPTED
 
-        def finish(one: _Open) -> None:
+        def finish(one: ArchiveFile) -> None:
             name = one.finish()
             done.append((one.path.name, name))
             groups[one.group] = (one.digest, name)
@@ -212,9 +166,10 @@ class Archiver:
                     raise _Interrupted
                 group = group_of(record, self._grouping)
                 if group not in being:
-                    if len(being) >= _MOST_OPEN:
+                    if len(being) >= most:
                         finish(max(being.values(), key=lambda one: one.size))
-                    being[group] = _Open(self._archive, group, groups.get(group, ("", "")))
+                    keys = None if self._recipients is None else self._recipients.keys(own_client(record))
+                    being[group] = ArchiveFile(self._archive, group, groups.get(group, ("", "")), keys)
                 being[group].add(record, asic.container(record, stamp))
                 count += 1
                 if being[group].size >= self._largest:
@@ -338,6 +293,8 @@ class ArchiveReport:
 def verify_archive(folder: Path, check: Callable[[asic.Container], object] | None = None) -> ArchiveReport:
     """Check the linking information of every archive in `folder`, and that each but a group's first follows from another.
 
+    Of encrypted ones (`.zip.gpg`) that were not decrypted beside it nothing can be said but that, which is a problem.
+
     check   also called with every container read, e.g. `lambda c: c.check(trust)`; what it raises is a problem
     """
     problems: list[str] = []
@@ -361,15 +318,26 @@ def verify_archive(folder: Path, check: Callable[[asic.Container], object] | Non
             continue
         ends[path.name], begins[path.name] = after, before
         containers += count
-    for name, (digest, file) in begins.items():
+    closed = sorted(
+        {path.name for path in folder.glob(f"mlog-*.zip{SUFFIX}")} - {f"{path.name}{SUFFIX}" for path in paths}
+    )
+    if closed:
+        problems.append(
+            f"{len(closed)} archive{' is' if len(closed) == 1 else 's are'} encrypted, {closed[0]} the first: decrypt with gpg into a "
+            f"folder, each under its name without {SUFFIX}, and verify that folder (docs/how-to/archives.md)"
+        )
+    for name, (digest, named) in begins.items():
+        file = named.removesuffix(SUFFIX)  # as it is after decryption
         if file == "-":
             if digest != "-":
                 problems.append(f"{name}: it follows from a digest of no file")
+        elif f"{file}{SUFFIX}" in closed:
+            continue  # told of already
         elif file not in ends:
             problems.append(f"{name}: {file}, from which it follows, is not here")
         elif ends[file] != digest:
             problems.append(f"{name}: it does not follow from {file}")
-    followed = [file for _, file in begins.values() if file != "-"]
+    followed = [file.removesuffix(SUFFIX) for _, file in begins.values() if file != "-"]
     problems += [f"{name}: more than one archive follows from it" for name in ends if followed.count(name) > 1]
     return ArchiveReport(len(paths), containers, tuple(problems))
 
@@ -378,15 +346,15 @@ def _verify_one(path: Path, check: Callable[[asic.Container], object] | None) ->
     with zipfile.ZipFile(path) as archive:
         first, *lines = archive.read(LINKING_INFO).decode().splitlines()
         digest, file, algorithm = first.split(" ")
-        if algorithm != _ALGORITHM:
-            raise ValueError(f"its digest algorithm is not {_ALGORITHM}")
+        if algorithm != ALGORITHM:
+            raise ValueError(f"its digest algorithm is not {ALGORITHM}")
         listed = [line.split(" ", 1) for line in lines]
         if sorted(name for _, name in listed) != sorted(set(archive.namelist()) - {LINKING_INFO}):
             raise ValueError("its linking information names other files than it holds")
         last = "" if digest == "-" else digest
         for stated, name in listed:
             data = archive.read(name)
-            last = _hex((last + _hex(data)).encode())
+            last = hex_digest((last + hex_digest(data)).encode())
             if last != stated:
                 raise ValueError(f"the digest of {name} differs")
             if check is not None:

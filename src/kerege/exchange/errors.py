@@ -323,6 +323,12 @@ class ArchiveFailed(ExchangeError):
     hint = "Nothing is lost: the records stay in the log and the archiver tries again. Look at log.archive.folder."
 
 
+class RecipientUnusable(ExchangeError):
+    code = "exchange.recipient_unusable"
+    message = "Archives cannot be encrypted for the OpenPGP key in {file}: {reason}."
+    hint = "Put a current public key of the recipient there (gpg --armor --export KEY); until then records stay in the log."
+
+
 class MaintenanceMode(ExchangeError):
     code = "exchange.maintenance_mode"
     message = "The server {server} is in maintenance: {notice}."

@@ -76,6 +76,7 @@ SUFFIX_OF: Final[dict[str, str]] = {
     e.LogFull.code: "logging_failed",
     e.LogKeyWrong.code: "logging_failed",
     e.ArchiveFailed.code: "logging_failed",
+    e.RecipientUnusable.code: "logging_failed",
     e.TimestampInvalid.code: "timestamping_failed",
     e.TimestampingFailed.code: "timestamping_failed",
     e.BodyRefused.code: "io_error",

@@ -16,20 +16,18 @@ import yaml
 from kerege.exchange.faults import Spelling
 from kerege.exchange.ids import ClientId, DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.metaservices import is_reserved
+from kerege.node.config_log import log, timestamps
 from kerege.node.config_reading import NOT_AMONG_CLIENTS, Section
 from kerege.node.config_types import Address as Address
 from kerege.node.config_types import (
-    ArchiveSettings,
     ClientSettings,
     KeySource,
     LimitSettings,
     LocalGroup,
     LocalRight,
-    LogSettings,
     MonitoringSettings,
     Peer,
     SignatureSettings,
-    TimestampSettings,
     TokenKey,
 )
 from kerege.node.config_types import KeySource as KeyFiles  # noqa: F401 - keys.py
@@ -77,8 +75,8 @@ def read(content: object, file: Path) -> NodeConfig:
         configuration_folder=configuration.place_or_none("folder"),
         poll_seconds=configuration.number("poll_seconds", 60.0, 0.05),
         state=state,
-        log=_log(top.section("log", {})),
-        timestamps=_timestamps(top.section("timestamps", {})),
+        log=log(top.section("log", {})),
+        timestamps=timestamps(top.section("timestamps", {})),
         monitoring=_monitoring(top),
         signatures=_signatures(top.section("signatures", {})),
         limits=_limits(top.section("limits", {}), state),
@@ -292,54 +290,6 @@ def _peers(section: Section) -> dict[ServerId, Peer]:
         one = section.child(name, value)
         out[server] = Peer(one.address("address"), one.address_or_none("ocsp"))
         one.close()
-    return out
-
-
-def _log(section: Section) -> LogSettings:
-    if section.has("key_file") and section.has("key_env"):
-        raise section.bad("key_env", "expected a key from a file or from the environment, not both")
-    policies = section.section("bodies_of", {})
-    bodies_of = {
-        policies.parse(SubsystemId, name, name): policies.one_of(name, "keep", ("keep", "hash"))
-        for name, _ in policies.items()
-    }
-    archive = section.section_or_none("archive")
-    out = LogSettings(
-        folder=section.place("folder", "log"),
-        segment_bytes=section.megabytes("segment_megabytes", 64),
-        bodies=section.one_of("bodies", "keep", ("keep", "hash")),
-        bodies_of=bodies_of,
-        largest_kept=section.megabytes("largest_kept_megabytes", 10, 0),
-        key_file=section.place_or_none("key_file"),
-        key_env=section.text_or_none("key_env"),
-        least_free=section.megabytes("least_free_megabytes", 256, 0),
-        retention_days=section.number("retention_days", 30, 0),
-        archive=None if archive is None else _archive(archive),
-    )
-    section.close()
-    return out
-
-
-def _archive(section: Section) -> ArchiveSettings:
-    out = ArchiveSettings(
-        section.place("folder", "archive"),
-        section.number("every_seconds", 21600, 1),
-        section.one_of("grouping", "none", ("none", "member", "subsystem")),
-        section.megabytes("megabytes", 32),
-    )
-    section.close()
-    return out
-
-
-def _timestamps(section: Section) -> TimestampSettings:
-    every = section.number("every_seconds", 60, 1) if section.has("every_seconds") else None
-    out = TimestampSettings(
-        not section.flag("off", False),
-        every,
-        section.number("acceptable_seconds", 14400, 1),
-        tuple(str(name) for name in section.listing("services", [])),
-    )
-    section.close()
     return out
 
 

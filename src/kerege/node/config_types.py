@@ -121,10 +121,14 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
+    """`recipients`: files with OpenPGP keys to encrypt for; none: archives are in clear. `recipients_of`: a group's own instead."""
+
     folder: Path
     every_seconds: float = 21600.0
     grouping: str = "none"  # none | member | subsystem
     file_bytes: int = 32 * MEGABYTE
+    recipients: tuple[Path, ...] = ()
+    recipients_of: Mapping[ClientId, tuple[Path, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from kerege.node.keys import pairs as node_keys
 from kerege.node.keys.acme_orders import is_registered
 from kerege.node.keys.pairs import NodeKeys
 from kerege.node.listening import Listening, addresses
+from kerege.node.log.keeping import read_recipients
 from kerege.node.log.records import Recorder
 from kerege.node.rights import Rights
 
@@ -73,6 +74,8 @@ async def reload(
     keys = await asyncio.to_thread(_changed_keys, old, new, parts)
     translation = await asyncio.to_thread(_translation, old, new, loader)
     settings = keeping_settings(new, read_log_key(new.log))
+    if new.log.archive is not None and new.log.archive != old.log.archive:
+        await asyncio.to_thread(read_recipients, new.log.archive, core.clock())
     make_folder("limits.spool", new.limits.spool)
 
     opened = await listening.prepare(new, connections, addresses(old))

@@ -59,6 +59,8 @@ CODES: Final = {
     "check.ocsp_unknown": "no good OCSP answer is to be had about a certificate of the node",
     "check.peer_unknown": "a peer is not a server of the configuration",
     "check.peer_unreachable": "a peer does not answer",
+    "check.recipient_ends": "a key that archives are encrypted for ends within 30 days",
+    "check.recipient_unusable": "archives cannot be encrypted for a recipient: nothing is archived, and the log grows",
     "check.right_unknown": "a right is for a group or subsystem that the configuration does not know",
     "check.running": "a node runs with this configuration",
     "check.server_unknown": "this server is not registered",

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,16 +22,17 @@ from typing import Any, Final
 
 import orjson
 
-from kerege.exchange import archive, logfolder
+from kerege.exchange import archive, logfolder, openpgp
 from kerege.exchange.bodies import Body, body_bytes, body_chunks, body_sha512, body_size
 from kerege.exchange.errors import ExchangeError, LogFailed
 from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.ground.errors import KeregeError
-from kerege.node.config_types import LogSettings
+from kerege.node.config_types import ArchiveSettings, LogSettings
 from kerege.node.log.commit import CommitLog
 from kerege.node.log.index import LogIndex
+from kerege.node.log.keeping import read_recipients
 from kerege.node.log.records import Policy
 from kerege.node.message import Asked
 
@@ -115,13 +116,18 @@ class Originals:
             settings = self._settings()
             try:
                 if settings.archive is not None:
-                    before, into = self._clock() - timedelta(days=settings.retention_days), settings.archive.folder
-                    await asyncio.to_thread(put_aside, self._folder, into / FOLDER, before, self._key)
+                    await asyncio.to_thread(self._put_aside, settings, settings.archive)
                 self.problem = None
             except Exception as problem:  # noqa: BLE001 - tried again; nothing is removed before its copy is on disk
                 text = problem.text if isinstance(problem, KeregeError) else type(problem).__name__
                 self.problem = f"originals could not be archived ({text})"
             await asyncio.sleep(_EVERY)
+
+    def _put_aside(self, settings: LogSettings, into: ArchiveSettings) -> None:
+        now = self._clock()
+        recipients = read_recipients(into, now)
+        keys = None if recipients is None else recipients.default
+        put_aside(self._folder, into.folder / FOLDER, now - timedelta(days=settings.retention_days), self._key, keys)
 
     async def close(self) -> None:
         if self._log is not None:
@@ -148,21 +154,23 @@ def find(settings: LogSettings, state: Path, key: LogKey | None, message_id: str
     return [Original.of(found.record) for found in index.find(message_id)]
 
 
-def put_aside(folder: Path, into: Path, before: datetime, key: LogKey | None) -> int:
-    """Copy finished segments into the archive as they are, then remove those whose every record is older; how many were removed."""
+def put_aside(
+    folder: Path, into: Path, before: datetime, key: LogKey | None, keys: Sequence[openpgp.Key] | None = None
+) -> int:
+    """Copy finished segments into the archive, then remove those whose every record is older; how many were removed.
+
+    keys   of OpenPGP recipients: copies are encrypted for them, as archives are; None: they are as the segments are
+    """
     if not folder.is_dir():
         return 0
     logfolder.own_folder(into)
     finished = logfolder.segments(folder)[:-1]
     for path in finished:
-        final = into / path.name
+        final = into / (path.name if keys is None else path.name + openpgp.SUFFIX)
         if not final.exists():
             temporary = into / f".{path.name}.part"
             temporary.unlink(missing_ok=True)  # what a crash left
-            with path.open("rb") as source, logfolder.create_own(temporary) as copy:
-                shutil.copyfileobj(source, copy, _COPIED)
-                copy.flush()
-                os.fsync(copy.fileno())
+            _copy(path, temporary, keys)
             temporary.replace(final)
     if not finished:
         return 0
@@ -171,3 +179,21 @@ def put_aside(folder: Path, into: Path, before: datetime, key: LogKey | None) ->
     state = archive.ArchiveState(count)
     logfolder.write_durable(folder / "archived.json", orjson.dumps(state.as_json()))
     return archive.clean(folder, before, key)
+
+
+def _copy(path: Path, into: Path, keys: Sequence[openpgp.Key] | None) -> None:
+    with path.open("rb") as source:
+        if keys is None:
+            with logfolder.create_own(into) as copy:
+                shutil.copyfileobj(source, copy, _COPIED)
+                copy.flush()
+                os.fsync(copy.fileno())
+            return
+        encrypted = openpgp.EncryptedFile(into, keys)
+        try:
+            while piece := source.read(_COPIED):
+                encrypted.write(piece)
+            encrypted.finish()
+        except BaseException:
+            encrypted.close()
+            raise

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from kerege.exchange import archive, messagelog, stamping, timestamps
+from kerege.exchange import archive, messagelog, openpgp, stamping, timestamps
 from kerege.exchange.errors import LogFull, TimestampingFailed, TimestampInvalid
 from kerege.exchange.globalconf import TimestampAuthority
 from kerege.exchange.ids import ClientId
@@ -32,7 +32,7 @@ from kerege.exchange.logfolder import read_anchor, write_durable
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.stamping import StampBatch, StampingClock
 from kerege.ground.errors import KeregeError
-from kerege.node.config_types import LogSettings, TimestampSettings
+from kerege.node.config_types import ArchiveSettings, LogSettings, TimestampSettings
 from kerege.node.log.commit import CommitLog
 from kerege.node.log.index import Found, LogIndex
 from kerege.node.ocsp import fetch as ocspfetch
@@ -313,7 +313,7 @@ class LogKeeping:
     # --- archives ---
 
     async def archive_now(self) -> int:
-        """Archive what may be and clean what is old; the number of containers made. Raises ArchiveFailed, LogDamaged."""
+        """Archive what may be and clean what is old; the number of containers made. Raises ArchiveFailed, LogDamaged, RecipientUnusable."""
         async with self._archiving:
             return await asyncio.to_thread(self._archive)
 
@@ -321,6 +321,7 @@ class LogKeeping:
         log, key = self._settings.log, self._settings.key
         if log.archive is None:
             return 0
+        recipients = read_recipients(log.archive, self._clock())
         archiver = archive.Archiver(
             log.folder,
             log.archive.folder,
@@ -328,12 +329,20 @@ class LogKeeping:
             grouping=log.archive.grouping,
             largest=log.archive.file_bytes,
             stamped_only=self._stamps(),
+            recipients=recipients,
         )
         made = archiver.run(self._stopping.is_set)
         now = self._clock()
         self.last_archive = now
         archive.clean(log.folder, now - timedelta(days=log.retention_days), key)
         return made
+
+
+def read_recipients(settings: ArchiveSettings, now: datetime) -> openpgp.Recipients | None:
+    """For whom archives are encrypted, as their keys are on disk now; None where they are in clear. Raises RecipientUnusable."""
+    if not settings.recipients:
+        return None
+    return openpgp.read_recipients(settings.recipients, settings.recipients_of, now)
 
 
 def _read_stamped(folder: Path) -> int:
