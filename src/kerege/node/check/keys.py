@@ -14,8 +14,8 @@ from kerege.exchange import certs
 from kerege.exchange.errors import CertificateInvalid, ExchangeError
 from kerege.exchange.ids import MemberId
 from kerege.ground.clock import iso
-from kerege.ground.text import counted
 from kerege.ground.errors import KeregeError
+from kerege.ground.text import counted
 from kerege.node.check.checking import Report, set_aside
 from kerege.node.conf.picture import Picture
 from kerege.node.config_types import KeySource, NodeConfig
