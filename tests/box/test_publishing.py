@@ -36,6 +36,7 @@ from kerege.exchange.management import Envelope, Kind, ManagementRequest
 from kerege.exchange.management_proof import Proof
 from kerege.ledger import open_signing
 from kerege.membership import central, requests, signing
+from kerege.membership.models import CentralSetting
 now = datetime.now(UTC)
 folder = home / "keys" / "configuration"
 signing.make_keys(folder, "KG", now); signing.anchors(folder, "KG", "http://cs.kg", now)
@@ -43,7 +44,6 @@ names = {"name_ky": "a", "name_ru": "a", "name_en": "a"}
 server, client = ServerId.parse("KG/GOV/1/node"), ClientId.parse("KG/GOV/1/emis")
 with open_signing(home) as ledger:
     for kind, name, body in (
-        ("setting", "valid_seconds", {"value": int(sys.argv[2])}),
         ("setting", "management_provider", {"value": "KG/GOV/1/management"}),
         ("class", "GOV", {"description": "Government"}),
         ("member", "KG/GOV/1", names),
@@ -51,6 +51,7 @@ with open_signing(home) as ledger:
         ("server", str(server), {"address": "node.kg"}),
     ):
         central.put(kind, name, body, ledger=ledger, now=now, by="office")
+    CentralSetting.objects.create(name="valid_seconds", value=int(sys.argv[2]))  # less than may be set: time is short here
     request = ManagementRequest(Kind.CLIENT_REG, server, client=client)
     owner = ClientId.parse("KG/GOV/1")
     soap = management.build(request, owner, ClientId.parse("KG/GOV/1/management"))

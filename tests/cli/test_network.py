@@ -79,6 +79,39 @@ def test_the_instance_is_that_of_the_keys_and_another_is_neither_signed_nor_writ
     assert run("publish", "--above", "-1").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("cs.example", "begin with http"),
+        ("cs.example:8000", "begin with http"),
+        ("ftp://cs.example", "begin with http"),
+        ("http://cs.example/internalconf", "more than a host and a port"),
+        ("http://cs.example?a=b", "more than a host and a port"),
+        ("http://me@cs.example", "more than a host and a port"),
+        ("https://cs.example:99999", "1 to 65535"),
+        ("https://cs.example:0", "1 to 65535"),
+        ("https://cs.example:", "1 to 65535"),
+        ("http://x y", "a space"),
+        ("http://", "no host"),
+        ("http://cs..example", "no host"),
+        ("http://10.0.0.999", "no host"),
+        ("http://[::1", "cannot be read"),
+    ],
+)
+def test_an_address_that_no_node_could_ask_is_refused_before_keys_or_anchors_are_written(run, tmp_path, url, words):
+    folder = tmp_path / "home/keys/configuration"
+    result = run("keys", "--url", url)
+    assert (result.exit_code, "membership.address_invalid" in result.output) == (2, True), result.output
+    assert words in result.output
+    assert not folder.exists()
+    good(run("keys", "--url", "http://[2001:db8::1]:8000/"))
+    anchor = folder / "internal-anchor.xml"
+    before = anchor.read_bytes()
+    assert confdir.parse_anchor(before).sources[0][0] == "http://[2001:db8::1]:8000/internalconf"
+    assert run("keys", "--url", url).exit_code == 2
+    assert anchor.read_bytes() == before
+
+
 def test_keys_that_are_gone_are_put_back_from_the_backup_and_not_made_anew(run) -> None:
     result = run("publish", "--instance", "KG")
     assert result.exit_code == 2

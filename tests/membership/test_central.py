@@ -15,7 +15,7 @@ from kerege.exchange import certs, confdir, globalconf
 from kerege.exchange.ids import ClientId, ServerId, SubsystemId
 from kerege.exchange.pki import PROFILE, TestAuthority
 from kerege.membership import central, central_picture, declared, doings, queries, signing
-from kerege.membership.errors import EntryInvalid, KeysMissing, NotRegistered, PublishFailed
+from kerege.membership.errors import EntryHeld, EntryInvalid, KeysMissing, NothingToDrop, PublishFailed
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SERVER = "KG/GOV/70000003/node-edu"
@@ -133,8 +133,12 @@ def test_one_bad_step_leaves_nothing_of_the_plan(file: Path, ledger: Any) -> Non
     [
         ("planet", "x", {}, "none of"),
         ("setting", "speed", {"value": 1}, "no such setting"),
-        ("setting", "valid_seconds", {"value": "x"}, "must be int"),
-        ("setting", "valid_seconds", {"value": 0}, "must be int"),
+        ("setting", "valid_seconds", {"value": "x"}, "a whole number from 180 to 2592000"),
+        ("setting", "valid_seconds", {"value": 179}, "nodes ask once a minute"),
+        ("setting", "valid_seconds", {"value": 99999999999}, "a whole number from 180"),
+        ("setting", "ocsp_fetch_seconds", {"value": 0}, "a whole number from 1 to 999999999\\."),
+        ("setting", "ocsp_fetch_seconds", {"value": True}, "a whole number from 1"),
+        ("setting", "verify_next_update", {"value": 1}, "must be bool"),
         ("setting", "auto_approve", {"value": ["everything"]}, "everything"),
         ("member", "KG/COM/1", {"name_ky": "a", "name_ru": "a", "name_en": "a"}, "no member class COM"),
         ("member", "KG/..%2f/1", {"name_ky": "a", "name_ru": "a", "name_en": "a"}, "U\\+002F"),
@@ -165,9 +169,17 @@ def test_setting_what_is_set_already_writes_nothing(ledger: Any) -> None:
 def test_what_something_hangs_on_is_not_dropped(file: Path, ledger: Any) -> None:
     applied(file, ledger)
     for kind, name in (("member", "KG/GOV/70000003"), ("server", SERVER), ("subsystem", "KG/GOV/70000003/emis")):
-        with pytest.raises((EntryInvalid, NotRegistered)):
+        with pytest.raises(EntryHeld, match="something still hangs on it"):
             central.drop(kind, name, ledger=ledger, now=NOW, by="operator")
         assert (kind, name) in central.entries("KG")
+
+
+@pytest.mark.parametrize("kind", ["member", "server", "subsystem", "client", "certificate", "setting", "tsa"])
+def test_what_is_not_there_to_be_dropped_need_not_be_registered_first(ledger: Any, kind: str) -> None:
+    with pytest.raises(NothingToDrop) as told:
+        central.drop(kind, "abc", ledger=ledger, now=NOW, by="operator")
+    assert f"There is no {kind} abc" in told.value.text
+    assert "Nothing was changed" in told.value.next_step
 
 
 def test_a_certificate_belongs_to_one_server_only(file: Path, ledger: Any, authority: TestAuthority) -> None:

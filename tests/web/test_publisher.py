@@ -22,7 +22,7 @@ from kerege.ground.settings import SettingInvalid
 from kerege.ledger.log import Ledger
 from kerege.membership import central, queries, renewal, signing
 from kerege.membership.errors import KeysMissing
-from kerege.membership.models import Publication
+from kerege.membership.models import CentralSetting, Publication
 from kerege.web import publisher
 from kerege.web.publisher import LOOK, Publisher
 
@@ -75,7 +75,7 @@ def test_a_change_is_published_as_soon_as_the_last_publication_is_ten_seconds_ol
 
 
 def test_a_configuration_that_holds_for_less_is_signed_again_sooner(one: Publisher, ledger: Ledger) -> None:
-    central.put("setting", "valid_seconds", {"value": 30}, ledger=ledger, now=at(1), by="office")
+    CentralSetting.objects.create(name="valid_seconds", value=30)  # less than may be set: time is short here
     one.step(at(10))
     assert stands(one.home).expires == at(40)
     assert one.step(at(15)) == LOOK

@@ -106,9 +106,10 @@ def drop(kind: str, name: str, by: str) -> None:
 def keys(instance: str | None, url: str) -> None:
     """Make the keys the configuration is signed with (once), and write both anchors beside them."""
     open_database()
-    from kerege.membership.signing import anchors, make_keys
+    from kerege.membership.signing import anchors, hub_address, make_keys
     from kerege.web.publisher import instance_of, keys_folder, passphrase
 
+    url = hub_address(url)  # before a key is made
     home = Path(settings.get("home")).absolute()
     folder, opened_by, instance = keys_folder(home), passphrase(), instance_of(home, instance, "KG")
     made = make_keys(folder, instance, clock.now(), opened_by)

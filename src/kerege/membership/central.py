@@ -27,7 +27,7 @@ from kerege.ground.ids import digest
 from kerege.ground.text import Text
 from kerege.identity import receipts
 from kerege.membership import doings
-from kerege.membership.errors import EntryInvalid, NotRegistered
+from kerege.membership.errors import EntryHeld, EntryInvalid, NothingToDrop, NotRegistered
 from kerege.membership.models import (
     AuthCertificate,
     CentralSetting,
@@ -69,6 +69,14 @@ SETTINGS: Final[dict[str, type[Any]]] = {
     "valid_seconds": int,
     "source_addresses": list,
     "auto_approve": list,
+}
+# of a whole number the least, the most and why; without an entry it is any of nine digits that is not 0
+WHOLE: Final[dict[str, tuple[int, int, str]]] = {
+    "valid_seconds": (
+        180,
+        2_592_000,
+        " (30 days): nodes ask once a minute, and when it is over traffic stops at all of them; for so long who is shut out may stay in",
+    ),
 }
 _NAMES: Final = ("name_ky", "name_ru", "name_en")
 
@@ -174,7 +182,9 @@ def _put_setting(name: str, body: Body, now: datetime) -> None:
     expected = SETTINGS.get(name)
     if expected is None:
         raise ValueError(f"there is no such setting; there are {', '.join(SETTINGS)}")
-    if not isinstance(value, expected) or (expected is int and (isinstance(value, bool) or not 0 < value < 10**9)):
+    if expected is int:
+        _whole(value, *WHOLE.get(name, (1, 999_999_999, "")))
+    elif not isinstance(value, expected):
         raise ValueError(f"it must be {expected.__name__}")
     if name in {"management_provider", "monitoring_client"}:
         ClientId.parse(value)
@@ -184,6 +194,11 @@ def _put_setting(name: str, body: Body, now: datetime) -> None:
         for kind in value:
             RequestKind(kind)
     CentralSetting.objects.update_or_create(name=name, defaults={"value": value})
+
+
+def _whole(value: Any, least: int, most: int, reason: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"it must be a whole number from {least} to {most}{reason}")
 
 
 def _put_class(name: str, body: Body, now: datetime) -> None:
@@ -318,24 +333,25 @@ _PUT: Final[dict[str, Callable[[str, Body, datetime], None]]] = {
 }
 
 
-def _gone(rows: Any, kind: str, name: str) -> None:
+def _gone(rows: Any, kind: str, name: str, held_by: str = "") -> None:
+    """Delete `rows`, of which none may have one of what is `held_by` (a relation)."""
+    from django.db.models import ProtectedError
+
     if not rows.exists():
-        raise NotRegistered(kind=f"The {kind}", name=name)
+        raise NothingToDrop(kind=kind, name=name)
+    if held_by and rows.filter(**{f"{held_by}__isnull": False}).exists():
+        raise EntryHeld(kind=kind, name=name)
     try:
         rows.delete()
-    except Exception as problem:
-        from django.db.models import ProtectedError
-
-        if not isinstance(problem, ProtectedError):
-            raise
-        raise EntryInvalid(kind=kind, name=name, reason="something still hangs on it; drop that first") from None
+    except ProtectedError:
+        raise EntryHeld(kind=kind, name=name) from None
 
 
 def _drop_client(name: str) -> None:
     server, _, client = name.partition(" ")
     row = SecurityServer.objects.filter(code=server, clients__code=client).first()
     if row is None:
-        raise NotRegistered(kind="The client", name=name)
+        raise NothingToDrop(kind="client", name=name)
     row.clients.remove(Subsystem.objects.get(code=client))
     row.disabled = sorted(set(row.disabled) - {client})
     row.save(update_fields=["disabled"])
@@ -359,8 +375,8 @@ _DROP: Final[dict[str, Callable[[str], None]]] = {
     "tsa": lambda name: _gone(TrustService.objects.filter(kind="tsa", name=name), "tsa", name),
     "partner": lambda name: _gone(Partner.objects.filter(instance=name), "partner", name),
     "member": lambda name: _gone(Member.objects.filter(code=name), "member", name),
-    "subsystem": lambda name: _gone(Subsystem.objects.filter(code=name, servers=None), "subsystem", name),
-    "server": lambda name: _gone(SecurityServer.objects.filter(code=name, clients=None), "server", name),
+    "subsystem": lambda name: _gone(Subsystem.objects.filter(code=name), "subsystem", name, "servers"),
+    "server": lambda name: _gone(SecurityServer.objects.filter(code=name), "server", name, "clients"),
     "client": _drop_client,
     "certificate": _drop_certificate,
     "group": lambda name: _gone(GlobalGroup.objects.filter(code=name), "group", name),

@@ -15,6 +15,12 @@ class NotRegistered(MembershipError):
     hint = "Register it first; the configuration was not changed."
 
 
+class NothingToDrop(MembershipError):
+    code = "membership.nothing_to_drop"
+    message = "There is no {kind} {name} in the register."
+    hint = "Nothing was changed. `kerege network` and its page show what there is, by the names `drop` takes."
+
+
 class OtherOwner(MembershipError):
     code = "membership.other_owner"
     message = "The security server {server} already belongs to {owner}, not to {asked}."
@@ -72,6 +78,12 @@ class EntryInvalid(MembershipError):
     hint = "Nothing was changed. docs/reference/membership.md lists each kind with its fields."
 
 
+class EntryHeld(MembershipError):
+    code = "membership.entry_held"
+    message = "The {kind} {name} was not dropped: something still hangs on it."
+    hint = "Drop that first: of a subsystem or server its clients, of a member its subsystems and servers."
+
+
 class RequestUnfit(MembershipError):
     code = "membership.request_unfit"
     message = "The management request does not fit the register: {reason}."
@@ -91,6 +103,12 @@ class InstanceOther(MembershipError):
     code = "membership.instance_other"
     message = "The keys in {folder} are of instance {own}, not of {asked}."
     hint = "Nothing was changed. Leave --instance out; another instance has keys and a home folder (KEREGE_HOME) of its own."
+
+
+class AddressInvalid(MembershipError):
+    code = "membership.address_invalid"
+    message = "The anchors cannot name {url}: {reason}."
+    hint = "Nothing was written. Give the address where nodes reach the hub, such as --url https://cs.example."
 
 
 class RegisteredAlready(RequestUnfit):

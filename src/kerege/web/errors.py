@@ -33,6 +33,21 @@ class HomeExposed(KeregeError):
     hint = "Name another folder in KEREGE_HOME, or have its owner run: chmod 700 {folder}."
 
 
+class HomeUnusable(KeregeError):
+    code = "web.home_unusable"
+    message = "The home folder {folder} cannot be used by {user}: {reason}."
+    hint = (
+        "Run the command as the user the home belongs to, or name in KEREGE_HOME a folder of {user}'s own, made by: "
+        "sudo install -d -m 700 -o {user} {folder}."
+    )
+
+
+class DatabaseUnreadable(KeregeError):
+    code = "web.database_unreadable"
+    message = "{user} may not read and write the database {file}; it belongs to {owner}."
+    hint = "Run the command as {owner}; if another user's command made the file by mistake: sudo chown {user} {file}."
+
+
 class PortTaken(KeregeError):
     code = "web.port_taken"
     message = "The hub cannot listen on {host}:{port}: {reason}."

@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import secrets
 import socket
 import stat
+import sys
 from pathlib import Path
 from typing import Final
 
 from kerege.ground import settings
-from kerege.web.errors import HomeExposed, PortTaken, SecretExposed, SecretTooShort
+from kerege.web.errors import (
+    DatabaseUnreadable,
+    HomeExposed,
+    HomeUnusable,
+    PortTaken,
+    SecretExposed,
+    SecretTooShort,
+)
 
 _LEAST: Final = 32
 
@@ -27,7 +36,10 @@ def prepare(home: Path) -> None:
     keep_private(home)
     os.environ["KEREGE_HOME"] = str(home)
     if "KEREGE_SECRET_KEY" not in os.environ and not os.environ.get("KEREGE_SECRET_KEY_FILE"):
-        os.environ["KEREGE_SECRET_KEY_FILE"] = str(secret_file(home))
+        try:
+            os.environ["KEREGE_SECRET_KEY_FILE"] = str(secret_file(home))
+        except OSError as fault:
+            raise _unusable(home, fault) from fault
     open_database()
 
 
@@ -52,6 +64,7 @@ def open_database() -> None:
 
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        sys.stderr.write("Making the hub's tables, or bringing them up to date: some seconds.\n")
         call_command("migrate", interactive=False, verbosity=0)
 
 
@@ -71,8 +84,26 @@ def _all_applied() -> bool:
 
 
 def keep_private(home: Path) -> None:
-    """`home`, made when it is not there, open to its owner alone; and so the database an earlier version left in it."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """`home`, made when it is not there, open to its owner alone; and so the database an earlier version left in it.
+
+    Raises HomeExposed, HomeUnusable and DatabaseUnreadable: what the database's library would say names neither folder nor user.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _shut(home)
+    except OSError as fault:
+        raise _unusable(home, fault) from fault
+    if not os.access(home, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        raise HomeUnusable(folder=home, user=_user(os.geteuid()), reason=f"it belongs to {_user(home.stat().st_uid)}")
+    for file in home.glob("hub.sqlite3*"):
+        if not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
+            raise DatabaseUnreadable(file=file, user=_user(os.geteuid()), owner=_user(file.stat().st_uid))
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            with contextlib.suppress(PermissionError):  # another user's; the folder is shut
+                file.chmod(0o600)
+
+
+def _shut(home: Path) -> None:
     there = home.stat()
     mode = stat.S_IMODE(there.st_mode)
     if mode & 0o077:
@@ -80,9 +111,20 @@ def keep_private(home: Path) -> None:
             reason = "everybody's folder" if mode & stat.S_ISVTX else "another user's folder"
             raise HomeExposed(folder=home, mode=f"{mode:04o}", reason=reason)
         home.chmod(0o700)
-    for file in home.glob("hub.sqlite3*"):
-        if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            file.chmod(0o600)
+
+
+def _unusable(home: Path, fault: OSError) -> HomeUnusable:
+    told = fault.strerror or "unknown"
+    where = f" ({fault.filename})" if fault.filename and Path(fault.filename) != home else ""
+    return HomeUnusable(folder=home, user=_user(os.geteuid()), reason=f"{told}{where}")
+
+
+def _user(number: int) -> str:
+    """The user's name; the number where nobody has it."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def secret_file(home: Path) -> Path:
