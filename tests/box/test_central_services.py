@@ -124,7 +124,7 @@ def test_a_network_is_started_from_nothing_and_a_node_joins_it(office: Office, p
     assert register(0).count("registered already") == 2
     office.kerege("network", "publish")
     told = office.kerege("node", "--config", "node/node.yaml", "check", "--online", status=0)
-    assert "clients: 1 are registered at this server" in told
+    assert "clients: 1 is registered at this server" in told
     granted = office.kerege("network", "grant", "KG/GOV/1/emis", "KG/GOV/1/emis/self", "--until", "2099-12-31", *BY)
     assert "KG/GOV/1/emis -> KG/GOV/1/emis/self" in granted
     for made in (tmp_path / "node/state").rglob("*"):

@@ -105,7 +105,7 @@ def test_a_quorum_counts_known_witnesses_once_and_never_the_log_itself() -> None
     note = NOTE + cosignature(text, chamber, NOW) * 2
     keys = [chamber.verifier, university.verifier, VerifierKey("me.example", KEY.verifier.public)]
     assert verify_checkpoint(note, KEY.verifier, witnesses=keys, quorum=1).witnesses == {"chamber.example": NOW}
-    with pytest.raises(NoteInvalid, match="1 known witnesses signed, 2 are asked for"):
+    with pytest.raises(NoteInvalid, match="1 known witness signed, 2 are asked for"):
         verify_checkpoint(note, KEY.verifier, witnesses=keys, quorum=2)
     both = note + cosignature(text, university, NOW)
     assert len(verify_checkpoint(both, KEY.verifier, witnesses=keys, quorum=2).witnesses) == 2

@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from kerege.ground.clock import require_utc
+from kerege.ground.text import counted
 from kerege.ledger.errors import KeyInvalid, NoteInvalid
 from kerege.ledger.merkle import HASH_SIZE
 
@@ -191,7 +192,9 @@ def verify_checkpoint(
         if at is not None:
             seen[key.name] = at
     if len(seen) < quorum:
-        raise NoteInvalid(reason=f"{len(seen)} known witnesses signed, {quorum} are asked for")
+        raise NoteInvalid(
+            reason=f"{counted(len(seen), 'known witness')} signed, {quorum} {'is' if quorum == 1 else 'are'} asked for"
+        )
     return VerifiedCheckpoint(taken.checkpoint, signed_at, seen)
 
 

@@ -27,15 +27,13 @@ class CodeWithoutCounterpart(CodeUnknown):
 
 class SourceCodeUnknown(CatalogueError):
     code = "catalogue.source_code_unknown"
-    message = "{code_given} is none of the {known} source codes that the crosswalk {crosswalk} knows; the file was left as it was."
+    message = "{code_given} is not among the {known:# source code} that the crosswalk {crosswalk} knows; the file was left as it was."
     hint = "Look for a typing error. If the register has a new code, say so with --new-code."
 
 
 class TargetUnknown(CatalogueError):
     code = "catalogue.target_unknown"
-    message = (
-        "{target} is none of the {known} targets that the crosswalk {crosswalk} knows; {code_given} was left as it was."
-    )
+    message = "{target} is not among the {known:# target} that the crosswalk {crosswalk} knows; {code_given} was left as it was."
     hint = "Look for a typing error (kerege crosswalk open shows the candidates). If a new target is meant, say so with --new-target."
 
 

@@ -271,7 +271,7 @@ def _registered(report: Report, config: NodeConfig, picture: Picture) -> None:
             f"Add {client} to clients, or have its registration taken back.",
         )
     if own <= set(server.clients) | {owner}:
-        report.ok("clients", f"{len(own)} are registered at this server")
+        report.ok("clients", f"{len(own)} {'is' if len(own) == 1 else 'are'} registered at this server")
 
 
 def _parts(client: SubsystemId) -> tuple[str, str, str, str]:
