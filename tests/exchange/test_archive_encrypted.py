@@ -4,6 +4,7 @@ import hashlib
 import os
 import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -352,26 +353,40 @@ def test_a_full_disk_leaves_no_archive_and_loses_no_record(
     assert archive.verify_archive(tmp_path / "out").ok
 
 
+def sending(number: signal.Signals, at: int) -> Callable[[], bool]:
+    """What an archiver asks whether it shall stop; after the record `at` it sends the processes that encrypt a signal."""
+    calls = 0
+
+    def ask() -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == at + 2:
+            sent = [child for child in psutil.Process().children() if "openpgp_writer" in " ".join(child.cmdline())]
+            assert sent
+            for child in sent:
+                child.send_signal(number)
+        return False
+
+    return ask
+
+
 @pytest.mark.usefixtures("nothing_left_running")
 @pytest.mark.parametrize("at", [1, 7])
 def test_a_process_that_dies_while_it_encrypts_leaves_no_archive(tmp_path: Path, files: list[Path], at: int) -> None:
     fill(tmp_path / "log", *range(12), body=lambda: os.urandom(200_000))
-    calls = 0
-
-    def kill() -> bool:
-        nonlocal calls
-        calls += 1
-        if calls == at + 2:
-            for child in psutil.Process().children():
-                if any("openpgp_writer" in word for word in child.cmdline()):
-                    child.kill()
-        return False
-
     recipients = read_recipients(files[:1], {}, NOW)
     with pytest.raises(ArchiveFailed, match="could not be encrypted"):
-        archiver(tmp_path, recipients).run(kill)
+        archiver(tmp_path, recipients).run(sending(signal.SIGKILL, at))
     assert list((tmp_path / "archive").iterdir()) == []
     assert archiver(tmp_path, recipients).run() == 12
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_processes_of_the_node_leaves_it_to_the_node_when_to_stop(
+    tmp_path: Path, files: list[Path], number: signal.Signals
+) -> None:
+    fill(tmp_path / "log", *range(12), body=lambda: os.urandom(200_000))
+    assert archiver(tmp_path, read_recipients(files[:1], {}, NOW)).run(sending(number, 7)) == 12
 
 
 @pytest.mark.usefixtures("nothing_left_running")
