@@ -18,6 +18,7 @@ from kerege.cli.node_register import register
 from kerege.cli.node_request import request
 
 _HELP: Final = "kerege.node.help"
+_WITHOUT_FILE: Final = ("verify-archive", "verify-container")  # an auditor has no node
 
 
 class _NodeGroup(click.Group):
@@ -34,7 +35,7 @@ class _NodeGroup(click.Group):
     "--config",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The node's YAML file (docs/reference/node.md); every command but lab needs it.",
+    help="The node's YAML file (docs/reference/node.md); lab needs none, verify-archive and verify-container may do without.",
 )
 @click.pass_context
 def node(ctx: click.Context, config_file: Path | None) -> None:
@@ -45,6 +46,8 @@ def node(ctx: click.Context, config_file: Path | None) -> None:
     ctx.call_on_close(lambda: os.umask(before))
     if ctx.invoked_subcommand == "lab" or (ctx.invoked_subcommand and ctx.meta[_HELP]):
         return
+    if config_file is None and ctx.invoked_subcommand in _WITHOUT_FILE:
+        return  # these say themselves what they need instead
     if config_file is None:
         raise click.UsageError("Missing option '--config'.")
     if ctx.invoked_subcommand == "check":  # which tells of everything in the file, not of the first thing

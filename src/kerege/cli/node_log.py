@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +16,7 @@ from kerege.cli.telling import counted
 if TYPE_CHECKING:
     from kerege.exchange.asic import BatchStamp
     from kerege.exchange.logrecord import LogRecord
+    from kerege.exchange.trust import Trust
     from kerege.node.config import NodeConfig
 
 _BODIES = click.option(
@@ -22,35 +24,57 @@ _BODIES = click.option(
     is_flag=True,
     help="A body that was logged by digest only counts with the digest that was signed.",
 )
+_CONFIGURATION = click.option(
+    "--configuration",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="An unpacked verificationconf (GET /verificationconf of a node) in place of what the node keeps.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="What was found as JSON.")
+_NONE: Final = "It is no container, or a damaged one: kerege node asic writes them, and archives hold them. Take the file anew from there."
+_FORGED: Final = (
+    "It proves nothing as it is: changed after signing, or signed by whom the configuration does not believe. Compare it with the"
+    " archives of both servers, each verified with verify-archive."
+)
 _FILES = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command(name="verify-log")
+@_CONFIGURATION
+@_JSON
 @click.pass_obj
-def verify_log(config: object) -> None:
+def verify_log(config: object, configuration: Path | None, as_json: bool) -> None:
     """Count the message log's records and verify every signature, under the configuration the node keeps."""
     from kerege.exchange.errors import LogDamaged
+    from kerege.exchange.logfolder import is_there
     from kerege.exchange.messagelog import entries, verify
     from kerege.node.assembly import read_log_key
-    from kerege.node.conf.keeper import kept_trust
     from kerege.node.config import NodeConfig
 
     assert isinstance(config, NodeConfig)
-    key = read_log_key(config.log)
+    key, folder = read_log_key(config.log), config.log.folder
     with contextlib.suppress(LogDamaged):  # is in the report
-        next(
-            iter(entries(config.log.folder, key)), None
-        )  # a key that does not fit is no damage: LogKeyWrong says which
-    report = verify(config.log.folder, kept_trust(config), key)
-    click.echo(
-        f"{counted(report.records, 'record')} ({counted(report.requests, 'request')}, "
-        f"{counted(report.responses, 'response')}), {report.verified} verified"
-    )
-    for problem in report.problems:
+        next(iter(entries(folder, key)), None)  # a key that does not fit is no damage: LogKeyWrong says which
+    report, there = verify(folder, _trust(config, configuration), key), is_there(folder)
+    if as_json:
+        names = ("records", "requests", "responses", "verified")
+        problems = [
+            {"file": one.file, "offset": one.offset, "request_id": one.request_id or None, "reason": one.reason}
+            for one in report.problems
+        ]
+        said: dict[str, object] = {"ok": report.ok and there, "folder": str(folder), "found": there}
+        _tell(said | {name: getattr(report, name) for name in names} | {"problems": problems})
+    elif there or report.problems:
+        click.echo(
+            f"{counted(report.records, 'record')} ({counted(report.requests, 'request')}, "
+            f"{counted(report.responses, 'response')}), {report.verified} verified"
+        )
+    else:
+        click.echo(f"no message log (segment-*.log) was found in {folder} (log.folder); nothing was verified", err=True)
+    for problem in () if as_json else report.problems:
         click.echo(
             f"{problem.file} at byte {problem.offset}, request {problem.request_id or '?'}: {problem.reason}", err=True
         )
-    sys.exit(0 if report.ok else 1)
+    sys.exit(0 if report.ok and there else 1)
 
 
 @click.command()
@@ -61,6 +85,7 @@ def asic(config: object, request_id: str, folder: Path) -> None:
     """Write the ASiC-E containers of one exchange, by its x-road-request-id, with their time-stamps."""
     from kerege.exchange.asic import container
     from kerege.node.config import NodeConfig
+    from kerege.node.errors import RecordMissing
     from kerege.node.keys.files import write_private
 
     assert isinstance(config, NodeConfig)
@@ -71,8 +96,7 @@ def asic(config: object, request_id: str, folder: Path) -> None:
         click.echo(str(path) + ("" if stamp is not None else " (no time-stamp)"))
         written += 1
     if not written:
-        click.echo("no record with this request id", err=True)
-        sys.exit(1)
+        raise RecordMissing(folder=config.log.folder, request_id=request_id)
 
 
 def _stamped(config: NodeConfig, request_id: str) -> Iterator[tuple[LogRecord, BatchStamp | None]]:
@@ -103,51 +127,101 @@ def _stamped(config: NodeConfig, request_id: str) -> Iterator[tuple[LogRecord, B
 @click.command(name="verify-container")
 @click.argument("files", nargs=-1, required=True, type=_FILES)
 @_BODIES
+@_CONFIGURATION
+@_JSON
 @click.pass_obj
-def verify_container(config: object, files: tuple[Path, ...], without_bodies: bool) -> None:
+def verify_container(
+    config: object, files: tuple[Path, ...], without_bodies: bool, configuration: Path | None, as_json: bool
+) -> None:
     """Verify ASiC-E containers under the configuration the node keeps: who signed what when, and who stamped it."""
     from kerege.exchange import asic as containers
+    from kerege.exchange.errors import SignatureMalformed
     from kerege.ground.clock import iso
     from kerege.ground.errors import KeregeError
-    from kerege.node.conf.keeper import kept_trust
-    from kerege.node.config import NodeConfig
 
-    assert isinstance(config, NodeConfig)
-    trust, bad = kept_trust(config), 0
+    trust, found = _trust(config, configuration), []
     for file in files:
         try:
             verdict = containers.read(file.read_bytes()).check(trust, bodies=not without_bodies)
         except KeregeError as problem:
-            bad += 1
-            click.echo(f"{file.name}: does not hold. {problem}", err=True)
+            do = _NONE if isinstance(problem, SignatureMalformed) else _FORGED
+            found.append({"file": str(file), "holds": False, "code": problem.code, "reason": problem.text, "do": do})
+            if not as_json:
+                click.echo(f"{file.name}: does not hold [{problem.code}]. {problem.text}\n    {do}", err=True)
             continue
-        stamp = f"; stamped {iso(verdict.stamp.time)}" if verdict.stamp is not None else "; no time-stamp"
-        click.echo(f"{file.name}: holds; signed by {verdict.member} at {iso(verdict.facts.signing_time)}{stamp}")
-    sys.exit(1 if bad else 0)
+        signed, stamped = (
+            iso(verdict.facts.signing_time),
+            iso(verdict.stamp.time) if verdict.stamp is not None else None,
+        )
+        member = str(verdict.member)
+        found.append({"file": str(file), "holds": True, "member": member, "signed": signed, "stamped": stamped})
+        if not as_json:
+            stamp = f"; stamped {stamped}" if stamped else "; no time-stamp"
+            click.echo(f"{file.name}: holds; signed by {member} at {signed}{stamp}")
+    good = all(one["holds"] for one in found)
+    if as_json:
+        _tell({"ok": good, "containers": found})
+    sys.exit(0 if good else 1)
 
 
 @click.command(name="verify-archive")
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True))
 @_BODIES
+@_CONFIGURATION
+@_JSON
 @click.pass_obj
-def verify_archive(config: object, folder: Path | None, without_bodies: bool) -> None:
+def verify_archive(
+    config: object, folder: Path | None, without_bodies: bool, configuration: Path | None, as_json: bool
+) -> None:
     """Verify a folder of archives (log.archive.folder when none is named): the chain from file to file, and every container."""
     from kerege.exchange import archive
-    from kerege.node.conf.keeper import kept_trust
+
+    folder = folder or _archives(config)
+    trust = _trust(config, configuration)
+    report = archive.verify_archive(folder, lambda container: container.check(trust, bodies=not without_bodies))
+    there = bool(report.archives or report.problems)
+    good = there and report.ok
+    if as_json:
+        counts = {"archives": report.archives, "containers": report.containers, "problems": list(report.problems)}
+        _tell({"ok": good, "folder": str(folder), "found": there} | counts)
+    elif not there:
+        click.echo(f"no archive (mlog-*.zip) was found in {folder}; nothing was verified", err=True)
+    else:
+        verdict = "all hold" if good else counted(len(report.problems), "problem")
+        click.echo(f"{counted(report.archives, 'archive')}, {counted(report.containers, 'container')}: {verdict}")
+        for problem in report.problems:
+            click.echo(str(problem), err=True)
+    sys.exit(0 if good else 1)
+
+
+def _archives(config: object) -> Path:
+    """Where the node's file says that archives go. Raises NodeConfigInvalid."""
+    from kerege.node.config import NodeConfig
+    from kerege.node.errors import NodeConfigInvalid
+
+    if not isinstance(config, NodeConfig):
+        raise click.UsageError("Missing argument 'FOLDER': without a node's file nothing says where archives are.")
+    if config.log.archive is None:
+        do = "Name the folder: verify-archive FOLDER. Or say in the file where archives go."
+        raise NodeConfigInvalid(
+            file=config.file, key="log.archive", reason="it is not there, and no folder is named", do=do
+        )
+    return config.log.archive.folder
+
+
+def _trust(config: object, configuration: Path | None) -> Trust:
+    """What signatures are verified under: the folder named, or what the node keeps. Raises NoConfigurationKept and what is wrong."""
+    from kerege.node.conf.verifying import folder_trust, kept_trust
     from kerege.node.config import NodeConfig
 
-    assert isinstance(config, NodeConfig)
-    if folder is None:
-        if config.log.archive is None:
-            click.echo("log.archive is not in the node's configuration; name a folder", err=True)
-            sys.exit(2)
-        folder = config.log.archive.folder
-    trust = kept_trust(config)
-    report = archive.verify_archive(folder, lambda container: container.check(trust, bodies=not without_bodies))
-    click.echo(f"{counted(report.archives, 'archive')}, {counted(report.containers, 'container')}")
-    if not report.archives and not report.problems:
-        click.echo(f"no archive (mlog-*.zip) was found in {folder}; nothing was verified", err=True)
-        sys.exit(1)
-    for problem in report.problems:
-        click.echo(str(problem), err=True)
-    sys.exit(0 if report.ok else 1)
+    if configuration is not None:
+        return folder_trust(configuration)
+    if not isinstance(config, NodeConfig):
+        raise click.UsageError(
+            "Name a node's file (kerege node --config FILE ...) or an unpacked configuration (--configuration FOLDER)."
+        )
+    return kept_trust(config)
+
+
+def _tell(said: dict[str, object]) -> None:
+    click.echo(json.dumps(said, ensure_ascii=False, indent=2))

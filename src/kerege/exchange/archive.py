@@ -28,7 +28,7 @@ import orjson
 from kerege.exchange import asic, logfolder, messagelog
 from kerege.exchange.archivefile import ALGORITHM, LINKING_INFO, PART, ArchiveFile, hex_digest
 from kerege.exchange.asic import BatchStamp
-from kerege.exchange.errors import ArchiveFailed
+from kerege.exchange.errors import ArchiveFailed, ExchangeError
 from kerege.exchange.ids import ClientId
 from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logrecord import LogRecord, StampRecord
@@ -361,7 +361,8 @@ def _verify_one(path: Path, check: Callable[[asic.Container], object] | None) ->
                 try:
                     check(asic.read(data))
                 except Exception as problem:  # noqa: BLE001 - the caller's check says what is wrong in its own way
-                    raise ValueError(f"{name}: {problem}") from None
+                    reason = f"{problem.text} [{problem.code}]" if isinstance(problem, ExchangeError) else problem
+                    raise ValueError(f"{name}: {reason}") from None
     if f"-{last[:16]}.zip" not in path.name:
         raise ValueError("its name does not carry its last digest")
     return (digest, file), last, len(listed)

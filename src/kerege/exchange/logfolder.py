@@ -107,6 +107,11 @@ def write_anchor(folder: Path, anchor: Anchor) -> None:
     write_durable(folder / _ANCHOR, orjson.dumps(fields))
 
 
+def is_there(folder: Path) -> bool:
+    """Whether `folder` holds a message log, be it one without records or one whose records were all cleaned away."""
+    return (folder / _ANCHOR).exists() or next(folder.glob("segment-*.log"), None) is not None
+
+
 def segments(folder: Path) -> list[Path]:
     """The segment files in order, from the anchor on. Raises LogDamaged when one of them is missing."""
     anchor = read_anchor(folder)

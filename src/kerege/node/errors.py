@@ -9,18 +9,6 @@ class NodeError(KeregeError):
     """Anything the node refuses on purpose that is not a matter of the protocol."""
 
 
-class NodeConfigInvalid(NodeError):
-    code = "node.config_invalid"
-    message = "{file}: {key}: {reason}."
-    hint = "Correct {key} in {file}; docs/reference/node.md lists every key with its form and default."
-
-
-class NodeKeyInvalid(NodeError):
-    code = "node.key_invalid"
-    message = "The key or certificate {file} cannot be used: {reason}."
-    hint = "Put a PEM key and the certificate that belongs to it where the node's configuration says."
-
-
 class _Stepped(NodeError):
     """`do` in place of the hint where the hint would lead elsewhere."""
 
@@ -31,6 +19,18 @@ class _Stepped(NodeError):
     @property
     def next_step(self) -> str:
         return self._do or super().next_step
+
+
+class NodeConfigInvalid(_Stepped):
+    code = "node.config_invalid"
+    message = "{file}: {key}: {reason}."
+    hint = "Correct {key} in {file}; docs/reference/node.md lists every key with its form and default."
+
+
+class NodeKeyInvalid(NodeError):
+    code = "node.key_invalid"
+    message = "The key or certificate {file} cannot be used: {reason}."
+    hint = "Put a PEM key and the certificate that belongs to it where the node's configuration says."
 
 
 class FolderUnusable(_Stepped):
@@ -61,6 +61,24 @@ class ConfigurationUnreachable(NodeError):
     code = "node.configuration_unreachable"
     message = "The global configuration could not be fetched from {url}: {reason}."
     hint = "The last good configuration stays in use until it expires. See that the central server answers at that address."
+
+
+class NoConfigurationKept(NodeError):
+    code = "node.no_configuration_kept"
+    message = "No global configuration is kept under {state}, so nothing can be verified."
+    hint = (
+        "Name one: --configuration FOLDER, unpacked from what GET /verificationconf gives on the client port of any node of the"
+        " network; or let the node run once with this file."
+    )
+
+
+class RecordMissing(NodeError):
+    code = "node.record_missing"
+    message = "The message log in {folder} has no record of the exchange {request_id}."
+    hint = (
+        "Name it by its request id (x-road-request-id in the answer's headers), not by the message id (x-road-id). Records that"
+        " were archived and cleaned are in the files of log.archive.folder."
+    )
 
 
 class KeyNotReady(NodeError):

@@ -21,7 +21,7 @@ from kerege.exchange.errors import ConfigurationForged, ConfigurationOlder
 from kerege.exchange.globalconf import Anchor
 from kerege.exchange.pki import KeyPair, TestAuthority
 from kerege.exchange.rules import Rules
-from kerege.node.conf import keeper
+from kerege.node.conf import keeper, verifying
 from kerege.node.conf import kept as confkept
 from kerege.node.conf.keeper import Keeper
 
@@ -113,7 +113,7 @@ def test_tools_that_read_the_log_have_the_trust_that_is_kept_after_the_signing_k
     file = network.state / "anchor.xml"
     file.write_bytes(confdir.build_anchor(network.anchor, NOW))
     config: Any = SimpleNamespace(anchor=file, state=network.state)
-    assert keeper.kept_trust(config).shared.is_registered(network.central.subsystem)
+    assert verifying.kept_trust(config).shared.is_registered(network.central.subsystem)
 
 
 def test_two_changes_are_followed_link_by_link_and_a_change_back_needs_none(network: Network) -> None:

@@ -26,8 +26,6 @@ from kerege.exchange.errors import (
     ConfigurationOlder,
 )
 from kerege.exchange.globalconf import Anchor
-from kerege.exchange.trust import Trust
-from kerege.ground.clock import now as utc_clock
 from kerege.ground.errors import KeregeError
 from kerege.node.conf import fetch as conffetch
 from kerege.node.conf.follower import Follower
@@ -375,12 +373,3 @@ def _unforeseen(url: str, problem: Exception) -> ConfigurationUnreachable:
     """A problem nobody thought of, with its trace in the node's own log and its class in what is told."""
     _LOG.error("configuration: unforeseen %s", type(problem).__name__, exc_info=problem)
     return ConfigurationUnreachable(url=url, reason=f"taking it up failed with {type(problem).__name__}")
-
-
-def kept_trust(config: NodeConfig) -> Trust:
-    """The trust under the configuration a node keeps on disk, for tools that read its log. Raises ConfigurationMissing."""
-    keeper = Keeper.of(config, utc_clock)
-    picture = keeper._load() if config.anchor is not None else keeper._read_folder()
-    if picture is None:
-        raise ConfigurationMissing(source=keeper._source, problem="none is kept on disk")
-    return picture.trust
