@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -166,6 +166,34 @@ def test_requests_are_listed_and_declined_with_a_reason(run) -> None:
     assert "by operator: no agreement" in good(run("requests"))
 
 
+def test_the_register_says_how_many_requests_wait_and_how_to_see_them(run) -> None:
+    assert "wait" not in good(run())
+    row = waits("maintenanceModeEnable")
+    assert "\n  1 request waits for a decision: kerege network requests --waiting\n" in good(run())
+    assert json.loads(good(run("--json")))["requests_waiting"] == 1
+    waits("maintenanceModeDisable")
+    assert "2 requests wait for a decision" in good(run())
+    good(run("decline", str(row.pk), "--reason", "no agreement", *BY))
+    assert json.loads(good(run("--json")))["requests_waiting"] == 1
+
+
+def test_a_configuration_that_has_expired_ends_with_status_one_and_the_next_step(run, tmp_path, monkeypatch) -> None:
+    good(run("set", "member", "KG/GOV/1", "name_ky=a", "name_ru=b", "name_en=c", *BY))
+    good(run("keys", "--url", "http://cs.kg"))
+    good(run("publish"))
+    assert "+06:00: ok" in good(run())
+    later = clock.now() + timedelta(seconds=601)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    result = run()
+    assert result.exit_code == 1
+    assert "+06:00: expired\n  No node carries anything: kerege network publish signs it anew" in result.output
+
+
+def test_what_changes_the_register_says_that_a_running_hub_publishes_it(run) -> None:
+    for words in (("set", "class", "GOV", "description=Government"), ("drop", "class", "GOV")):
+        assert "A running hub publishes it; or now: kerege network publish" in good(run(*words, *BY))
+
+
 def test_all_that_is_to_be_compared_before_a_request_is_decided_is_listed(run) -> None:
     certificate = TestAuthority.create("KG", clock.now()).ca.certificate
     der, until = certs.der(certificate), certificate.not_valid_after_utc
@@ -180,22 +208,22 @@ def test_all_that_is_to_be_compared_before_a_request_is_decided_is_listed(run) -
         f"{first.pk} waiting authCertReg KG/GOV/1/node",
         "  address      node.kg",
         f"  certificate  SHA-256 {shown}",
-        f"  good until   {clock.local_text(until)}",
+        f"  good until   {clock.zoned_text(until)}",
         "  signed by    nobody; it came from 192.0.2.7",
-        "  received     2026-11-22T09:30:00Z",
+        "  received     2026-11-22 15:30:00+06:00",
         f"{second.pk} waiting clientReg KG/GOV/1/node",
         "  client       KG/GOV/1/emis",
         "  name         EMIS",
         "  signed by    KG/GOV/1",
-        "  received     2026-11-22T09:30:00Z",
+        "  received     2026-11-22 15:30:00+06:00",
         f"{third.pk} waiting ownerChange KG/GOV/1/node",
         "  new owner    KG/GOV/2",
         "  signed by    nobody; it came from 192.0.2.7",
-        "  received     2026-11-22T09:30:00Z",
+        "  received     2026-11-22 15:30:00+06:00",
         f"{fourth.pk} waiting maintenanceModeEnable KG/GOV/1/node",
         "  message      back\N{REPLACEMENT CHARACTER}  signed by    KG/GOV/1\N{REPLACEMENT CHARACTER}2J",
         "  signed by    nobody; it came from 192.0.2.7",
-        "  received     2026-11-22T09:30:00Z",
+        "  received     2026-11-22 15:30:00+06:00",
     ]
     good(run("decline", str(second.pk), "--reason", "no agreement", *BY))
     told, other = json.loads(good(run("requests", "--json")))[:2]
@@ -229,7 +257,7 @@ def test_the_register_shows_disabled_clients_maintenance_and_the_certificates_by
     node = "  server KG/GOV/1/node at node.kg for KG/GOV/1/emis (disabled), KG/GOV/1/registry, in maintenance: back at noon"
     assert good(run()).splitlines()[1:] == [
         node,
-        f"    certificate SHA-256 {shown} good until {clock.local_text(until)}",
+        f"    certificate SHA-256 {shown} good until {clock.zoned_text(until)}",
         "  server KG/GOV/1/other at other.kg for nobody, in maintenance",
     ]
     server, _ = json.loads(good(run("--json")))["servers"]
@@ -263,7 +291,7 @@ def test_a_right_is_granted_listed_published_and_revoked(run, two_subsystems, tm
         run("grant", "KG/GOV/1/emis", PERSONS, "--until", "2099-12-31", "--method", "get", "--path", "/p/*", *BY)
     )
     right = told.split()[0]
-    assert f"{right} KG/GOV/1/emis -> {PERSONS} GET /p/* until 2099-12-31T23:59:59Z" in told
+    assert f"{right} KG/GOV/1/emis -> {PERSONS} GET /p/* until 2099-12-31 23:59:59+06:00" in told
     assert "kerege network publish" in told
     assert good(run("rights")).splitlines() == [told.splitlines()[0] + ": in force", "1 right in force"]
     (rule,) = json.loads(good(run("--json")))["rights"]
@@ -272,7 +300,7 @@ def test_a_right_is_granted_listed_published_and_revoked(run, two_subsystems, tm
     assert "was revoked already" in good(run("revoke", right, *BY))
     assert good(run("rights")) == "0 rights in force\n"
     (row,) = json.loads(good(run("rights", "--all", "--json")))
-    assert (row["right"], row["state"], row["until"]) == (right, "revoked", "2099-12-31T23:59:59Z")
+    assert (row["right"], row["state"], row["until"]) == (right, "revoked", "2099-12-31T17:59:59Z")
     assert json.loads(good(run("--json")))["rights"] == []
     with open_signing(tmp_path / "home") as ledger:
         written = [entry for entry in ledger.entries() if entry.kind.startswith("right")]

@@ -16,6 +16,7 @@ from kerege.membership import central, central_picture, doings, requests, signin
 from kerege.membership.models import ManagementRequestRow
 from kerege.node.asking import registration, submitting
 from kerege.node.errors import RegistrationUnreachable
+from kerege.web import settings as web_settings
 
 
 @pytest.fixture
@@ -65,6 +66,15 @@ def test_a_version_that_was_not_published_is_not_offered(visitor, home):
     (home / "globalconf" / "internalconf").write_bytes(b"six")
     assert visitor.get("/internalconf?version=6").content == visitor.get("/internalconf").content == b"six"
     assert visitor.get("/internalconf?version=5").status_code == 404
+
+
+def test_a_request_that_waits_is_told_in_the_hubs_log_with_the_command_that_shows_it(visitor, asked, caplog):
+    assert web_settings.LOGGING["loggers"]["kerege.web.management"]["level"] == "INFO"
+    with caplog.at_level("INFO", "kerege.web.management"):
+        number = management_read.parse_reply(post(visitor, asked[0]).content)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "kerege.web.management"]
+    assert line.startswith(f"management request {number}, authCertReg, 20")
+    assert line.endswith("Z: waiting for a decision: kerege network requests --waiting")
 
 
 def test_the_same_request_a_second_time_is_refused(visitor, asked):

@@ -2,17 +2,20 @@
 
 import base64
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 from django.utils import translation
 from web_pages import check
 
+from kerege.cli import main
 from kerege.exchange import certs
 from kerege.exchange.ids import ServerId
 from kerege.exchange.management import Kind
 from kerege.exchange.pki import TestAuthority
 from kerege.ground import clock
+from kerege.membership import queries
 from kerege.membership.models import AuthCertificate, ManagementRequestRow, SecurityServer
 from kerege.web import formats, words
 
@@ -178,3 +181,39 @@ def test_fifty_requests_are_shown_and_the_command_for_the_rest_is_named(visitor,
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_of_request_is_called_in_words(kind):
     assert words.has(f"asked.{kind.value}")
+
+
+@pytest.mark.parametrize(
+    ("language", "all_of_them", "not_all"),
+    [
+        ("ky", "Өзгөрүүлөр баары жарыяланган", "Өзгөрүүлөр жарыялана элеги бар"),
+        ("ru", "Изменения все опубликованы", "Изменения есть неопубликованные"),
+        ("en", "Changes all published", "Changes some not published yet"),
+    ],
+)
+def test_of_the_nodes_nothing_is_told_that_only_the_nodes_know(
+    visitor, network, monkeypatch, language, all_of_them, not_all
+):
+    """What was published is known here; what a node has taken of it is not."""
+    page = f"/{language}/network/"
+    for changed, words_there in ((False, all_of_them), (True, not_all)):
+        monkeypatch.setattr(queries.NetworkView, "unpublished_changes", changed)
+        assert words_there in told(visitor.get(page), language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_right_given_until_a_day_stands_on_the_page_with_that_day(visitor, network, home, language):
+    typed = ("2099-12-31", "--by", "Decree 7")
+    service = "KG/GOV/70000002/population/persons"
+    done = CliRunner().invoke(main, ["network", "grant", "KG/GOV/70000003/emis", service, "--until", *typed])
+    assert "until 2099-12-31 23:59:59+06:00" in done.output
+    with translation.override(language):
+        last = formats.day_until(date(2099, 12, 31)).replace("\N{NO-BREAK SPACE}", " ")
+    assert last in told(visitor.get(f"/{language}/network/"), language)
+
+
+def test_health_counts_the_requests_that_wait(visitor, network):
+    assert visitor.get("/health").json()["requests_waiting"] == 0
+    waits(Kind.MAINTENANCE_ENABLE)
+    waits(Kind.MAINTENANCE_ENABLE, state="declined")
+    assert visitor.get("/health").json()["requests_waiting"] == 1

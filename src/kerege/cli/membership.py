@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kerege.cli.telling import counted, fingerprint, printable
+from kerege.cli.telling import agreed, counted, fingerprint, printable
 from kerege.ground import clock, settings
 from kerege.web.installation import open_database
 
@@ -52,12 +53,13 @@ def network(context: click.Context, as_json: bool) -> None:
         return
     open_database()
     from kerege.exchange import rules
-    from kerege.membership.queries import network_view, servers_standing
+    from kerege.membership.queries import network_view, requests_waiting, servers_standing
 
     view = network_view(clock.now())
-    picture = view.picture
+    picture, waiting = view.picture, requests_waiting()
     if as_json:
         told = json.loads(rules.build(picture.rules(view.version or 0)))
+        told["requests_waiting"] = waiting
         told["servers"] = [server.as_dict() for server in servers_standing(picture.instance)]
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
@@ -67,15 +69,19 @@ def network(context: click.Context, as_json: bool) -> None:
         f"{counted(len(picture.members), 'member')}, {counted(len(picture.subsystems), 'subsystem')}, "
         f"{counted(len(picture.servers), 'server')}; {published}{changes}"
     )
-    _tell_standing()
+    expired = _tell_standing()
+    if waiting:
+        click.echo(
+            f"  {counted(waiting, 'request')} {agreed(waiting, 'waits', 'wait')} for a decision: kerege network requests --waiting"
+        )
     for server in servers_standing(picture.instance):
         click.echo(f"  server {_told(server)}")
         for certificate, until in zip(server.certificates, server.good_until, strict=True):
-            told = "" if until is None else f" good until {clock.local_text(until)}"
+            told = "" if until is None else f" good until {clock.zoned_text(until)}"
             click.echo(f"    certificate SHA-256 {fingerprint(certificate)}{told}")
     for right in picture.rights:
         click.echo(
-            f"  right  {right.holder} -> {right.data_service} {right.method} {right.path} until {clock.iso(right.until)}"
+            f"  right  {right.holder} -> {right.data_service} {right.method} {right.path} until {clock.zoned_text(right.until)}"
         )
     for contract in picture.contracts:
         click.echo(
@@ -83,8 +89,10 @@ def network(context: click.Context, as_json: bool) -> None:
         )
     for permit in picture.permits:
         click.echo(
-            f"  permit {permit.public_service} {permit.state.value} until {clock.local_text(permit.until)}, ledger entry {permit.verdict_index}"
+            f"  permit {permit.public_service} {permit.state.value} until {clock.zoned_text(permit.until)}, ledger entry {permit.verdict_index}"
         )
+    if expired:
+        context.exit(1)
 
 
 def _told(server: ServerStanding) -> str:
@@ -95,15 +103,32 @@ def _told(server: ServerStanding) -> str:
     return f"{told}, in maintenance" + (f": {printable(server.maintenance)}" if server.maintenance else "")
 
 
-def _tell_standing() -> None:
-    """Until when what is published holds, and what keeps the hub from publishing anew."""
+def _tell_standing() -> bool:
+    """Until when what is published holds, and what keeps the hub from publishing anew. True where it holds no longer."""
     from kerege.web import publisher
 
-    told = publisher.told(Path(settings.get("home")).absolute(), clock.now())
+    home = Path(settings.get("home")).absolute()
+    told = publisher.told(home, clock.now())
     if told is None:
-        return
+        return False
+    expired = bool(told["status"] == "expired")
     if told["expires"] is not None:
-        click.echo(f"  signed {told['published']}, holds until {told['expires']}: {told['status']}")
+        click.echo(f"  signed {_zoned(told['published'])}, holds until {_zoned(told['expires'])}: {told['status']}")
     if told["failed"] is not None:
         failed = told["failed"]
-        click.echo(f"  not published since {failed['since']}, {counted(failed['tries'], 'try')}: {failed['text']}")
+        click.echo(
+            f"  not published since {_zoned(failed['since'])}, {counted(failed['tries'], 'try')}: {failed['text']}"
+        )
+    if expired and publisher.keys_folder(home).is_dir():
+        click.echo(
+            "  No node carries anything: kerege network publish signs it anew, and a hub that runs does so by itself"
+        )
+    elif expired:
+        click.echo(
+            "  No node carries anything, and this home has no keys to sign it anew: what laid the network out does"
+        )
+    return expired
+
+
+def _zoned(moment: str) -> str:
+    return clock.zoned_text(datetime.fromisoformat(moment))

@@ -20,6 +20,7 @@ from kerege.web.installation import open_database
 
 _INSTANCE = click.option("--instance", help="The instance; without it that of the keys that are there, else KG.")
 _PATIENCE = 30.0  # seconds for the hub to end a publication of its own
+_PUBLISHED = ". A running hub publishes it; or now: kerege network publish"
 _FILE = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 
 
@@ -68,7 +69,7 @@ def set_entry(kind: str, name: str, fields: tuple[str, ...], by: str) -> None:
         from kerege.membership import central
 
         changed = central.put(kind, name, body, ledger=ledger, now=clock.now(), by=by)
-    click.echo(f"{kind} {name} {'set' if changed else 'was so already'}")
+    click.echo(f"{kind} {name} {'set' if changed else 'was so already'}{_PUBLISHED if changed else ''}")
 
 
 def _value(text: str) -> Any:
@@ -95,7 +96,7 @@ def drop(kind: str, name: str, by: str) -> None:
         from kerege.membership import central
 
         central.drop(kind, name, ledger=ledger, now=clock.now(), by=by)
-    click.echo(f"{kind} {name} dropped")
+    click.echo(f"{kind} {name} dropped{_PUBLISHED}")
 
 
 @network.command()

@@ -42,12 +42,12 @@ def _lines(one: ReceivedRequest) -> list[str]:
         "address": one.address,
         "message": one.message,
         "certificate": None if one.certificate_sha256 is None else f"SHA-256 {fingerprint(one.certificate_sha256)}",
-        "good until": None if one.good_until is None else clock.local_text(one.good_until),
+        "good until": None if one.good_until is None else clock.zoned_text(one.good_until),
         "signed by": one.signer or f"nobody; it came from {one.origin or 'an address that was not kept'}",
-        "received": clock.iso(one.received_at),
+        "received": clock.zoned_text(one.received_at),
     }
     if one.decided_at is not None:
-        about["decided"] = f"{clock.iso(one.decided_at)} by {one.decided_by}: {one.reason}"
+        about["decided"] = f"{clock.zoned_text(one.decided_at)} by {one.decided_by}: {one.reason}"
     lines = [f"{one.number} {one.state} {one.kind} {one.server}"]
     return lines + [f"  {what:<11}  {printable(told)}" for what, told in about.items() if told]
 

@@ -7,7 +7,7 @@ A provider's own node may give rights besides, in its file; those are not seen h
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 
 import click
 
@@ -22,7 +22,7 @@ _PUBLISH = (
 
 
 class Until(click.ParamType[datetime]):
-    """A day (UTC, to its end) or a moment with its zone, as an aware datetime."""
+    """A day (to its end in Kyrgyzstan) or a moment with its zone, as an aware datetime."""
 
     name = "DAY|TIME"
 
@@ -31,7 +31,7 @@ class Until(click.ParamType[datetime]):
         text = str(value)
         try:
             if len(text) <= len("2027-12-31"):
-                return datetime.combine(date.fromisoformat(text), time(23, 59, 59), UTC)
+                return clock.end_of(date.fromisoformat(text))
             moment = datetime.fromisoformat(text)
         except ValueError:
             self.fail(
@@ -45,7 +45,12 @@ class Until(click.ParamType[datetime]):
 @click.command()
 @click.argument("client")
 @click.argument("service")
-@click.option("--until", required=True, type=Until(), help="The last day (UTC) or moment; a right always ends.")
+@click.option(
+    "--until",
+    required=True,
+    type=Until(),
+    help="The last day, to its end in Kyrgyzstan, or moment; a right always ends.",
+)
 @click.option("--method", default="*", show_default=True, help="The HTTP method; * is any.")
 @click.option("--path", default="/**", show_default=True, help="The path below the service; * is one segment, ** any.")
 @BY
@@ -60,7 +65,7 @@ def grant(client: str, service: str, until: datetime, method: str, path: str, by
         right = doings.grant_right(
             holder, data_service, until, ledger=ledger, now=clock.now(), method=method.upper(), path=path, by=by
         )
-    click.echo(f"{right.right_id} {holder} -> {data_service} {right.method} {path} until {clock.iso(until)}")
+    click.echo(f"{right.right_id} {holder} -> {data_service} {right.method} {path} until {clock.zoned_text(until)}")
     click.echo(_PUBLISH)
 
 
@@ -108,6 +113,6 @@ def rights(everything: bool, as_json: bool) -> None:
         click.echo(json.dumps([one.as_dict() for one in given], ensure_ascii=False, indent=2))
         return
     for one in given:
-        until = clock.iso(one.until)
+        until = clock.zoned_text(one.until)
         click.echo(f"{one.right} {one.holder} -> {one.data_service} {one.method} {one.path} until {until}: {one.state}")
     click.echo(f"{counted(len(given), 'right')}{'' if everything else ' in force'}")

@@ -37,6 +37,16 @@ def local_text(moment: datetime) -> str:
     return local.strftime("%Y-%m-%d") if local.time() == time.min else local.strftime("%Y-%m-%d %H:%M:%S")
 
 
+def zoned_text(moment: datetime) -> str:
+    """`moment` as a log or a list of moments has it: local time to the second, with its distance from UTC."""
+    return require_utc(moment, "moment").astimezone(BISHKEK).isoformat(" ", "seconds")
+
+
+def end_of(day: date) -> datetime:
+    """The last second people in Kyrgyzstan count to `day`, in UTC: what "until that day" means where nobody gave a time."""
+    return datetime.combine(day, time(23, 59, 59), BISHKEK).astimezone(UTC)
+
+
 def last_day(end: datetime) -> date:
     """The last day people count as before `end`: the day before, where `end` is a day's first instant."""
     return local_date(end - timedelta(microseconds=1))

@@ -128,6 +128,11 @@ def requests_received(*, waiting: bool = False) -> tuple[ReceivedRequest, ...]:
     return tuple(_request(row) for row in (rows.filter(state="waiting") if waiting else rows))
 
 
+def requests_waiting() -> int:
+    """How many management requests wait for a decision."""
+    return ManagementRequestRow.objects.filter(state="waiting").count()
+
+
 def _request(row: ManagementRequestRow) -> ReceivedRequest:
     certificate = None if row.body.get("certificate") is None else base64.b64decode(row.body["certificate"])
     return ReceivedRequest(

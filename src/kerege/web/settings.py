@@ -110,5 +110,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"kerege.web.publisher": {"level": "INFO"}},  # what was published when, and until when it holds
+    "loggers": {
+        "kerege.web.publisher": {"level": "INFO"},  # what was published when, and until when it holds
+        "kerege.web.management": {"level": "INFO"},  # what was asked of the central services, and what waits for them
+    },
 }

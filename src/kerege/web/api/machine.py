@@ -20,6 +20,7 @@ import kerege
 from kerege.ground import clock
 from kerege.ground.errors import KeregeError
 from kerege.ledger import newest_head, verifier_key
+from kerege.membership import queries
 from kerege.web import assets, publisher, trusted
 from kerege.web import summary as run_summary
 
@@ -35,9 +36,10 @@ def health(request: HttpRequest) -> HttpResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+        waiting = queries.requests_waiting()
     except DatabaseError:
         return JsonResponse({"status": "no database"} | said, status=503)
-    return JsonResponse({"status": "ok"} | said)
+    return JsonResponse({"status": "ok"} | said | {"requests_waiting": waiting})
 
 
 def _configuration_told() -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ from kerege.exchange.management import Kind
 from kerege.exchange.management_proof import Proof
 from kerege.exchange.trust import Trust
 from kerege.ground import clock
+from kerege.ground.clock import iso
 from kerege.ground.errors import KeregeError
 from kerege.ledger import open_signing
 from kerege.membership import central_picture, requests
@@ -70,7 +71,7 @@ def _serve(request: HttpRequest, kinds: frozenset[Kind]) -> HttpResponse:
     try:
         answer = _receive(request, kinds)
     except KeregeError as refused:
-        _LOG.info("management request refused: %s", refused.code)
+        _LOG.info("management request refused, %s: %s", iso(clock.now()), refused.code)
         answer = faults.to_soap(faults.fault_of(refused, _WHERE))
     except Exception as unforeseen:  # noqa: BLE001 - a bug is told as a fault, with nothing of its cause
         _LOG.exception("management request: unforeseen %s", type(unforeseen).__name__)
@@ -94,7 +95,9 @@ def _receive(request: HttpRequest, kinds: frozenset[Kind]) -> bytes:
     with open_signing(Path(settings.HOME)) as ledger:
         received = requests.receive(seen, ledger=ledger, now=now)
         ledger.sign_head(now)
-    _LOG.info("management request %s: %s %s", received.number, asked.kind, received.state)
+    if not asked.dry_run:
+        waits = " for a decision: kerege network requests --waiting" if received.state == "waiting" else ""
+        _LOG.info("management request %d, %s, %s: %s%s", received.number, asked.kind, iso(now), received.state, waits)
     return management_read.build_reply(submission.soap, received.number)
 
 
