@@ -38,6 +38,7 @@ def test_a_steward_goes_the_whole_way_on_the_command_line(dataset: Dataset, tmp_
     lifecycle.act(contracts.subject("kg:birth", "1.0.0"), "approve", OTHER, "looked at", clock.now())
     assert SERVICE in run("publish", "kg:birth", "--version", "1.0.0", *why)
     assert json.loads(run("list", "--json"))[0]["state"] == "published"
+    assert run("list").splitlines()[-1] == "1 version."
     assert "act_number" in run("show", "kg:birth")
     assert "in force up to" in run("deprecate", "kg:birth", "1.0.0", "--ends", "2099-12-31", *why)
     (view,) = contract_queries.contracts(NOW)
@@ -50,7 +51,9 @@ def test_a_steward_goes_the_whole_way_on_the_command_line(dataset: Dataset, tmp_
     assert "required" in run("schema", "kg:birth")
     births = tmp_path / "births.csv"
     births.write_text("act_number,sex\n1,1\n,1\n", encoding="utf-8")
-    assert "BROKEN" in run("check", "kg:birth", str(births), "--record")
+    told = run("check", "kg:birth", str(births), "--record")
+    assert "births.csv: 2 rows held against kg:birth 1.0.0, 1 breaks it" in told
+    assert "BROKEN" in told
     last = contract_queries.contracts(NOW)[0].last_run
     assert last is not None
     assert (last["source"], last["rows"], last["broken_rows"], last["kept"]) == ("births.csv", 2, 1, False)

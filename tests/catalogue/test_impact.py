@@ -211,5 +211,7 @@ def test_map_explain_masks_values_unless_asked(tmp_path) -> None:
     assert masked.exit_code == open_.exit_code == 0, masked.output
     assert "name_case" in masked.output
     assert ("сан" in masked.output.lower(), "Асанов" in open_.output) == (False, True)
+    beyond = CliRunner().invoke(main, [*asked_for, "--row", "2"])
+    assert "has 1 record; record 2 was asked for" in beyond.output
     whole = CliRunner().invoke(main, ["map", "kg:population.person", str(file)])
     assert whole.exit_code == 0, whole.output

@@ -197,7 +197,8 @@ def test_pairs_that_no_clerk_has_decided_are_compared_only_when_that_is_asked_fo
     assert (told["records"], told["left_to_clerks"]) == (1, 1)
     both = typed("run", *map(str, files), *PAIR, "--links", str(links), "--with-clerical").output
     assert "2 linked pairs compared" in both
-    assert "1 pair left out" in typed("run", *map(str, files), *PAIR, "--links", str(links)).output
+    told = typed("run", *map(str, files), *PAIR, "--links", str(links)).output
+    assert "1 linked pair compared, 0 links without their records\n1 pair left out" in told
 
 
 def test_a_register_is_read_as_a_harvest_reads_it(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -272,6 +273,8 @@ def test_what_differs_is_settled_by_a_rule_told_to_the_copys_owner_and_closed_wh
     [finding] = listed("findings")
     assert (finding["register"], finding["rule"], finding["status"]) == ("emis", "kg:source-of-truth", "sent")
     assert finding["due"]
+    assert typed("settlements").output.splitlines()[-1].startswith("1 of 1 settlement: ")
+    assert typed("findings").output.splitlines()[-1] == "1 finding"
     assert list(csv.DictReader(cases.open(encoding="utf-8"))) == [
         {"case": finding["case"], "left_id": "A2", "right_id": "P2"}
     ]

@@ -107,6 +107,7 @@ def test_measures_are_shown_with_n_and_version_and_can_be_checked(home: Path) ->
     code, out = run("measures")
     assert code == 0
     assert "M11  v1  100.0 % (1/1)" in out
+    assert ": 3 events, cases at least " in out
     found = json.loads(run("measures", "--json", "--service", SERVICE)[1])
     assert {m["id"]: m["percent"] for m in found[SERVICE]}["M11"] == "100.0"
     assert "M11" in run("measures", "--language", "ky")[1]
