@@ -10,7 +10,7 @@ from typing import Final
 
 from cryptography import x509
 
-from kerege.exchange import certs
+from kerege.exchange import certs, openpgp
 from kerege.exchange.errors import CertificateInvalid, ExchangeError
 from kerege.exchange.ids import MemberId
 from kerege.ground.clock import iso
@@ -29,6 +29,7 @@ _SOON: Final = timedelta(days=30)
 def look(report: Report, config: NodeConfig, picture: Picture | None, now: datetime) -> None:
     """Every key and certificate the file names."""
     _information_systems(report, config, now)
+    _recipients(report, config, now)
     if not _aside(config.auth):
         try:
             auth = keys.load_auth(config).certificate
@@ -178,3 +179,31 @@ def _information_systems(report: Report, config: NodeConfig, now: datetime) -> N
                 _ends(report, key, keyfiles.read_certificates(file)[0], now)
             except KeregeError as problem:
                 report.refused("check.key_unusable", key, problem, file)
+
+
+def _recipients(report: Report, config: NodeConfig, now: datetime) -> None:
+    """Keys that archives are encrypted for."""
+    archive = config.log.archive
+    if archive is None:
+        return
+    listed = [("log.archive.recipients", archive.recipients)]
+    listed += [(f"log.archive.recipients_of ({client})", files) for client, files in archive.recipients_of.items()]
+    for key, files in listed:
+        for file in files:
+            try:
+                found = openpgp.read_keys(file, now)
+            except KeregeError as problem:
+                report.refused("check.recipient_unusable", key, problem, file)
+                continue
+            for one in found:
+                if one.expires is not None and one.expires - now < _SOON:
+                    report.warning(
+                        "check.recipient_ends",
+                        key,
+                        f"the OpenPGP key {one.fingerprint} ends {iso(one.expires)}, in {counted((one.expires - now).days, 'day')}",
+                        "Have its owner prolong it or make a new one, and put what they export there.",
+                        file,
+                    )
+                else:
+                    until = "" if one.expires is None else f", valid to {iso(one.expires)}"
+                    report.ok(key, f"OpenPGP key {one.fingerprint}{until}")
