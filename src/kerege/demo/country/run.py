@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import urllib3
+from django.db import DatabaseError
 
 import kerege.country
 from kerege.catalogue.contracts.ended import end_what_is_over
@@ -28,6 +29,7 @@ from kerege.demo.world import World, generate, load_dirt, write_truth
 from kerege.exchange.trust import Trust
 from kerege.ground import settings
 from kerege.ground.clock import now
+from kerege.ground.errors import KeregeError
 from kerege.ledger import Ledger, open_signing
 from kerege.membership.doings import publish_configuration
 from kerege.membership.publish import node_publisher
@@ -37,6 +39,7 @@ from kerege.services.definitions import AdmissionDefinition
 from kerege.services.evidence import ExchangeClient
 from kerege.services.node_client import NodeClient
 
+_SIGN_AGAIN: Final = timedelta(minutes=1)  # as the hub does where it signs itself
 PACK: Final = Path(next(iter(kerege.country.__path__)))
 
 
@@ -78,12 +81,27 @@ class Country:
         """Read the country pack again, with what stands in the overlay by now."""
         self.pack = load_pack(PACK / settings.get("country"), data_dir=self.options.data, overlay=self.options.overlay)
 
-    def publish(self) -> None:
-        """Sign the network as registered now, and have every node fetch it at once."""
+    def sign(self) -> None:
+        """Sign the network as registered now; nodes fetch it when they next ask."""
         publisher = node_publisher(self.options.network, self.plan)
         end_what_is_over(now(), ledger=self.ledger)
         publish_configuration(self.options.home / "globalconf", now(), publisher, self.ledger)
+
+    def publish(self) -> None:
+        """Sign the network as registered now, and have every node fetch it at once."""
+        self.sign()
         self.refresh()
+
+    def stay_up(self, wait: Callable[[float], object]) -> None:
+        """Sign anew, long before it expires, what the nodes obey, until `wait`, which is given seconds, returns something true.
+
+        What is decided at the desks meanwhile reaches the nodes so. The hub does not sign here: the keys are the test network's.
+        """
+        while not wait(min(_SIGN_AGAIN, self.plan.valid_for / 3).total_seconds()):
+            try:
+                self.sign()
+            except (KeregeError, OSError, DatabaseError) as problem:
+                self.report.say(f"the configuration was not signed anew, which is tried again: {problem}")
 
     def refresh(self) -> None:
         for node in self.laid_out.nodes.values():

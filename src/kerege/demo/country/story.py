@@ -31,8 +31,8 @@ from kerege.services.admission import Processed
 from kerege.services.run import RunResult
 
 
-def tell(options: Options, wait: Callable[[], object], report: Report | None = None) -> dict[str, Any]:
-    """Run it all; returns the summary. With `options.once` false, `wait` is called while the pages are up."""
+def tell(options: Options, wait: Callable[[float], object], report: Report | None = None) -> dict[str, Any]:
+    """Run it all; returns the summary. With `options.once` false all stays up until `wait`, given seconds, returns something true."""
     say = report or Report()
     with raise_country(options, say) as country:
         _introduce(country)
@@ -66,7 +66,7 @@ def tell(options: Options, wait: Callable[[], object], report: Report | None = N
         _conclude(country, summary, chosen)
         if not options.once:
             say.say("Everything stays up until you press Ctrl-C.")
-            wait()
+            country.stay_up(wait)
     return summary
 
 
