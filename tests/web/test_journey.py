@@ -17,6 +17,7 @@ import web_country as country
 from web_pages import PEOPLE, RUN
 
 from kerege.ledger.log import Ledger
+from kerege.web import formats
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
@@ -210,6 +211,39 @@ def test_both_ways_have_their_figures_and_bars_on_one_height_and_air_above_the_b
     assert found["figures"][0] == found["figures"][1]
     assert found["bars"][0] == found["bars"][1]
     assert found["above"] == [8, 8]
+
+
+@pytest.mark.parametrize("width", [390, 700, 1280])
+def test_the_doors_of_the_catalogue_fill_their_rows_and_none_stands_alone(hub, window, width):
+    base, _, _ = hub
+    page = window(width)
+    page.goto(f"{base}/en/catalogue/")
+    rows = page.evaluate("""() => {
+      const at = e => e.getBoundingClientRect(), list = document.querySelector('.ways-in'), rows = {};
+      for (const one of list.children) (rows[Math.round(at(one).top)] ??= []).push(at(one));
+      return Object.values(rows).map(r => [r.length, Math.round(at(list).right - r.at(-1).right)]);
+    }""")
+    assert [gap for _, gap in rows] == [0] * len(rows)
+    assert [count for count, _ in rows] == {390: [1] * 7, 700: [2, 2, 2, 1], 1280: [4, 3]}[width]
+
+
+FINGERPRINT = """<!doctype html><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/kerege.css"><main class="wrap"><div class="card">{}</div></main>"""
+
+
+@pytest.mark.parametrize(("width", "lines"), [(320, 4), (390, 4), (1280, 2)])
+def test_a_fingerprint_breaks_between_its_groups_only_and_is_selected_and_copied_as_one(window, width, lines):
+    page = window(width)
+    html = FINGERPRINT.format(formats.fingerprint("0123456789abcdef" * 4))
+    css = (ROOT / "src/kerege/web/static/kerege/kerege.css").read_text(encoding="utf-8")
+    page.route("**/kerege.css", lambda route: route.fulfill(body=css, content_type="text/css"))
+    page.route("**/page", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.goto("http://fingerprint.invalid/page")
+    element = page.locator(".fingerprint")
+    element.click()
+    assert page.evaluate("getSelection().toString()") == ":".join(["01:23:45:67:89:AB:CD:EF"] * 4)
+    tall, line = element.evaluate("e => [e.getBoundingClientRect().height, parseFloat(getComputedStyle(e).lineHeight)]")
+    assert round(tall / line) == lines
 
 
 def test_the_line_under_the_language_in_use_is_as_wide_as_its_name_and_begins_at_the_margin(hub, window):
