@@ -92,6 +92,7 @@ class Node:
             await core.revocation.refresh_own(picture.trust)
 
         core.keeper.on_change(prepare)
+        core.keeper.on_change(parts.health.watch)
         try:
             await asyncio.to_thread(core.translation.reload)
             await core.keeper.start()

@@ -47,6 +47,12 @@ def certificate() -> Any:
     return TestAuthority.create("KG", NOW).configuration.certificate
 
 
+@pytest.fixture(autouse=True)
+def certificates_are_whose_they_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a configuration holds against them is tests/node/local's: there is none here."""
+    monkeypatch.setattr("kerege.node.local.health.strangers", lambda *_: [])
+
+
 def core_of(folder: Path, monitor: Monitor, certificate: Any, **changes: Any) -> Any:
     directory = SimpleNamespace(expires=NOW + timedelta(seconds=600))
     parts: dict[str, Any] = {

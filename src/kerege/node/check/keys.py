@@ -21,7 +21,7 @@ from kerege.node.conf.picture import Picture
 from kerege.node.config_types import KeySource, NodeConfig
 from kerege.node.keys import files as keyfiles
 from kerege.node.keys import pairs as keys
-from kerege.node.keys.acme_orders import is_registered
+from kerege.node.keys.belonging import not_of, unlisted
 
 _SOON: Final = timedelta(days=30)
 
@@ -134,8 +134,7 @@ def _names(
     report: Report, key: str, certificate: x509.Certificate, member: MemberId, picture: Picture, now: datetime
 ) -> None:
     try:
-        authority, _ = picture.trust.issuer_of(certificate, "signing", now)
-        found = certs.signer_of(certificate, authority, picture.shared.instance)
+        wrong = not_of(certificate, member, picture, now)
     except ExchangeError as problem:
         report.error(
             "check.certificate_of_another",
@@ -144,12 +143,11 @@ def _names(
             "Have the subject written as the authority's profile says.",
         )
         return
-    same = (found.instance, found.member_code) == (member.instance, member.member_code)
-    if not same or found.member_class not in ("", member.member_class):
+    if wrong is not None:
         report.error(
             "check.certificate_of_another",
             key,
-            f"expected a certificate of {member}, and this one names {found}",
+            wrong,
             "Put the member's own certificate there, or correct member.",
         )
 
@@ -157,12 +155,15 @@ def _names(
 def _auth_registered(
     report: Report, config: NodeConfig, certificate: x509.Certificate, picture: Picture | None
 ) -> None:
-    if picture is None or set_aside(config.server) or is_registered(picture.shared, config, certificate):
+    if picture is None or set_aside(config.server):
+        return
+    reason = unlisted(config, certificate, picture)
+    if reason is None:
         return
     report.error(
         "check.certificate_unregistered",
         "keys.auth",
-        f"the global configuration does not list the authentication certificate for {config.server}",
+        reason,
         "Register it (kerege node register), and have the central services approve it.",
     )
 

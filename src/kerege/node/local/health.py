@@ -23,6 +23,7 @@ from kerege.node.config_types import NodeConfig
 from kerege.node.core import Core
 from kerege.node.keys import expiry
 from kerege.node.keys.acme_orders import Renewals
+from kerege.node.keys.belonging import strangers
 from kerege.node.keys.expiry import Entry, calendar
 from kerege.node.keys.expiry_kept import other_certificates
 from kerege.node.telling.opmonitor import Store
@@ -35,6 +36,10 @@ _KEPT: Final = timedelta(seconds=30)
 _MOST_TOLD: Final = 20
 _ELSEWHERE: Final = frozenset({expiry.CONFIGURATION, expiry.ANSWER})
 _OWN: Final = ("authentication certificate", "signing certificate")
+_STRANGE: Final = (
+    "Give each member its own signing certificate (keys.sign), and register the authentication certificate (kerege node register);"
+    " kerege node check says what is where."
+)
 _LOG: Final = logging.getLogger("kerege.node")
 
 LogStatus = Callable[[], Mapping[str, Any]]
@@ -69,11 +74,14 @@ class Health:
         self.renewals: Renewals | None = None
         self._others: list[tuple[str, x509.Certificate, str]] = []
         self._entries: tuple[datetime, Picture | None, list[Entry]] | None = None
+        self._known: tuple[Picture, tuple[x509.Certificate, ...], list[str]] | None = None
+        self._told: list[str] = []
         self.use(core.config)
 
     def use(self, config: NodeConfig) -> None:
         """Another configuration file: the certificates it names are read again."""
-        self._entries = None
+        self._entries = self._known = None
+        self.watch(self._core.keeper.picture)
         try:
             self._others = other_certificates(config)
         except KeregeError as problem:  # what the node needs of them it has read itself
@@ -133,9 +141,31 @@ class Health:
                 failures.append(f"the {name} ended {iso(ends)}")
             elif now >= ends - _SOON:
                 warnings.append(f"the {name} ends {iso(ends)}")
-        return _part(
-            "keys", failures, warnings, "Order a new certificate, put it where keys: says, and reload (SIGHUP)."
-        )
+        do = "Order a new certificate, put it where keys: says, and reload (SIGHUP)."
+        strangers = self._strangers(core.keeper.picture, now)
+        if strangers:
+            do = _STRANGE if not failures and not warnings else f"{do} {_STRANGE}"
+        return _part("keys", failures + strangers, warnings, do)
+
+    def _strangers(self, picture: Picture | None, now: datetime) -> list[str]:
+        """Of certificates in use that are not those that others expect; reckoned anew under another configuration or key."""
+        core, known = self._core, self._known
+        if picture is None:
+            return []
+        shown = (core.keys.auth.certificate, *(signer.certificate for signer in core.keys.signers.values()))
+        if known is None or known[0] is not picture or known[1] != shown:
+            known = self._known = (picture, shown, strangers(core.config, core.keys, picture, now))
+        return known[2]
+
+    def watch(self, picture: Picture | None) -> None:
+        """A configuration that comes into use: say in the log what others will hold against the node's certificates, once."""
+        found = self._strangers(picture, self._core.clock())
+        if picture is not None and found != self._told:
+            if found:
+                _LOG.warning("others refuse this node's messages: %s. %s", "; ".join(found), _STRANGE)
+            else:
+                _LOG.info("the node's certificates are those that the configuration names")
+            self._told = found
 
     def _expiry(self, now: datetime) -> Part:
         """What ends soon beside the node's own keys, which have a part of their own, as the configuration and answers have."""
