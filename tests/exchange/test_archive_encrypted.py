@@ -83,9 +83,9 @@ class Gpg:
             "1y",
         )
 
-    def run(self, *words: str | Path) -> bytes:
-        command = ["gpg", "--homedir", self.home, "--batch", "--quiet", *words]
-        return subprocess.run(command, check=True, capture_output=True).stdout
+    def run(self, *words: str | Path, said: bytes | None = None) -> bytes:
+        command = ["gpg", "--homedir", self.home, "--quiet", *(["--batch"] if said is None else ["--no-tty"]), *words]
+        return subprocess.run(command, check=True, capture_output=True, input=said).stdout
 
     def close(self) -> None:
         subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "all"], check=False, capture_output=True)
@@ -293,6 +293,48 @@ def test_a_key_is_refused_from_the_moment_it_expires(tmp_path: Path) -> None:
     assert key.expires is not None
     with pytest.raises(RecipientUnusable, match=f"{key.fingerprint} expired"):
         read_keys(tmp_path / "key", key.expires)
+
+
+UNLOCKED = ("--pinentry-mode", "loopback", "--passphrase", "")
+LONG_AGO = ("--faked-system-time", "20200101T000000!")
+
+
+def test_a_subkey_whose_time_is_over_is_not_encrypted_for(tmp_path: Path, gpg: Gpg) -> None:
+    gpg.run(*UNLOCKED, *LONG_AGO, "--quick-generate-key", "O", "ed25519", "sign", "0")
+    listed = gpg.run("--with-colons", "--list-keys", "O").decode().splitlines()
+    (fingerprint,) = (line.split(":")[9] for line in listed if line.startswith("fpr"))
+    gpg.run(*UNLOCKED, *LONG_AGO, "--quick-add-key", fingerprint, "cv25519", "encr", "1d")
+    file = tmp_path / "key"
+    file.write_bytes(gpg.run("--export", "O"))
+    with pytest.raises(RecipientUnusable, match="its part for encryption is over"):
+        read_keys(file, NOW)
+
+    gpg.run(*UNLOCKED, "--quick-add-key", fingerprint, "cv25519", "encr", "30d")
+    file.write_bytes(gpg.run("--export", "O"))
+    (key,) = read_keys(file, NOW)
+    assert key.expires is not None
+    assert timedelta(days=29) < key.expires - NOW < timedelta(days=31), "the subkey's end, for the key itself has none"
+    sealed = EncryptedFile(tmp_path / "sealed", [key])
+    sealed.write(b"clear")
+    sealed.finish()
+    tags = [packet.tag for packet in PacketPile.from_file(str(tmp_path / "sealed"))]
+    assert tags == [Tag.PKESK, Tag.SEIP], "for one subkey, not for both"
+    assert gpg.run("--decrypt", tmp_path / "sealed") == b"clear"
+
+
+def test_a_subkey_that_is_revoked_is_not_encrypted_for(tmp_path: Path, gpg: Gpg) -> None:
+    gpg.run(*UNLOCKED, "--command-fd", "0", "--edit-key", "R", said=b"key 1\nrevkey\ny\n0\n\ny\nsave\n")
+    (tmp_path / "key").write_bytes(gpg.run("--export"))
+    with pytest.raises(RecipientUnusable, match="its part for encryption is over"):
+        read_keys(tmp_path / "key", NOW)
+
+
+def test_a_key_that_is_not_valid_yet_is_refused(tmp_path: Path, gpg: Gpg) -> None:
+    later = ("--faked-system-time", "20400101T000000!")
+    gpg.run(*UNLOCKED, *later, "--quick-generate-key", "L", "future-default", "default", "0")
+    (tmp_path / "key").write_bytes(gpg.run(*later, "--export", "L"))
+    with pytest.raises(RecipientUnusable, match=r"cannot be used now|is over"):
+        read_keys(tmp_path / "key", NOW)
 
 
 def test_a_file_that_is_not_there_is_refused_wherever_it_is_named(tmp_path: Path, files: list[Path]) -> None:

@@ -26,6 +26,7 @@ from kerege.exchange.ids import ClientId
 
 if TYPE_CHECKING:
     from pysequoia import Cert
+    from pysequoia.packet import Packet
 
 SUFFIX: Final = ".gpg"
 _WRITER: Final = Path(__file__).with_name("openpgp_writer.py")
@@ -89,25 +90,65 @@ def read_keys(file: Path, now: datetime) -> tuple[Key, ...]:
 
 
 def _usable(cert: Cert, now: datetime, refused: Callable[[str], RecipientUnusable]) -> Key:
-    """The library itself would encrypt for a key whose owner has revoked it, or whose time is over."""
-    from pysequoia import encrypt
+    """The library itself would encrypt for a key whose owner has revoked it, or whose time or whose subkey's time is over."""
+    from pysequoia import Cert, encrypt
 
     name = cert.fingerprint.upper()
     try:
         revoked, expires = cert.is_revoked, cert.expiration
+        if revoked:
+            raise refused(f"the key {name} is revoked")
+        if expires is not None and expires <= now:
+            raise refused(f"the key {name} expired {expires:%Y-%m-%d}")
+        public, ends = _without_expired_subkeys(bytes(cert), now)
+        encrypt(b"", recipients=[Cert.from_bytes(public)], armor=False)
     except RuntimeError as problem:
-        raise refused(f"the key {name} is not valid now ({_first_line(problem)})") from None
-    if revoked:
-        raise refused(f"the key {name} is revoked")
-    if expires is not None and expires <= now:
-        raise refused(f"the key {name} expired {expires:%Y-%m-%d}")
-    try:
-        encrypt(b"", recipients=[cert], armor=False)
-    except RuntimeError:
-        raise refused(
-            f"the key {name} has nothing in it that can be encrypted for now: it may be for signing only"
-        ) from None
-    return Key(name, expires, bytes(cert))
+        if "No suitable encryption" in str(problem):
+            reason = "has nothing in it that can be encrypted for now: it is for signing only, or its part for encryption is over"
+        else:
+            reason = f"cannot be used now ({_first_line(problem)})"
+        raise refused(f"the key {name} {reason}") from None
+    return Key(name, min((end for end in (expires, ends) if end is not None), default=None), public)
+
+
+def _without_expired_subkeys(public: bytes, now: datetime) -> tuple[bytes, datetime | None]:
+    """The certificate without the subkeys whose time is over at `now`; when the last of those that encrypt ends, None for never."""
+    from pysequoia.packet import PacketPile, Tag
+
+    parts: list[list[Packet]] = [[]]  # a key, a name or a subkey, each with its signatures
+    for packet in PacketPile.from_bytes(public):
+        if packet.tag != Tag.Signature:
+            parts.append([])
+        parts[-1].append(packet)
+    out: list[bytes] = []
+    ends: list[datetime | None] = []
+    for part in parts:
+        if part and part[0].tag == Tag.PublicSubkey:
+            end, encrypts = _bound(part)
+            if end is not None and end <= now:
+                continue
+            if encrypts:
+                ends.append(end)
+        out += [bytes(one) for one in part]
+    known = [end for end in ends if end is not None]
+    return b"".join(out), max(known) if known and len(known) == len(ends) else None
+
+
+def _bound(subkey: list[Packet]) -> tuple[datetime | None, bool]:
+    """Until when a subkey is bound to its key, None for ever, and whether to encrypt: by the latest signature that says so."""
+    from pysequoia.packet import SignatureType
+
+    created = subkey[0].key_created
+    signed = [
+        (one.signature_created, one.key_validity_period, one.key_flags)
+        for one in subkey[1:]
+        if one.signature_type == SignatureType.SubkeyBinding and one.signature_created is not None
+    ]
+    if not signed or created is None:
+        return None, False  # the library finds nothing in it to encrypt for
+    _, lasts, flags = max(signed, key=lambda one: one[0])
+    encrypts = flags is not None and (flags.storage_encryption or flags.transport_encryption)
+    return (created + lasts if lasts else None), encrypts
 
 
 def _first_line(problem: Exception) -> str:
