@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hostile import Caller, Wire, fault_of, is_messages, of_stream, open_files, requests_in, resident, sha512
+from hostile import Caller, Side, Wire, fault_of, is_messages, of_stream, open_files, requests_in, resident, sha512
 
 from box import EMIS, Box, http
 from kerege.exchange import linkframes as lf
@@ -423,3 +423,61 @@ def test_a_body_that_was_not_announced_is_refused_and_the_link_goes_on(caller: C
     assert caller.box.agency.seen == []
     ask(wire, caller, caller.request(2, BIG[:1000]))
     assert answered(wire, 2) == 200
+
+
+def test_messages_that_wait_for_their_bodies_fill_no_more_memory_than_bodies_may(caller: Caller) -> None:
+    """Of each message 3.5 MiB came and one byte is missing; nobody needs a right to it, for no signature is looked at yet."""
+    wire = caller.connect()
+    assert well(caller)
+    pid = caller.box.processes["node-reg"].pid
+    before = resident(pid)
+    content = b"x" * (7 * 2**19)
+    for stream in range(1, 121):
+        message = lm.LinkMessage(stream, multipart.REST_REQUEST, content, (lm.Announced((), 1, bytes(64)),))
+        for data in lf.encode_messages([lm.Group(b"<none/>", (message,), 1, b"", chained=True)]):
+            wire.send(data)
+    assert "exchange.message_too_large" in fault_of(wire.read(of_stream(120), seconds=20)).detail
+    assert resident(pid) - before < 240 * 2**20
+
+
+class Greedy(Caller):
+    """Another registered server, here node-reg itself: it has no right to anything."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(box)
+        Side.__init__(self, box, "node-reg", "sign-GOV-70000002")
+
+    def announce(self, wire: Wire, stream: int, size: int, came: int = 0) -> None:
+        message = lm.LinkMessage(stream, multipart.REST_REQUEST, b"GET", (lm.Announced((), size, bytes(64)),))
+        for data in lf.encode_messages([lm.Group(b"<none/>", (message,), 1, b"", chained=True)]):
+            wire.send(data)
+        for at in range(0, came, 65536):
+            wire.send(lm.BodyData(stream, 1, bytes(min(65536, came - at)), False))
+
+
+@pytest.fixture
+def greedy(box: Box) -> Iterator[Greedy]:
+    made = Greedy(box)
+    yield made
+    made.close()
+
+
+def test_bodies_that_one_server_announces_and_does_not_send_keep_no_others_out(greedy: Greedy) -> None:
+    """Some five kilobytes, a minute: more is not asked of it."""
+    wire = greedy.connect()
+    for stream in range(1, 41):
+        greedy.announce(wire, stream, 20 * 2**20)
+    assert "exchange.message_too_large" in fault_of(wire.read(of_stream(40))).detail
+    assert greedy.box.call("/x", method="POST", body=bytes(100_000)).status == 200
+
+
+def test_bodies_that_one_server_keeps_in_memory_keep_no_others_out(greedy: Greedy) -> None:
+    """Of each but the last byte came, and it is too small for the disk."""
+    for size, count in ((255 * 1024, 240), (255 * 1024, 240), (255 * 1024, 240), (1024, 250)):
+        wire = greedy.connect()
+        for stream in range(1, count + 1):
+            greedy.announce(wire, stream, size + 1, size)
+    refused = fault_of(wire.read(lambda frame: isinstance(frame, lm.FaultFrame)))
+    assert "exchange.message_too_large" in refused.detail, "it has as much as it may have"
+    assert greedy.box.call("/x").status == 200
+    assert greedy.box.call("/x", method="POST", body=bytes(60_000)).status == 200

@@ -191,17 +191,22 @@ class Decoder:
     def __init__(self, limits: LinkLimits | None = None, *, lane: bool = False) -> None:
         self._limits = limits or LinkLimits()
         self.lane = lane
-        self._pieces: list[bytes] = []
-        self._have = self._need = 0
+        # of a frame; not a list of pieces: of very small ones that would be many times as large
+        self._came = bytearray()
+        self._need = 0
+
+    @property
+    def kept(self) -> int:
+        """Bytes of a frame that is not whole yet."""
+        return len(self._came)
 
     def feed(self, data: bytes) -> list[Frame]:
-        if self._pieces:
-            self._pieces.append(data)
-            self._have += len(data)
-            if self._have < self._need:
+        if self._came:
+            self._came += data
+            if len(self._came) < self._need:
                 return []
-            data = b"".join(self._pieces)
-            self._pieces = []
+            data = bytes(self._came)
+            self._came = bytearray()
         at, size, frames = 0, len(data), []
         self._need = HEAD_SIZE
         while size - at >= HEAD_SIZE:
@@ -224,7 +229,7 @@ class Decoder:
                 frames.append(LaneMessages(tuple(simple)))
             at = end
         if at < size:
-            self._pieces, self._have = [data[at:]], size - at
+            self._came += memoryview(data)[at:]
         return frames
 
 

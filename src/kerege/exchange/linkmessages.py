@@ -113,6 +113,12 @@ class Group:
                 self._batch = self._grown()
         return self._batch
 
+    def alone(self, message: LinkMessage) -> Group:
+        """The same signature and tree, with this one of the messages: who keeps it keeps none of the others."""
+        made = Group(self.signature, (message,), self.size, self.others, chained=self.chained)
+        made._batch = self.batch()
+        return made
+
     def _grown(self) -> Batch:
         leaves: list[bytes] = [b""] * self.size
         parts: list[Sequence[bytes] | None] = [None] * self.size

@@ -1,6 +1,8 @@
 """What both ends of a Kerege link share: messages put on it and taken off it, and what there is room for."""
 
 import asyncio
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from kerege.exchange.errors import MessageTooLarge
 from kerege.exchange.soap_errors import ContentTypeInvalid, MimeMalformed
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
+from kerege.node.link import ends as link
 from kerege.node.link.bodies import INLINE, Room
 from kerege.node.link.ends import LinkProtocol, Pace, incoming, outgoing
 from kerege.node.message import Extras, Message
@@ -52,11 +55,11 @@ def test_headers_of_the_part_that_mean_nothing_go_no_further() -> None:
 
 
 class Transport:
-    def __init__(self) -> None:
-        self.aborted = False
+    def __init__(self, address: str = "") -> None:
+        self.aborted, self._address = False, address
 
-    def get_extra_info(self, _: str) -> None:
-        return None
+    def get_extra_info(self, what: str) -> tuple[str, int] | None:
+        return (self._address, 5500) if what == "peername" else None
 
     def is_closing(self) -> bool:
         return self.aborted
@@ -71,11 +74,11 @@ class Transport:
 class End(LinkProtocol):
     """Collects what came whole and what was refused."""
 
-    def __init__(self, limits: LimitSettings, room: Room | None = None) -> None:
+    def __init__(self, limits: LimitSettings, room: Room | None = None, address: str = "") -> None:
         super().__init__("KG/GOV/70000002/node-reg", limits, room)
         self.taken: list[int] = []
         self.refused: dict[int, KeregeError] = {}
-        self.connection_made(Transport())  # type: ignore[arg-type]
+        self.connection_made(Transport(address))  # type: ignore[arg-type]
         self.data_received(lf.encode(lm.Hello("KG/GOV/70000003/node-edu")))
 
     def take(self, group: lm.Group, messages: list[lm.LinkMessage]) -> None:
@@ -132,22 +135,70 @@ def test_links_share_the_room_for_bodies_on_their_way(tmp_path: Path) -> None:
 
         for end in (first, second):
             end.came(*(announced(stream) for stream in (1,)))
+        kept = room.held // 2
+        assert 0 < kept < 5_000
         piece = lf.encode(lm.BodyData(1, 1, bytes(60_000), False))
         first.data_received(piece)
-        assert room.held == 60_000
+        assert room.held == 60_000 + 2 * kept
         second.data_received(piece)  # in memory, both would be more than limits.bodies
         assert list(second.refused) == [1]
-        assert (room.held, room.announced) == (60_000, 90_000)
+        assert (room.held, room.announced) == (60_000 + kept, 90_000)
         first.close()
         first.connection_lost(None)
         assert (room.held, room.announced) == (0, 0)
         for stream in range(2, 6):
             second.came(announced(stream))
-        third = End(limits, room)
+        assert (room.announced, list(second.refused)) == (270_000, [1, 5])
+        third = End(limits, room)  # of the same server
         third.came(announced(1))
         assert isinstance(third.refused[1], MessageTooLarge)
+        another = End(limits, room, "192.0.2.2")
+        another.came(announced(1))
+        assert (room.announced, another.refused) == (360_000, {})
 
     asyncio.run(run())
+
+
+def filled(take: Callable[[int, LimitSettings], None], limits: LimitSettings) -> int:
+    """How much was taken until no more was given."""
+    for taken in range(0, 10**6, 500):
+        try:
+            take(500, limits)
+        except MessageTooLarge:
+            return taken
+    raise AssertionError("there is no end to it")
+
+
+def test_a_server_that_fills_its_part_keeps_nobody_out(tmp_path: Path) -> None:
+    limits, room = LimitSettings(tmp_path, body=1000, bodies=100_000, memory=1000), Room()
+    greedy, modest = room.of("greedy"), room.of("modest")
+    for take in (greedy.take, greedy.expect):
+        filled(take, limits)
+    assert (greedy.held, greedy.announced) == (75_000, 300_000)
+    for take in (Room.take, Room.expect):
+        for _ in range(37):
+            take(modest, 500, limits)
+        with pytest.raises(MessageTooLarge):
+            take(greedy, 1, limits)
+    assert (room.held, room.announced) == (75_000 + 37 * 500, 300_000 + 37 * 500)
+    greedy.give_back(75_000)
+    greedy.came(300_000)
+    modest.give_back(37 * 500)
+    modest.came(37 * 500)
+    assert (room.held, room.announced, greedy.held, modest.announced) == (0, 0, 0, 0)
+    assert room.of("greedy") is greedy
+    del greedy
+    assert room.of("greedy").held == 0
+
+
+def test_whoever_comes_when_little_is_left_has_a_body_as_long_as_there_is_room(tmp_path: Path) -> None:
+    limits, room = LimitSettings(tmp_path, body=1000, bodies=4000, memory=1000), Room()
+    parts = [room.of(n) for n in range(5)]
+    for part, most in zip(parts, (3000, 1000, 0, 0, 0), strict=True):
+        assert filled(part.take, limits) == most
+    parts[0].take(-500, limits)  # what went to disk
+    parts[4].take(500, limits)
+    assert room.held == 4000
 
 
 # --- who is waited for ---
@@ -166,3 +217,45 @@ def test_calls_that_take_long_are_not_among_those_that_others_wait_for() -> None
     assert pace.quick(dict.fromkeys((9, 10, 11)), 1.4) == 1
     assert pace.quick({12: None}, 1.6) == 1
     assert pace.quick({}, 1.8) == 0
+
+
+def test_what_came_of_a_large_frame_counts_until_it_is_whole_and_must_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        limits, room = LimitSettings(tmp_path, body=10**6, bodies=10**6, memory=10**5), Room()
+        first, second = End(limits, room, "192.0.2.1"), End(limits, room, "192.0.2.2")
+        frame = lf.encode(lm.FaultFrame(1, bytes(700_000)))
+        first.fault = lambda _: None  # type: ignore[method-assign]
+        first.data_received(frame[:60_000])
+        assert room.held == 0, "as little as every connection may have"
+        first.data_received(frame[60_000:600_000])
+        assert (room.held, first.open) == (600_000, True)
+        second.data_received(frame[:600_000])
+        assert (room.held, second.open) == (600_000, False), "there is no room for it"
+        first.data_received(frame[600_000:])
+        assert (room.held, first.open, first._late) == (0, True, None)
+        monkeypatch.setattr(link, "PATIENCE", 0.01)
+        third = End(limits, room, "192.0.2.3")
+        third.data_received(frame[:100_000])
+        assert room.held == 100_000
+        await asyncio.sleep(0.05)
+        assert not third.open
+        third.connection_lost(None)
+        assert room.held == 0
+
+    asyncio.run(run())
+
+
+def test_a_frame_in_very_small_pieces_takes_no_more_memory_than_it_has_bytes() -> None:
+    decoder, frame = lf.Decoder(), lf.encode(lm.FaultFrame(1, bytes(200_000)))
+    tracemalloc.start()
+    try:
+        for at in range(0, len(frame) - 2, 2):
+            assert decoder.feed(frame[at : at + 2]) == []
+        assert tracemalloc.get_traced_memory()[0] < 400_000
+    finally:
+        tracemalloc.stop()
+    assert len(frame) - 2 <= decoder.kept < len(frame)
+    (found,) = decoder.feed(frame[decoder.kept :])
+    assert found == lm.FaultFrame(1, bytes(200_000))

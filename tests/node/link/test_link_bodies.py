@@ -10,12 +10,12 @@ import pytest
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
 from kerege.exchange import multipart
-from kerege.exchange.bodies import Spool
+from kerege.exchange.bodies import Attachment, Spool
 from kerege.exchange.errors import LinkMalformed, MessageMalformed, MessageTooLarge
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
 from kerege.node.link import bodies as link_bodies
-from kerege.node.link.bodies import CREDIT, MOST, Arrivals, Departures
+from kerege.node.link.bodies import CREDIT, MOST, Arrivals, Departures, kept_of
 
 DATA = bytes(range(256)) * 1024
 
@@ -37,11 +37,14 @@ class Ends:
             self.moved.append,
         )
 
-    def expect(self, stream: int, *sizes: int, data: bytes = b"") -> None:
+    def expect(self, stream: int, *sizes: int, data: bytes = b"") -> int:
+        """How many bytes wait for the bodies."""
         digest = hashlib.sha512(data).digest()
         announced = tuple(lm.Announced((), size, digest) for size in sizes)
         message = lm.LinkMessage(stream, multipart.REST_REQUEST, b"x", announced)
-        self.arrivals.expect(lm.Group(b"<s/>", (message,), 1, b"", chained=True), message)
+        group = lm.Group(b"<s/>", (message,), 1, b"", chained=True)
+        self.arrivals.expect(group, message)
+        return kept_of(group, message)
 
 
 def looped(test: Callable[[Path], object]) -> Callable[[Path], None]:
@@ -107,23 +110,47 @@ def test_what_there_is_no_room_for_is_refused_before_it_comes(tmp_path: Path) ->
 
 @looped
 def test_what_lies_in_memory_counts_until_the_body_is_whole_or_dropped(tmp_path: Path) -> None:
-    ends = Ends(tmp_path, bodies=300_000, memory=300_000)
+    ends = Ends(tmp_path, bodies=310_000, memory=300_000)
     room = ends.arrivals._room
-    ends.expect(1, 100_000, data=bytes(100_000))
-    ends.expect(2, 250_000)
+    kept = ends.expect(1, 100_000, data=bytes(100_000))
+    assert kept == ends.expect(2, 250_000)
     ends.arrivals.piece(lm.BodyData(1, 1, bytes(60_000), False))
     ends.arrivals.piece(lm.BodyData(2, 1, bytes(60_000), False))
-    assert (room.held, room.announced) == (120_000, 350_000)
+    assert (room.held, room.announced) == (120_000 + 2 * kept, 350_000)
     ends.arrivals.piece(lm.BodyData(1, 1, bytes(40_000), True))
-    assert (len(ends.whole), room.held, room.announced) == (1, 60_000, 250_000)
+    assert (len(ends.whole), room.held, room.announced) == (1, 60_000 + kept, 250_000)
     ends.arrivals.drop(2)
     assert (room.held, room.announced) == (0, 0)
     ends.expect(3, 400_000)
     for _ in range(5):
         ends.arrivals.piece(lm.BodyData(3, 1, bytes(60_000), False))
-    assert room.held == 300_000
+    assert room.held == 300_000 + kept
     ends.arrivals.piece(lm.BodyData(3, 1, bytes(60_000), False))
-    assert (room.held, room.announced, ends.refused) == (0, 400_000, [])  # on disk from here on
+    assert (room.held, room.announced, ends.refused) == (kept, 400_000, [])  # on disk from here on
+    ends.arrivals.clear()
+    assert (room.held, room.announced) == (0, 0)
+
+
+@looped
+def test_a_message_that_waits_for_its_bodies_counts_itself_and_keeps_no_other_of_its_frame(tmp_path: Path) -> None:
+    ends = Ends(tmp_path, bodies=1_000_000, memory=1_000_000)
+    room = ends.arrivals._room
+    large = [lm.LinkMessage(n, multipart.REST_REQUEST, bytes(300_000), (), leaf=n) for n in range(2)]
+    inline = Attachment(((b"a", b"b"),), bytes(60_000))
+    waits = lm.LinkMessage(9, multipart.REST_REQUEST, bytes(300_000), (inline, lm.Announced((), 1, bytes(64))), leaf=2)
+    group = lm.Group(bytes(1000), (*large, waits), 3, b"", chained=True)
+    ends.arrivals.expect(group, waits)
+    (arriving,) = ends.arrivals._arriving.values()
+    assert (arriving.group.messages, arriving.group.batch()) == ((waits,), group.batch())
+    assert 361_000 < room.held < 365_000
+    for stream in (10, 11):
+        waits.stream = stream
+        if stream == 11:
+            with pytest.raises(MessageTooLarge):
+                ends.arrivals.expect(group, waits)
+        else:
+            ends.arrivals.expect(group, waits)
+    assert len(ends.arrivals) == 2
     ends.arrivals.clear()
     assert (room.held, room.announced) == (0, 0)
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
@@ -27,30 +28,71 @@ INLINE: Final = 64 * 1024  # a larger body goes in pieces, so that it does not h
 CREDIT: Final = 1024 * 1024
 MOST: Final = 256  # large messages arriving at once on one link
 PATIENCE: Final = 60.0  # seconds for each MiB
-_PROGRESS: Final = 1024 * 1024
+PROGRESS: Final = 1024 * 1024
 _GRANT: Final = CREDIT // 4  # credit is given in portions: tiny pieces do not cost a frame each
 _LOOK: Final = 1.0
+_LEAF: Final = 256  # bytes of a tree for each of its leaves, about
+_WAITING: Final = 512  # bytes for each body that is waited for, about
+_FREE: Final = 3  # a server that is alone has three quarters
 _ROOM: Final = 4  # bodies under way on all links of one direction: this many times limits.bodies, on disk
 
 
 class Room:
     """What the links of a node in one direction hold together: each keeps to its own limits with the sum of all.
 
-    held        bytes in memory, of bodies that arrive and of requests under way
+    held        bytes in memory, of bodies that arrive and the messages that wait for them, of large frames that arrive, and of
+                requests under way
     announced   bytes of bodies that arrive, wherever they are kept
+
+    Of the whole every server has a part of its own (`of`), which never takes more than `_FREE` times what it leaves free for others: one
+    server that fills its part keeps nobody out. What each may have in any case, as long as there is any, is a body.
     """
 
-    __slots__ = ("announced", "held")
+    __slots__ = ("__weakref__", "_parts", "_whole", "announced", "held")
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Room | None = None) -> None:
         self.held = self.announced = 0
+        self._whole = whole
+        self._parts: WeakValueDictionary[object, Room] = WeakValueDictionary()
+
+    def of(self, server: object) -> Room:
+        """The part of one server, by whatever tells it from others; of all its links together."""
+        part = self._parts.get(server)
+        if part is None:
+            part = self._parts[server] = Room(self)
+        return part
 
     def take(self, size: int, limits: LimitSettings) -> None:
         """Raises MessageTooLarge when that much more does not go into memory."""
         most = max(limits.bodies, limits.memory)
-        if self.held + size > most:
+        whole = self._whole or self
+        if not _fits(size, self.held, most - whole.held, limits.memory, alone=self is whole):
             raise MessageTooLarge(what="sum of the bodies under way at once", limit=most)
-        self.held += size
+        self.give_back(-size)
+
+    def give_back(self, size: int) -> None:
+        """So many bytes are in memory no more."""
+        self.held -= size
+        if self._whole is not None:
+            self._whole.held -= size
+
+    def expect(self, size: int, limits: LimitSettings) -> None:
+        """Raises MessageTooLarge when bodies of that size together may not come yet."""
+        most = _ROOM * max(limits.bodies, limits.body)
+        whole = self._whole or self
+        if not _fits(size, self.announced, most - whole.announced, limits.body, alone=self is whole):
+            raise MessageTooLarge(what="sum of the bodies under way at once", limit=most)
+        self.came(-size)
+
+    def came(self, size: int) -> None:
+        """Bodies of that size came, or do not come."""
+        self.announced -= size
+        if self._whole is not None:
+            self._whole.announced -= size
+
+
+def _fits(size: int, own: int, free: int, least: int, *, alone: bool) -> bool:
+    return size <= 0 or (size <= free and (alone or own + size <= max(_FREE * (free - size), least)))
 
 
 def check_size(message: lm.LinkMessage, limits: LimitSettings) -> bool:
@@ -70,6 +112,16 @@ def check_size(message: lm.LinkMessage, limits: LimitSettings) -> bool:
     if total > limits.body:
         raise MessageTooLarge(what="body", limit=limits.body)
     return whole
+
+
+def kept_of(group: lm.Group, message: lm.LinkMessage) -> int:
+    """Bytes that wait in memory with a message until its bodies came: all of it that came already, its signature and the signature's tree."""
+    size = len(group.signature) + _LEAF * group.size + len(message.content)
+    fields = [*message.headers]
+    for attachment in message.attachments:
+        fields += attachment.headers
+        size += len(attachment.body) if isinstance(attachment, Attachment) else _WAITING
+    return size + sum([len(name) + len(value) for name, value in fields])
 
 
 class _Arriving:
@@ -104,6 +156,10 @@ class Arrivals:
         self._timer: asyncio.TimerHandle | None = None
         self.patience = PATIENCE
 
+    def use(self, room: Room) -> None:
+        """Before anything is expected: what comes counts there."""
+        self._room = room
+
     def __len__(self) -> int:
         return len(self._arriving)
 
@@ -117,20 +173,28 @@ class Arrivals:
         total = sum(sizes.values())
         if total > limits.body:
             raise MessageTooLarge(what="body", limit=limits.body)
-        most = _ROOM * max(limits.bodies, limits.body)
-        if len(self._arriving) >= MOST or self._room.announced + total > most:
-            raise MessageTooLarge(what="sum of the bodies under way at once", limit=most)
-        arriving = _Arriving(group, message, total, self._loop.time() + self.patience)
+        if len(self._arriving) >= MOST:
+            raise MessageTooLarge(
+                what="sum of the bodies under way at once", limit=_ROOM * max(limits.bodies, limits.body)
+            )
+        kept, room = kept_of(group, message), self._room
+        room.expect(total, limits)
+        try:
+            room.take(kept, limits)
+        except MessageTooLarge:
+            room.came(total)
+            raise
+        arriving = _Arriving(group.alone(message), message, total, self._loop.time() + self.patience)
+        arriving.held = kept
 
         def note(size: int) -> None:
-            self._room.take(size, limits)
+            room.take(size, limits)
             arriving.held += size
 
         folder = Path(limits.spool)
         for n in sizes:
             arriving.writers[n] = BodyWriter(limits.body, memory=limits.memory, folder=folder, note=note)
         self._arriving[stream] = arriving
-        self._room.announced += total
         if self._timer is None:
             self._timer = self._loop.call_later(_LOOK, self._look)
 
@@ -167,7 +231,7 @@ class Arrivals:
             arriving.window += arriving.owed
             self._write(lf.encode(lm.Credit(frame.stream, arriving.owed)))
             arriving.owed = 0
-        if arriving.seen >= arriving.marked + _PROGRESS:
+        if arriving.seen >= arriving.marked + PROGRESS:
             arriving.marked = arriving.seen
             arriving.deadline = self._loop.time() + self.patience
             self._moved(frame.stream)
@@ -189,8 +253,8 @@ class Arrivals:
     def _remove(self, stream: int) -> _Arriving | None:
         arriving = self._arriving.pop(stream, None)
         if arriving is not None:
-            self._room.announced -= arriving.size
-            self._room.held -= arriving.held
+            self._room.came(arriving.size)
+            self._room.give_back(arriving.held)
             arriving.held = 0
         return arriving
 
@@ -270,7 +334,7 @@ class Departures:
                 await self._allowed(stream, len(piece))
                 self._write(lf.encode(lm.BodyData(stream, number, piece, not left)))
                 sent += len(piece)
-                if sent >= _PROGRESS:
+                if sent >= PROGRESS:
                     sent = 0
                     self._moved(stream)
             if not len(body):

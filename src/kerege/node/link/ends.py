@@ -22,7 +22,7 @@ from kerege.exchange.errors import LinkMalformed, MessageMalformed
 from kerege.exchange.ids import ServerId
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
-from kerege.node.link.bodies import CREDIT, INLINE, Arrivals, Departures, Room, check_size
+from kerege.node.link.bodies import CREDIT, INLINE, PATIENCE, PROGRESS, Arrivals, Departures, Room, check_size
 from kerege.node.message import Extras, Message
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class LinkProtocol(asyncio.Protocol, ABC):
         self.peer_address = ""
         self.alive = False  # takes new calls
         self.open = False  # the connection is there
+        self._partial = 0  # bytes of a large frame that is not whole yet, as they count in memory
+        self._late: asyncio.TimerHandle | None = None  # when more of it must have come
         self.heard = False  # anything, since somebody last asked
         self.quiet_since = self._loop.time()
         self._pace = Pace()
@@ -116,13 +118,17 @@ class LinkProtocol(asyncio.Protocol, ABC):
             self.certificate = tls.getpeercert(True)
         name = transport.get_extra_info("peername")
         self.peer_address = str(name[0]) if name else ""
+        self._room = self._room.of(self.certificate or self.peer_address)
+        self._arrivals.use(self._room)
         self.alive = self.open = True
         self._ungreeted = self._loop.call_later(_GREETING_SECONDS, self._no_greeting)
         self.write(lf.encode(lm.Hello(self._node, credit=CREDIT)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.alive = self.open = False
-        for timer in (self._ungreeted, self._stuck):
+        self._room.give_back(self._partial)
+        self._partial = 0
+        for timer in (self._ungreeted, self._stuck, self._late):
             if timer is not None:
                 timer.cancel()
         self._writable.set()
@@ -172,12 +178,30 @@ class LinkProtocol(asyncio.Protocol, ABC):
                 self._frame(frame)
                 if not self.open:
                     return
+            if self._partial or self._decoder.kept > INLINE:
+                self._count_partial(self._decoder.kept)
         except KeregeError as problem:
             _LOG.warning("the link with %s is closed: %s", self.peer_address, problem.text)
             self.close()
         except Exception:  # noqa: BLE001 - logged with its trace; calls under way are told by the closing
             _LOG.exception("the link with %s is closed", self.peer_address)
             self.close()
+
+    def _count_partial(self, kept: int) -> None:
+        """What came of a large frame counts in memory until all of it did; each MiB of it has so long. Raises MessageTooLarge."""
+        counts = kept if kept > INLINE else 0
+        self._room.take(counts - self._partial, self._limits)
+        moved = counts // PROGRESS != self._partial // PROGRESS or counts < self._partial
+        self._partial = counts
+        if self._late is not None and (moved or not counts):
+            self._late.cancel()
+            self._late = None
+        if counts and self._late is None:
+            self._late = self._loop.call_later(PATIENCE, self._is_late)
+
+    def _is_late(self) -> None:
+        _LOG.warning("the link with %s is closed: a frame did not come within %g s", self.peer_address, PATIENCE)
+        self.close()
 
     def _frame(self, frame: lm.Frame) -> None:
         if self.peer_hello is None and not isinstance(frame, lm.Hello):

@@ -153,7 +153,7 @@ class LinkServer(LinkProtocol):
 
     def release(self, size: int) -> None:
         """Bytes that calls held which are under way no more."""
-        self._room.held -= size
+        self._room.give_back(size)
 
     def refuse_call(self, stream: int, exchange: Exchange, problem: Exception) -> None:
         self._refuse(stream, exchange, problem)
@@ -227,7 +227,7 @@ class LinkServer(LinkProtocol):
     def _let_go(self, stream: int) -> None:
         """The call has ended, or never began."""
         self._under_way.pop(stream, None)
-        self._room.held -= self._held.pop(stream, 0)
+        self._room.give_back(self._held.pop(stream, 0))
 
     def _record(self, item: Item, now: datetime) -> LogRecord:
         signed = item.signed
