@@ -216,3 +216,23 @@ async def test_a_failed_write_fails_every_group_in_it_and_the_next_goes_through(
     assert log.records == 2
     log.close()
     assert ids(tmp_path) == ["d", "e"]
+
+
+@on_loop
+async def test_what_a_callback_raises_is_not_the_writings_affair(tmp_path: Path) -> None:
+    """Where the loop writes by itself too: whoever gave the group would take it for one that was not written, and tell of it again."""
+    log = CommitLog(LogWriter(tmp_path / "log"))
+    try:
+        for number in range(40):
+            await log.append_many(group(f"before-{number}"))
+        told: list[Exception | None] = []
+
+        def tell(problem: Exception | None) -> None:
+            told.append(problem)
+            raise ValueError("this one's trouble")
+
+        inline = log._inline
+        log.append_group(group("one"), tell)
+        assert (log._inline, told) == (inline + 1, [None])
+    finally:
+        log.close()

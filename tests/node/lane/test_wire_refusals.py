@@ -34,7 +34,7 @@ class Protocol:
         assert isinstance(response.body, bytes)
         self.told.append(response.body)
 
-    def drop(self) -> None:
+    def give_up(self, work: object) -> None:
         self.dropped = True
 
 

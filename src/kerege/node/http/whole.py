@@ -164,6 +164,16 @@ class WholeRequests(RequestReader):
             return
         self._read(data)
 
+    def give_up(self, work: Work) -> None:
+        """It gets no answer: its connection ends, and nothing of it is held."""
+        if self._work is not work:
+            return
+        begun, self._response = self._response is not None, self._response or _WRITTEN
+        if self._transport is not None:
+            self._transport.abort()
+        if not begun:  # else it is done when the connection is gone
+            self._answered()
+
     def answer_whole(self, work: Work, data: bytes) -> None:
         """Give an answer that is written already, and says that the connection is kept."""
         assert self._work is work

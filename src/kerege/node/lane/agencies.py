@@ -65,11 +65,18 @@ class Agencies:
         """Calls whose requests are logged; each call's end is told of its answer, or of what failed."""
         now = time.monotonic()
         for some in passes.by(calls, lambda way: way.decided.service):  # each has its own time, also at one address
-            service: Service = some[0].way.decided.service
-            place = self._agency.place(service)
-            where = place.host, place.port
-            for call in self._port.ask(where, some, now + service.timeout_seconds, service.timeout_seconds):
-                self._do(self._connect(place, call))
+            try:
+                self._ask(some, now)
+            except Exception as problem:  # noqa: BLE001 - their records are written: they are told, and the others are asked
+                for call in some:
+                    call.end.refused(call, problem)
+
+    def _ask(self, calls: list[Call], now: float) -> None:
+        service: Service = calls[0].way.decided.service
+        place = self._agency.place(service)
+        where = place.host, place.port
+        for call in self._port.ask(where, calls, now + service.timeout_seconds, service.timeout_seconds):
+            self._do(self._connect(place, call))
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -115,7 +122,11 @@ class Agencies:
         if most < INLINE:
             calls = [call for call in calls if self._within(call, most)]
         for some in passes.ends(calls):
-            some[0].end.answered(some)
+            try:
+                some[0].end.answered(some)
+            except Exception as problem:  # noqa: BLE001 - one end's trouble is not the others', and its own are told
+                for call in some:
+                    call.end.refused(call, problem)
 
     @staticmethod
     def _within(call: Call, most: int) -> bool:

@@ -93,6 +93,7 @@ class Answering(Admitting):
             calls = self._one_by_one(calls, held)
             if not calls:
                 return
+        parts = passes.accepted(calls, link.under_way, link.held)
         try:
             made = RecordGroup(
                 now,
@@ -100,7 +101,7 @@ class Answering(Admitting):
                 records.PROVIDER,
                 group.signature,
                 group.batch() if group.chained else None,
-                passes.accepted(calls, link.under_way, link.held),
+                parts,
                 calls,
             )
             core.log.append_group(made, partial(self._carry_out, calls))
@@ -161,8 +162,13 @@ class Answering(Admitting):
         self._link.answer_call(call.stream, accepted, accepted.exchange, answer)
 
     def refused(self, call: Call, problem: Exception) -> None:
+        """The call ends without an answer; a link on which that cannot be told is closed."""
         self._link.let_go(call.stream)
-        self._link.refuse_call(call.stream, self.exchange(call), problem)
+        try:
+            self._link.refuse_call(call.stream, self.exchange(call), problem)
+        except Exception:  # noqa: BLE001 - this call's trouble is not the others': they are still to be told
+            _LOG.exception("a refusal could not be given")
+            self._link.drop()
 
     @property
     def under_way_count(self) -> int:

@@ -218,12 +218,14 @@ class WireAnswering(Admitting):
         moment = core.milliseconds()
         for call in calls:
             call.response_out = moment
-            came = self._waiting.pop(call.stream)
+            came = self._waiting.pop(call.stream, None)
+            if came is None:
+                continue  # it was refused
             try:
                 came.protocol.answer_whole(came.work, multiparts.answer(call, signature, chain))
             except Exception:  # noqa: BLE001 - this connection's trouble is not the others'
                 _LOG.exception("an answer could not be given")
-                came.protocol.drop()
+                came.protocol.give_up(came.work)
         own, registered = core.config.servers_address.host, core.registered_address
         for some in passes.by(calls, service_of):
             kind = OPENAPI if service_of(some[0].way).kind == "openapi" else None
@@ -246,7 +248,7 @@ class WireAnswering(Admitting):
             self._give(came, self._provider.fault(problem, self.exchange(call)))
         except Exception:  # noqa: BLE001 - this connection's trouble is not the others': they are still to be told
             _LOG.exception("a refusal could not be given")
-            came.protocol.drop()
+            came.protocol.give_up(came.work)
 
     @staticmethod
     def _give(came: _Came, response: HttpResponse) -> None:

@@ -262,8 +262,8 @@ class WireCalling:
         calls = [call for call, _ in group]
         for call in calls:
             call.answered = True
-        made = group_of(now, records.RESPONSE, records.CLIENT, group)
         try:
+            made = group_of(now, records.RESPONSE, records.CLIENT, group)
             core.log.append_group(made, partial(self._kept, calls))
         except Exception as problem:  # noqa: BLE001 - no answer without its record
             self._kept(calls, problem)

@@ -99,16 +99,17 @@ class CommitLog:
         """
         if self.guards and records.direction == "request":
             self.check_open_now()
+        once = Told(told)  # what it raises is not this writing's: nobody is told of one twice
         if self._lone >= _LONE and len(records) == 1:
             try:
                 written = self._write_here(records)
             except ExchangeError as problem:
-                told(problem)
+                once.set_exception(problem)
                 return
             if written:
-                told(None)
+                once.set_result(None)
                 return
-        self._put(records, Told(told))
+        self._put(records, once)
 
     async def append_stamp(self, stamp: StampRecord) -> None:
         await self._put(stamp)
