@@ -299,3 +299,11 @@ def test_an_announced_body_counts_by_its_digest(signer: Signer, shared: SharedPa
 def test_a_group_signed_by_another_member_is_refused(signer: Signer, shared: SharedParameters) -> None:
     with pytest.raises(SignerWrong, match="70000002"):
         Trust(shared).check_group(over_the_link(signer, some(3)), POP, NOW + timedelta(seconds=1))
+
+
+def test_ocsp_answers_are_few_bytes_all_together() -> None:
+    """They are kept as long as the link is, whoever sent them."""
+    few = OcspAnswers(tuple((lf.AUTH, bytes(5000)) for _ in range(13)))
+    assert lf.Decoder().feed(lf.encode(few)) == [few]
+    with pytest.raises(LinkMalformed, match="OCSP"):
+        lf.Decoder().feed(lf.encode(OcspAnswers(tuple((lf.AUTH, bytes(5000)) for _ in range(14)))))

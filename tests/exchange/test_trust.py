@@ -325,3 +325,24 @@ def test_a_live_exchange_verifies_to_the_last_check(vectors: Path, number: str) 
     rest.check_consistent(request, rest.request_hash(hashlib.sha512(sent.message).digest(), body_digest), response)
     assert (response.status == 404) == (number == "004")
     assert (answered.body is None) == (number == "003")  # a 204 has no body part, an empty entity has an empty one
+
+
+def test_answers_that_nobody_needs_are_not_remembered_beside_the_one_that_holds(
+    authority: TestAuthority, shared: SharedParameters, pair: KeyPair
+) -> None:
+    """Whoever sends them chooses how many, and others each time."""
+    trust = Trust(shared)
+    auth = authority.auth_certificate(ServerId.parse("KG/GOV/70000003/node-edu"), "Education", NOW)
+    good = authority.ocsp_response(auth.certificate, NOW)
+    for number in range(3):
+        trust.check_auth(auth.certificate, (good, bytes([number]) * 40_000), NOW)
+    answer = authority.ocsp_response(pair.certificate, NOW)
+    for number in range(3):
+        other = authority.sign_certificate(POP, "Other", f"other-{number}", NOW)
+        xml = signed(pair, [answer, *[authority.ocsp_response(other.certificate, NOW)] * 15])
+        trust.check_signature(xml, b"m", (), None, EDU, NOW)
+    assert sum(len(answers) for _, answers in trust._auth) == 0
+    kept = sum(len(one) for _, answers in trust._signers for one in answers)
+    assert kept <= 3 * 32 * 1024
+    trust.check_auth(auth.certificate, (good,), NOW)
+    assert len(trust._auth) == 1

@@ -69,7 +69,7 @@ HEAD_SIZE: Final = _HEAD.size
 _MOST_FIELDS: Final = 64
 _MOST_ATTACHMENTS: Final = 256
 _MOST_ANSWERS: Final = 256
-_LARGEST_ANSWER: Final = 64 * 1024
+_LARGEST_ANSWERS: Final = 64 * 1024  # all together: they are kept as long as the link is
 _LARGEST_SIGNATURE: Final = 256 * 1024
 _LARGEST_HELLO: Final = 16 * 1024
 # --- writing ---
@@ -290,11 +290,13 @@ def _read_hello(data: bytes) -> Hello:
 def _read_answers(count: int, data: bytes, at: int, end: int) -> Iterator[tuple[int, bytes]]:
     if count > _MOST_ANSWERS:
         raise LinkMalformed(where="OCSP answers", reason=f"there are more than {_MOST_ANSWERS}")
+    if end - at > _LARGEST_ANSWERS:
+        raise LinkMalformed(where="OCSP answers", reason=f"they are more than {_LARGEST_ANSWERS} bytes")
     for _ in range(count):
         about, size = _ANSWER.unpack_from(data, at)
         at += _ANSWER.size
-        if about not in (AUTH, SIGN) or size > _LARGEST_ANSWER or at + size > end:
-            raise LinkMalformed(where="OCSP answers", reason="one is too long, ends early, or is about nothing known")
+        if about not in (AUTH, SIGN) or at + size > end:
+            raise LinkMalformed(where="OCSP answers", reason="one ends early, or is about nothing known")
         yield about, data[at : at + size]
         at += size
     if at != end:

@@ -25,6 +25,12 @@ from kerege.exchange.xades_verify import SignatureFacts, verify, verify_batch
 _Recent = tuple[tuple[bytes, ...], x509.Certificate, tuple[x509.Certificate, ...], MemberId, datetime, datetime]
 _MOST_REMEMBERED = 4096
 _MOST_RECENT = 512
+# bytes of OCSP answers: whoever sends them chooses how many beside the one that is needed
+_LARGEST_REMEMBERED = 32 * 1024
+
+
+def _few(responses: tuple[bytes, ...]) -> bool:
+    return sum(map(len, responses)) <= _LARGEST_REMEMBERED
 
 
 @dataclass
@@ -103,6 +109,8 @@ class Trust:
         ):
             return recent[3]
         member, since, until = self._signer(facts, now)
+        if not _few(answers):
+            return member
         if len(self._recent) >= _MOST_RECENT:
             self._recent.clear()
         self._recent[id(answers)] = (answers, certificate, extra, member, since, until)
@@ -118,10 +126,12 @@ class Trust:
         member = certs.signer_of(facts.certificate, authority, self.shared.instance)
         until = self._any_good(facts.ocsp_responses, facts.certificate, authority, issuer, now)
         until = min(until, self._way_up(facts, authority, issuer, now), facts.certificate.not_valid_after_utc)
-        if len(self._signers) >= _MOST_REMEMBERED:
-            self._signers.clear()
-        self._signers[key] = (member, now, until)
-        return self._signers[key]
+        found = member, now, until
+        if _few(facts.ocsp_responses):
+            if len(self._signers) >= _MOST_REMEMBERED:
+                self._signers.clear()
+            self._signers[key] = found
+        return found
 
     def _way_up(
         self, facts: SignatureFacts, authority: ApprovedAuthority, issuer: x509.Certificate, now: datetime
@@ -150,6 +160,8 @@ class Trust:
         authority, issuer = self.issuer_of(certificate, "authentication", now)
         certs.check_use(certificate, "authentication")
         until = self._any_good(responses, certificate, authority, issuer, now)
+        if not _few(responses):
+            return
         if len(self._auth) >= _MOST_REMEMBERED:
             self._auth.clear()
         self._auth[key] = (now, min(until, certificate.not_valid_after_utc))
