@@ -49,5 +49,4 @@ class Contexts:
 
     def use_key(self, pair: KeyPair) -> None:
         """Show `pair` on connections made from now on."""
-        for context in (self.listener, self.wire, self.link):
-            tls.use_key(context, pair)
+        tls.use_key(self.listener, pair, self.wire, self.link)

@@ -135,12 +135,19 @@ class Node:
     # --- keys that change while the node runs ---
 
     async def _use_auth(self, pair: KeyPair) -> None:
-        """From the next connection on. Raises RevocationUnknown: the old one stays."""
+        """From the next connection on. Raises RevocationUnknown, and OSError where the disk takes no file: the old one stays."""
         picture = self.core.keeper.picture
         assert picture is not None
-        await self.core.revocation.adopt_auth(picture.trust, pair)
-        self.parts.contexts.use_key(pair)
-        self.core.peers.renew()
+        core, before = self.core, self.core.keys.auth
+        await core.revocation.adopt_auth(picture.trust, pair)
+        try:
+            self.parts.contexts.use_key(pair)
+        except BaseException:
+            # a disk that is full: connections go on to show the old one, and the answers are to be about it
+            core.keys.auth = before
+            await core.revocation.refresh_own(picture.trust)
+            raise
+        core.peers.renew()
 
     async def _use_signer(self, member: MemberId, source: KeySource) -> None:
         """From the next message on. Raises RevocationUnknown: the old one stays."""

@@ -88,8 +88,8 @@ def _load_group(context: ssl.SSLContext) -> None:
         context.load_dh_params(str(file))
 
 
-def use_key(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Show `pair` on connections made from now on; those there are keep theirs.
+def use_key(context: ssl.SSLContext, pair: KeyPair, *others: ssl.SSLContext) -> None:
+    """Show `pair` on connections made from now on, in all of these contexts or, where it cannot be, in none; those there are keep theirs.
 
     The ssl module takes keys from files only, so the key passes through one, encrypted under a secret made for the moment.
     """
@@ -102,9 +102,13 @@ def use_key(context: ssl.SSLContext, pair: KeyPair) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as open_file:
             open_file.write(data)
-        context.load_cert_chain(file, password=secret)
-    if isinstance(context, ResumingContext):
-        context.forget()  # a resumed session would go on under the certificate it began with
+        if others:  # what is refused is refused by one that nobody uses
+            ssl.SSLContext(context.protocol).load_cert_chain(file, password=secret)
+        for one in (context, *others):
+            one.load_cert_chain(file, password=secret)
+    for one in (context, *others):
+        if isinstance(one, ResumingContext):
+            one.forget()  # a resumed session would go on under the certificate it began with
 
 
 def add_authorities(context: ssl.SSLContext, authorities: Iterable[x509.Certificate]) -> None:

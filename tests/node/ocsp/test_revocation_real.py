@@ -20,8 +20,9 @@ from kerege.exchange.globalconf import SharedParameters
 from kerege.exchange.ids import MemberId, ServerId, SubsystemId
 from kerege.exchange.pki import KeyPair, TestAuthority, save_pair
 from kerege.exchange.trust import Trust
-from kerege.node import tls
+from kerege.node import serve, tls
 from kerege.node.config_types import Address, ClientSettings, KeySource, SignatureSettings
+from kerege.node.contexts import Contexts
 from kerege.node.errors import NodeKeyInvalid
 from kerege.node.http.listener import Listener
 from kerege.node.http.messages import HttpRequest, HttpResponse, ServerLimits
@@ -283,3 +284,42 @@ def test_openssl_accepts_the_answers_a_node_hands_out(node: Node, authority: Tes
     done = subprocess.run([*command, "-CAfile", "ca.pem"], cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert "Response verify OK" in done.stderr
     assert "auth.pem: good" in done.stdout
+
+
+def test_a_new_key_that_cannot_be_shown_leaves_the_old_one_and_the_answers_about_it(
+    node: Node, authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key passes through a file on its way to the TLS library: a full disk must not part what is shown from what is said of it."""
+    server, client = contexts(node)
+    running: Any = object.__new__(serve.Node)
+    core = SimpleNamespace(
+        keys=node.keys,
+        revocation=node.revocation,
+        keeper=SimpleNamespace(picture=SimpleNamespace(trust=node.trust)),
+        peers=SimpleNamespace(renew=lambda: None),
+    )
+    held = Contexts(server, client, tls.client_context(node.keys.auth))
+    running.parts = SimpleNamespace(core=core, contexts=held)
+    old, made = certs.der(node.keys.auth.certificate), [0]
+    new_auth = authority.auth_certificate(SERVER, "Education", datetime.now(UTC))
+
+    def full(*_: object, **__: object) -> Any:
+        made[0] += 1
+        raise OSError(28, "No space left on device")
+
+    async def main() -> None:
+        await node.revocation.refresh_own(node.trust)
+        with monkeypatch.context() as patched:
+            patched.setattr(tls.tempfile, "TemporaryDirectory", full)
+            with pytest.raises(OSError, match="No space"):
+                await running._use_auth(new_auth)
+        assert made == [1]
+        assert await shown(node, server, client) == (old, old)
+        assert certs.der(node.keys.auth.certificate) == old
+        node.trust.check_auth(certs.load(old), node.revocation.auth_answer, datetime.now(UTC))
+        await running._use_auth(new_auth)
+        new = certs.der(new_auth.certificate)
+        assert await shown(node, server, client) == (new, new)
+        node.trust.check_auth(new_auth.certificate, node.revocation.auth_answer, datetime.now(UTC))
+
+    asyncio.run(main())
