@@ -4,6 +4,7 @@ import asyncio
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,7 +12,7 @@ from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
 from kerege.exchange import multipart
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.errors import MessageTooLarge
+from kerege.exchange.errors import LinkMalformed, MessageTooLarge
 from kerege.exchange.soap_errors import ContentTypeInvalid, MimeMalformed
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
@@ -56,13 +57,19 @@ def test_headers_of_the_part_that_mean_nothing_go_no_further() -> None:
 
 class Transport:
     def __init__(self, address: str = "") -> None:
-        self.aborted, self._address = False, address
+        self.aborted, self.paused, self._address = False, False, address
 
     def get_extra_info(self, what: str) -> tuple[str, int] | None:
         return (self._address, 5500) if what == "peername" else None
 
     def is_closing(self) -> bool:
         return self.aborted
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
 
     def write(self, _: bytes) -> None:
         pass
@@ -199,6 +206,49 @@ def test_whoever_comes_when_little_is_left_has_a_body_as_long_as_there_is_room(t
     parts[0].take(-500, limits)  # what went to disk
     parts[4].take(500, limits)
     assert room.held == 4000
+
+
+# --- whose turn it is ---
+
+
+@pytest.mark.parametrize("ends", ["in time", "lost", "closed", "malformed"])
+def test_what_takes_long_is_done_a_part_at_a_time_and_others_have_theirs(
+    tmp_path: Path, ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One link's messages must not keep the loop from everybody else's: a server that is refused all of them can send ten thousand a second."""
+    monkeypatch.setattr(link, "_TURN_SECONDS", -1.0)
+
+    async def run() -> None:
+        end = End(LimitSettings(tmp_path))
+        transport = cast(Transport, end._transport)
+        groups = [lm.Group(b"<s/>", (message(n),), 1, b"", chained=True) for n in range(1, 6)]
+        if ends == "malformed":
+            take = end.take
+
+            def raises(group: lm.Group, messages: list[lm.LinkMessage]) -> None:
+                if messages[0].stream == 3:
+                    raise LinkMalformed(where="messages", reason="x")
+                take(group, messages)
+
+            end.take = raises  # type: ignore[method-assign]
+        (data,) = lf.encode_messages(groups)
+        end.data_received(data)
+        assert (end.taken, transport.paused) == ([1], True), "one a turn"
+        end.data_received(lf.encode_messages([lm.Group(b"<s/>", (message(6),), 1, b"", chained=True)])[0])
+        assert end.taken == [1], "what came later waits"
+        await asyncio.sleep(0)
+        assert end.taken == [1, 2]
+        if ends == "lost":
+            end.connection_lost(None)
+        if ends == "closed":
+            end.close()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        wanted = {"in time": 6, "lost": 6, "closed": 2, "malformed": 2}[ends]
+        assert end.taken == list(range(1, wanted + 1))
+        assert (transport.paused, transport.aborted) == (ends != "in time", ends in {"closed", "malformed"})
+
+    asyncio.run(run())
 
 
 # --- who is waited for ---

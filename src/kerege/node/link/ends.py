@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -33,6 +35,7 @@ _LOG: Final = logging.getLogger("kerege.node.link")
 ALPN: Final = "kerege-link/1"
 _GREETING_SECONDS: Final = 10.0
 _LONG_SECONDS: Final = 0.1
+_TURN_SECONDS: Final = 0.005
 _STUCK_SECONDS: Final = 60.0  # the other end takes nothing of what is written
 _CONTENT_TYPE: Final = b"x-original-content-type"
 _SOAP_ACTION: Final = b"x-original-soapaction"
@@ -102,6 +105,9 @@ class LinkProtocol(asyncio.Protocol, ABC):
         self.peer_address = ""
         self.alive = False  # takes new calls
         self.open = False  # the connection is there
+        self._todo: deque[lm.Frame] = deque()  # came, and not looked at yet
+        self._going: asyncio.Handle | None = None
+        self._pauses: set[str] = set()  # why nothing is read
         self._partial = 0  # bytes of a large frame that is not whole yet, as they count in memory
         self._late: asyncio.TimerHandle | None = None  # when more of it must have come
         self.heard = False  # anything, since somebody last asked
@@ -125,6 +131,14 @@ class LinkProtocol(asyncio.Protocol, ABC):
         self.write(lf.encode(lm.Hello(self._node, credit=CREDIT)))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._going is not None:
+            self._going.cancel()
+        try:
+            while self._todo and self.open:  # what came before the end
+                self._frame(self._todo.popleft())
+        except Exception as problem:  # noqa: BLE001 - told there
+            self._ends_over(problem)
+        self._todo.clear()
         self.alive = self.open = False
         self._room.give_back(self._partial)
         self._partial = 0
@@ -175,17 +189,50 @@ class LinkProtocol(asyncio.Protocol, ABC):
             return  # closed by us; what was on its way is not looked at
         try:
             for frame in self._decoder.feed(data):
-                self._frame(frame)
-                if not self.open:
-                    return
+                self._todo.extend(_parted(frame))
+            if self._going is None:
+                self._go_on()
             if self._partial or self._decoder.kept > INLINE:
                 self._count_partial(self._decoder.kept)
-        except KeregeError as problem:
+        except Exception as problem:  # noqa: BLE001 - told there; calls under way are told by the closing
+            self._ends_over(problem)
+
+    def _go_on(self) -> None:
+        """What came, as much of it as a turn of the loop has time for: others are to have theirs, whatever is sent here."""
+        todo, until = self._todo, time.monotonic() + _TURN_SECONDS
+        while todo and self.open:
+            self._frame(todo.popleft())
+            if todo and time.monotonic() > until:
+                self._pause_reading("frames")
+                self._going = self._loop.call_soon(self._next_turn)
+                return
+        self._resume_reading("frames")
+
+    def _next_turn(self) -> None:
+        self._going = None
+        try:
+            self._go_on()
+        except Exception as problem:  # noqa: BLE001 - as above
+            self._ends_over(problem)
+
+    def _ends_over(self, problem: Exception) -> None:
+        if isinstance(problem, KeregeError):
             _LOG.warning("the link with %s is closed: %s", self.peer_address, problem.text)
-            self.close()
-        except Exception:  # noqa: BLE001 - logged with its trace; calls under way are told by the closing
-            _LOG.exception("the link with %s is closed", self.peer_address)
-            self.close()
+        else:
+            _LOG.error("the link with %s is closed", self.peer_address, exc_info=problem)
+        self.close()
+
+    def _pause_reading(self, why: str) -> None:
+        if not self._pauses and self._transport is not None:
+            self._transport.pause_reading()
+        self._pauses.add(why)
+
+    def _resume_reading(self, why: str) -> None:
+        if why not in self._pauses:
+            return
+        self._pauses.discard(why)
+        if not self._pauses and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _count_partial(self, kept: int) -> None:
         """What came of a large frame counts in memory until all of it did; each MiB of it has so long. Raises MessageTooLarge."""
@@ -337,6 +384,14 @@ class LinkProtocol(asyncio.Protocol, ABC):
 
     def ended(self) -> None:
         """The connection is gone."""
+
+
+def _parted(frame: lm.Frame) -> list[lm.Frame]:
+    """A frame of messages as one for each of its groups: there may be as many as messages."""
+    if isinstance(frame, lm.Messages | lm.LaneMessages) and len(frame.groups) > 1:
+        of = type(frame)
+        return [of((group,)) for group in frame.groups]  # type: ignore[arg-type]
+    return [frame]
 
 
 def outgoing(stream: int, message: Message, extras: Extras, leaf: int) -> tuple[lm.LinkMessage, list[tuple[int, Body]]]:

@@ -287,20 +287,18 @@ class LinkServer(LinkProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._pause_reading("writing")
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._resume_reading("writing")
 
     # --- as a connection of its listener ---
 
     @property
     def busy(self) -> bool:
         leaving = self._stopping and self.open  # what is on its way to here is still carried out
-        return bool(self._under_way or self._sending or self._departures or self._arrivals or leaving)
+        return bool(self._todo or self._under_way or self._sending or self._departures or self._arrivals or leaving)
 
     @property
     def idle(self) -> bool:
@@ -327,7 +325,7 @@ class LinkServer(LinkProtocol):
     def _leave(self) -> None:
         if not self.open or self._transport is None:
             return
-        if self._under_way or self._sending or self._departures or self._arrivals:
+        if self._todo or self._under_way or self._sending or self._departures or self._arrivals:
             self._loop.call_later(_LEAVE_SECONDS, self._leave)
         else:
             self._transport.close()
