@@ -54,7 +54,9 @@ def test_a_version_is_kept_whole_and_tells_what_it_changes() -> None:
 def test_the_same_content_again_writes_nothing_and_another_under_its_number_is_refused() -> None:
     codelists.import_codelist(ONE, "unit", NOW)
     assert not codelists.import_codelist(ONE, "other", NOW).new
-    with pytest.raises(errors.CodeListVersionTaken, match=r"t:l 1 is in the catalogue already .* something else in 1 code\b"):
+    with pytest.raises(
+        errors.CodeListVersionTaken, match=r"t:l 1 is in the catalogue already .* something else in 1 code\b"
+    ):
         codelists.import_codelist(replace(ONE, concepts=ONE.concepts[:1]), "unit", NOW)
     assert CodeListVersion.objects.count() == 1
 

@@ -104,9 +104,7 @@ def test_operations_are_datasets_and_answers_their_fields(written: Callable[...,
     assert (fields["birth_date"].type, fields["birth_date"].declared_type) == ("date", "string(date)")
     assert fields["grade"].type == "integer"
     assert fields["mentor"].declared_type == "object, again Pupil"
-    assert found.remarks == (
-        ("GET /pupils/{pin}", "1 other operation does not say what it answers; it is left out"),
-    )
+    assert found.remarks == (("GET /pupils/{pin}", "1 other operation does not say what it answers; it is left out"),)
     assert harvested(written("pupils.yaml", PUPILS), "GET /pupils").tables[0].fields[0].name == "[].pin"
 
 
