@@ -44,6 +44,33 @@ $2"
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.parametrize("made_before", [False, True])
+def test_what_takes_a_minute_the_first_time_is_said_before_it_begins(tmp_path: Path, made_before: bool) -> None:
+    venv = tmp_path / "venv"
+    make = f"/bin/mkdir -p {venv}/bin; /bin/cp $0 {venv}/bin/python"
+    python = tmp_path / "python3.11"
+    python.write_text(f"""#!/bin/sh
+case "$*" in "-m pip "*) echo "packages are installed" >&2; exit 9;; "-m venv "*) {make};; esac
+""")
+    python.chmod(0o755)
+    if made_before:
+        (venv / "bin").mkdir(parents=True)
+        (venv / "bin" / "python").write_bytes(python.read_bytes())
+        (venv / "bin" / "python").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", SCRIPT, venv],
+        env={"PATH": str(tmp_path), "PY": str(python)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # nothing else is on the path, so that nothing is installed
+    assert done.returncode == 9
+    *said, last = done.stderr.splitlines()
+    assert last == "packages are installed"
+    told = f"kerege setup: making {venv} and installing packages: a minute or two, and nothing more is said meanwhile"
+    assert said == ([] if made_before else [told])
+
+
 @pytest.mark.parametrize(
     ("there", "taken"),
     [
