@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as form
 
-from kerege.exchange import certs
+from kerege.exchange import certs, ocsp
 from kerege.exchange.errors import RevocationUnknown
 from kerege.exchange.globalconf import OcspResponder, SharedParameters
 from kerege.exchange.ids import MemberId, ServerId
@@ -502,5 +502,36 @@ def test_refreshing_goes_on_for_ever_whatever_happens(
             await pause(0)
         assert not task.done()
         task.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_key_that_is_adopted_during_a_renewal_keeps_the_answer_about_it(
+    bench: Bench, trust: Trust, authority: TestAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The renewal was begun with the old keys, and clears away what is about none of them."""
+    new = authority.auth_certificate(ServerId.parse("KG/GOV/70000003/node-edu"), "Education", NOW)
+    about = [new.certificate, bench.keys.auth.certificate, *(one.certificate for one in bench.keys.signers.values())]
+    answers = {ocsp.request_for(one, authority.ca.certificate): authority.ocsp_response(one, NOW) for one in about}
+    asked: list[bytes] = []
+
+    def slow(_: str, data: bytes | None) -> bytes:
+        assert data is not None
+        asked.append(data)
+        if answers[data] != authority_says_of_new:
+            time.sleep(0.2)
+        return answers[data]
+
+    authority_says_of_new = answers[ocsp.request_for(new.certificate, authority.ca.certificate)]
+    monkeypatch.setattr(revocation, "_ask", slow)
+
+    async def main() -> None:
+        under_way = asyncio.create_task(bench.revocation.refresh_own(trust))
+        await asyncio.sleep(0.05)
+        await bench.revocation.adopt_auth(trust, new)
+        await under_way
+        assert bench.revocation.own_until(new.certificate) is not None
+        assert bench.revocation.auth_answer == (authority_says_of_new,)
+        assert asked.count(ocsp.request_for(new.certificate, authority.ca.certificate)) == 1
 
     asyncio.run(main())

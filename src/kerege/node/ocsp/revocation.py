@@ -125,10 +125,11 @@ class Revocation:
     async def adopt_signer(self, trust: Trust, member: MemberId, signer: Signer) -> None:
         """Put `signer` in the place of the member's signer, ready at once. Raises RevocationUnknown: the old one stays."""
         der = certs.der(signer.certificate)
-        await self._adopt(trust, signer.certificate, "signing")
-        signer.with_ocsp([self._own[der][0]])
-        self._keys.good_until[member] = self._own[der][2]
-        self._keys.signers[member] = signer
+        async with self._refreshing:  # a renewal under way would take its answer for one of a key that was replaced
+            await self._adopt(trust, signer.certificate, "signing")
+            signer.with_ocsp([self._own[der][0]])
+            self._keys.good_until[member] = self._own[der][2]
+            self._keys.signers[member] = signer
 
     async def adopt_auth(self, trust: Trust, pair: KeyPair) -> None:
         """Put `pair` in the place of the authentication pair. Raises RevocationUnknown, NodeKeyInvalid: the old one stays."""
@@ -138,9 +139,10 @@ class Revocation:
                 file="keys.auth",
                 reason="it is of another kind (RSA, EC) than the one in use; restart the node to use it",
             )
-        await self._adopt(trust, pair.certificate, "authentication")
-        self._keys.auth = pair
-        await self.refresh_own(trust)
+        async with self._refreshing:  # as above
+            await self._adopt(trust, pair.certificate, "authentication")
+            self._keys.auth = pair
+            await self._refresh_own(trust)
 
     async def _adopt(self, trust: Trust, certificate: x509.Certificate, role: str) -> None:
         now = self._clock()
