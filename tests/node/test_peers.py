@@ -240,3 +240,33 @@ async def test_one_server_reached_at_two_addresses_has_two_links() -> None:
     assert peers.link_to(moved) is None
     await peers.reach([moved], PICTURE, preferred=False)
     assert peers.link_to(first) is not peers.link_to(moved)
+
+
+@pytest.mark.parametrize(
+    ("own", "told", "step"),
+    [
+        ("", "it closed the connection before its greeting, or it refused this node's certificate", "whether its own"),
+        (
+            "this node's authentication certificate is over (since 2026-01-01T00:00:00Z)",
+            "as every server does while this node's authentication certificate is over (since 2026-01-01T00:00:00Z)",
+            "Mend this node's authentication certificate",
+        ),
+    ],
+)
+def test_a_connection_that_the_other_side_cut_is_not_said_to_be_its_fault_alone(own: str, told: str, step: str) -> None:
+    async def dial(_: Address) -> Any:
+        raise NotConnected("it closed the connection before its greeting", unanswered=True, cut=True)
+
+    peers = Peered(Pool(), dial=dial)
+    peers.own_trouble = lambda: own
+    with pytest.raises(PeerUnreachable) as refused:
+        asyncio.run(peers.reach([server("one")], PICTURE, preferred=True))
+    assert told in refused.value.text
+    assert step in refused.value.next_step
+
+
+def test_a_server_that_is_not_there_is_told_as_that() -> None:
+    peers = Peered(Pool())
+    peers.own_trouble = lambda: "its own certificate is over"
+    with pytest.raises(PeerUnreachable, match="could not be reached: refused\\. See that it runs"):
+        asyncio.run(peers.reach([server("one")], PICTURE, preferred=True))

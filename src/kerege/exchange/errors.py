@@ -12,6 +12,18 @@ class ExchangeError(KeregeError):
     """Anything the exchange engine refuses on purpose."""
 
 
+class Stepped(ExchangeError):
+    """`do` in place of the hint where that would lead elsewhere."""
+
+    def __init__(self, *, do: str = "", **params: object) -> None:
+        self._do = do
+        super().__init__(**params)
+
+    @property
+    def next_step(self) -> str:
+        return self._do or super().next_step
+
+
 class IdentifierInvalid(ExchangeError):
     code = "exchange.identifier_invalid"
     message = "The {what} cannot be used: {reason}."
@@ -190,9 +202,7 @@ class MemberUnknown(ExchangeError):
     hint = "Check the identifier; the provider registers its subsystem at the central server."
 
 
-class AccessDenied(ExchangeError):
-    """`do` in place of the hint where no right can be granted."""
-
+class AccessDenied(Stepped):
     code = "exchange.access_denied"
     message = "{client} may not call {service} ({reason}); the server {server} refused it."
     hint = (
@@ -201,12 +211,7 @@ class AccessDenied(ExchangeError):
     )
 
     def __init__(self, *, server: object = "that was asked", do: str = "", **params: object) -> None:
-        self._do = do
-        super().__init__(server=server, **params)
-
-    @property
-    def next_step(self) -> str:
-        return self._do or super().next_step
+        super().__init__(do=do, server=server, **params)
 
 
 class PermitClosed(ExchangeError):
@@ -221,7 +226,7 @@ class ResponseInconsistent(ExchangeError):
     hint = "The response is refused. Compare both servers' log records for this request id."
 
 
-class PeerUnreachable(ExchangeError):
+class PeerUnreachable(Stepped):
     code = "exchange.peer_unreachable"
     message = "The server {server} at {address} could not be reached: {reason}."
     hint = "See that it runs and that its address and port are right in the global configuration."
@@ -235,20 +240,10 @@ class PeerFault(ExchangeError):
     hint = "{detail}"
 
 
-class PeerUntrusted(ExchangeError):
-    """`do` in place of the hint where it is not about the certificate."""
-
+class PeerUntrusted(Stepped):
     code = "exchange.peer_untrusted"
     message = "The connection with {peer} is refused: {reason}."
     hint = "The server's authentication certificate must be registered for it in the global configuration."
-
-    def __init__(self, *, do: str = "", **params: object) -> None:
-        self._do = do
-        super().__init__(**params)
-
-    @property
-    def next_step(self) -> str:
-        return self._do or super().next_step
 
 
 class ProviderFailed(ExchangeError):

@@ -26,6 +26,7 @@ from kerege.node.core import Core
 from kerege.node.errors import NodeConfigInvalid
 from kerege.node.folders import make_folder, written
 from kerege.node.http.client import Pool
+from kerege.node.keys.belonging import refused_everywhere
 from kerege.node.keys.files import private_bytes
 from kerege.node.keys.pairs import load_keys
 from kerege.node.link.client import Link
@@ -155,6 +156,7 @@ def assemble(
         clock=clock,
     )
     core.peers.forget = contexts.forget
+    core.peers.own_trouble = lambda: refused_everywhere(core.config, core.keys, keeper.picture, clock())
     keeping = LogKeeping(
         log,
         keeping_settings(config, log_key),

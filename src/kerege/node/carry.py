@@ -110,7 +110,7 @@ class Carrier:
             pieces = encode_request("POST", "/", str(reached.address), headers, content)
             answer = await connection.exchange(pieces, head=False, timeout=limits.peer_seconds, sinks=self._sinks)
         except HttpFailed as problem:
-            raise failed(problem, reached, limits) from None
+            raise failed(problem, reached, core) from None
         except BaseException:
             connection.close()
             raise
@@ -118,11 +118,11 @@ class Carrier:
         return received(answer, message, reached, limits)
 
 
-def failed(problem: HttpFailed, reached: Reached, limits: LimitSettings) -> MessageTooLarge | PeerUnreachable:
+def failed(problem: HttpFailed, reached: Reached, core: Core) -> MessageTooLarge | PeerUnreachable:
     """What it means that another server gave no answer."""
     if isinstance(problem, AnswerTooLarge):
-        return MessageTooLarge(what="answer", limit=limits.body)
-    return PeerUnreachable(server=reached.server.id, address=reached.address, reason=problem.reason)
+        return MessageTooLarge(what="answer", limit=core.config.limits.body)
+    return core.peers.unreachable(reached.server.id, reached.address, problem)
 
 
 def received(answer: ClientResponse, message: Message, reached: Reached, limits: LimitSettings) -> wire.Incoming:

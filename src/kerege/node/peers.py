@@ -21,7 +21,7 @@ from kerege.exchange.ids import ServerId
 from kerege.ground.errors import KeregeError
 from kerege.node.conf.keeper import Picture
 from kerege.node.config_types import Address
-from kerege.node.http.client import Connection, NotConnected, Pool
+from kerege.node.http.client import Connection, HttpFailed, NotConnected, Pool
 from kerege.node.link.client import Link
 from kerege.node.link.ends import LinkRefused
 from kerege.node.ocsp.revocation import Revocation
@@ -30,6 +30,13 @@ from kerege.node.routes import Routes
 _ASK_AGAIN_SECONDS: Final = 3600.0
 _CHECKED_SECONDS: Final = 1.0
 _MOST_CHECKED: Final = 256
+_LOOK_HERE: Final = (
+    "Mend this node's authentication certificate (keys.auth): kerege node check says what is wrong with it."
+)
+_LOOK_AT_BOTH: Final = (
+    "See that it runs and that its address and port are right in the global configuration; kerege node check on this node says"
+    " whether its own certificate is in order."
+)
 
 Dial = Callable[[Address], Awaitable[Link]]
 _Where = tuple[ServerId, Address]  # several servers may stand behind one address: a link is one server's
@@ -69,6 +76,7 @@ class Peers:
         ] = {}  # by certificate, as `Connection.checked`
         self._key = 0  # counts this node's authentication keys
         self.forget: Callable[[], None] = lambda: None  # what TLS remembers of other servers
+        self.own_trouble: Callable[[], str] = lambda: ""  # why no server takes the certificate that this node shows
 
     def renew(self) -> None:
         """This node shows another certificate from now on: connections made with the old one finish what is under way."""
@@ -166,7 +174,7 @@ class Peers:
             try:
                 connection = await self._pool.acquire(address.host, address.port)
             except NotConnected as refused:
-                raise PeerUnreachable(server=server.id, address=address, reason=refused.reason) from None
+                raise self.unreachable(server.id, address, refused) from None
             try:
                 if self._tls:
                     await self._check_again(connection, server, picture)
@@ -229,12 +237,21 @@ class Peers:
             self._no_link_until[address] = time.monotonic() + _ASK_AGAIN_SECONDS
             return None
         except NotConnected as refused:
-            raise PeerUnreachable(server=server, address=address, reason=refused.reason) from None
+            raise self.unreachable(server, address, refused) from None
         if under != self._key:  # the key changed in the middle of the handshake
             link.close()
             return await self._dial(server, address)
         self._links[server, address] = link
         return link
+
+    def unreachable(self, server: ServerId, address: Address, problem: HttpFailed) -> PeerUnreachable:
+        """What it means that `server` could not be connected to, or gave no answer: the fault may be this node's own."""
+        reason, do = problem.reason, ""
+        if problem.cut and self._tls:
+            own = self.own_trouble()
+            reason += f", as every server does while {own}" if own else ", or it refused this node's certificate"
+            do = _LOOK_HERE if own else _LOOK_AT_BOTH
+        return PeerUnreachable(server=server, address=address, reason=reason, do=do)
 
     async def check(self, der: bytes | None, server: SecurityServer, picture: Picture) -> None:
         """The other end must hold a certificate registered for `server`, good now. Cheap when it was checked before."""

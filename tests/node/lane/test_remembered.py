@@ -83,7 +83,13 @@ def calling_with(kept: Reached | None = None) -> tuple[WireCalling, list[Reached
         config=SimpleNamespace(peer_tls=True, limits=SimpleNamespace(body=10**6, peer_seconds=1)),
         sealing=SimpleNamespace(together=True),
         keeper=SimpleNamespace(picture=object()),
-        peers=SimpleNamespace(kept=lambda *_: kept, release=released.append),
+        peers=SimpleNamespace(
+            kept=lambda *_: kept,
+            release=released.append,
+            unreachable=lambda server, address, problem: PeerUnreachable(
+                server=server, address=address, reason=problem.reason
+            ),
+        ),
         clock=lambda: NOW,
         milliseconds=lambda: 1,
     )

@@ -22,12 +22,15 @@ class Waiter(Protocol):
 
 
 class HttpFailed(Exception):
-    """The exchange with the other side failed; `reason` is a clause."""
+    """The exchange with the other side failed; `reason` is a clause.
 
-    def __init__(self, reason: str, *, unanswered: bool = False) -> None:
+    cut   by the other side, before it said anything: so it also does where it does not take the certificate it was shown
+    """
+
+    def __init__(self, reason: str, *, unanswered: bool = False, cut: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.unanswered = unanswered
+        self.unanswered, self.cut = unanswered, cut
 
 
 class NotConnected(HttpFailed):

@@ -92,7 +92,7 @@ class Pool:
             raise NotConnected(f"no connection within {self._connect_seconds:g} s", unanswered=True) from None
         except ssl.SSLError as problem:
             reason = f"the TLS handshake failed ({problem.reason or 'no reason given'})"
-            raise NotConnected(reason, unanswered=True) from None
+            raise NotConnected(reason, unanswered=True, cut=True) from None
         except OSError as problem:
             raise NotConnected(problem.strerror or "the connection failed", unanswered=True) from None
         return connection

@@ -87,7 +87,9 @@ class Connection(AnswerReader, asyncio.Protocol):
             # (a multipart up to its last boundary, or a fault in XML) shows itself whether it is whole
             self._finish()
             return
-        self._fail(HttpFailed("closed the connection before answering", unanswered=not self._status))
+        self._fail(
+            HttpFailed("closed the connection before answering", unanswered=not self._status, cut=not self._status)
+        )
 
     def close(self) -> None:
         self.alive = False
@@ -143,7 +145,9 @@ class Connection(AnswerReader, asyncio.Protocol):
         waiter: asyncio.Future[ClientResponse] = self._loop.create_future()
         self._waiter = waiter
         if not self.alive:  # lost while whoever asks was busy elsewhere: nothing else would ever end this wait
-            waiter.set_exception(HttpFailed("closed the connection before anything was sent", unanswered=True))
+            waiter.set_exception(
+                HttpFailed("closed the connection before anything was sent", unanswered=True, cut=True)
+            )
             return waiter
         self._until(min(now + timeout, self._last))
         if len(pieces) == 1 and isinstance(pieces[0], bytes) and len(pieces[0]) <= PROGRESS:

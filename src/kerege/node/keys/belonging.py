@@ -12,6 +12,7 @@ from cryptography import x509
 from kerege.exchange import certs
 from kerege.exchange.errors import ExchangeError
 from kerege.exchange.ids import MemberId
+from kerege.ground.clock import iso
 from kerege.node.conf.picture import Picture
 from kerege.node.config_types import NodeConfig
 from kerege.node.keys.acme_orders import is_registered
@@ -33,6 +34,18 @@ def unlisted(config: NodeConfig, certificate: x509.Certificate, picture: Picture
     if is_registered(picture.shared, config, certificate):
         return None
     return f"the global configuration does not list the authentication certificate for {config.server}"
+
+
+def refused_everywhere(config: NodeConfig, keys: NodeKeys, picture: Picture | None, now: datetime) -> str:
+    """Why no server takes the authentication certificate that this node shows; empty where nothing is known against it."""
+    certificate = keys.auth.certificate
+    if now > certificate.not_valid_after_utc:
+        return f"this node's authentication certificate is over (since {iso(certificate.not_valid_after_utc)})"
+    if now < certificate.not_valid_before_utc:
+        return f"this node's authentication certificate is valid only from {iso(certificate.not_valid_before_utc)} on"
+    if said := keys.revoked_since(certificate):
+        return f"this node's authentication certificate is revoked ({said})"
+    return "" if picture is None else unlisted(config, certificate, picture) or ""
 
 
 def strangers(config: NodeConfig, keys: NodeKeys, picture: Picture, now: datetime) -> list[str]:

@@ -185,9 +185,7 @@ class WireCalling:
                 call.more = other
                 return other
             self._core.peers.release(other)  # the server has another address now
-        raise carry.failed(
-            HttpFailed("closed the connection before anything was sent"), reached, self._core.config.limits
-        )
+        raise carry.failed(HttpFailed("closed the connection before anything was sent", cut=True), reached, self._core)
 
     def parcel_failed(self, parcel: Parcel, problem: KeregeError) -> None:
         for call in parcel.calls:
@@ -289,7 +287,7 @@ class WireCalling:
         """No answer."""
         if waiting.reached.connection is not None:
             waiting.reached.connection.answered()
-        self._fail(waiting.call, carry.failed(problem, waiting.reached, self._core.config.limits))
+        self._fail(waiting.call, carry.failed(problem, waiting.reached, self._core))
 
     def read(self, waiting: _Waiting, answer: ClientResponse) -> None:
         """An answer that is not in the plainest form, or did not come in one piece."""

@@ -36,14 +36,15 @@ async def dial(core: Core, address: Address, tls: ssl.SSLContext, seconds: float
 
 
 def _not_connected(problem: BaseException, connected: bool, seconds: float) -> BaseException:
+    cut = False
     if isinstance(problem, TimeoutError):
         reason = f"it did not greet within {seconds:g} s" if connected else f"no connection within {seconds:g} s"
     elif connected and isinstance(problem, ConnectionError):
-        reason = "it closed the connection before its greeting"
+        reason, cut = "it closed the connection before its greeting", True
     elif isinstance(problem, ssl.SSLError):
-        reason = f"the TLS handshake failed ({problem.reason or 'no reason given'})"
+        reason, cut = f"the TLS handshake failed ({problem.reason or 'no reason given'})", True
     elif isinstance(problem, OSError):
         reason = problem.strerror or "the connection failed"
     else:
         return problem
-    return NotConnected(reason, unanswered=True)
+    return NotConnected(reason, unanswered=True, cut=cut)
