@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from kerege.cli.network_rights import grant
 from kerege.exchange.errors import AccessDenied
 from kerege.exchange.globalconf import GlobalGroup, SharedParameters
 from kerege.exchange.ids import ClientId, DataServiceId, ServerId, SubsystemId
@@ -46,7 +47,40 @@ def test_a_refusal_names_the_server_that_refused_and_both_places_where_a_right_i
         own().check(Asked(REST, ADMISSION, SERVICE, None, "m", "r", "GET", "/x"), picture(), NOW)
     assert f"the server {SERVER} refused" in refused.value.text
     assert f"services.{SERVICE}.rights in the file of the node {SERVER}" in refused.value.next_step
-    assert f"kerege network grant {ADMISSION} {SERVICE}" in refused.value.next_step
+    assert f"kerege network grant {ADMISSION} {SERVICE} --until DAY --by NAME" in refused.value.next_step
+
+
+def next_step(client: ClientId, *rights: LocalRight, method: str = "GET") -> str:
+    with pytest.raises(AccessDenied) as refused:
+        own(*rights).check(Asked(REST, client, SERVICE, None, "m", "r", method, "/x/21201199001234"), picture(), NOW)
+    return refused.value.next_step
+
+
+def test_the_command_that_grants_the_right_can_be_typed_as_the_refusal_says_it() -> None:
+    for step in (
+        next_step(ADMISSION),
+        next_step(ADMISSION, LocalRight(str(ADMISSION), "GET", "/**"), method="POST"),
+        next_step(ADMISSION, LocalRight(str(ADMISSION), "GET", "/y")),
+    ):
+        typed = step.partition("kerege network grant ")[2].removesuffix(".").replace(" DAY ", " 2027-12-31 ")
+        grant.make_context("grant", typed.split())  # raises what is missing or unknown
+        SubsystemId.parse(typed.split()[0])
+        assert "21201199001234" not in step
+
+
+def test_a_right_for_another_method_or_other_paths_is_told_with_what_is_missing() -> None:
+    method = next_step(ADMISSION, LocalRight(str(ADMISSION), "GET", "/**"), method="POST")
+    assert f"grant {ADMISSION} {SERVICE} --method POST --until DAY" in method
+    assert "grants a right for the method POST" in method
+    assert f"grant {ADMISSION} {SERVICE} --path PATH --until DAY" in next_step(
+        ADMISSION, LocalRight(str(ADMISSION), "GET", "/y")
+    )
+
+
+def test_to_a_member_which_can_hold_no_right_no_grant_is_named() -> None:
+    step = next_step(ClientId.parse("KG/GOV/70000003"))
+    assert "network grant" not in step
+    assert "in the name of one of its subsystems" in step
 
 
 def test_without_a_right_nobody_may() -> None:

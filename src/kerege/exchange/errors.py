@@ -207,7 +207,7 @@ class AccessDenied(Stepped):
     message = "{client} may not call {service} ({reason}); the server {server} refused it."
     hint = (
         "The data service's owner grants a right: under services.{service}.rights in the file of the node {server},"
-        " or in the signed configuration with kerege network grant {client} {service}."
+        " or in the signed configuration with kerege network grant {client} {service} --until DAY --by NAME."
     )
 
     def __init__(self, *, server: object = "that was asked", do: str = "", **params: object) -> None:

@@ -64,9 +64,25 @@ class Rights:
         """The right that covers the call. Raises AccessDenied when none does."""
         decision = self.decide(asked, picture, now)
         if not decision.allowed:
-            reason = REASONS[decision.reason]
-            raise AccessDenied(client=asked.client, service=asked.service, reason=reason, server=self._server)
+            reason, do = REASONS[decision.reason], self._grant(asked, decision.reason)
+            raise AccessDenied(client=asked.client, service=asked.service, reason=reason, server=self._server, do=do)
         return decision.right
+
+    def _grant(self, asked: Asked, reason: str) -> str:
+        """How the right that is missing is granted, as it is typed; the path that was asked for is not told, it may name a person."""
+        client, service = asked.client, asked.service.unversioned
+        own = f"under services.{asked.service}.rights in the file of the node {self._server}"
+        if client.subsystem is None:
+            return (
+                "A right is for a subsystem or a group, not for a member: call in the name of one of its subsystems, or the data"
+                f" service's owner grants a right to a group that {client} is in, {own}."
+            )
+        more = {"method": f" --method {asked.method}", "path": " --path PATH"}.get(reason, "")
+        what = {"method": f" for the method {asked.method}", "path": " for the path that was called"}.get(reason, "")
+        return (
+            f"The data service's owner grants a right{what}: {own}, or in the signed configuration with"
+            f" kerege network grant {client} {service}{more} --until DAY --by NAME."
+        )
 
 
 def check_permit(client: ClientId, picture: Picture, now: datetime) -> None:
