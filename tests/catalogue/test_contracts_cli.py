@@ -57,3 +57,24 @@ def test_a_steward_goes_the_whole_way_on_the_command_line(dataset: Dataset, tmp_
     last = contract_queries.contracts(NOW)[0].last_run
     assert last is not None
     assert (last["source"], last["rows"], last["broken_rows"], last["kept"]) == ("births.csv", 2, 1, False)
+
+
+def test_a_version_that_is_not_there_is_not_called_a_draft(tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("KEREGE_HOME", str(tmp_path))
+    for action in ("approve", "publish", "deprecate", "retire"):
+        words = ("lifecycle", "act", action, "contract", "kg:example.births", "1.0.0", "--by", OTHER, "--reason", "x")
+        done = CliRunner().invoke(main, words)
+        assert (done.exit_code, "draft" in done.output) == (2, False), done.output
+        assert "the catalogue holds no such version; add it first" in done.output
+
+
+def test_a_difference_is_told_in_whole_sentences(tmp_path: Any) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text(dumps(made()), encoding="utf-8")
+    new.write_text(dumps(made()).replace("1.0.0", "0.9.0"), encoding="utf-8")
+    done = CliRunner().invoke(main, ["contract", "diff", str(old), str(new)])
+    assert done.output.splitlines()[-1] == "0.9.0 does not come after 1.0.0."
+    new.write_text(dumps(made()).replace("act_number", "number_of_act").replace("1.0.0", "1.0.1"), encoding="utf-8")
+    done = CliRunner().invoke(main, ["contract", "diff", str(old), str(new)])
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1] == "The changes ask for a major version, 1.0.1 is a patch one."

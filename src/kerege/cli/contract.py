@@ -216,7 +216,7 @@ def diff(old: str, new: str, as_json: bool) -> None:
             f"{counted(len(found.changes), 'change')}, {len(found.breaking)} breaking: a {found.needed} version is needed, {found.given} is given."
         )
         if found.reason:
-            click.echo(f"{found.reason}.")
+            click.echo(f"{found.reason[:1].upper()}{found.reason[1:]}.")
     if not found.enough and found.changes:
         sys.exit(1)
 

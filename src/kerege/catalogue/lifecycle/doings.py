@@ -158,6 +158,8 @@ def act(
         rows = _rows(subject)
         steps = [Step(Action(r.action), r.by) for r in rows]
         ruling = rule(steps, wanted, by)
+        if not rows and wanted is not Action.DRAFT and (absent := reasons_against(subject, Action.SUBMIT, now)):
+            raise LifecycleBlocked(subject=str(subject), action=wanted.value, reasons=Said.joined(absent))
         if not ruling.allowed:
             raise _refusal(subject, steps, wanted, by, ruling.reason)
         if wanted is Action.APPROVE and lifecycle_kinds.made_by(subject, by):
@@ -311,10 +313,8 @@ def _enter(row: LifecycleAction, ledger: LedgerWriter | None) -> None:
 
 def _lock(subject: Subject) -> None:
     """Whoever acts on this version holds its first action's row, so that the next one reads what the one before wrote."""
-    found = LifecycleAction.objects.select_for_update().filter(
-        kind=subject.kind, subject=subject.id, version=subject.version, number=1
-    )
-    list(found)
+    rows = LifecycleAction.objects.select_for_update()
+    list(rows.filter(kind=subject.kind, subject=subject.id, version=subject.version, number=1))
 
 
 def _rows(subject: Subject) -> list[LifecycleAction]:
