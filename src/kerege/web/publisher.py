@@ -74,7 +74,8 @@ def instance_of(home: Path, asked: str | None = None, default: str | None = None
     Raises InstanceOther where another is asked for; KeysMissing, PublishHeld where nothing says it.
     """
     folder, stands = keys_folder(home), renewal.standing(served_folder(home))
-    own = _anchored(folder) or (stands.instance if stands else asked or default)
+    # keys that are there already are of an instance that nothing here says: nothing is taken for granted then
+    own = _anchored(folder) or (stands.instance if stands else asked or (None if folder.is_dir() else default))
     if own is None and not folder.is_dir():
         raise KeysMissing(reason=f"there is no {folder}")
     if own is None:
