@@ -111,7 +111,7 @@ def test_a_network_is_started_from_nothing_and_a_node_joins_it(office: Office, p
     assert "The server KG/GOV/1/node-edu is not registered" in told
     assert "authCertReg comes first" in told
     assert "asked for already" in register(1)
-    (shown,) = re.findall(r"certificate SHA-256 ([0-9A-F:]{95}): read it out", told)
+    (shown,) = re.findall(r"certificate SHA-256 ([0-9A-F:]{95}) \(read it out", told)
     waits = office.kerege("network", "requests", "--waiting")
     assert f"  certificate  SHA-256 {shown}\n" in waits, "what both sides compare is written the same"
     assert "  address      127.0.0.1\n" in waits

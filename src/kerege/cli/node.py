@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from kerege.cli.node_register import register
 from kerege.cli.node_request import request
 
 _HELP: Final = "kerege.node.help"
+_TELL_THEMSELVES: Final = ("check", "register", "request")
 _WITHOUT_FILE: Final = ("verify-archive", "verify-container")  # an auditor has no node
 
 
@@ -50,6 +52,8 @@ def node(ctx: click.Context, config_file: Path | None) -> None:
         return  # these say themselves what they need instead
     if config_file is None:
         raise click.UsageError("Missing option '--config'.")
+    if ctx.invoked_subcommand in _TELL_THEMSELVES:
+        logging.getLogger("kerege.node").addHandler(logging.NullHandler())  # or Python prints its warnings beside
     if ctx.invoked_subcommand == "check":  # which tells of everything in the file, not of the first thing
         ctx.obj = config_file
         return

@@ -38,7 +38,7 @@ def register(config: object, url: str, address: str) -> None:
         if otherwise:
             click.echo(f"  {otherwise}")
         if asked.request.kind is Kind.AUTH_CERT_REG:
-            click.echo(f"  certificate SHA-256 {fingerprint(shown)}: read it out when the central services ask")
+            click.echo(f"  certificate SHA-256 {fingerprint(shown)} (read it out when the central services ask)")
     if refused:
         click.echo(f"{refused} refused. What was received or is there already need not be sent again; the rest may.")
     sys.exit(worst)

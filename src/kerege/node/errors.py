@@ -57,7 +57,7 @@ class TranslationFailed(NodeError):
     hint = "The signed original is in the message log (request id {request_id}). Compare the mapping with what the provider sends."
 
 
-class ConfigurationUnreachable(NodeError):
+class ConfigurationUnreachable(_Stepped):
     code = "node.configuration_unreachable"
     message = "The global configuration could not be fetched from {url}: {reason}."
     hint = "The last good configuration stays in use until it expires. See that the central server answers at that address."

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from box import EDU, PERSONS, POP, Box, make_box
-from kerege.exchange import globalconf, logfolder
+from kerege.exchange import confdir, globalconf, logfolder
 from kerege.exchange.ids import ServerId
 from kerege.exchange.pki import TestAuthority, save_pair
 from kerege.node.check import parts as checking_parts
@@ -397,6 +397,24 @@ def test_the_command_ends_with_1_on_errors_and_speaks_json(file: Path) -> None:
     told = json.loads(run("--json").stdout)
     assert (told["ok"], told["errors"]) == (False, 1)
     assert {"level", "code", "file", "key", "found", "do"} == set(told["findings"][0])
+
+
+def test_a_source_that_is_away_is_told_once_and_nothing_is_said_of_what_is_told_elsewhere(
+    file: Path, tmp_path: Path
+) -> None:
+    anchor = confdir.parse_anchor((file.parent.parent.parent / "anchor.xml").read_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/internalconf"
+    away = confdir.Anchor(anchor.instance, tuple((url, certificate) for _, certificate in anchor.sources))
+    (tmp_path / "away.xml").write_bytes(confdir.build_anchor(away, NOW))
+    change(file, lambda c: c["configuration"].update(anchor=str(tmp_path / "away.xml")))
+    command = [sys.executable, "-m", "kerege", "node", "--config", str(file), "check", "--online"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert "[check.configuration_unreachable]" in done.stdout
+    assert "See that the central server answers at that address, and that a firewall" in done.stdout
+    assert "stays in use until it expires" not in done.stdout
+    assert done.stderr == ""
 
 
 def test_every_code_is_used_and_stands_in_the_reference() -> None:

@@ -163,3 +163,46 @@ def test_a_check_is_overdue_after_three_polls_and_two_minutes_at_least(
     assert not keeper.overdue(0.5, NOW + timedelta(seconds=119))
     keeper.last_success = NOW + timedelta(seconds=60)
     assert not keeper.overdue(60.0, NOW + timedelta(seconds=181))
+
+
+def test_that_the_configuration_ended_and_that_one_is_back_is_told_once_each_and_the_next_step_goes_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="kerege.node.configuration")
+    box = make_box(tmp_path, valid_for=timedelta(hours=1))
+    anchor, now = confdir.parse_anchor(box.laid.anchor.read_bytes()), [datetime.now(UTC)]
+    keeper = Keeper(anchor, tmp_path / "state", lambda: now[0], https_first=False)
+    files, publisher = dict(box.publisher.files), box.publisher
+
+    def told(words: str) -> int:
+        return sum(words in record.message for record in caplog.records)
+
+    async def main() -> None:
+        publisher.files.clear()
+        early = (await keeper.refresh()).problem
+        assert early is not None
+        assert "There is no configuration yet" in early.next_step
+        publisher.files.update(files)
+        assert (await keeper.refresh()).problem is None
+        publisher.files.clear()
+        away = (await keeper.refresh()).problem
+        assert away is not None
+        assert "stays in use until it expires" in away.next_step
+        now[0] += timedelta(hours=2)
+        for _ in range(2):
+            over = (await keeper.refresh()).problem
+            assert over is not None
+            assert "stays in use" not in over.next_step
+            assert "The configuration expired at" in over.next_step
+        assert told("no message is exchanged until a newer one comes") == 1
+        assert told("in force again") == 0
+        now[0] -= timedelta(hours=2)
+        publisher.files.update(files)
+        for _ in range(2):
+            assert (await keeper.refresh()).problem is None
+        assert told("in force again") == 1
+
+    try:
+        asyncio.run(main())
+    finally:
+        box.close()

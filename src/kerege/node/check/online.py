@@ -26,6 +26,7 @@ from kerege.node.conf.keeper import Keeper
 from kerege.node.conf.picture import Picture
 from kerege.node.config_types import NodeConfig, Service
 from kerege.node.connections import Connections
+from kerege.node.errors import ConfigurationUnreachable
 from kerege.node.keys.files import read_certificates
 from kerege.node.keys.pairs import NodeKeys, load_keys
 from kerege.node.ocsp.revocation import Revocation
@@ -33,6 +34,7 @@ from kerege.node.ocsp.revocation import Revocation
 _SECONDS: Final = 4.0
 _SKEW: Final = 30.0  # an OCSP answer or a configuration of this second would be one of the future
 _AT_ONCE: Final = 16
+_SEE: Final = "See that the central server answers at that address, and that a firewall lets this machine through."
 
 
 def fetched(report: Report, config: NodeConfig) -> Picture | None:
@@ -52,6 +54,9 @@ def fetched(report: Report, config: NodeConfig) -> Picture | None:
             reason = trouble.strerror or "it cannot be read"
             report.error("check.configuration_missing", "configuration.anchor", reason, "Put the anchor there.")
             return None
+    if isinstance(problem, ConfigurationUnreachable):  # how long what is kept stays good is told of that
+        report.error("check.configuration_unreachable", "configuration", problem.text, _SEE)
+        return None
     if problem is not None:
         report.refused("check.configuration_unreachable", "configuration", problem)
         return None

@@ -39,6 +39,7 @@ _LOG: Final = logging.getLogger("kerege.node.configuration")
 _OLD_POLLS: Final = 3
 _OLD_AT_LEAST: Final = timedelta(minutes=2)
 _MOST_PARTNERS: Final = 64
+_SEE: Final = "See that the central server answers at that address."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Keeper:
         self._listeners: list[Listener] = []
         self.problem: KeregeError | None = None
         self.last_success: datetime | None = None
-        self._begun = clock()
+        self._begun, self._over = clock(), False
 
     @classmethod
     def of(cls, config: NodeConfig, clock: Callable[[], datetime], *, keeps: bool = True) -> Keeper:
@@ -154,6 +155,9 @@ class Keeper:
                     await self._take(await self._with_partners(picture))
             except Exception as unforeseen:  # noqa: BLE001 - one odd answer must not end the polling
                 fetched, changed, problem = None, False, _unforeseen(self._source, unforeseen)
+            over = self._tell()
+            if isinstance(problem, ConfigurationUnreachable) and over:
+                problem = ConfigurationUnreachable(**problem.params, do=f"{over} {_SEE}")
             if fetched is not None and problem is None:
                 self.problem, self.last_success = None, self._clock()
                 return RefreshResult(changed, None)
@@ -161,6 +165,23 @@ class Keeper:
                 _LOG.warning("configuration: %s", problem)
             self.problem = problem
             return RefreshResult(False, problem)
+
+    def _tell(self) -> str:
+        """Say in the log that no configuration is in force any more, or that one is again; what follows from it, empty where one is."""
+        picture = self._picture
+        if picture is None:
+            return "There is no configuration yet, and without one no message is exchanged."
+        ends = f"{picture.directory.expires:%Y-%m-%d %H:%M:%SZ}"
+        was, self._over = self._over, self._clock() >= picture.directory.expires
+        if self._over and not was:
+            _LOG.warning("the configuration expired at %s: no message is exchanged until a newer one comes", ends)
+        elif was and not self._over:
+            _LOG.info("a configuration is in force again, until %s: messages are exchanged", ends)
+        return (
+            f"The configuration expired at {ends}, and no message is exchanged until a newer one comes."
+            if self._over
+            else ""
+        )
 
     async def run(self, poll_seconds: float) -> None:
         """Refresh for ever: every `poll_seconds`, sooner after a failure, with jitter so that nodes do not knock together."""
