@@ -106,8 +106,6 @@ def request(
         outcome = submitting.send(url, asked, submitting.pinned_for(url, picture))
     click.echo(outcome.told)
     if outcome.number is not None:
-        click.echo(
-            "It comes into force with the next configuration, or with the one after an operator has approved it."
-        )
+        click.echo(changes.comes_when(wish))
         click.echo(changes.afterwards(asked.request), nl=bool(changes.afterwards(asked.request)))
     sys.exit(outcome.exit_code)

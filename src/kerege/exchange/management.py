@@ -37,6 +37,16 @@ class Kind(StrEnum):
     MAINTENANCE_DISABLE = "maintenanceModeDisable"
 
 
+# what central services let pass without an operator when its server's owner signed it, unless they set another list
+AUTO_APPROVED: Final = (
+    Kind.ADDRESS_CHANGE,
+    Kind.CLIENT_DISABLE,
+    Kind.CLIENT_ENABLE,
+    Kind.CLIENT_RENAME,
+    Kind.CLIENT_DELETION,
+    Kind.MAINTENANCE_ENABLE,
+    Kind.MAINTENANCE_DISABLE,
+)
 PLAIN: Final = frozenset({Kind.CLIENT_DELETION, Kind.AUTH_CERT_DELETION})  # may come without a signature
 OF_CLIENT: Final = frozenset(
     {

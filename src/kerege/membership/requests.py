@@ -20,7 +20,7 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 
 from kerege.exchange.ids import ClientId, ServerId
-from kerege.exchange.management import Kind, ManagementRequest
+from kerege.exchange.management import AUTO_APPROVED, Kind, ManagementRequest
 from kerege.exchange.management_proof import Proof
 from kerege.ground.clock import require_utc
 from kerege.identity import receipts
@@ -44,16 +44,6 @@ from kerege.membership.models import (
     Subsystem,
 )
 
-# what an operator lets pass without looking, unless the setting `auto_approve` says otherwise
-AUTO_APPROVED: Final = (
-    Kind.ADDRESS_CHANGE,
-    Kind.CLIENT_DISABLE,
-    Kind.CLIENT_ENABLE,
-    Kind.CLIENT_RENAME,
-    Kind.CLIENT_DELETION,
-    Kind.MAINTENANCE_ENABLE,
-    Kind.MAINTENANCE_DISABLE,
-)
 _MOST_OF_SIGNER: Final = 100  # requests of one member that may wait
 _MOST_PLAIN: Final = 200  # unsigned ones, of all servers
 _MOST_PLAIN_OF_SERVER: Final = 10

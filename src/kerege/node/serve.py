@@ -9,6 +9,7 @@ import logging
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -44,6 +45,17 @@ CLIENTS_WARNING: Final = (
 TLS_WARNING: Final = (
     "tls: false: messages between servers are sent in the clear and nobody is told apart; for captures only"
 )
+
+
+class LogLine(logging.Formatter):
+    """A line of the node's log, with its moment in UTC, as everything that goes over the network has it."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
 class Node:
@@ -270,6 +282,8 @@ def _raise_descriptor_limit(config: NodeConfig) -> None:
 def run(config: NodeConfig) -> None:
     """Run a node in this process until it is told to stop."""
     os.umask(0o077)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     _raise_descriptor_limit(config)
     uvloop.run(Node(config).run())

@@ -291,3 +291,21 @@ def test_what_is_registered_otherwise_is_told_with_the_way_to_change_it(desk: De
     assert told(Kind.AUTH_CERT_REG, address="LOCALHOST") == ""
     assert f"request clientEnable --client {EMIS}" in told(Kind.CLIENT_REG, client=EMIS.client)
     assert told(Kind.CLIENT_REG, client=POPULATION.client) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "unsigned", "words"),
+    [
+        (Kind.CLIENT_DISABLE, False, "It comes into force with the next configuration, unless"),
+        (Kind.MAINTENANCE_ENABLE, False, "It comes into force with the next configuration, unless"),
+        (Kind.CLIENT_DELETION, False, "It comes into force with the next configuration, unless"),
+        (Kind.CLIENT_DELETION, True, "It waits: an operator of the central services must approve what is not signed."),
+        (Kind.CLIENT_REG, False, "It waits until an operator of the central services approves it, unless"),
+        (Kind.OWNER_CHANGE, False, "It waits until an operator of the central services approves it, unless"),
+        (Kind.AUTH_CERT_DELETION, False, "It waits until an operator of the central services approves it, unless"),
+    ],
+)
+def test_of_a_request_that_was_taken_it_is_said_whether_an_operator_must_look(
+    kind: Kind, unsigned: bool, words: str
+) -> None:
+    assert changes.comes_when(Wish(kind, unsigned=unsigned)).startswith(words)

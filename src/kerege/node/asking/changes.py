@@ -16,7 +16,7 @@ from typing import Final
 from kerege.exchange import certs, management
 from kerege.exchange.globalconf import SharedParameters
 from kerege.exchange.ids import ClientId, MemberId
-from kerege.exchange.management import Kind, ManagementRequest
+from kerege.exchange.management import AUTO_APPROVED, Kind, ManagementRequest
 from kerege.node.asking.submitting import MANAGE_PATH, Asked, Papers
 from kerege.node.errors import RequestNotMade
 
@@ -71,6 +71,18 @@ def asked_of(wish: Wish, papers: Papers, shared: SharedParameters) -> Asked:
         return Asked(request, MANAGE_PATH, papers.plain(request))
     signer = papers.config.server.owner if wish.kind in management.PLAIN else request.concerned
     return Asked(request, MANAGE_PATH, papers.signed(request, signer))
+
+
+def comes_when(wish: Wish) -> str:
+    """When what was taken comes into force. X-Road's answer is a number: whether an operator looks first is by the kind and who signed."""
+    if wish.kind in AUTO_APPROVED and not wish.unsigned:
+        return "It comes into force with the next configuration, unless the central services keep this kind for an operator to approve."
+    if wish.unsigned:
+        return "It waits: an operator of the central services must approve what is not signed. It comes into force with the configuration after that."
+    return (
+        "It waits until an operator of the central services approves it, unless they let this kind pass. It comes into force with the "
+        "configuration after that."
+    )
 
 
 def afterwards(request: ManagementRequest) -> str:
