@@ -217,3 +217,9 @@ def test_health_counts_the_requests_that_wait(visitor, network):
     waits(Kind.MAINTENANCE_ENABLE)
     waits(Kind.MAINTENANCE_ENABLE, state="declined")
     assert visitor.get("/health").json()["requests_waiting"] == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_below_every_page_it_is_said_of_which_zone_its_times_are(visitor, network, language):
+    for page in ("", "network/", "catalogue/"):
+        assert "(UTC+6)" in check(visitor.get(f"/{language}/{page}"), language).text
