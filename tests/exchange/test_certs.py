@@ -152,3 +152,12 @@ def test_an_authentication_certificate_that_lists_purposes_lists_tls(
     else:
         with pytest.raises(CertificateInvalid, match="extended key usage"):
             certs.check_use(certificate, "authentication")
+
+
+def test_a_subject_is_written_with_the_names_that_people_type() -> None:
+    pair = TestAuthority.create("KG", NOW, "ec").sign_certificate(
+        MemberId("KG", "GOV", "70000003"), "Education", "node-edu", NOW, "ec"
+    )
+    told = certs.subject(pair.certificate)
+    assert "serialNumber=" in told
+    assert "2.5.4" not in told

@@ -12,6 +12,7 @@ from kerege.exchange import confdir
 from kerege.exchange.faults import Spelling
 from kerege.exchange.ids import DataServiceId, MemberId, ServerId, SubsystemId
 from kerege.exchange.rules import Rules
+from kerege.node.conf.keeper import Keeper
 from kerege.node.config import Address, load
 from kerege.node.errors import NodeConfigInvalid, NodeKeyInvalid
 from kerege.node.keys.pairs import load_keys
@@ -123,8 +124,11 @@ def test_what_is_not_a_mapping_or_not_yaml_is_refused(file: Path, text: str) -> 
 
 
 def test_a_file_that_is_not_there_or_not_utf8_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NodeConfigInvalid, match="No such file"):
+    with pytest.raises(NodeConfigInvalid, match="No such file") as told:
         load(tmp_path / "none.yaml")
+    assert told.value.next_step == (
+        "Name the node's own file with --config FILE, as UTF-8, readable by the node's user."
+    )
     (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(NodeConfigInvalid, match="UTF-8"):
         load(tmp_path / "bad.yaml")
@@ -198,3 +202,20 @@ def test_a_certificate_request_is_made_only_for_a_key_on_a_token(file: Path) -> 
     done = CliRunner().invoke(node, words)
     assert (done.exit_code, "no key on a token" in done.output) == (2, True)
     assert not (file.parent / "sign.csr").exists()
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "No such file or directory"), (b"no XML", "")])
+def test_an_anchor_that_is_missing_or_none_is_told_with_its_own_name_and_the_file_that_names_it(
+    file: Path, content: bytes | None, words: str
+) -> None:
+    config = load(file)
+    assert config.anchor is not None
+    if content is None:
+        config.anchor.unlink()
+    else:
+        config.anchor.write_bytes(content)
+    with pytest.raises(NodeConfigInvalid) as told:
+        Keeper.of(config, lambda: NOW)
+    assert told.value.text.startswith(f"{file}: configuration.anchor: {config.anchor}: ")
+    assert words in told.value.text
+    assert told.value.next_step == "Put there the anchor that the central services give."

@@ -16,7 +16,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kerege.exchange.errors import CertificateInvalid, ConfigurationMalformed
 from kerege.exchange.globalconf import ApprovedAuthority
@@ -32,6 +32,7 @@ UNREADABLE: Final = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
+_NAMES: Final = {NameOID.SERIAL_NUMBER: "serialNumber", NameOID.ORGANIZATION_IDENTIFIER: "organizationIdentifier"}
 _TLS_PURPOSES: Final = (
     ExtendedKeyUsageOID.CLIENT_AUTH,
     ExtendedKeyUsageOID.SERVER_AUTH,
@@ -91,7 +92,7 @@ def auth_hashes(certificate: x509.Certificate | bytes) -> tuple[str, str]:
 
 
 def subject(certificate: x509.Certificate) -> str:
-    return certificate.subject.rfc4514_string()
+    return certificate.subject.rfc4514_string(_NAMES)
 
 
 def signer_of(certificate: x509.Certificate, authority: ApprovedAuthority, instance: str) -> MemberId:

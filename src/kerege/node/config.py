@@ -39,6 +39,7 @@ from kerege.node.errors import NodeConfigInvalid
 
 _CONNECTIONS: Final = ("http", "https", "https-certificate")
 _KINDS: Final = ("rest", "openapi", "wsdl")
+_NAME_IT: Final = "Name the node's own file with --config FILE, as UTF-8, readable by the node's user."
 
 
 def load(file: Path) -> NodeConfig:
@@ -121,9 +122,9 @@ def content_of(file: Path) -> object:
         return yaml.load(file.read_text(encoding="utf-8"), _Strict)  # noqa: S506 - a safe loader, made stricter
     except OSError as problem:
         reason = problem.strerror or "it cannot be read"
-        raise NodeConfigInvalid(file=file, key="(file)", reason=reason, place=()) from None
+        raise NodeConfigInvalid(file=file, key="(file)", reason=reason, place=(), do=_NAME_IT) from None
     except UnicodeDecodeError:
-        raise NodeConfigInvalid(file=file, key="(file)", reason="it is not UTF-8", place=()) from None
+        raise NodeConfigInvalid(file=file, key="(file)", reason="it is not UTF-8", place=(), do=_NAME_IT) from None
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "(file)"

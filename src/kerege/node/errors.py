@@ -27,7 +27,7 @@ class NodeConfigInvalid(_Stepped):
     hint = "Correct {key} in {file}; docs/reference/node.md lists every key with its form and default."
 
 
-class NodeKeyInvalid(NodeError):
+class NodeKeyInvalid(_Stepped):
     code = "node.key_invalid"
     message = "The key or certificate {file} cannot be used: {reason}."
     hint = "Put a PEM key and the certificate that belongs to it where the node's configuration says."

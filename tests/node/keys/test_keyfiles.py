@@ -196,3 +196,35 @@ def test_a_signer_takes_the_chain_along_without_its_top(
     assert xml.count(b"<xades:EncapsulatedX509Certificate") == 1
     assert base64.b64encode(other.public_bytes(Encoding.DER)) in xml
     assert keys.make_signer(SimpleNamespace(signatures=SignatureSettings(style="parts")), source).style == "parts"  # type: ignore[arg-type]
+
+
+def step(source: KeySource) -> str:
+    with pytest.raises(NodeKeyInvalid) as told:
+        keyfiles.load(source)
+    return told.value.next_step
+
+
+def test_what_to_do_about_a_passphrase_and_a_mode_is_said_with_the_file_it_is_about(
+    pair: KeyPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, file = pem(pair, tmp_path, b"another"), secret_file(tmp_path)
+    locked = KeySource(key=source.key, certificate=source.certificate, passphrase_file=file)
+    assert f"the passphrase in the first line of {file} does not open it" in refused(locked)
+    assert step(locked) == f"Put the passphrase of this key into the first line of {file}."
+    monkeypatch.setenv("KEREGE_TEST_PASSPHRASE", SECRET.decode())
+    named = KeySource(key=source.key, certificate=source.certificate, passphrase_env="KEREGE_TEST_PASSPHRASE")
+    assert "the environment variable KEREGE_TEST_PASSPHRASE does not open it" in refused(named)
+    assert source.key is not None
+    source.key.chmod(0o644)
+    assert step(source).startswith(f"chmod 600 {source.key}")
+
+
+def test_a_key_that_this_user_may_not_read_is_not_asked_for_anew(
+    pair: KeyPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> object:  # root may read everything, so the system's answer is given here
+        raise PermissionError(13, "Permission denied")
+
+    source = pem(pair, tmp_path)
+    monkeypatch.setattr(Path, "open", closed)
+    assert step(source) == f"Let the node's user read it, a key nobody else: ls -l {source.key}"

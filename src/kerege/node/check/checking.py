@@ -171,8 +171,7 @@ def read_all(report: Report) -> NodeConfig | None:
 def _tell(report: Report, problem: NodeConfigInvalid, came: Any = None, *, unseen: bool = False) -> None:
     key, reason = str(problem.params["key"]), str(problem.params["reason"])
     if problem.params.get("place") == () and key == "(file)":
-        do = "Name the node's own file with --config FILE, as UTF-8, readable by the node's user."
-        report.error("check.config_invalid", key, reason, do)
+        report.error("check.config_invalid", key, reason, problem.next_step)
         return
     if unseen and isinstance(came, dict | list) and came:
         reason += "; what stands in it was not looked at"

@@ -24,6 +24,7 @@ from kerege.exchange.errors import (
     ConfigurationMalformed,
     ConfigurationMissing,
     ConfigurationOlder,
+    ExchangeError,
 )
 from kerege.exchange.globalconf import Anchor
 from kerege.ground.errors import KeregeError
@@ -96,9 +97,10 @@ class Keeper:
             return cls(None, config.state, clock, folder=config.configuration_folder)
         try:
             return cls(confdir.parse_anchor(config.anchor.read_bytes()), config.state, clock, keeps=keeps)
-        except OSError as problem:
-            reason = problem.strerror or "it cannot be read"
-            raise NodeConfigInvalid(file=config.anchor, key="configuration.anchor", reason=reason) from None
+        except (OSError, ExchangeError) as problem:
+            said = problem.text if isinstance(problem, ExchangeError) else problem.strerror or "it cannot be read"
+            reason, do = f"{config.anchor}: {said.rstrip('.')}", "Put there the anchor that the central services give."
+            raise NodeConfigInvalid(file=config.file, key="configuration.anchor", reason=reason, do=do) from None
 
     @property
     def picture(self) -> Picture | None:

@@ -39,11 +39,11 @@ _POINTER: Final = "active.json"
 def load(source: KeySource) -> KeyPair:
     """The key pair a source names. Raises NodeKeyInvalid naming the file and what to do, never a passphrase."""
     if source.pkcs12 is not None:
-        return _from_pkcs12(source.pkcs12, passphrase(source))
+        return _from_pkcs12(source.pkcs12, passphrase(source), _secret_of(source))
     if source.key is None or source.certificate is None:
         where = source.token.module if source.token is not None else source.certificate or "(none)"
         raise NodeKeyInvalid(file=where, reason="a key from a file (PEM or PKCS#12) is needed here, not one on a token")
-    key = _pem_key(source.key, passphrase(source))
+    key = _pem_key(source.key, passphrase(source), _secret_of(source))
     certificates = read_certificates(source.certificate)
     return _paired(key, certificates, source.key, source.certificate)
 
@@ -66,11 +66,19 @@ def passphrase(source: KeySource) -> bytes | None:
     return first[0]
 
 
+def _secret_of(source: KeySource) -> str:
+    """Where the passphrase of a source stands, in words."""
+    if source.passphrase_env is not None:
+        return f"the environment variable {source.passphrase_env}"
+    return f"the first line of {source.passphrase_file}"
+
+
 def private_bytes(file: Path) -> bytes:
     """The bytes of a file that only its owner may read. Raises NodeKeyInvalid."""
     data, mode = _bytes(file)
     if mode & 0o077:
-        raise NodeKeyInvalid(file=file, reason="it may be read by others; it should have mode 0600 (chmod 600)")
+        reason = "it may be read by others; it should have mode 0600"
+        raise NodeKeyInvalid(file=file, reason=reason, do=f"chmod 600 {file}, and think of who may have read it.")
     return data
 
 
@@ -102,13 +110,18 @@ def _bytes(file: Path) -> tuple[bytes, int]:
                 raise NodeKeyInvalid(file=file, reason="it is not a plain file")
             data = open_file.read(_LARGEST + 1)
     except OSError as problem:
-        raise NodeKeyInvalid(file=file, reason=problem.strerror or "it cannot be read") from None
+        do = (
+            f"Let the node's user read it, a key nobody else: ls -l {file}"
+            if isinstance(problem, PermissionError)
+            else ""
+        )
+        raise NodeKeyInvalid(file=file, reason=problem.strerror or "it cannot be read", do=do) from None
     if len(data) > _LARGEST:
         raise NodeKeyInvalid(file=file, reason="it is larger than any key or certificate")
     return data, stat.S_IMODE(about.st_mode)
 
 
-def _pem_key(file: Path, secret: bytes | None) -> PrivateKey:
+def _pem_key(file: Path, secret: bytes | None, stands: str) -> PrivateKey:
     data = private_bytes(file)
     if b"PRIVATE KEY-----" not in data:
         raise NodeKeyInvalid(file=file, reason="it holds no PEM private key")
@@ -124,21 +137,25 @@ def _pem_key(file: Path, secret: bytes | None) -> PrivateKey:
     try:
         return _kind(load_pem_private_key(data, secret), file)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        reason = "the passphrase does not open it" if encrypted else "its PEM private key cannot be read"
-        raise NodeKeyInvalid(file=file, reason=reason) from None
+        if not encrypted:
+            raise NodeKeyInvalid(file=file, reason="its PEM private key cannot be read") from None
+        reason, do = f"the passphrase in {stands} does not open it", f"Put the passphrase of this key into {stands}."
+        raise NodeKeyInvalid(file=file, reason=reason, do=do) from None
 
 
-def _from_pkcs12(file: Path, secret: bytes | None) -> KeyPair:
+def _from_pkcs12(file: Path, secret: bytes | None, stands: str) -> KeyPair:
     data = private_bytes(file)
     try:
         found = pkcs12.load_pkcs12(data, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        reason = (
-            "the passphrase does not open it, or it is not PKCS#12"
-            if secret
-            else "it needs a passphrase, or is not PKCS#12"
+        reason, do = (
+            "it needs a passphrase, or is not PKCS#12",
+            "Name its passphrase: passphrase_file or passphrase_env.",
         )
-        raise NodeKeyInvalid(file=file, reason=reason) from None
+        if secret:
+            reason = f"the passphrase in {stands} does not open it, or it is not PKCS#12"
+            do = f"Put the passphrase of this file into {stands}."
+        raise NodeKeyInvalid(file=file, reason=reason, do=do) from None
     if found.key is None or found.cert is None:
         raise NodeKeyInvalid(file=file, reason="it holds no private key with a certificate of its own")
     chain = tuple(one.certificate for one in found.additional_certs)
