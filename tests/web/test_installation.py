@@ -122,8 +122,10 @@ def test_the_home_of_another_user_is_told_before_the_database_is_opened(loose_um
         os.chmod(shared, 0o755)
         home = Path(shared) / "home"
         home.mkdir(mode=0o700)
-        with a_user_without_rights() as user, pytest.raises(HomeUnusable, match=f"by {user}: it belongs to root"):
+        with a_user_without_rights() as user, pytest.raises(HomeUnusable) as refused:
             keep_private(home)
+        assert f"by {user}: it belongs to root" in refused.value.text
+        assert refused.value.next_step.endswith("700 -o nobody FOLDER."), "it stays its owner's"
 
 
 def test_a_database_that_another_user_made_in_ones_home_is_told_with_its_owner(loose_umask):

@@ -38,7 +38,7 @@ class HomeUnusable(KeregeError):
     message = "The home folder {folder} cannot be used by {user}: {reason}."
     hint = (
         "Run the command as the user the home belongs to, or name in KEREGE_HOME a folder of {user}'s own, made by: "
-        "sudo install -d -m 700 -o {user} {folder}."
+        "sudo install -d -m 700 -o {user} {make}."
     )
 
 

@@ -94,7 +94,8 @@ def keep_private(home: Path) -> None:
     except OSError as fault:
         raise _unusable(home, fault) from fault
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-        raise HomeUnusable(folder=home, user=_user(os.geteuid()), reason=f"it belongs to {_user(home.stat().st_uid)}")
+        reason = f"it belongs to {_user(home.stat().st_uid)}"
+        raise HomeUnusable(folder=home, user=_user(os.geteuid()), reason=reason, make="FOLDER")
     for file in home.glob("hub.sqlite3*"):
         if not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
             raise DatabaseUnreadable(file=file, user=_user(os.geteuid()), owner=_user(file.stat().st_uid))
@@ -116,7 +117,8 @@ def _shut(home: Path) -> None:
 def _unusable(home: Path, fault: OSError) -> HomeUnusable:
     told = fault.strerror or "unknown"
     where = f" ({fault.filename})" if fault.filename and Path(fault.filename) != home else ""
-    return HomeUnusable(folder=home, user=_user(os.geteuid()), reason=f"{told}{where}")
+    make = "FOLDER" if os.access(home, os.F_OK) else home
+    return HomeUnusable(folder=home, user=_user(os.geteuid()), reason=f"{told}{where}", make=make)
 
 
 def _user(number: int) -> str:
