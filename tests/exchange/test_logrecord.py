@@ -1,6 +1,7 @@
 """The records of the log as bytes: of a batch signature the tree's leaves are kept, and its chain files are made again."""
 
 import hashlib
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerege.exchange import hashchain, messagelog
+from kerege.exchange import hashchain, logoutline, messagelog
 from kerege.exchange.batch import Batch
 from kerege.exchange.batch import batch as tree_over
 from kerege.exchange.errors import HashChainInvalid
@@ -139,3 +140,11 @@ def test_a_payload_cut_or_changed_anywhere_raises_what_readers_expect(data: st.D
         assert isinstance(one, LogRecord)
         if one.chain is not None:
             assert one.chain.chain.startswith(b"<?xml")
+
+
+@pytest.mark.parametrize("head", [b"5", b"[]", b"null", b'"v"'])
+def test_a_head_that_is_no_object_is_malformed_for_every_reader(head: bytes) -> None:
+    payload = struct.pack("<I", len(head)) + head
+    for reader in (decode, logoutline.outlines):
+        with pytest.raises(ValueError, match="no object"):
+            reader(payload)

@@ -175,7 +175,10 @@ def in_order(several: bytes) -> bytes:
 def _head(payload: bytes) -> tuple[Any, int]:
     """The head and where it ends."""
     (size,) = COUNT.unpack_from(payload)
-    return orjson.loads(payload[COUNT.size : COUNT.size + size]), COUNT.size + size
+    head = orjson.loads(payload[COUNT.size : COUNT.size + size])
+    if not isinstance(head, dict):
+        raise ValueError("a head that is no object")
+    return head, COUNT.size + size
 
 
 def _of(one: LogRecord) -> Outline:

@@ -255,6 +255,8 @@ def decode(payload: bytes) -> list[Record]:
     (size,) = COUNT.unpack_from(payload)
     raw = payload[COUNT.size : COUNT.size + size]
     head = orjson.loads(raw)
+    if not isinstance(head, dict):
+        raise ValueError("a head that is no object")
     if head.get("v") == COLUMNS:
         return _columns(head, payload, COUNT.size + size)
     blobs = list(_blobs(payload, COUNT.size + size, head["n"]))
