@@ -227,7 +227,8 @@ def named(service: DataServiceId) -> bytes:
 def test_a_service_asked_without_its_version_is_told_with_the_versions_there_are(box: Box) -> None:
     fault = fault_in(post(box, envelope(FIELDS.replace("<id:serviceVersion>v1</id:serviceVersion>", ""))))
     assert fault.code == "server.serverproxy.unknown_service"
-    assert "in other versions only: v1" in fault.message
+    assert "the server KG/GOV/70000002/node-reg offers it in other versions only: v1" in fault.message
+    assert "Name the version in the call: KG/GOV/70000002/population/getPerson/v1." in fault.detail
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import click
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write a calendar file (iCalendar) with what does not renew itself.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
 @click.pass_obj
-def expiry(config: object, calendar_file: Path | None) -> None:
+def expiry(config: object, calendar_file: Path | None, as_json: bool) -> None:
     """List when certificates, OCSP answers, configuration, permits and rights end, and what to do; exit 1 when one is over."""
     from kerege.ground.clock import now as utc_now
     from kerege.node.config import NodeConfig
@@ -26,8 +28,12 @@ def expiry(config: object, calendar_file: Path | None) -> None:
     assert isinstance(config, NodeConfig)
     now = utc_now()
     entries, problem = kept_entries(config, now)
-    click.echo(room.table(entries))
-    if problem:
+    if as_json:
+        said = {"problem": problem or None, "entries": [one.as_dict() for one in entries]}
+        click.echo(json.dumps(said, ensure_ascii=False, indent=2))
+    else:
+        click.echo(room.table(entries))
+    if problem and not as_json:
         click.echo(problem, err=True)
     if calendar_file is not None:
         new = calendar_file.with_name(calendar_file.name + ".new")

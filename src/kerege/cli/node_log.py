@@ -147,7 +147,7 @@ def verify_container(
             do = _NONE if isinstance(problem, SignatureMalformed) else _FORGED
             found.append({"file": str(file), "holds": False, "code": problem.code, "reason": problem.text, "do": do})
             if not as_json:
-                click.echo(f"{file.name}: does not hold [{problem.code}]. {problem.text}\n    {do}", err=True)
+                click.echo(f"{file.name}: does not hold. {problem.text} [{problem.code}]\n    {do}", err=True)
             continue
         signed, stamped = (
             iso(verdict.facts.signing_time),

@@ -190,7 +190,7 @@ class ClientDisabled(ExchangeError):
     )
 
 
-class ServiceUnknown(ExchangeError):
+class ServiceUnknown(Stepped):
     code = "exchange.service_unknown"
     message = "No data service {service}: {reason}."
     hint = "Look the service up in the catalogue; the provider adds it under services: in its node's configuration."

@@ -45,6 +45,12 @@ class AddressInUse(_Stepped):
     hint = "Stop what listens there, or give listen.{purpose} another address."
 
 
+class AdminCallUnknown(NodeError):
+    code = "node.admin_call_unknown"
+    message = "{call} is none of the calls that the admin listener answers."
+    hint = "It answers {there}. Messages go to listen.clients."
+
+
 class TranslationMissing(NodeError):
     code = "node.translation_missing"
     message = "No mapping is agreed for {service} at {path}, so the answer cannot be given in canonical records."

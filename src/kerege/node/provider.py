@@ -9,7 +9,7 @@ and, for reserved codes, `metaservices`'.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -263,7 +263,7 @@ class Provider:
         meta = self._meta is not None and self._meta.serves(asked)
         service = None if meta else self._service(asked)
         if not any(s.id == config.server for s in registered_servers(picture.shared, asked.service.provider_client)):
-            raise ServiceUnknown(service=asked.service, reason="its provider is not registered at this node")
+            raise ServiceUnknown(service=asked.service, reason=f"its provider is not registered at {config.server}")
         found = Admission(asked, server, picture, config, service)
         ends = [picture.directory.expires]
         if service is not None:
@@ -286,7 +286,7 @@ class Provider:
     def _service(self, asked: Asked) -> Service:
         service = self._core.config.services.get(asked.service)
         if service is None:
-            raise ServiceUnknown(service=asked.service, reason=_not_offered(asked.service, self._core.config.services))
+            raise _not_offered(asked.service, self._core.config)
         # an envelope inside a REST body would be carried out by a SOAP service, with a client and an operation nobody decided about
         if (asked.protocol == SOAP) != (service.kind == _WSDL):
             raise ServiceKindWrong(service=asked.service, kind=service.kind, asked=asked.protocol)
@@ -371,10 +371,13 @@ def _is_client_of(asked: Asked, server: SecurityServer) -> bool:
     return asked.client in server.clients
 
 
-def _not_offered(wanted: DataServiceId, offered: Iterable[DataServiceId]) -> str:
+def _not_offered(wanted: DataServiceId, config: NodeConfig) -> ServiceUnknown:
     """Why there is none; one of another version is the likeliest mistake."""
-    versions = sorted(one.version or "" for one in offered if one.unversioned == wanted.unversioned)
-    if not versions:
-        return "this node does not offer it"
-    named = ", ".join(version or "(none)" for version in versions)
-    return f"this node offers it in other versions only: {named}"
+    others = sorted((one for one in config.services if one.unversioned == wanted.unversioned), key=str)
+    if not others:
+        return ServiceUnknown(service=wanted, reason=f"the server {config.server} does not offer it")
+    named = ", ".join(one.version or "(none)" for one in others)
+    reason = f"the server {config.server} offers it in other versions only: {named}"
+    return ServiceUnknown(
+        service=wanted, reason=reason, do=f"Name the version in the call: {' or '.join(map(str, others))}."
+    )

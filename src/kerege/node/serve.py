@@ -30,7 +30,7 @@ from kerege.node.core import Core, utc_now
 from kerege.node.keys import pairs as node_keys
 from kerege.node.keys.acme_client import Challenges
 from kerege.node.keys.acme_orders import Hooks, Renewals
-from kerege.node.listening import Listening
+from kerege.node.listening import Listening, addresses
 from kerege.node.local.admin import Admin
 
 if TYPE_CHECKING:
@@ -116,12 +116,8 @@ class Node:
             await self.stop()
             raise
         self._begin()
-        _LOG.info(
-            "%s listens for clients on %s, for servers on %s",
-            config.server,
-            config.clients_address,
-            config.servers_address,
-        )
+        listed = ", ".join(f"{purpose} on {address}" for purpose, address in addresses(config).items())
+        _LOG.info("%s listens: %s", config.server, listed)
 
     def _begin(self) -> None:
         """What must run as long as the node does."""

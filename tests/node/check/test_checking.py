@@ -364,7 +364,9 @@ def test_a_folder_that_is_a_file_space_a_description_and_modes_are_told(file: Pa
     assert told["check.description_missing"] == [f"services.{PERSONS}.description"]
     assert told["check.file_mode"] == ["(file)"]
     change(file, lambda c: c["log"].update(folder="log"))
-    assert found(file)["check.space_low"] == ["log.folder"]
+    (low,) = [one for one in check(file, NOW).findings if one.code == "check.space_low"]
+    assert low.key == "log.folder"
+    assert " MB (log.least_free_megabytes), below which new messages are refused" in low.found
 
 
 def test_online_everybody_is_asked(network: Box, file: Path) -> None:

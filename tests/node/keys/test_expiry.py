@@ -1,5 +1,6 @@
 """The expiry calendar: what ends, when, in what state, and as a calendar file that calendars read."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -225,6 +226,9 @@ def test_the_command_lists_and_writes_the_calendar_and_fails_when_something_is_m
     assert "No global configuration is kept yet" in done.output
     assert "authentication certificate" in done.output
     assert calendar_file.read_bytes().startswith(b"BEGIN:VCALENDAR\r\n")
+    said = json.loads(CliRunner().invoke(main, [*arguments[:4], "--json"]).output)
+    assert "No global configuration is kept yet" in said["problem"]
+    assert {one["state"] for one in said["entries"]} == {"ok"}
     refused = CliRunner().invoke(main, ["node", "--config", str(node.config), "order"])
     assert refused.exit_code == 2
     assert "keys.acme" in refused.output

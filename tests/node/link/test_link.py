@@ -251,6 +251,29 @@ def test_what_takes_long_is_done_a_part_at_a_time_and_others_have_theirs(
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("ends", ["in time", "lost", "closed"])
+def test_many_messages_of_one_signature_are_taken_a_part_at_a_time_too(
+    tmp_path: Path, ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_TURN_SECONDS", -1.0)
+
+    async def run() -> None:
+        end = End(LimitSettings(tmp_path))
+        group = lm.Group(b"<s/>", tuple(message(n, leaf=n - 1) for n in range(1, 151)), 150, b"", chained=True)
+        for data in lf.encode_messages([group]):
+            end.data_received(data)
+        assert len(end.taken) == 64
+        if ends == "lost":
+            end.connection_lost(None)
+        if ends == "closed":
+            end.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert end.taken == list(range(1, 65 if ends == "closed" else 151))
+
+    asyncio.run(run())
+
+
 # --- who is waited for ---
 
 

@@ -12,6 +12,7 @@ import pytest
 from box import Box, make_box
 from kerege.node.config import load
 from kerege.node.http.messages import HttpRequest
+from kerege.node.listening import addresses
 from kerege.node.serve import Node
 
 NO_AUTHORITY = "time-stamps: the global configuration approves no authority; messages are logged without"
@@ -110,3 +111,41 @@ def test_what_a_node_writes_is_for_its_own_user_even_where_an_older_file_was_rea
     asyncio.run(main())
     modes = {name: (home / name).stat().st_mode & 0o777 for name in ("monitoring.jsonl", "log", "state")}
     assert modes == {"monitoring.jsonl": 0o600, "log": 0o700, "state": 0o700}
+
+
+def test_a_call_that_the_admin_listener_does_not_answer_is_told_as_that_with_what_it_does_answer(own_box: Box) -> None:
+    async def main() -> list[tuple[int, dict[str, str]]]:
+        node = Node(load(own_box.laid.nodes["node-edu"].config))
+        await node.start()
+        try:
+            host = ((b"host", b"127.0.0.1"),)
+            asked = [HttpRequest(*call, host, b"", None, "127.0.0.1") for call in (("GET", "/r1"), ("GET", "/refresh"))]
+            answers = [await node.admin.handle(one) for one in asked]
+            return [(one.status, orjson.loads(one.body)) for one in answers]
+        finally:
+            await node.stop()
+
+    (path, told), (method, other) = asyncio.run(main())
+    assert (path, method) == (404, 405)
+    assert told["code"] == "node.admin_call_unknown"
+    assert told["message"] == "GET /r1 is none of the calls that the admin listener answers."
+    assert other["message"].startswith("GET /refresh is none")
+    assert "POST /refresh" in told["hint"]
+    assert "listen.clients" in told["hint"]
+
+
+def test_the_line_at_the_start_names_every_listener(own_box: Box, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="kerege.node")
+    config = load(own_box.laid.nodes["node-edu"].config)
+
+    async def main() -> None:
+        node = Node(config)
+        await node.start()
+        await node.stop()
+
+    asyncio.run(main())
+    (line,) = [one.message for one in caplog.records if " listens: " in one.message]
+    assert line == f"{config.server} listens: " + ", ".join(
+        f"{purpose} on {address}" for purpose, address in addresses(config).items()
+    )
+    assert f"admin on {config.admin_address}" in line

@@ -117,7 +117,9 @@ def test_one_container_alone_is_no_zip_of_zips(shared: SharedParameters) -> None
 
 def test_a_client_gets_its_own_messages_and_nobody_elses(shared: SharedParameters) -> None:
     pages = Pages(shared, Logged(record(client=OTHER)), Logged(record(side="provider")))
-    assert pages.get(f"/asic?queryId=q-1&{OWN}").status == 404
+    none = pages.get(f"/asic?queryId=q-1&{OWN}")
+    assert none.status == 404
+    assert b"queryId is the message identifier (x-road-id" in bytes(none.body)  # type: ignore[arg-type]
     mixed = Pages(shared, Logged(record(client=OTHER)), Logged(record()))
     assert len(names(mixed.get(f"/asic?queryId=q-1&{OWN}"))) == 1
 

@@ -212,9 +212,10 @@ def test_what_is_no_container_and_what_was_changed_are_told_in_words_for_an_audi
     files = [str(tmp_path / one) for one in ("none.asice", "forged.asice")]
     done = typed(network, "node-edu", "verify-container", *files)
     assert done.exit_code == 1
-    assert "none.asice: does not hold [exchange.signature_malformed]" in done.output
+    assert "none.asice: does not hold. The signature cannot be read: " in done.output
+    assert "[exchange.signature_malformed]" in done.output
     assert "kerege node asic writes them" in done.output
-    assert "forged.asice: does not hold [exchange." in done.output
+    assert "forged.asice: does not hold. " in done.output
     assert "Compare it with the archives of both servers" in done.output
     for word in ("nothing was carried out", "The message is refused", "sending server"):
         assert word not in done.output

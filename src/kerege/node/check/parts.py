@@ -169,11 +169,13 @@ def _folders(report: Report, config: NodeConfig) -> None:
         least = config.log.least_free if key == "log.folder" else 64 << 20
         if free < least:
             tell = report.error if key == "log.folder" else report.warning
-            then = "; below log.least_free_megabytes new messages are refused" if key == "log.folder" else ""
+            then = f"less than {least >> 20} MB"
+            if key == "log.folder":
+                then += " (log.least_free_megabytes), below which new messages are refused"
             tell(
                 "check.space_low",
                 key,
-                f"{free >> 20} MB are free under {there}{then}",
+                f"{free >> 20} MB are free under {there}, {then}",
                 "Free space, or put the folder on a larger disk.",
                 folder,
             )

@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
@@ -36,6 +36,7 @@ ALPN: Final = "kerege-link/1"
 _GREETING_SECONDS: Final = 10.0
 _LONG_SECONDS: Final = 0.1
 _TURN_SECONDS: Final = 0.005
+_AT_ONCE: Final = 64  # messages of one signature, between two looks at the time
 _STUCK_SECONDS: Final = 60.0  # the other end takes nothing of what is written
 _CONTENT_TYPE: Final = b"x-original-content-type"
 _SOAP_ACTION: Final = b"x-original-soapaction"
@@ -81,6 +82,13 @@ class LaneEnd(Protocol):
         """Messages of one signature."""
 
 
+class _Rest(NamedTuple):
+    """Messages of a group that are looked at after those before them."""
+
+    group: lm.Group
+    messages: Sequence[lm.LinkMessage]
+
+
 class LinkProtocol(asyncio.Protocol, ABC):
     """One end of a link. Subclasses take whole messages (`take`) and what else ends a stream."""
 
@@ -105,7 +113,7 @@ class LinkProtocol(asyncio.Protocol, ABC):
         self.peer_address = ""
         self.alive = False  # takes new calls
         self.open = False  # the connection is there
-        self._todo: deque[lm.Frame] = deque()  # came, and not looked at yet
+        self._todo: deque[lm.Frame | _Rest] = deque()  # came, and not looked at yet
         self._going: asyncio.Handle | None = None
         self._pauses: set[str] = set()  # why nothing is read
         self._partial = 0  # bytes of a large frame that is not whole yet, as they count in memory
@@ -250,11 +258,13 @@ class LinkProtocol(asyncio.Protocol, ABC):
         _LOG.warning("the link with %s is closed: a frame did not come within %g s", self.peer_address, PATIENCE)
         self.close()
 
-    def _frame(self, frame: lm.Frame) -> None:
+    def _frame(self, frame: lm.Frame | _Rest) -> None:
         if self.peer_hello is None and not isinstance(frame, lm.Hello):
             raise LinkMalformed(where="hello", reason="something came before it")
         if isinstance(frame, lm.Messages):
             self._messages(frame)
+        elif isinstance(frame, _Rest):
+            self.take_messages(frame.group, frame.messages)
         elif isinstance(frame, lm.LaneMessages):
             assert self._lane is not None  # the decoder makes no such frames otherwise
             for group in frame.groups:
@@ -301,6 +311,9 @@ class LinkProtocol(asyncio.Protocol, ABC):
 
     def take_messages(self, group: lm.Group, messages: Sequence[lm.LinkMessage]) -> None:
         """Messages of one signature, whole or with bodies that are yet to come."""
+        if len(messages) > _AT_ONCE:
+            self._todo.appendleft(_Rest(group, messages[_AT_ONCE:]))
+            messages = messages[:_AT_ONCE]
         now = []
         for message in messages:
             try:

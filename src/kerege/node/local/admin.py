@@ -13,11 +13,13 @@ from kerege.ground.clock import iso
 from kerege.node.conf.keeper import RefreshResult
 from kerege.node.config import is_loopback
 from kerege.node.core import Core
+from kerege.node.errors import AdminCallUnknown
 from kerege.node.http.messages import HttpRequest, HttpResponse
 from kerege.node.local.health import FAILED, Health
 from kerege.node.telling.telemetry import MEDIA_TYPE, Metrics
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?\Z")
+_SHOWN: Final = 100  # of a path
 _PATHS: Final = frozenset({"/health", "/ready", "/live", "/metrics", "/monitoring", "/contracts", "/refresh"})
 _JSON = ((b"content-type", b"application/json; charset=utf-8"),)
 
@@ -66,10 +68,9 @@ class Admin:
             if result.problem is not None:
                 answer["problem"] = result.problem.as_dict()
             return _json(200 if result.problem is None else 502, answer)
-        known = parts.path in _PATHS
-        return _json(
-            405 if known else 404, {"error": "GET " + ", ".join(sorted(_PATHS - {"/refresh"})) + "; POST /refresh"}
-        )
+        known, there = parts.path in _PATHS, "GET " + ", ".join(sorted(_PATHS - {"/refresh"})) + "; POST /refresh"
+        problem = AdminCallUnknown(call=f"{http.method} {parts.path[:_SHOWN]}", there=there)
+        return _json(405 if known else 404, problem.as_dict())
 
     def _configuration(self) -> dict[str, Any]:
         picture = self._core.keeper.picture

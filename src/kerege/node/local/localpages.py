@@ -139,7 +139,11 @@ class LocalPages:
             if any(one.waiting for one in found):
                 raise _Refused(500, "Some of the signatures could not be time-stamped; the server's own log says why.")
         if not found:
-            raise _Refused(404, "No message of this client with that queryId is in the log.")
+            raise _Refused(
+                404,
+                "No message of this client with that queryId is in the log. queryId is the message identifier (x-road-id; in SOAP the"
+                " header's id), not the request id (x-road-request-id), which kerege node asic takes.",
+            )
         if "unique" in flags and len(found) > 1:
             raise _Refused(400, f"{len(found)} messages bear that queryId; ask without unique.")
         if "unique" in flags:

@@ -151,7 +151,9 @@ class Metaservices:
             versions = [name for name in services if name.unversioned == wanted]
             found = services[max(versions)] if versions else None
         if found is None or found.kind not in kinds:
-            raise ServiceUnknown(service=wanted, reason="this node offers none by that code")
+            raise ServiceUnknown(
+                service=wanted, reason=f"the server {self._core.config.server} offers none by that code"
+            )
         return found
 
     # --- monitoring ---
