@@ -117,7 +117,7 @@ class RestartNeeded(NodeError):
     hint = "Restart the node at a quiet moment, or put the old values back and reload the rest."
 
 
-class RegistrationUnreachable(NodeError):
+class RegistrationUnreachable(_Stepped):
     code = "node.registration_unreachable"
     message = "The central services at {url} did not take the request: {reason}."
     hint = "See that the address is the right one, and send again: what was taken all the same is told as asked for already."

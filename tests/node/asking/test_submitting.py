@@ -24,7 +24,7 @@ from kerege.exchange.ids import ClientId, MemberId, ServerId
 from kerege.exchange.management import Kind, ManagementRequest
 from kerege.exchange.management_proof import Submission
 from kerege.exchange.pki import save_pair
-from kerege.node import connections
+from kerege.node import connections, tls
 from kerege.node.asking import submitting
 from kerege.node.asking.submitting import MANAGE_PATH, Asked
 from kerege.node.config import load
@@ -160,6 +160,22 @@ def test_who_listens_everywhere_is_called_on_this_machine(config: NodeConfig, do
         submitting.send_through(six, one, now())
 
 
+def test_a_certificate_of_the_central_services_that_is_not_believed_is_told_with_the_setting_that_names_it(
+    door: Doors,
+) -> None:
+    own, other = (connections.self_signed("cs", ["127.0.0.1"], now()) for _ in range(2))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.use_key(context, own)
+    url = f"https://{door(context).address}"
+    for pinned, words in ((None, "they name it in the configuration"), (other.certificate, "and it is another")):
+        with pytest.raises(RegistrationUnreachable) as told:
+            submitting.send(url, asked(), pinned)
+        assert "the certificate it shows is not believed (self" in told.value.text
+        assert "_ssl.c" not in told.value.text
+        assert words in told.value.next_step
+        assert "auth_cert_registration_certificate" in told.value.next_step
+
+
 def test_an_owner_that_comes_over_https_believes_the_nodes_own_certificate_and_no_other(
     config: NodeConfig, door: Doors, tmp_path: Path
 ) -> None:
@@ -184,7 +200,7 @@ def test_an_owner_that_comes_over_https_believes_the_nodes_own_certificate_and_n
         if believed:
             assert submitting.send_through(there, one, now()).number == 5
         else:
-            with pytest.raises(RegistrationUnreachable, match="certificate verify failed"):
+            with pytest.raises(RegistrationUnreachable, match="the certificate it shows is not believed"):
                 submitting.send_through(there, one, now())
             assert listener.seen == []
 

@@ -216,9 +216,24 @@ def _posted(url: str, asked: Asked, context: ssl.SSLContext, seconds: float) -> 
         raise RegistrationUnreachable(url=url, reason=reason) from None
     except (OSError, ValueError) as problem:
         why = getattr(problem, "reason", None) or problem
+        if isinstance(why, ssl.SSLCertVerificationError):
+            reason = f"the certificate it shows is not believed ({why.verify_message})"
+            raise RegistrationUnreachable(
+                url=url, reason=reason, do=_BELIEVE if context.check_hostname else _ANOTHER
+            ) from None
         said = getattr(why, "strerror", None) or why
         silent = isinstance(why, ConnectionRefusedError)
         raise RegistrationUnreachable(url=url, reason=str(said), silent=silent) from None
+
+
+_BELIEVE: Final = (
+    "Where it is the central services' own, they name it in the configuration (auth_cert_registration_certificate, published anew), and"
+    " this node takes that one; any other must be of an authority that this machine knows."
+)
+_ANOTHER: Final = (
+    "The configuration names the certificate that the central services show (auth_cert_registration_certificate), and it is another:"
+    " see that the address is theirs, or have them publish the one they have now."
+)
 
 
 class _NoOtherAddress(urllib.request.HTTPRedirectHandler):
