@@ -18,7 +18,9 @@ from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
 from kerege.node.link import ends as link
 from kerege.node.link.bodies import INLINE, Room
-from kerege.node.link.ends import LinkProtocol, Pace, incoming, outgoing
+from kerege.node.link.ends import LinkProtocol
+from kerege.node.link.letters import incoming, outgoing
+from kerege.node.link.pace import Pace
 from kerege.node.message import Extras, Message
 
 TYPE = (b"content-type", b"text/xml; charset=UTF-8")

@@ -25,7 +25,7 @@ from kerege.exchange.opmon import OPENAPI, PRODUCER
 from kerege.ground.errors import KeregeError
 from kerege.node.lane.admitting import Admitting, service_of, signer_of
 from kerege.node.lane.framing import ANSWERS, REQUESTS, encoded
-from kerege.node.link.ends import incoming
+from kerege.node.link.letters import incoming
 from kerege.node.log import records
 from kerege.node.message import Message
 from kerege.node.provider import Accepted, Peer

@@ -28,7 +28,7 @@ from kerege.node.http.whole import WholeRequests
 from kerege.node.lane.admitting import Admitting, service_of, signer_of
 from kerege.node.lane.wireletters import LARGEST, Signatures, group_of, incoming_of
 from kerege.node.link.bodies import INLINE
-from kerege.node.link.ends import Pace
+from kerege.node.link.pace import Pace
 from kerege.node.log import records
 from kerege.node.message import Extras, Message
 from kerege.node.provider import Accepted, Peer

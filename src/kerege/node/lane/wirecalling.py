@@ -31,7 +31,7 @@ from kerege.node.http.connection import ClientResponse, HttpFailed
 from kerege.node.lane.clients import Clients
 from kerege.node.lane.wireletters import LARGEST, Signatures, group_of, incoming_of
 from kerege.node.link.bodies import INLINE
-from kerege.node.link.ends import Pace
+from kerege.node.link.pace import Pace
 from kerege.node.log import records
 from kerege.node.message import Asked, Message
 from kerege.node.peers import Reached

@@ -17,7 +17,8 @@ from kerege.exchange.opmon import Exchange
 from kerege.exchange.xades import Signer
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import Address
-from kerege.node.link.ends import LinkProtocol, groups_of, incoming
+from kerege.node.link.ends import LinkProtocol
+from kerege.node.link.letters import groups_of, incoming
 from kerege.node.log import records
 from kerege.node.message import Asked, Extras, Message
 from kerege.node.sealing import Item

@@ -14,65 +14,31 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from kerege.exchange import linkframes as lf
 from kerege.exchange import linkmessages as lm
-from kerege.exchange import multipart, soappart
-from kerege.exchange.bodies import Attachment, Body, Spool
-from kerege.exchange.errors import LinkMalformed, MessageMalformed
+from kerege.exchange.bodies import Body
+from kerege.exchange.errors import LinkMalformed
 from kerege.exchange.ids import ServerId
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
 from kerege.node.link.bodies import CREDIT, INLINE, PATIENCE, PROGRESS, Arrivals, Departures, Room, check_size
-from kerege.node.message import Extras, Message
+from kerege.node.link.pace import Pace
 
 if TYPE_CHECKING:
     from kerege.exchange.lane.frames import LaneGroup
-    from kerege.node.sealing import Item
 
 _LOG: Final = logging.getLogger("kerege.node.link")
 ALPN: Final = "kerege-link/1"
 _GREETING_SECONDS: Final = 10.0
-_LONG_SECONDS: Final = 0.1
 _TURN_SECONDS: Final = 0.005
 _AT_ONCE: Final = 64  # messages of one signature, between two looks at the time
 _STUCK_SECONDS: Final = 60.0  # the other end takes nothing of what is written
-_CONTENT_TYPE: Final = b"x-original-content-type"
-_SOAP_ACTION: Final = b"x-original-soapaction"
-_REQUEST_ID: Final = b"x-road-request-id"
-_SOAP_KINDS: Final = frozenset({multipart.SOAP, multipart.XOP})
-_OF_PART: Final = b"part-"  # a header of a SOAP message's own MIME part
 
 
 class LinkRefused(Exception):
     """The other side speaks X-Road's wire only."""
-
-
-class Pace:
-    """Which calls of one end take long (an agency is slow): nobody waits for them so as to seal more together."""
-
-    __slots__ = ("_before", "_long", "_newest", "_until")
-
-    def __init__(self) -> None:
-        self._before = self._newest = 0  # the last stream at the beginning of the span before, and of the present one
-        self._until = 0.0
-        self._long = 0
-
-    def quick(self, calls: dict[int, Any], now: float) -> int:
-        """How many there are but for those that take long, counted anew for each span; they are in the order of their streams."""
-        if now >= self._until:
-            self._before, self._newest, self._until = (
-                self._newest,
-                next(reversed(calls), self._newest),
-                now + _LONG_SECONDS,
-            )
-            self._long = 0
-            for stream in calls:
-                if stream > self._before:
-                    break
-                self._long += 1
-        return max(0, len(calls) - self._long)
 
 
 class LaneEnd(Protocol):
@@ -405,78 +371,3 @@ def _parted(frame: lm.Frame) -> list[lm.Frame]:
         of = type(frame)
         return [of((group,)) for group in frame.groups]  # type: ignore[arg-type]
     return [frame]
-
-
-def outgoing(stream: int, message: Message, extras: Extras, leaf: int) -> tuple[lm.LinkMessage, list[tuple[int, Body]]]:
-    """A message as the link carries it, and its bodies that go in pieces."""
-    large: list[tuple[int, Body]] = []
-    attachments: tuple[Attachment | lm.Announced, ...] = message.attachments
-    for number, attachment in enumerate(message.attachments, 1):
-        body = attachment.body
-        if isinstance(body, Spool) or len(body) > INLINE:
-            large.append((number, body))
-    if large:
-        numbers = {number for number, _ in large}
-        attachments = tuple(
-            lm.Announced(a.headers, len(a.body), a.sha512) if number in numbers else a
-            for number, a in enumerate(message.attachments, 1)
-        )
-    headers: list[tuple[bytes, bytes]] = []
-    if extras.content_type or message.content_type:
-        content_type = extras.content_type or message.content_type
-        headers.append((_CONTENT_TYPE, content_type.encode("latin-1", "replace")))
-    if extras.request_id:
-        headers.append((_REQUEST_ID, extras.request_id.encode("latin-1", "replace")))
-    headers += [(_OF_PART + name, value) for name, value in message.headers]
-    if extras.soap_action is not None:
-        headers.append((_SOAP_ACTION, extras.soap_action.encode("latin-1", "replace")))
-    return lm.LinkMessage(
-        stream, message.kind, message.content, attachments, tuple(headers), leaf, message.digests
-    ), large
-
-
-def groups_of(items: Sequence[Item]) -> tuple[list[lm.Group], list[tuple[int, list[tuple[int, Body]]]]]:
-    """Items sealed together as frames carry them: those of one tree in one group. And the bodies that go in pieces."""
-    large: list[tuple[int, list[tuple[int, Body]]]] = []
-    messages: list[lm.LinkMessage] = []
-    for item in items:
-        signed, call = item.signed, item.tag
-        assert signed is not None
-        message, bodies = outgoing(call.stream, item.message, call.extras, signed.index)  # type: ignore[attr-defined]
-        messages.append(message)
-        if bodies:
-            large.append((message.stream, bodies))
-    first = items[0].signed
-    assert first is not None
-    if first.batch is not None:
-        return [lm.Group.of(first.xml, messages, first.batch, chained=True)], large
-    groups = []
-    for item, message in zip(items, messages, strict=True):
-        assert item.signed is not None
-        groups.append(lm.Group.of(item.signed.xml, (message,), None, chained=item.signed.chain is not None))
-    return groups, large
-
-
-def incoming(message: lm.LinkMessage) -> tuple[Message, Extras]:
-    """A message that came whole. Raises what is wrong with what stands beside it."""
-    attachments = []
-    for attachment in message.attachments:
-        if isinstance(attachment, lm.Announced):
-            raise MessageMalformed(where="link", reason="a body is missing")
-        attachments.append(attachment)
-    out = Message(message.kind, message.content, tuple(attachments))
-    out._digests = message.digests[0], tuple(message.digests[1])
-    extras, of_part = Extras(), []
-    for name, value in message.headers:
-        if name == _CONTENT_TYPE:
-            extras.content_type = value.decode("latin-1")
-        elif name == _SOAP_ACTION:
-            extras.soap_action = value.decode("latin-1")
-        elif name == _REQUEST_ID:
-            extras.request_id = value.decode("latin-1")
-        elif name.startswith(_OF_PART):
-            of_part.append((name[len(_OF_PART) :], value))
-    if of_part and out.kind in _SOAP_KINDS:
-        out.headers = soappart.kept(out.kind, of_part)
-    out.content_type = extras.content_type
-    return out, extras

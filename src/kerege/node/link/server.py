@@ -21,7 +21,8 @@ from kerege.exchange.opmon import Exchange
 from kerege.ground.errors import KeregeError
 from kerege.node import wire
 from kerege.node.conf.picture import Picture
-from kerege.node.link.ends import LinkProtocol, groups_of, incoming
+from kerege.node.link.ends import LinkProtocol
+from kerege.node.link.letters import groups_of, incoming
 from kerege.node.log import records
 from kerege.node.message import Extras, Message, Signature
 from kerege.node.provider import Accepted, Peer, Provider
