@@ -327,3 +327,8 @@ def test_a_forged_stamp_in_the_log_is_a_problem(tmp_path: Path, signer: Signer, 
     report = messagelog.verify(tmp_path, trust)
     assert (report.stamped, report.ok) == (0, False)
     assert "no approved authority" in report.problems[0].reason
+
+
+def test_an_archive_that_the_system_does_not_give_is_told_without_a_number_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "mlog-1.zip").mkdir()
+    assert archive.verify_archive(tmp_path).problems == ("mlog-1.zip: Is a directory",)

@@ -47,7 +47,7 @@ async def quickly(agency: Closing, method: str, *, slow: float = 5) -> tuple[Mes
     limits = SimpleNamespace(body=10**6)
     core = cast(Any, SimpleNamespace(
         agencies=Pool(10**6, 5), keeper=SimpleNamespace(picture=None),
-        contracting=SimpleNamespace(at_provider=lambda *_: None), config=SimpleNamespace(limits=limits),
+        contracting=SimpleNamespace(at_provider=lambda *_: None), config=SimpleNamespace(limits=limits, server="KG/GOV/70000002/node-reg"),
     ))  # fmt: skip
     provider = RestProvider(Agency(core), core)
     host, port = agency.server.sockets[0].getsockname()
@@ -84,7 +84,7 @@ def test_a_safe_request_on_a_connection_the_agency_closed_meanwhile_is_asked_aga
 def test_what_could_be_carried_out_twice_or_was_half_answered_is_asked_once(method: str, last: bytes) -> None:
     async def run() -> None:
         async with Closing(last) as agency:
-            with pytest.raises(ProviderFailed):
+            with pytest.raises(ProviderFailed, match="; the server KG/GOV/70000002/node-reg asked it\\."):
                 await asyncio.wait_for(quickly(agency, method), 10)
             assert agency.requests == 2
 

@@ -38,6 +38,9 @@ class Agency:
         self.answered = answered
         self.sent: tuple[str, str, dict[bytes, bytes], bytes]
 
+    def failed(self, service: Any, reason: str, **more: str) -> ProviderFailed:
+        return ProviderFailed(service=service.id, server="KG/GOV/1/node", reason=reason, **more)
+
     def place(self, service: Any) -> Any:
         return urlsplit(service.url)
 
@@ -116,7 +119,7 @@ def test_an_agencys_body_on_disk_is_given_back_when_it_was_read(tmp_path: Path) 
         (came(answer(), status=500), "service_failed.http_error"),
         (came(None, status=204), "service_failed.invalid_soap"),
         (came(b"<a/>", ""), "service_failed.invalid_content_type"),
-        (ProviderFailed(service="s", reason="could not be reached"), "service_failed.network_error"),
+        (ProviderFailed(service="s", server="r", reason="could not be reached"), "service_failed.network_error"),
     ],
 )
 def test_what_went_wrong_at_the_agency_is_told_by_x_roads_name(answered: Any, code: str, tmp_path: Path) -> None:

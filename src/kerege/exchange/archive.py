@@ -314,7 +314,8 @@ def verify_archive(folder: Path, check: Callable[[asic.Container], object] | Non
             EOFError,
             NotImplementedError,  # how zipfile refuses a compression or a version it does not know
         ) as problem:
-            problems.append(f"{path.name}: {problem}")
+            reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
+            problems.append(f"{path.name}: {reason}")
             continue
         ends[path.name], begins[path.name] = after, before
         containers += count

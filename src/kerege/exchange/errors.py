@@ -248,7 +248,7 @@ class PeerUntrusted(Stepped):
 
 class ProviderFailed(ExchangeError):
     code = "exchange.provider_failed"
-    message = "The agency's system behind {service} {reason}."
+    message = "The agency's system behind {service} {reason}; the server {server} asked it."
     hint = (
         "The request was not retried. The provider looks at its system and at url and timeout_seconds of the service."
     )

@@ -82,12 +82,16 @@ class Agency:
             else:
                 self._core.agencies.release(host, port, connection, context)
             return answer
-        raise ProviderFailed(service=service.id, reason="closed the connection twice")
+        raise self.failed(service, "closed the connection twice")
 
     def problem(self, service: Service, problem: HttpFailed) -> MessageTooLarge | ProviderFailed:
         if isinstance(problem, AnswerTooLarge):
             return MessageTooLarge(what="agency's answer", limit=self._core.config.limits.body)
-        return ProviderFailed(service=service.id, reason=problem.reason)
+        return self.failed(service, problem.reason)
+
+    def failed(self, service: Service, reason: str, **more: str) -> ProviderFailed:
+        """What is told of a system that gave no answer to pass on; `reason` goes on after its name."""
+        return ProviderFailed(service=service.id, server=self._core.config.server, reason=reason, **more)
 
     def ask(
         self, service: Service, verb: str, target: str, headers: rest.Headers, body: bytes | None
@@ -118,7 +122,7 @@ class Agency:
         try:
             return await self._core.agencies.acquire(host, port, context)
         except NotConnected as problem:
-            raise ProviderFailed(service=service.id, reason=f"could not be reached ({problem.reason})") from None
+            raise self.failed(service, f"could not be reached ({problem.reason})") from None
 
 
 class RestProvider:

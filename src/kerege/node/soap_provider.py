@@ -81,7 +81,7 @@ class SoapProvider:
     ) -> tuple[Message, SoapMessage | Fault]:
         content_type = came.header(b"content-type")
         if not 200 <= came.status < 300 and came.status != _OF_A_FAULT:
-            raise ProviderFailed(service=service.id, reason=f"answered HTTP {came.status}", cause="http_error")
+            raise self._agency.failed(service, f"answered HTTP {came.status}", cause="http_error")
         try:
             parts, found = await read_message(content_type, came.body or b"", self._limits)
             if isinstance(found, SoapMessage):
@@ -94,6 +94,6 @@ class SoapProvider:
                 content = parts.soap
         except ExchangeError as problem:
             if came.status == _OF_A_FAULT:
-                raise ProviderFailed(service=service.id, reason="answered HTTP 500", cause="http_error") from None
+                raise self._agency.failed(service, "answered HTTP 500", cause="http_error") from None
             raise ServiceAnswerInvalid(service=service.id, problem=problem.text, cause=suffix_of(problem)) from None
         return Message(parts.kind, content, parts.attachments, parts.headers, content_type=content_type), found

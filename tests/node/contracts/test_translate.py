@@ -170,3 +170,12 @@ def test_a_node_that_cannot_translate_answers_406_or_500_and_originals_still_pas
     assert "node.translation_failed" in str(unable.json["detail"])
     assert box.agency.seen[0].headers["Accept"] == "*/*"
     assert box.call("/12345").status == 200
+
+
+def test_a_country_pack_that_is_not_there_is_told_by_its_path_and_no_number_of_the_system(tmp_path: Path) -> None:
+    def loader(_: Translation) -> Any:
+        return (tmp_path / "pack.yaml").read_bytes()
+
+    wire = WireTranslation(Translation(tmp_path, None, None), loader)
+    wire.reload()
+    assert wire.problem == f"{tmp_path / 'pack.yaml'}: No such file or directory"

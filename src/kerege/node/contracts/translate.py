@@ -118,6 +118,8 @@ class WireTranslation:
             self.problem = None
         except KeregeError as problem:
             self.problem = str(problem)
+        except OSError as problem:
+            self.problem = f"{problem.filename or self._translation.pack}: {problem.strerror or 'it cannot be read'}"
         except Exception as problem:  # noqa: BLE001 - a broken pack must not stop the exchange of originals
             self.problem = f"{type(problem).__name__}: {problem}"
 

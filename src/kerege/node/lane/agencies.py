@@ -111,9 +111,8 @@ class Agencies:
         for left in self._port.ask(where, [call], time.monotonic() + wait, wait):
             self._again(left)  # somebody else took it
 
-    @staticmethod
-    def _unreached(service: Service, reason: str) -> ProviderFailed:
-        return ProviderFailed(service=service.id, reason=f"could not be reached ({reason})")
+    def _unreached(self, service: Service, reason: str) -> ProviderFailed:
+        return self._agency.failed(service, f"could not be reached ({reason})")
 
     # --- what the port says ---
 
