@@ -182,7 +182,7 @@ def test_behind_tls_the_node_believes_the_certificate_that_the_configuration_nam
     office.start()
     node_file(tmp_path, pki)
     command = ("node", "--config", "node/node.yaml", "register", "--url", secure, "--address", "127.0.0.1")
-    assert "certificate verify failed" in office.kerege(*command, status=2)
+    assert "the certificate it shows is not believed" in office.kerege(*command, status=2)
     office.kerege(*certificate, "value=@tls.pem", *BY)
     office.kerege("network", "publish")
     assert "authCertReg KG/GOV/1/node-edu: request 1 received" in office.kerege(*command, status=1)
