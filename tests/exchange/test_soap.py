@@ -22,6 +22,7 @@ from kerege.exchange.soap_errors import (
     SoapHeadersInconsistent,
     SoapInvalid,
 )
+from kerege.exchange.soap_headers import XROAD
 
 SERVER = CLIENT.replace("client", "securityServer").replace("SUBSYSTEM", "SERVER").replace("subsystem", "server")
 DIGEST = hashlib.sha512(envelope()).digest()
@@ -356,29 +357,45 @@ def test_the_request_hash_and_header_we_write_hold_against_the_schemas(vectors: 
     schema.assertValid(header_of)
 
 
-@given(
-    fragments,
-    fragments,
-    st.sampled_from(["<get><pin>1</pin></get>", "<n:get xmlns:n='u'><Body>1</Body></n:get>", "<a/>"]),
-)
-def test_without_its_body_a_message_keeps_every_other_byte(before: list[str], after: list[str], inside: str) -> None:
-    head = f"<?xml version='1.0'?>\n<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'>{''.join(before)}<s:Header><Body>no</Body></s:Header>"
-    tail = f"</s:Body >{''.join(after)}</s:Envelope>"
-    whole = f"{head}<s:Body a='>'>{inside}{tail}".encode()
-    assert soap.without_body(whole) == f"{head}<s:Body a='>'>{tail}".encode()
-    assert soap.without_body(soap.without_body(whole)) == soap.without_body(whole)
+SECRET = "2120419900001"
+FOREIGN = st.lists(
+    st.sampled_from([
+        f"<!-- {SECRET} -->", f"<?debug {SECRET}?>", f"<w:Security xmlns:w='urn:wsse'><w:Password>{SECRET}</w:Password></w:Security>",
+        f"<x xmlns='urn:n' a='{SECRET}'/>", f"<z><Body>{SECRET}</Body><![CDATA[</soap:Header>{SECRET}]]></z>", "\n  ",
+        f"<n a=' xmlns:b=\"{XROAD}\"'>{SECRET}</n>",
+    ]),
+    max_size=4,
+).map("".join)  # fmt: skip
 
 
-def test_an_empty_body_stays_and_what_has_none_leaves_nothing() -> None:
-    empty = b"<e><h/><e:Body x='1'/></e>"
-    assert soap.without_body(empty) == empty
-    assert soap.without_body(b"<e><h>secret</h></e>") == b""
-    assert soap.without_body(b"secret") == b""
-
-
-def test_a_message_without_its_body_has_the_header_it_had() -> None:
-    less = soap.without_body(envelope())
+@given(FOREIGN, FOREIGN, FOREIGN)
+def test_of_a_message_whose_body_is_not_logged_x_roads_own_header_fields_stay_and_nothing_else(
+    before: str, between: str, after: str
+) -> None:
+    whole = envelope(before + CLIENT + SERVICE + between + ID + VERSION + after, f"<getPerson>{SECRET}</getPerson>")
+    around = f"<!-- {SECRET} -->".encode()
+    whole = whole.replace(b"<soap:Header>", around + f"<soap:Header a='{SECRET}'>".encode())
+    whole = whole.replace(b"<soap:Body>", around + f'<soap:Body b="{SECRET}" >'.encode())
+    whole = whole.replace(b"</soap:Envelope>", around + b"</soap:Envelope>" + around)
+    parsed = message(whole)
+    less = soap.header_only(whole)
+    assert SECRET.encode() not in less
     with pytest.raises(SoapBodyInvalid):
         soap.parse(less)
-    assert less.startswith(envelope()[: less.index(b"</soap:Header>")])
-    assert b"getPerson>" not in less.replace(b"serviceCode>getPerson</", b"")
+    assert message(less.replace(b"<soap:Body/>", b"<soap:Body><getPerson/></soap:Body>")).header == parsed.header
+    assert soap.header_only(less) == less
+
+
+def test_a_security_token_is_not_logged() -> None:
+    token = f"<t:securityToken xmlns:t='http://x-road.eu/xsd/security-token.xsd' tokenType='urn:jwt'>{SECRET}</t:securityToken>"
+    whole = envelope(CLIENT + SERVICE + ID + token + VERSION)
+    assert message(whole).header.token_type == "urn:jwt"
+    assert soap.header_only(whole) == soap.header_only(whole.replace(token.encode(), b""))
+
+
+def test_a_field_in_a_namespace_of_its_own_stays_and_of_what_has_no_body_nothing() -> None:
+    own = ID.replace("<xroad:id>", f'<id xmlns="{XROAD}">').replace("</xroad:id>", "</id>")
+    assert own.encode() in soap.header_only(envelope(CLIENT + SERVICE + own + VERSION))
+    assert soap.header_only(b"<e a='1'><e:Body x='1'/></e>") == b"<e><e:Body/></e>"
+    assert soap.header_only(b"<e><h>secret</h></e>") == b""
+    assert soap.header_only(b"secret") == b""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,7 +27,7 @@ from kerege.exchange.soap_errors import (
     SoapHeadersInconsistent,
     SoapInvalid,
 )
-from kerege.exchange.soap_headers import SHA512_ALGORITHMS, XROAD, SoapHeader, read_header
+from kerege.exchange.soap_headers import REPRESENTATION, SHA512_ALGORITHMS, XROAD, SoapHeader, read_header
 
 ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 LARGEST: Final = 10 * 1024 * 1024
@@ -239,29 +239,63 @@ def _spans(data: bytes) -> list[tuple[int, int]]:
     return out
 
 
-def without_body(data: bytes) -> bytes:
-    """A message that was parsed, with nothing in its Body; empty where it has none. What X-Road's own log keeps of a message whose
-    body is not to be logged (UG-SYSPAR, `message-body-logging`)."""
-    depth, inside = 0, -1
+_ATTRIBUTE: Final = re.compile(rb"\s+([^\s=]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
+_LOGGED: Final = frozenset({XROAD.encode(), REPRESENTATION.encode()})
+
+
+def header_only(data: bytes) -> bytes:
+    """What stays in a log of a message that was parsed where its body is not to be logged: X-Road's own fields of its header, in an envelope.
+
+    That is what X-Road's log keeps then (UG-SYSPAR, `message-body-logging`). Comments, header blocks of others (passwords may stand
+    there), attributes and all from the Body on are left out; nothing is left of what has no Body.
+    """
+    out: list[bytes] = []
+    scopes: list[dict[bytes, bytes]] = [{}]  # of the elements that are open, the default namespace under b""
+    names: list[bytes] = []
+    kept, at = False, 0
     for token in _TOKEN.finditer(data):
-        if data[token.start() + 1] in b"!?":
-            continue
-        if token["end"]:
-            depth -= 1
-            if depth == 1 and inside >= 0:
-                return data[:inside] + data[token.start() :]
-            continue
-        if depth == 1 and _local_name(data[token.start() + 1 : token.end()]) == b"Body":
+        if kept:
+            out.append(data[at : token.start()])
+        at, text = token.end(), token[0]
+        if text[1] in b"!?":
+            if (kept and text.startswith(b"<![")) or (not out and text.startswith(b"<?xml ")):
+                out.append(text)
+        elif token["end"]:
+            name = names.pop()
+            scopes.pop()
+            if kept or (len(names) == 1 and _local_name(name) == b"Header"):
+                out.append(text)
+            kept = kept and len(names) > 2
+        else:
+            name = re.split(rb"[\s/>]", text[1:], maxsplit=1)[0]
+            declared = {}
+            for attribute, value in _ATTRIBUTE.findall(text, 1 + len(name)):
+                if attribute == b"xmlns" or attribute.startswith(b"xmlns:"):
+                    declared[attribute[6:]] = value
+            if len(names) == 1 and _local_name(name) == b"Body":
+                return b"".join((*out, _bare(name, declared, b"/>"), b"</", names[0], b">"))
+            if not names or (len(names) == 1 and _local_name(name) == b"Header"):
+                out.append(_bare(name, declared, b"/>" if token["empty"] else b">"))
+            elif len(names) == 2:
+                scope = scopes[-1] | declared
+                kept = scope.get(name.rpartition(b":")[0], b"")[1:-1] in _LOGGED
+            if kept:
+                out.append(text)
             if token["empty"]:
-                return data
-            inside = token.end()
-        if not token["empty"]:
-            depth += 1
+                kept = kept and len(names) > 2
+            else:
+                scopes.append(scopes[-1] | declared)
+                names.append(name)
     return b""
 
 
-def _local_name(tag: bytes) -> bytes:
-    name: bytes = re.split(rb"[\s/>]", tag, maxsplit=1)[0]
+def _bare(name: bytes, declared: Mapping[bytes, bytes], end: bytes) -> bytes:
+    """A tag with its namespaces and no other attribute."""
+    written = [b" xmlns" + (b":" + prefix if prefix else b"") + b"=" + uri for prefix, uri in declared.items()]
+    return b"".join((b"<", name, *written, end))
+
+
+def _local_name(name: bytes) -> bytes:
     return name.rpartition(b":")[2]
 
 

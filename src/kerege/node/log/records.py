@@ -62,7 +62,7 @@ class Recorder:
         now: datetime,
     ) -> LogRecord:
         """The record of one signed message. SOAP attachments and bodies that the policy does not keep are there by digest; of a SOAP
-        envelope its header stays then."""
+        envelope X-Road's own header fields stay then."""
         content, (whole, attachments) = message.content, message.digests
         header_only = asked.protocol != REST and self.policy.largest(asked.service, asked.client) < 0
         return LogRecord(
@@ -73,7 +73,7 @@ class Recorder:
             asked.request_id,
             asked.client,
             asked.service,
-            soap.without_body(content) if header_only else content,
+            soap.header_only(content) if header_only else content,
             self._kept(asked, message) if message.attachments else None,
             signature,
             chain,
