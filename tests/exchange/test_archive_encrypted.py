@@ -329,6 +329,23 @@ def test_a_subkey_that_is_revoked_is_not_encrypted_for(tmp_path: Path, gpg: Gpg)
         read_keys(tmp_path / "key", NOW)
 
 
+def test_a_revoked_subkey_without_an_end_does_not_hide_when_the_other_ends(tmp_path: Path, gpg: Gpg) -> None:
+    """Else nobody is told before the day on which nothing is archived any more."""
+    gpg.run(*UNLOCKED, "--quick-generate-key", "O", "ed25519", "sign", "0")
+    listed = gpg.run("--with-colons", "--list-keys", "O").decode().splitlines()
+    (fingerprint,) = (line.split(":")[9] for line in listed if line.startswith("fpr"))
+    gpg.run(*UNLOCKED, "--quick-add-key", fingerprint, "cv25519", "encr", "0")
+    gpg.run(*UNLOCKED, "--command-fd", "0", "--edit-key", "O", said=b"key 1\nrevkey\ny\n0\n\ny\nsave\n")
+    gpg.run(*UNLOCKED, "--quick-add-key", fingerprint, "cv25519", "encr", "10d")
+    file = tmp_path / "key"
+    file.write_bytes(gpg.run("--export", "O"))
+    (key,) = read_keys(file, NOW)
+    assert key.expires is not None
+    read_keys(file, key.expires - timedelta(seconds=1))
+    with pytest.raises(RecipientUnusable, match="its part for encryption is over"):
+        read_keys(file, key.expires)
+
+
 def test_a_key_that_is_not_valid_yet_is_refused(tmp_path: Path, gpg: Gpg) -> None:
     later = ("--faked-system-time", "20400101T000000!")
     gpg.run(*UNLOCKED, *later, "--quick-generate-key", "L", "future-default", "default", "0")
@@ -481,3 +498,16 @@ def test_more_groups_than_processes_are_archived_one_after_the_other(
 def test_the_library_is_loaded_only_where_archives_are_encrypted() -> None:
     code = "import sys, kerege.exchange.archive, kerege.node.check.keys; sys.exit('pysequoia' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_process_that_encrypts_sees_no_passphrase_of_the_nodes(
+    tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEREGE_LOG_KEY", "a secret")
+    sealed = EncryptedFile(tmp_path / "sealed", read_keys(files[0], NOW))
+    try:
+        told = psutil.Process(sealed._process.pid).environ()
+        assert "KEREGE_LOG_KEY" not in told
+        assert told.get("PATH") == os.environ["PATH"]
+    finally:
+        sealed.close()

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".gpg"
 _WRITER: Final = Path(__file__).with_name("openpgp_writer.py")
 _BUFFER: Final = 256 * 1024
+# of the node's environment, where passphrases may stand, the process that encrypts gets what an interpreter needs
+_ENVIRONMENT: Final = frozenset(
+    {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "TMPDIR"}
+)
 _PRIVATE: Final = b"PGP PRIVATE KEY BLOCK"
 
 
@@ -144,7 +148,8 @@ def _bound(subkey: list[Packet]) -> tuple[datetime | None, bool]:
         for one in subkey[1:]
         if one.signature_type == SignatureType.SubkeyBinding and one.signature_created is not None
     ]
-    if not signed or created is None:
+    revoked = any(one.signature_type == SignatureType.SubkeyRevocation for one in subkey[1:])
+    if revoked or not signed or created is None:
         return None, False  # the library finds nothing in it to encrypt for
     _, lasts, flags = max(signed, key=lambda one: one[0])
     encrypts = flags is not None and (flags.storage_encryption or flags.transport_encryption)
@@ -173,6 +178,7 @@ class EncryptedFile:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 bufsize=_BUFFER,
+                env={name: value for name, value in os.environ.items() if name in _ENVIRONMENT},
             )
         except BaseException:
             self._file.close()
