@@ -178,6 +178,15 @@ def test_fifty_requests_are_shown_and_the_command_for_the_rest_is_named(visitor,
     assert len(page.all("article")) == 50
 
 
+def test_what_nobody_signed_does_not_push_what_was_signed_off_the_page(visitor, network):
+    for _ in range(50):
+        waits(Kind.CLIENT_DELETION, "KG/GOV/70000003/emis")
+    waits(Kind.CLIENT_REG, "KG/GOV/70000003/emis", "KG/GOV/70000003", name="A signed one")
+    text = told(visitor.get("/en/network/"))
+    assert "A signed one" in text
+    assert text.index("A signed one") < text.index("nobody signed it")
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_of_request_is_called_in_words(kind):
     assert words.has(f"asked.{kind.value}")

@@ -45,7 +45,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         _node(server, known) | {"traffic": traffic.get(_short(server.code))}
         for server in queries.servers_standing(picture.instance)
     ]
-    waiting = queries.requests_received(waiting=True)
+    # anybody can send what nobody signed: it comes last, and keeps nothing else off the page
+    waiting = sorted(queries.requests_received(waiting=True), key=lambda one: not one.signer)
     rights = [
         {
             "client": labels.register(right.holder),
