@@ -161,7 +161,7 @@ def head(kind: int, count: int, length: int, *, version: int = 1, flags: int = 0
 @pytest.mark.parametrize(
     "data",
     [
-        head(lf.MESSAGES, 1, 4 * 1024 * 1024 + 1),
+        head(lf.MESSAGES, 1, 12 * 1024 * 1024 + 1),
         head(lf.MESSAGES, 0, 100),
         head(lf.PING, 2, 8) + bytes(8),
         head(11, 1, 0),
@@ -223,6 +223,16 @@ def test_a_batch_too_large_for_a_frame_is_divided_and_still_one_tree() -> None:
             assert group.hash_chain(message) == tree.hash_chain(message.leaf)
     with pytest.raises(ValueError, match="announced"):
         lf.encode_messages([Group.of(b"s", [LinkMessage(1, multipart.SOAP, bytes(2000))], None, chained=False)], limits)
+
+
+def test_a_message_that_is_large_alone_has_a_frame_of_its_own_and_the_others_small_ones() -> None:
+    sizes = (100, 10 * 1024 * 1024, 100, 3 * 1024 * 1024, 3 * 1024 * 1024)
+    messages = [LinkMessage(n, multipart.SOAP, bytes(size), leaf=n) for n, size in enumerate(sizes)]
+    tree = batch([message.digests for message in messages])
+    frames = lf.encode_messages([Group.of(b"s", messages, tree, chained=True)])
+    assert sum(len(frame) > lf.TOGETHER + 100 for frame in frames) == 1
+    came = [g for frame in lf.Decoder().feed(b"".join(frames)) if isinstance(frame, Messages) for g in frame.groups]
+    assert [len(message.content) for group in came for message in group.messages] == list(sizes)
 
 
 def test_a_body_on_disk_is_not_put_into_a_frame(tmp_path_factory: pytest.TempPathFactory) -> None:

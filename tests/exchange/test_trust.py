@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import cryptography.x509.ocsp  # noqa: F401 - used as x509.ocsp
 import httptools
@@ -341,8 +342,24 @@ def test_answers_that_nobody_needs_are_not_remembered_beside_the_one_that_holds(
         other = authority.sign_certificate(POP, "Other", f"other-{number}", NOW)
         xml = signed(pair, [answer, *[authority.ocsp_response(other.certificate, NOW)] * 15])
         trust.check_signature(xml, b"m", (), None, EDU, NOW)
-    assert sum(len(answers) for _, answers in trust._auth) == 0
+    assert sum(len(answers) for _, answers in trust._auth) == 3 * 32
     kept = sum(len(one) for _, answers in trust._signers for one in answers)
     assert kept <= 3 * 32 * 1024
     trust.check_auth(auth.certificate, (good,), NOW)
-    assert len(trust._auth) == 1
+    assert len(trust._auth) == 4
+
+
+def test_many_answers_about_a_server_are_looked_at_once(
+    authority: TestAuthority, shared: SharedParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the Kerege link they count for every frame, and whoever sends a frame chose how many there are."""
+    auth = authority.auth_certificate(ServerId.parse("KG/GOV/70000003/node-edu"), "Education", NOW)
+    times = (NOW - timedelta(days=2, seconds=number) for number in range(80))
+    old = [authority.ocsp_response(auth.certificate, time) for time in times]
+    answers = (*old, authority.ocsp_response(auth.certificate, NOW))
+    assert sum(map(len, answers)) > 32 * 1024
+    trust, looked = Trust(shared), Mock(wraps=ocsp.check)
+    monkeypatch.setattr(ocsp, "check", looked)
+    for _ in range(3):
+        trust.check_auth(auth.certificate, answers, NOW)
+    assert looked.call_count == 81

@@ -386,3 +386,24 @@ def test_a_register_whose_bodies_are_not_to_be_logged_leaves_no_body_in_any_log_
         for code, text in files.items():
             box.laid.nodes[code].config.write_text(text)
             box.processes[code].send_signal(signal.SIGHUP)
+
+
+@pytest.mark.parametrize("large", ["request", "answer"])
+def test_an_envelope_as_large_as_x_roads_may_be_goes_either_way(box: Box, large: str) -> None:
+    big = '<p:{} xmlns:p="urn:p"><name>' + "A" * 5_000_000 + "</name></p:{}>"
+    asked = envelope(body=big.format("getPerson", "getPerson")) if large == "request" else envelope()
+    if large == "answer":
+        body = answer().replace(b"<name>A</name>", b"<name>" + b"A" * 5_000_000 + b"</name>")
+        box.agency.answer = (200, {"Content-Type": TYPE}, body)
+    found = post(box, asked)
+    assert without_hash(found.body)[-600:] == box.agency.answer[2][-600:]
+
+
+def test_many_attachments_that_are_small_alone_go_together(box: Box) -> None:
+    head = b"\r\n--=_c\r\nContent-Type: application/octet-stream\r\n\r\n"
+    parts = [head + bytes([n]) * 60_000 for n in range(65, 65 + 120)]
+    sent = b"--=_c\r\nContent-Type: text/xml; charset=utf-8\r\n\r\n" + envelope() + b"".join(parts) + b"\r\n--=_c--\r\n"
+    found = post(box, sent, 'multipart/related; type="text/xml"; boundary="=_c"')
+    assert without_hash(found.body) == answer()
+    (seen,) = box.agency.seen
+    assert all(bytes([n]) * 60_000 in seen.body for n in range(65, 65 + 120))

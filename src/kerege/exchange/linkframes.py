@@ -66,6 +66,8 @@ _NUMBER_OF_KIND: Final = {kind: number for number, kind in enumerate(KINDS)}
 AUTH, SIGN = 0, 1  # what an OCSP answer is about: the sender's certificate for TLS, or one it signs with
 
 HEAD_SIZE: Final = _HEAD.size
+# bytes of several messages in one frame; only one that is larger alone has a larger frame
+TOGETHER: Final = 4 * 1024 * 1024
 _MOST_FIELDS: Final = 64
 _MOST_ATTACHMENTS: Final = 256
 _MOST_ANSWERS: Final = 256
@@ -144,6 +146,7 @@ def encode_messages(groups: Iterable[Group], limits: LinkLimits | None = None) -
     Raises ValueError for a message that fits into no frame (its large bodies are to be announced).
     """
     limits = limits or LinkLimits()
+    most = min(limits.frame, TOGETHER)
     frames: list[bytes] = []
     pieces: list[bytes] = []
     length = count = messages = 0
@@ -155,11 +158,13 @@ def encode_messages(groups: Iterable[Group], limits: LinkLimits | None = None) -
         for message in group.messages:
             _put_message(out, message)
         size = sum(map(len, out))
-        if length + size > limits.frame or messages + len(group.messages) > limits.messages:
+        if length + size > most or messages + len(group.messages) > limits.messages:
             if pieces:
                 frames.append(_frame(MESSAGES, count, *pieces))
                 pieces, length, count, messages = [], 0, 0, 0
                 waiting.append(group)
+            elif len(group.messages) == 1 and size <= limits.frame:
+                frames.append(_frame(MESSAGES, 1, *out))
             else:
                 waiting += reversed(_halves(group))
             continue

@@ -27,7 +27,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 class LinkLimits:
     """How much one frame may hold. Both sides say theirs in the greeting; a sender keeps to the smaller."""
 
-    frame: int = 4 * 1024 * 1024
+    frame: int = 12 * 1024 * 1024  # the largest SOAP envelope is in one piece, and something stands around it
     messages: int = 1024
 
 

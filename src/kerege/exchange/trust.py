@@ -7,6 +7,7 @@ fresh. A `Trust` is made once per configuration; what it has checked it remember
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -153,15 +154,13 @@ class Trust:
 
     def check_auth(self, certificate: x509.Certificate, responses: tuple[bytes, ...], now: datetime) -> None:
         """Check an authentication certificate with the OCSP answers at hand."""
-        key = (certs.der(certificate), b"".join(responses))
+        key = (certs.der(certificate), hashlib.sha256(b"".join(responses)).digest())  # of as many as there are
         known = self._auth.get(key)
         if known is not None and known[0] <= now <= known[1]:
             return
         authority, issuer = self.issuer_of(certificate, "authentication", now)
         certs.check_use(certificate, "authentication")
         until = self._any_good(responses, certificate, authority, issuer, now)
-        if not _few(responses):
-            return
         if len(self._auth) >= _MOST_REMEMBERED:
             self._auth.clear()
         self._auth[key] = (now, min(until, certificate.not_valid_after_utc))

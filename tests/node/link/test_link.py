@@ -16,6 +16,7 @@ from kerege.exchange.errors import LinkMalformed, MessageTooLarge
 from kerege.exchange.soap_errors import ContentTypeInvalid, MimeMalformed
 from kerege.ground.errors import KeregeError
 from kerege.node.config_types import LimitSettings
+from kerege.node.link import bodies as link_bodies
 from kerege.node.link import ends as link
 from kerege.node.link.bodies import INLINE, Room
 from kerege.node.link.ends import LinkProtocol
@@ -298,6 +299,7 @@ def test_what_came_of_a_large_frame_counts_until_it_is_whole_and_must_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def run() -> None:
+        monkeypatch.setattr(link_bodies, "_FRAME", 500_000)
         limits, room = LimitSettings(tmp_path, body=10**6, bodies=10**6, memory=10**5), Room()
         first, second = End(limits, room, "192.0.2.1"), End(limits, room, "192.0.2.2")
         frame = lf.encode(lm.FaultFrame(1, bytes(700_000)))
@@ -314,10 +316,40 @@ def test_what_came_of_a_large_frame_counts_until_it_is_whole_and_must_go_on(
         third = End(limits, room, "192.0.2.3")
         third.data_received(frame[:100_000])
         assert room.held == 100_000
+        second.connection_lost(None)
+        assert room.held == 100_000, "what was refused was not taken"
         await asyncio.sleep(0.05)
         assert not third.open
         third.connection_lost(None)
         assert room.held == 0
+
+    asyncio.run(run())
+
+
+def test_a_server_whose_part_is_full_is_read_on_and_refused_message_by_message(tmp_path: Path) -> None:
+    """Many calls wait for a slow agency: the next frame must not end the link with all of them, whatever pieces it comes in."""
+
+    async def run() -> None:
+        limits, room = LimitSettings(tmp_path, body=10**6, bodies=10**6, memory=10**5), Room()
+        end = End(limits, room, "192.0.2.1")
+        under_way = filled(end._room.take, limits)
+        group = lm.Group(b"<s/>", (message(1, 60_000), message(2, 60_000, leaf=1)), 2, b"", chained=True)
+        (frame,) = lf.encode_messages([group])
+        end.data_received(frame[:100_000])
+        assert (end.open, room.held) == (True, under_way + 100_000)
+        end.data_received(frame[100_000:])
+        assert (end.open, end.taken, room.held) == (True, [1, 2], under_way)
+        with pytest.raises(MessageTooLarge):
+            end._room.take(500, limits)
+        another = End(limits, room, "192.0.2.1")
+        large = lf.encode(lm.FaultFrame(1, bytes(link_bodies._FRAME - 100)))
+        end.data_received(large[:-100_000])
+        assert end.open
+        another.data_received(large[:200_000])
+        assert (end.open, another.open) == (True, False), "one frame of all its links together"
+        for one in (end, another):
+            one.connection_lost(None)
+        assert room.held == under_way
 
     asyncio.run(run())
 

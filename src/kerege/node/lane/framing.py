@@ -19,7 +19,8 @@ _CONTENT_TYPE: Final = b"x-original-content-type"
 
 def encoded(signature: bytes, parts: list[Part], kind: int, tree: Batch, limits: lm.LinkLimits) -> list[bytes]:
     """The frames of messages that were signed together, all of the tree's leaves among them; in the order of their leaves."""
-    made = frames.encode(signature, parts, kind, len(tree), b"", not tree.plain, limits.frame, limits.messages)
+    most = min(limits.frame, lf.TOGETHER)
+    made = frames.encode(signature, parts, kind, len(tree), b"", not tree.plain, most, limits.messages)
     if made is not None:
         return made
     group = lm.Group.of(signature, [_message(part, kind) for part in parts], tree, chained=not tree.plain)

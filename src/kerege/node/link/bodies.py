@@ -34,6 +34,7 @@ _LOOK: Final = 1.0
 _LEAF: Final = 256  # bytes of a tree for each of its leaves, about
 _WAITING: Final = 512  # bytes for each body that is waited for, about
 _FREE: Final = 3  # a server that is alone has three quarters
+_FRAME: Final = lm.LinkLimits().frame
 _ROOM: Final = 4  # bodies under way on all links of one direction: this many times limits.bodies, on disk
 
 
@@ -45,13 +46,15 @@ class Room:
     announced   bytes of bodies that arrive, wherever they are kept
 
     Of the whole every server has a part of its own (`of`), which never takes more than `_FREE` times what it leaves free for others: one
-    server that fills its part keeps nobody out. What each may have in any case, as long as there is any, is a body.
+    server that fills its part keeps nobody out. What each may have in any case, as long as there is any, is a body; and a large frame that
+    arrives, also when there is none: a message is refused alone, but a frame that is not read on ends the link, with all calls on it.
     """
 
-    __slots__ = ("__weakref__", "_parts", "_whole", "announced", "held")
+    __slots__ = ("__weakref__", "_frames", "_parts", "_whole", "announced", "held")
 
     def __init__(self, whole: Room | None = None) -> None:
         self.held = self.announced = 0
+        self._frames = 0  # what is held of large frames that arrive
         self._whole = whole
         self._parts: WeakValueDictionary[object, Room] = WeakValueDictionary()
 
@@ -75,6 +78,14 @@ class Room:
         self.held -= size
         if self._whole is not None:
             self._whole.held -= size
+
+    def take_of_frames(self, size: int, limits: LimitSettings) -> None:
+        """As `take`, for large frames that arrive (less than nothing: that arrived); as much as one may hold is never refused."""
+        if self._frames + size <= _FRAME:
+            self.give_back(-size)
+        else:
+            self.take(size, limits)
+        self._frames += size
 
     def expect(self, size: int, limits: LimitSettings) -> None:
         """Raises MessageTooLarge when bodies of that size together may not come yet."""

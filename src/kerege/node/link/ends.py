@@ -114,7 +114,7 @@ class LinkProtocol(asyncio.Protocol, ABC):
             self._ends_over(problem)
         self._todo.clear()
         self.alive = self.open = False
-        self._room.give_back(self._partial)
+        self._room.take_of_frames(-self._partial, self._limits)
         self._partial = 0
         for timer in (self._ungreeted, self._stuck, self._late):
             if timer is not None:
@@ -211,7 +211,7 @@ class LinkProtocol(asyncio.Protocol, ABC):
     def _count_partial(self, kept: int) -> None:
         """What came of a large frame counts in memory until all of it did; each MiB of it has so long. Raises MessageTooLarge."""
         counts = kept if kept > INLINE else 0
-        self._room.take(counts - self._partial, self._limits)
+        self._room.take_of_frames(counts - self._partial, self._limits)
         moved = counts // PROGRESS != self._partial // PROGRESS or counts < self._partial
         self._partial = counts
         if self._late is not None and (moved or not counts):

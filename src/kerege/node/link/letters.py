@@ -26,10 +26,13 @@ def outgoing(stream: int, message: Message, extras: Extras, leaf: int) -> tuple[
     """A message as the link carries it, and its bodies that go in pieces."""
     large: list[tuple[int, Body]] = []
     attachments: tuple[Attachment | lm.Announced, ...] = message.attachments
+    inline = 0
     for number, attachment in enumerate(message.attachments, 1):
         body = attachment.body
-        if isinstance(body, Spool) or len(body) > INLINE:
+        if isinstance(body, Spool) or inline + len(body) > INLINE:  # many small ones are as large
             large.append((number, body))
+        else:
+            inline += len(body)
     if large:
         numbers = {number for number, _ in large}
         attachments = tuple(
