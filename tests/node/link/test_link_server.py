@@ -11,7 +11,7 @@ import pytest
 from kerege.exchange import linkmessages as lm
 from kerege.exchange import multipart
 from kerege.exchange.bodies import Attachment
-from kerege.exchange.errors import AccessDenied, LinkMalformed, LogFailed
+from kerege.exchange.errors import AccessDenied, LinkMalformed, LogFailed, PeerUntrusted
 from kerege.exchange.faults import Fault
 from kerege.node.config_types import LimitSettings
 from kerege.node.core import utc_now
@@ -104,3 +104,29 @@ def test_a_frame_that_ends_the_link_holds_nothing(tmp_path: Path) -> None:
         assert (node.room.held, node.answers) == (0, [])
 
     asyncio.run(run())
+
+
+def test_a_server_has_one_part_of_the_room_with_all_its_certificates_and_strangers_have_one_together() -> None:
+    """Else whoever is given many certificates has as many parts, registered or not."""
+    registered = {b"old": "KG/GOV/1/a", b"new": "KG/GOV/1/a", b"other": "KG/GOV/2/b"}
+
+    def peer(certificate: bytes | None, address: str, _: object) -> Any:
+        if address == "without TLS":
+            return SimpleNamespace(server=None)
+        if certificate not in registered:
+            raise PeerUntrusted(peer=address, reason="its authentication certificate is not registered")
+        return SimpleNamespace(server=SimpleNamespace(id=registered[certificate]))
+
+    def part(certificate: bytes | None, address: str = "192.0.2.1", picture: object = "one") -> object:
+        link: Any = object.__new__(LinkServer)
+        link._core, link._provider = (
+            SimpleNamespace(keeper=SimpleNamespace(picture=picture)),
+            SimpleNamespace(peer=peer),
+        )
+        link.certificate, link.peer_address = certificate, address
+        return link.whose()
+
+    assert part(b"old") == part(b"new") == "KG/GOV/1/a"
+    assert part(b"other") == "KG/GOV/2/b"
+    assert part(b"x") == part(b"y", "192.0.2.2") == part(b"old", picture=None) == ""
+    assert part(None, "without TLS") == "without TLS"

@@ -98,11 +98,15 @@ class LinkProtocol(asyncio.Protocol, ABC):
             self.certificate = tls.getpeercert(True)
         name = transport.get_extra_info("peername")
         self.peer_address = str(name[0]) if name else ""
-        self._room = self._room.of(self.certificate or self.peer_address)
+        self._room = self._room.of(self.whose())
         self._arrivals.use(self._room)
         self.alive = self.open = True
         self._ungreeted = self._loop.call_later(_GREETING_SECONDS, self._no_greeting)
         self.write(lf.encode(lm.Hello(self._node, credit=CREDIT)))
+
+    def whose(self) -> object:
+        """Whose part of the room counts what comes here."""
+        return self.certificate or self.peer_address
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._going is not None:

@@ -36,6 +36,7 @@ _MOST_TOGETHER: Final = 1024  # messages of one frame
 _ALL: Final = 2**32 - 1
 _GRACE_SECONDS: Final = 1.0  # after the farewell: what was sent before it was heard is carried out
 _LEAVE_SECONDS: Final = 0.1
+_STRANGERS: Final = ""  # whose part of the room is one for all of them
 
 
 class _Stream:
@@ -62,6 +63,17 @@ class LinkServer(LinkProtocol):
         self._answering = None if core.lane is None else core.lane.answering(self)
         if self._answering is not None:
             self.use_lane(self._answering)
+
+    def whose(self) -> object:
+        """The server's that is registered with the certificate, whichever of its certificates that is; strangers have one part together."""
+        picture = self._core.keeper.picture
+        if picture is None:
+            return _STRANGERS
+        try:
+            server = self._provider.peer(self.certificate, self.peer_address, picture).server
+        except KeregeError:
+            return _STRANGERS
+        return super().whose() if server is None else server.id
 
     # --- requests in ---
 
