@@ -44,7 +44,7 @@ def test_every_kind_of_change_is_told_with_before_and_after() -> None:
         ("added", "4", "", "four", False),
         ("alternatives", "1", "", "I", False),
         ("relations", "2", "", "related 1", False),
-        ("notes", "1", "0 notes", "1 notes", False),
+        ("notes", "1", "0 notes", "1 note", False),
     ]
 
 
