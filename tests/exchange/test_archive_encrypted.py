@@ -20,13 +20,15 @@ import pysequoia
 import pytest
 from pysequoia.packet import PacketPile, Tag
 
-from kerege.exchange import archive, asic, messagelog
+from kerege.exchange import archive, messagelog
 from kerege.exchange.archive import Archiver
 from kerege.exchange.errors import ArchiveFailed, RecipientUnusable
 from kerege.exchange.ids import ClientId, DataServiceId
 from kerege.exchange.logrecord import LogRecord
 from kerege.exchange.messagelog import LogWriter
 from kerege.exchange.openpgp import EncryptedFile, Recipients, read_keys, read_recipients
+
+from .test_archive import archived
 
 NOW = datetime.now(UTC)
 EDU, EMIS, POP = (ClientId.parse(f"KG/GOV/{one}") for one in ("70000003", "70000003/emis", "70000002/population"))
@@ -121,16 +123,6 @@ def opened(folder: Path, into: Path, secret: pysequoia.Tsk) -> list[str]:
     return sorted(path.name for path in into.iterdir())
 
 
-def messages(folder: Path) -> list[str]:
-    out = []
-    for path in folder.glob("mlog-*.zip"):
-        with zipfile.ZipFile(path) as one:
-            for name in one.namelist():
-                if name.endswith(".asice"):
-                    out.append(asic.read(one.read(name)).message.decode().split()[1])
-    return sorted(out)
-
-
 @pytest.fixture
 def nothing_left_running() -> Iterator[None]:
     before = {child.pid for child in psutil.Process().children()}
@@ -156,7 +148,7 @@ def test_every_recipient_alone_can_read_an_archive_and_nobody_else(
         out = tmp_path / f"out-{reader}"
         out.mkdir()
         assert opened_by_sequoia(sealed, out / sealed.stem, pairs[reader])
-        assert messages(out) == ["/0", "/1", "/2"]
+        assert archived(out) == ["/0", "/1", "/2"]
         assert archive.verify_archive(out) == archive.ArchiveReport(1, 3, ())
     assert not opened_by_sequoia(sealed, tmp_path / "stranger", pairs[2])
 
@@ -176,7 +168,7 @@ def test_gpg_reads_what_is_encrypted_for_its_key_also_beside_one_made_by_another
     out = tmp_path / "out"
     out.mkdir()
     gpg.run("--output", out / sealed.stem, "--decrypt", sealed)
-    assert messages(out) == ["/0", "/1", "/2"]
+    assert archived(out) == ["/0", "/1", "/2"]
     assert archive.verify_archive(out) == archive.ArchiveReport(1, 3, ())
     assert opened_by_sequoia(sealed, tmp_path / "again", pairs[0])
     assert (tmp_path / "again").read_bytes() == (out / sealed.stem).read_bytes()
@@ -409,7 +401,7 @@ def test_a_full_disk_leaves_no_archive_and_loses_no_record(
     assert archive.clean(tmp_path / "log", NOW + timedelta(days=1)) == 0
     assert archiver(tmp_path, recipients, grouping="subsystem").run() == 12
     opened(tmp_path / "archive", tmp_path / "out", pairs[0])
-    assert len(messages(tmp_path / "out")) == 12
+    assert len(archived(tmp_path / "out")) == 12
     assert archive.verify_archive(tmp_path / "out").ok
 
 
@@ -482,7 +474,7 @@ def test_a_node_that_dies_at_any_moment_archives_every_record_once(
     archiver(tmp_path, recipients, grouping="subsystem").run()
     assert all(path.name.startswith("mlog-") for path in (tmp_path / "archive").iterdir())
     opened(tmp_path / "archive", tmp_path / "out", pairs[0])
-    assert messages(tmp_path / "out") == [f"/{n}" for n in range(6)]
+    assert archived(tmp_path / "out") == [f"/{n}" for n in range(6)]
     assert archive.verify_archive(tmp_path / "out").ok
 
 

@@ -34,6 +34,7 @@ from kerege.exchange.logcrypt import LogKey
 from kerege.exchange.logrecord import LogRecord, StampRecord
 from kerege.exchange.openpgp import SUFFIX, Recipients
 from kerege.exchange.tschain import Tree
+from kerege.ground.text import counted
 
 GROUPINGS: Final = ("none", "member", "subsystem")
 _STATE: Final = "archived.json"
@@ -324,7 +325,7 @@ def verify_archive(folder: Path, check: Callable[[asic.Container], object] | Non
     )
     if closed:
         problems.append(
-            f"{len(closed)} archive{' is' if len(closed) == 1 else 's are'} encrypted, {closed[0]} the first: decrypt with gpg into a "
+            f"{counted(len(closed), 'archive')} {'is' if len(closed) == 1 else 'are'} encrypted, {closed[0]} the first: decrypt with gpg into a "
             f"folder, each under its name without {SUFFIX}, and verify that folder (docs/how-to/archives.md)"
         )
     for name, (digest, named) in begins.items():

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from hostile import Answerer, Wire, is_messages, requests_in
-from traffic import Asked, Crowd, lane_calls, log_of, request
+from traffic import Asked, Crowd, consumer_alone, lane_calls, log_of, request
 
-from box import Box, make_box
+from box import Box
 from kerege.exchange import linkmessages as lm
 from kerege.exchange import multipart
 from kerege.exchange.ids import MemberId
@@ -27,15 +27,8 @@ TOGETHER = 6
 
 @pytest.fixture(scope="module")
 def consumer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """node-edu alone; where node-reg should be, a test stands."""
-    box = make_box(tmp_path_factory.mktemp("consumer"))
-    box.change("node-edu", limits={"peer_seconds": 1.9, "connect_seconds": 1})
-    try:
-        box.start("node-edu")
-        box.wait("node-edu")
+    with consumer_alone(tmp_path_factory.mktemp("consumer")) as box:
         yield box
-    finally:
-        box.close()
 
 
 def run(box: Box, mischief: Mischief, name: str) -> tuple[list[Asked], int]:

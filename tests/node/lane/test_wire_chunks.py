@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from hostilewire import TOGETHER, Answerer, Caller, Letter, changed_body, native, read_http, seal, told
-from traffic import Asked, Crowd, Office, lane_calls, log_of, provider_alone, request
+from traffic import Asked, Crowd, Office, consumer_alone, lane_calls, log_of, provider_alone, request
 
-from box import Box, make_box
+from box import Box
 
 pytest.importorskip(
     "kerege.node.lane.clientport", reason="not there: make setup compiles the native modules where a C compiler is"
@@ -166,15 +166,8 @@ def test_a_caller_that_leaves_in_the_middle_of_a_chunk_leaves_nothing_behind(pro
 
 @pytest.fixture(scope="module")
 def consumer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """node-edu alone; where node-reg should be, a test stands."""
-    box = make_box(tmp_path_factory.mktemp("consumer"))
-    box.change("node-edu", limits={"peer_seconds": 1.9, "connect_seconds": 1}, link=False)
-    try:
-        box.start("node-edu")
-        box.wait("node-edu")
+    with consumer_alone(tmp_path_factory.mktemp("consumer"), link=False) as box:
         yield box
-    finally:
-        box.close()
 
 
 Pieces = list[bytes | None]

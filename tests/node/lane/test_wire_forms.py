@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 from hostilewire import TOGETHER, Answerer, Caller, Letter, dealt, message_in, native, read_http, seal, told
 from test_wire_chunks import chunked
-from traffic import Asked, Crowd, Office, lane_calls, log_of, provider_alone, request
+from traffic import Asked, Crowd, Office, consumer_alone, lane_calls, log_of, provider_alone, request
 
-from box import Box, make_box
+from box import Box
 from kerege.exchange import batch, rest
 from kerege.exchange.errors import ExchangeError
 from kerege.exchange.hashchain import HashChain, verify
@@ -48,15 +48,8 @@ def caller(provider: Box) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def consumer(lane: bool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """node-edu alone; where node-reg should be, a test stands."""
-    box = make_box(tmp_path_factory.mktemp("consumer"))
-    box.change("node-edu", limits={"peer_seconds": 1.9, "connect_seconds": 1}, link=False, lane=lane)
-    try:
-        box.start("node-edu")
-        box.wait("node-edu")
+    with consumer_alone(tmp_path_factory.mktemp("consumer"), link=False, lane=lane) as box:
         yield box
-    finally:
-        box.close()
 
 
 def without_evidence(box: Box, code: str) -> list[str]:

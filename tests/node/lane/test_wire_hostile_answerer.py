@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from hostilewire import TOGETHER, Answerer, Deal, Letter, changed_body, dealt, seal, well
-from traffic import Asked, Crowd, lane_calls, log_of, request
+from traffic import Asked, Crowd, consumer_alone, lane_calls, log_of, request
 
-from box import Box, make_box
+from box import Box
 from kerege.exchange import faults
 from kerege.exchange.ids import MemberId
 from kerege.exchange.pki import save_pair
@@ -21,15 +21,8 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture(scope="module")
 def consumer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """node-edu alone; where node-reg should be, a test stands."""
-    box = make_box(tmp_path_factory.mktemp("consumer"))
-    box.change("node-edu", limits={"peer_seconds": 1.9, "connect_seconds": 1}, link=False)
-    try:
-        box.start("node-edu")
-        box.wait("node-edu")
+    with consumer_alone(tmp_path_factory.mktemp("consumer"), link=False) as box:
         yield box
-    finally:
-        box.close()
 
 
 def signed_each(side: Answerer, letters: list[Letter]) -> None:

@@ -320,3 +320,16 @@ def provider_alone(folder: Path, office: Office, **settings: object) -> Iterator
         yield box
     finally:
         box.close()
+
+
+@contextlib.contextmanager
+def consumer_alone(folder: Path, **settings: object) -> Iterator[Box]:
+    """node-edu alone; where node-reg should be, a test stands."""
+    box = make_box(folder)
+    box.change("node-edu", limits={"peer_seconds": 1.9, "connect_seconds": 1}, **settings)
+    try:
+        box.start("node-edu")
+        box.wait("node-edu")
+        yield box
+    finally:
+        box.close()
